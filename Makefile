@@ -1,0 +1,33 @@
+# make run    install into .venv and run the main job, ini/single_filament.ini
+# make test   install into .venv with the test extra and run the suite
+# make bench  time the program on this machine
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint bench clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	"$(PYTHON)" -m venv "$(VENV)"
+	"$(BIN)/python" -m pip install --quiet --editable .
+	touch "$@"
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	"$(BIN)/python" -m pip install --quiet --editable ".[test,mpi]"
+	touch "$@"
+
+run: $(VENV)/.installed
+	"$(BIN)/gpu-fdm" run ini/single_filament.ini
+
+test: $(VENV)/.test-installed lint
+	"$(BIN)/python" -m pytest
+
+lint: $(VENV)/.test-installed
+	"$(BIN)/python" -m ruff check .
+
+bench: $(VENV)/.test-installed
+	"$(BIN)/python" benchmarks/run.py
+
+clean:
+	rm -rf "$(VENV)" build *.egg-info
