@@ -1,0 +1,170 @@
+"""Where the hot loops run: numba threads on the CPU, or CUDA kernels through CuPy on a GPU.
+
+Both answer the same calls. Everything else in the program is plain NumPy.
+"""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+THREADS_PER_BLOCK = 256
+CUDA_STANDARD = "--std=c++17"
+
+
+class BackendError(RuntimeError):
+    """The backend asked for cannot be had."""
+
+
+def cpu_count() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class CPU:
+    """NumPy and numba on `threads` threads."""
+
+    threads: int = field(default_factory=cpu_count)
+    name = "cpu"
+    xp = np
+
+    @property
+    def device(self) -> str:
+        """The processor, in words."""
+        return f"CPU, {self.threads} threads"
+
+    def over(self, parts, work):
+        """Call work(part) for every part, in threads; the first error is raised here."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(work, parts):
+                pass
+
+    def to_device(self, array):
+        """The array where the loops want it: here."""
+        return np.ascontiguousarray(array)
+
+    def to_host(self, array):
+        """The array as NumPy."""
+        return array
+
+    def free_memory(self) -> int:
+        """Bytes that can still be taken."""
+        from .memory import available
+
+        return available()
+
+
+@dataclass(frozen=True)
+class GPU:
+    """CuPy and the CUDA kernels on one device."""
+
+    index: int = 0
+    name = "gpu"
+
+    @cached_property
+    def xp(self):
+        """CuPy."""
+        import cupy
+
+        return cupy
+
+    @property
+    def device(self) -> str:
+        """The card, in words."""
+        properties = self.xp.cuda.runtime.getDeviceProperties(self.index)
+        return f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB"
+
+    def to_device(self, array):
+        """The array on the card."""
+        with self.xp.cuda.Device(self.index):
+            return self.xp.ascontiguousarray(self.xp.asarray(array))
+
+    def to_host(self, array):
+        """The array as NumPy."""
+        return self.xp.asnumpy(array)
+
+    def free_memory(self) -> int:
+        """Bytes free on the card, those in CuPy's pool included."""
+        with self.xp.cuda.Device(self.index):
+            return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
+
+    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
+        """Run a kernel with one thread an item; scalars of type float become `dtype`, int becomes long long.
+
+        source     file in kernels/ without its ending;  name  the kernel in it
+        dtype      precision: sets the macro REAL
+        threads    items
+        """
+        cupy = self.xp
+        dtype = np.dtype(dtype)
+        cast = {float: dtype.type, int: np.int64}
+        with cupy.cuda.Device(self.index):
+            kernel = _module(self.index, source, dtype.name).get_function(name)
+            blocks = -(-threads // THREADS_PER_BLOCK)
+            kernel((blocks,), (THREADS_PER_BLOCK,), tuple(cast.get(type(a), lambda same: same)(a) for a in arguments))
+
+
+_modules: dict = {}
+
+
+def _module(device, source, dtype):
+    """The compiled module, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
+    key = (device, source, dtype)
+    if key not in _modules:
+        import cupy
+
+        _modules[key] = cupy.RawModule(code=kernel_source(source), options=kernel_options(dtype))
+    return _modules[key]
+
+
+def kernel_source(name: str) -> str:
+    """Text of kernels/<name>.cu with common.cuh put in its place."""
+    folder = resources.files("gpu_fdm.kernels")
+    text = (folder / f"{name}.cu").read_text()
+    return text.replace('#include "common.cuh"', (folder / "common.cuh").read_text())
+
+
+def kernel_options(dtype: str) -> tuple[str, ...]:
+    """Compiler options for a precision, 'float32' or 'float64'."""
+    return (CUDA_STANDARD, "-DREAL=" + {"float32": "float", "float64": "double"}[dtype])
+
+
+def gpu_count() -> int:
+    """CUDA devices that CuPy can use; 0 without CuPy or without a driver."""
+    try:
+        import cupy
+
+        return cupy.cuda.runtime.getDeviceCount()
+    except ImportError:
+        return 0
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return 0
+
+
+def choose(name: str = "auto", local_rank: int = 0, threads: int | None = None) -> CPU | GPU:
+    """The backend by name: 'cpu', 'gpu', or 'auto' (the GPU where there is one).
+
+    local_rank  of this process on its node: picks its card
+    Raises BackendError if a GPU was asked for and there is none, ValueError for an unknown name.
+    """
+    if name not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"backend {name!r}: must be auto, cpu or gpu")
+    cpu = CPU(threads) if threads else CPU()
+    if name == "cpu":
+        return cpu
+    devices = gpu_count()
+    if devices:
+        return GPU(local_rank % devices)
+    if name == "gpu":
+        raise BackendError("backend gpu: no CUDA device that CuPy can use (use backend = cpu, or auto)")
+    log.info("no CUDA device that CuPy can use: running on the CPU")
+    return cpu

@@ -1,0 +1,1 @@
+"""Wave functions and densities on points, cross-sections and boxes, on the CPU or the GPU."""

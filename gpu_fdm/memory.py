@@ -1,0 +1,33 @@
+"""How much memory this process may still take."""
+
+from pathlib import Path
+
+
+def available() -> int:
+    """Bytes: the least of what the machine, the control group and RLIMIT_AS leave."""
+    import psutil
+
+    limits = [psutil.virtual_memory().available]
+    limits += _control_group()
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return min(limits)
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(max(0, soft - psutil.Process().memory_info().vms))
+    return min(limits)
+
+
+def _control_group():
+    """What the control group of a container or a queue leaves, a list of at most one number."""
+    for limit, usage in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            most, used = Path(limit).read_text().strip(), int(Path(usage).read_text())
+        except (OSError, ValueError):
+            continue
+        return [] if most == "max" else [max(0, int(most) - used)]
+    return []

@@ -1,0 +1,147 @@
+"""Background filaments: infinite cylinders in equilibrium, in code units (see units.py).
+
+A profile is a class with the methods of `Profile`; `tabulated.py` has the one for measured densities.
+Radii are comoving and measured from the axis.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Profile(ABC):
+    """An infinite cylinder with density rho(R), self-gravity V(R) and distribution L^(-beta) g(E).
+
+    Subclasses compute on float arrays; what is public here checks first.
+    """
+
+    scale_factor: float
+    beta: float
+
+    @property
+    @abstractmethod
+    def line_mass(self) -> float:
+        """Total mass per comoving length [rho_m0 L^2]."""
+
+    @abstractmethod
+    def _density(self, radius): ...
+
+    @abstractmethod
+    def _enclosed(self, radius): ...
+
+    @abstractmethod
+    def _potential(self, radius): ...
+
+    @abstractmethod
+    def _radius_enclosing(self, fraction): ...
+
+    @abstractmethod
+    def _energy_distribution(self, energy): ...
+
+    def density(self, radius):
+        """Comoving density at R > 0 [rho_m0]; any shape."""
+        return self._density(_positive(radius))
+
+    def enclosed_line_mass(self, radius):
+        """Line mass within R >= 0 [rho_m0 L^2]; any shape."""
+        return self._enclosed(_not_negative(radius))
+
+    def potential(self, radius):
+        """V(R) of the cylinder's own gravity, zero on the axis [(L/T)^2]; any shape."""
+        return self._potential(_not_negative(radius))
+
+    def radius_enclosing(self, fraction):
+        """Radius that holds a fraction in (0, 1) of the line mass [L]; any shape."""
+        fraction = np.asarray(fraction, dtype=float)
+        if not np.all((fraction > 0) & (fraction < 1)):
+            raise ValueError(f"mass fraction {fraction}: must lie in (0, 1)")
+        return self._radius_enclosing(fraction)
+
+    def energy_distribution(self, energy):
+        """g(E) of the distribution function f(E, L) = L^(-beta) g(E), E >= 0; any shape."""
+        return self._energy_distribution(_not_negative(energy, "energy"))
+
+    def distribution(self, energy, angular_momentum):
+        """f(E, L) = L^(-beta) g(E), mass per phase-space area; arrays that broadcast, L > 0 if beta > 0."""
+        if self.beta == 0:
+            return self.energy_distribution(energy) + 0 * np.asarray(angular_momentum, dtype=float)
+        return self.energy_distribution(energy) * _positive(angular_momentum, "angular momentum") ** -self.beta
+
+
+class SteadyStateCylinder(Profile):
+    """The self-gravitating cylinder of Eisenstein, Loeb & Turner (1997) with anisotropy beta.
+
+        x = a R / r0
+        rho(R)    = 2 a^3 (2-beta)^2 sigma^2/r0^2 x^(-beta) / (1 + x^(2-beta))^2
+        mu(<R)    = 4 pi a sigma^2 (2-beta) x^(2-beta) / (1 + x^(2-beta))
+        V(R)      = 2 sigma^2 ln(1 + x^(2-beta))
+        g(E)      = g0 exp(-E / sigma^2)          exact, see docs/theory.md
+
+    r0            physical scale radius [L]
+    sigma         radial velocity dispersion [L/T]
+    beta          velocity anisotropy, in [0, 1)
+    scale_factor  a, in (0, 1]
+    """
+
+    def __init__(self, r0: float, sigma: float, beta: float = 0.0, scale_factor: float = 1.0):
+        for name, value, good, allowed in (
+            ("r0", r0, r0 > 0, "positive"),
+            ("sigma", sigma, sigma > 0, "positive"),
+            ("beta", beta, 0 <= beta < 1, "in [0, 1)"),
+            ("scale_factor", scale_factor, 0 < scale_factor <= 1, "in (0, 1]"),
+        ):
+            if not (good and np.isfinite(value)):
+                raise ValueError(f"{name} = {value}: must be {allowed}")
+        self.r0, self.sigma, self.beta, self.scale_factor = map(float, (r0, sigma, beta, scale_factor))
+
+    def __repr__(self):
+        return (
+            f"SteadyStateCylinder(r0={self.r0!r}, sigma={self.sigma!r}, "
+            f"beta={self.beta!r}, scale_factor={self.scale_factor!r})"
+        )
+
+    @property
+    def line_mass(self):
+        """4 pi a sigma^2 (2 - beta) [rho_m0 L^2]."""
+        return 4 * np.pi * self.scale_factor * self.sigma**2 * (2 - self.beta)
+
+    def _power(self, radius):
+        """x^(2-beta), the combination in which everything is rational."""
+        return (self.scale_factor * radius / self.r0) ** (2 - self.beta)
+
+    def _density(self, radius):
+        x = self.scale_factor * radius / self.r0
+        peak = 2 * self.scale_factor**3 * ((2 - self.beta) * self.sigma / self.r0) ** 2
+        return peak * x**-self.beta / (1 + self._power(radius)) ** 2
+
+    def _enclosed(self, radius):
+        power = self._power(radius)
+        return self.line_mass * power / (1 + power)
+
+    def _potential(self, radius):
+        return 2 * self.sigma**2 * np.log1p(self._power(radius))
+
+    def _radius_enclosing(self, fraction):
+        return self.r0 / self.scale_factor * (fraction / (1 - fraction)) ** (1 / (2 - self.beta))
+
+    def _energy_distribution(self, energy):
+        from scipy.special import gamma
+
+        beta = self.beta
+        g0 = self.scale_factor * (2 - beta) ** 2 * self.sigma**beta * self.r0 ** (beta - 2) * 2 ** (beta / 2)
+        g0 /= np.sqrt(np.pi) * gamma((1 - beta) / 2)
+        return g0 * np.exp(-energy / self.sigma**2)
+
+
+def _positive(values, name="radius"):
+    values = np.asarray(values, dtype=float)
+    if not np.all(values > 0):
+        raise ValueError(f"{name}: must be positive, got {np.min(values)}")
+    return values
+
+
+def _not_negative(values, name="radius"):
+    values = np.asarray(values, dtype=float)
+    if not np.all(values >= 0):
+        raise ValueError(f"{name}: must not be negative, got {np.min(values)}")
+    return values

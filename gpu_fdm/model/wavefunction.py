@@ -1,0 +1,79 @@
+"""The wave function of a filament: a few eigenstates with random phases, grouped by angular momentum.
+
+    psi(R, phi, t) = sqrt(mu/2pi) sum_{n,l} a_nl R_nl(R) [ e^{i th+} e^{il phi} + e^{i th-} e^{-il phi} ] e^{-i E_nl t}
+                   = sum_l F+_l(R) e^{il phi} + F-_l(R) e^{-il phi}
+
+with l = 0 counted once. Summing over n first, once for each time, leaves 2 l_max + 1 terms a point.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .eigenstates import Library
+
+
+@dataclass(frozen=True)
+class WaveFunction:
+    """Weights and phases of the states of a library.
+
+    weight  w = a_nl^2, shape (modes,), not negative; the phase-averaged line mass is mu sum (2 - delta_l0) w
+    phase   th+ and th- [rad], shape (modes, 2); the second is not used where l = 0
+    """
+
+    library: Library
+    weight: np.ndarray
+    phase: np.ndarray
+
+    def __post_init__(self):
+        modes = len(self.library)
+        if np.shape(self.weight) != (modes,) or np.shape(self.phase) != (modes, 2):
+            raise ValueError(
+                f"weight {np.shape(self.weight)} and phase {np.shape(self.phase)}: "
+                f"must have shapes ({modes},) and ({modes}, 2)"
+            )
+        if not (np.all(np.isfinite(self.weight)) and np.all(np.asarray(self.weight) >= 0)):
+            raise ValueError("weight: must be finite and not negative")
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Indices of the modes with a weight."""
+        return np.flatnonzero(self.weight)
+
+    @property
+    def line_mass(self) -> float:
+        """Line mass of |psi|^2, the same for any phases [rho_m0 L^2]."""
+        return float(self.library.line_mass * np.sum(self.library.multiplicity * self.weight))
+
+    def mean_density(self, radius=None):
+        """<|psi|^2> over phases, at the library's nodes or at `radius` [rho_m0]."""
+        return self.library.mean_density(self.weight, radius)
+
+    def azimuthal(self, time: float = 0.0) -> np.ndarray:
+        """F+_l and F-_l at the library's nodes, shape (2, l_max + 1, points), complex; F-_0 = 0.
+
+        time  [T]
+        """
+        library = self.library
+        amplitude = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
+        turning = amplitude[:, None] * np.exp(1j * (np.asarray(self.phase) - (library.energy * time)[:, None]))
+        turning[library.l == 0, 1] = 0
+        factors = np.zeros((2, int(library.l.max()) + 1, len(library.nodes)), complex)
+        kept = self.kept
+        for sign in (0, 1):
+            np.add.at(factors[sign], library.l[kept], turning[kept, sign, None] * library.radial[kept])
+        return factors
+
+
+def random_phases(library: Library, seed: int, filament: int = 0) -> np.ndarray:
+    """Independent uniform phases [rad], shape (modes, 2).
+
+    A phase depends on (seed, filament, n, l, sign) alone: not on the other modes, nor on who computes it.
+    """
+    phase = np.empty((len(library), 2))
+    for l in range(int(library.l.max()) + 1):
+        of_l = library.l == l
+        stream = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, filament, l])))
+        # row n of the stream belongs to mode n, however many modes there are
+        phase[of_l] = 2 * np.pi * stream.random((int(library.n[of_l].max()) + 1, 2))[library.n[of_l]]
+    return phase

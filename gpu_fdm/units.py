@@ -1,0 +1,94 @@
+"""Code units, in which hbar = m = 1 and the comoving Schroedinger-Poisson equations read
+
+    i dpsi/dt = [ -1/(2 a^2) laplacian + V ] psi,      laplacian V = |psi|^2 / a
+
+with |psi|^2 the comoving density over the mean matter density today. A wavenumber is a momentum.
+Constants: CODATA 2022 and IAU 2015, taken from astropy.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+BOSON_MASS_UNIT_EV = 1e-22  # m22 counts in these
+
+
+@lru_cache(maxsize=1)
+def _si():
+    """hbar [J s], c [m/s], eV [J], Mpc [m], G [m^3/kg/s^2], solar mass [kg]."""
+    from astropy import constants, units
+
+    return {
+        "hbar": constants.hbar.si.value,
+        "c": constants.c.si.value,
+        "eV": units.eV.to(units.J),
+        "Mpc": units.Mpc.to(units.m),
+        "G": constants.G.si.value,
+        "Msun": constants.M_sun.si.value,
+    }
+
+
+@dataclass(frozen=True)
+class CodeUnits:
+    """Sizes of the code units for one boson mass and one cosmology.
+
+    time T = (3/2 Om H0^2)^(-1/2), length L = sqrt(hbar/m) T^(1/2) (comoving), mass rho_m0 L^3.
+
+    m22      boson mass [1e-22 eV]
+    h        H0 / (100 km/s/Mpc)
+    omega_m  matter density today over the critical density
+    """
+
+    m22: float
+    h: float
+    omega_m: float
+
+    @cached_property
+    def hubble(self) -> float:
+        """H0 [1/s]."""
+        return 100e3 * self.h / _si()["Mpc"]
+
+    @cached_property
+    def time_s(self) -> float:
+        """Unit of time [s]."""
+        return (1.5 * self.omega_m * self.hubble**2) ** -0.5
+
+    @cached_property
+    def length_mpc(self) -> float:
+        """Unit of comoving length [Mpc]."""
+        si = _si()
+        mass_kg = self.m22 * BOSON_MASS_UNIT_EV * si["eV"] / si["c"] ** 2
+        return (si["hbar"] / mass_kg * self.time_s) ** 0.5 / si["Mpc"]
+
+    @property
+    def length(self) -> float:
+        """Unit of comoving length [Mpc/h]."""
+        return self.length_mpc * self.h
+
+    @property
+    def velocity(self) -> float:
+        """Unit of velocity, L/T [km/s]."""
+        return self.length_mpc * _si()["Mpc"] / self.time_s / 1e3
+
+    @property
+    def time_myr(self) -> float:
+        """Unit of time [Myr] (Julian years)."""
+        return self.time_s / (1e6 * 365.25 * 86400)
+
+    @property
+    def mean_matter_density(self) -> float:
+        """Mean comoving matter density [(Msun/h) / (Mpc/h)^3]."""
+        return mean_matter_density(self.omega_m)
+
+    @property
+    def line_mass(self) -> float:
+        """Unit of comoving line mass, rho_m0 L^2 [(Msun/h) / (Mpc/h)]."""
+        return self.mean_matter_density * self.length**2
+
+
+def mean_matter_density(omega_m: float) -> float:
+    """Mean comoving matter density, Om 3 H0^2 / (8 pi G) [(Msun/h) / (Mpc/h)^3]; h cancels."""
+    from math import pi
+
+    si = _si()
+    hubble = 100e3 / si["Mpc"]
+    return omega_m * 3 * hubble**2 / (8 * pi * si["G"]) * si["Mpc"] ** 3 / si["Msun"]
