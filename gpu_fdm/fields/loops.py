@@ -352,3 +352,20 @@ def fill_direct(fdm, smooth, x_first, planes, spacing, images, table, inverse_st
                     for tap in range(TAPS):
                         average += w[tap] * mean[row + tap]
                     smooth[i, j, k] += end_row[p] * average
+
+
+@njit(**_OPTIONS)
+def spline_points(radius, coefficients, inverse_step, radius_max, out):
+    """A radial spline (spline.radial_coefficients, real) at points; zero from radius_max on.
+
+    radius, out  shape (points,);  coefficients  shape (rows,)
+    """
+    w = np.empty(TAPS)
+    for p in range(len(radius)):
+        out[p] = 0
+        if radius[p] < radius_max:
+            position = radius[p] * inverse_step
+            row = int(position)
+            quintic_weights(position - row, w)
+            for tap in range(TAPS):
+                out[p] += w[tap] * coefficients[row + tap]

@@ -1,0 +1,193 @@
+"""The command line: gpu-fdm, also python -m gpu_fdm.
+
+Exit 0 done, 1 failed, 2 the user's input was wrong. Imports what a command needs when it needs it.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import __version__
+from .errors import InputError, RunError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    _start_logging(options.quiet)
+    try:
+        return options.command(options) or 0
+    except InputError as error:
+        return _fail(error, 2)
+    except RunError as error:
+        return _fail(error, 1)
+    except MemoryError as error:
+        return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted: nothing was written under a final name", 130)
+    except BrokenPipeError:
+        # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _fail(message, code):
+    print(f"gpu-fdm: error: {message}", file=sys.stderr)
+    return code
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
+    parser.add_argument("--quiet", action="store_true", help="warnings and errors only")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="all stages that an ini asks for", allow_abbrev=False)
+    run.add_argument("ini", help="ini file; gpu-fdm init writes one to start from")
+    run.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key, any number of times"
+    )
+    run.add_argument("--dry-run", action="store_true", help="say what would be done: modes, memory, output; write nothing")
+    run.set_defaults(command=_run)
+
+    plot = commands.add_parser("plot", help="figures for whatever a result file holds")
+    plot.add_argument("file", help="result file")
+    plot.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
+    plot.set_defaults(command=_plot)
+
+    init = commands.add_parser("init", help="print a commented ini to start from")
+    init.add_argument("kind", nargs="?", help="which; without it, list the kinds")
+    init.set_defaults(command=_init)
+
+    info = commands.add_parser("info", help="versions, devices, MPI, memory")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _start_logging(quiet):
+    import logging
+
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(_Plain())
+    for noisy in ("numba", "matplotlib", "h5py"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _Plain:
+    """Log lines as they are; warnings marked."""
+
+    def format(self, record):
+        text = record.getMessage()
+        return text if record.levelname == "INFO" else f"{record.levelname.lower()}: {text}"
+
+
+def _run(options):
+    from .config import read_config
+
+    config = read_config(options.ini, options.set)
+    from . import pipeline
+
+    if options.dry_run:
+        return _dry_run(config)
+    outcome = pipeline.run(config)
+    print("\n".join(outcome.summary))
+    print(f"result: {outcome.result}")
+    for figure in outcome.figures:
+        print(f"figure: {figure}")
+    return 0
+
+
+def _dry_run(config):
+    from . import pipeline, plan
+
+    if config.wavefunction is None:
+        raise InputError(f"{config.source}: nothing to do: there is no section [wavefunction]")
+    pipeline.check_readable_tables(config)
+    model = pipeline.build_model(config)
+    print(pipeline.describe_model(model))
+    print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
+    if config.box:
+        box, _ = pipeline.place(config, model.filament)
+        print(f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc")
+        for warning in pipeline.box_warnings(config, model):
+            print(f"warning: {warning}")
+    planned = plan.plan(config, model)
+    for stage, size in planned.stages.items():
+        print(f"memory, {stage}: {plan.in_words(size)}")
+    print(f"peak memory: {plan.in_words(planned.peak)}")
+    print(f"output: {pipeline.result_path(config)}, {plan.in_words(planned.output)}")
+    return 0
+
+
+def _plot(options):
+    from .plots import draw
+
+    if not 20 <= options.dpi <= 1200:
+        raise InputError(f"--dpi {options.dpi}: must be in [20, 1200]")
+    if not Path(options.file).is_file():
+        raise InputError(f"{options.file}: no such file")
+    try:
+        figures = draw(Path(options.file), options.dpi)
+    except (OSError, KeyError) as error:
+        raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {error}") from None
+    for figure in figures:
+        print(f"figure: {figure}")
+    return 0
+
+
+def _init(options):
+    from .presets import PRESETS, preset_ini
+
+    if options.kind is None:
+        for name, (text, _) in PRESETS.items():
+            print(f"{name}: {text}")
+        return 0
+    if options.kind not in PRESETS:
+        raise InputError(f"init {options.kind}: unknown kind; known: {', '.join(PRESETS)}")
+    print(preset_ini(options.kind), end="")
+    return 0
+
+
+def _info(options):
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from . import memory, plan
+    from .backend import GPU, cpu_count, gpu_count
+    from .store import git_revision
+
+    print(f"gpu_fdm {__version__} {git_revision()}".rstrip())
+    print(f"Python {platform.python_version()}, {platform.platform()}")
+    for name in ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py"):
+        print(f"{name} {version(name)}")
+    cupy = "not installed (pip install gpu_fdm[gpu12] or [gpu13])"
+    for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
+        try:
+            cupy = version(name)
+            break
+        except PackageNotFoundError:
+            continue
+    print(f"cupy: {cupy}")
+    print(f"CPUs: {cpu_count()}")
+    print(f"memory available: {plan.in_words(memory.available())}")
+    devices = gpu_count()
+    print(f"CUDA devices: {devices or 'none'}")
+    for index in range(devices):
+        print(f"  {GPU(index).device}")
+    print(f"MPI: {_mpi()}")
+    return 0
+
+
+def _mpi():
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        return f"none ({' '.join(str(error).split())[:120]})"
+    return MPI.Get_library_version().splitlines()[0].strip("\0 ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""Ini files as frozen, checked dataclasses, one a section; writes the resolved ini back.
+
+A section that is absent is a stage that is not run, but for [run], [cosmology] and [dark_matter], which have
+defaults. Every value is checked when a section is made, from an ini or from Python.
+"""
+
+import configparser
+import difflib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from .errors import InputError
+from .options import Choice, Maybe, Number, Several, Text, option
+
+POSITIVE = Number(low=0, open_low=True)
+DIRECTION = Several(Number(), count=3, nonzero=True)
+WEIGHTS = ("wkb", "adaptive_lasso", "poisson", "least_squares", "table")
+
+
+class Section:
+    """Checks every field by its kind."""
+
+    def __post_init__(self):
+        for item in fields(self):
+            value = getattr(self, item.name)
+            try:
+                object.__setattr__(self, item.name, item.metadata["kind"].check(value))
+            except ValueError as error:
+                raise InputError(f"{item.name} = {value}: must be {error}") from None
+
+
+@dataclass(frozen=True)
+class Run(Section):
+    """What to compute with, and where results go."""
+
+    output: str = option("output/gpu_fdm", Text(), "folder for the results, or a file name that ends in .hdf5")
+    seed: int = option(1, Number(0, 2**63, integer=True), "seed of the random phases")
+    backend: str = option("auto", Choice(("auto", "cpu", "gpu")), "auto takes a GPU where there is one")
+    precision: str = option("single", Choice(("single", "double")), "of the densities in the box")
+    threads: int | None = option(None, Maybe(Number(1, 4096, integer=True)), "CPU threads; empty: all")
+
+
+@dataclass(frozen=True)
+class CosmologySection(Section):
+    """Flat, matter and a cosmological constant."""
+
+    h: float = option(0.6731, Number(0, 10, open_low=True), "H0 / (100 km/s/Mpc)")
+    omega_m: float = option(0.314649, Number(0, 1, open_low=True), "matter density today over the critical density")
+    redshift: float = option(4.0, Number(0, 1e4), "of everything that is computed")
+
+
+@dataclass(frozen=True)
+class DarkMatter(Section):
+    """The boson."""
+
+    m22: float = option(1.0, POSITIVE, "boson mass", "1e-22 eV")
+
+
+@dataclass(frozen=True)
+class FilamentSection(Section):
+    """One filament. Its shape follows from the mass where it is not given (published fits, z = 4 only)."""
+
+    mass: float = option(5e9, POSITIVE, "mass that sets length, r0 and sigma where they are not given", "Msun/h")
+    beta: float = option(0.0, Number(0, 1, open_high=True), "velocity anisotropy")
+    length: float | None = option(None, Maybe(POSITIVE), "length; empty: from the mass", "cMpc/h")
+    r0: float | None = option(None, Maybe(POSITIVE), "scale radius, physical; empty: from the mass", "Mpc/h")
+    sigma: float | None = option(None, Maybe(POSITIVE), "velocity dispersion; empty: from the mass", "km/s")
+    profile_table: str | None = option(
+        None,
+        Maybe(Text()),
+        "CSV with columns radius [cMpc/h] and density [mean matter densities]; used instead of r0 and sigma",
+    )
+    centre: tuple | None = option(
+        None, Maybe(Several(Number(), count=3)), "of the filament; empty: the middle of the box", "cMpc/h"
+    )
+    direction: tuple = option((0.0, 0.0, 1.0), DIRECTION, "of the axis, any length")
+    orientation: tuple = option((1.0, 0.0, 0.0), DIRECTION, "of phi = 0, any length, not along the axis")
+    sharpness: float | None = option(
+        None, Maybe(POSITIVE), "of the soft ends, [erf(sharpness (length/2 - |z|)) + 1]/2; empty: 10/length", "h/cMpc"
+    )
+
+
+@dataclass(frozen=True)
+class WavefunctionSection(Section):
+    """The eigenstates and their weights."""
+
+    weights: str = option("wkb", Choice(WEIGHTS), "method")
+    weights_table: str | None = option(None, Maybe(Text()), "CSV with columns n, l, amplitude, for weights = table")
+    energy_cut: float = option(
+        0.99, Number(0, 1, open_low=True, open_high=True), "states up to V at the radius with this mass fraction"
+    )
+    scatter: float = option(
+        0.1, Number(1e-4, 10), "of ln density that adaptive_lasso and poisson tolerate"
+    )
+    l0_angular_momentum: float = option(
+        0.1, POSITIVE, "angular momentum that l = 0 states take in the distribution function where beta > 0", "hbar"
+    )
+    time: float = option(0.0, Number(), "at which psi is evaluated", "Myr")
+
+
+@dataclass(frozen=True)
+class CrossSectionSection(Section):
+    """psi in the plane across the filament, with its vortices."""
+
+    points: int = option(512, Number(16, 16384, integer=True), "a side")
+    mass_fraction: float = option(
+        0.99, Number(0, 1, open_low=True, open_high=True), "half the side is the radius with this mass fraction"
+    )
+
+
+@dataclass(frozen=True)
+class BoxSection(Section):
+    """A periodic box of cells."""
+
+    size: tuple = option((0.64, 0.64, 1.8), Several(POSITIVE, 3, one_for_all=True), "of its sides", "cMpc/h")
+    cells: tuple = option((192, 192, 540), Several(Number(2, 2**20, integer=True), 3, one_for_all=True), "a side")
+    fields: tuple = option(("fdm", "smooth"), Several(Choice(("fdm", "smooth"))), "densities to keep in the file")
+    method: str = option(
+        "extruded", Choice(("extruded", "direct")), "interpolate a tabulated cross-section, or sum modes in every cell"
+    )
+    sampling: str = option("point", Choice(("point", "average")), "density at cell centres, or averaged over cells")
+    tolerance: float = option(1e-5, Number(1e-12, 0.1), "interpolation error over the peak density")
+
+
+@dataclass(frozen=True)
+class PowerSection(Section):
+    """Power spectra of the densities in the box."""
+
+    bin_width: float = option(1.0, Number(0.1, 1e4), "in fundamental wavenumbers, 2 pi / the longest side")
+
+
+@dataclass(frozen=True)
+class FiguresSection(Section):
+    """PNG figures beside the result."""
+
+    dpi: int = option(150, Number(20, 1200, integer=True), "resolution")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All sections; None where a stage is not asked for.
+
+    source  the ini file that it came from, for messages
+    """
+
+    run: Run = field(default_factory=Run)
+    cosmology: CosmologySection = field(default_factory=CosmologySection)
+    dark_matter: DarkMatter = field(default_factory=DarkMatter)
+    filament: FilamentSection | None = None
+    wavefunction: WavefunctionSection | None = None
+    cross_section: CrossSectionSection | None = None
+    box: BoxSection | None = None
+    power: PowerSection | None = None
+    figures: FiguresSection | None = None
+    source: str = field(default="config", compare=False)
+
+    def __post_init__(self):
+        for stage, needed in (
+            ("wavefunction", "filament"),
+            ("cross_section", "wavefunction"),
+            ("box", "wavefunction"),
+            ("power", "box"),
+        ):
+            if getattr(self, stage) is not None and getattr(self, needed) is None:
+                raise InputError(f"{self.source}: [{stage}] needs a section [{needed}], which is absent")
+        wave = self.wavefunction
+        if wave is not None and (wave.weights == "table") != (wave.weights_table is not None):
+            raise self.error(
+                "wavefunction",
+                "weights_table",
+                f"must be given with weights = table, and only then (weights = {wave.weights})",
+            )
+        if self.box is not None and (self.box.method, self.box.sampling) == ("direct", "average"):
+            raise self.error("box", "sampling", "must be point where method = direct (extruded has averages)")
+
+    def error(self, section: str, key: str, message: str) -> InputError:
+        """An error that names the file, the section, the key and its value."""
+        kind, value = _kind(section, key), getattr(getattr(self, section), key)
+        return InputError(f"{self.source}: [{section}] {key} = {kind.format(value)}: {message}")
+
+    def sections(self) -> dict[str, Section]:
+        """The sections that are there, by name, in the order of the stages."""
+        return {name: getattr(self, name) for name in SECTIONS if getattr(self, name) is not None}
+
+    def to_ini(self, comments: bool = False) -> str:
+        """The resolved ini; with a comment above every key if asked."""
+        lines = []
+        for name, section in self.sections().items():
+            if comments:
+                lines += [f"# {type(section).__doc__.strip()}"]
+            lines += [f"[{name}]"]
+            for item in fields(section):
+                kind = item.metadata["kind"]
+                if comments:
+                    unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
+                    lines += [f"# {item.metadata['description']}{unit}; {kind.allowed}"]
+                lines += [f"{item.name} = {kind.format(getattr(section, item.name))}".rstrip()]
+            lines += [""]
+        return "\n".join(lines)
+
+
+SECTIONS = {
+    "run": Run,
+    "cosmology": CosmologySection,
+    "dark_matter": DarkMatter,
+    "filament": FilamentSection,
+    "wavefunction": WavefunctionSection,
+    "cross_section": CrossSectionSection,
+    "box": BoxSection,
+    "power": PowerSection,
+    "figures": FiguresSection,
+}
+
+
+def read_config(path, overrides=()) -> Config:
+    """Read an ini file.
+
+    overrides  texts "section.key=value" that come after the file, as from --set
+    Raises InputError, one line, for anything that is not right.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, must be an ini file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file (byte {error.start})") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    return parse_config(text, str(path), overrides)
+
+
+def parse_config(text: str, source: str = "config", overrides=()) -> Config:
+    """The same from the text of an ini file; `source` is named in messages."""
+    parser = configparser.ConfigParser(
+        interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
+    )
+    parser.optionxform = str
+    try:
+        parser.read_string(text, source)
+    except configparser.Error as error:
+        raise InputError(" ".join(f"{source}: {error.message}".split())) from None
+    values = {name: dict(parser.items(name)) for name in parser.sections()}
+    for override in overrides:
+        left, equals, value = override.partition("=")
+        section, dot, key = left.strip().partition(".")
+        if not (equals and dot):
+            raise InputError(f"--set {override}: must be section.key=value")
+        _kind(section, key, f"--set {override}")
+        values.setdefault(section, {})[key] = value.strip()
+    sections = {}
+    for name, keys in values.items():
+        for key in keys:
+            _kind(name, key, source)
+        known_section(name, source)
+        arguments = {}
+        for key, value in keys.items():
+            try:
+                arguments[key] = _kind(name, key).parse(value)
+            except ValueError as error:
+                raise InputError(f"{source}: [{name}] {key} = {value}: must be {error}") from None
+        sections[name] = SECTIONS[name](**arguments)
+    return Config(**sections, source=source)
+
+
+def known_section(name: str, source: str):
+    """The dataclass of a section, or an InputError that lists the known ones."""
+    if name not in SECTIONS:
+        raise InputError(f"{source}: [{name}]: unknown section{_nearest(name, SECTIONS)}; known: {', '.join(SECTIONS)}")
+    return SECTIONS[name]
+
+
+def _kind(section, key, source="config"):
+    """The kind of a key, or an InputError that lists the known ones."""
+    known = {item.name: item for item in fields(known_section(section, source))}
+    if key not in known:
+        raise InputError(
+            f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}"
+        )
+    return known[key].metadata["kind"]
+
+
+def _nearest(word, known):
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

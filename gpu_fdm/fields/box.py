@@ -1,0 +1,134 @@
+"""Where filaments lie: a periodic box of cells and the place of a cylinder in it.
+
+Lengths here are comoving, in cMpc/h. Cell (i, j, k) has its centre at ((i, j, k) + 1/2) times the cell widths.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
+_SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
+
+
+@dataclass(frozen=True)
+class Box:
+    """A periodic box.
+
+    size   (3,) [cMpc/h];  cells  (3,)
+    """
+
+    size: tuple[float, float, float]
+    cells: tuple[int, int, int]
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Cell widths, shape (3,) [cMpc/h]."""
+        return np.array(self.size) / np.array(self.cells)
+
+    @property
+    def nyquist(self) -> float:
+        """Smallest Nyquist wavenumber of the three axes [h/cMpc]."""
+        return float(np.min(np.pi / self.spacing))
+
+    @property
+    def volume(self) -> float:
+        """[(cMpc/h)^3]."""
+        return float(np.prod(self.size))
+
+    def cells_resolving(self, wavenumber: float) -> tuple[int, int, int]:
+        """Cells whose Nyquist wavenumbers reach `wavenumber` [h/cMpc], rounded up to sizes that FFTs like."""
+        from scipy.fft import next_fast_len
+
+        return tuple(next_fast_len(int(np.ceil(wavenumber * side / np.pi)), real=True) for side in self.size)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A finite filament: its centre, its axis and the direction of phi = 0.
+
+    centre       (3,) [cMpc/h];  direction, orientation  (3,), need not be normalised or perpendicular
+    length       between the points where the soft ends are at one half [cMpc/h]
+    sharpness    of the soft ends, density times [erf(sharpness (length/2 - |z|)) + 1]/2 [h/cMpc];
+                 10/length where not given
+    """
+
+    centre: tuple[float, float, float]
+    direction: tuple[float, float, float]
+    orientation: tuple[float, float, float]
+    length: float
+    sharpness: float | None = None
+
+    @property
+    def end_sharpness(self) -> float:
+        """[h/cMpc]."""
+        return 10 / self.length if self.sharpness is None else self.sharpness
+
+    @property
+    def axial_reach(self) -> float:
+        """Distance from the centre along the axis beyond which nothing is left [cMpc/h]."""
+        return self.length / 2 + SOFT_END_REACH / self.end_sharpness
+
+    @property
+    def basis(self) -> np.ndarray:
+        """Unit vectors of phi = 0, of phi = pi/2 and of the axis, rows of shape (3, 3)."""
+        axis = np.array(self.direction, float)
+        axis /= np.linalg.norm(axis)
+        across = np.array(self.orientation, float)
+        across /= np.linalg.norm(across)
+        across = across - (across @ axis) * axis
+        if np.linalg.norm(across) < 1e-6:
+            raise ValueError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
+        across /= np.linalg.norm(across)
+        return np.array([across, np.cross(axis, across), axis])
+
+
+def averaged_ends(placement: Placement, box: Box) -> Placement:
+    """The placement with soft ends averaged over cells: their Gaussian widened by the cell's variance on the axis."""
+    variance = np.sum((placement.basis[2] * box.spacing) ** 2) / 12
+    return replace(placement, sharpness=float((placement.end_sharpness**-2 + 2 * variance) ** -0.5))
+
+
+def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int] | None = None) -> np.ndarray:
+    """The periodic images of a filament that touch the box, or some of its planes, for the loops.
+
+    reach   radius of the filament [cMpc/h];  planes  (first, last) along x, last excluded
+    Returns shape (images, 15), see loops.fill_extruded.
+    """
+    cells = np.array(box.cells)
+    first, last = planes or (0, box.cells[0])
+    basis = placement.basis
+    along = np.abs(basis[2])
+    extent = along * placement.axial_reach + reach * np.sqrt(np.maximum(0, 1 - along**2))
+    extent_cells = extent / box.spacing + 1
+    # position in cells from the first cell's centre, split into a cell and a rounded part of one
+    position = np.array(placement.centre) / box.spacing - 0.5
+    cell = np.floor(position)
+    part = np.round((position - cell) * _SUBCELL) / _SUBCELL
+    low = np.array([first, 0, 0])
+    high = np.array([last, *box.cells[1:]]) - 1
+    shifts = [
+        range(int(np.ceil((l - e - c) / n)), int(np.floor((h + e - c) / n)) + 1)
+        for l, h, e, c, n in zip(low, high, extent_cells, cell + part, cells, strict=True)
+    ]
+    return np.array(
+        [np.concatenate([cell + np.array(shift) * cells, -part, basis.ravel()]) for shift in product(*shifts)]
+    ).reshape(-1, 15)
+
+
+def image_distance(box: Box, placement: Placement) -> float:
+    """Smallest distance between the axis of a filament and those of its own images [cMpc/h]."""
+    axis = placement.basis[2]
+    shortest = np.inf
+    for shift in product(range(-2, 3), repeat=3):
+        if any(shift):
+            shortest = min(shortest, _segment_distance(np.array(shift) * box.size, axis, placement.length))
+    return float(shortest)
+
+
+def _segment_distance(offset, axis, length):
+    """Distance between a segment and its copy moved by `offset`, both along `axis`."""
+    along = abs(offset @ axis)
+    across = np.linalg.norm(offset - (offset @ axis) * axis)
+    return float(np.hypot(across, max(0.0, along - length)))

@@ -1,0 +1,187 @@
+"""Kinds of ini values: how each is read from text, checked and written back.
+
+A kind has parse(text), check(value) and format(value); parse and check raise ValueError with what is allowed.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite real number in a range; bounds are allowed values unless `open_low` or `open_high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    integer: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """The range in words."""
+        what = "an integer" if self.integer else "a number"
+        if self.low == -math.inf and self.high == math.inf:
+            return what
+        if self.high == math.inf:
+            return f"{what} {'>' if self.open_low else '>='} {self.low:g}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"{what} in {left}{self.low:g}, {self.high:g}{right}"
+
+    def parse(self, text):
+        """A float, or an int where integers are asked for."""
+        try:
+            value = int(text) if self.integer else float(text)
+        except ValueError:
+            value = _whole(text) if self.integer else None
+        if value is None:
+            raise ValueError(self.allowed)
+        return self.check(value)
+
+    def check(self, value):
+        """The value, as int or float."""
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        good = good and (not self.integer or value == int(value))
+        good = good and (value > self.low if self.open_low else value >= self.low)
+        good = good and (value < self.high if self.open_high else value <= self.high)
+        if not good:
+            raise ValueError(self.allowed)
+        return int(value) if self.integer else float(value)
+
+    def format(self, value):
+        """Text that parse reads back to the same value."""
+        return str(value) if self.integer else f"{value:.17g}" if float(f"{value:.12g}") != value else f"{value:.12g}"
+
+
+def _whole(text):
+    """An integer written as 1e3 or 512.0, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if math.isfinite(value) and value == int(value) else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few names."""
+
+    names: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        """The names."""
+        return "one of " + ", ".join(self.names)
+
+    def parse(self, text):
+        """The name."""
+        return self.check(text)
+
+    def check(self, value):
+        """The name."""
+        if value not in self.names:
+            raise ValueError(self.allowed)
+        return value
+
+    def format(self, value):
+        """The name."""
+        return value
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text that is not empty, a file name say."""
+
+    allowed: str = "text that is not empty"
+
+    def parse(self, text):
+        """The text."""
+        return self.check(text)
+
+    def check(self, value):
+        """The text."""
+        if not isinstance(value, str) or not value.strip() or "\n" in value or "\0" in value:
+            raise ValueError(self.allowed)
+        return value
+
+    def format(self, value):
+        """The text."""
+        return value
+
+
+@dataclass(frozen=True)
+class Several:
+    """Values of one kind separated by commas or blanks; where `one_for_all`, a single one stands for `count`.
+
+    count      how many, or None for any number from one
+    nonzero    not all may be zero
+    """
+
+    kind: Number | Choice
+    count: int | None = None
+    one_for_all: bool = False
+    nonzero: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """In words."""
+        if self.count is None:
+            return f"a list, each {self.kind.allowed}"
+        number = f"one or {self.count} values" if self.one_for_all else f"{self.count} values"
+        return f"{number}, each {self.kind.allowed}" + (", not all zero" if self.nonzero else "")
+
+    def parse(self, text):
+        """A tuple."""
+        try:
+            return self.check(tuple(self.kind.parse(word) for word in text.replace(",", " ").split()))
+        except ValueError:
+            raise ValueError(self.allowed) from None
+
+    def check(self, value):
+        """A tuple of `count` values."""
+        values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+        try:
+            values = tuple(self.kind.check(v) for v in values)
+        except ValueError:
+            raise ValueError(self.allowed) from None
+        if self.one_for_all and len(values) == 1:
+            values = values * self.count
+        if not values or (self.count is not None and len(values) != self.count):
+            raise ValueError(self.allowed)
+        if self.nonzero and not any(values):
+            raise ValueError(self.allowed)
+        return values
+
+    def format(self, value):
+        """Comma separated; one value where all are the same and one is enough."""
+        values = value[:1] if self.one_for_all and len(set(value)) == 1 else value
+        return ", ".join(self.kind.format(v) for v in values)
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """A value of a kind, or none: the key is then absent or empty."""
+
+    kind: Number | Choice | Text | Several
+
+    @property
+    def allowed(self) -> str:
+        """In words."""
+        return self.kind.allowed + ", or empty"
+
+    def parse(self, text):
+        """The value or None."""
+        return self.kind.parse(text) if text.strip() else None
+
+    def check(self, value):
+        """The value or None."""
+        return None if value is None else self.kind.check(value)
+
+    def format(self, value):
+        """Empty text for none."""
+        return "" if value is None else self.kind.format(value)
+
+
+def option(default, kind, description: str, unit: str = ""):
+    """A dataclass field for an ini key: its default, kind, unit and what it means."""
+    return field(default=default, metadata={"kind": kind, "description": description, "unit": unit})

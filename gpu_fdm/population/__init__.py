@@ -1,0 +1,1 @@
+"""Filaments of the cosmic web: from mass to shape."""

@@ -1,0 +1,21 @@
+"""Length, radius and velocity dispersion of a filament of mass M.
+
+The fits are those published with Z25 (A&A 696 A145) for ellipsoidal collapse at z = 4 with the m22 = 1 variance.
+"""
+
+from math import exp, sqrt
+
+FIT_REDSHIFT = 4.0
+RADIUS_MASS_FRACTION = 0.9  # of the line mass within the fitted radius
+
+
+def published_shape(mass: float, beta: float = 0.0) -> tuple[float, float, float]:
+    """Length [cMpc/h, comoving], scale radius r0 [Mpc/h, physical] and sigma [km/s] at z = 4.
+
+    mass  [Msun/h];  beta  velocity anisotropy, in [0, 1)
+    """
+    length = (1 + FIT_REDSHIFT) * exp(-7.63270221) * mass**0.27634879
+    radius = exp(-12.00153483) * mass**0.33619234
+    r0 = (1 / RADIUS_MASS_FRACTION - 1) ** (1 / (2 - beta)) * radius
+    sigma = sqrt(2 / (2 - beta)) * exp(-6.16244123) * mass**0.3618256
+    return length, r0, sigma

@@ -1,0 +1,1 @@
+"""Power spectra: of density grids, of single filaments and of populations."""

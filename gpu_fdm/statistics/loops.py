@@ -1,0 +1,56 @@
+"""The hot loops of the statistics on the CPU (numba). They compute and trust: callers check the arguments."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+# A mode so little below the edge of a bin, in bins, lies on it: round-off in the ratio of two box sizes must
+# not decide where a whole shell of modes goes.
+EDGE_TOLERANCE = 1e-9
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, lines, power, k_sum, modes):
+    """Add lines of modes to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
+
+    spectrum, other  slabs of rfftn outputs, shape (x, y, z), complex; other None: the spectrum with itself
+    along            three arrays, |k| along each axis of the slab [k_f]
+    weights          modes of the full Fourier space that an index in z stands for, 1 or 2, int64, shape (z,)
+    inverse_width    1 / width of a bin [1/k_f]
+    mu_bins          bins of mu = |k_axis| / |k|, 1 for none;  mu_axis  the axis
+    lines            (first, last) lines along z to add, y counted before x, last excluded
+    power            sum of Re(spectrum conj(other)), added to, float64, shape (rows mu_bins,)
+    k_sum, modes     sum of |k| [k_f] (float64) and number of modes (int64), added to, same shape
+    """
+    x, y, z = along
+    length = len(z)
+    z_squared = z * z
+    k = np.empty(length)
+    product = np.empty(length)
+    cell = np.empty(length, np.uint32)  # unsigned: no test for indices that count from the end
+    for line in range(lines[0], lines[1]):
+        i = line // len(y)
+        j = line - i * len(y)
+        across = x[i] * x[i] + y[j] * y[j]
+        # loops that vectorise, then one that cannot
+        for m in range(length):
+            k[m] = math.sqrt(across + z_squared[m])
+            cell[m] = (np.int32(k[m] * inverse_width + (0.5 + EDGE_TOLERANCE)) + 1) * mu_bins
+        if mu_bins > 1:
+            for m in range(length):
+                parallel = z[m] if mu_axis == 2 else (y[j] if mu_axis == 1 else x[i])
+                mu = parallel / k[m] if k[m] > 0 else 0.0
+                cell[m] += min(mu_bins - 1, np.int32(mu * mu_bins + EDGE_TOLERANCE))
+        if k[0] == 0:
+            cell[0] = 0
+        for m in range(length):
+            a = spectrum[i, j, m]
+            b = a if other is None else other[i, j, m]
+            # in double already here: squares of single precision numbers may overflow
+            product[m] = np.float64(a.real) * np.float64(b.real) + np.float64(a.imag) * np.float64(b.imag)
+        for m in range(length):
+            c = cell[m]
+            power[c] += weights[m] * product[m]
+            k_sum[c] += weights[m] * k[m]
+            modes[c] += weights[m]

@@ -1,0 +1,324 @@
+"""P(k) and P(k, mu) of density fields on periodic grids, whose sides may differ in cells and in size.
+
+P(k) = V <delta_k conj(delta_k)> with delta_k = FFT(density/mean - 1) / cells, averaged over all modes of a
+bin. The transform and the binning are separate, so that slabs of a distributed transform can be binned where
+they are and their sums added. Nothing is taken off for shot noise or the smoothing by cells.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from scipy import fft
+
+from ..backend import CPU
+from . import loops
+
+_PARTS = 64  # of the modes, shared among threads: fixed, so that sums do not depend on the number of threads
+_MOST_BINS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of the modes of a grid: bin i holds |k|/k_f in [i - 1/2, i + 1/2) width; k_f = 2 pi/largest side.
+
+    All modes count, up to the corner of k space; k = 0 has a bin of its own whatever the width.
+
+    cells     of the grid along x, y, z
+    box_size  sides [cMpc/h], three numbers or one for all
+    width     of a bin [k_f]
+    mu_bins   equal bins of mu = |k_axis|/|k| in [0, 1], the last closed; None for P(k)
+    mu_axis   axis from which mu is counted: 0, 1 or 2
+    Raises ValueError for values that make no sense.
+    """
+
+    cells: tuple[int, int, int]
+    box_size: tuple[float, float, float]
+    width: float = 1.0
+    mu_bins: int | None = None
+    mu_axis: int = 2
+
+    def __post_init__(self):
+        cells = np.asarray(self.cells)
+        if cells.shape != (3,) or cells.dtype.kind not in "iu" or np.any(cells < 1):
+            raise ValueError(f"cells = {self.cells}: must be three positive integers")
+        sides = np.asarray(self.box_size, dtype=float)
+        if sides.shape not in ((), (3,)) or not np.all((sides > 0) & np.isfinite(sides)):
+            raise ValueError(f"box_size = {self.box_size}: must be one or three positive numbers [cMpc/h]")
+        object.__setattr__(self, "cells", tuple(cells.tolist()))
+        object.__setattr__(self, "box_size", tuple(np.broadcast_to(sides, 3).tolist()))
+        if not (self.width > 0 and np.isfinite(self.width)):
+            raise ValueError(f"bin_width = {self.width}: must be positive [2 pi / largest side]")
+        if self.mu_bins is not None and (int(self.mu_bins) != self.mu_bins or self.mu_bins < 1):
+            raise ValueError(f"mu_bins = {self.mu_bins}: must be a positive integer, or None for P(k)")
+        if self.mu_axis not in (0, 1, 2):
+            raise ValueError(f"mu_axis = {self.mu_axis}: must be 0, 1 or 2")
+        if prod(self.sums_shape) > _MOST_BINS:
+            raise ValueError(
+                f"bin_width = {self.width}, mu_bins = {self.mu_bins}: make {prod(self.sums_shape)} bins, "
+                f"at most {_MOST_BINS} are allowed"
+            )
+
+    @property
+    def fundamental(self) -> float:
+        """k_f = 2 pi / largest side [h/Mpc]."""
+        return 2 * np.pi / max(self.box_size)
+
+    @property
+    def nyquist(self) -> float:
+        """Smallest of the three pi cells / side [h/Mpc]."""
+        return float(np.pi * min(n / side for n, side in zip(self.cells, self.box_size, strict=True)))
+
+    @property
+    def mu_edges(self) -> np.ndarray | None:
+        """Edges of the mu bins, shape (mu_bins + 1,), or None."""
+        return None if self.mu_bins is None else np.linspace(0, 1, self.mu_bins + 1)
+
+    @property
+    def transform_shape(self) -> tuple[int, int, int]:
+        """Shape of the rfftn output."""
+        return (*self.cells[:2], self.cells[2] // 2 + 1)
+
+    @property
+    def sums_shape(self) -> tuple[int, int]:
+        """Rows (k = 0 alone, then the bins from 0 on) and mu bins of ModeSums."""
+        x, y, z = (self.wavenumbers(axis).max() for axis in range(3))
+        last = np.sqrt(x * x + y * y + z * z) * (1 / self.width) + 0.5 + loops.EDGE_TOLERANCE
+        return int(last) + 2, self.mu_bins or 1
+
+    def wavenumbers(self, axis: int) -> np.ndarray:
+        """|k| along an axis of the rfftn output [k_f], shape (transform_shape[axis],)."""
+        index = np.arange(self.transform_shape[axis])
+        return np.minimum(index, self.cells[axis] - index) * (max(self.box_size) / self.box_size[axis])
+
+    def weights(self) -> np.ndarray:
+        """Modes that an index along z stands for, int64, shape (transform_shape[2],).
+
+        A mode and its conjugate, left out by the real transform, are two; the planes kz = 0 and, for even nz,
+        Nyquist hold both already.
+        """
+        index = np.arange(self.transform_shape[2])
+        return np.where((index == 0) | (2 * index == self.cells[2]), 1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class ModeSums:
+    """Sums over the modes of bins, additive over slabs; arrays of shape Bins.sums_shape.
+
+    power  sum of Re(delta_k conj(delta_k)) of the unnormalised transforms
+    k      sum of |k| [k_f];  modes  number of modes, int64
+    """
+
+    power: np.ndarray
+    k: np.ndarray
+    modes: np.ndarray
+
+    def __add__(self, other: "ModeSums") -> "ModeSums":
+        return ModeSums(self.power + other.power, self.k + other.k, self.modes + other.modes)
+
+
+@dataclass(frozen=True, eq=False)
+class PowerSpectrum:
+    """Power of the density contrast, or cross power of two, in bins of |k|; empty bins are left out.
+
+    The first row is the k = 0 mode, alone, with power 0: `modes` sums to the number of cells.
+
+    k             mean |k| over the modes of a bin [h/Mpc], shape (bins,)
+    power         mean over the modes [(cMpc/h)^3], shape (bins,), or (bins, mu bins) and NaN where no mode is
+    modes         number of modes, k and -k both counted, int64, shape of power
+    names         of the one field or the two
+    mean_density  of each, in the units of the input
+    bins          grid, box and widths
+    """
+
+    k: np.ndarray
+    power: np.ndarray
+    modes: np.ndarray
+    names: tuple[str, ...]
+    mean_density: tuple[float, ...]
+    bins: Bins
+
+    @classmethod
+    def from_sums(cls, sums: ModeSums, bins: Bins, mean_density, names=("density",)) -> "PowerSpectrum":
+        """The spectrum from the sums over all modes of a grid.
+
+        mean_density  of each field;  names  of each
+        Raises ValueError if modes are missing or were counted twice.
+        """
+        counted, expected = int(sums.modes.sum()), prod(bins.cells)
+        if counted != expected:
+            raise ValueError(f"sums over {counted} modes of {expected}: slabs missing or counted twice")
+        total = sums.modes.sum(axis=1)
+        filled = total > 0
+        modes = sums.modes[filled]
+        power = np.full(modes.shape, np.nan)
+        np.divide(sums.power[filled], modes, out=power, where=modes > 0)
+        power *= prod(bins.box_size) / expected**2
+        # what the rounded mean left at k = 0 is not power; its mu is 0 by convention
+        power[0, 0] = 0
+        if bins.mu_bins is None:
+            power, modes = power[:, 0], modes[:, 0]
+        k = bins.fundamental * (sums.k.sum(axis=1)[filled] / total[filled])
+        return cls(k, power, modes, tuple(names), tuple(mean_density), bins)
+
+    @property
+    def box_size(self) -> tuple[float, float, float]:
+        """Sides [cMpc/h]."""
+        return self.bins.box_size
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Cells along x, y, z."""
+        return self.bins.cells
+
+    @property
+    def nyquist(self) -> float:
+        """Smallest of the three pi cells / side [h/Mpc]; bins beyond it miss some directions."""
+        return self.bins.nyquist
+
+    @property
+    def error(self) -> np.ndarray:
+        """sqrt(2 / modes) power, the standard deviation for a Gaussian field [(cMpc/h)^3], shape of power.
+
+        A real field has modes/2 independent modes, each with a scatter of 100 %. (A mode that is its own
+        conjugate is real and scatters by sqrt(2): the formula holds for it too.) Fields that are not
+        Gaussian, such as filaments, can scatter more.
+        Raises ValueError for a cross spectrum, whose error needs the spectra of both fields.
+        """
+        if len(self.names) > 1:
+            raise ValueError("error of a cross spectrum: take sqrt((P_12^2 + P_1 P_2) / modes)")
+        return np.sqrt(2 / np.maximum(self.modes, 1)) * self.power
+
+    def ratio(self, other: "PowerSpectrum") -> tuple[np.ndarray, np.ndarray]:
+        """k [h/Mpc] and self.power / other.power without the k = 0 mode; NaN where other.power is zero.
+
+        Raises ValueError if the bins differ.
+        """
+        same = self.modes.shape == other.modes.shape and np.array_equal(self.modes, other.modes)
+        if not (same and np.allclose(self.k, other.k, rtol=1e-9, atol=0)):
+            raise ValueError(f"ratio of two spectra with different bins: {self.bins} and {other.bins}")
+        power, reference = self.power[1:], other.power[1:]
+        return self.k[1:], np.divide(power, reference, out=np.full_like(power, np.nan), where=reference != 0)
+
+
+def power_spectrum(
+    density, box_size, *, other=None, bin_width=1.0, mu_bins=None, mu_axis=2, names=None, backend=None
+) -> PowerSpectrum:
+    """Power spectrum of the contrast density/mean - 1 on a periodic grid; cross spectrum (real part) of two.
+
+    density    shape (nx, ny, nz), float32 or float64, in any units; not changed
+    box_size   sides [cMpc/h], three numbers or one for all
+    other      second field for the cross spectrum, same shape
+    bin_width  [2 pi / largest side], see Bins
+    mu_bins    number of bins of mu = |k_axis|/|k| for P(k, mu); None for P(k)
+    mu_axis    axis from which mu is counted: 0, 1 or 2
+    names      of the fields, one or two; "density" and "other" by default
+    backend    CPU with the number of threads; the result does not depend on it
+    Transforms run in the precision of the input, sums in double. Memory beyond the input: one copy of a field
+    and a transform of each field.
+    Raises ValueError for fields that are not real, finite, three-dimensional and of positive mean, for shapes
+    that differ, and for boxes and bins that make no sense.
+    """
+    backend = CPU() if backend is None else backend
+    if not isinstance(backend, CPU):
+        raise ValueError(f"backend {backend.name}: power spectra run on the CPU")
+    fields = [_checked(density, "density")]
+    if other is not None:
+        fields.append(_checked(other, "other"))
+        if fields[0].shape != fields[1].shape:
+            raise ValueError(f"other has shape {fields[1].shape}: must be that of density, {fields[0].shape}")
+    names = ("density", "other")[: len(fields)] if names is None else tuple(names)
+    if len(names) != len(fields):
+        raise ValueError(f"names = {names}: must be {len(fields)}, one a field")
+    bins = Bins(fields[0].shape, box_size, bin_width, mu_bins, mu_axis)
+    means = [_mean(field, name, backend) for field, name in zip(fields, names, strict=True)]
+    transforms = [_transform(field, mean, backend) for field, mean in zip(fields, means, strict=True)]
+    sums = bin_modes(transforms[0], transforms[1] if other is not None else None, 0, bins, backend=backend)
+    return PowerSpectrum.from_sums(sums, bins, means, names)
+
+
+def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, backend=None) -> ModeSums:
+    """Sums over the modes of a slab of an unnormalised rfftn output, on all threads.
+
+    spectrum     of a contrast, complex, shape bins.transform_shape, of which along `axis` it may be a part
+    other        same slab of a second contrast for the cross spectrum, or None
+    first_index  where the slab begins along `axis` of the whole output
+    axis         0, 1 or 2 (along z the half that the real transform keeps is cut)
+    backend      CPU with the number of threads; the sums do not depend on it
+    Raises ValueError for slabs that do not fit.
+    """
+    backend = CPU() if backend is None else backend
+    if axis not in (0, 1, 2):
+        raise ValueError(f"axis = {axis}: must be 0, 1 or 2")
+    expected = list(bins.transform_shape)
+    expected[axis] = min(spectrum.shape[axis], expected[axis] - first_index)
+    if spectrum.shape != tuple(expected) or first_index < 0:
+        raise ValueError(
+            f"slab of shape {spectrum.shape} from index {first_index} on along axis {axis}: "
+            f"no part of a transform of shape {bins.transform_shape}"
+        )
+    if other is not None and other.shape != spectrum.shape:
+        raise ValueError(f"other has shape {other.shape}: must be that of spectrum, {spectrum.shape}")
+    along = [bins.wavenumbers(each) for each in range(3)]
+    cut = slice(first_index, first_index + spectrum.shape[axis])
+    along[axis] = along[axis][cut]
+    weights = bins.weights()[cut] if axis == 2 else bins.weights()
+    lines = spectrum.shape[0] * spectrum.shape[1]
+    # no more parts than keep the partial sums below the size of the slab
+    parts = max(1, min(_PARTS, lines, spectrum.size // prod(bins.sums_shape)))
+    power, k = np.zeros((2, parts, prod(bins.sums_shape)))
+    modes = np.zeros((parts, prod(bins.sums_shape)), np.int64)
+    grid = tuple(along), weights, 1 / bins.width, bins.mu_bins or 1, bins.mu_axis
+
+    def work(part):
+        share = lines * part // parts, lines * (part + 1) // parts
+        loops.add_modes(spectrum, other, *grid, share, power[part], k[part], modes[part])
+
+    backend.over(range(parts), work)
+    return ModeSums(*(sums.sum(axis=0).reshape(bins.sums_shape) for sums in (power, k, modes)))
+
+
+def _checked(field, name):
+    """The field as an array; ValueError unless it is a real grid."""
+    field = np.asarray(field)
+    if field.ndim != 3 or field.size == 0:
+        raise ValueError(f"{name} has shape {field.shape}: must have three dimensions, none empty")
+    if field.dtype.kind != "f" or field.dtype.itemsize not in (4, 8):
+        raise ValueError(f"{name} is {field.dtype}: must be float32 or float64")
+    return field
+
+
+def _mean(density, name, backend):
+    """Mean in double precision; ValueError unless finite and positive."""
+    sums, largest = np.empty((2, len(density)))
+
+    def work(i):
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums[i] = density[i].sum(dtype=np.float64)
+            largest[i] = max(density[i].max(), -density[i].min())
+
+    backend.over(range(len(density)), work)
+    total = float(sums.sum())
+    if not np.isfinite(total):
+        raise ValueError(f"{name} holds NaN or infinity")
+    # a sum below a single cell, impossible for densities >= 0, is round-off of a field that averages to zero
+    if total == 0 or abs(total) < largest.max():
+        raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
+    if total < 0:
+        raise ValueError(f"{name} has mean {total / density.size}: must be positive")
+    return total / density.size
+
+
+def _transform(density, mean, backend):
+    """rfftn of density/mean - 1, in the precision of the density.
+
+    The mean is taken off first: in single precision its round-off would spread over all modes.
+    """
+    contrast = np.empty(density.shape, density.dtype.newbyteorder("="))
+
+    def work(i):
+        np.subtract(density[i], mean, out=contrast[i], dtype=np.float64, casting="same_kind")
+        contrast[i] /= mean
+
+    backend.over(range(len(density)), work)
+    return fft.rfftn(contrast, workers=backend.threads)

@@ -1,0 +1,130 @@
+// Add one filament, all its periodic images, to two density fields: one thread a cell.
+//
+// Twins: fill_extruded and fill_direct in gpu_fdm/fields/loops.py. Both take, in this order,
+//   cells, planes, ny, nz   planes * ny * nz and the shape of the slab of this rank, z fastest
+//   x_first                 global index of its plane 0
+//   dx, dy, dz              cell widths [L]
+//   images                  shape (images_count, 15): cell of the centre (3, integers), offset of the cell centre
+//                           from it within the cell (3, in cells), unit vectors u, v and the axis (9)
+//   reach                   radius beyond which the filament is nothing [L]
+//   half_length [L], sharpness [1/L], axial_reach [L]   of the soft ends
+//   the source of the densities, see each kernel
+//   fdm, smooth             densities, added to, shape (planes, ny, nz) [rho_m0]
+//
+// Geometry is double at both precisions: far from the centre the terms of u and v are thousands of cells long and
+// cancel, so that a float would shift the cross-section by a visible part of a cell. What then is read and summed
+// is REAL. Most cells of a box are far away; they leave at one comparison an image, whole warps at a time, and
+// touch no memory.
+
+#include "common.cuh"
+
+constexpr int IMAGE_SIZE = 15;
+
+// [erf(sharpness (half_length - |axial|)) + 1] / 2, of the argument of erf.
+__device__ __forceinline__ REAL soft_end(REAL depth)
+{
+    return depth > 6 ? REAL(1) : REAL(0.5) * (1 + erf(depth));
+}
+
+// density_at(u, v) gives both densities at a point of the cross-section that lies within reach.
+template <typename Density>
+__device__ __forceinline__ void add_images(long long cells, long long ny, long long nz, long long x_first, double dx,
+                                           double dy, double dz, long long images_count,
+                                           const double* __restrict__ images, double reach, double half_length,
+                                           REAL sharpness, double axial_reach, const Density& density_at,
+                                           REAL* __restrict__ fdm, REAL* __restrict__ smooth)
+{
+    const long long cell = thread_item();
+    if (cell >= cells) return;
+    const long long row = cell / nz;
+    const long long plane = row / ny;
+    const double i = static_cast<double>(x_first + plane);
+    const double j = static_cast<double>(row - plane * ny);
+    const double k = static_cast<double>(cell - row * nz);
+    Pair sum = {0, 0};
+    bool touched = false;
+    for (long long number = 0; number < images_count; ++number) {
+        const double* image = images + IMAGE_SIZE * number;
+        // the difference of two integers is exact, however large the box
+        const double bx = ((i - image[0]) + image[3]) * dx;
+        const double by = ((j - image[1]) + image[4]) * dy;
+        const double bz = ((k - image[2]) + image[5]) * dz;
+        const double u = bx * image[6] + by * image[7] + bz * image[8];
+        if (fabs(u) >= reach) continue;
+        const double v = bx * image[9] + by * image[10] + bz * image[11];
+        if (u * u + v * v >= reach * reach) continue;
+        const double axial = fabs(bx * image[12] + by * image[13] + bz * image[14]);
+        if (axial >= axial_reach) continue;
+        const REAL end = soft_end(sharpness * static_cast<REAL>(half_length - axial));
+        const Pair density = density_at(u, v);
+        sum.first += end * density.first;
+        sum.second += end * density.second;
+        touched = true;
+    }
+    if (touched) {
+        fdm[cell] += sum.first;
+        smooth[cell] += sum.second;
+    }
+}
+
+// section       B-spline coefficients of both densities, interleaved, shape (section_points, 2 section_points);
+//               index section_points / 2 is the axis
+// inverse_step  of the section [1/L]
+extern "C" __global__ void fill_extruded(long long cells, long long planes, long long ny, long long nz,
+                                         long long x_first, REAL dx, REAL dy, REAL dz, long long images_count,
+                                         const double* __restrict__ images, REAL reach, REAL half_length,
+                                         REAL sharpness, REAL axial_reach, const REAL* __restrict__ section,
+                                         long long section_points, REAL inverse_step, REAL* __restrict__ fdm,
+                                         REAL* __restrict__ smooth)
+{
+    const auto density_at = [&](double u, double v) -> Pair {
+        const double column = u * inverse_step + section_points / 2;
+        const double row = v * inverse_step + section_points / 2;
+        const int first_column = static_cast<int>(column), first_row = static_cast<int>(row);
+        REAL wu[TAPS], wv[TAPS];
+        quintic_weights(static_cast<REAL>(column - first_column), wu);
+        quintic_weights(static_cast<REAL>(row - first_row), wv);
+        // both densities of a point come in one load
+        const Pair* taps = reinterpret_cast<const Pair*>(section) + (first_row - 2) * section_points + (first_column - 2);
+        Pair density = {0, 0};
+#pragma unroll
+        for (int a = 0; a < TAPS; ++a) {
+            Pair along = {0, 0};
+#pragma unroll
+            for (int b = 0; b < TAPS; ++b) {
+                const Pair tap = taps[a * section_points + b];
+                along.first += wu[b] * tap.first;
+                along.second += wu[b] * tap.second;
+            }
+            density.first += wv[a] * along.first;
+            density.second += wv[a] * along.second;
+        }
+        return density;
+    };
+    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness, axial_reach,
+               density_at, fdm, smooth);
+}
+
+// table, l_count, inverse_step  of psi, as in psi_points; it is zero from reach on
+// mean, mean_inverse_step       spline coefficients of the phase-averaged density in R, shape (rows,), and 1/step
+extern "C" __global__ void fill_direct(long long cells, long long planes, long long ny, long long nz,
+                                       long long x_first, REAL dx, REAL dy, REAL dz, long long images_count,
+                                       const double* __restrict__ images, REAL reach, REAL half_length,
+                                       REAL sharpness, REAL axial_reach, const REAL* __restrict__ table,
+                                       long long l_count, REAL inverse_step, const REAL* __restrict__ mean,
+                                       REAL mean_inverse_step, REAL* __restrict__ fdm, REAL* __restrict__ smooth)
+{
+    const auto density_at = [&](double u, double v) -> Pair {
+        const REAL x = static_cast<REAL>(u), y = static_cast<REAL>(v);
+        const Pair psi = psi_value(x, y, table, l_count, inverse_step, reach);
+        REAL fraction, w[TAPS];
+        const REAL* rows = spline_rows(mean, 1, sqrt(x * x + y * y), mean_inverse_step, fraction);
+        quintic_weights(fraction, w);
+        REAL average = 0;
+#pragma unroll
+        for (int tap = 0; tap < TAPS; ++tap) average += w[tap] * rows[tap];
+        return {psi.first * psi.first + psi.second * psi.second, average};
+    };
+    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness, axial_reach,
+               density_at, fdm, smooth);
+}

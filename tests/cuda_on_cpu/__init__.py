@@ -1,0 +1,135 @@
+"""Runs the CUDA kernels on the CPU: a backend for tests, in place of gpu_fdm.backend.GPU where there is no GPU."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpu_fdm.backend import THREADS_PER_BLOCK, kernel_options, kernel_source
+
+_HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+_COMPILER = "g++"
+# CUDA knows no strict aliasing either; #pragma unroll is for nvcc
+_FLAGS = ("-O2", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror")
+_ALLOWED = ("-Wno-unknown-pragmas", "-Wno-unused-parameter")
+_GUARD = 4096  # bytes before and after each array
+_GUARD_BYTE = 0xFF  # a NaN in both precisions
+_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(')
+
+
+class LaunchError(RuntimeError):
+    """A launch that would fail, or go wrong in silence, on a GPU."""
+
+
+@dataclass(frozen=True)
+class CudaOnCpu:
+    """Answers the calls of gpu_fdm.backend.GPU with NumPy arrays and the CUDA sources compiled by g++.
+
+    Every launch checks what a GPU does not: the number and types of the arguments, reads and writes past the end
+    of an array (NaN comes back from the first, LaunchError from the second), and barriers that not all threads reach.
+    Skips the test that asks where g++ is missing.
+    """
+
+    name = "gpu"
+    index = -1  # no card: RadialTable keeps its copies apart by this
+    xp = np
+
+    def to_device(self, array):
+        """The array, contiguous."""
+        return np.ascontiguousarray(array)
+
+    def to_host(self, array):
+        """The array."""
+        return array
+
+    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
+        """Run a kernel of kernels/<source>.cu with one thread an item, as GPU.launch does."""
+        self.launch_text(kernel_source(source), name, dtype, threads, arguments)
+
+    def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple):
+        """Run a kernel of a source given as text; the rest as launch."""
+        dtype = np.dtype(dtype)
+        cast = {float: dtype.type, int: np.int64}
+        arguments = [cast.get(type(a), lambda same: same)(a) for a in arguments]
+        expected, run = _kernels(text, dtype.name)[name]
+        _check(name, expected, arguments)
+        copies = [_Guarded(a) if isinstance(a, np.ndarray) else None for a in arguments]
+        values = [np.array(c.address if c else a) for c, a in zip(copies, arguments, strict=True)]
+        pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
+        error = run(-(-threads // THREADS_PER_BLOCK), THREADS_PER_BLOCK, pointers)
+        if error:
+            raise LaunchError(f"{name}: {error.decode()}")
+        for number, (kind, argument, copy) in enumerate(zip(expected, arguments, copies, strict=True)):
+            if copy is None:
+                continue
+            if not copy.intact:
+                raise LaunchError(f"{name}: wrote outside of argument {number}, shape {argument.shape}")
+            if kind.startswith("*"):
+                argument[...] = copy.values
+
+
+class _Guarded:
+    """A copy of an array between two stretches of memory that nobody may touch."""
+
+    def __init__(self, array):
+        size = -(-array.nbytes // 16) * 16
+        memory = np.full(size + 2 * _GUARD + 16, _GUARD_BYTE, np.uint8)
+        start = -memory.ctypes.data % 16  # kernels load 16 bytes at once
+        self._bytes = memory[start : start + size + 2 * _GUARD]
+        self._size = array.nbytes
+        self.address = self._bytes.ctypes.data + _GUARD
+        self.values = self._bytes[_GUARD : _GUARD + array.nbytes].view(array.dtype).reshape(array.shape)
+        self.values[...] = array
+
+    @property
+    def intact(self):
+        """Whether the guards are as they were."""
+        before, after = self._bytes[:_GUARD], self._bytes[_GUARD + self._size :]
+        return bool(np.all(before == _GUARD_BYTE) and np.all(after == _GUARD_BYTE))
+
+
+def _check(name, expected, arguments):
+    """Arguments against the kernel's parameters, spelled as in cuda_on_cpu.h."""
+    if len(expected) != len(arguments):
+        raise LaunchError(f"{name}: {len(arguments)} arguments, it takes {len(expected)}")
+    for number, (kind, argument) in enumerate(zip(expected, arguments, strict=True)):
+        given = f"{argument.dtype.kind}{argument.dtype.itemsize}"
+        if isinstance(argument, np.ndarray):
+            if not argument.flags.c_contiguous:
+                raise LaunchError(f"{name}: argument {number} is not contiguous")
+            given = kind[0] + given
+        if given != kind:
+            raise LaunchError(f"{name}: argument {number} is {given}, the kernel takes {kind}")
+
+
+@cache
+def _kernels(text, dtype):
+    """The kernels of a source, compiled and loaded: name -> (parameters, function to launch it)."""
+    compiler = shutil.which(_COMPILER)
+    if compiler is None:
+        pytest.skip(f"{_COMPILER} is not installed: it runs the CUDA kernels on the CPU")
+    names = _KERNEL.findall(text)
+    exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in names)
+    options = [*kernel_options(dtype), *_FLAGS, *_ALLOWED]
+    if "__syncthreads" in text:
+        options.append("-DCUDA_ON_CPU_FIBERS")
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
+        source.write_text(f'#include "{_HEADER}"\n{text}\n{exports}')
+        run = subprocess.run([compiler, *options, source, "-o", target], capture_output=True, text=True)
+        if run.returncode:
+            raise LaunchError(f"{_COMPILER} failed:\n{run.stderr}")
+        library = ctypes.CDLL(str(target))
+    kernels = {}
+    for name in names:
+        signature, launch = library[f"signature_{name}"], library[f"launch_{name}"]
+        signature.restype = launch.restype = ctypes.c_char_p
+        kernels[name] = signature().decode().split(), launch
+    return kernels
