@@ -1,16 +1,17 @@
 // What the kernels share: the thread's item, quintic B-splines, and psi at a point of the cross-section.
 //
-// REAL, float or double, comes from the compiler's command line. The twins are quintic_weights, quintic_slopes and
-// _rotations in gpu_fdm/fields/loops.py; the coefficients are laid out as in gpu_fdm/fields/spline.py and
-// cross_section.RadialTable: table[row][part][l], 4 parts, l padded to a multiple of 8.
+// REAL, float or double, comes from the compiler's command line. Twins: quintic_weights, quintic_slopes and
+// _rotations in gpu_fdm/fields/loops.py. Lengths are [L], inverse steps [1/L]. Coefficients are those of
+// gpu_fdm/fields/spline.py and cross_section.RadialTable: table[row][part][l], 4 parts, l padded to a
+// multiple of 8, aligned to 16 bytes.
 //
 // Arrays here are indexed by unrolled loops alone, so that they live in registers and not in local memory.
 
 constexpr int TAPS = 6;
 constexpr int PARTS = 4;
 
-// The widest load takes 16 bytes: a thread takes that many l at a time. Twice as many would double the registers
-// and halve the threads that hide the latency of the table.
+// The widest load takes 16 bytes: a thread takes that many l at a time. Twice as many would double the
+// registers and halve the threads that hide the latency of the table.
 constexpr int LANES = 16 / sizeof(REAL);
 
 struct alignas(16) Lanes {
@@ -101,7 +102,8 @@ __device__ __forceinline__ const REAL* spline_rows(const REAL* table, long long 
 }
 
 // Sum of weight times coefficient over the six rows, for LANES consecutive l.
-__device__ __forceinline__ Lanes spline_lanes(const REAL* coefficients, long long row_size, const REAL (&weights)[TAPS])
+__device__ __forceinline__ Lanes spline_lanes(const REAL* coefficients, long long row_size,
+                                              const REAL (&weights)[TAPS])
 {
     Lanes sum = {};
 #pragma unroll
@@ -114,8 +116,8 @@ __device__ __forceinline__ Lanes spline_lanes(const REAL* coefficients, long lon
 }
 
 // Re psi and Im psi at a point of the cross-section; zero from radius_max on.
-__device__ __forceinline__ Pair psi_value(REAL x, REAL y, const REAL* table, long long l_count, REAL inverse_step,
-                                          REAL radius_max)
+__device__ __forceinline__ Pair psi_value(REAL x, REAL y, const REAL* table, long long l_count,
+                                          REAL inverse_step, REAL radius_max)
 {
     Pair psi = {0, 0};
     const REAL radius = sqrt(x * x + y * y);
@@ -128,7 +130,8 @@ __device__ __forceinline__ Pair psi_value(REAL x, REAL y, const REAL* table, lon
     for (long long l = 0; l < l_count; l += LANES) {
         Lanes f[PARTS];
 #pragma unroll
-        for (int part = 0; part < PARTS; ++part) f[part] = spline_lanes(rows + part * l_count + l, row_size, w);
+        for (int part = 0; part < PARTS; ++part)
+            f[part] = spline_lanes(rows + part * l_count + l, row_size, w);
 #pragma unroll
         for (int lane = 0; lane < LANES; ++lane) {
             const REAL c = angles.cosine[lane], s = angles.sine[lane];

@@ -4,17 +4,17 @@
 //   cells, planes, ny, nz   planes * ny * nz and the shape of the slab of this rank, z fastest
 //   x_first                 global index of its plane 0
 //   dx, dy, dz              cell widths [L]
-//   images                  shape (images_count, 15): cell of the centre (3, integers), offset of the cell centre
-//                           from it within the cell (3, in cells), unit vectors u, v and the axis (9)
+//   images                  shape (images_count, 15): cell of the centre (3, integers), offset of the cell
+//                           centre from it within the cell (3, in cells), unit vectors u, v and the axis (9)
 //   reach                   radius beyond which the filament is nothing [L]
 //   half_length [L], sharpness [1/L], axial_reach [L]   of the soft ends
 //   the source of the densities, see each kernel
 //   fdm, smooth             densities, added to, shape (planes, ny, nz) [rho_m0]
 //
-// Geometry is double at both precisions: far from the centre the terms of u and v are thousands of cells long and
-// cancel, so that a float would shift the cross-section by a visible part of a cell. What then is read and summed
-// is REAL. Most cells of a box are far away; they leave at one comparison an image, whole warps at a time, and
-// touch no memory.
+// Geometry is double at both precisions: far from the centre the terms of u and v are thousands of cells long
+// and cancel, so that floats would shift the cross-section differently from cell to cell. What is read and
+// summed from there on is REAL. Most cells of a box are far away: they leave at the first comparison for an
+// image, whole warps at a time, and touch no memory.
 
 #include "common.cuh"
 
@@ -28,11 +28,11 @@ __device__ __forceinline__ REAL soft_end(REAL depth)
 
 // density_at(u, v) gives both densities at a point of the cross-section that lies within reach.
 template <typename Density>
-__device__ __forceinline__ void add_images(long long cells, long long ny, long long nz, long long x_first, double dx,
-                                           double dy, double dz, long long images_count,
-                                           const double* __restrict__ images, double reach, double half_length,
+__device__ __forceinline__ void add_images(long long cells, long long ny, long long nz, long long x_first,
+                                           double dx, double dy, double dz, long long images_count,
+                                           const double* images, double reach, double half_length,
                                            REAL sharpness, double axial_reach, const Density& density_at,
-                                           REAL* __restrict__ fdm, REAL* __restrict__ smooth)
+                                           REAL* fdm, REAL* smooth)
 {
     const long long cell = thread_item();
     if (cell >= cells) return;
@@ -67,14 +67,15 @@ __device__ __forceinline__ void add_images(long long cells, long long ny, long l
     }
 }
 
-// section       B-spline coefficients of both densities, interleaved, shape (section_points, 2 section_points);
-//               index section_points / 2 is the axis
+// section       B-spline coefficients of both densities, the two interleaved,
+//               shape (section_points, 2 section_points); index section_points / 2 is the axis
 // inverse_step  of the section [1/L]
 extern "C" __global__ void fill_extruded(long long cells, long long planes, long long ny, long long nz,
-                                         long long x_first, REAL dx, REAL dy, REAL dz, long long images_count,
-                                         const double* __restrict__ images, REAL reach, REAL half_length,
-                                         REAL sharpness, REAL axial_reach, const REAL* __restrict__ section,
-                                         long long section_points, REAL inverse_step, REAL* __restrict__ fdm,
+                                         long long x_first, REAL dx, REAL dy, REAL dz,
+                                         long long images_count, const double* __restrict__ images,
+                                         REAL reach, REAL half_length, REAL sharpness, REAL axial_reach,
+                                         const REAL* __restrict__ section, long long section_points,
+                                         REAL inverse_step, REAL* __restrict__ fdm,
                                          REAL* __restrict__ smooth)
 {
     const auto density_at = [&](double u, double v) -> Pair {
@@ -85,7 +86,8 @@ extern "C" __global__ void fill_extruded(long long cells, long long planes, long
         quintic_weights(static_cast<REAL>(column - first_column), wu);
         quintic_weights(static_cast<REAL>(row - first_row), wv);
         // both densities of a point come in one load
-        const Pair* taps = reinterpret_cast<const Pair*>(section) + (first_row - 2) * section_points + (first_column - 2);
+        const Pair* taps =
+            reinterpret_cast<const Pair*>(section) + (first_row - 2) * section_points + (first_column - 2);
         Pair density = {0, 0};
 #pragma unroll
         for (int a = 0; a < TAPS; ++a) {
@@ -101,18 +103,20 @@ extern "C" __global__ void fill_extruded(long long cells, long long planes, long
         }
         return density;
     };
-    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness, axial_reach,
-               density_at, fdm, smooth);
+    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness,
+               axial_reach, density_at, fdm, smooth);
 }
 
 // table, l_count, inverse_step  of psi, as in psi_points; it is zero from reach on
-// mean, mean_inverse_step       spline coefficients of the phase-averaged density in R, shape (rows,), and 1/step
+// mean, mean_inverse_step       spline coefficients of the phase-averaged density in R, shape (rows,), and
+//                               1/step
 extern "C" __global__ void fill_direct(long long cells, long long planes, long long ny, long long nz,
                                        long long x_first, REAL dx, REAL dy, REAL dz, long long images_count,
                                        const double* __restrict__ images, REAL reach, REAL half_length,
                                        REAL sharpness, REAL axial_reach, const REAL* __restrict__ table,
                                        long long l_count, REAL inverse_step, const REAL* __restrict__ mean,
-                                       REAL mean_inverse_step, REAL* __restrict__ fdm, REAL* __restrict__ smooth)
+                                       REAL mean_inverse_step, REAL* __restrict__ fdm,
+                                       REAL* __restrict__ smooth)
 {
     const auto density_at = [&](double u, double v) -> Pair {
         const REAL x = static_cast<REAL>(u), y = static_cast<REAL>(v);
@@ -125,6 +129,6 @@ extern "C" __global__ void fill_direct(long long cells, long long planes, long l
         for (int tap = 0; tap < TAPS; ++tap) average += w[tap] * rows[tap];
         return {psi.first * psi.first + psi.second * psi.second, average};
     };
-    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness, axial_reach,
-               density_at, fdm, smooth);
+    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness,
+               axial_reach, density_at, fdm, smooth);
 }

@@ -4,20 +4,23 @@
 //   x, y          positions, shape (points,) [L]
 //   table         spline coefficients, shape (rows, 4, l_count), l_count a multiple of 8, see RadialTable
 //   inverse_step  of its rows [1/L];  radius_max  psi is zero from there on [L]
-//   out           written, shape (points, 2): Re psi, Im psi; or (points, 6): followed by d/dx and d/dy of both
+//   out           written, shape (points, 2): Re psi, Im psi [rho_m0^1/2];
+//                 or (points, 6): followed by d/dx and then d/dy of both
 //
 // Neighbouring points have similar radii, so the threads of a warp mostly read the same rows: those loads are
 // broadcast, and the table stays in L1. A thread reads along l, 16 bytes at a time.
 
 #include "common.cuh"
 
-extern "C" __global__ void psi_points(long long points, const REAL* __restrict__ x, const REAL* __restrict__ y,
-                                      const REAL* __restrict__ table, long long l_count, REAL inverse_step,
-                                      REAL radius_max, REAL* __restrict__ out)
+extern "C" __global__ void psi_points(long long points, const REAL* __restrict__ x,
+                                      const REAL* __restrict__ y, const REAL* __restrict__ table,
+                                      long long l_count, REAL inverse_step, REAL radius_max,
+                                      REAL* __restrict__ out)
 {
     const long long point = thread_item();
     if (point >= points) return;
-    reinterpret_cast<Pair*>(out)[point] = psi_value(x[point], y[point], table, l_count, inverse_step, radius_max);
+    Pair* result = reinterpret_cast<Pair*>(out) + point;
+    *result = psi_value(x[point], y[point], table, l_count, inverse_step, radius_max);
 }
 
 extern "C" __global__ void psi_gradient_points(long long points, const REAL* __restrict__ x,
@@ -41,7 +44,7 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
     Angles angles(x[point], y[point]);
     const REAL cosine = angles.cosine[1], sine = angles.sine[1];
 
-    // On the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); closer than this, round-off would win.
+    // on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); nearer than this, round-off would win
     const bool on_axis = radius * inverse_step <= REAL(1e-3);
     Pair psi = {0, 0}, radial = {0, 0}, angular = {0, 0};
     for (long long l = 0; l < l_count; l += LANES) {

@@ -118,17 +118,12 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
 
 
 def image_distance(box: Box, placement: Placement) -> float:
-    """Smallest distance between the axis of a filament and those of its own images [cMpc/h]."""
+    """Smallest distance between the axis of a filament and the parts of its own images that lie beside it [cMpc/h]."""
     axis = placement.basis[2]
     shortest = np.inf
     for shift in product(range(-2, 3), repeat=3):
-        if any(shift):
-            shortest = min(shortest, _segment_distance(np.array(shift) * box.size, axis, placement.length))
-    return float(shortest)
-
-
-def _segment_distance(offset, axis, length):
-    """Distance between a segment and its copy moved by `offset`, both along `axis`."""
-    along = abs(offset @ axis)
-    across = np.linalg.norm(offset - (offset @ axis) * axis)
-    return float(np.hypot(across, max(0.0, along - length)))
+        offset = np.array(shift) * box.size
+        along = offset @ axis
+        if any(shift) and abs(along) < placement.length:
+            shortest = min(shortest, float(np.linalg.norm(offset - along * axis)))
+    return shortest

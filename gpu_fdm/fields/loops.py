@@ -53,7 +53,7 @@ def quintic_slopes(t, w):
 @njit(inline="always", **_OPTIONS)
 def _rotations(x, y, radius, cosine, sine):
     """cos(l phi) and sin(l phi) for all l, eight at a time once the first eight are known."""
-    one = cosine[0] * 0 + 1
+    one = 0 * radius + 1  # in the precision of the table
     if radius > 0:
         c1 = x / radius
         s1 = y / radius

@@ -9,11 +9,13 @@ points per half wave. Nodes crowd at the axis, where the momentum is largest and
 What it is not: a solver for potentials with a wall or a step inside.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from threadpoolctl import threadpool_limits
 
+from ..backend import cpu_count
 from .profile import Profile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
@@ -87,11 +89,14 @@ class Library:
         return self.line_mass / (2 * np.pi) * (self.multiplicity * np.asarray(weight)) @ radial**2
 
 
-def eigenstates(profile: Profile, mass_fraction: float = 0.99, points: int | None = None) -> Library:
+def eigenstates(
+    profile: Profile, mass_fraction: float = 0.99, points: int | None = None, threads: int | None = None
+) -> Library:
     """Solve for all states with E_nl <= V(R_f), R_f the radius that holds `mass_fraction` of the line mass.
 
     points  Gauss-Legendre nodes; chosen from the largest momentum where not given (energies then have
             converged to 1e-9, see tests/test_eigenstates.py)
+    threads  all CPUs where not given
     Raises ValueError where the cut leaves no state.
     """
     a = profile.scale_factor
@@ -105,25 +110,21 @@ def eigenstates(profile: Profile, mass_fraction: float = 0.99, points: int | Non
     potential = profile.potential(nodes)
     amplitude = 1 / np.sqrt(weights * nodes)  # Lagrange function at its own node
 
-    energies, radials = [], []
-    for l in range(10**6):
-        kept = _kept_nodes(profile, l, cut, radius_max, nodes)
-        if kept is None:
-            break
-        hamiltonian = kinetic[np.ix_(kept, kept)].copy()
-        diagonal = potential[kept] + l**2 / (2 * a**2 * nodes[kept] ** 2)
-        hamiltonian[np.diag_indices(len(kept))] += diagonal
-        energy, vectors = eigh(hamiltonian, subset_by_value=(-np.inf, cut), overwrite_a=True, check_finite=False)
-        if len(energy) == 0:
-            break
-        radial = np.zeros((len(energy), points))
-        radial[:, kept] = vectors.T * amplitude[kept]
-        # sign convention: positive at the outermost maximum, so that results do not depend on LAPACK
-        outermost = np.take_along_axis(
-            radial, _last_significant(radial)[:, None], axis=1
-        )
-        energies.append(energy)
-        radials.append(radial * np.sign(outermost))
+    def solve(l_and_nodes):
+        l, kept = l_and_nodes
+        hamiltonian = kinetic[np.ix_(kept, kept)]
+        hamiltonian[np.diag_indices(len(kept))] += potential[kept] + l**2 / (2 * a**2 * nodes[kept] ** 2)
+        energy, vectors = np.linalg.eigh(hamiltonian)
+        below = energy <= cut
+        radial = np.zeros((np.count_nonzero(below), points))
+        radial[:, kept] = vectors[:, below].T * amplitude[kept]
+        return energy[below], radial * _signs(radial)
+
+    # one l a thread: threads inside such small matrices cost more than they bring, and much more on a busy node
+    with threadpool_limits(1), ThreadPoolExecutor(threads or cpu_count()) as pool:
+        solved = list(pool.map(solve, _allowed(profile, cut, radius_max, nodes)))
+    energies = [energy for energy, _ in solved if len(energy)]
+    radials = [radial for energy, radial in solved if len(energy)]
     if not energies:
         raise ValueError(
             f"no eigenstate below the energy cut {cut:.4g}: the boson is too light for this filament "
@@ -164,7 +165,8 @@ def points_needed(profile, cut, edge, radius_max):
     radius = np.linspace(0, edge, 2000)
     momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
     # n Legendre nodes on [0, R_max] lie n / (pi sqrt(R (R_max - R))) dense
-    return int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40
+    # R^(2-beta) at the axis is resolved to an algebraic order only: more points where it is rougher
+    return int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40 + int(80 * profile.beta)
 
 
 def _box_edge(profile, cut, turning_point):
@@ -179,22 +181,22 @@ def _box_edge(profile, cut, turning_point):
         stretch *= 2
 
 
-def _kept_nodes(profile, l, cut, radius_max, nodes):
-    """Indices of the nodes that states of this l can reach, or None where the barrier lies above the cut."""
-    if l == 0:
-        return np.arange(len(nodes))
+def _allowed(profile, cut, radius_max, nodes):
+    """Every l whose centrifugal barrier leaves room below the cut, with the indices of the nodes it can reach."""
     radius = np.linspace(0, radius_max, 20001)[1:]
-    a = profile.scale_factor
-    effective = profile.potential(radius) + l**2 / (2 * a**2 * radius**2)
-    bottom = int(np.argmin(effective))
-    if effective[bottom] > cut:
-        return None
-    decay_rate = a * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
-    decay = np.cumsum(decay_rate[::-1])[::-1] * (radius[1] - radius[0])
-    if decay[0] < DECAY_AT_CORE:
-        return np.arange(len(nodes))
-    innermost = radius[np.count_nonzero(decay > DECAY_AT_CORE)]
-    return np.flatnonzero(nodes >= innermost)
+    potential, barrier = profile.potential(radius), 1 / (2 * profile.scale_factor**2 * radius**2)
+    allowed = [(0, np.arange(len(nodes)))]
+    while True:
+        l = len(allowed)
+        effective = potential + l**2 * barrier
+        bottom = int(np.argmin(effective))
+        if effective[bottom] > cut:
+            return allowed
+        decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
+        decay = np.cumsum(decay_rate[::-1])[::-1] * (radius[1] - radius[0])
+        # index of the innermost point that is not too deep; 0 where the barrier lets all through
+        innermost = np.count_nonzero(decay > DECAY_AT_CORE)
+        allowed.append((l, np.flatnonzero(nodes >= radius[innermost]) if innermost else np.arange(len(nodes))))
 
 
 def _legendre_mesh(points, radius_max):
@@ -212,8 +214,12 @@ def _legendre_mesh(points, radius_max):
     return nodes, weights, scaled.T @ scaled
 
 
-def _last_significant(radial):
-    """Index of the outermost node where |R_nl| is at least a tenth of its maximum, shape (modes,)."""
+def _signs(radial):
+    """Sign of each state at the outermost node where it has a tenth of its maximum, shape (modes, 1).
+
+    Times this a state is positive there, so that results do not depend on the eigensolver's choice.
+    """
     size = np.abs(radial)
     significant = size >= 0.1 * size.max(axis=1, keepdims=True)
-    return radial.shape[1] - 1 - np.argmax(significant[:, ::-1], axis=1)
+    outermost = radial.shape[1] - 1 - np.argmax(significant[:, ::-1], axis=1)
+    return np.sign(np.take_along_axis(radial, outermost[:, None], axis=1))

@@ -14,7 +14,9 @@ from scipy import fft
 from ..backend import CPU
 from . import loops
 
-_PARTS = 64  # of the modes, shared among threads: fixed, so that sums do not depend on the number of threads
+# Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
+_MOST_PARTS = 64
+_LEAST_MODES_A_PART = 4096
 _MOST_BINS = 1_000_000
 
 
@@ -264,8 +266,8 @@ def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, b
     along[axis] = along[axis][cut]
     weights = bins.weights()[cut] if axis == 2 else bins.weights()
     lines = spectrum.shape[0] * spectrum.shape[1]
-    # no more parts than keep the partial sums below the size of the slab
-    parts = max(1, min(_PARTS, lines, spectrum.size // prod(bins.sums_shape)))
+    # partial sums are kept smaller than the slab
+    parts = max(1, min(_MOST_PARTS, lines, spectrum.size // max(_LEAST_MODES_A_PART, prod(bins.sums_shape))))
     power, k = np.zeros((2, parts, prod(bins.sums_shape)))
     modes = np.zeros((parts, prod(bins.sums_shape)), np.int64)
     grid = tuple(along), weights, 1 / bins.width, bins.mu_bins or 1, bins.mu_axis

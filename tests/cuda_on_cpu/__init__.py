@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU: a backend for tests, in place of gpu_fdm.backend.GPU where there is no GPU."""
+"""Runs the CUDA kernels on the CPU: for tests, a backend in place of gpu_fdm.backend.GPU."""
 
 import ctypes
 import re
@@ -32,9 +32,9 @@ class LaunchError(RuntimeError):
 class CudaOnCpu:
     """Answers the calls of gpu_fdm.backend.GPU with NumPy arrays and the CUDA sources compiled by g++.
 
-    Every launch checks what a GPU does not: the number and types of the arguments, reads and writes past the end
-    of an array (NaN comes back from the first, LaunchError from the second), and barriers that not all threads reach.
-    Skips the test that asks where g++ is missing.
+    Every launch checks what a GPU does not: the number and types of the arguments, reads and writes past the
+    end of an array (NaN comes back from the first, LaunchError from the second), and barriers that not all
+    threads of a block reach. Skips the test that launches where g++ is missing.
     """
 
     name = "gpu"
@@ -55,6 +55,8 @@ class CudaOnCpu:
 
     def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple):
         """Run a kernel of a source given as text; the rest as launch."""
+        if threads < 1:
+            raise LaunchError(f"{name}: {threads} threads make an empty grid")
         dtype = np.dtype(dtype)
         cast = {float: dtype.type, int: np.int64}
         arguments = [cast.get(type(a), lambda same: same)(a) for a in arguments]
@@ -109,13 +111,18 @@ def _check(name, expected, arguments):
             raise LaunchError(f"{name}: argument {number} is {given}, the kernel takes {kind}")
 
 
+def kernel_names(text: str) -> list[str]:
+    """Names of the kernels in a CUDA source."""
+    return _KERNEL.findall(text)
+
+
 @cache
 def _kernels(text, dtype):
     """The kernels of a source, compiled and loaded: name -> (parameters, function to launch it)."""
     compiler = shutil.which(_COMPILER)
     if compiler is None:
         pytest.skip(f"{_COMPILER} is not installed: it runs the CUDA kernels on the CPU")
-    names = _KERNEL.findall(text)
+    names = kernel_names(text)
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in names)
     options = [*kernel_options(dtype), *_FLAGS, *_ALLOWED]
     if "__syncthreads" in text:

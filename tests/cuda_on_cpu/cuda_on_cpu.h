@@ -1,8 +1,8 @@
 // Runs a CUDA source on the CPU, for tests: sound for indexing and arithmetic, silent on races and speed.
 //
-// Blocks run one after the other, and so do the threads of a block, except where the source has __syncthreads():
-// then the threads of a block are fibers that take turns at each barrier. What is not here (warp shuffles, textures,
-// dynamic shared memory, streams) does not compile, so that it cannot be taken for tested.
+// Blocks run one after the other, and so do the threads of a block, except where the source has
+// __syncthreads(): then the threads of a block are fibers that take turns at each barrier. What is not here
+// (warp shuffles, textures, dynamic shared memory) does not compile, so that it cannot be taken for tested.
 
 #pragma once
 
@@ -70,7 +70,7 @@ public:
         body = [](void* of) { (*static_cast<const Kernel*>(of))(); };
         argument = const_cast<Kernel*>(&kernel);
         running = this;
-        fibers.assign(threads, {});
+        fibers = std::vector<Fiber>(threads);
         for (auto& fiber : fibers) {
             fiber.stack.reset(new char[stack_size]);
             getcontext(&fiber.context);
@@ -87,7 +87,7 @@ public:
                 at_barrier += !fibers[current].finished;
             }
             if (at_barrier == 0) return nullptr;
-            if (at_barrier < threads) return "some threads of a block wait at __syncthreads() and others have returned";
+            if (at_barrier < threads) return "a barrier that some threads of a block never reach";
         }
     }
 
@@ -118,7 +118,8 @@ private:
     void* argument = nullptr;
 };
 
-// One word a parameter: i8, f4, f8 and so on, behind * for an array that is written and behind & for one that is read.
+// One word a parameter: i8, f4, f8 and so on, behind * for an array that is written, behind & for one that is
+// only read.
 template <typename T>
 std::string type_name()
 {

@@ -1,0 +1,38 @@
+"""Fixtures shared by the suite: the published filament, solved once."""
+
+import numpy as np
+import pytest
+from filaments import published_cylinder
+
+from gpu_fdm.backend import CPU, GPU, gpu_count
+from gpu_fdm.model.eigenstates import eigenstates
+from gpu_fdm.model.wavefunction import WaveFunction, random_phases
+
+
+@pytest.fixture(scope="session")
+def cylinder():
+    """The published filament of 5e9 Msun/h at z = 4 for m22 = 1, in code units."""
+    return published_cylinder(1.0)
+
+
+@pytest.fixture(scope="session")
+def library(cylinder):
+    """Its 188 eigenstates."""
+    return eigenstates(cylinder)
+
+
+@pytest.fixture(scope="session")
+def wave(cylinder, library):
+    """Its wave function with WKB weights and the phases of seed 1."""
+    weight = (2 * np.pi) ** 2 * cylinder.distribution(library.energy, library.l) / library.line_mass
+    return WaveFunction(library, weight, random_phases(library, 1))
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def backend(request):
+    """Every backend that this machine has."""
+    if request.param == "cpu":
+        return CPU()
+    if gpu_count() == 0:
+        pytest.skip("no CUDA device that CuPy can use")
+    return GPU()
