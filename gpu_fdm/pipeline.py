@@ -195,7 +195,7 @@ def power(config: Config, densities: BoxDensities, backend=None) -> dict[str, Po
     cpu = backend if isinstance(backend, CPU) else CPU()
     return {
         name: power_spectrum(
-            getattr(densities, name), densities.box.size, bin_width=config.power.bin_width, backend=cpu, name=name
+            getattr(densities, name), densities.box.size, bin_width=config.power.bin_width, backend=cpu, names=(name,)
         )
         for name in config.box.fields
     }

@@ -12,7 +12,7 @@ import h5py
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.colors import ListedColormap, LogNorm, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
@@ -30,11 +30,10 @@ STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "mathtext.fontset": "dejavusans",
-    "axes.labelsize": 11,
     "axes.titlesize": 11,
     "axes.linewidth": 0.8,
     "axes.grid": False,
-    "figure.titlesize": 11.5,
+    "figure.titlesize": 11,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "savefig.bbox": "standard",
@@ -43,9 +42,13 @@ STYLE = {
     "legend.frameon": False,
     "xtick.labelsize": 10,
     "ytick.labelsize": 10,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
     "image.origin": "lower",
 }
-CURVES = {"xtick.direction": "in", "ytick.direction": "in", "xtick.top": True, "ytick.right": True}
+MAP_TICKS = {"direction": "out", "top": False, "right": False}  # inside they are lost on a dark map
 
 FILAMENT = "filaments/00"
 LABELS = {"fdm": r"fuzzy dark matter, $|\psi|^2$", "smooth": r"smooth filament, $\langle|\psi|^2\rangle$"}
@@ -71,8 +74,8 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
     prefix = "" if path.stem == "result" else f"{path.stem}_"
     drawn = []
     with h5py.File(path, "r") as file, matplotlib.rc_context(STYLE):
-        for name, (group, figure_of) in FIGURES.items():
-            if group in file:
+        for name, (figure_of, *sources) in FIGURES.items():
+            if any(source in file for source in sources):
                 target = path.with_name(f"{prefix}{name}.png")
                 _save(figure_of(file), target, dpi)
                 drawn.append(target)
@@ -84,7 +87,7 @@ def cross_section(file: h5py.File) -> Figure:
     group, profile = file[f"{FILAMENT}/cross_section"], file[f"{FILAMENT}/profile"]
     line, r95 = 1e3 * group["coordinate"][:], 1e3 * float(profile.attrs["r95"])
     density = group["density"][:].astype(float)
-    figure = _figure(file, 10.0, 4.35)
+    figure = _figure(file, 10.0, 4.6)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     half_step = (line[1] - line[0]) / 2
     placed = {"extent": [line[0] - half_step, line[-1] + half_step] * 2, "aspect": "equal"}
@@ -110,6 +113,7 @@ def cross_section(file: h5py.File) -> Figure:
     for panel, colour in zip(panels, ("white", "black", "black"), strict=True):
         panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=1))
         panel.set_xlabel(rf"$u\;\;[{KPC}]$")
+        panel.tick_params(**MAP_TICKS)
     panels[0].set_ylabel(rf"$v\;\;[{KPC}]$")
     white = {"textcoords": "offset points", "color": "white"}
     panels[0].annotate("$R_{95}$", (0, r95), (0, 3), ha="center", **white)
@@ -117,7 +121,7 @@ def cross_section(file: h5py.File) -> Figure:
     if length is not None:
         left, right, low = 0.9 * line[0], 0.9 * line[0] + 1e3 * length, 0.9 * line[0]
         panels[0].plot([left, right], [low, low], color="white", linewidth=2.5, solid_capstyle="butt")
-        panels[0].annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.2g}$", (left, low), (0, 4), **white)
+        panels[0].annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.3g}$", (left, low), (0, 4), **white)
     return figure
 
 
@@ -131,9 +135,8 @@ def profile(file: h5py.File) -> Figure:
     difference = modes / target - 1
 
     figure = _figure(file, 6.6, 5.6)
-    with matplotlib.rc_context(CURVES):
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
-    upper.loglog(radius, target, label="equilibrium", **SMOOTH)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    upper.loglog(radius, target, label=r"equilibrium, $\rho$", **SMOOTH)
     upper.loglog(radius[modes > 0], modes[modes > 0], label=r"modes, $\langle|\psi|^2\rangle$", **FRINGES)
     upper.set_xlim(radius[0], radius[-1])
     upper.set_ylim(target.min() / 3, 5 * max(target.max(), modes.max()))
@@ -144,7 +147,7 @@ def profile(file: h5py.File) -> Figure:
     # the energy cut takes everything away outside, which must not hide how well the modes do inside
     limit = float(np.clip(1.4 * np.max(np.abs(difference[radius <= edges[95]]), initial=0), 0.05, 1.05))
     lower.set_ylim(-limit, limit)
-    lower.set_ylabel("modes / eq. $-$ 1")
+    lower.set_ylabel(r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$")
     lower.set_xlabel(rf"$R\;\;[{MPC}]$")
     for share, edge in edges.items():
         upper.axvline(edge, **MARK)
@@ -167,27 +170,25 @@ def weights(file: h5py.File) -> Figure:
     norm.vmin = max(norm.vmin, weight.min())
 
     figure = _figure(file, 10.0, 4.3, about)
-    with matplotlib.rc_context(CURVES):
-        left, right = figure.subplots(1, 2)
+    left, right = figure.subplots(1, 2)
     size = float(np.clip(6e3 / len(weight), 5, 30))
     of_l = PowerNorm(0.5, 0, max(l.max(), 1))
     points = left.scatter(energy * speed**2, weight, size, l, norm=of_l, cmap="viridis", linewidths=0)
-    figure.colorbar(points, ax=left, label="$l$", pad=0.02, ticks=MaxNLocator(6, integer=True))
+    figure.colorbar(points, ax=left, label="angular quantum number $l$", pad=0.02, ticks=MaxNLocator(6, integer=True))
     left.axvline(cut, **MARK)
     _name_line(left, cut, "energy cut")
     left.set_yscale("log")
     left.set_xlim(0, 1.04 * cut)
     left.set_ylim(norm.vmin / 2, norm.vmax * 4)
     left.set_xlabel(r"$E_{nl}\;\;[(\mathrm{km/s})^2]$")
-    left.set_ylabel(r"$w_{nl}=|a_{nl}|^2$")
-    # the map's pale end is lost on white
-    norm = LogNorm(norm.vmin / 4, norm.vmax)
-    points = right.scatter(l, n, size, weight, norm=norm, cmap="magma_r", linewidths=0, marker="s")
-    figure.colorbar(points, ax=right, label="$w_{nl}$", pad=0.02)
+    left.set_ylabel(r"weight $w_{nl}=|a_{nl}|^2$")
+    not_pale = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0.15, 1, 256)))  # pale is lost on white
+    points = right.scatter(l, n, size, weight, norm=norm, cmap=not_pale, linewidths=0, marker="s")
+    figure.colorbar(points, ax=right, label="weight $w_{nl}$", pad=0.02)
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))
-    right.set_xlabel("$l$")
-    right.set_ylabel("$n$")
+    right.set_xlabel("angular quantum number $l$")
+    right.set_ylabel("radial quantum number $n$")
     return figure
 
 
@@ -209,13 +210,15 @@ def projection(file: h5py.File) -> Figure:
     flatness = size[right] / size[upward]
     rows = len(names) if flatness > 1.5 else 1
     columns = len(names) // rows
-    height = float(np.clip(1.0 + rows * (8.4 / columns / flatness + 0.45), 3.0, 12.0))
-    figure = _figure(file, 10.0, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
+    width = 10.0 if flatness > 1.5 or columns > 1 else 6.6
+    height = float(np.clip(0.85 + rows * ((width - 1.8) / columns / flatness + 0.3), 2.5, 12.0))
+    figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     extent = (0, size[right], 0, size[upward])
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
         image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent, aspect="equal")
         panel.set_title(LABELS[name])
+        panel.tick_params(**MAP_TICKS)
     for panel in panels[-1]:
         panel.set_xlabel(rf"${'xyz'[right]}\;\;[{MPC}]$")
     for panel in panels[:, 0]:
@@ -237,8 +240,7 @@ def power(file: h5py.File) -> Figure:
     floor = max(floor, min(np.min(values[within & (values > 0)], initial=np.inf) for values in spectra.values()) / 3)
 
     figure = _figure(file, 6.6, 5.8 if len(names) == 2 else 4.2)
-    with matplotlib.rc_context(CURVES):
-        panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
     for name, style in zip(LABELS, (FRINGES, SMOOTH), strict=True):
         if name in names:
             positive = spectra[name] > 0
@@ -248,7 +250,9 @@ def power(file: h5py.File) -> Figure:
     panels[0].legend(loc="lower left")
     if len(names) == 2:
         meant = within & (np.minimum(spectra["fdm"], spectra["smooth"]) > floor)
-        panels[1].loglog(k[meant], spectra["fdm"][meant] / spectra["smooth"][meant], **FRINGES)
+        ratio = spectra["fdm"][meant] / spectra["smooth"][meant]
+        panels[1].loglog(k[meant], ratio, **FRINGES)
+        panels[1].set_ylim(np.min(ratio / 2, initial=0.3), np.max(5 * ratio, initial=10))
         panels[1].axhline(1, color="black", linewidth=0.8)
         panels[1].set_ylabel(r"$P_\mathrm{FDM}\,/\,P_\mathrm{smooth}$")
         panels[1].text(0.03, 0.88, "over the smooth filament, not over CDM", va="top", transform=panels[1].transAxes)
@@ -262,12 +266,13 @@ def power(file: h5py.File) -> Figure:
     return figure
 
 
+# what draws each figure, and where the file holds data for it
 FIGURES = {
-    "cross_section": (f"{FILAMENT}/cross_section", cross_section),
-    "profile": (f"{FILAMENT}/profile", profile),
-    "weights": (f"{FILAMENT}/modes", weights),
-    "projection": ("density", projection),
-    "power": ("power", power),
+    "cross_section": (cross_section, f"{FILAMENT}/cross_section"),
+    "profile": (profile, f"{FILAMENT}/profile"),
+    "weights": (weights, f"{FILAMENT}/modes"),
+    "projection": (projection, "density/fdm", "density/smooth"),
+    "power": (power, "power/fdm", "power/smooth"),
 }
 
 
@@ -305,13 +310,18 @@ def de_broglie_length(file: h5py.File) -> float | None:
 
 def _figure(file, width, height, about=""):
     """An empty figure of a size in inches, under the line that every figure begins with."""
-    attributes = file[FILAMENT].attrs
-    mantissa, exponent = f"{attributes['mass']:.2e}".split("e")
-    mass = rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
-    title = rf"$m_{{22}}={attributes['m22']:.4g}$,  $M={mass}\,h^{{-1}}M_\odot$,  $z={attributes['redshift']:.4g}$"
+    parts = [about] if about else []
+    if FILAMENT in file:
+        attributes = file[FILAMENT].attrs
+        # where a table gives the profile, the ini's mass says nothing
+        mass = attributes["mass" if "sigma" in attributes else "segment_mass"]
+        mantissa, exponent = f"{mass:.2e}".split("e")
+        mass = rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
+        parts.insert(0, rf"$m_{{22}}={attributes['m22']:.4g}$,  $M={mass}\,h^{{-1}}M_\odot$")
+        parts.insert(1, rf"$z={attributes['redshift']:.4g}$")
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{title},  {about}" if about else title)
+    figure.suptitle(",  ".join(parts))
     return figure
 
 
@@ -354,12 +364,11 @@ def _name_line(panel, x, name):
 def _mark_vortices(panel, vortices):
     """Positions by winding sign, their numbers in the legend."""
     x, y, winding = (vortices[name][:] for name in ("x", "y", "winding"))
-    size = float(np.clip(2500 / max(len(x), 1), 2, 26))
+    size = float(np.clip(2500 / max(len(x), 1), 0.3, 26))
     for sign, marker, colour, name in ((1, "o", YELLOW, "+"), (-1, "D", GREEN, "$-$")):
         chosen = np.sign(winding) == sign
-        style = {"marker": marker, "color": colour, "edgecolors": "black", "linewidths": min(0.5, size / 20)}
+        style = {"marker": marker, "color": colour, "edgecolors": "black", "linewidths": min(0.5, size / 12)}
         label = f"{np.count_nonzero(chosen)} vortices {name}"
         panel.scatter(1e3 * x[chosen], 1e3 * y[chosen], size, label=label, **style)
-    panel.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.1, columnspacing=1.0
-    )
+    tight = {"borderaxespad": 0.2, "handletextpad": 0.1, "columnspacing": 1.0}
+    panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, markerscale=(26 / size) ** 0.5, **tight)

@@ -31,7 +31,8 @@ class Writer:
 
     def dataset(self, path: str, values, units: str, description: str, **attributes):
         """Write an array (contiguous, not compressed: ranks and other codes can map it)."""
-        stored = self.file.create_dataset(path, data=values)
+        with _hdf5_errors():
+            stored = self.file.create_dataset(path, data=values)
         stored.attrs.update({"units": units, "description": description, **attributes})
 
 
@@ -45,7 +46,9 @@ def replacing(path, config_text: str, *, seed: int, ranks: int, backend: str, de
     path = Path(path)
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
-        with h5py.File(part, "w") as file:
+        with _hdf5_errors():
+            file = h5py.File(part, "w")
+        try:
             file.attrs.update(
                 version=__version__,
                 git_revision=git_revision(),
@@ -57,6 +60,9 @@ def replacing(path, config_text: str, *, seed: int, ranks: int, backend: str, de
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             yield Writer(file)
+        finally:
+            with _hdf5_errors():
+                file.close()
         _flush_to_disk(part)
         os.replace(part, path)
         _flush_to_disk(path.parent)
@@ -64,6 +70,15 @@ def replacing(path, config_text: str, *, seed: int, ranks: int, backend: str, de
         raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _hdf5_errors():
+    """HDF5 reports a disk that is full as RuntimeError when it flushes: make it the OSError that it is."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise OSError(" ".join(str(error).split())) from error
 
 
 def check_writable(folder):

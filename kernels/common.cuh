@@ -5,6 +5,10 @@
 // gpu_fdm/fields/spline.py and cross_section.RadialTable: table[row][part][l], 4 parts, l padded to a
 // multiple of 8, aligned to 16 bytes.
 //
+// Positions are double at both precisions, sums over coefficients are REAL: an error of the radius comes back
+// K R times as large and one of the angle l times, both in the hundreds, while the few operations on positions
+// cost little beside the sums.
+//
 // Arrays here are indexed by unrolled loops alone, so that they live in registers and not in local memory.
 
 constexpr int TAPS = 6;
@@ -56,17 +60,15 @@ __device__ __forceinline__ void quintic_slopes(REAL t, REAL (&w)[TAPS])
 }
 
 // cos(l phi) and sin(l phi) for LANES consecutive l, which advance side by side, LANES at a time.
-//
-// The start is computed in double at both precisions: an error of the angle comes back l times as large.
 struct Angles {
     REAL cosine[LANES], sine[LANES];
     REAL step_cosine, step_sine;
 
-    __device__ __forceinline__ Angles(double x, double y)
+    __device__ __forceinline__ Angles(double x, double y, double radius)
     {
-        const double square = x * x + y * y, inverse_radius = rsqrt(square);
-        const double cosine_1 = square > 0 ? x * inverse_radius : 1;
-        const double sine_1 = square > 0 ? y * inverse_radius : 0;
+        const double inverse_radius = 1 / radius;
+        const double cosine_1 = radius > 0 ? x * inverse_radius : 1;
+        const double sine_1 = radius > 0 ? y * inverse_radius : 0;
         double c = 1, s = 0;
 #pragma unroll
         for (int lane = 0; lane < LANES; ++lane) {
@@ -92,12 +94,12 @@ struct Angles {
 };
 
 // Where a radius lies among the rows of a spline: pointer to the first of its six rows, and the fraction.
-__device__ __forceinline__ const REAL* spline_rows(const REAL* table, long long row_size, REAL radius,
-                                                   REAL inverse_step, REAL& fraction)
+__device__ __forceinline__ const REAL* spline_rows(const REAL* table, long long row_size, double radius,
+                                                   double inverse_step, REAL& fraction)
 {
-    const REAL position = radius * inverse_step;
+    const double position = radius * inverse_step;
     const int row = static_cast<int>(position);
-    fraction = position - row;
+    fraction = static_cast<REAL>(position - row);
     return table + row * row_size;
 }
 
@@ -116,17 +118,17 @@ __device__ __forceinline__ Lanes spline_lanes(const REAL* coefficients, long lon
 }
 
 // Re psi and Im psi at a point of the cross-section; zero from radius_max on.
-__device__ __forceinline__ Pair psi_value(REAL x, REAL y, const REAL* table, long long l_count,
-                                          REAL inverse_step, REAL radius_max)
+__device__ __forceinline__ Pair psi_value(double x, double y, const REAL* table, long long l_count,
+                                          double inverse_step, double radius_max)
 {
     Pair psi = {0, 0};
-    const REAL radius = sqrt(x * x + y * y);
+    const double radius = sqrt(x * x + y * y);
     if (radius >= radius_max) return psi;
     const long long row_size = PARTS * l_count;
     REAL fraction, w[TAPS];
     const REAL* rows = spline_rows(table, row_size, radius, inverse_step, fraction);
     quintic_weights(fraction, w);
-    Angles angles(x, y);
+    Angles angles(x, y, radius);
     for (long long l = 0; l < l_count; l += LANES) {
         Lanes f[PARTS];
 #pragma unroll

@@ -119,10 +119,9 @@ extern "C" __global__ void fill_direct(long long cells, long long planes, long l
                                        REAL* __restrict__ smooth)
 {
     const auto density_at = [&](double u, double v) -> Pair {
-        const REAL x = static_cast<REAL>(u), y = static_cast<REAL>(v);
-        const Pair psi = psi_value(x, y, table, l_count, inverse_step, reach);
+        const Pair psi = psi_value(u, v, table, l_count, inverse_step, reach);
         REAL fraction, w[TAPS];
-        const REAL* rows = spline_rows(mean, 1, sqrt(x * x + y * y), mean_inverse_step, fraction);
+        const REAL* rows = spline_rows(mean, 1, sqrt(u * u + v * v), mean_inverse_step, fraction);
         quintic_weights(fraction, w);
         REAL average = 0;
 #pragma unroll

@@ -31,7 +31,8 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
     const long long point = thread_item();
     if (point >= points) return;
     Pair* result = reinterpret_cast<Pair*>(out) + 3 * point;
-    const REAL radius = sqrt(x[point] * x[point] + y[point] * y[point]);
+    const double px = x[point], py = y[point];
+    const double radius = sqrt(px * px + py * py);
     if (radius >= radius_max) {
         result[0] = result[1] = result[2] = {0, 0};
         return;
@@ -41,11 +42,11 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
     const REAL* rows = spline_rows(table, row_size, radius, inverse_step, fraction);
     quintic_weights(fraction, w);
     quintic_slopes(fraction, slope);
-    Angles angles(x[point], y[point]);
+    Angles angles(px, py, radius);
     const REAL cosine = angles.cosine[1], sine = angles.sine[1];
 
     // on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); nearer than this, round-off would win
-    const bool on_axis = radius * inverse_step <= REAL(1e-3);
+    const bool on_axis = radius * inverse_step <= 1e-3;
     Pair psi = {0, 0}, radial = {0, 0}, angular = {0, 0};
     for (long long l = 0; l < l_count; l += LANES) {
         Lanes f[PARTS], df[PARTS];
@@ -71,7 +72,7 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
         angles.advance();
     }
     // the sums hold derivatives over a row of the table, and F_l that is still to be divided by R
-    const REAL inverse_radius = on_axis ? inverse_step : 1 / radius;
+    const REAL inverse_radius = on_axis ? inverse_step : static_cast<REAL>(1 / radius);
     const REAL radial_x = cosine * inverse_step, radial_y = sine * inverse_step;
     const REAL angular_x = -sine * inverse_radius, angular_y = cosine * inverse_radius;
     result[0] = psi;

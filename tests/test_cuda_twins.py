@@ -6,6 +6,7 @@ from cuda_on_cpu import CudaOnCpu, LaunchError
 from scipy.special import jv
 
 from gpu_fdm.backend import CPU, GPU, THREADS_PER_BLOCK, gpu_count
+from gpu_fdm.fields import loops
 from gpu_fdm.fields.box import Box, Placement, images
 from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
 from gpu_fdm.fields.fill import Direct, fill
@@ -164,40 +165,42 @@ def test_cells_out_of_reach_are_not_written(cuda, kernel):
     assert np.all(found[untouched] == 0)
 
 
+def extruded(cuda, dtype, x_first, filaments):
+    """Both densities of a small box far from the centres of some filaments, from the kernel and from its twin."""
+    cells, width, reach = 12, 0.125, 0.5  # exact in float32
+    ends = (1e4, 1.0, 2e4)
+    coefficients = section(dtype).coefficients
+    inverse_step = 32.0
+    fields = [cuda.to_device(np.zeros((cells,) * 3, dtype)) for _ in range(2)]
+    slab = (cells**3, cells, cells, cells, x_first, *(width,) * 3)
+    source = (cuda.to_device(coefficients), len(coefficients), inverse_step)
+    arguments = (*slab, len(filaments), cuda.to_device(filaments), reach, *ends, *source, *fields)
+    cuda.launch("fill", "fill_extruded", dtype, cells**3, arguments)
+    twins = [np.zeros((cells,) * 3) for _ in range(2)]
+    spacing = np.full(3, width)
+    section_64 = coefficients.astype(float)
+    loops.fill_extruded(*twins, x_first, (0, cells), spacing, filaments, section_64, inverse_step, reach, ends)
+    return np.array([cuda.to_host(field) for field in fields]), np.array(twins)
+
+
 def test_single_precision_keeps_the_section_in_place(cuda):
     """Thousands of cells from the centre, where the terms of a position across the filament are large and cancel."""
-    box = Box((512.0, 1.25, 1.75), (4096, 10, 14))  # cell widths that are exact in float32
-    place = Placement((3.0, 0.4, 0.9), DIRECTIONS["tilted"], (0.3, 0.8, 0.45), length=1200.0)
-    before = np.zeros((2, 20, *box.cells[1:]), np.float32)
-    results = []
-    for backend, dtype in ((cuda, np.float32), (CPU(1), np.float64)):
-        fdm, smooth = (backend.to_device(field.astype(dtype)) for field in before)
-        fill(fdm, smooth, box, place, section(dtype), 1.0, 4070, backend)
-        results.append(np.array([backend.to_host(fdm), backend.to_host(smooth)]))
-    assert difference(*results) < 2e-6  # a few eps
+    basis = placement(DIRECTIONS["tilted"]).basis
+    centre = np.round(6 - 5000 * basis[2])
+    filaments = np.array([[*centre, 0.25, -0.125, 0.5, *basis.ravel()]])
+    assert difference(*extruded(cuda, np.float32, 0, filaments)) < 1e-6  # a few eps
 
 
 @precisions
 def test_filling_far_from_the_origin(cuda, dtype):
-    """Moved by whole boxes, cell numbers and all, a filament fills the very same numbers, at both precisions."""
-    cells, far = 12, 12 * 2**20
-    box, near = Box((3.0, 3.0, 3.0), (cells,) * 3), section(dtype)
-    place = placement(DIRECTIONS["tilted"])
-    touching = images(box, place, near.reach)
-    results = []
-    for moved in (0, far):
-        shifted = touching.copy()
-        shifted[:, 0] += moved
-        fields = [cuda.to_device(np.zeros((cells,) * 3, dtype)) for _ in range(2)]
-        shape = (cells**3, cells, cells, cells, moved)
-        widths = tuple(map(float, box.spacing))
-        ends = (place.length / 2, place.sharpness, place.axial_reach)
-        source = (cuda.to_device(near.coefficients), len(near.coefficients), 1 / near.step)
-        shift = (len(shifted), cuda.to_device(shifted), near.reach)
-        cuda.launch("fill", "fill_extruded", dtype, cells**3, (*shape, *widths, *shift, *ends, *source, *fields))
-        results.append(np.array([cuda.to_host(field) for field in fields]))
-    assert np.any(results[0] != 0)
-    np.testing.assert_array_equal(*results)
+    """Moved by whole cells, however many, a filament fills the very same numbers."""
+    basis = placement(DIRECTIONS["tilted"]).basis
+    near, far = (
+        extruded(cuda, dtype, x_first, np.array([[6 + x_first, 5, 7, 0.3, 0.1, 0.7, *basis.ravel()]]))[0]
+        for x_first in (0, 10**9)
+    )
+    assert np.any(near != 0)
+    np.testing.assert_array_equal(near, far)
 
 
 # what runs the kernels on the CPU

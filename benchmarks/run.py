@@ -1,0 +1,226 @@
+"""Times of the stages on this machine: `make bench`.
+
+Every line is measured in its own process (so that its peak memory is its own), warm: compiled loops are on disk and
+the stage has run once before it is timed, unless the line says cold. Nothing here is a test.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from time import perf_counter
+
+BENCHMARKS = {}
+
+
+def benchmark(function):
+    """Register a benchmark: it returns (seconds, items or None, unit of the rate, remark)."""
+    BENCHMARKS[function.__name__] = function
+    return function
+
+
+def best_of(work, repeats=3):
+    """Shortest of a few times, after one run that is not counted [s]."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = perf_counter()
+        work()
+        times.append(perf_counter() - started)
+    return min(times)
+
+
+def published(m22):
+    """The config of the published filament for a boson mass, box and figures left out."""
+    from gpu_fdm.config import parse_config
+
+    return parse_config(f"[dark_matter]\nm22 = {m22}\n[filament]\n[wavefunction]\n")
+
+
+def build(m22):
+    """Its model with WKB weights."""
+    from gpu_fdm.pipeline import build_model
+
+    return build_model(published(m22))
+
+
+def _model(m22, repeats):
+    seconds = best_of(lambda: build(m22), repeats)
+    return seconds, len(build(m22).library), "modes/s", "profile to wkb weights"
+
+
+@benchmark
+def model_m22_1():
+    return _model(1, 3)
+
+
+@benchmark
+def model_m22_2():
+    return _model(2, 3)
+
+
+@benchmark
+def model_m22_4():
+    return _model(4, 3)
+
+
+@benchmark
+def model_m22_8():
+    return _model(8, 1)
+
+
+@benchmark
+def adaptive_lasso_m22_2():
+    from gpu_fdm.model.weights import choose_weights
+
+    model = build(2)
+    seconds = best_of(lambda: choose_weights(model.profile, model.library, "adaptive_lasso"), 1)
+    kept = choose_weights(model.profile, model.library, "adaptive_lasso").kept
+    return seconds, None, "", f"{kept} of {len(model.library)} modes kept"
+
+
+def _points(count):
+    """A square of points across the filament."""
+    import numpy as np
+
+    side = int(count**0.5)
+    line = np.linspace(-0.99, 0.99, side) * 13.5 / 2**0.5
+    return np.broadcast_to(line, (side, side)).ravel(), np.repeat(line, side)
+
+
+@benchmark
+def plain_mode_sum_188_modes():
+    """The yardstick: one interpolation and one exponential a mode and a point, as the definition has it."""
+    import numpy as np
+
+    model = build(1)
+    library, wave = model.library, model.wave
+    x, y = _points(10_000)
+    grid = np.linspace(0, library.radius_max, 2000)
+    radial = library.radial_at(grid)
+    amplitude = np.sqrt(library.line_mass / (2 * np.pi) * wave.weight)
+
+    def work():
+        radius, phi = np.hypot(x, y), np.arctan2(y, x)
+        psi = np.zeros(len(x), complex)
+        for j in range(len(library)):
+            l = library.l[j]
+            angular = np.exp(1j * (wave.phase[j, 0] + l * phi))
+            if l:
+                angular += np.exp(1j * (wave.phase[j, 1] - l * phi))
+            psi += amplitude[j] * np.interp(radius, grid, radial[j]) * angular
+        return psi
+
+    return best_of(work), len(x), "points/s", "NumPy, one term a mode"
+
+
+def _direct(dtype):
+    from gpu_fdm.fields.cross_section import psi_at, tabulate
+
+    table = tabulate(build(1).wave, dtype=dtype)
+    x, y = _points(4_000_000)
+    return best_of(lambda: psi_at(table, x, y)), len(x), "points/s", "all 188 modes at every point, error 1e-8"
+
+
+@benchmark
+def direct_188_modes_double():
+    return _direct("float64")
+
+
+@benchmark
+def direct_188_modes_single():
+    return _direct("float32")
+
+
+def _box(method, precision="single"):
+    from dataclasses import replace
+
+    from gpu_fdm.config import BoxSection, Run
+    from gpu_fdm.pipeline import fill_box
+
+    box = BoxSection(size=(0.7, 0.7, 1.2), cells=(256, 256, 256), method=method)
+    config = replace(published(1), box=box, run=Run(precision=precision))
+    model = build(1)
+    densities = fill_box(config, model)
+    inside = int((densities.fdm != 0).sum())
+    seconds = best_of(lambda: fill_box(config, model))
+    return seconds, inside, "cells/s", f"256^3, both densities, {precision}; {inside / 256**3:.0%} of cells inside"
+
+
+@benchmark
+def box_extruded():
+    return _box("extruded")
+
+
+@benchmark
+def box_extruded_double():
+    return _box("extruded", "double")
+
+
+@benchmark
+def box_direct():
+    return _box("direct")
+
+
+@benchmark
+def power_spectrum_256():
+    import numpy as np
+    from scipy import fft
+
+    from gpu_fdm.statistics.power import power_spectrum
+
+    density = np.random.default_rng(1).random((256, 256, 256), dtype=np.float32)
+    alone = best_of(lambda: fft.rfftn(density, workers=os.cpu_count()))
+    seconds = best_of(lambda: power_spectrum(density, 1.0))
+    return seconds, density.size, "cells/s", f"{seconds / alone:.2f} times the FFT alone"
+
+
+@benchmark
+def command_line_help():
+    command = [sys.executable, "-m", "gpu_fdm", "--help"]
+    return best_of(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)), None, "", "cold process"
+
+
+def main():
+    """Run the benchmarks named, or all, and print a table with the ratio to the plain mode sum."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--one", choices=BENCHMARKS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        seconds, items, unit, remark = BENCHMARKS[options.one]()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps([seconds, items, unit, remark, peak]))
+        return
+    print(f"{platform.machine()}, {_processor()}, {os.cpu_count()} CPUs, {_memory_gib():.0f} GiB, Python {platform.python_version()}")
+    print(f"{'stage':28} {'time [s]':>9} {'rate':>22} {'peak [MiB]':>11}  remark")
+    plain = None
+    for name in options.names or BENCHMARKS:
+        command = [sys.executable, __file__, "--one", name]
+        finished = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds, items, unit, remark, peak = json.loads(finished.stdout)
+        rate = f"{items / seconds:.3g} {unit}" if items else ""
+        if name.startswith("plain"):
+            plain = items / seconds
+        elif plain and unit in ("points/s", "cells/s") and "mode" not in unit and not name.startswith("power"):
+            remark += f"; {items / seconds / plain:.0f} times the plain sum"
+        print(f"{name:28} {seconds:9.3f} {rate:>22} {peak:11.0f}  {remark}", flush=True)
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as text:
+            return next(line.split(":")[1].strip() for line in text if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _memory_gib():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+if __name__ == "__main__":
+    main()

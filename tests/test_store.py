@@ -1,0 +1,81 @@
+"""Result files appear whole or not at all."""
+
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+from gpu_fdm.errors import RunError
+from gpu_fdm.store import check_writable, replacing
+
+PROVENANCE = {"seed": 3, "ranks": 1, "backend": "cpu", "device": "test"}
+
+
+def write(path, values):
+    with replacing(path, "[run]\nseed = 3\n", **PROVENANCE) as file:
+        file.dataset("/power/fdm/k", values, "h/Mpc", "wavenumber", extra=1)
+        file.attributes("/power", bins=len(values), nothing=None)
+
+
+def test_what_is_written(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    with h5py.File(path) as file:
+        assert set(file.attrs) == {"version", "git_revision", "config", "seed", "ranks", "backend", "device", "created"}
+        assert file.attrs["config"] == "[run]\nseed = 3\n"
+        data = file["power/fdm/k"]
+        assert dict(data.attrs) == {"units": "h/Mpc", "description": "wavenumber", "extra": 1}
+        assert data.chunks is None and np.array_equal(data[:], np.arange(3.0))
+        assert dict(file["power"].attrs) == {"bins": 3}
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    before = path.read_bytes()
+    with pytest.raises(KeyError), replacing(path, "", **PROVENANCE) as file:
+        file.dataset("/a", np.zeros(1000), "1", "junk")
+        raise KeyError("half way")
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_an_open_reader_keeps_the_old_file(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    with h5py.File(path) as reader:
+        write(path, np.arange(5.0))
+        assert len(reader["power/fdm/k"]) == 3
+    with h5py.File(path) as reader:
+        assert len(reader["power/fdm/k"]) == 5
+
+
+def test_full_disk(tmp_path):
+    """A file size limit stands for a full disk: one error, nothing left, the old result whole."""
+    resource = pytest.importorskip("resource", reason="file size limits are a feature of Unix")
+    import signal
+
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+        with pytest.raises(RunError, match=r"result.hdf5: cannot be written"):
+            write(path, np.zeros(1 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_folder_that_refuses(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="output folder cannot be written"):
+        check_writable(tmp_path / "file" / "folder")
+    check_writable(tmp_path / "new" / "folder")
+    assert os.listdir(tmp_path / "new" / "folder") == []
