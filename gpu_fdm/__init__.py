@@ -1,3 +1,50 @@
-"""Interference of fuzzy dark matter in cosmic filaments."""
+"""Interference of fuzzy dark matter in cosmic filaments.
+
+The public names, in the order in which data flows:
+
+    read_config, parse_config, Config        an ini file as a checked object
+    CodeUnits                                sizes of the code units
+    SteadyStateCylinder, TabulatedProfile    the equilibrium of a filament
+    eigenstates                              its library of modes
+    choose_weights, weights_from_table       their weights
+    WaveFunction, random_phases              psi
+    tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
+    Box, Placement, tabulate_section, tabulate_direct, fill    densities in a periodic box
+    power_spectrum                           P(k)
+    build_model, cross_section, fill_box, run    the same stages from a config
+"""
 
 __version__ = "0.1.0"
+
+# where each public name lives; imported at first use, so that the command line starts at once
+_HOMES = {
+    "config": ("Config", "parse_config", "read_config"),
+    "units": ("CodeUnits",),
+    "model.profile": ("SteadyStateCylinder",),
+    "model.tabulated": ("TabulatedProfile",),
+    "model.eigenstates": ("eigenstates",),
+    "model.weights": ("choose_weights", "weights_from_table"),
+    "model.wavefunction": ("WaveFunction", "random_phases"),
+    "fields.cross_section": ("flow_at", "psi_at", "tabulate"),
+    "fields.vortices": ("find_vortices",),
+    "fields.box": ("Box", "Placement"),
+    "fields.section": ("tabulate_section",),
+    "fields.fill": ("fill", "tabulate_direct"),
+    "statistics.power": ("power_spectrum",),
+    "pipeline": ("build_model", "cross_section", "fill_box", "run"),
+    "errors": ("InputError", "RunError"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name):
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__():
+    return __all__

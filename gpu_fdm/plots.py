@@ -9,9 +9,8 @@ import os
 from pathlib import Path
 
 import h5py
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib import colormaps, style
 from matplotlib.colors import ListedColormap, LogNorm, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
@@ -23,31 +22,23 @@ from .units import CodeUnits
 
 VERMILION, GREEN, YELLOW, GREY = "#D55E00", "#009E73", "#F0E442", "#6F6F6F"
 FRINGES, SMOOTH = {"color": VERMILION}, {"color": "black", "linestyle": (0, (4, 2))}  # as lines look everywhere
-MARK = {"color": GREY, "linestyle": ":", "linewidth": 1.2}
 
-STYLE = {
-    "text.usetex": False,
-    "font.family": "DejaVu Sans",
+STYLE = {  # upon matplotlib's defaults, so that a user's settings neither change a figure nor are changed
     "font.size": 11,
-    "mathtext.fontset": "dejavusans",
     "axes.titlesize": 11,
-    "axes.linewidth": 0.8,
-    "axes.grid": False,
     "figure.titlesize": 11,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "savefig.bbox": "standard",
-    "lines.linewidth": 1.6,
+    "image.origin": "lower",
     "legend.fontsize": 10,
     "legend.frameon": False,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
+    "lines.linewidth": 1.6,
     "xtick.direction": "in",
-    "ytick.direction": "in",
+    "xtick.labelsize": 10,
     "xtick.top": True,
+    "ytick.direction": "in",
+    "ytick.labelsize": 10,
     "ytick.right": True,
-    "image.origin": "lower",
 }
+INTEGERS = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
 MAP_TICKS = {"direction": "out", "top": False, "right": False}  # inside they are lost on a dark map
 
 FILAMENT = "filaments/00"
@@ -57,14 +48,14 @@ KPC, MPC = r"h^{-1}\,\mathrm{ckpc}", r"h^{-1}\,\mathrm{cMpc}"
 
 DENSITY_DECADES = 4.5  # that a density map shows; <|psi|^2> falls by 4 decades out to R_99
 COLUMN_DECADES = 4.0  # that a map of column density shows
-WEIGHT_DECADES = 9.0  # that the figure of the weights shows at most
-POWER_DECADES = 12.0  # below them a smooth spectrum is the interpolation error of the box
+WEIGHT_DECADES = 8.0  # that the figure of the weights shows at most
+POWER_DECADES = 12.0  # that spectra show; some below, a smooth one is the interpolation error of the box
 LOG_CONTRAST = 1.0  # that the map of log10 |psi|^2/<|psi|^2> shows; at nodes of psi it has no lower bound
 SLAB_BYTES = 2**26  # of a density that are in memory at a time
 
 
 def draw(path: Path, dpi: int = 150) -> list[Path]:
-    """Draw every figure for which a result file holds data, as PNGs in its folder; returns their paths.
+    """Draw every figure for which a result file holds data, as PNGs in its folder; returns their paths, maybe none.
 
     For result.hdf5 they are cross_section.png and so on, for another NAME.hdf5 NAME_cross_section.png and so on.
     dpi  resolution [1/inch]
@@ -73,7 +64,7 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
     path = Path(path)
     prefix = "" if path.stem == "result" else f"{path.stem}_"
     drawn = []
-    with h5py.File(path, "r") as file, matplotlib.rc_context(STYLE):
+    with h5py.File(path, "r") as file, style.context(["default", STYLE]):
         for name, (figure_of, *sources) in FIGURES.items():
             if any(source in file for source in sources):
                 target = path.with_name(f"{prefix}{name}.png")
@@ -105,16 +96,16 @@ def cross_section(file: h5py.File) -> Figure:
 
     # colours, not phases, are averaged where pixels are few: the mean of pi and -pi is not 0
     limits = {"vmin": -np.pi, "vmax": np.pi, "cmap": "twilight", "interpolation_stage": "rgba"}
-    image = panels[2].imshow(group["phase"][:], **limits, **placed)
+    image = panels[2].imshow(np.ma.masked_where(density == 0, group["phase"]), **limits, **placed)
     bar = _bar_below(figure, image, r"$\arg\psi$")
     bar.set_ticks([-np.pi, 0, np.pi], labels=[r"$-\pi$", "0", r"$\pi$"])
     _mark_vortices(panels[2], group["vortices"])
 
     for panel, colour in zip(panels, ("white", "black", "black"), strict=True):
         panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=1))
-        panel.set_xlabel(rf"$u\;\;[{KPC}]$")
+        panel.set(xlabel=rf"$u\;\;[{KPC}]$", ylabel=rf"$v\;\;[{KPC}]$")
         panel.tick_params(**MAP_TICKS)
-    panels[0].set_ylabel(rf"$v\;\;[{KPC}]$")
+        panel.label_outer()
     white = {"textcoords": "offset points", "color": "white"}
     panels[0].annotate("$R_{95}$", (0, r95), (0, 3), ha="center", **white)
     length = de_broglie_length(file)
@@ -138,21 +129,16 @@ def profile(file: h5py.File) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     upper.loglog(radius, target, label=r"equilibrium, $\rho$", **SMOOTH)
     upper.loglog(radius[modes > 0], modes[modes > 0], label=r"modes, $\langle|\psi|^2\rangle$", **FRINGES)
-    upper.set_xlim(radius[0], radius[-1])
-    upper.set_ylim(target.min() / 3, 5 * max(target.max(), modes.max()))
+    upper.set(xlim=(radius[0], radius[-1]), ylim=(target.min() / 3, 5 * max(target.max(), modes.max())))
     upper.set_ylabel(r"$\rho\,/\,\bar\rho_\mathrm{m}$")
     upper.legend(loc="lower left")
     lower.plot(radius, difference, **FRINGES)
     lower.axhline(0, color="black", linewidth=0.8)
     # the energy cut takes everything away outside, which must not hide how well the modes do inside
     limit = float(np.clip(1.4 * np.max(np.abs(difference[radius <= edges[95]]), initial=0), 0.05, 1.05))
-    lower.set_ylim(-limit, limit)
-    lower.set_ylabel(r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$")
-    lower.set_xlabel(rf"$R\;\;[{MPC}]$")
+    lower.set(ylim=(-limit, limit), ylabel=r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$", xlabel=rf"$R\;\;[{MPC}]$")
     for share, edge in edges.items():
-        upper.axvline(edge, **MARK)
-        lower.axvline(edge, **MARK)
-        _name_line(upper, edge, f"$R_{{{share}}}$")
+        _mark_line((upper, lower), edge, f"$R_{{{share}}}$")
     figure.align_ylabels()
     return figure
 
@@ -174,21 +160,16 @@ def weights(file: h5py.File) -> Figure:
     size = float(np.clip(6e3 / len(weight), 5, 30))
     of_l = PowerNorm(0.5, 0, max(l.max(), 1))
     points = left.scatter(energy * speed**2, weight, size, l, norm=of_l, cmap="viridis", linewidths=0)
-    figure.colorbar(points, ax=left, label="angular quantum number $l$", pad=0.02, ticks=MaxNLocator(6, integer=True))
-    left.axvline(cut, **MARK)
-    _name_line(left, cut, "energy cut")
-    left.set_yscale("log")
-    left.set_xlim(0, 1.04 * cut)
-    left.set_ylim(norm.vmin / 2, norm.vmax * 4)
-    left.set_xlabel(r"$E_{nl}\;\;[(\mathrm{km/s})^2]$")
-    left.set_ylabel(r"weight $w_{nl}=|a_{nl}|^2$")
-    not_pale = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0.15, 1, 256)))  # pale is lost on white
+    figure.colorbar(points, ax=left, label="angular quantum number $l$", pad=0.02, ticks=MaxNLocator(**INTEGERS))
+    _mark_line((left,), cut, "energy cut")
+    left.set(yscale="log", xlim=(0, 1.04 * cut), ylim=(norm.vmin / 2, norm.vmax * 4))
+    left.set(xlabel=r"$E_{nl}\;\;[(\mathrm{km/s})^2]$", ylabel=r"weight $w_{nl}=|a_{nl}|^2$")
+    not_pale = ListedColormap(colormaps["magma_r"](np.linspace(0.15, 1, 256)))  # pale is lost on white
     points = right.scatter(l, n, size, weight, norm=norm, cmap=not_pale, linewidths=0, marker="s")
     figure.colorbar(points, ax=right, label="weight $w_{nl}$", pad=0.02)
     for axis in (right.xaxis, right.yaxis):
-        axis.set_major_locator(MaxNLocator(7, integer=True))
-    right.set_xlabel("angular quantum number $l$")
-    right.set_ylabel("radial quantum number $n$")
+        axis.set_major_locator(MaxNLocator(**INTEGERS))
+    right.set(xlabel="angular quantum number $l$", ylabel="radial quantum number $n$")
     return figure
 
 
@@ -200,7 +181,7 @@ def projection(file: h5py.File) -> Figure:
     direction = np.abs(attributes["direction"])
     along = int(np.argmin(direction))
     # the longer side of the picture lies horizontally; of two equal ones, that nearer to the filament's axis
-    upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis]))
+    upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
     maps = []
     for name in names:
         column = project(group[name], along) * size[along] / group[name].shape[along]
@@ -211,18 +192,16 @@ def projection(file: h5py.File) -> Figure:
     rows = len(names) if flatness > 1.5 else 1
     columns = len(names) // rows
     width = 10.0 if flatness > 1.5 or columns > 1 else 6.6
-    height = float(np.clip(0.85 + rows * ((width - 1.8) / columns / flatness + 0.3), 2.5, 12.0))
+    height = float(np.clip(0.85 + rows * (((width - 1.45) / columns - 0.3) / flatness + 0.3), 2.5, 12.0))
     figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     extent = (0, size[right], 0, size[upward])
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
         image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent, aspect="equal")
+        panel.set(xlabel=rf"${'xyz'[right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[upward]}\;\;[{MPC}]$")
         panel.set_title(LABELS[name])
         panel.tick_params(**MAP_TICKS)
-    for panel in panels[-1]:
-        panel.set_xlabel(rf"${'xyz'[right]}\;\;[{MPC}]$")
-    for panel in panels[:, 0]:
-        panel.set_ylabel(rf"${'xyz'[upward]}\;\;[{MPC}]$")
+        panel.label_outer()
     label = rf"column density  $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
     figure.colorbar(image, ax=panels, label=label, extend="min", pad=0.02, aspect=30)
     return figure
@@ -232,35 +211,32 @@ def power(file: h5py.File) -> Figure:
     """P(k) of the densities in the box, and the ratio of the interfering to the smooth one."""
     group = file["power"]
     names = [name for name in LABELS if name in group]
-    # the first row is k = 0
-    k, spectra = group[names[0]]["k"][1:], {name: group[name]["power"][1:] for name in names}
+    spectra = {name: group[name]["power"][1:] for name in names}
+    k = group[names[0]]["k"][1:]  # the first row is k = 0
     nyquist = float(group[names[0]].attrs["nyquist"])
-    within = k <= nyquist
-    floor = max(values.max() for values in spectra.values()) / 10**POWER_DECADES
-    floor = max(floor, min(np.min(values[within & (values > 0)], initial=np.inf) for values in spectra.values()) / 3)
+    last = max(1.4 * nyquist, 2 * k[0])
+    lowest = min(values[(k <= last) & (values > 0)].min() for values in spectra.values())
+    floor = max(lowest / 3, max(values.max() for values in spectra.values()) / 10**POWER_DECADES)
 
     figure = _figure(file, 6.6, 5.8 if len(names) == 2 else 4.2)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
-    for name, style in zip(LABELS, (FRINGES, SMOOTH), strict=True):
-        if name in names:
-            positive = spectra[name] > 0
-            panels[0].loglog(k[positive], spectra[name][positive], label=LABELS[name], **style)
+    for name, values in spectra.items():
+        look = FRINGES if name == "fdm" else SMOOTH
+        panels[0].loglog(k[values > 0], values[values > 0], label=LABELS[name], **look)
+    panels[0].set(xlim=(k[0], last), ylabel=rf"$P(k)\;\;[({MPC})^3]$")
     panels[0].set_ylim(bottom=floor)
-    panels[0].set_ylabel(rf"$P(k)\;\;[({MPC})^3]$")
     panels[0].legend(loc="lower left")
     if len(names) == 2:
-        meant = within & (np.minimum(spectra["fdm"], spectra["smooth"]) > floor)
+        meant = (k <= nyquist) & (np.minimum(spectra["fdm"], spectra["smooth"]) > floor)
         ratio = spectra["fdm"][meant] / spectra["smooth"][meant]
         panels[1].loglog(k[meant], ratio, **FRINGES)
-        panels[1].set_ylim(np.min(ratio / 2, initial=0.3), np.max(5 * ratio, initial=10))
-        panels[1].axhline(1, color="black", linewidth=0.8)
+        panels[1].set(ylim=(np.min(ratio / 2, initial=0.3), np.max(5 * ratio, initial=10)))
         panels[1].set_ylabel(r"$P_\mathrm{FDM}\,/\,P_\mathrm{smooth}$")
+        panels[1].axhline(1, color="black", linewidth=0.8)
         panels[1].text(0.03, 0.88, "over the smooth filament, not over CDM", va="top", transform=panels[1].transAxes)
     for panel in panels:
-        panel.axvspan(nyquist, 2 * nyquist, color=GREY, alpha=0.2, linewidth=0)
-        panel.axvline(nyquist, **MARK)
-    _name_line(panels[0], nyquist, "Nyquist")
-    panels[0].set_xlim(k[0], 1.4 * nyquist)
+        panel.axvspan(nyquist, 2 * last, color=GREY, alpha=0.2, linewidth=0)
+    _mark_line(panels, nyquist, "Nyquist")
     panels[-1].set_xlabel(r"$k\;\;[h\,\mathrm{cMpc}^{-1}]$")
     figure.align_ylabels()
     return figure
@@ -284,11 +260,8 @@ def project(density: h5py.Dataset, axis: int) -> np.ndarray:
     planes = max(1, SLAB_BYTES // (density.dtype.itemsize * density.shape[1] * density.shape[2]))
     column = np.zeros([cells for i, cells in enumerate(density.shape) if i != axis])
     for first in range(0, density.shape[0], planes):
-        slab = density[first : first + planes].sum(axis=axis, dtype=np.float64)
-        if axis == 0:
-            column += slab
-        else:
-            column[first : first + planes] = slab
+        part = column if axis == 0 else column[first : first + planes]
+        part += density[first : first + planes].sum(axis=axis, dtype=np.float64)
     return column
 
 
@@ -310,18 +283,17 @@ def de_broglie_length(file: h5py.File) -> float | None:
 
 def _figure(file, width, height, about=""):
     """An empty figure of a size in inches, under the line that every figure begins with."""
-    parts = [about] if about else []
+    title = about
     if FILAMENT in file:
         attributes = file[FILAMENT].attrs
-        # where a table gives the profile, the ini's mass says nothing
+        # the ini's mass sets the shape; where a table gives the profile it says nothing
         mass = attributes["mass" if "sigma" in attributes else "segment_mass"]
         mantissa, exponent = f"{mass:.2e}".split("e")
-        mass = rf"{float(mantissa):g}\times 10^{{{int(exponent)}}}"
-        parts.insert(0, rf"$m_{{22}}={attributes['m22']:.4g}$,  $M={mass}\,h^{{-1}}M_\odot$")
-        parts.insert(1, rf"$z={attributes['redshift']:.4g}$")
+        title = rf"$m_{{22}}={attributes['m22']:.4g}$,  $z={attributes['redshift']:.4g}$,  "
+        title += rf"$M={float(mantissa):g}\times 10^{{{int(exponent)}}}\,h^{{-1}}M_\odot$"
+        title += f",  {about}" if about else ""
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(",  ".join(parts))
+    figure.suptitle(title)
     return figure
 
 
@@ -355,10 +327,12 @@ def _bar_below(figure, image, label, extend="neither"):
     return figure.colorbar(image, location="bottom", label=label, extend=extend, pad=0.02, aspect=25, fraction=0.06)
 
 
-def _name_line(panel, x, name):
-    """A name on the left of a vertical line, at its upper end."""
+def _mark_line(panels, x, name):
+    """A vertical line through panels, its name in the first on the left of its upper end."""
+    for panel in panels:
+        panel.axvline(x, color=GREY, linestyle=":", linewidth=1.2)
     place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
-    panel.annotate(name, (x, 1), (-4, -6), color=GREY, **place)
+    panels[0].annotate(name, (x, 1), (-4, -6), color=GREY, **place)
 
 
 def _mark_vortices(panel, vortices):

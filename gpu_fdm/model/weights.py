@@ -10,16 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..tables import read_columns
 from .eigenstates import Library
 from .profile import Profile
 
 RADII_PER_HALF_WAVE = 20  # of the highest l = 0 state; ten for each degree of freedom of <|psi|^2>
 INNER_MASS_FRACTION = 0.95  # rms_log_density is taken inside the radius that holds it
+MOST_AMPLITUDE = 1e6  # in a table; that of all the line mass in one mode is 1
 _INNER_RADII = 1000
 _STATIONARY = 1e-9  # gradient at which the kept modes count as converged; that of the prior is 1
 _VIOLATION = 1e-7  # gradient below minus this lets a mode in
 _ENTER = 20  # modes let in at a time: saves steps over one by one, changes nothing in the minimum
-_MOST_STEPS = 50_000
+_MOST_STEPS = 10_000  # a few hundred are enough
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ def _adaptive_lasso(profile, library, wkb, radii, scatter):
         curvature = np.maximum(1 - log, 0.5) / ratio**2
         return np.sum(log**2) / (2 * scatter**2), log / ratio / scatter**2, curvature / scatter**2
 
-    response = wkb[:, None] * _density_ratio(profile, library, radii)
+    response = _density_ratio(profile, library, radii)
+    response *= wkb[:, None]
     return _thinned(response, wkb, library, misfit)
 
 
@@ -135,7 +138,8 @@ def _poisson(profile, library, wkb, radii, scatter):
     def misfit(ratio):
         return np.sum(ratio - 1 - np.log(ratio)) / scatter**2, (1 - 1 / ratio) / scatter**2, (ratio * scatter) ** -2
 
-    response = wkb[:, None] * _mass_ratio(profile, library, radii)
+    response = _mass_ratio(profile, library, radii)
+    response *= wkb[:, None]
     return _thinned(response, wkb, library, misfit)
 
 
@@ -262,7 +266,7 @@ def _thinned(response, wkb, library, misfit):
     response  rho_psi/rho for v_j = 1 in each mode, shape (modes, radii)
     misfit    function of rho_psi/rho, shape (radii,), that returns a sum, its gradient and a second derivative
     """
-    share, iterations = _least_penalised(response, misfit, start=(library.l == 0).astype(float))
+    share, iterations = _least_penalised(response, misfit, start=((library.l == 0) & (wkb > 0)).astype(float))
     gradient = 1 + response @ misfit(share @ response)[1]
     return share * wkb, _violation(share, gradient), iterations
 
@@ -275,26 +279,67 @@ def _violation(value, gradient):
 def _least_penalised(response, misfit, start):
     """Minimise F(v) = misfit(v @ response) + sum_j v_j over v >= 0; returns v and the number of Newton steps.
 
-    An active-set method as Lawson & Hanson's for least squares: Newton steps over the modes that are let in, each
-    as long as they all stay positive; who reaches zero leaves; when they have converged, those enter that F falls
-    most steeply along, relative to their response. F falls at every step, so that no set returns.
+    An active-set method like that of Lawson & Hanson 1995 for least squares: minimise over the modes that are let
+    in, then let in those that F falls most steeply along, relative to their response, until there are none. F falls
+    all the way, so that no set of modes comes back and the end is reached.
     """
     value = start.copy()
     inside = value > 0
     size = np.linalg.norm(response, axis=1)
+    steps = 0
+    while True:
+        steps += _descend(value, inside, response, misfit)
+        gradient = 1 + response @ misfit(value[inside] @ response[inside])[1]
+        entering = np.flatnonzero(~inside & (gradient < -_VIOLATION))
+        if len(entering) == 0:
+            return value, steps
+        steepest = np.argsort(gradient[entering] / size[entering], kind="stable")[:_ENTER]
+        inside[entering[steepest]] = True
+
+
+def _descend(value, inside, response, misfit):
+    """Newton steps over the modes `inside` until F is stationary; who reaches zero leaves. Changes value and inside.
+
+    Returns the number of steps.
+    """
     for step in range(_MOST_STEPS):
         modes = np.flatnonzero(inside)
-        rows = response[modes]
-        ratio = value[modes] @ rows
+        rows, v = response[modes], value[modes]
+        ratio = v @ rows
         total, slope, curvature = misfit(ratio)
         gradient = 1 + rows @ slope
         if np.max(np.abs(gradient)) < _STATIONARY:
-            everywhere = 1 + response @ slope
-            outside = np.flatnonzero(~inside & (everywhere < -_VIOLATION))
-            if len(outside) == 0:
-                return value, step
-            steepest = np.argsort(everywhere[outside] / size[outside], kind="stable")[:_ENTER]
-            inside[outside[steepest]] = True
-            continue
-        direction, rows, modes = _newton_direction(rows, curvature, gradient, value, modes, inside)
-        ...
+            return step
+        direction = _newton_direction((rows * curvature) @ rows.T, gradient, v)
+        change = direction @ rows
+
+        limit = np.full(len(v), np.inf)  # step length that takes a mode to zero
+        falling = direction < 0
+        limit[falling] = -v[falling] / direction[falling]
+        length = min(1.0, float(limit.min()))
+        along = gradient @ direction
+        while True:
+            trial = ratio + length * change
+            gain = 1e-4 * length * along  # negative
+            if trial.min() > 0 and misfit(trial)[0] + length * direction.sum() <= total + gain:
+                break
+            if -gain < 1e-17 * abs(total):  # below round-off: nothing left to test
+                break
+            length /= 2
+        value[modes] = np.where(limit <= length, 0, v + length * direction)
+        inside[modes] = value[modes] > 0
+    raise RuntimeError(f"the weights have not converged in {_MOST_STEPS} Newton steps")
+
+
+def _newton_direction(hessian, gradient, value):
+    """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall; they get 0 instead."""
+    # modes that |psi|^2 cannot tell apart leave it singular to round-off
+    hessian[np.diag_indices(len(value))] *= 1 + 1e-12
+    free = np.ones(len(value), bool)
+    while True:
+        direction = np.zeros(len(value))
+        direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        falling = free & (value == 0) & (direction <= 0)
+        if not falling.any():
+            return direction
+        free &= ~falling

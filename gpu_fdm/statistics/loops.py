@@ -47,7 +47,7 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
         for m in range(length):
             a = spectrum[i, j, m]
             b = a if other is None else other[i, j, m]
-            # in double already here: squares of single precision numbers may overflow
+            # products of single precision numbers are exact in double
             product[m] = np.float64(a.real) * np.float64(b.real) + np.float64(a.imag) * np.float64(b.imag)
         for m in range(length):
             c = cell[m]
