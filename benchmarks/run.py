@@ -195,7 +195,8 @@ def main():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps([seconds, items, unit, remark, peak]))
         return
-    print(f"{platform.machine()}, {_processor()}, {os.cpu_count()} CPUs, {_memory_gib():.0f} GiB, Python {platform.python_version()}")
+    machine = f"{platform.machine()}, {_processor()}, {os.cpu_count()} CPUs, {_memory_gib():.0f} GiB"
+    print(f"{machine}, Python {platform.python_version()}")
     print(f"{'stage':28} {'time [s]':>9} {'rate':>22} {'peak [MiB]':>11}  remark")
     plain = None
     for name in options.names or BENCHMARKS:

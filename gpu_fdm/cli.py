@@ -50,7 +50,9 @@ def _parser():
     run.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key, any number of times"
     )
-    run.add_argument("--dry-run", action="store_true", help="say what would be done: modes, memory, output; write nothing")
+    run.add_argument(
+        "--dry-run", action="store_true", help="say what would be done: modes, memory, output; write nothing"
+    )
     run.set_defaults(command=_run)
 
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")

@@ -89,9 +89,7 @@ class WavefunctionSection(Section):
     energy_cut: float = option(
         0.99, Number(0, 1, open_low=True, open_high=True), "states up to V at the radius with this mass fraction"
     )
-    scatter: float = option(
-        0.1, Number(1e-4, 10), "of ln density that adaptive_lasso and poisson tolerate"
-    )
+    scatter: float = option(0.1, Number(1e-4, 10), "of ln density that adaptive_lasso and poisson tolerate")
     l0_angular_momentum: float = option(
         0.1, POSITIVE, "angular momentum that l = 0 states take in the distribution function where beta > 0", "hbar"
     )
@@ -276,9 +274,7 @@ def _kind(section, key, source="config"):
     """The kind of a key, or an InputError that lists the known ones."""
     known = {item.name: item for item in fields(known_section(section, source))}
     if key not in known:
-        raise InputError(
-            f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}"
-        )
+        raise InputError(f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}")
     return known[key].metadata["kind"]
 
 

@@ -1,6 +1,6 @@
 """The stages of a run, each one function of what came before; cli.py and Python users call `run`.
 
-    config -> build_model -> cross_section, fill_box -> power -> write -> figures
+config -> build_model -> cross_section, fill_box -> power -> write -> figures
 """
 
 import logging
@@ -256,7 +256,9 @@ def describe_model(model: Model) -> str:
     """One line: how many modes, and how well they do."""
     library, weights = model.library, model.weights
     text = f"{len(library)} modes, l up to {library.l.max()}; {weights.method} keeps {weights.kept}"
-    return text + f", {100 * weights.weight_sum:.2f} % of the line mass, rms of ln density {weights.rms_log_density:.3f}"
+    return (
+        text + f", {100 * weights.weight_sum:.2f} % of the line mass, rms of ln density {weights.rms_log_density:.3f}"
+    )
 
 
 def summary(model: Model, stages: dict, seconds: float) -> list[str]:

@@ -192,12 +192,13 @@ def projection(file: h5py.File) -> Figure:
     rows = len(names) if flatness > 1.5 else 1
     columns = len(names) // rows
     width = 10.0 if flatness > 1.5 or columns > 1 else 6.6
-    height = float(np.clip(0.85 + rows * (((width - 1.45) / columns - 0.3) / flatness + 0.3), 2.5, 12.0))
+    # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
+    height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(flatness, 6) + 0.3))
     figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    extent = (0, size[right], 0, size[upward])
+    placed = {"extent": (0, size[right], 0, size[upward]), "aspect": "equal" if flatness <= 6 else "auto"}
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
-        image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent, aspect="equal")
+        image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", **placed)
         panel.set(xlabel=rf"${'xyz'[right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[upward]}\;\;[{MPC}]$")
         panel.set_title(LABELS[name])
         panel.tick_params(**MAP_TICKS)
@@ -214,7 +215,7 @@ def power(file: h5py.File) -> Figure:
     spectra = {name: group[name]["power"][1:] for name in names}
     k = group[names[0]]["k"][1:]  # the first row is k = 0
     nyquist = float(group[names[0]].attrs["nyquist"])
-    last = max(1.4 * nyquist, 2 * k[0])
+    first, last = min(k[0], nyquist / 2), max(1.4 * nyquist, 2 * k[0])  # wide bins may begin beyond
     lowest = min(values[(k <= last) & (values > 0)].min() for values in spectra.values())
     floor = max(lowest / 3, max(values.max() for values in spectra.values()) / 10**POWER_DECADES)
 
@@ -223,7 +224,7 @@ def power(file: h5py.File) -> Figure:
     for name, values in spectra.items():
         look = FRINGES if name == "fdm" else SMOOTH
         panels[0].loglog(k[values > 0], values[values > 0], label=LABELS[name], **look)
-    panels[0].set(xlim=(k[0], last), ylabel=rf"$P(k)\;\;[({MPC})^3]$")
+    panels[0].set(xlim=(first, last), ylabel=rf"$P(k)\;\;[({MPC})^3]$")
     panels[0].set_ylim(bottom=floor)
     panels[0].legend(loc="lower left")
     if len(names) == 2:
@@ -289,8 +290,8 @@ def _figure(file, width, height, about=""):
         # the ini's mass sets the shape; where a table gives the profile it says nothing
         mass = attributes["mass" if "sigma" in attributes else "segment_mass"]
         mantissa, exponent = f"{mass:.2e}".split("e")
-        title = rf"$m_{{22}}={attributes['m22']:.4g}$,  $z={attributes['redshift']:.4g}$,  "
-        title += rf"$M={float(mantissa):g}\times 10^{{{int(exponent)}}}\,h^{{-1}}M_\odot$"
+        title = rf"$M={float(mantissa):g}\times 10^{{{int(exponent)}}}\,h^{{-1}}M_\odot$"
+        title = rf"$m_{{22}}={attributes['m22']:.4g}$,  {title},  $z={attributes['redshift']:.4g}$"
         title += f",  {about}" if about else ""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title)

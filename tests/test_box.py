@@ -28,7 +28,9 @@ def filled(wave, box, placement, source, dtype=np.float64, backend=None):
 def brute_force(wave, box, placement):
     """Both densities by the definition: psi in every cell, over all images, with NumPy alone."""
     table, mean = tabulate(wave, tolerance=1e-10), tabulate_mean(wave, 1e-10)
-    axes = [(np.arange(n) + 0.5) * side / n - c for n, side, c in zip(box.cells, box.size, placement.centre, strict=True)]
+    axes = [
+        (np.arange(n) + 0.5) * side / n - c for n, side, c in zip(box.cells, box.size, placement.centre, strict=True)
+    ]
     position = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     total = np.zeros((2, *box.cells))
     for shift in product((-2, -1, 0, 1, 2), repeat=3):

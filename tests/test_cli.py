@@ -55,7 +55,7 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
     assert code == 0, err
     named = [Path(line.split(": ", 1)[1]) for line in out.splitlines() if line.startswith(("result: ", "figure: "))]
     assert sorted(named) == sorted(output.iterdir())
-    assert [p.name for p in named][0] == "result.hdf5"
+    assert named[0].name == "result.hdf5"
     assert {p.name for p in named[1:]} == {
         f"{n}.png" for n in ("cross_section", "profile", "weights", "projection", "power")
     }
@@ -164,7 +164,11 @@ def test_bad_tables(ini, tmp_path, capfd):
     fails(attempt(radius, density[::-1]), 2, "no equilibrium")
     weights = tmp_path / "weights.csv"
     weights.write_text("n,l,amplitude\n0,900,0.5\n")
-    fails(run(capfd, ini, tmp_path / "out", "wavefunction.weights=table", f"wavefunction.weights_table={weights}"), 2, "900")
+    fails(
+        run(capfd, ini, tmp_path / "out", "wavefunction.weights=table", f"wavefunction.weights_table={weights}"),
+        2,
+        "900",
+    )
 
 
 def test_missing_file(tmp_path, capfd):

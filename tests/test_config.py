@@ -52,7 +52,8 @@ def test_defaults_and_absent_sections():
 
 def test_values():
     config = parse_config(
-        SMALL + "[box]\nsize = 1.5\ncells = 64, 48 36 # comment\n[run]\noutput = a % b\n", overrides=["box.method=direct"]
+        SMALL + "[box]\nsize = 1.5\ncells = 64, 48 36 # comment\n[run]\noutput = a % b\n",
+        overrides=["box.method=direct"],
     )
     assert config.box.size == (1.5, 1.5, 1.5) and config.box.cells == (64, 48, 36)
     assert config.run.output == "a % b" and config.box.method == "direct"
@@ -88,7 +89,10 @@ def test_set_makes_a_section():
         ("[filament]\n[box]\n", "[box] needs a section [wavefunction], which is absent"),
         (SMALL + "[power]\n", "[power] needs a section [box], which is absent"),
         ("[filament]\n[wavefunction]\nweights = table", "[wavefunction] weights_table = : must be given"),
-        ("[filament]\n[wavefunction]\nweights_table = a.csv", "weights_table = a.csv: must be given with weights = table"),
+        (
+            "[filament]\n[wavefunction]\nweights_table = a.csv",
+            "weights_table = a.csv: must be given with weights = table",
+        ),
         (SMALL + "[box]\nmethod = direct\nsampling = average", "[box] sampling = average: must be point"),
     ],
 )

@@ -19,7 +19,8 @@ def gauss(library, extra=7):
 
 
 @pytest.mark.parametrize(
-    "m22, beta, modes, l_max", [(1, 0, 188, 22), (2, 0, 746, 46), (2, 0.5, 1673, 69), (4, 0, 2951, 93), (8, 0, 11741, None)]
+    "m22, beta, modes, l_max",
+    [(1, 0, 188, 22), (2, 0, 746, 46), (2, 0.5, 1673, 69), (4, 0, 2951, 93), (8, 0, 11741, None)],
 )
 def test_published_mode_counts(m22, beta, modes, l_max):
     profile = published_cylinder(m22, beta)

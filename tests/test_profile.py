@@ -30,7 +30,9 @@ def density_from_distribution(profile, radius, tolerance=1e-9):
     def integrand(t):  # E = V + scale t^(1/(1-b)) takes the singularity away
         return float(profile.energy_distribution(depth + scale * t ** (1 / (1 - b))))
 
-    integral = sum(quad(integrand, *span, epsabs=0, epsrel=tolerance, limit=400)[0] for span in ((0, 2), (2, 8), (8, 40)))
+    integral = sum(
+        quad(integrand, *span, epsabs=0, epsrel=tolerance, limit=400)[0] for span in ((0, 2), (2, 8), (8, 40))
+    )
     integral *= scale ** (1 - b) / (1 - b)
     constant = 2 ** (1 - b) * np.sqrt(np.pi) * a ** (2 - beta) * gamma((1 - beta) / 2) / gamma(1 - b)
     return constant * radius**-beta * integral
@@ -179,7 +181,9 @@ class TestTabulatedProfile(ProfileContract):
         source = cylinder(0.0)
         radius = np.geomspace(*source.radius_enclosing([1e-4, 0.9995]), 100)
         path = tmp_path / "profile.csv"
-        rows = "\n".join(f"{d!r}, {r * 0.01!r}" for r, d in zip(radius.tolist(), source.density(radius).tolist(), strict=True))
+        rows = "\n".join(
+            f"{d!r}, {r * 0.01!r}" for r, d in zip(radius.tolist(), source.density(radius).tolist(), strict=True)
+        )
         path.write_text(f"# measured\ndensity, radius\n{rows}\n")
         table = read_profile(path, length_unit=0.01, scale_factor=A)
         assert table.line_mass == pytest.approx(0.9995 * source.line_mass, rel=1e-4)

@@ -131,7 +131,9 @@ def test_mean_over_phases(wave, library):
     radius = np.array([0.0, 1.0, 3.0, 8.0, 12.0])
     draws = np.array(
         [
-            np.mean(np.abs(polar_grid(WaveFunction(library, wave.weight, random_phases(library, s)), radius, 90)) ** 2, 1)
+            np.mean(
+                np.abs(polar_grid(WaveFunction(library, wave.weight, random_phases(library, s)), radius, 90)) ** 2, 1
+            )
             for s in range(400)
         ]
     )

@@ -145,7 +145,16 @@ def _evaluate(table, x, y, backend, gradient):
     if backend.name == "gpu":
         out = backend.xp.empty((len(x), values), dtype)
         x, y = backend.to_device(x), backend.to_device(y)
-        arguments = (len(x), x, y, table.on(backend), table.coefficients.shape[2], 1 / table.step, table.radius_max, out)
+        arguments = (
+            len(x),
+            x,
+            y,
+            table.on(backend),
+            table.coefficients.shape[2],
+            1 / table.step,
+            table.radius_max,
+            out,
+        )
         backend.launch("psi_points", name, dtype, len(x), arguments)
         out = backend.to_host(out)
     else:

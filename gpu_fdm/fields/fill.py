@@ -104,4 +104,3 @@ def _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends
         smooth,
     )
     backend.launch("fill", name, dtype, fdm.size, arguments)
-

@@ -295,7 +295,9 @@ def fill_extruded(fdm, smooth, x_first, planes, spacing, images, section, invers
 
 
 @njit(**_OPTIONS)
-def fill_direct(fdm, smooth, x_first, planes, spacing, images, table, inverse_step, mean, mean_inverse_step, reach, ends):
+def fill_direct(
+    fdm, smooth, x_first, planes, spacing, images, table, inverse_step, mean, mean_inverse_step, reach, ends
+):
     """Add one filament to two density fields by evaluating psi in every cell; the reference for fill_extruded.
 
     table, inverse_step      of psi, as in psi_points

@@ -68,8 +68,10 @@ class Library:
         points = len(self.nodes)
         order = np.arange(points)
         legendre = np.polynomial.legendre.legvander
-        to_legendre = (2 * order[:, None] + 1) / self.radius_max * (
-            legendre(2 * self.nodes / self.radius_max - 1, points - 1).T * self.weights
+        to_legendre = (
+            (2 * order[:, None] + 1)
+            / self.radius_max
+            * (legendre(2 * self.nodes / self.radius_max - 1, points - 1).T * self.weights)
         )
         inside = radius <= self.radius_max
         matrix = np.zeros((len(radius), points))

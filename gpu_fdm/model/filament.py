@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from ..config import Config
-from ..errors import InputError
 from ..population.shapes import FIT_REDSHIFT, published_shape
 from ..units import CodeUnits
 from .profile import Profile, SteadyStateCylinder

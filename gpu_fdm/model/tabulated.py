@@ -171,7 +171,9 @@ def _check_rows(radius, density, beta, scale_factor):
     back = np.flatnonzero(np.diff(radius) <= 0)
     if len(back):
         row = back[0] + 1
-        raise ValueError(f"row {row + 1}: radius does not increase (it is {radius[row] / radius[row - 1]:.6g} of the row before)")
+        raise ValueError(
+            f"row {row + 1}: radius does not increase (it is {radius[row] / radius[row - 1]:.6g} of the row before)"
+        )
 
 
 def _no_equilibrium(beta, radius):
