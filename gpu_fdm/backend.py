@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,18 @@ class CPU:
     def device(self) -> str:
         """The processor, in words."""
         return f"CPU, {self.threads} threads"
+
+    @property
+    def fft(self):
+        """scipy.fft."""
+        from scipy import fft
+
+        return fft
+
+    @property
+    def fft_options(self) -> dict:
+        """Keywords of every transform."""
+        return {"workers": self.threads}
 
     def over(self, parts, work):
         """Call work(part) for every part, in threads; the first error is raised here."""
@@ -82,6 +95,20 @@ class GPU:
         """The card, in words."""
         properties = self.xp.cuda.runtime.getDeviceProperties(self.index)
         return f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB"
+
+    @cached_property
+    def fft(self):
+        """cupyx.scipy.fft."""
+        from cupyx.scipy import fft
+
+        return fft
+
+    fft_options: ClassVar[dict] = {}
+
+    def over(self, parts, work):
+        """Call work(part) for every part; the card is the one that runs in parallel."""
+        for part in parts:
+            work(part)
 
     def to_device(self, array):
         """The array on the card."""

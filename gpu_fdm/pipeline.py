@@ -90,7 +90,7 @@ def build_model(config: Config) -> Model:
     except ValueError as error:
         raise config.error("dark_matter", "m22", str(error)) from None
     if wave.weights == "table":
-        weights = _weights_from_table(config, library)
+        weights = _weights_from_table(config, library, profile)
     else:
         weights = choose_weights(
             profile, library, wave.weights, l0_angular_momentum=wave.l0_angular_momentum, scatter=wave.scatter
@@ -287,10 +287,10 @@ def _backend(config):
         raise RunError(str(error)) from None
 
 
-def _weights_from_table(config, library):
+def _weights_from_table(config, library, profile):
     path = config.wavefunction.weights_table
     try:
-        return weights_from_table(path, library)
+        return weights_from_table(path, library, profile)
     except (OSError, ValueError) as error:
         message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
         raise config.error("wavefunction", "weights_table", message) from None
@@ -349,7 +349,13 @@ def write(path: Path, config: Config, model: Model, stages: dict, backend):
 def _write_filament(file, folder, model, section):
     filament, library, weights = model.filament, model.library, model.weights
     shape = {key: value for key, value in asdict(filament).items() if key != "centre"}
-    file.attributes(folder, **shape, segment_mass=filament.segment_mass)
+    file.attributes(
+        folder,
+        **shape,
+        segment_mass=filament.segment_mass,
+        length_unit=model.units.length,
+        velocity_unit=model.units.velocity,
+    )
     kept = model.wave.kept
     unit = model.units
     energy_unit = f"({unit.velocity:.10g} km/s)^2"

@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
-from .config import parse_config
 from .errors import RunError
-from .units import CodeUnits
 
 VERMILION, GREEN, YELLOW, GREY = "#D55E00", "#009E73", "#F0E442", "#6F6F6F"
 FRINGES, SMOOTH = {"color": VERMILION}, {"color": "black", "linestyle": (0, (4, 2))}  # as lines look everywhere
@@ -147,7 +145,7 @@ def weights(file: h5py.File) -> Figure:
     """Weight of each mode against its energy, and the modes in the plane of their quantum numbers."""
     group = file[f"{FILAMENT}/modes"]
     energy, weight, n, l = (group[name][:] for name in ("energy", "weight", "n", "l"))
-    speed = code_units(file).velocity
+    speed = float(file[FILAMENT].attrs["velocity_unit"])
     cut = float(group.attrs["energy_cut"]) * speed**2
     method = str(group.attrs["weights"])
     method = METHODS.get(method, method.replace("_", " "))
@@ -189,9 +187,9 @@ def projection(file: h5py.File) -> Figure:
     norm = _log_range(maps, COLUMN_DECADES)
 
     flatness = size[right] / size[upward]
-    rows = len(names) if flatness > 1.5 else 1
+    rows = len(names) if flatness > 2 else 1
     columns = len(names) // rows
-    width = 10.0 if flatness > 1.5 or columns > 1 else 6.6
+    width = 10.0 if flatness > 2 or columns > 1 else 6.6
     # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
     height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(flatness, 6) + 0.3))
     figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
@@ -266,20 +264,13 @@ def project(density: h5py.Dataset, axis: int) -> np.ndarray:
     return column
 
 
-def code_units(file: h5py.File) -> CodeUnits:
-    """The code units of a result, from the config in it."""
-    cosmology = parse_config(file.attrs["config"]).cosmology
-    return CodeUnits(float(file[FILAMENT].attrs["m22"]), cosmology.h, cosmology.omega_m)
-
-
 def de_broglie_length(file: h5py.File) -> float | None:
     """2 pi hbar / (m a sigma), comoving [cMpc/h]; None for a filament without a sigma, from a table."""
     attributes = file[FILAMENT].attrs
     if "sigma" not in attributes:
         return None
-    units = code_units(file)
-    momentum = attributes["sigma"] / units.velocity / (1 + attributes["redshift"])
-    return float(2 * np.pi / momentum * units.length)
+    momentum = attributes["sigma"] / attributes["velocity_unit"] / (1 + attributes["redshift"])
+    return float(2 * np.pi / momentum * attributes["length_unit"])
 
 
 def _figure(file, width, height, about=""):

@@ -20,7 +20,7 @@ PRESETS = {
             wavefunction=WavefunctionSection(),
             cross_section=CrossSectionSection(),
             box=BoxSection(),
-            power=PowerSection(),
+            power=PowerSection(bin_width=3),  # the box is three times as long as wide
             figures=FiguresSection(),
         ),
     ),

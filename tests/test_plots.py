@@ -13,8 +13,8 @@ from matplotlib.text import Text
 
 from gpu_fdm import plots
 from gpu_fdm.errors import RunError
+from gpu_fdm.units import CodeUnits
 
-CONFIG = "[cosmology]\nh = 0.6731\nomega_m = 0.314649\nredshift = 4\n"
 HBAR_OVER_MASS = 1.054571817e-34 / (1e-22 * 1.602176634e-19 / 299792458.0**2)  # for m22 = 1 [m^2/s]
 MPC = 3.0856775814913673e22  # [m]
 NAMES = ["cross_section", "profile", "weights", "projection", "power"]
@@ -33,7 +33,8 @@ def write_filament(file, points=48, modes=40):
     random = np.random.default_rng(5)
     group = file.create_group("filaments/00")
     group.attrs.update(mass=5e9, segment_mass=4e9, length=1.16, sigma=6.808, redshift=4.0, m22=1.0)
-    group.attrs.update(direction=(0.0, 0.0, 1.0))
+    units = CodeUnits(1.0, 0.6731, 0.314649)
+    group.attrs.update(direction=(0.0, 0.0, 1.0), length_unit=units.length, velocity_unit=units.velocity)
     radius = np.geomspace(3e-4, 0.3, 120)
     group["profile/radius"], group["profile/density"] = radius, mean_density(radius)
     # nothing is left of the modes far outside
@@ -81,7 +82,6 @@ def write_power(file, names=("fdm", "smooth")):
 def result(path, *writers):
     """A result file in the making."""
     with h5py.File(path, "w") as file:
-        file.attrs["config"] = CONFIG
         for write in writers:
             write(file)
         yield file

@@ -1,9 +1,9 @@
 """Weights w_nl = a_nl^2 of a library's modes, such that <|psi|^2> over the phases is the profile's density.
 
-Five ways to choose them: WEIGHTS lists four by name, `weights_from_table` reads the fifth. All but the table start
-from the WKB weights w^wkb; two of them thin the library by the prior sum_j w_j / w_j^wkb, of which the minimum over
-w >= 0 has exact zeros. That minimum has no more modes than <|psi|^2> has degrees of freedom inside the energy cut,
-about two for each half wave of the highest l = 0 state. Nothing here is random: no seed plays a role.
+WEIGHTS lists four ways to choose them by name; `weights_from_table` reads them. Two ways thin the library by the
+prior sum_j w_j / w_j^wkb, w^wkb being the WKB weights: the minimum over w >= 0 has exact zeros. It keeps no more
+modes than <|psi|^2> has degrees of freedom inside the energy cut, about two for each half wave of the highest
+l = 0 state. Nothing here is random: no seed plays a role.
 """
 
 from dataclasses import dataclass
@@ -32,10 +32,11 @@ class Weights:
     weight           w = a_nl^2, shape (modes,), not negative; zero where a mode is left out
     method           a name in WEIGHTS, or "table"
     weight_sum       sum (2 - delta_l0) w: line mass of |psi|^2 over the profile's
-    optimality       largest violation of the optimality (KKT) conditions, the gradient of the prior (or the norm
-                     of the target, for least squares) being 1; None where nothing is minimised
+    optimality       largest violation of the optimality (KKT) conditions, the gradient of the prior (for least
+                     squares, the norm of the target) being 1; None where nothing is minimised
     iterations       Newton steps of the minimisation, 0 where there are none to count
-    rms_log_density  rms of ln(rho_psi/rho) inside R_95, over radii that enclose equal mass; NaN without a profile
+    rms_log_density  rms of ln(rho_psi/rho) inside R_95, over radii that enclose equal mass; NaN where no
+                     profile is given
     """
 
     weight: np.ndarray
@@ -65,35 +66,32 @@ def choose_weights(
     l0_angular_momentum  L of the l = 0 states in f(E, L), where beta > 0 and f diverges at L = 0 [L^2/T];
                          0.1 as in Zimmermann et al. 2025
     scatter              s, of ln rho_psi at a radius and of the mass in a bin (relative)
-    radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from the
-                         largest n where not given. More radii weigh the density more against the prior: the fit
-                         gets closer and keeps somewhat more modes
-    Raises ValueError where the method is not known, an option is out of range, or the library is another profile's.
+    radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from
+                         the largest n where not given. More radii weigh the density more against the prior:
+                         the fit gets closer and keeps somewhat more modes
+    Raises ValueError where the method is not known, an option is out of range, or the library
+    is not the profile's.
     """
     if method not in WEIGHTS:
-        raise ValueError(f"weights = {method!r}: must be one of {', '.join(WEIGHTS)}")
+        raise ValueError(f"weights = {method}: must be one of {', '.join(WEIGHTS)}")
     if radii is None:
         radii = RADII_PER_HALF_WAVE * int(np.count_nonzero(library.l == 0))
-    for name, value, least in (
-        ("l0_angular_momentum", l0_angular_momentum, 0),
-        ("scatter", scatter, 0),
-        ("radii", radii, 0),
-    ):
-        if not (np.isfinite(value) and value > least):
+    for name, value in (("l0_angular_momentum", l0_angular_momentum), ("scatter", scatter), ("radii", radii)):
+        if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} = {value}: must be positive")
     if radii != int(radii):
         raise ValueError(f"radii = {radii}: must be an integer")
     for name in ("scale_factor", "beta", "line_mass"):
         ours, theirs = getattr(profile, name), getattr(library, name)
         if not np.isclose(ours, theirs, rtol=1e-9, atol=0):
-            raise ValueError(f"{name} = {ours} of the profile, {theirs} of the library: must be the same")
+            raise ValueError(f"{name}: {ours} in the profile, {theirs} in the library: must be the same")
     wkb = wkb_weights(profile, library, l0_angular_momentum)
     weight, optimality, iterations = WEIGHTS[method](profile, library, wkb, int(radii), scatter)
     return _described(weight, method, optimality, iterations, library, profile)
 
 
 def wkb_weights(profile, library, l0_angular_momentum=0.1):
-    """w = (2 pi)^2 f(E_nl, L = l) / mu, shape (modes,): a state fills an area (2 pi)^2 of phase space (hbar = 1)."""
+    """w = (2 pi)^2 f(E_nl, L = l) / mu, shape (modes,): a state fills (2 pi)^2 of phase space (hbar = 1)."""
     angular_momentum = library.l.astype(float)
     if profile.beta > 0:
         angular_momentum[library.l == 0] = l0_angular_momentum
@@ -107,14 +105,15 @@ def rms_log_density(profile, library, weight) -> float:
     return float(np.sqrt(np.mean(np.log(ratio) ** 2)))
 
 
-def _as_published(profile, library, wkb, radii, scatter):
+def _wkb(profile, library, wkb, radii, scatter):
     return wkb, None, 0
 
 
 def _adaptive_lasso(profile, library, wkb, radii, scatter):
     """min over w >= 0 of  sum_i (ln rho_psi(R_i) - ln rho(R_i))^2 / (2 s^2) + sum_j w_j / w_j^wkb.
 
-    Convex, so that its minimum is the only one, wherever rho_psi < e rho at all radii.
+    Convex, so that its minimum is the only one, wherever rho_psi < e rho at all radii. The converged minimum
+    keeps 24 / 47 / 96 / 185 modes for m22 = 1 / 2 / 4 / 8, where 25 / 64 / 153 / 394 are published.
     Source: Zou 2006 (adaptive lasso); Zimmermann et al. 2025.
     """
 
@@ -130,14 +129,15 @@ def _adaptive_lasso(profile, library, wkb, radii, scatter):
 
 
 def _poisson(profile, library, wkb, radii, scatter):
-    """min over w >= 0 of  sum_b (c_b - k ln c_b) + sum_j w_j / w_j^wkb,  k = 1/s^2 counts observed in every bin.
+    """min over w >= 0 of  sum_b (c_b - k ln c_b) + sum_j w_j / w_j^wkb,  k = 1/s^2 counts seen in every bin.
 
     Bins hold equal line mass of the profile; c_b = k times the mode sum's mass in the bin over the profile's.
     Convex. Source: Zimmermann et al. 2025.
     """
 
     def misfit(ratio):
-        return np.sum(ratio - 1 - np.log(ratio)) / scatter**2, (1 - 1 / ratio) / scatter**2, (ratio * scatter) ** -2
+        counts = scatter**-2
+        return counts * np.sum(ratio - 1 - np.log(ratio)), counts * (1 - 1 / ratio), counts / ratio**2
 
     response = _mass_ratio(profile, library, radii)
     response *= wkb[:, None]
@@ -151,7 +151,7 @@ def _least_squares(profile, library, wkb, radii, scatter):
     columns = _density_ratio(profile, library, radii)
     size = np.linalg.norm(columns, axis=1)
     columns /= size[:, None]
-    # all of <|psi|^2> are polynomials of degree 2 points - 2: in an orthonormal basis of theirs the same problem
+    # rho_psi is a polynomial of degree 2 points - 2: in an orthonormal basis of these over rho, the problem
     # has fewer rows and the same solution
     radius = _equal_mass_radii(profile, radii, _mass_inside_cut(profile, library))
     degree = 2 * len(library.nodes) - 2
@@ -163,7 +163,7 @@ def _least_squares(profile, library, wkb, radii, scatter):
 
 
 WEIGHTS = {
-    "wkb": _as_published,
+    "wkb": _wkb,
     "adaptive_lasso": _adaptive_lasso,
     "poisson": _poisson,
     "least_squares": _least_squares,
@@ -176,13 +176,14 @@ def weights_from_table(path, library: Library, profile: Profile | None = None) -
     path     file with a header row; columns in any order, lines with # are comments
     profile  what rms_log_density compares with; that is NaN where not given
     Raises FileNotFoundError, or ValueError naming file, line and value, for a missing column, n or l that is no
-    integer, an amplitude that is negative or not finite, a mode given twice, and one that the library does not hold.
+    integer, an amplitude that is negative or not finite, and a mode given twice or not in the library.
     """
     columns = read_columns(path, ("n", "l", "amplitude"))
     index = {(n, l): j for j, (n, l) in enumerate(zip(library.n.tolist(), library.l.tolist(), strict=True))}
     weight = np.zeros(len(library))
     line_of = {}
-    for line, n, l, amplitude in zip(*(columns[name] for name in ("line", "n", "l", "amplitude")), strict=True):
+    rows = zip(*(columns[name] for name in ("line", "n", "l", "amplitude")), strict=True)
+    for line, n, l, amplitude in rows:
         place = f"{path}, line {line}"
         for name, value in (("n", n), ("l", l)):
             if not (value >= 0 and value.is_integer()):
@@ -219,7 +220,10 @@ def _mass_inside_cut(profile, library):
     """Fraction of the line mass inside the turning point of the library's energy cut."""
     from scipy.optimize import brentq
 
-    edge = brentq(lambda radius: profile.potential(radius) - library.energy_cut, 0, library.radius_max, xtol=1e-12)
+    def height(radius):
+        return profile.potential(radius) - library.energy_cut
+
+    edge = brentq(height, 0, library.radius_max, xtol=1e-12)
     return float(profile.enclosed_line_mass(edge)) / profile.line_mass
 
 
@@ -239,12 +243,12 @@ def _density_ratio(profile, library, radii):
 
 
 def _mass_ratio(profile, library, bins):
-    """Line mass in bins equal in mass over the profile's, for a weight of 1 in each mode, shape (modes, bins)."""
+    """Line mass in bins over the profile's, equal in all, for a weight of 1 in each mode, shape (modes, bins)."""
     from numpy.polynomial.legendre import leggauss, legvander
 
     fraction = _mass_inside_cut(profile, library)
     edges = profile.radius_enclosing(np.arange(1, bins + 1) / bins * fraction)
-    # R R_nl^2 is a polynomial of degree 2 points - 1: as many Gauss nodes give its Legendre series exactly, and
+    # R R_nl^2 is a polynomial of degree 2 points - 1: Gauss quadrature gives its Legendre series exactly, and
     # that is integrated term by term
     terms = 2 * len(library.nodes)
     nodes, gauss = leggauss(terms)
@@ -257,32 +261,35 @@ def _mass_ratio(profile, library, bins):
     antiderivative = np.empty((terms, bins + 1))
     antiderivative[0] = x
     antiderivative[1:] = (legendre[2:] - legendre[:-2]) / (2 * order[1:, None] + 1)
-    mass = series @ np.diff(library.radius_max / 2 * antiderivative)
-    return mass * (library.multiplicity * bins / fraction)[:, None]
+    ratio = series @ np.diff(library.radius_max / 2 * antiderivative)
+    ratio *= (library.multiplicity * bins / fraction)[:, None]
+    return ratio
 
 
 def _thinned(response, wkb, library, misfit):
-    """Weights that minimise misfit(rho_psi/rho) + sum_j v_j over v = w / w^wkb >= 0, from the l = 0 states' w^wkb.
+    """Weights that minimise misfit(rho_psi/rho) + sum_j v_j over v = w / w^wkb >= 0.
 
     response  rho_psi/rho for v_j = 1 in each mode, shape (modes, radii)
-    misfit    function of rho_psi/rho, shape (radii,), that returns a sum, its gradient and a second derivative
+    misfit    function of rho_psi/rho, shape (radii,), that returns a sum, its gradient and its curvature
+    The start is the l = 0 states with their WKB weights: few, and somewhere in them psi reaches every radius.
     """
-    share, iterations = _least_penalised(response, misfit, start=((library.l == 0) & (wkb > 0)).astype(float))
+    start = ((library.l == 0) & (wkb > 0)).astype(float)
+    share, iterations = _least_penalised(response, misfit, start)
     gradient = 1 + response @ misfit(share @ response)[1]
     return share * wkb, _violation(share, gradient), iterations
 
 
 def _violation(value, gradient):
     """Largest violation of gradient = 0 where value > 0 and gradient >= 0 elsewhere."""
-    return float(max(np.max(np.abs(gradient[value > 0]), initial=0), np.max(-gradient[value == 0], initial=0)))
+    return float(np.max(np.where(value > 0, np.abs(gradient), -gradient), initial=0))
 
 
 def _least_penalised(response, misfit, start):
     """Minimise F(v) = misfit(v @ response) + sum_j v_j over v >= 0; returns v and the number of Newton steps.
 
-    An active-set method like that of Lawson & Hanson 1995 for least squares: minimise over the modes that are let
-    in, then let in those that F falls most steeply along, relative to their response, until there are none. F falls
-    all the way, so that no set of modes comes back and the end is reached.
+    An active-set method like that of Lawson & Hanson 1995 for least squares: minimise over the modes that are
+    let in, then let in those that F falls most steeply along, relative to their response, until there are none.
+    F falls all the way, so that no set of modes comes back and the end is reached.
     """
     value = start.copy()
     inside = value > 0
@@ -293,7 +300,8 @@ def _least_penalised(response, misfit, start):
         ratio = value[inside] @ response[inside]
         _, slope, curvature = misfit(ratio)
         gradient = 1 + response @ slope
-        entering = np.flatnonzero(~inside & (gradient < -_VIOLATION - _ROUND_OFF * (response @ (curvature * ratio))))
+        allowed = _VIOLATION + _ROUND_OFF * (response @ (curvature * ratio))
+        entering = np.flatnonzero(~inside & (gradient < -allowed))
         if len(entering) == 0:
             return value, steps
         steepest = np.argsort(gradient[entering] / size[entering], kind="stable")[:_ENTER]
@@ -301,9 +309,9 @@ def _least_penalised(response, misfit, start):
 
 
 def _descend(value, inside, response, misfit):
-    """Newton steps over the modes `inside` until F is stationary; who reaches zero leaves. Changes value and inside.
+    """Newton steps over the modes `inside` until F is stationary; a mode that reaches zero leaves.
 
-    Returns the number of steps.
+    Changes value and inside; returns the number of steps.
     """
     for step in range(_MOST_STEPS):
         modes = np.flatnonzero(inside)
@@ -315,7 +323,6 @@ def _descend(value, inside, response, misfit):
             return step
         direction = _newton_direction((rows * curvature) @ rows.T, gradient, v)
         change = direction @ rows
-
         limit = np.full(len(v), np.inf)  # step length that takes a mode to zero
         falling = direction < 0
         limit[falling] = -v[falling] / direction[falling]
@@ -335,7 +342,7 @@ def _descend(value, inside, response, misfit):
 
 
 def _newton_direction(hessian, gradient, value):
-    """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall; they get 0 instead."""
+    """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall: they stay."""
     # modes that |psi|^2 cannot tell apart leave it singular to round-off
     hessian[np.diag_indices(len(value))] *= 1 + 1e-12
     free = np.ones(len(value), bool)
