@@ -15,25 +15,49 @@ from .errors import InputError, RunError
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    _start_logging(options.quiet)
+    return _guarded(options)
+
+
+def _guarded(options):
+    """The exit code of a command; what went wrong is one line, from one rank, and no rank is left waiting."""
+    ranks = None
     try:
-        return options.command(options) or 0
+        if options.parallel:
+            from .ranks import start
+
+            ranks = start()
+        _start_logging(options.quiet, ranks is None or ranks.first)
+        return options.command(options, *([ranks] if options.parallel else [])) or 0
     except InputError as error:
-        return _fail(error, 2)
+        return _fail(error, 2, error, ranks)
     except RunError as error:
-        return _fail(error, 1)
+        return _fail(error, 1, error, ranks)
     except MemoryError as error:
-        return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted: nothing was written under a final name", 130)
+        return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1, error, ranks)
+    except KeyboardInterrupt as error:
+        return _fail("interrupted: nothing was written under a final name", 130, error, ranks)
     except BrokenPipeError:
         # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except BaseException:
+        if ranks is not None and ranks.size > 1:
+            # a defect: show it here, and do not leave the other ranks waiting for this one
+            import traceback
+
+            traceback.print_exc()
+            ranks.stop_all(1)
+        raise
 
 
-def _fail(message, code):
-    print(f"gpu-fdm: error: {message}", file=sys.stderr)
+def _fail(message, code, error, ranks):
+    """Say what is wrong; an error that not all ranks have ends them all."""
+    everywhere = getattr(error, "on_all_ranks", False)
+    if ranks is None or ranks.first or not everywhere:
+        place = f" (rank {ranks.rank})" if ranks is not None and ranks.size > 1 and not everywhere else ""
+        print(f"gpu-fdm: error: {message}{place}", file=sys.stderr, flush=True)
+    if ranks is not None and not everywhere:
+        ranks.stop_all(code)
     return code
 
 
@@ -53,26 +77,27 @@ def _parser():
     run.add_argument(
         "--dry-run", action="store_true", help="say what would be done: modes, memory, output; write nothing"
     )
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run, parallel=True)
 
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")
     plot.add_argument("file", help="result file")
     plot.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
-    plot.set_defaults(command=_plot)
+    plot.set_defaults(command=_plot, parallel=False)
 
     init = commands.add_parser("init", help="print a commented ini to start from")
     init.add_argument("kind", nargs="?", help="which; without it, list the kinds")
-    init.set_defaults(command=_init)
+    init.set_defaults(command=_init, parallel=False)
 
     info = commands.add_parser("info", help="versions, devices, MPI, memory")
-    info.set_defaults(command=_info)
+    info.set_defaults(command=_info, parallel=False)
     return parser
 
 
-def _start_logging(quiet):
+def _start_logging(quiet, first):
     import logging
 
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
+    level = logging.ERROR if not first else logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     logging.getLogger().handlers[0].setFormatter(_Plain())
     for noisy in ("numba", "matplotlib", "h5py"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -86,40 +111,43 @@ class _Plain:
         return text if record.levelname == "INFO" else f"{record.levelname.lower()}: {text}"
 
 
-def _run(options):
+def _run(options, ranks):
     from .config import read_config
 
-    config = read_config(options.ini, options.set)
+    config = ranks.on_first(lambda: read_config(options.ini, options.set))
     from . import pipeline
 
     if options.dry_run:
-        return _dry_run(config)
-    outcome = pipeline.run(config)
-    print("\n".join(outcome.summary))
-    print(f"result: {outcome.result}")
-    for figure in outcome.figures:
-        print(f"figure: {figure}")
+        return ranks.on_first(lambda: _dry_run(config, ranks))
+    outcome = pipeline.run(config, ranks)
+    if ranks.first:
+        print("\n".join(outcome.summary))
+        print(f"result: {outcome.result}")
+        for figure in outcome.figures:
+            print(f"figure: {figure}")
     return 0
 
 
-def _dry_run(config):
-    from . import pipeline, plan
+def _dry_run(config, ranks):
+    from . import pipeline, plan, results
+    from .model.filament import solve
 
-    if config.wavefunction is None:
-        raise InputError(f"{config.source}: nothing to do: there is no section [wavefunction]")
-    pipeline.check_readable_tables(config)
-    model = pipeline.build_model(config)
-    print(pipeline.describe_model(model))
-    print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
+    table, warnings = pipeline.check(config)
+    if len(table) == 1:
+        model = solve(config, table[0])
+        print(results.describe(results.record(model)))
+        print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
     if config.box:
-        box, _ = pipeline.place(config, model.filament)
+        box, _ = pipeline.place(config, table[0])
         print(f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc")
-        for warning in pipeline.box_warnings(config, model):
-            print(f"warning: {warning}")
-    planned = plan.plan(config, model)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    planned = plan.plan(config, table, ranks)
+    if len(table) > 1:
+        print(f"{len(table)} filaments, the largest with about {planned.modes:.0f} modes")
     for stage, size in planned.stages.items():
-        print(f"memory, {stage}: {plan.in_words(size)}")
-    print(f"peak memory: {plan.in_words(planned.peak)}")
+        print(f"memory, {stage}: {plan.in_words(size)} a rank")
+    print(f"peak memory: {plan.in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")
     print(f"output: {pipeline.result_path(config)}, {plan.in_words(planned.output)}")
     return 0
 

@@ -81,6 +81,29 @@ class FilamentSection(Section):
 
 
 @dataclass(frozen=True)
+class GasSection(Section):
+    """Many filaments in the box, from a table or drawn; instead of [filament]."""
+
+    table: str | None = option(
+        None,
+        Maybe(Text()),
+        "CSV with columns mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
+    )
+    number: int | None = option(None, Maybe(Number(1, 1_000_000, integer=True)), "of filaments to draw, without table")
+    mass_min: float = option(3e9, POSITIVE, "lightest filament drawn", "Msun/h")
+    mass_max: float = option(3e10, POSITIVE, "heaviest filament drawn", "Msun/h")
+    slope: float = option(-2.19428402, Number(), "of dn/dM, a power law, where there is no mass_function")
+    mass_function: str | None = option(None, Maybe(Text()), "CSV with columns mass [Msun/h], dn_dlnm [any unit]")
+    beta: float = option(0.0, Number(0, 1, open_high=True), "velocity anisotropy of all")
+    centres: str = option("uniform", Choice(("uniform", "poisson_disk")), "poisson_disk keeps them min_distance apart")
+    min_distance: float | None = option(None, Maybe(POSITIVE), "between centres, for poisson_disk", "cMpc/h")
+    overlap_mass_fraction: float = option(
+        0.9, Number(0, 1, open_high=True), "cylinders that hold this fraction of the mass may not overlap"
+    )
+    max_attempts: int = option(1000, Number(1, 10**9, integer=True), "places tried for one filament")
+
+
+@dataclass(frozen=True)
 class WavefunctionSection(Section):
     """The eigenstates and their weights."""
 
@@ -90,6 +113,11 @@ class WavefunctionSection(Section):
         0.99, Number(0, 1, open_low=True, open_high=True), "states up to V at the radius with this mass fraction"
     )
     scatter: float = option(0.1, Number(1e-4, 10), "of ln density that adaptive_lasso and poisson tolerate")
+    radii: int | None = option(
+        None,
+        Maybe(Number(8, 10**6, integer=True)),
+        "radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
+    )
     l0_angular_momentum: float = option(
         0.1, POSITIVE, "angular momentum that l = 0 states take in the distribution function where beta > 0", "hbar"
     )
@@ -117,6 +145,9 @@ class BoxSection(Section):
         "extruded", Choice(("extruded", "direct")), "interpolate a tabulated cross-section, or sum modes in every cell"
     )
     sampling: str = option("point", Choice(("point", "average")), "density at cell centres, or averaged over cells")
+    frames: tuple | None = option(
+        None, Maybe(Several(Number())), "times of a series, density/fdm/0, 1, ...; empty: wavefunction.time", "Myr"
+    )
     tolerance: float = option(1e-5, Number(1e-12, 0.1), "interpolation error over the peak density")
 
 
@@ -145,6 +176,7 @@ class Config:
     cosmology: CosmologySection = field(default_factory=CosmologySection)
     dark_matter: DarkMatter = field(default_factory=DarkMatter)
     filament: FilamentSection | None = None
+    gas: GasSection | None = None
     wavefunction: WavefunctionSection | None = None
     cross_section: CrossSectionSection | None = None
     box: BoxSection | None = None
@@ -154,13 +186,20 @@ class Config:
 
     def __post_init__(self):
         for stage, needed in (
-            ("wavefunction", "filament"),
+            ("cross_section", "filament"),
+            ("gas", "box"),
             ("cross_section", "wavefunction"),
             ("box", "wavefunction"),
             ("power", "box"),
         ):
             if getattr(self, stage) is not None and getattr(self, needed) is None:
                 raise InputError(f"{self.source}: [{stage}] needs a section [{needed}], which is absent")
+        if self.wavefunction is not None and self.filament is None and self.gas is None:
+            raise InputError(f"{self.source}: [wavefunction] needs a section [filament] or [gas], which are absent")
+        if self.filament is not None and self.gas is not None:
+            raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
+        if self.gas is not None and (self.gas.table is None) == (self.gas.number is None):
+            raise self.error("gas", "number", "must be given where there is no table, and only then")
         wave = self.wavefunction
         if wave is not None and (wave.weights == "table") != (wave.weights_table is not None):
             raise self.error(
@@ -168,6 +207,8 @@ class Config:
                 "weights_table",
                 f"must be given with weights = table, and only then (weights = {wave.weights})",
             )
+        if wave is not None and wave.weights == "table" and self.gas is not None:
+            raise self.error("wavefunction", "weights", "must be another one in a gas: a table is for one filament")
         if self.box is not None and (self.box.method, self.box.sampling) == ("direct", "average"):
             raise self.error("box", "sampling", "must be point where method = direct (extruded has averages)")
 
@@ -202,6 +243,7 @@ SECTIONS = {
     "cosmology": CosmologySection,
     "dark_matter": DarkMatter,
     "filament": FilamentSection,
+    "gas": GasSection,
     "wavefunction": WavefunctionSection,
     "cross_section": CrossSectionSection,
     "box": BoxSection,

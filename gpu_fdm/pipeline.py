@@ -1,16 +1,20 @@
-"""The stages of a run, each one function of what came before; cli.py and Python users call `run`.
+"""The stages of a run, over ranks; cli.py and Python users call `run`.
 
-config -> build_model -> cross_section, fill_box -> power -> write -> figures
+config -> filaments -> solve -> cross_section, densities in the box -> power -> result file -> figures
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
-from .backend import CPU, BackendError, choose
+from . import plan, results
+from .backend import CPU, BackendError, choose, cpu_count
 from .config import Config
 from .errors import InputError, RunError
 from .fields.box import Box, Placement, averaged_ends, image_distance
@@ -18,35 +22,14 @@ from .fields.cross_section import psi_at, tabulate
 from .fields.fill import fill, tabulate_direct
 from .fields.section import tabulate_section
 from .fields.vortices import Vortices, find_vortices
-from .model.eigenstates import Library, eigenstates
-from .model.filament import Filament, build_filament
-from .model.profile import Profile
-from .model.wavefunction import WaveFunction, random_phases
-from .model.weights import Weights, choose_weights, weights_from_table
+from .model.filament import Filament, Model, code_units, filaments, profile_of, solve
+from .ranks import ALONE, Ranks
 from .statistics.power import PowerSpectrum, power_spectrum
-from .units import CodeUnits
+from .store import check_writable, replacing
 
 log = logging.getLogger(__name__)
 
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
-PROFILE_ROWS = 400
-
-
-@dataclass(frozen=True)
-class Model:
-    """One filament, solved: everything in code units but `filament`."""
-
-    filament: Filament
-    profile: Profile
-    units: CodeUnits
-    library: Library
-    weights: Weights
-    wave: WaveFunction
-
-    @property
-    def fringe_wavenumber(self) -> float:
-        """Largest wavenumber of |psi|^2, twice that of psi [h/cMpc]."""
-        return 2 * self.library.wavenumber_max / self.units.length
 
 
 @dataclass(frozen=True)
@@ -63,13 +46,25 @@ class CrossSection:
 
 
 @dataclass(frozen=True)
-class BoxDensities:
-    """The box and its densities [mean matter densities], shape box.cells."""
+class Slab:
+    """A rank's planes of the two densities [mean matter densities], where the backend wants them.
+
+    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
+    """
 
     box: Box
-    fdm: np.ndarray
-    smooth: np.ndarray
-    placement: Placement
+    densities: np.ndarray
+    x_first: int = 0
+
+    @property
+    def fdm(self):
+        """|psi|^2."""
+        return self.densities[0]
+
+    @property
+    def smooth(self):
+        """<|psi|^2>."""
+        return self.densities[1]
 
 
 @dataclass(frozen=True)
@@ -77,33 +72,36 @@ class Outcome:
     """What a run made: the result file, the figures, and lines to tell the user."""
 
     result: Path
-    figures: tuple[Path, ...]
-    summary: tuple[str, ...]
+    figures: tuple[Path, ...] = ()
+    summary: tuple[str, ...] = ()
+
+
+@dataclass
+class _Clock:
+    """Seconds that the stages took, told as they end."""
+
+    seconds: dict = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name):
+        started = perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
+
+    def tell(self, name):
+        log.info("%s: %.2f s", name, self.seconds[name])
 
 
 def build_model(config: Config) -> Model:
-    """Profile, eigenstates, weights and phases of the filament that a config describes."""
-    filament, profile, units = build_filament(config)
-    wave = config.wavefunction
-    try:
-        library = eigenstates(profile, wave.energy_cut)
-    except ValueError as error:
-        raise config.error("dark_matter", "m22", str(error)) from None
-    if wave.weights == "table":
-        weights = _weights_from_table(config, library, profile)
-    else:
-        weights = choose_weights(
-            profile, library, wave.weights, l0_angular_momentum=wave.l0_angular_momentum, scatter=wave.scatter
-        )
-    phase = random_phases(library, config.run.seed)
-    return Model(filament, profile, units, library, weights, WaveFunction(library, weights.weight, phase))
+    """The filament of a config, solved; the first of a gas."""
+    return solve(config, filaments(config)[0])
 
 
 def cross_section(config: Config, model: Model, backend=None) -> CrossSection:
     """psi across the filament, and the vortices inside the square's inscribed circle."""
     section = config.cross_section
     half = float(model.profile.radius_enclosing(section.mass_fraction))
-    table = tabulate(model.wave, code_time(config, model), tolerance=1e-8)
+    table = tabulate(model.wave, model.code_time(config.wavefunction.time), tolerance=1e-8)
     line = np.linspace(-half, half, section.points)
     psi = psi_at(table, line[None, :], line[:, None], backend)
     found = find_vortices(table, half, backend=backend)
@@ -112,13 +110,8 @@ def cross_section(config: Config, model: Model, backend=None) -> CrossSection:
     return CrossSection(line * unit, psi.astype(np.complex64), vortices)
 
 
-def code_time(config: Config, model: Model) -> float:
-    """The time of the wave function [T]."""
-    return config.wavefunction.time / model.units.time_myr
-
-
 def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
-    """The box and where the filament lies in it; InputError where it cannot."""
+    """The box and where a filament lies in it; InputError where it cannot."""
     box = Box(config.box.size, config.box.cells)
     centre = filament.centre or tuple(side / 2 for side in box.size)
     placement = Placement(centre, filament.direction, filament.orientation, filament.length, filament.sharpness)
@@ -135,107 +128,233 @@ def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
     return box, placement
 
 
-def box_warnings(config: Config, model: Model) -> list[str]:
+def box_warnings(config: Config, table: list[Filament]) -> list[str]:
     """What a user should know about the box before it is filled, one line each."""
-    box, placement = place(config, model.filament)
-    warnings = []
-    half_way = image_distance(box, placement) / 2 / model.units.length
-    outside = 1 - _mode_mass_within(model, half_way)
-    if outside > IMAGES_WARNING:
-        warnings.append(
-            f"the filament is wide enough to meet its own images: {100 * outside:.2g} % of its mass lies beyond "
-            f"{half_way * model.units.length:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
-        )
-    if box.nyquist < model.fringe_wavenumber:
-        needed = ", ".join(map(str, box.cells_resolving(model.fringe_wavenumber)))
+    unit, cut = code_units(config).length, config.wavefunction.energy_cut
+    warnings, finest = [], 0.0
+    for filament in table:
+        box, placement = place(config, filament)
+        profile = profile_of(config, filament)
+        edge = float(profile.radius_enclosing(cut))
+        finest = max(finest, 2 * profile.scale_factor * np.sqrt(2 * float(profile.potential(edge))) / unit)
+        half_way = image_distance(box, placement) / 2
+        within = float(profile.enclosed_line_mass(min(edge, half_way / unit))) / profile.line_mass
+        outside = 1 - within / cut
+        if outside > IMAGES_WARNING:
+            name = "the filament" if config.gas is None else f"filament {filament.number}"
+            warnings.append(
+                f"{name} is wide enough to meet its own images: {100 * outside:.2g} % of its mass lies beyond "
+                f"{half_way:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
+            )
+    if box.nyquist < finest:
+        needed = ", ".join(map(str, box.cells_resolving(finest)))
         remedy = f"cells = {needed} would"
         if config.box.sampling == "point":
             remedy += "; or take sampling = average, which keeps the mass"
         warnings.append(
             f"the cells do not resolve the finest fringes: their Nyquist wavenumber is {box.nyquist:.4g} h/cMpc, "
-            f"the fringes reach {model.fringe_wavenumber:.4g} ({remedy})"
+            f"the fringes reach {finest:.4g} ({remedy})"
         )
     return warnings
 
 
-def _mode_mass_within(model, radius):
-    """Fraction of the mass of <|psi|^2> within a radius [L]."""
-    library = model.library
-    if radius >= library.radius_max:
-        return 1.0
-    x, w = np.polynomial.legendre.leggauss(2 * len(library.nodes))
-    nodes = radius * (1 + x) / 2
-    mass = np.pi * radius * np.sum(w * nodes * model.wave.mean_density(nodes))
-    return float(mass / model.wave.line_mass)
+class _Sources:
+    """Cross-sections of all filaments: each solved on one rank, once, then lent to all."""
+
+    def __init__(self, config: Config, table: list[Filament], ranks: Ranks, backend, keep: bool):
+        self.config, self.table, self.ranks, self.backend = config, table, ranks, backend
+        self._keep, self._models = keep, {}
+        self.records = {}
+
+    def model(self, number: int) -> Model:
+        """A filament of this rank, solved; remembered where it will be asked for again."""
+        model = self._models.get(number) or solve(self.config, self.table[number], _threads(self.backend))
+        if self._keep:
+            self._models[number] = model
+        self.records.setdefault(number, results.record(model))
+        return model
+
+    def each(self, time: float) -> Iterator[tuple[Placement, object]]:
+        """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr]."""
+        for first in range(0, len(self.table), self.ranks.size):
+            mine = first + self.ranks.rank
+            own = self._tabulate(mine, time) if mine < len(self.table) else None
+            for number in range(first, min(first + self.ranks.size, len(self.table))):
+                yield self.ranks.from_owner(own if number == mine else None, number - first)
+
+    def _tabulate(self, number, time):
+        model, section = self.model(number), self.config.box
+        box, placement = place(self.config, model.filament)
+        time, dtype = model.code_time(time), _dtype(self.config)
+        if section.method == "direct":
+            return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
+        if section.sampling == "point":
+            return placement, tabulate_section(model.wave, time, section.tolerance, dtype, backend=self.backend)
+        cell = np.diag(box.spacing / model.units.length) @ placement.basis[:2].T
+        source = tabulate_section(model.wave, time, section.tolerance, dtype, cell, self.backend)
+        return averaged_ends(placement, box), source
+
+    def all_records(self) -> list[results.FilamentRecord]:
+        """Of every filament, in their order, on all ranks."""
+        gathered = {number: kept for part in self.ranks.everyone(self.records) for number, kept in part.items()}
+        return [gathered[number] for number in sorted(gathered)]
 
 
-def fill_box(config: Config, model: Model, backend=None) -> BoxDensities:
-    """Both densities in every cell of the box."""
-    backend = backend or CPU()
-    box, placement = place(config, model.filament)
-    section, unit = config.box, model.units.length
-    dtype = np.float32 if config.run.precision == "single" else np.float64
-    time = code_time(config, model)
-    if section.method == "direct":
-        source = tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
-    elif section.sampling == "average":
-        cell = np.diag(box.spacing / unit) @ placement.basis[:2].T
-        source = tabulate_section(model.wave, time, section.tolerance, dtype, cell, backend)
-        placement = averaged_ends(placement, box)
-    else:
-        source = tabulate_section(model.wave, time, section.tolerance, dtype, backend=backend)
-    densities = backend.xp.zeros((2, *box.cells), dtype)
-    fill(densities[0], densities[1], box, placement, source, unit, backend=backend)
-    fdm, smooth = backend.to_host(densities)
-    return BoxDensities(box, fdm, smooth, placement)
+def fill_box(config: Config, model: Model, backend=None) -> Slab:
+    """Both densities of one filament in every cell of the box, on one rank."""
+    sources = _Sources(config, [model.filament], ALONE, backend or CPU(), keep=True)
+    sources._models[0] = model
+    return _fill_slab(config, sources, config.wavefunction.time)
 
 
-def power(config: Config, densities: BoxDensities, backend=None) -> dict[str, PowerSpectrum]:
+def _fill_slab(config, sources, time, progress=None):
+    """Densities of all filaments at one time in this rank's slab."""
+    ranks, backend = sources.ranks, sources.backend
+    box = Box(config.box.size, config.box.cells)
+    first, last = ranks.slab(box.cells[0])
+    unit = code_units(config).length
+    shape = (2, last - first, *box.cells[1:])
+    pieces = plan.pieces_on_device(shape, _dtype(config), backend)
+    if pieces == 1:
+        densities = backend.xp.zeros(shape, _dtype(config))
+        for placement, source in sources.each(time):
+            fill(*densities, box, placement, source, unit, first, backend)
+            if progress:
+                progress()
+        return Slab(box, densities, first)
+    log.info("the slab does not fit on the card: it is filled in %d pieces", pieces)
+    densities = np.zeros(shape, _dtype(config))
+    edges = np.linspace(0, last - first, pieces + 1).astype(int)
+    for placement, source in sources.each(time):
+        for start, stop in pairwise(edges):
+            piece = backend.to_device(densities[:, start:stop])
+            fill(*piece, box, placement, source, unit, first + start, backend)
+            densities[:, start:stop] = backend.to_host(piece)
+        if progress:
+            progress()
+    return Slab(box, densities, first)
+
+
+def power(config: Config, slab: Slab, ranks: Ranks = ALONE, backend=None) -> dict[str, PowerSpectrum]:
     """Power spectrum of each density that the ini keeps."""
-    cpu = backend if isinstance(backend, CPU) else CPU()
     return {
         name: power_spectrum(
-            getattr(densities, name), densities.box.size, bin_width=config.power.bin_width, backend=cpu, names=(name,)
+            getattr(slab, name),
+            slab.box.size,
+            bin_width=config.power.bin_width,
+            backend=backend,
+            names=(name,),
+            cells=slab.box.cells,
+            ranks=ranks,
         )
         for name in config.box.fields
     }
 
 
-def run(config: Config) -> Outcome:
-    """All stages that a config asks for; results appear under their final names when they are whole."""
-    from . import plan
-    from .store import check_writable
+def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
+    """All stages that a config asks for; results appear under their final names when they are whole.
 
+    Every rank calls it with the same config.
+    """
+    clock = _Clock()
+    with clock("all"):
+        result = result_path(config)
+        table, warnings = ranks.on_first(lambda: check(config))
+        for warning in warnings:
+            log.warning("%s", warning)
+        backend = _backend(config, ranks)
+        planned = plan.plan(config, table, ranks)
+        ranks.on_first(lambda: plan.check_memory(planned, ranks))
+        ranks.on_first(lambda: check_writable(result.parent))
+        summary = _compute(config, ranks, backend, table, result, clock)
+        figures = ()
+        if config.figures and ranks.first:
+            from .plots import draw
+
+            with clock("figures"):
+                figures = tuple(draw(result, config.figures.dpi))
+            clock.tell("figures")
+        ranks.wait()
+    summary.append(f"{clock.seconds['all']:.1f} s")
+    return Outcome(result, figures, tuple(summary))
+
+
+def check(config: Config) -> tuple[list[Filament], list[str]]:
+    """The filaments and the warnings of a config, after all checks that cost nothing."""
     if config.wavefunction is None:
         raise InputError(f"{config.source}: nothing to do: there is no section [wavefunction]")
-    result = result_path(config)
-    check_readable_tables(config)
-    started = perf_counter()
-    backend = _backend(config)
-    model = build_model(config)
-    log.info("%s", describe_model(model))
-    log.info("model: %.2f s", perf_counter() - started)
-    warnings = box_warnings(config, model) if config.box else []
-    for warning in warnings:
-        log.warning("%s", warning)
-    planned = plan.plan(config, model)
-    plan.check_memory(planned, backend)
-    check_writable(result.parent)
+    check_tables(config)
+    table = filaments(config)
+    return table, box_warnings(config, table) if config.box else []
 
-    stages = {}
-    if config.cross_section:
-        stages["cross_section"] = _timed("cross-section", cross_section, config, model, backend)
-    if config.box:
-        stages["box"] = _timed("box", fill_box, config, model, backend)
-    if config.power:
-        stages["power"] = _timed("power spectra", power, config, stages["box"], backend)
-    _timed("writing", write, result, config, model, stages, backend)
-    figures = ()
-    if config.figures:
-        from .plots import draw
 
-        figures = tuple(_timed("figures", draw, result, config.figures.dpi))
-    return Outcome(result, figures, tuple(summary(model, stages, perf_counter() - started)))
+def _compute(config, ranks, backend, table, result, clock):
+    """Solve, fill, measure and write; returns the lines of the summary."""
+    section = config.box
+    times = (config.wavefunction.time,) if not section or section.frames is None else section.frames
+    sources = _Sources(config, table, ranks, backend, keep=len(times) > 1 or config.gas is None)
+    summary = []
+    provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
+    with replacing(result, config.to_ini(), **provenance) as file:
+        if config.gas is None and ranks.first:
+            with clock("model"):
+                model = sources.model(0)
+            log.info("%s", results.describe(sources.records[0]))
+            clock.tell("model")
+            if config.cross_section:
+                with clock("cross-section"):
+                    results.write_cross_section(file, 0, cross_section(config, model, backend))
+                clock.tell("cross-section")
+        if section:
+            for frame, time in enumerate(times):
+                suffix = "" if section.frames is None else f"/{frame}"
+                with clock("box"), plan.progress("box", len(table), ranks) as step:
+                    slab = _fill_slab(config, sources, time, step)
+                clock.tell("box")
+                mass = _write_box(config, file, slab, ranks, backend, suffix, time, clock)
+                if config.power:
+                    with clock("power spectra"):
+                        spectra = power(config, slab, ranks, backend)
+                    for name, spectrum in spectra.items():
+                        results.write_power(file, name + suffix, spectrum, section.sampling)
+                    clock.tell("power spectra")
+        records = sources.all_records()
+        centre = None if not section else tuple(side / 2 for side in section.size)
+        for kept in records:
+            results.write_filament(file, kept, centre)
+        if config.gas:
+            results.write_gas(file, table)
+    summary.append(results.describe(records[0]) if len(records) == 1 else _describe_gas(records))
+    if section:
+        expected = sum(kept.mode_mass for kept in records)
+        for name, found in mass.items():
+            summary.append(
+                f"mass in the box, {name}: {found:.6g} Msun/h ({found / expected - 1:+.1e} of the filaments')"
+            )
+    return summary
+
+
+def _write_box(config, file, slab, ranks, backend, suffix, time, clock):
+    """Write the densities that the ini keeps; returns the mass of both in the whole box [Msun/h]."""
+    to_mass = code_units(config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
+    masses = {}
+    with clock("writing"):
+        for name in ("fdm", "smooth"):
+            values = backend.to_host(getattr(slab, name))
+            sums = [float(np.sum(plane, dtype=np.float64)) for plane in values]
+            masses[name] = to_mass * sum(value for part in ranks.everyone(sums) for value in part)
+            if name in config.box.fields:
+                results.reserve_density(file, name + suffix, slab.box, values.dtype, config.box.sampling, time)
+                file.write_slab(f"/density/{name}{suffix}", slab.x_first, values)
+        file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
+    clock.tell("writing")
+    return masses
+
+
+def _describe_gas(records):
+    modes = [kept.mode_attributes["library_modes"] for kept in records]
+    kept = sum(len(one.modes["n"]) for one in records)
+    return f"{len(records)} filaments with {min(modes)} to {max(modes)} modes each; {kept} of {sum(modes)} modes kept"
 
 
 def result_path(config: Config) -> Path:
@@ -244,156 +363,38 @@ def result_path(config: Config) -> Path:
     return output if output.suffix in (".hdf5", ".h5") else output / "result.hdf5"
 
 
-def check_readable_tables(config: Config):
+def check_tables(config: Config):
     """InputError for a table that is named but not there."""
-    for section, key in (("filament", "profile_table"), ("wavefunction", "weights_table")):
-        name = getattr(getattr(config, section), key)
+    for section, key in (
+        ("filament", "profile_table"),
+        ("wavefunction", "weights_table"),
+        ("gas", "table"),
+        ("gas", "mass_function"),
+    ):
+        owner = getattr(config, section)
+        name = None if owner is None else getattr(owner, key)
         if name is not None and not Path(name).is_file():
             raise config.error(section, key, "no such file")
 
 
-def describe_model(model: Model) -> str:
-    """One line: how many modes, and how well they do."""
-    library, weights = model.library, model.weights
-    text = f"{len(library)} modes, l up to {library.l.max()}; {weights.method} keeps {weights.kept}"
-    return (
-        text + f", {100 * weights.weight_sum:.2f} % of the line mass, rms of ln density {weights.rms_log_density:.3f}"
-    )
+def _dtype(config):
+    return np.float32 if config.run.precision == "single" else np.float64
 
 
-def summary(model: Model, stages: dict, seconds: float) -> list[str]:
-    """Lines for the end of a run."""
-    lines = [describe_model(model)]
-    if "box" in stages:
-        densities = stages["box"]
-        expected = model.wave.line_mass * model.units.line_mass * model.filament.length
-        for name in ("fdm", "smooth"):
-            mass = _mass(model, densities, name)
-            lines.append(f"mass in the box, {name}: {mass:.6g} Msun/h ({mass / expected - 1:+.1e} of the filament's)")
-    lines.append(f"{seconds:.1f} s")
-    return lines
+def _threads(backend):
+    return getattr(backend, "threads", None)
 
 
-def _mass(model, densities, name):
-    """Mass of a density in the box [Msun/h]."""
-    mean = float(np.mean(getattr(densities, name), dtype=np.float64))
-    return mean * model.units.mean_matter_density * densities.box.volume
-
-
-def _backend(config):
+def _backend(config, ranks):
     try:
-        return choose(config.run.backend, threads=config.run.threads)
+        return choose(config.run.backend, ranks.local_rank, config.run.threads or cpu_share(ranks))
     except BackendError as error:
         raise RunError(str(error)) from None
 
 
-def _weights_from_table(config, library, profile):
-    path = config.wavefunction.weights_table
-    try:
-        return weights_from_table(path, library, profile)
-    except (OSError, ValueError) as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
-        raise config.error("wavefunction", "weights_table", message) from None
+def cpu_share(ranks: Ranks) -> int:
+    """Threads for this rank: its own CPUs where the launcher bound it to some, else its share of the node's."""
+    import os
 
-
-def _timed(name, stage, *arguments):
-    started = perf_counter()
-    value = stage(*arguments)
-    log.info("%s: %.2f s", name, perf_counter() - started)
-    return value
-
-
-def write(path: Path, config: Config, model: Model, stages: dict, backend):
-    """The result file, in the layout of docs/files.md."""
-    from .store import replacing
-
-    with replacing(
-        path, config.to_ini(), seed=config.run.seed, ranks=1, backend=backend.name, device=backend.device
-    ) as file:
-        _write_filament(file, "/filaments/00", model, stages.get("cross_section"))
-        if "box" in stages:
-            densities = stages["box"]
-            file.attributes("/density", box_size=densities.box.size)
-            file.attributes(
-                "/filaments/00",
-                centre=densities.placement.centre,
-                cell_average=bool(config.box.sampling == "average"),
-            )
-            for name in config.box.fields:
-                what = "|psi|^2" if name == "fdm" else "phase average <|psi|^2>"
-                file.dataset(
-                    f"/density/{name}",
-                    getattr(densities, name),
-                    "mean matter densities",
-                    f"comoving density {what}, [x, y, z], cell centres at (i + 1/2) size/cells",
-                    box_size=densities.box.size,
-                    sampling=config.box.sampling,
-                    mass=_mass(model, densities, name),
-                )
-        for name, spectrum in stages.get("power", {}).items():
-            folder = f"/power/{name}"
-            file.dataset(f"{folder}/k", spectrum.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving")
-            file.dataset(
-                f"{folder}/power", spectrum.power, "(Mpc/h)^3", "power of density/mean - 1; first row is k = 0"
-            )
-            file.dataset(f"{folder}/modes", spectrum.modes, "1", "modes in each bin, k and -k both counted")
-            file.attributes(
-                folder,
-                nyquist=spectrum.nyquist,
-                mean_density=spectrum.mean_density[0],
-                box_size=spectrum.bins.box_size,
-                sampling=config.box.sampling,
-            )
-
-
-def _write_filament(file, folder, model, section):
-    filament, library, weights = model.filament, model.library, model.weights
-    shape = {key: value for key, value in asdict(filament).items() if key != "centre"}
-    file.attributes(
-        folder,
-        **shape,
-        segment_mass=filament.segment_mass,
-        length_unit=model.units.length,
-        velocity_unit=model.units.velocity,
-    )
-    kept = model.wave.kept
-    unit = model.units
-    energy_unit = f"({unit.velocity:.10g} km/s)^2"
-    for name, values, units, text in (
-        ("n", library.n, "1", "radial quantum number"),
-        ("l", library.l, "1", "angular quantum number; l > 0 stands for +l and -l"),
-        ("energy", library.energy, energy_unit, "eigenvalue, V = 0 on the axis"),
-        ("weight", weights.weight, "1", "a_nl^2, share of the line mass (twice for l > 0)"),
-        ("phase", model.wave.phase, "rad", "phases of +l and -l; the second is not used where l = 0"),
-    ):
-        file.dataset(f"{folder}/modes/{name}", values[kept], units, text)
-    file.attributes(
-        f"{folder}/modes",
-        library_modes=len(library),
-        weights=weights.method,
-        energy_cut=library.energy_cut,
-        weight_sum=weights.weight_sum,
-        rms_log_density=weights.rms_log_density,
-        optimality=weights.optimality,
-    )
-    radius = np.geomspace(1e-3, 1, PROFILE_ROWS) * library.radius_max
-    file.dataset(f"{folder}/profile/radius", radius * unit.length, "cMpc/h", "distance from the axis")
-    for name, values, text in (
-        ("density", model.profile.density(radius), "target density of the equilibrium"),
-        ("density_modes", model.wave.mean_density(radius), "phase average of |psi|^2"),
-    ):
-        file.dataset(f"{folder}/profile/{name}", values, "mean matter densities", f"{text}, comoving")
-    edges = {f"r{share}": float(model.profile.radius_enclosing(share / 100)) * unit.length for share in (50, 95, 99)}
-    file.attributes(f"{folder}/profile", **edges)
-    if section is not None:
-        place = f"{folder}/cross_section"
-        file.dataset(f"{place}/coordinate", section.coordinate, "cMpc/h", "along phi = 0 and along phi = pi/2")
-        density = np.abs(section.psi) ** 2
-        file.dataset(f"{place}/density", density, "mean matter densities", "|psi|^2, [v, u]")
-        file.dataset(f"{place}/phase", np.angle(section.psi), "rad", "arg psi, [v, u]")
-        for name, values, units in (
-            ("x", section.vortices.x, "cMpc/h"),
-            ("y", section.vortices.y, "cMpc/h"),
-            ("winding", section.vortices.winding, "1"),
-        ):
-            file.dataset(f"{place}/vortices/{name}", values, units, "of the zeros of psi around which its phase winds")
+    mine = cpu_count()
+    return mine if mine < (os.cpu_count() or 1) else max(1, mine // ranks.local_size)

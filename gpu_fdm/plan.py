@@ -1,22 +1,38 @@
-"""What a run will need, before it is run: modes, memory, output."""
+"""What a run will need, before it is run: memory, output, pieces of a slab on a card; and how far it is."""
 
+import logging
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
+from time import perf_counter
+
+import numpy as np
 
 from .config import Config
 from .errors import RunError
 from .fields.section import section_points
+from .model.eigenstates import axial_states, estimated_states, extent
+from .model.filament import Filament, profile_of
+from .model.weights import RADII_PER_HALF_WAVE
+from .ranks import ALONE, Ranks
+
+log = logging.getLogger(__name__)
 
 _BASE = 350 << 20  # interpreter, libraries and compiled loops [bytes]
+_CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
+_LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Peak memory of each stage and size of the output [bytes].
+    """Peak memory of each stage on one rank, and size of the output [bytes].
 
+    modes   states of the largest filament, by their phase-space area
     stages  name -> bytes while it runs;  output  bytes of the result file
     """
 
+    modes: float
     stages: dict[str, int]
     output: int
 
@@ -26,12 +42,19 @@ class Plan:
         return max(self.stages.values())
 
 
-def plan(config: Config, model) -> Plan:
-    """Estimate from the sizes of the arrays that each stage holds at once."""
-    library = model.library
-    states = library.radial.nbytes
+def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
+    """Estimate from the sizes of the arrays that each stage holds at once, on the rank with the thickest slab."""
+    profile = max((profile_of(config, filament) for filament in table), key=lambda p: p.line_mass)
+    fraction = config.wavefunction.energy_cut
+    cut, radius_max, nodes = extent(profile, fraction)
+    modes = estimated_states(profile, fraction)
+    states = int(modes) * nodes * 8
     stages = {"model": _BASE + 3 * states}
-    output = 1 << 20
+    if config.wavefunction.weights in ("adaptive_lasso", "poisson", "least_squares"):
+        # the response of every radius to every mode, and a copy of what is in use
+        radii = config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(profile, fraction)
+        stages["weights"] = _BASE + states + int(1.5 * 8 * modes * radii)
+    output = (1 << 20) + 40 * int(modes) * len(table)
     if config.cross_section:
         points = config.cross_section.points**2
         stages["cross-section"] = _BASE + states + 64 * points
@@ -39,30 +62,97 @@ def plan(config: Config, model) -> Plan:
     if config.box:
         itemsize = 4 if config.run.precision == "single" else 8
         cells = prod(config.box.cells)
-        table = section_points(library.radius_max, library.wavenumber_max, config.box.tolerance) ** 2
-        if config.box.method == "direct":
-            table = 0
-        stages["box: table"] = _BASE + states + 96 * table
-        stages["box"] = _BASE + states + (2 * cells + 2 * table) * itemsize
-        output += len(config.box.fields) * cells * itemsize
+        local = ceil(config.box.cells[0] / ranks.size) * prod(config.box.cells[1:])
+        wavenumber = profile.scale_factor * (2 * cut) ** 0.5
+        side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber, config.box.tolerance)
+        stages["box: tables"] = _BASE + states + 96 * side**2
+        stages["box"] = _BASE + states + 2 * (local + 2 * side**2) * itemsize
+        frames = 1 if config.box.frames is None else len(config.box.frames)
+        output += frames * len(config.box.fields) * cells * itemsize
         if config.power:
-            # both densities, one work copy and its complex transform
-            stages["power spectra"] = _BASE + states + 4 * cells * itemsize
-    return Plan(stages, output)
+            # both densities and a complex transform, twice where it is turned over ranks
+            transforms = 1 if ranks.size == 1 else 2
+            stages["power spectra"] = _BASE + states + (2 + transforms) * local * itemsize
+    return Plan(modes, stages, output)
 
 
-def check_memory(planned: Plan, backend):
-    """RunError if the run would need more memory than there is."""
+def check_memory(planned: Plan, ranks: Ranks = ALONE):
+    """RunError if the ranks of this node would need more memory than there is."""
     from .memory import available
 
     room = available()
-    needed = planned.peak - _BASE
+    needed = (planned.peak - _BASE) * ranks.local_size
     if needed > room:
         stage = max(planned.stages, key=planned.stages.get)
+        on_node = f" on {ranks.local_size} ranks of a node" if ranks.local_size > 1 else ""
         raise RunError(
-            f"too little memory: {stage} needs {in_words(needed)}, {in_words(room)} are available "
-            "(fewer [box] cells, run.precision = single, or a larger machine)"
+            f"too little memory: {stage} needs {in_words(needed)}{on_node}, {in_words(room)} are available "
+            "(fewer [box] cells, run.precision = single, more nodes, or a larger machine)"
         )
+
+
+def pieces_on_device(shape, dtype, backend) -> int:
+    """Pieces along x in which both densities of a slab go through a card; 1 on the CPU.
+
+    Raises RunError where not even a single plane fits.
+    """
+    if backend.name == "cpu":
+        return 1
+    plane = 2 * prod(shape[2:]) * np.dtype(dtype).itemsize
+    # the transform that follows holds as much again, and the tables their share
+    room = _CARD_SHARE * backend.free_memory() / 2
+    if plane > room:
+        raise RunError(
+            f"the card is too small: one plane of the box needs {in_words(2 * plane)}, {in_words(room * 2)} are free "
+            f"(at most {int(room / plane * prod(shape[2:])):.3g} cells a plane would fit; or run.backend = cpu)"
+        )
+    return ceil(shape[1] * plane / room)
+
+
+@contextmanager
+def progress(name: str, steps: int, ranks: Ranks = ALONE):
+    """A function to call after each step: a bar with rate and time left on rank 0 of a terminal, else log lines."""
+    if not ranks.first or steps < 2 or not log.isEnabledFor(logging.INFO):
+        yield lambda: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(name, total=steps, rate="")
+            started = perf_counter()
+
+            def advance():
+                done = bar.tasks[0].completed + 1
+                bar.update(task, advance=1, rate=f"{done / (perf_counter() - started):.3g}/s")
+
+            yield advance
+    else:
+        yield _log_lines(name, steps)
+
+
+def _log_lines(name, steps):
+    """Lines at most every _LOG_EVERY seconds: how many, how fast, how long still."""
+    started = told = perf_counter()
+    done = 0
+
+    def advance():
+        nonlocal done, told
+        done += 1
+        now = perf_counter()
+        if now - told > _LOG_EVERY:
+            told = now
+            rate = done / (now - started)
+            log.info("%s: %d of %d, %.3g/s, %.0f s left", name, done, steps, rate, (steps - done) / rate)
+
+    return advance
 
 
 def in_words(size: float) -> str:

@@ -8,9 +8,21 @@ import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
+from .errors import RunError
 
-NO_MPI = "GPU_FDM_NO_MPI"  # set in the environment: do not start MPI, run on one rank
+# what launchers set: Hydra (MPICH, Intel MPI, Cray), Open MPI, PMIx, MVAPICH, PALS, Flux, JSM; the last is for others
+LAUNCHERS = (
+    "PMI_RANK",
+    "PMI_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "PMIX_RANK",
+    "MV2_COMM_WORLD_SIZE",
+    "MPI_LOCALNRANKS",
+    "PALS_RANKID",
+    "FLUX_TASK_RANK",
+    "JSM_NAMESPACE_SIZE",
+    "GPU_FDM_MPI",
+)
 
 
 @dataclass(frozen=True)
@@ -78,20 +90,27 @@ class Ranks:
         return [value] if self.communicator is None else self.communicator.allgather(value)
 
     def from_owner(self, value, owner: int):
-        """What the owner has, on all; objects with large arrays travel as buffers."""
+        """What the owner has, on all."""
         return value if self.communicator is None else self.communicator.bcast(value, root=owner)
 
-    def array_from_owner(self, array, shape, dtype, owner: int):
-        """A NumPy array that the owner has, on all; shape and dtype are known to all."""
+    def on_first(self, work):
+        """What work() returns on rank 0, on all; what it raises there is raised on all.
+
+        For what must be done once, and for checks: all ranks then end in the same way, and rank 0 says why.
+        """
         if self.communicator is None:
-            return array
-        if self.rank != owner:
-            array = np.empty(shape, dtype)
-        # in pieces: message sizes in MPI are 32-bit numbers
-        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        for start in range(0, len(flat), _PIECE):
-            self.communicator.Bcast(flat[start : start + _PIECE], root=owner)
-        return flat.view(dtype).reshape(shape)
+            return work()
+        value = error = None
+        if self.first:
+            try:
+                value = work()
+            except Exception as caught:  # noqa: BLE001 - it is raised again below, on every rank
+                error = caught
+        value, error = self.communicator.bcast((value, error), root=0)
+        if error is not None:
+            error.on_all_ranks = True
+            raise error
+        return value
 
     def wait(self):
         """Until all ranks are here."""
@@ -106,16 +125,28 @@ class Ranks:
             self.communicator.Abort(code)
 
 
-_PIECE = 1 << 30
 ALONE = Ranks()
 
 
 def start() -> Ranks:
-    """The ranks that this process was started with: MPI's COMM_WORLD, or one where there is no MPI."""
-    if os.environ.get(NO_MPI):
+    """The ranks that this process was started with: MPI's COMM_WORLD under a launcher, else one.
+
+    MPI is not touched without a launcher: on login nodes and in sandboxes its start can end the process.
+    Raises RunError where a launcher started several processes but MPI cannot be had: each would then overwrite the
+    other's results.
+    """
+    if not launched():
         return ALONE
     try:
         from mpi4py import MPI
-    except (ImportError, RuntimeError):  # RuntimeError: mpi4py without an MPI library
-        return ALONE
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py without an MPI library
+        raise RunError(
+            f"started by an MPI launcher, but MPI cannot be had: {' '.join(str(error).split())} "
+            "(install mpi4py for the cluster's MPI, or pip install gpu_fdm[mpi])"
+        ) from None
     return Ranks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else ALONE
+
+
+def launched() -> bool:
+    """Whether an MPI launcher (mpirun, srun, ...) started this process, by what it leaves in the environment."""
+    return any(name in os.environ for name in LAUNCHERS) or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1

@@ -7,65 +7,134 @@ import os
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
 
 from . import __version__
 from .errors import RunError
+from .ranks import ALONE, Ranks
 
 
 class Writer:
-    """An open HDF5 file with this program's habits."""
+    """A result file in the making, with this program's habits: rank 0 writes, all write slabs of large datasets."""
 
-    def __init__(self, file: h5py.File):
-        self.file = file
+    def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None):
+        self._path, self._ranks, self._file = path, ranks, file
+        self._offsets = {}
 
     def attributes(self, path: str, **values):
         """Set attributes of a group, which is made if it is not there; None is left out."""
-        group = self.file.require_group(path)
+        if self._file is None:
+            return
+        group = self._file.require_group(path)
         for name, value in values.items():
             if value is not None:
                 group.attrs[name] = value
 
     def dataset(self, path: str, values, units: str, description: str, **attributes):
         """Write an array (contiguous, not compressed: ranks and other codes can map it)."""
+        if self._file is None:
+            return
         with _hdf5_errors():
-            stored = self.file.create_dataset(path, data=values)
+            stored = self._file.create_dataset(path, data=values)
         stored.attrs.update({"units": units, "description": description, **attributes})
+
+    def reserve(self, path: str, shape, dtype, units: str, description: str, **attributes):
+        """Make room for a dataset that write_slab fills; all ranks call this."""
+        offset = None
+        if self._file is not None:
+            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            layout.set_layout(h5py.h5d.CONTIGUOUS)
+            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            with _hdf5_errors():
+                self._file.require_group(str(PurePosixPath(path).parent))
+                h5py.h5d.create(
+                    self._file.id,
+                    path.encode(),
+                    h5py.h5t.py_create(np.dtype(dtype)),
+                    h5py.h5s.create_simple(shape),
+                    layout,
+                )
+                stored = self._file[path]
+                stored.attrs.update({"units": units, "description": description, **attributes})
+                self._file.flush()
+            offset = stored.id.get_offset()
+        self._offsets[path] = self._ranks.from_owner(offset, 0)
+
+    def write_slab(self, path: str, first: int, values: np.ndarray):
+        """Write planes from index `first` on into a reserved dataset; all ranks call."""
+        values = np.ascontiguousarray(values)
+        offset = self._offsets[path] + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
+        octets = values.reshape(-1).view(np.uint8)
+        pieces = [(start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
+        if self._ranks.size == 1:
+            with open(self._path, "r+b", buffering=0) as raw:
+                for start, piece in pieces:
+                    raw.seek(offset + start)
+                    _write_all(raw, piece)
+            return
+        from mpi4py import MPI
+
+        try:
+            shared = MPI.File.Open(self._ranks.communicator, str(self._path), MPI.MODE_WRONLY)
+            for start, piece in pieces:
+                shared.Write_at(offset + start, [piece, MPI.BYTE])
+            shared.Close()
+        except MPI.Exception as error:
+            raise OSError(f"{error.Get_error_string()} (writing planes from {first} on)") from error
+
+
+_PIECE = 1 << 30  # bytes: message sizes in MPI are 32-bit numbers
+
+
+def _write_all(raw, octets):
+    """An unbuffered write may take less than it is given."""
+    view = memoryview(octets)
+    while view:
+        view = view[raw.write(view) :]
 
 
 @contextmanager
-def replacing(path, config_text: str, *, seed: int, ranks: int, backend: str, device: str):
-    """A Writer for a file that appears under `path` only when everything is in it.
+def replacing(path, config_text: str, *, seed: int, backend: str, device: str, ranks: Ranks = ALONE):
+    """A Writer for a file that appears under `path` only when everything is in it; all ranks call this.
 
     On an error nothing is left behind, and a file that was there before is untouched.
     Raises RunError where the disk is full or the folder refuses.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    part = ranks.from_owner(path.with_name(f".{path.name}.part-{os.getpid()}"), 0)
     try:
-        with _hdf5_errors():
-            file = h5py.File(part, "w")
-        try:
-            file.attrs.update(
-                version=__version__,
-                git_revision=git_revision(),
-                config=config_text,
-                seed=seed,
-                ranks=ranks,
-                backend=backend,
-                device=device,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            yield Writer(file)
-        finally:
+        file = None
+        if ranks.first:
             with _hdf5_errors():
-                file.close()
-        _flush_to_disk(part)
-        os.replace(part, path)
-        _flush_to_disk(path.parent)
+                file = h5py.File(part, "w")
+        ranks.wait()
+        try:
+            if file is not None:
+                file.attrs.update(
+                    version=__version__,
+                    git_revision=git_revision(),
+                    config=config_text,
+                    seed=seed,
+                    ranks=ranks.size,
+                    backend=backend,
+                    device=device,
+                    created=datetime.now(UTC).isoformat(timespec="seconds"),
+                )
+            yield Writer(part, ranks, file)
+        finally:
+            if file is not None:
+                with _hdf5_errors():
+                    file.close()
+        ranks.wait()
+        if ranks.first:
+            _flush_to_disk(part)
+            os.replace(part, path)
+            _flush_to_disk(path.parent)
+        ranks.wait()
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
     finally:

@@ -6,8 +6,8 @@
 // multiple of 8, aligned to 16 bytes.
 //
 // Positions are double at both precisions, sums over coefficients are REAL: an error of the radius comes back
-// K R times as large and one of the angle l times, both in the hundreds, while the few operations on positions
-// cost little beside the sums.
+// K R times as large (K the largest wavenumber) and one of the angle l times, both in the hundreds, while the
+// few operations on positions cost little beside the sums.
 //
 // Arrays here are indexed by unrolled loops alone, so that they live in registers and not in local memory.
 

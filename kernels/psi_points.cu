@@ -45,7 +45,7 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
     Angles angles(px, py, radius);
     const REAL cosine = angles.cosine[1], sine = angles.sine[1];
 
-    // on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); nearer than this, round-off would win
+    // on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); nearer, round-off would win
     const bool on_axis = radius * inverse_step <= 1e-3;
     Pair psi = {0, 0}, radial = {0, 0}, angular = {0, 0};
     for (long long l = 0; l < l_count; l += LANES) {

@@ -8,15 +8,16 @@ from cuda_on_cpu import kernel_names
 
 from gpu_fdm.backend import kernel_options, kernel_source
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings, the CUDA compiler, is not installed")
+nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="the CUDA compiler, cuda-bindings, is missing")
 
-SOURCES = sorted(file.name.removesuffix(".cu") for file in resources.files("gpu_fdm.kernels").iterdir()
-                 if file.name.endswith(".cu"))
+FILES = [file.name for file in resources.files("gpu_fdm.kernels").iterdir()]
+SOURCES = sorted(name.removesuffix(".cu") for name in FILES if name.endswith(".cu"))
 ARCHITECTURES = ("sm_80", "sm_90")
 MOST_REGISTERS = 160  # a loose bound, it varies with the compiler; beyond 255 they spill
 USAGE = re.compile(
     r"Compiling entry function '(?P<name>\w+)'.*?"
-    r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads.*?"
+    r"(?P<stack>\d+) bytes stack frame, "
+    r"(?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads.*?"
     r"Used (?P<registers>\d+) registers",
     re.DOTALL,
 )

@@ -15,7 +15,7 @@ LAYERS = [
     ("fields",),
     ("statistics",),
     ("store",),
-    ("plots", "plan", "presets"),
+    ("plots", "plan", "presets", "results"),
     ("pipeline",),
     ("cli",),
     ("__main__", "__init__"),

@@ -509,7 +509,6 @@ def test_density_in_a_single_cell_is_no_zero_mean():
         ({"mu_bins": 3, "mu_axis": 3}, "mu_axis"),
         ({"other": np.ones((5, 4, 4))}, r"other has shape \(5, 4, 4\).*\(5, 4, 3\)"),
         ({"names": ("a", "b")}, "names"),
-        ({"backend": type("Card", (), {"name": "gpu"})()}, "backend gpu"),
     ],
 )
 def test_bad_options(options, message):

@@ -9,7 +9,7 @@ import pytest
 from gpu_fdm.errors import RunError
 from gpu_fdm.store import check_writable, replacing
 
-PROVENANCE = {"seed": 3, "ranks": 1, "backend": "cpu", "device": "test"}
+PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
 
 
 def write(path, values):

@@ -102,11 +102,8 @@ def eigenstates(
     Raises ValueError where the cut leaves no state.
     """
     a = profile.scale_factor
-    edge = float(profile.radius_enclosing(mass_fraction))
-    cut = float(profile.potential(edge))
-    radius_max = _box_edge(profile, cut, edge)
-    if points is None:
-        points = points_needed(profile, cut, edge, radius_max)
+    cut, radius_max, needed = extent(profile, mass_fraction)
+    points = points or needed
     nodes, weights, kinetic = _legendre_mesh(points, radius_max)
     kinetic /= 2 * a**2
     potential = profile.potential(nodes)
@@ -152,23 +149,38 @@ def estimated_states(profile: Profile, mass_fraction: float = 0.99) -> float:
 
     Source: one state an area of (2 pi)^2 in the plane. Good to a few states; costs nothing.
     """
+    radius, step, depth = _depth(profile, mass_fraction)
+    signed = profile.scale_factor**2 * np.sum(radius * depth) * step
+    return 0.5 * (signed + axial_states(profile, mass_fraction))
+
+
+def axial_states(profile: Profile, mass_fraction: float = 0.99) -> int:
+    """Number of states with l = 0: half waves between the axis and the turning point."""
+    _, step, depth = _depth(profile, mass_fraction)
+    return int(np.sum(profile.scale_factor * np.sqrt(2 * depth)) * step / np.pi) + 1
+
+
+def _depth(profile, mass_fraction, points=4000):
+    """Radii inside the turning point of the cut, their spacing, and the depth of the potential below the cut."""
+    edge = float(profile.radius_enclosing(mass_fraction))
+    radius = edge * (np.arange(points) + 0.5) / points
+    return radius, edge / points, float(profile.potential(edge)) - profile.potential(radius)
+
+
+def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float, int]:
+    """Energy cut [(L/T)^2], edge of the box that holds the states [L], and the nodes that they need.
+
+    The nodes are a quarter above the mesh's local Nyquist limit for the highest state, and 40 more.
+    """
     edge = float(profile.radius_enclosing(mass_fraction))
     cut = float(profile.potential(edge))
-    radius = edge * (np.arange(4000) + 0.5) / 4000
-    depth = cut - profile.potential(radius)
-    step = edge / 4000
-    signed = profile.scale_factor**2 * np.sum(radius * depth) * step
-    axial = np.sum(profile.scale_factor * np.sqrt(2 * depth)) * step / np.pi
-    return 0.5 * (signed + axial)
-
-
-def points_needed(profile, cut, edge, radius_max):
-    """Nodes for the highest state: a quarter above the local Nyquist limit of the mesh, and 40 more."""
+    radius_max = _box_edge(profile, cut, edge)
     radius = np.linspace(0, edge, 2000)
     momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
     # n Legendre nodes on [0, R_max] lie n / (pi sqrt(R (R_max - R))) dense
-    # R^(2-beta) at the axis is resolved to an algebraic order only: more points where it is rougher
-    return int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40 + int(80 * profile.beta)
+    nodes = 1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))
+    # R^(2-beta) at the axis is resolved to an algebraic order only: more nodes where it is rougher
+    return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
 
 
 def _box_edge(profile, cut, turning_point):

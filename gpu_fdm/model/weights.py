@@ -1,9 +1,9 @@
 """Weights w_nl = a_nl^2 of a library's modes, such that <|psi|^2> over the phases is the profile's density.
 
-WEIGHTS lists four ways to choose them by name; `weights_from_table` reads them. Two ways thin the library by the
-prior sum_j w_j / w_j^wkb, w^wkb being the WKB weights: the minimum over w >= 0 has exact zeros. It keeps no more
-modes than <|psi|^2> has degrees of freedom inside the energy cut, about two for each half wave of the highest
-l = 0 state. Nothing here is random: no seed plays a role.
+WEIGHTS lists four ways to choose them by name; `weights_from_table` reads them. Two ways thin the library by
+the prior sum_j w_j / w_j^wkb, w^wkb being the WKB weights: the minimum over w >= 0 has exact zeros. It keeps
+no more modes than <|psi|^2> has degrees of freedom inside the energy cut, about two for each half wave of the
+highest l = 0 state. Nothing here is random: no seed plays a role.
 """
 
 from dataclasses import dataclass
@@ -32,11 +32,10 @@ class Weights:
     weight           w = a_nl^2, shape (modes,), not negative; zero where a mode is left out
     method           a name in WEIGHTS, or "table"
     weight_sum       sum (2 - delta_l0) w: line mass of |psi|^2 over the profile's
-    optimality       largest violation of the optimality (KKT) conditions, the gradient of the prior (for least
-                     squares, the norm of the target) being 1; None where nothing is minimised
+    optimality       largest violation of the optimality (KKT) conditions, the gradient of the prior (or the
+                     norm of the target, for least squares) being 1; None where nothing is minimised
     iterations       Newton steps of the minimisation, 0 where there are none to count
-    rms_log_density  rms of ln(rho_psi/rho) inside R_95, over radii that enclose equal mass; NaN where no
-                     profile is given
+    rms_log_density  rms of ln(rho_psi/rho) inside R_95, over radii equal in mass; NaN without a profile
     """
 
     weight: np.ndarray
@@ -69,8 +68,7 @@ def choose_weights(
     radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from
                          the largest n where not given. More radii weigh the density more against the prior:
                          the fit gets closer and keeps somewhat more modes
-    Raises ValueError where the method is not known, an option is out of range, or the library
-    is not the profile's.
+    Raises ValueError for an unknown method, an option out of range, or a library that is not the profile's.
     """
     if method not in WEIGHTS:
         raise ValueError(f"weights = {method}: must be one of {', '.join(WEIGHTS)}")
@@ -78,7 +76,7 @@ def choose_weights(
         radii = RADII_PER_HALF_WAVE * int(np.count_nonzero(library.l == 0))
     for name, value in (("l0_angular_momentum", l0_angular_momentum), ("scatter", scatter), ("radii", radii)):
         if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} = {value}: must be positive")
+            raise ValueError(f"{name} = {value}: must be positive and finite")
     if radii != int(radii):
         raise ValueError(f"radii = {radii}: must be an integer")
     for name in ("scale_factor", "beta", "line_mass"):
@@ -175,8 +173,8 @@ def weights_from_table(path, library: Library, profile: Profile | None = None) -
 
     path     file with a header row; columns in any order, lines with # are comments
     profile  what rms_log_density compares with; that is NaN where not given
-    Raises FileNotFoundError, or ValueError naming file, line and value, for a missing column, n or l that is no
-    integer, an amplitude that is negative or not finite, and a mode given twice or not in the library.
+    Raises FileNotFoundError, or ValueError naming file, line and value, for a missing column, n or l that is
+    no integer, an amplitude that is negative or not finite, and a mode given twice or not in the library.
     """
     columns = read_columns(path, ("n", "l", "amplitude"))
     index = {(n, l): j for j, (n, l) in enumerate(zip(library.n.tolist(), library.l.tolist(), strict=True))}
@@ -220,10 +218,7 @@ def _mass_inside_cut(profile, library):
     """Fraction of the line mass inside the turning point of the library's energy cut."""
     from scipy.optimize import brentq
 
-    def height(radius):
-        return profile.potential(radius) - library.energy_cut
-
-    edge = brentq(height, 0, library.radius_max, xtol=1e-12)
+    edge = brentq(lambda r: profile.potential(r) - library.energy_cut, 0, library.radius_max, xtol=1e-12)
     return float(profile.enclosed_line_mass(edge)) / profile.line_mass
 
 
@@ -243,9 +238,8 @@ def _density_ratio(profile, library, radii):
 
 
 def _mass_ratio(profile, library, bins):
-    """Line mass in bins over the profile's, equal in all, for a weight of 1 in each mode, shape (modes, bins)."""
-    from numpy.polynomial.legendre import leggauss, legvander
-
+    """Line mass in bins over the profile's, for a weight of 1 in each mode, shape (modes, bins)."""
+    leggauss, legvander = np.polynomial.legendre.leggauss, np.polynomial.legendre.legvander
     fraction = _mass_inside_cut(profile, library)
     edges = profile.radius_enclosing(np.arange(1, bins + 1) / bins * fraction)
     # R R_nl^2 is a polynomial of degree 2 points - 1: Gauss quadrature gives its Legendre series exactly, and
@@ -285,18 +279,17 @@ def _violation(value, gradient):
 
 
 def _least_penalised(response, misfit, start):
-    """Minimise F(v) = misfit(v @ response) + sum_j v_j over v >= 0; returns v and the number of Newton steps.
+    """Minimise F(v) = misfit(v @ response) + sum_j v_j over v >= 0; returns v and the count of Newton steps.
 
-    An active-set method like that of Lawson & Hanson 1995 for least squares: minimise over the modes that are
-    let in, then let in those that F falls most steeply along, relative to their response, until there are none.
-    F falls all the way, so that no set of modes comes back and the end is reached.
+    An active-set method like Lawson & Hanson's for least squares: minimise over the modes let in, then let
+    in those that F falls most steeply along, relative to their response, until there are none. F falls
+    all the way, so that no set of modes comes back and the end is reached.
     """
     value = start.copy()
     inside = value > 0
-    size = np.linalg.norm(response, axis=1)
-    steps = 0
+    size, steps = np.linalg.norm(response, axis=1), 0
     while True:
-        steps += _descend(value, inside, response, misfit)
+        steps += _descend(value, inside, response, misfit, _MOST_STEPS - steps)
         ratio = value[inside] @ response[inside]
         _, slope, curvature = misfit(ratio)
         gradient = 1 + response @ slope
@@ -308,12 +301,12 @@ def _least_penalised(response, misfit, start):
         inside[entering[steepest]] = True
 
 
-def _descend(value, inside, response, misfit):
+def _descend(value, inside, response, misfit, most_steps):
     """Newton steps over the modes `inside` until F is stationary; a mode that reaches zero leaves.
 
     Changes value and inside; returns the number of steps.
     """
-    for step in range(_MOST_STEPS):
+    for step in range(most_steps):
         modes = np.flatnonzero(inside)
         rows, v = response[modes], value[modes]
         ratio = v @ rows

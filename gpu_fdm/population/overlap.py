@@ -14,9 +14,9 @@ def segment_distance(separation, half_a, half_b) -> np.ndarray:
     separation      (..., 3), from the centre of a to the centre of b
     half_a, half_b  (..., 3), from the centre to an end; zero for a point
 
-    The squared distance |separation + t half_b - s half_a|^2 is convex in (s, t) on the square [-1, 1]^2: its minimum is
-    at the common perpendicular of the two lines, or at an end of a, or at an end of b. Each of these five gives an s,
-    every s its best t, and the smallest of five true distances is taken; parallel segments, where the common
+    The squared distance |separation + t half_b - s half_a|^2 is convex in (s, t) on the square [-1, 1]^2: its minimum
+    is at the common perpendicular of the two lines, or at an end of a, or at an end of b. Each of these five gives an
+    s, every s its best t, and the smallest of five true distances is taken; parallel segments, where the common
     perpendicular is undefined, have their minimum at an end.
     """
     separation, half_a, half_b = np.broadcast_arrays(separation, half_a, half_b)

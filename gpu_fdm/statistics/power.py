@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from scipy import fft
 
 from ..backend import CPU
+from ..fields.fourier import transform
+from ..ranks import ALONE, Ranks
 from . import loops
 
 # Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
@@ -204,26 +205,37 @@ class PowerSpectrum:
 
 
 def power_spectrum(
-    density, box_size, *, other=None, bin_width=1.0, mu_bins=None, mu_axis=2, names=None, backend=None
+    density,
+    box_size,
+    *,
+    other=None,
+    bin_width=1.0,
+    mu_bins=None,
+    mu_axis=2,
+    names=None,
+    backend=None,
+    cells=None,
+    ranks: Ranks = ALONE,
 ) -> PowerSpectrum:
     """Power spectrum of the contrast density/mean - 1 on a periodic grid; cross spectrum (real part) of two.
 
-    density    shape (nx, ny, nz), float32 or float64, in any units; not changed
+    density    shape (nx, ny, nz), float32 or float64, in any units; not changed. Over ranks: this rank's planes along
+               x, as ranks.slab gives them
     box_size   sides [cMpc/h], three numbers or one for all
     other      second field for the cross spectrum, same shape
     bin_width  [2 pi / largest side], see Bins
     mu_bins    number of bins of mu = |k_axis|/|k| for P(k, mu); None for P(k)
     mu_axis    axis from which mu is counted: 0, 1 or 2
     names      of the fields, one or two; "density" and "other" by default
-    backend    CPU with the number of threads; the result does not depend on it
-    Transforms run in the precision of the input, sums in double. Memory beyond the input: one copy of a field
-    and a transform of each field.
+    backend    where the fields are; the result does not depend on the number of threads
+    cells      (nx, ny, nz) of the whole grid; must be given over ranks
+    ranks      who hold the slabs; the same result on all
+    Transforms run in the precision of the input, sums in double. Memory beyond the input: a transform of each field,
+    twice over ranks.
     Raises ValueError for fields that are not real, finite, three-dimensional and of positive mean, for shapes
     that differ, and for boxes and bins that make no sense.
     """
     backend = CPU() if backend is None else backend
-    if not isinstance(backend, CPU):
-        raise ValueError(f"backend {backend.name}: power spectra run on the CPU")
     fields = [_checked(density, "density")]
     if other is not None:
         fields.append(_checked(other, "other"))
@@ -232,11 +244,19 @@ def power_spectrum(
     names = ("density", "other")[: len(fields)] if names is None else tuple(names)
     if len(names) != len(fields):
         raise ValueError(f"names = {names}: must be {len(fields)}, one a field")
-    bins = Bins(fields[0].shape, box_size, bin_width, mu_bins, mu_axis)
-    means = [_mean(field, name, backend) for field, name in zip(fields, names, strict=True)]
-    transforms = [_transform(field, mean, backend) for field, mean in zip(fields, means, strict=True)]
-    sums = bin_modes(transforms[0], transforms[1] if other is not None else None, 0, bins, backend=backend)
-    return PowerSpectrum.from_sums(sums, bins, means, names)
+    bins = Bins(fields[0].shape if cells is None else cells, box_size, bin_width, mu_bins, mu_axis)
+    first, last = ranks.slab(bins.cells[0])
+    if fields[0].shape != (last - first, *bins.cells[1:]):
+        raise ValueError(f"density has shape {fields[0].shape}: must be {(last - first, *bins.cells[1:])} on this rank")
+    means = [_mean(field, name, backend, ranks) for field, name in zip(fields, names, strict=True)]
+    transforms = [
+        transform(field, bins.cells, ranks, backend, prepare=_contrast(mean, backend.xp))
+        for field, mean in zip(fields, means, strict=True)
+    ]
+    second = transforms[1].values if other is not None else None
+    sums = bin_modes(transforms[0].values, second, transforms[0].y_first, bins, axis=1, backend=backend)
+    total = ModeSums(ranks.total(sums.power), ranks.total(sums.k), ranks.total(sums.modes))
+    return PowerSpectrum.from_sums(total, bins, means, names)
 
 
 def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, backend=None) -> ModeSums:
@@ -282,7 +302,8 @@ def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, b
 
 def _checked(field, name):
     """The field as an array; ValueError unless it is a real grid."""
-    field = np.asarray(field)
+    if not hasattr(field, "dtype"):
+        field = np.asarray(field)
     if field.ndim != 3 or field.size == 0:
         raise ValueError(f"{name} has shape {field.shape}: must have three dimensions, none empty")
     if field.dtype.kind != "f" or field.dtype.itemsize not in (4, 8):
@@ -290,8 +311,8 @@ def _checked(field, name):
     return field
 
 
-def _mean(density, name, backend):
-    """Mean in double precision; ValueError unless finite and positive."""
+def _mean(density, name, backend, ranks):
+    """Mean over all ranks in double precision; ValueError unless finite and positive."""
     sums, largest = np.empty((2, len(density)))
 
     def work(i):
@@ -300,27 +321,32 @@ def _mean(density, name, backend):
             largest[i] = max(density[i].max(), -density[i].min())
 
     backend.over(range(len(density)), work)
-    total = float(sums.sum())
+    # plane by plane in their order: the same sum on any number of ranks
+    everywhere = ranks.everyone((sums, largest))
+    total = float(np.concatenate([part for part, _ in everywhere]).sum())
+    peak = max(float(part.max(initial=0)) for _, part in everywhere)
     if not np.isfinite(total):
         raise ValueError(f"{name} holds NaN or infinity")
     # a sum below a single cell, impossible for densities >= 0, is round-off of a field that averages to zero
-    if total == 0 or abs(total) < largest.max():
+    if total == 0 or abs(total) < peak:
         raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
-    if total < 0:
-        raise ValueError(f"{name} has mean {total / density.size}: must be positive")
-    return total / density.size
+    planes = sum(len(part) for part, _ in everywhere)
+    mean = total / (planes * density[0].size)
+    if mean < 0:
+        raise ValueError(f"{name} has mean {mean}: must be positive")
+    return mean
 
 
-def _transform(density, mean, backend):
-    """rfftn of density/mean - 1, in the precision of the density.
+def _contrast(mean, xp):
+    """A function that makes density/mean - 1 of some planes, in the precision of the density.
 
     The mean is taken off first: in single precision its round-off would spread over all modes.
     """
-    contrast = np.empty(density.shape, density.dtype.newbyteorder("="))
 
-    def work(i):
-        np.subtract(density[i], mean, out=contrast[i], dtype=np.float64, casting="same_kind")
-        contrast[i] /= mean
+    def of(planes):
+        contrast = xp.empty(planes.shape, planes.dtype.newbyteorder("="))
+        xp.subtract(planes, mean, out=contrast, dtype=xp.float64, casting="same_kind")
+        contrast /= mean
+        return contrast
 
-    backend.over(range(len(density)), work)
-    return fft.rfftn(contrast, workers=backend.threads)
+    return of

@@ -20,7 +20,8 @@ _COMPILER = "g++"
 _FLAGS = ("-O2", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror")
 _ALLOWED = ("-Wno-unknown-pragmas", "-Wno-unused-parameter")
 _GUARD = 4096  # bytes before and after each array
-_GUARD_BYTE = 0xFF  # a NaN in both precisions
+_READ_GUARD = 0xFF  # a NaN in both precisions
+_WRITE_GUARD = 0x3F  # of order one and smaller: a NaN would hide what is added to it
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(')
 
 
@@ -62,7 +63,11 @@ class CudaOnCpu:
         arguments = [cast.get(type(a), lambda same: same)(a) for a in arguments]
         expected, run = _kernels(text, dtype.name)[name]
         _check(name, expected, arguments)
-        copies = [_Guarded(a) if isinstance(a, np.ndarray) else None for a in arguments]
+        guards = (_WRITE_GUARD if kind.startswith("*") else _READ_GUARD for kind in expected)
+        copies = [
+            _Guarded(a, guard) if isinstance(a, np.ndarray) else None
+            for a, guard in zip(arguments, guards, strict=True)
+        ]
         values = [np.array(c.address if c else a) for c, a in zip(copies, arguments, strict=True)]
         pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
         error = run(-(-threads // THREADS_PER_BLOCK), THREADS_PER_BLOCK, pointers)
@@ -80,12 +85,12 @@ class CudaOnCpu:
 class _Guarded:
     """A copy of an array between two stretches of memory that nobody may touch."""
 
-    def __init__(self, array):
+    def __init__(self, array, guard):
         size = -(-array.nbytes // 16) * 16
-        memory = np.full(size + 2 * _GUARD + 16, _GUARD_BYTE, np.uint8)
+        memory = np.full(size + 2 * _GUARD + 16, guard, np.uint8)
         start = -memory.ctypes.data % 16  # kernels load 16 bytes at once
         self._bytes = memory[start : start + size + 2 * _GUARD]
-        self._size = array.nbytes
+        self._size, self._guard = array.nbytes, guard
         self.address = self._bytes.ctypes.data + _GUARD
         self.values = self._bytes[_GUARD : _GUARD + array.nbytes].view(array.dtype).reshape(array.shape)
         self.values[...] = array
@@ -94,7 +99,7 @@ class _Guarded:
     def intact(self):
         """Whether the guards are as they were."""
         before, after = self._bytes[:_GUARD], self._bytes[_GUARD + self._size :]
-        return bool(np.all(before == _GUARD_BYTE) and np.all(after == _GUARD_BYTE))
+        return bool(np.all(before == self._guard) and np.all(after == self._guard))
 
 
 def _check(name, expected, arguments):

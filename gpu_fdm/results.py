@@ -1,0 +1,166 @@
+"""What a result file holds, group by group; the layout is described in docs/files.md."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .model.filament import Filament, Model
+from .statistics.power import PowerSpectrum
+
+PROFILE_ROWS = 400
+DENSITY_TEXT = {"fdm": "comoving density |psi|^2", "smooth": "phase average of the comoving density, <|psi|^2>"}
+
+
+@dataclass(frozen=True)
+class FilamentRecord:
+    """What is kept of a solved filament: small, so that it travels between ranks."""
+
+    filament: Filament
+    attributes: dict
+    mode_attributes: dict
+    modes: dict
+    profile: dict
+    profile_attributes: dict
+
+    @property
+    def mode_mass(self) -> float:
+        """Mass of |psi|^2 that the box receives [Msun/h]."""
+        return self.attributes["mode_mass"]
+
+
+def record(model: Model) -> FilamentRecord:
+    """The record of a model."""
+    library, weights, unit, profile = model.library, model.weights, model.units, model.profile
+    kept = model.wave.kept
+    radius = np.geomspace(1e-3, 1, PROFILE_ROWS) * library.radius_max
+    return FilamentRecord(
+        filament=model.filament,
+        attributes={
+            "line_mass": profile.line_mass * unit.line_mass,
+            "segment_mass": profile.line_mass * unit.line_mass * model.filament.length,
+            "mode_mass": model.segment_mass,
+            "length_unit": unit.length,
+            "velocity_unit": unit.velocity,
+        },
+        mode_attributes={
+            "library_modes": len(library),
+            "weights": weights.method,
+            "energy_cut": library.energy_cut,
+            "weight_sum": weights.weight_sum,
+            "rms_log_density": weights.rms_log_density,
+            "optimality": weights.optimality,
+            "largest_l": int(library.l.max()),
+        },
+        modes={
+            "n": library.n[kept],
+            "l": library.l[kept],
+            "energy": library.energy[kept],
+            "weight": np.asarray(weights.weight)[kept],
+            "phase": model.wave.phase[kept],
+        },
+        profile={
+            "radius": radius * unit.length,
+            "density": profile.density(radius),
+            "density_modes": model.wave.mean_density(radius),
+        },
+        profile_attributes={
+            f"r{share}": float(profile.radius_enclosing(share / 100)) * unit.length for share in (50, 95, 99)
+        },
+    )
+
+
+def describe(kept: FilamentRecord) -> str:
+    """One line: how many modes, and how well they do."""
+    modes = kept.mode_attributes
+    return (
+        f"{modes['library_modes']} modes, l up to {modes['largest_l']}; {modes['weights']} keeps "
+        f"{len(kept.modes['n'])}, {100 * modes['weight_sum']:.2f} % of the line mass, "
+        f"rms of ln density {modes['rms_log_density']:.3f}"
+    )
+
+
+def write_filament(file, kept: FilamentRecord, centre=None):
+    """/filaments/<number>: attributes, modes and profile.
+
+    centre  [cMpc/h] that the filament got where the ini leaves it open
+    """
+    folder = f"/filaments/{kept.filament.number:02d}"
+    shape = {key: value for key, value in asdict(kept.filament).items() if key != "number"}
+    shape["centre"] = shape["centre"] or centre
+    file.attributes(folder, **shape, **kept.attributes)
+    energy_unit = f"({kept.attributes['velocity_unit']:.10g} km/s)^2"
+    for name, units, text in (
+        ("n", "1", "radial quantum number"),
+        ("l", "1", "angular quantum number; l > 0 stands for +l and -l"),
+        ("energy", energy_unit, "eigenvalue, V = 0 on the axis"),
+        ("weight", "1", "a_nl^2, share of the line mass (twice for l > 0)"),
+        ("phase", "rad", "phases of +l and -l; the second is not used where l = 0"),
+    ):
+        file.dataset(f"{folder}/modes/{name}", kept.modes[name], units, text)
+    file.attributes(f"{folder}/modes", **kept.mode_attributes)
+    for name, units, text in (
+        ("radius", "cMpc/h", "distance from the axis"),
+        ("density", "mean matter densities", "target density of the equilibrium, comoving"),
+        ("density_modes", "mean matter densities", "phase average of |psi|^2, comoving"),
+    ):
+        file.dataset(f"{folder}/profile/{name}", kept.profile[name], units, text)
+    file.attributes(f"{folder}/profile", **kept.profile_attributes)
+
+
+def write_cross_section(file, number: int, section):
+    """/filaments/<number>/cross_section, from pipeline.CrossSection."""
+    folder = f"/filaments/{number:02d}/cross_section"
+    file.dataset(f"{folder}/coordinate", section.coordinate, "cMpc/h", "along phi = 0 and along phi = pi/2")
+    density = np.abs(section.psi) ** 2
+    file.dataset(f"{folder}/density", density, "mean matter densities", "|psi|^2, [v, u]")
+    file.dataset(f"{folder}/phase", np.angle(section.psi), "rad", "arg psi, [v, u]")
+    for name, values, units in (
+        ("x", section.vortices.x, "cMpc/h"),
+        ("y", section.vortices.y, "cMpc/h"),
+        ("winding", section.vortices.winding, "1"),
+    ):
+        file.dataset(f"{folder}/vortices/{name}", values, units, "of the zeros of psi around which its phase winds")
+
+
+def reserve_density(file, name: str, box, dtype, sampling: str, time: float):
+    """Room for /density/<name>; name is fdm, smooth, or fdm/<frame>."""
+    text = f"{DENSITY_TEXT[name.split('/')[0]]}, [x, y, z], cell centres at (i + 1/2) size/cells"
+    file.reserve(
+        f"/density/{name}",
+        box.cells,
+        dtype,
+        "mean matter densities",
+        text,
+        box_size=box.size,
+        sampling=sampling,
+        time=time,
+    )
+
+
+def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
+    """/power/<name>."""
+    folder = f"/power/{name}"
+    file.dataset(f"{folder}/k", spectrum.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving")
+    file.dataset(f"{folder}/power", spectrum.power, "(Mpc/h)^3", "power of density/mean - 1; the first row is k = 0")
+    file.dataset(f"{folder}/modes", spectrum.modes, "1", "modes in each bin, k and -k both counted")
+    file.attributes(
+        folder,
+        nyquist=spectrum.nyquist,
+        mean_density=spectrum.mean_density[0],
+        box_size=spectrum.box_size,
+        sampling=sampling,
+    )
+
+
+def write_gas(file, table: list[Filament]):
+    """/gas: the table of filaments, one dataset a column, as read or drawn."""
+    for name, units, text in (
+        ("mass", "Msun/h", "mass of the filament"),
+        ("length", "cMpc/h", "length, comoving"),
+        ("r0", "Mpc/h", "scale radius, physical"),
+        ("sigma", "km/s", "velocity dispersion"),
+        ("centre", "cMpc/h", "centre, comoving"),
+        ("direction", "1", "unit vector of the axis"),
+        ("orientation", "1", "unit vector of phi = 0"),
+    ):
+        file.dataset(f"/gas/{name}", np.array([getattr(filament, name) for filament in table]), units, text)
