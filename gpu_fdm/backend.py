@@ -125,19 +125,32 @@ class GPU:
             return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
 
     def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
-        """Run a kernel with one thread an item; scalars of type float become `dtype`, int becomes long long.
+        """Run a kernel with one thread an item; arguments as kernel_arguments makes them.
 
         source     file in kernels/ without its ending;  name  the kernel in it
         dtype      precision: sets the macro REAL
         threads    items
         """
+        if threads == 0:
+            return
         cupy = self.xp
-        dtype = np.dtype(dtype)
-        cast = {float: dtype.type, int: np.int64}
         with cupy.cuda.Device(self.index):
-            kernel = _module(self.index, source, dtype.name).get_function(name)
+            kernel = _module(self.index, source, np.dtype(dtype).name).get_function(name)
             blocks = -(-threads // THREADS_PER_BLOCK)
-            kernel((blocks,), (THREADS_PER_BLOCK,), tuple(cast.get(type(a), lambda same: same)(a) for a in arguments))
+            kernel((blocks,), (THREADS_PER_BLOCK,), kernel_arguments(arguments, dtype))
+
+
+def kernel_arguments(arguments: tuple, dtype) -> tuple:
+    """Arguments as kernels take them: real numbers of any kind in `dtype` (REAL), integers as long long, arrays as is."""
+
+    def cast(argument):
+        if isinstance(argument, (bool, np.bool_)):
+            raise TypeError("kernels take no bool")
+        if isinstance(argument, (int, np.integer)):
+            return np.int64(argument)
+        return np.dtype(dtype).type(argument) if isinstance(argument, (float, np.floating)) else argument
+
+    return tuple(cast(argument) for argument in arguments)
 
 
 _modules: dict = {}

@@ -132,7 +132,7 @@ def _dry_run(config, ranks):
     from . import pipeline, plan, results
     from .model.filament import solve
 
-    table, warnings = pipeline.check(config)
+    table, warnings = pipeline.check(config, ranks)
     if len(table) == 1:
         model = solve(config, table[0])
         print(results.describe(results.record(model)))

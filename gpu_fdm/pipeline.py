@@ -259,7 +259,7 @@ def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
     clock = _Clock()
     with clock("all"):
         result = result_path(config)
-        table, warnings = ranks.on_first(lambda: check(config))
+        table, warnings = ranks.on_first(lambda: check(config, ranks))
         for warning in warnings:
             log.warning("%s", warning)
         backend = _backend(config, ranks)
@@ -279,10 +279,12 @@ def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
     return Outcome(result, figures, tuple(summary))
 
 
-def check(config: Config) -> tuple[list[Filament], list[str]]:
+def check(config: Config, ranks: Ranks = ALONE) -> tuple[list[Filament], list[str]]:
     """The filaments and the warnings of a config, after all checks that cost nothing."""
     if config.wavefunction is None:
         raise InputError(f"{config.source}: nothing to do: there is no section [wavefunction]")
+    if config.box and ranks.size > config.box.cells[0]:
+        raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
     check_tables(config)
     table = filaments(config)
     return table, box_warnings(config, table) if config.box else []

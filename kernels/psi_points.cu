@@ -45,7 +45,7 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
     Angles angles(px, py, radius);
     const REAL cosine = angles.cosine[1], sine = angles.sine[1];
 
-    // on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); nearer, round-off would win
+    // towards the axis l F_l / R tends to dF_l/dR for l >= 1 (F_l ~ R^l); nearer, round-off would win
     const bool on_axis = radius * inverse_step <= 1e-3;
     Pair psi = {0, 0}, radial = {0, 0}, angular = {0, 0};
     for (long long l = 0; l < l_count; l += LANES) {
@@ -59,7 +59,8 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
 #pragma unroll
         for (int lane = 0; lane < LANES; ++lane) {
             const REAL c = angles.cosine[lane], s = angles.sine[lane];
-            const REAL order = static_cast<int>(l) + lane;
+            const int number = static_cast<int>(l) + lane;
+            const REAL order = on_axis ? min(number, 1) : number;
             psi.first += f[0].at[lane] * c - f[1].at[lane] * s;
             psi.second += f[2].at[lane] * c + f[3].at[lane] * s;
             radial.first += df[0].at[lane] * c - df[1].at[lane] * s;

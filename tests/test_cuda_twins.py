@@ -268,7 +268,6 @@ def test_harness_runs_all_threads_of_all_blocks():
     [
         (300, np.zeros(300), np.zeros(300)),
         (300, 0.0, np.zeros(300), np.zeros(300)),
-        (300, np.int32(0), np.zeros(300), np.zeros(300)),
         (300, 0, np.zeros(300, np.float32), np.zeros(300)),
         (300, 0, 1.0, np.zeros(300)),
         (300, 0, np.zeros(600)[::2], np.zeros(300)),

@@ -153,9 +153,7 @@ def test_axes_are_isotropic_and_orientations_uniform():
     np.testing.assert_allclose(np.sum(direction * orientation, axis=1), 0, atol=1e-14)
     across = np.cross([0, 0, 1.0], direction)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
-    angle = np.arctan2(
-        np.sum(orientation * np.cross(direction, across), axis=1), np.sum(orientation * across, axis=1)
-    )
+    angle = np.arctan2(np.sum(orientation * np.cross(direction, across), axis=1), np.sum(orientation * across, axis=1))
     assert kstest((angle / (2 * np.pi)) % 1, "uniform").pvalue > 0.01
 
 

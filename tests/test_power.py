@@ -323,10 +323,7 @@ def test_white_noise_is_flat_within_its_errors():
 
 def test_error_is_the_scatter_of_gaussian_fields():
     cells, draws, backend = (12, 9, 10), 400, CPU(1)
-    spectra = [
-        power_spectrum(random_density(cells, contrast=0.1, seed=s), 2.0, backend=backend)
-        for s in range(draws)
-    ]
+    spectra = [power_spectrum(random_density(cells, contrast=0.1, seed=s), 2.0, backend=backend) for s in range(draws)]
     scatter = np.std([s.power[1:] for s in spectra], axis=0)
     expected = np.mean([s.error[1:] for s in spectra], axis=0)
     np.testing.assert_allclose(scatter, expected, rtol=4 / np.sqrt(2 * draws) * 1.3)

@@ -34,7 +34,9 @@ def plain_sum(wave, x, y, time=0.0):
 def points(library):
     rng = np.random.default_rng(3)
     x, y = rng.uniform(-0.7, 0.7, (2, 300)) * library.radius_max
-    x[0] = y[0] = 0  # on the axis
+    x[0] = y[0] = 0  # on the axis, and close to it
+    x[2:6] = [1e-9, -1e-6, 3e-6, 2e-5]
+    y[2:6] = [0, 2e-6, -4e-6, -1e-5]
     y[1] = 0
     return x, y
 
@@ -63,6 +65,11 @@ def test_single_precision(wave, points, backend):
     assert psi.dtype == np.complex64
     reference = plain_sum(wave, *points)
     assert np.max(np.abs(psi - reference)) < 2e-5 * np.max(np.abs(reference))
+
+
+def test_positions_must_be_numbers(table):
+    with pytest.raises(ValueError, match="finite"):
+        psi_at(table, [0.0, np.nan], 0.0)
 
 
 def test_zero_outside(table):

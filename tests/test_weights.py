@@ -220,9 +220,7 @@ def test_radii_lie_inside_the_energy_cut(method):
 
 
 @pytest.mark.parametrize("method", OBJECTIVES)
-@pytest.mark.parametrize(
-    "m22, beta, radii, modes", [(0.05, 0, None, 1), (0.1, 0, None, 2), (0.1, 0.9, 7, 16)]
-)
+@pytest.mark.parametrize("m22, beta, radii, modes", [(0.05, 0, None, 1), (0.1, 0, None, 2), (0.1, 0.9, 7, 16)])
 def test_too_few_modes_for_the_density(m22, beta, radii, modes, method):
     """A minimum is found where rho_psi is e rho and more somewhere, and the problem no longer convex."""
     profile = published_cylinder(m22, beta)

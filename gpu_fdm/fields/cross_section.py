@@ -137,6 +137,8 @@ def _evaluate(table, x, y, backend, gradient):
     """psi (and its two derivatives) along a last axis of length 1 (or 3), complex, as NumPy."""
     backend = backend or CPU()
     x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
+        raise ValueError("positions must be finite")
     shape = x.shape
     dtype = table.coefficients.dtype
     x, y = (np.ascontiguousarray(v.ravel(), dtype) for v in (x, y))

@@ -123,7 +123,7 @@ def psi_gradient_points(x, y, table, inverse_step, radius_max, out):
     slope = np.empty(TAPS, table.dtype)
     f = np.empty(4, table.dtype)
     df = np.empty(4, table.dtype)
-    # on the axis F_l / R tends to dF_l/dR (where it matters, at l = 1); closer than this, round-off would win
+    # towards the axis l F_l / R tends to dF_l/dR for l >= 1 (F_l ~ R^l); closer than this, round-off would win
     smallest = 1e-3 / inverse_step
     for p in range(len(x)):
         radius = math.sqrt(x[p] * x[p] + y[p] * y[p])
@@ -148,10 +148,13 @@ def psi_gradient_points(x, y, table, inverse_step, radius_max, out):
             imag += f[2] * c + f[3] * s
             real_radial += df[0] * c - df[1] * s
             imag_radial += df[2] * c + df[3] * s
-            for part in range(4):
-                f[part] = f[part] / radius if radius > smallest else df[part] * inverse_step
-            real_angular -= l * (f[0] * s + f[1] * c)
-            imag_angular -= l * (f[2] * s - f[3] * c)
+            order = l / radius
+            if radius <= smallest:
+                order = min(l, 1) * inverse_step
+                for part in range(4):
+                    f[part] = df[part]
+            real_angular -= order * (f[0] * s + f[1] * c)
+            imag_angular -= order * (f[2] * s - f[3] * c)
         real_radial *= inverse_step
         imag_radial *= inverse_step
         c, s = cosine[1], sine[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_fdm.backend import THREADS_PER_BLOCK, kernel_options, kernel_source
+from gpu_fdm.backend import THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
 
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 _COMPILER = "g++"
@@ -52,15 +52,15 @@ class CudaOnCpu:
 
     def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
         """Run a kernel of kernels/<source>.cu with one thread an item, as GPU.launch does."""
-        self.launch_text(kernel_source(source), name, dtype, threads, arguments)
+        if threads:
+            self.launch_text(kernel_source(source), name, dtype, threads, arguments)
 
     def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple):
         """Run a kernel of a source given as text; the rest as launch."""
         if threads < 1:
             raise LaunchError(f"{name}: {threads} threads make an empty grid")
         dtype = np.dtype(dtype)
-        cast = {float: dtype.type, int: np.int64}
-        arguments = [cast.get(type(a), lambda same: same)(a) for a in arguments]
+        arguments = kernel_arguments(arguments, dtype)
         expected, run = _kernels(text, dtype.name)[name]
         _check(name, expected, arguments)
         guards = (_WRITE_GUARD if kind.startswith("*") else _READ_GUARD for kind in expected)

@@ -1,0 +1,181 @@
+"""The same results on any number of MPI ranks, and clear ends when something fails on one."""
+
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from gpu_fdm.ranks import ALONE, LAUNCHERS, Ranks, launched
+
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
+
+GAS = """
+[dark_matter]
+m22 = 0.3
+[gas]
+number = 3
+mass_max = 6e9
+[wavefunction]
+[box]
+size = 1.9
+cells = {cells}
+sampling = average
+tolerance = 1e-3
+{more}
+[power]
+[run]
+backend = cpu
+threads = 1
+precision = {precision}
+"""
+
+
+def run(ranks, ini, output, *overrides, timeout=300):
+    """gpu-fdm run under mpiexec (ranks = 0: without)."""
+    command = [MPIEXEC, "-n", str(ranks)] if ranks else []
+    command += [sys.executable, "-m", "gpu_fdm", "run", str(ini), "--set", f"run.output={output}"]
+    for override in overrides:
+        command += ["--set", override]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+def write_ini(path, cells="48, 40, 36", precision="double", more=""):
+    path.write_text(GAS.format(cells=cells, precision=precision, more=more))
+    return path
+
+
+@needs_mpi
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_same_box_on_any_number_of_ranks(tmp_path, precision):
+    ini = write_ini(tmp_path / "gas.ini", precision=precision)
+    for ranks in (0, 1, 2, 3, 4):
+        finished = run(ranks, ini, tmp_path / f"{ranks}.hdf5")
+        assert finished.returncode == 0, finished.stderr
+    with h5py.File(tmp_path / "0.hdf5") as one:
+        assert one["power/fdm/modes"][:].sum() == 48 * 40 * 36
+        assert one["density/fdm"].shape == (48, 40, 36) and one["density/fdm"][:].max() > 5
+        for ranks in (1, 2, 3, 4):
+            with h5py.File(tmp_path / f"{ranks}.hdf5") as other:
+                assert other.attrs["ranks"] == max(ranks, 1)
+                for name in ("density/fdm", "density/smooth", "power/fdm/modes", "gas/centre"):
+                    assert np.array_equal(one[name][:], other[name][:]), (ranks, name)
+                for name in ("power/fdm/power", "power/smooth/power", "power/fdm/k"):
+                    assert other[name][:] == pytest.approx(one[name][:], rel=1e-12, abs=0), (ranks, name)
+                for number in range(3):
+                    modes = f"filaments/{number:02d}/modes"
+                    for name in ("energy", "phase"):
+                        assert np.array_equal(one[f"{modes}/{name}"][:], other[f"{modes}/{name}"][:])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [*(f"{r}.hdf5" for r in range(5)), "gas.ini"]
+
+
+@needs_mpi
+def test_sizes_that_do_not_divide_and_frames(tmp_path):
+    ini = write_ini(tmp_path / "gas.ini", cells="7, 13, 10", more="frames = 0, 40, -3.5")
+    for ranks in (1, 3):
+        finished = run(ranks, ini, tmp_path / f"{ranks}.hdf5")
+        assert finished.returncode == 0, finished.stderr
+    with h5py.File(tmp_path / "1.hdf5") as one, h5py.File(tmp_path / "3.hdf5") as three:
+        assert list(one["density/fdm"]) == ["0", "1", "2"]
+        for frame in "012":
+            for name in (f"density/fdm/{frame}", f"density/smooth/{frame}"):
+                assert np.array_equal(one[name][:], three[name][:])
+            power = f"power/fdm/{frame}/power"
+            assert three[power][:] == pytest.approx(one[power][:], rel=1e-12)
+        # time moves the fringes, not the phase average
+        assert not np.allclose(one["density/fdm/0"][:], one["density/fdm/1"][:], rtol=1e-2)
+        assert np.array_equal(one["density/smooth/0"][:], one["density/smooth/1"][:])
+        assert one["density/fdm/1"].attrs["time"] == 40
+
+
+@needs_mpi
+def test_wrong_input_is_said_once(tmp_path):
+    ini = write_ini(tmp_path / "gas.ini")
+    finished = run(3, ini, tmp_path / "out", "box.cels=3")
+    assert finished.returncode == 2
+    assert finished.stderr.count("unknown key") == 1 and "Traceback" not in finished.stderr
+    finished = run(2, ini, tmp_path / "out", "box.cells=200000")
+    assert finished.returncode == 1 and finished.stderr.count("too little memory") == 1
+    assert "on 2 ranks of a node" in finished.stderr
+    finished = run(4, ini, tmp_path / "out", "box.cells=3,10,10")
+    assert finished.returncode == 2 and "more ranks (4) than planes" in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
+FAILING = """
+import sys
+from gpu_fdm import pipeline, cli
+from gpu_fdm.errors import RunError
+from gpu_fdm.ranks import start
+rank, where = start().rank, sys.argv.pop(1)
+def fail(*arguments, **keywords):
+    if rank == 1:
+        raise {error}
+    return original(*arguments, **keywords)
+original = getattr(pipeline, where)
+setattr(pipeline, where, fail)
+sys.exit(cli.main())
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("where", ["fill", "solve", "power"])
+@pytest.mark.parametrize("error, code", [("RunError('the card caught fire')", 1), ("ZeroDivisionError('a defect')", 1)])
+def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
+    ini = write_ini(tmp_path / "gas.ini", cells="12, 10, 9")
+    script = tmp_path / "failing.py"
+    script.write_text(FAILING.format(error=error))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "result.hdf5").write_bytes(b"an earlier result")
+    command = [MPIEXEC, "-n", "3", sys.executable, str(script), where, "run", str(ini), "--set", f"run.output={out}"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert finished.returncode != 0
+    said = error.split("'")[1]
+    assert said in finished.stderr
+    if "RunError" in error:
+        assert "Traceback" not in finished.stderr and f"{said} (rank 1)" in finished.stderr
+    assert [p.name for p in out.iterdir()] == ["result.hdf5"]
+    assert (out / "result.hdf5").read_bytes() == b"an earlier result"
+
+
+def test_slabs_cover_all_planes():
+    class Communicator:
+        def __init__(self, size):
+            self.size = size
+
+        def Get_size(self):
+            return self.size
+
+        def Get_rank(self):
+            return 0
+
+    for size in (1, 2, 3, 7):
+        for planes in (7, 8, 64, 65):
+            slabs = Ranks(Communicator(size)).slabs(planes)
+            assert slabs[0][0] == 0 and slabs[-1][1] == planes
+            assert all(a[1] == b[0] for a, b in pairwise(slabs))
+            widths = [last - first for first, last in slabs]
+            assert max(widths) - min(widths) <= 1
+
+
+def test_no_launcher_no_mpi(monkeypatch):
+    for name in (*LAUNCHERS, "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    assert not launched() and ALONE.size == 1 and ALONE.slab(5) == (0, 5)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    assert launched()
+
+
+def test_a_launcher_without_mpi_is_an_error(tmp_path):
+    """Several copies that know nothing of each other would overwrite each other's results."""
+    code = "import sys; sys.modules['mpi4py'] = None; from gpu_fdm.cli import main; sys.exit(main(['run', 'x.ini']))"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={"PMI_RANK": "0", "PMI_SIZE": "2"}
+    )
+    assert finished.returncode == 1 and "MPI cannot be had" in finished.stderr
