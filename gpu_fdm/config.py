@@ -6,11 +6,11 @@ defaults. Every value is checked when a section is made, from an ini or from Pyt
 
 import configparser
 import difflib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from .errors import InputError
-from .options import Choice, Maybe, Number, Several, Text, option
+from .options import Choice, InputFile, Maybe, Number, Several, Text, option
 
 POSITIVE = Number(low=0, open_low=True)
 DIRECTION = Several(Number(), count=3, nonzero=True)
@@ -67,7 +67,7 @@ class FilamentSection(Section):
     sigma: float | None = option(None, Maybe(POSITIVE), "velocity dispersion; empty: from the mass", "km/s")
     profile_table: str | None = option(
         None,
-        Maybe(Text()),
+        Maybe(InputFile()),
         "CSV with columns radius [cMpc/h] and density [mean matter densities]; used instead of r0 and sigma",
     )
     centre: tuple | None = option(
@@ -86,14 +86,14 @@ class GasSection(Section):
 
     table: str | None = option(
         None,
-        Maybe(Text()),
+        Maybe(InputFile()),
         "CSV with columns mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
     )
     number: int | None = option(None, Maybe(Number(1, 1_000_000, integer=True)), "of filaments to draw, without table")
     mass_min: float = option(3e9, POSITIVE, "lightest filament drawn", "Msun/h")
     mass_max: float = option(3e10, POSITIVE, "heaviest filament drawn", "Msun/h")
     slope: float = option(-2.19428402, Number(), "of dn/dM, a power law, where there is no mass_function")
-    mass_function: str | None = option(None, Maybe(Text()), "CSV with columns mass [Msun/h], dn_dlnm [any unit]")
+    mass_function: str | None = option(None, Maybe(InputFile()), "CSV with columns mass [Msun/h], dn_dlnm [any unit]")
     beta: float = option(0.0, Number(0, 1, open_high=True), "velocity anisotropy of all")
     centres: str = option("uniform", Choice(("uniform", "poisson_disk")), "poisson_disk keeps them min_distance apart")
     min_distance: float | None = option(None, Maybe(POSITIVE), "between centres, for poisson_disk", "cMpc/h")
@@ -108,7 +108,7 @@ class WavefunctionSection(Section):
     """The eigenstates and their weights."""
 
     weights: str = option("wkb", Choice(WEIGHTS), "method")
-    weights_table: str | None = option(None, Maybe(Text()), "CSV with columns n, l, amplitude, for weights = table")
+    weights_table: str | None = option(None, Maybe(InputFile()), "CSV with columns n, l, amplitude, for weights = table")
     energy_cut: float = option(
         0.99, Number(0, 1, open_low=True, open_high=True), "states up to V at the radius with this mass fraction"
     )
@@ -269,7 +269,22 @@ def read_config(path, overrides=()) -> Config:
         raise InputError(f"{path}: not a text file (byte {error.start})") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    return parse_config(text, str(path), overrides)
+    return _with_files_beside(parse_config(text, str(path), overrides), path.parent)
+
+
+def _with_files_beside(config: Config, folder: Path) -> Config:
+    """The config with the names of files that lie beside the ini, and not in the working directory, completed."""
+    found = {}
+    for name, section in config.sections().items():
+        beside = {}
+        for item in fields(section):
+            value = getattr(section, item.name)
+            is_file = isinstance(getattr(item.metadata["kind"], "kind", None), InputFile)
+            if is_file and value is not None and not Path(value).is_file() and (folder / value).is_file():
+                beside[item.name] = str(folder / value)
+        if beside:
+            found[name] = replace(section, **beside)
+    return replace(config, **found)
 
 
 def parse_config(text: str, source: str = "config", overrides=()) -> Config:

@@ -110,6 +110,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class InputFile(Text):
+    """Name of a file to read: from the working directory, or else beside the ini."""
+
+    allowed: str = "a file, from the working directory or else beside the ini"
+
+
+@dataclass(frozen=True)
 class Several:
     """Values of one kind separated by commas or blanks; where `one_for_all`, a single one stands for `count`.
 

@@ -6,6 +6,7 @@ from .config import (
     CrossSectionSection,
     FiguresSection,
     FilamentSection,
+    GasSection,
     PowerSection,
     Run,
     WavefunctionSection,
@@ -21,6 +22,18 @@ PRESETS = {
             cross_section=CrossSectionSection(),
             box=BoxSection(),
             power=PowerSection(bin_width=3),  # the box is three times as long as wide
+            figures=FiguresSection(),
+        ),
+    ),
+    "filament_gas": (
+        "the published gas of eight filaments in 2 cMpc/h, for any number of MPI ranks (mpirun -n 4 gpu-fdm run ...)",
+        Config(
+            run=Run(output="output/filament_gas"),
+            gas=GasSection(table="filament_gas.csv"),
+            wavefunction=WavefunctionSection(),
+            # 1080 cells a side would resolve the fringes of the heaviest; averages keep its mass all the same
+            box=BoxSection(size=2.0, cells=512, sampling="average"),
+            power=PowerSection(),
             figures=FiguresSection(),
         ),
     ),
