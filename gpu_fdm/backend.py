@@ -141,7 +141,7 @@ class GPU:
 
 
 def kernel_arguments(arguments: tuple, dtype) -> tuple:
-    """Arguments as kernels take them: real numbers of any kind in `dtype`, integers as long long, arrays as they are."""
+    """Arguments as kernels take them: real numbers in `dtype`, integers as long long, arrays as they are."""
 
     def cast(argument):
         if isinstance(argument, (bool, np.bool_)):

@@ -87,7 +87,7 @@ class GasSection(Section):
     table: str | None = option(
         None,
         Maybe(InputFile()),
-        "CSV with columns mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
+        "CSV of mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
     )
     number: int | None = option(None, Maybe(Number(1, 1_000_000, integer=True)), "of filaments to draw, without table")
     mass_min: float = option(3e9, POSITIVE, "lightest filament drawn", "Msun/h")
@@ -108,7 +108,7 @@ class WavefunctionSection(Section):
     """The eigenstates and their weights."""
 
     weights: str = option("wkb", Choice(WEIGHTS), "method")
-    weights_table: str | None = option(None, Maybe(InputFile()), "CSV with columns n, l, amplitude, for weights = table")
+    weights_table: str | None = option(None, Maybe(InputFile()), "CSV of n, l, amplitude, for weights = table")
     energy_cut: float = option(
         0.99, Number(0, 1, open_low=True, open_high=True), "states up to V at the radius with this mass fraction"
     )

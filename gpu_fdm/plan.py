@@ -64,7 +64,7 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
         cells = prod(config.box.cells)
         local = ceil(config.box.cells[0] / ranks.size) * prod(config.box.cells[1:])
         wavenumber = profile.scale_factor * (2 * cut) ** 0.5
-        side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber, config.box.tolerance)
+        side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber)
         stages["box: tables"] = _BASE + states + 96 * side**2
         stages["box"] = _BASE + states + 2 * (local + 2 * side**2) * itemsize
         frames = 1 if config.box.frames is None else len(config.box.frames)

@@ -27,7 +27,7 @@ def filled(wave, box, placement, source, dtype=np.float64, backend=None):
 
 def brute_force(wave, box, placement):
     """Both densities by the definition: psi in every cell, over all images, with NumPy alone."""
-    table, mean = tabulate(wave, tolerance=1e-10), tabulate_mean(wave, 1e-10)
+    table, mean = tabulate(wave, tolerance=1e-11), tabulate_mean(wave, 1e-11)
     axes = [
         (np.arange(n) + 0.5) * side / n - c for n, side, c in zip(box.cells, box.size, placement.centre, strict=True)
     ]
@@ -56,10 +56,10 @@ def test_direct_is_the_definition(wave, reference, backend):
     assert np.max(np.abs(fields - reference)) < 1e-7 * reference.max()
 
 
-@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6, 1e-8])
 def test_extruded_agrees_with_direct_to_the_stated_error(wave, reference, tolerance, backend):
     section = tabulate_section(wave, tolerance=tolerance)
-    assert section.error == pytest.approx(tolerance)
+    assert section.error <= tolerance
     fields = filled(wave, BOX, TILTED, section, backend=backend)
     assert np.max(np.abs(fields[0] - reference[0])) < tolerance * reference[0].max()
     assert np.max(np.abs(fields[1] - reference[1])) < tolerance * reference[1].max()

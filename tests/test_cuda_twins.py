@@ -178,6 +178,7 @@ def extruded(cuda, dtype, x_first, filaments):
     cuda.launch("fill", "fill_extruded", dtype, cells**3, arguments)
     twins = [np.zeros((cells,) * 3) for _ in range(2)]
     planes, spacing, section_64 = (0, cells), np.full(3, width), coefficients.astype(float)
+    ends = (*ends, loops.soft_end_pieces())
     loops.fill_extruded(*twins, x_first, planes, spacing, filaments, section_64, inverse_step, reach, ends)
     return np.array([cuda.to_host(field) for field in fields]), np.array(twins)
 

@@ -77,7 +77,7 @@ def fill(
 
     def work(first):
         part = (first, min(first + _PLANES_A_PART, planes))
-        loop(fdm, smooth, x_first, part, box.spacing, touching, *pairs, reach, ends)
+        loop(fdm, smooth, x_first, part, box.spacing, touching, *pairs, reach, (*ends, loops.soft_end_pieces()))
 
     backend.over(range(0, planes, _PLANES_A_PART), work)
 

@@ -1,7 +1,9 @@
-"""Fourier transforms of slabs: real to complex, over ranks, on NumPy or CuPy arrays.
+"""Fourier transforms of slabs: real to complex and back, over ranks, on NumPy or CuPy arrays.
 
 A slab of planes along x is transformed over y and z where it is, turned so that every rank holds all of x for a slab
-along y (one Alltoall), and transformed along x. Sizes need not divide by the number of ranks.
+along y (one Alltoall), and transformed along x; the inverse goes the same way back. Sizes need not divide by the
+number of ranks. The work is done a few planes or lines at a time: they stay in the cache from one step to the next,
+and what a transform needs of its own stays small (CuPy's copies its input where the axis is not the last).
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import numpy as np
 
 from ..ranks import ALONE, Ranks
 
-_PLANES_A_PART = 4
+_A_PART = 4  # planes, or lines along y, that are transformed at a time
 
 
 @dataclass(frozen=True)
@@ -42,35 +44,85 @@ def transform(slab, cells, ranks: Ranks = ALONE, backend=None, prepare=None) -> 
     slabs_x, slabs_y = ranks.slabs(nx), ranks.slabs(ny)
     planes, kz = slab.shape[0], nz // 2 + 1
     dtype = xp.result_type(slab.dtype, xp.complex64)
-    # blocks of one destination after another, each (planes, its lines, kz)
+    # the lines of one destination after another
     outgoing = xp.empty(planes * ny * kz, dtype)
-    starts = [planes * first * kz for first, _ in slabs_y] + [outgoing.size]
-    blocks = [
-        outgoing[start:stop].reshape(planes, last - first, kz)
-        for (start, stop), (first, last) in zip(pairwise(starts), slabs_y, strict=True)
-    ]
+    blocks = _blocks(outgoing, planes, slabs_y, kz)
 
     def planes_of(begin):
-        part = slab[begin : begin + _PLANES_A_PART]
+        part = slab[begin : begin + _A_PART]
         part = fft.rfft2(part if prepare is None else prepare(part))
         for block, (first, last) in zip(blocks, slabs_y, strict=True):
             block[begin : begin + len(part)] = part[:, first:last]
 
-    # a few planes stay in the cache from the contrast to their place in the blocks
-    backend.over(range(0, planes, _PLANES_A_PART), planes_of)
+    backend.over(range(0, planes, _A_PART), planes_of)
     y_first, y_last = ranks.slab(ny)
     if ranks.size > 1:
-        outgoing = _turn(outgoing, ranks, slabs_x, slabs_y, kz, backend)
+        # my planes of everyone's lines become everyone's planes of my lines
+        sent = [planes * (last - first) for first, last in slabs_y]
+        received = [(last - first) * (y_last - y_first) for first, last in slabs_x]
+        outgoing = _turn(outgoing, sent, received, kz, ranks, backend)
     turned = outgoing.reshape(nx, y_last - y_first, kz)
-    return Transform(fft.fft(turned, axis=0, overwrite_x=True, **backend.fft_options), y_first)
+    _along_x(fft.fft, turned, backend)
+    return Transform(turned, y_first)
 
 
-def _turn(outgoing, ranks, slabs_x, slabs_y, kz, backend):
-    """Alltoall: my planes of everyone's lines become everyone's planes of my lines."""
-    my_planes, my_lines = (last - first for first, last in (slabs_x[ranks.rank], slabs_y[ranks.rank]))
+def inverse(transformed: Transform, cells, ranks: Ranks = ALONE, backend=None):
+    """The field of which `transform` made this; its values are overwritten.
+
+    cells  (nx, ny, nz) of the whole field
+    Returns this rank's slab along x, real, shape (planes, ny, nz), planes as ranks.slab(nx). The sum over modes is
+    divided by their number, so that inverse(transform(field)) is the field.
+    Memory beyond the transform: the slab, and over ranks a complex copy of it.
+    """
+    from ..backend import CPU
+
+    backend = backend or CPU()
+    xp, fft = backend.xp, backend.fft
+    nx, ny, nz = cells
+    slabs_x, slabs_y = ranks.slabs(nx), ranks.slabs(ny)
+    x_first, x_last = ranks.slab(nx)
+    planes, kz = x_last - x_first, nz // 2 + 1
+    values = transformed.values
+    _along_x(fft.ifft, values, backend)
+    lines = values.shape[1]
+    values = values.reshape(-1)  # planes of one destination after another as it is
+    if ranks.size > 1:
+        sent = [(last - first) * lines for first, last in slabs_x]
+        received = [planes * (last - first) for first, last in slabs_y]
+        values = _turn(values, sent, received, kz, ranks, backend)
+    blocks = _blocks(values, planes, slabs_y, kz)
+    slab = xp.empty((planes, ny, nz), values.real.dtype)
+
+    def planes_of(begin):
+        part = xp.concatenate([block[begin : begin + _A_PART] for block in blocks], axis=1)
+        slab[begin : begin + _A_PART] = fft.irfft2(part, s=(ny, nz))
+
+    backend.over(range(0, planes, _A_PART), planes_of)
+    return slab
+
+
+def _blocks(values, planes, slabs_y, kz):
+    """Views of each rank's lines of my planes, which lie one rank after another, shapes (planes, its lines, kz)."""
+    starts = [planes * first * kz for first, _ in slabs_y] + [values.size]
+    return [
+        values[start:stop].reshape(planes, last - first, kz)
+        for (start, stop), (first, last) in zip(pairwise(starts), slabs_y, strict=True)
+    ]
+
+
+def _along_x(function, values, backend):
+    """Transform a slab of lines along x where it is."""
+
+    def lines_of(begin):
+        part = values[:, begin : begin + _A_PART]
+        part[...] = function(part, axis=0)
+
+    backend.over(range(0, values.shape[1], _A_PART), lines_of)
+
+
+def _turn(outgoing, sent, received, kz, ranks, backend):
+    """Alltoall of lines of kz numbers: how many this rank sends to each, and receives from each."""
     host = backend.to_host(outgoing)
-    sent = [my_planes * (last - first) for first, last in slabs_y]
-    received = [(last - first) * my_lines for first, last in slabs_x]
     incoming = np.empty(sum(received) * kz, host.dtype)
     # counted in lines of kz numbers, so that counts stay small in large boxes
     line = _line_type(host.dtype, kz)

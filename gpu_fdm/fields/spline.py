@@ -1,8 +1,8 @@
 """Interpolation of smooth functions on uniform grids by quintic B-splines.
 
-The coefficients come from one FFT: samples divided by the transfer function of the sampled B-spline. For a
-function of largest wavenumber K sampled every h the interpolation error is at most (K h)^6 / 15360 of its
-maximum for each dimension (Bernstein's inequality on the leading term, (K h)^8 left out; Unser 1999, IEEE SPM 16, 22).
+The coefficients come from one FFT: samples divided by the transfer function of the sampled B-spline. Sampled every h
+the interpolation error is h^6 / 15360 times the sixth derivative, to leading order (Unser 1999, IEEE SPM 16, 22); for
+a function of largest wavenumber K that is at most (K h)^6 / 15360 of its maximum (Bernstein's inequality).
 """
 
 import numpy as np
@@ -11,14 +11,22 @@ TAPS = 6
 _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli polynomial, at t = 1/2
 
 
-def spacing_for(wavenumber: float, tolerance: float, dimensions: int = 1) -> float:
-    """Largest grid spacing with error at most `tolerance` of the maximum, for wavenumbers up to `wavenumber`."""
-    return (tolerance / (dimensions * _LEADING_ERROR)) ** (1 / 6) / wavenumber
+def spacing_of(curvature: float, tolerance: float) -> float:
+    """Largest grid spacing with error at most `tolerance`.
+
+    curvature  largest sixth derivative (summed over dimensions), in what tolerance counts in
+    """
+    return (tolerance / (_LEADING_ERROR * curvature)) ** (1 / 6)
 
 
-def error_for(wavenumber: float, spacing: float, dimensions: int = 1) -> float:
-    """The bound on the interpolation error, over the maximum of the function."""
-    return dimensions * _LEADING_ERROR * (wavenumber * spacing) ** 6
+def error_of(curvature: float, spacing: float) -> float:
+    """The bound on the interpolation error that belongs to a spacing."""
+    return _LEADING_ERROR * curvature * spacing**6
+
+
+def spacing_for(wavenumber: float, tolerance: float) -> float:
+    """Largest spacing with error at most `tolerance` of the maximum, for wavenumbers up to `wavenumber`."""
+    return spacing_of(wavenumber**6, tolerance)
 
 
 def transfer(points: int) -> np.ndarray:

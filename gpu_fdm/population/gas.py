@@ -15,7 +15,8 @@ from .overlap import closest_approach, own_image_distance, periodic_distance
 from .shapes import FIT_REDSHIFT, RADIUS_MASS_FRACTION, published_shape
 
 PUBLISHED_SLOPE = -2.19428402  # of dn/dM at z = 4 for m22 = 1, Z25 (A&A 696 A145)
-MASS, AXIS, CENTRE = 1, 2, 3  # purposes of random numbers; not 0, which a SeedSequence cannot tell from nothing
+# purposes of random numbers; beyond any l, which takes this place in the seeds of the phases of a filament's states
+MASS, AXIS, CENTRE = 2**31 + 1, 2**31 + 2, 2**31 + 3
 _COUNT, _POSITIVE = Number(1, integer=True), Number(0, open_low=True)
 _PARALLEL = 1e-6  # sine of the angle between axis and orientation below which the latter has no meaning
 _UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/_PARALLEL where one was made perpendicular to the other

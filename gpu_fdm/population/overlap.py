@@ -14,10 +14,10 @@ def segment_distance(separation, half_a, half_b) -> np.ndarray:
     separation      (..., 3), from the centre of a to the centre of b
     half_a, half_b  (..., 3), from the centre to an end; zero for a point
 
-    The squared distance |separation + t half_b - s half_a|^2 is convex in (s, t) on the square [-1, 1]^2: its minimum
-    is at the common perpendicular of the two lines, or at an end of a, or at an end of b. Each of these five gives an
-    s, every s its best t, and the smallest of five true distances is taken; parallel segments, where the common
-    perpendicular is undefined, have their minimum at an end.
+    The squared distance |separation + t half_b - s half_a|^2 is convex in (s, t) on the square [-1, 1]^2. Where its
+    minimum is inside in t, s is the one of the common perpendicular of the two lines, clipped; else it is the best one
+    for an end of b, t = 1 or -1. Each of the three s gets its best t, and the smallest of three true distances is
+    taken. Parallel segments, which have no one common perpendicular, have a minimum at an end of b, or at any s.
     """
     separation, half_a, half_b = np.broadcast_arrays(separation, half_a, half_b)
     aa, bb, ab = _dot(half_a, half_a), _dot(half_b, half_b), _dot(half_a, half_b)
@@ -27,8 +27,6 @@ def segment_distance(separation, half_a, half_b) -> np.ndarray:
         [
             # (separation x b).(a x b) = (separation.a)(b.b) - (separation.b)(a.b), without the cancellation
             _clipped_ratio(_dot(np.cross(separation, half_b), normal), _dot(normal, normal)),
-            np.ones_like(aa),
-            -np.ones_like(aa),
             _clipped_ratio(along_a + ab, aa),
             _clipped_ratio(along_a - ab, aa),
         ]

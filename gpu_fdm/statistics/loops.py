@@ -1,4 +1,7 @@
-"""The hot loops of the statistics on the CPU (numba). They compute and trust: callers check the arguments."""
+"""The hot loops of the statistics on the CPU (numba). They compute and trust: callers check the arguments.
+
+Twins in CUDA: kernels/bin_modes.cu.
+"""
 
 import math
 
@@ -8,6 +11,34 @@ from numba import njit
 # A mode so little below the edge of a bin, in bins, lies on it: round-off in the ratio of two box sizes must
 # not decide where a whole shell of modes goes.
 EDGE_TOLERANCE = 1e-9
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _line_bins(x, y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell):
+    """Write |k| and the bins of a line of modes along z into k and cell, shape (z,)."""
+    length = len(z)
+    across = x * x + y * y
+    # loops that vectorise
+    for m in range(length):
+        k[m] = math.sqrt(across + z_squared[m])
+        cell[m] = (np.int32(k[m] * inverse_width + (0.5 + EDGE_TOLERANCE)) + 1) * mu_bins
+    if mu_bins > 1:
+        for m in range(length):
+            parallel = z[m] if mu_axis == 2 else (y if mu_axis == 1 else x)
+            mu = parallel / k[m] if k[m] > 0 else 0.0
+            cell[m] += min(mu_bins - 1, np.int32(mu * mu_bins + EDGE_TOLERANCE))
+    if k[0] == 0:
+        cell[0] = 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_line(number, k, cell, weights, total, k_sum, modes):
+    """Add a line of numbers to the sums of their bins; a loop that cannot vectorise."""
+    for m in range(len(number)):
+        c = cell[m]
+        total[c] += weights[m] * number[m]
+        k_sum[c] += weights[m] * k[m]
+        modes[c] += weights[m]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -32,25 +63,31 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
     for line in range(lines[0], lines[1]):
         i = line // len(y)
         j = line - i * len(y)
-        across = x[i] * x[i] + y[j] * y[j]
-        # loops that vectorise, then one that cannot
-        for m in range(length):
-            k[m] = math.sqrt(across + z_squared[m])
-            cell[m] = (np.int32(k[m] * inverse_width + (0.5 + EDGE_TOLERANCE)) + 1) * mu_bins
-        if mu_bins > 1:
-            for m in range(length):
-                parallel = z[m] if mu_axis == 2 else (y[j] if mu_axis == 1 else x[i])
-                mu = parallel / k[m] if k[m] > 0 else 0.0
-                cell[m] += min(mu_bins - 1, np.int32(mu * mu_bins + EDGE_TOLERANCE))
-        if k[0] == 0:
-            cell[0] = 0
+        _line_bins(x[i], y[j], z, z_squared, inverse_width, mu_bins, mu_axis, k, cell)
         for m in range(length):
             a = spectrum[i, j, m]
             b = a if other is None else other[i, j, m]
             # products of single precision numbers are exact in double
             product[m] = np.float64(a.real) * np.float64(b.real) + np.float64(a.imag) * np.float64(b.imag)
+        _add_line(product, k, cell, weights, power, k_sum, modes)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, lines, total, r_sum, separations):
+    """Add lines of a correlation to the sums of their bins in |r|; the rest as add_modes, r in place of k.
+
+    values  slab of a correlation, shape (x, y, z), real;  total  sum of them, added to
+    """
+    x, y, z = along
+    length = len(z)
+    z_squared = z * z
+    r = np.empty(length)
+    value = np.empty(length)
+    cell = np.empty(length, np.uint32)
+    for line in range(lines[0], lines[1]):
+        i = line // len(y)
+        j = line - i * len(y)
+        _line_bins(x[i], y[j], z, z_squared, inverse_width, mu_bins, mu_axis, r, cell)
         for m in range(length):
-            c = cell[m]
-            power[c] += weights[m] * product[m]
-            k_sum[c] += weights[m] * k[m]
-            modes[c] += weights[m]
+            value[m] = values[i, j, m]
+        _add_line(value, r, cell, weights, total, r_sum, separations)

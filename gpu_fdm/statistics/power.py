@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from ..backend import CPU
-from ..fields.fourier import transform
+from ..fields.fourier import Transform, transform
 from ..ranks import ALONE, Ranks
 from . import loops
 
@@ -19,6 +19,23 @@ from . import loops
 _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
 _MOST_BINS = 1_000_000
+# Threads of a kernel on a card, each with several modes: enough to fill it a few times over, while few blocks add
+# to the same sums.
+_MOST_THREADS = 256 * 2048
+
+
+def checked_grid(cells, box_size) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """Cells and sides along x, y, z; ValueError for values that make no sense.
+
+    box_size  sides [cMpc/h], three numbers or one for all
+    """
+    numbers = np.asarray(cells)
+    if numbers.shape != (3,) or numbers.dtype.kind not in "iu" or np.any(numbers < 1):
+        raise ValueError(f"cells = {cells}: must be three positive integers")
+    sides = np.asarray(box_size, dtype=float)
+    if sides.shape not in ((), (3,)) or not np.all((sides > 0) & np.isfinite(sides)):
+        raise ValueError(f"box_size = {box_size}: must be one or three positive numbers [cMpc/h]")
+    return tuple(numbers.tolist()), tuple(np.broadcast_to(sides, 3).tolist())
 
 
 @dataclass(frozen=True)
@@ -42,14 +59,9 @@ class Bins:
     mu_axis: int = 2
 
     def __post_init__(self):
-        cells = np.asarray(self.cells)
-        if cells.shape != (3,) or cells.dtype.kind not in "iu" or np.any(cells < 1):
-            raise ValueError(f"cells = {self.cells}: must be three positive integers")
-        sides = np.asarray(self.box_size, dtype=float)
-        if sides.shape not in ((), (3,)) or not np.all((sides > 0) & np.isfinite(sides)):
-            raise ValueError(f"box_size = {self.box_size}: must be one or three positive numbers [cMpc/h]")
-        object.__setattr__(self, "cells", tuple(cells.tolist()))
-        object.__setattr__(self, "box_size", tuple(np.broadcast_to(sides, 3).tolist()))
+        cells, sides = checked_grid(self.cells, self.box_size)
+        object.__setattr__(self, "cells", cells)
+        object.__setattr__(self, "box_size", sides)
         if not (self.width > 0 and np.isfinite(self.width)):
             raise ValueError(f"bin_width = {self.width}: must be positive [2 pi / largest side]")
         if self.mu_bins is not None and (int(self.mu_bins) != self.mu_bins or self.mu_bins < 1):
@@ -118,6 +130,10 @@ class ModeSums:
 
     def __add__(self, other: "ModeSums") -> "ModeSums":
         return ModeSums(self.power + other.power, self.k + other.k, self.modes + other.modes)
+
+    def over(self, ranks: Ranks) -> "ModeSums":
+        """Added up over ranks, the same on all."""
+        return ModeSums(ranks.total(self.power), ranks.total(self.k), ranks.total(self.modes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,37 +252,24 @@ def power_spectrum(
     that differ, and for boxes and bins that make no sense.
     """
     backend = CPU() if backend is None else backend
-    fields = [_checked(density, "density")]
-    if other is not None:
-        fields.append(_checked(other, "other"))
-        if fields[0].shape != fields[1].shape:
-            raise ValueError(f"other has shape {fields[1].shape}: must be that of density, {fields[0].shape}")
-    names = ("density", "other")[: len(fields)] if names is None else tuple(names)
-    if len(names) != len(fields):
-        raise ValueError(f"names = {names}: must be {len(fields)}, one a field")
+    fields, names = checked_fields(density, other, names)
     bins = Bins(fields[0].shape if cells is None else cells, box_size, bin_width, mu_bins, mu_axis)
-    first, last = ranks.slab(bins.cells[0])
-    if fields[0].shape != (last - first, *bins.cells[1:]):
-        raise ValueError(f"density has shape {fields[0].shape}: must be {(last - first, *bins.cells[1:])} on this rank")
-    means = [_mean(field, name, backend, ranks) for field, name in zip(fields, names, strict=True)]
-    transforms = [
-        transform(field, bins.cells, ranks, backend, prepare=_contrast(mean, backend.xp))
-        for field, mean in zip(fields, means, strict=True)
-    ]
+    transforms, means = contrast_transforms(fields, names, bins.cells, backend, ranks)
     second = transforms[1].values if other is not None else None
     sums = bin_modes(transforms[0].values, second, transforms[0].y_first, bins, axis=1, backend=backend)
-    total = ModeSums(ranks.total(sums.power), ranks.total(sums.k), ranks.total(sums.modes))
-    return PowerSpectrum.from_sums(total, bins, means, names)
+    return PowerSpectrum.from_sums(sums.over(ranks), bins, means, names)
 
 
 def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, backend=None) -> ModeSums:
-    """Sums over the modes of a slab of an unnormalised rfftn output, on all threads.
+    """Sums over the modes of a slab of an unnormalised rfftn output, on all threads or on the card.
 
     spectrum     of a contrast, complex, shape bins.transform_shape, of which along `axis` it may be a part
     other        same slab of a second contrast for the cross spectrum, or None
     first_index  where the slab begins along `axis` of the whole output
     axis         0, 1 or 2 (along z the half that the real transform keeps is cut)
-    backend      CPU with the number of threads; the sums do not depend on it
+    backend      where the slab is. The sums do not depend on the number of threads; on a card, where the order of
+                 additions varies, they do by round-off. The numbers of modes are always the same
+    Returns NumPy arrays.
     Raises ValueError for slabs that do not fit.
     """
     backend = CPU() if backend is None else backend
@@ -285,19 +288,94 @@ def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, b
     cut = slice(first_index, first_index + spectrum.shape[axis])
     along[axis] = along[axis][cut]
     weights = bins.weights()[cut] if axis == 2 else bins.weights()
-    lines = spectrum.shape[0] * spectrum.shape[1]
+    numbers = (spectrum, other)
+    return bin_numbers("add_modes", numbers, along, weights, bins.width, bins.sums_shape, bins.mu_axis, backend)
+
+
+def bin_numbers(name: str, numbers: tuple, along, weights, width: float, shape, mu_axis: int, backend) -> ModeSums:
+    """Sums of a slab in bins by a loop of statistics.loops, or by its twin in kernels/bin_modes.cu.
+
+    name     of the loop, which says what the arguments hold
+    numbers  what it sums, one slab or two, the second may be None
+    along, weights, mu_axis  as the loop takes them;  width  of a bin;  shape  rows and mu bins
+    Returns NumPy arrays of that shape.
+    """
+    if backend.name == "gpu":
+        sums = _bin_on_gpu(name, numbers, along, weights, width, shape, mu_axis, backend)
+    else:
+        sums = _bin_on_cpu(name, numbers, along, weights, width, shape, mu_axis, backend)
+    return ModeSums(*(each.reshape(shape) for each in sums))
+
+
+def _bin_on_cpu(name, numbers, along, weights, width, shape, mu_axis, backend):
+    slab, bins = numbers[0], prod(shape)
+    lines = slab.shape[0] * slab.shape[1]
     # partial sums are kept smaller than the slab
-    parts = max(1, min(_MOST_PARTS, lines, spectrum.size // max(_LEAST_MODES_A_PART, prod(bins.sums_shape))))
-    power, k = np.zeros((2, parts, prod(bins.sums_shape)))
-    modes = np.zeros((parts, prod(bins.sums_shape)), np.int64)
-    grid = tuple(along), weights, 1 / bins.width, bins.mu_bins or 1, bins.mu_axis
+    parts = max(1, min(_MOST_PARTS, lines, slab.size // max(_LEAST_MODES_A_PART, bins)))
+    power, k = np.zeros((2, parts, bins))
+    modes = np.zeros((parts, bins), np.int64)
+    loop = getattr(loops, name)
 
     def work(part):
         share = lines * part // parts, lines * (part + 1) // parts
-        loops.add_modes(spectrum, other, *grid, share, power[part], k[part], modes[part])
+        loop(*numbers, tuple(along), weights, 1 / width, shape[1], mu_axis, share, power[part], k[part], modes[part])
 
     backend.over(range(parts), work)
-    return ModeSums(*(sums.sum(axis=0).reshape(bins.sums_shape) for sums in (power, k, modes)))
+    return [sums.sum(axis=0) for sums in (power, k, modes)]
+
+
+def _bin_on_gpu(name, numbers, along, weights, width, shape, mu_axis, backend):
+    """The same on the card, where a slab with itself is passed twice and complex numbers as pairs of real ones."""
+    bins = prod(shape)
+    slabs = [numbers[0] if slab is None else slab for slab in numbers]
+    dtype = np.result_type(*(slab.dtype for slab in slabs))
+    real = np.finfo(dtype).dtype
+    slabs = [backend.to_device(slab.astype(dtype, copy=False)) for slab in slabs]
+    power, k = backend.to_device(np.zeros(bins)), backend.to_device(np.zeros(bins))
+    modes = backend.to_device(np.zeros(bins, np.uint64))
+    arguments = (
+        slabs[0].size,
+        *slabs[0].shape[1:],
+        *(slab.reshape(-1).view(real) for slab in slabs),
+        *map(backend.to_device, along),
+        backend.to_device(weights),
+        backend.to_device(np.array([1 / width, loops.EDGE_TOLERANCE])),
+        shape[1],
+        mu_axis,
+        bins,
+        power,
+        k,
+        modes,
+    )
+    backend.launch("bin_modes", name, real, min(slabs[0].size, _MOST_THREADS), arguments)
+    power, k, modes = map(backend.to_host, (power, k, modes))
+    return power, k, modes.astype(np.int64)
+
+
+def checked_fields(density, other, names) -> tuple[list, tuple[str, ...]]:
+    """The one field or the two as arrays, and their names; ValueError as in power_spectrum."""
+    fields = [_checked(density, "density")]
+    if other is not None:
+        fields.append(_checked(other, "other"))
+        if fields[0].shape != fields[1].shape:
+            raise ValueError(f"other has shape {fields[1].shape}: must be that of density, {fields[0].shape}")
+    names = ("density", "other")[: len(fields)] if names is None else tuple(names)
+    if len(names) != len(fields):
+        raise ValueError(f"names = {names}: must be {len(fields)}, one a field")
+    return fields, names
+
+
+def contrast_transforms(fields, names, cells, backend, ranks: Ranks) -> tuple[list[Transform], list[float]]:
+    """Transforms of the contrasts density/mean - 1 of fields, and their means; ValueError as in power_spectrum."""
+    first, last = ranks.slab(cells[0])
+    if fields[0].shape != (last - first, *cells[1:]):
+        raise ValueError(f"density has shape {fields[0].shape}: must be {(last - first, *cells[1:])} on this rank")
+    means = [_mean(field, name, backend, ranks) for field, name in zip(fields, names, strict=True)]
+    transforms = [
+        transform(field, cells, ranks, backend, prepare=_contrast(mean, backend.xp))
+        for field, mean in zip(fields, means, strict=True)
+    ]
+    return transforms, means
 
 
 def _checked(field, name):
@@ -313,16 +391,17 @@ def _checked(field, name):
 
 def _mean(density, name, backend, ranks):
     """Mean over all ranks in double precision; ValueError unless finite and positive."""
-    sums, largest = np.empty((2, len(density)))
+    xp = backend.xp
+    sums, largest = xp.empty((2, len(density)))
 
     def work(i):
         with np.errstate(invalid="ignore", over="ignore"):
             sums[i] = density[i].sum(dtype=np.float64)
-            largest[i] = max(density[i].max(), -density[i].min())
+            largest[i] = xp.maximum(density[i].max(), -density[i].min())
 
     backend.over(range(len(density)), work)
     # plane by plane in their order: the same sum on any number of ranks
-    everywhere = ranks.everyone((sums, largest))
+    everywhere = ranks.everyone((backend.to_host(sums), backend.to_host(largest)))
     total = float(np.concatenate([part for part, _ in everywhere]).sum())
     peak = max(float(part.max(initial=0)) for _, part in everywhere)
     if not np.isfinite(total):

@@ -8,9 +8,11 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from scipy import fft
 
 from gpu_fdm.backend import THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
 
@@ -41,6 +43,13 @@ class CudaOnCpu:
     name = "gpu"
     index = -1  # no card: RadialTable keeps its copies apart by this
     xp = np
+    fft = fft
+    fft_options: ClassVar[dict] = {}
+
+    def over(self, parts, work):
+        """Call work(part) for every part."""
+        for part in parts:
+            work(part)
 
     def to_device(self, array):
         """The array, contiguous."""

@@ -43,6 +43,8 @@ using std::min;
 inline float rsqrt(float x) { return 1 / sqrtf(x); }
 inline double rsqrt(double x) { return 1 / sqrt(x); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
+inline double __dadd_rn(double x, double y) { return x + y; }
+inline double __dmul_rn(double x, double y) { return x * y; }
 inline void sincos(float x, float* sine, float* cosine) { sincosf(x, sine, cosine); }
 
 template <typename T>
