@@ -156,6 +156,17 @@ class PowerSection(Section):
     """Power spectra of the densities in the box."""
 
     bin_width: float = option(1.0, Number(0.1, 1e4), "in fundamental wavenumbers, 2 pi / the longest side")
+    mu_bins: int | None = option(
+        None, Maybe(Number(1, 1000, integer=True)), "also P(k, mu) in as many bins of mu = |k_z|/k, power/<name>_mu"
+    )
+    cross: str = option("no", Choice(("no", "yes")), "also the cross spectrum of fdm and smooth, power/fdm_smooth")
+
+
+@dataclass(frozen=True)
+class CorrelationSection(Section):
+    """Correlation functions xi(r) of the densities in the box."""
+
+    bin_width: float = option(1.0, Number(0.1, 1e4), "in widths of the smallest cell")
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,7 @@ class Config:
     cross_section: CrossSectionSection | None = None
     box: BoxSection | None = None
     power: PowerSection | None = None
+    correlation: CorrelationSection | None = None
     figures: FiguresSection | None = None
     source: str = field(default="config", compare=False)
 
@@ -191,6 +203,7 @@ class Config:
             ("cross_section", "wavefunction"),
             ("box", "wavefunction"),
             ("power", "box"),
+            ("correlation", "box"),
         ):
             if getattr(self, stage) is not None and getattr(self, needed) is None:
                 raise InputError(f"{self.source}: [{stage}] needs a section [{needed}], which is absent")
@@ -248,6 +261,7 @@ SECTIONS = {
     "cross_section": CrossSectionSection,
     "box": BoxSection,
     "power": PowerSection,
+    "correlation": CorrelationSection,
     "figures": FiguresSection,
 }
 

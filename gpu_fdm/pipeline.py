@@ -236,19 +236,19 @@ def _fill_slab(config, sources, time, progress=None):
 
 
 def power(config: Config, slab: Slab, ranks: Ranks = ALONE, backend=None) -> dict[str, PowerSpectrum]:
-    """Power spectrum of each density that the ini keeps."""
-    return {
-        name: power_spectrum(
-            getattr(slab, name),
-            slab.box.size,
-            bin_width=config.power.bin_width,
-            backend=backend,
-            names=(name,),
-            cells=slab.box.cells,
-            ranks=ranks,
-        )
-        for name in config.box.fields
-    }
+    """The power spectra that the ini asks for: of each density that it keeps, over mu, and the cross spectrum."""
+    section, names = config.power, config.box.fields
+    options = {"bin_width": section.bin_width, "backend": backend, "cells": slab.box.cells, "ranks": ranks}
+    size = slab.box.size
+    spectra = {name: power_spectrum(getattr(slab, name), size, names=(name,), **options) for name in names}
+    if section.mu_bins:
+        for name in names:
+            density = getattr(slab, name)
+            spectra[f"{name}_mu"] = power_spectrum(density, size, names=(name,), mu_bins=section.mu_bins, **options)
+    if section.cross == "yes":
+        both = {"other": slab.smooth, "names": ("fdm", "smooth")}
+        spectra["fdm_smooth"] = power_spectrum(slab.fdm, size, **both, **options)
+    return spectra
 
 
 def run(config: Config, ranks: Ranks = ALONE) -> Outcome:

@@ -182,7 +182,8 @@ def projection(file: h5py.File) -> Figure:
     upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
     maps = []
     for name in names:
-        column = project(group[name], along) * size[along] / group[name].shape[along]
+        density = _first_frame(group[name])
+        column = project(density, along) * size[along] / density.shape[along]
         maps.append(column if upward < right else column.T)
     norm = _log_range(maps, COLUMN_DECADES)
 
@@ -192,7 +193,7 @@ def projection(file: h5py.File) -> Figure:
     width = 10.0 if flatness > 2 or columns > 1 else 6.6
     # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
     height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(flatness, 6) + 0.3))
-    figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$")
+    figure = _figure(file, width, height, rf"$L={attributes['length']:.3g}\,{MPC}$", of_box=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     placed = {"extent": (0, size[right], 0, size[upward]), "aspect": "equal" if flatness <= 6 else "auto"}
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
@@ -210,14 +211,15 @@ def power(file: h5py.File) -> Figure:
     """P(k) of the densities in the box, and the ratio of the interfering to the smooth one."""
     group = file["power"]
     names = [name for name in LABELS if name in group]
-    spectra = {name: group[name]["power"][1:] for name in names}
-    k = group[names[0]]["k"][1:]  # the first row is k = 0
-    nyquist = float(group[names[0]].attrs["nyquist"])
+    groups = {name: _first_frame(group[name]) for name in names}
+    spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
+    k = groups[names[0]]["k"][1:]  # the first row is k = 0
+    nyquist = float(groups[names[0]].attrs["nyquist"])
     first, last = min(k[0], nyquist / 2), max(1.4 * nyquist, 2 * k[0])  # wide bins may begin beyond
     lowest = min(values[(k <= last) & (values > 0)].min() for values in spectra.values())
     floor = max(lowest / 3, max(values.max() for values in spectra.values()) / 10**POWER_DECADES)
 
-    figure = _figure(file, 6.6, 5.8 if len(names) == 2 else 4.2)
+    figure = _figure(file, 6.6, 5.8 if len(names) == 2 else 4.2, of_box=True)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
     for name, values in spectra.items():
         look = FRINGES if name == "fdm" else SMOOTH
@@ -273,20 +275,35 @@ def de_broglie_length(file: h5py.File) -> float | None:
     return float(2 * np.pi / momentum * attributes["length_unit"])
 
 
-def _figure(file, width, height, about=""):
-    """An empty figure of a size in inches, under the line that every figure begins with."""
-    title = about
+def _first_frame(item):
+    """A dataset or a group as it is; the first of a time series."""
+    return item["0"] if isinstance(item, h5py.Group) and "0" in item else item
+
+
+def _figure(file, width, height, about="", of_box=False):
+    """An empty figure of a size in inches, under the line that every figure begins with.
+
+    about   what follows in that line;  of_box  the figure is of a whole box: of a gas it tells the number, not `about`
+    """
+    parts = [about] if about else []
     if FILAMENT in file:
         attributes = file[FILAMENT].attrs
-        # the ini's mass sets the shape; where a table gives the profile it says nothing
-        mass = attributes["mass" if "sigma" in attributes else "segment_mass"]
-        mantissa, exponent = f"{mass:.2e}".split("e")
-        title = rf"$M={float(mantissa):g}\times 10^{{{int(exponent)}}}\,h^{{-1}}M_\odot$"
-        title = rf"$m_{{22}}={attributes['m22']:.4g}$,  {title},  $z={attributes['redshift']:.4g}$"
-        title += f",  {about}" if about else ""
+        what = _mass_in_words(attributes)
+        if "gas" in file:
+            number = len(file["gas/mass"])
+            what = f"{number} filaments" if of_box else f"the first of {number} filaments, {what}"
+            parts = [] if of_box else parts
+        parts = [rf"$m_{{22}}={attributes['m22']:.4g}$", what, f"$z={attributes['redshift']:.4g}$", *parts]
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(",  ".join(parts))
     return figure
+
+
+def _mass_in_words(attributes):
+    # the ini's mass sets the shape; where a table gives the profile it says nothing
+    mass = attributes["mass" if "sigma" in attributes else "segment_mass"]
+    mantissa, exponent = f"{mass:.2e}".split("e")
+    return rf"$M={float(mantissa):g}\times 10^{{{int(exponent)}}}\,h^{{-1}}M_\odot$"
 
 
 def _save(figure, target, dpi):

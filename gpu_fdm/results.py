@@ -143,10 +143,12 @@ def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
     file.dataset(f"{folder}/k", spectrum.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving")
     file.dataset(f"{folder}/power", spectrum.power, "(Mpc/h)^3", "power of density/mean - 1; the first row is k = 0")
     file.dataset(f"{folder}/modes", spectrum.modes, "1", "modes in each bin, k and -k both counted")
+    if spectrum.bins.mu_bins:
+        file.dataset(f"{folder}/mu_edges", spectrum.bins.mu_edges, "1", "edges of the bins of mu = |k_z|/k")
     file.attributes(
         folder,
         nyquist=spectrum.nyquist,
-        mean_density=spectrum.mean_density[0],
+        mean_density=spectrum.mean_density,
         box_size=spectrum.box_size,
         sampling=sampling,
     )

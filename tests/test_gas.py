@@ -433,14 +433,14 @@ def test_extent_names_the_mass():
     refused = 0
     for seed in range(30):
         arguments = {"box_size": BOX, "seed": seed, "overlap_mass_fraction": 0.0, **MASSES}
-        extent = 3.1 * np.abs(random_axes(stream(seed, 0, AXIS).random(3))[0])
+        extent = 3.6 * np.abs(random_axes(stream(seed, 0, AXIS).random(3))[0])
         if np.all(extent <= BOX):
-            assert len(draw_gas(1, shape=lambda mass, beta: (3.1, 0.01, 7.0), **arguments)) == 1
+            assert len(draw_gas(1, shape=lambda mass, beta: (3.6, 0.01, 7.0), **arguments)) == 1
         else:
             refused += 1
             with pytest.raises(ValueError, match="extends over"):
-                draw_gas(1, shape=lambda mass, beta: (3.1, 0.01, 7.0), **arguments)
-    assert 5 < refused < 25
+                draw_gas(1, shape=lambda mass, beta: (3.6, 0.01, 7.0), **arguments)
+    assert 3 < refused < 27
 
 
 def test_shipped_table_is_the_published_one():
