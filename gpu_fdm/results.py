@@ -1,10 +1,11 @@
 """What a result file holds, group by group; the layout is described in docs/files.md."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from .model.filament import Filament, Model
+from .population.gas import FilamentTable
 from .statistics.power import PowerSpectrum
 
 PROFILE_ROWS = 400
@@ -156,13 +157,7 @@ def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
 
 def write_gas(file, table: list[Filament]):
     """/gas: the table of filaments, one dataset a column, as read or drawn."""
-    for name, units, text in (
-        ("mass", "Msun/h", "mass of the filament"),
-        ("length", "cMpc/h", "length, comoving"),
-        ("r0", "Mpc/h", "scale radius, physical"),
-        ("sigma", "km/s", "velocity dispersion"),
-        ("centre", "cMpc/h", "centre, comoving"),
-        ("direction", "1", "unit vector of the axis"),
-        ("orientation", "1", "unit vector of phi = 0"),
-    ):
-        file.dataset(f"/gas/{name}", np.array([getattr(filament, name) for filament in table]), units, text)
+    names = [column.name for column in fields(FilamentTable)]
+    gas = FilamentTable(**{name: [getattr(filament, name) for filament in table] for name in names})
+    for name, column in gas.columns().items():
+        file.dataset(f"/gas/{name}", *column)
