@@ -10,8 +10,9 @@ The public names, in the order in which data flows:
     WaveFunction, random_phases              psi
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_section, tabulate_direct, fill    densities in a periodic box
-    power_spectrum                           P(k)
+    power_spectrum, correlation_function     P(k), P(k, mu), xi(r)
     build_model, cross_section, fill_box, run    the same stages from a config
+    start_ranks                              MPI, for run(config, ranks)
 """
 
 __version__ = "0.1.0"
@@ -31,9 +32,12 @@ _HOMES = {
     "fields.section": ("tabulate_section",),
     "fields.fill": ("fill", "tabulate_direct"),
     "statistics.power": ("power_spectrum",),
+    "statistics.correlation": ("correlation_function",),
     "pipeline": ("build_model", "cross_section", "fill_box", "run"),
+    "ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),
 }
+
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME_OF)]
 

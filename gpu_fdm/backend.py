@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
-from typing import ClassVar
 
 import numpy as np
 
@@ -49,11 +48,6 @@ class CPU:
         from scipy import fft
 
         return fft
-
-    @property
-    def fft_options(self) -> dict:
-        """Keywords of every transform."""
-        return {"workers": self.threads}
 
     def over(self, parts, work):
         """Call work(part) for every part, in threads; the first error is raised here."""
@@ -102,8 +96,6 @@ class GPU:
         from cupyx.scipy import fft
 
         return fft
-
-    fft_options: ClassVar[dict] = {}
 
     def over(self, parts, work):
         """Call work(part) for every part; the card is the one that runs in parallel."""
@@ -203,7 +195,9 @@ def choose(name: str = "auto", local_rank: int = 0, threads: int | None = None) 
         return cpu
     devices = gpu_count()
     if devices:
-        return GPU(local_rank % devices)
+        gpu = GPU(local_rank % devices)
+        gpu.xp.cuda.Device(gpu.index).use()  # where arrays are made from now on
+        return gpu
     if name == "gpu":
         raise BackendError("backend gpu: no CUDA device that CuPy can use (use backend = cpu, or auto)")
     log.info("no CUDA device that CuPy can use: running on the CPU")

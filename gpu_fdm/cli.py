@@ -23,9 +23,9 @@ def _guarded(options):
     ranks = None
     try:
         if options.parallel:
-            from .ranks import start
+            from .ranks import start_ranks
 
-            ranks = start()
+            ranks = start_ranks()
         _start_logging(options.quiet, ranks is None or ranks.first)
         return options.command(options, *([ranks] if options.parallel else [])) or 0
     except InputError as error:

@@ -24,6 +24,7 @@ from .fields.section import tabulate_section
 from .fields.vortices import Vortices, find_vortices
 from .model.filament import Filament, Model, code_units, filaments, profile_of, solve
 from .ranks import ALONE, Ranks
+from .statistics.correlation import CorrelationFunction, correlation_function
 from .statistics.power import PowerSpectrum, power_spectrum
 from .store import check_writable, replacing
 
@@ -251,6 +252,15 @@ def power(config: Config, slab: Slab, ranks: Ranks = ALONE, backend=None) -> dic
     return spectra
 
 
+def correlation(config: Config, slab: Slab, ranks: Ranks = ALONE, backend=None) -> dict[str, CorrelationFunction]:
+    """The correlation function of each density that the ini keeps."""
+    options = {"bin_width": config.correlation.bin_width, "backend": backend, "cells": slab.box.cells, "ranks": ranks}
+    size = slab.box.size
+    return {
+        name: correlation_function(getattr(slab, name), size, names=(name,), **options) for name in config.box.fields
+    }
+
+
 def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
     """All stages that a config asks for; results appear under their final names when they are whole.
 
@@ -316,10 +326,16 @@ def _compute(config, ranks, backend, table, result, clock):
                 mass = _write_box(config, file, slab, ranks, backend, suffix, time, clock)
                 if config.power:
                     with clock("power spectra"):
-                        spectra = power(config, slab, ranks, backend)
+                        spectra = power(config, slab, ranks, _same_place(backend, slab))
                     for name, spectrum in spectra.items():
                         results.write_power(file, name + suffix, spectrum, section.sampling)
                     clock.tell("power spectra")
+                if config.correlation:
+                    with clock("correlation functions"):
+                        functions = correlation(config, slab, ranks, _same_place(backend, slab))
+                    for name, function in functions.items():
+                        results.write_correlation(file, name + suffix, function, section.sampling)
+                    clock.tell("correlation functions")
         records = sources.all_records()
         centre = None if not section else tuple(side / 2 for side in section.size)
         for kept in records:
@@ -334,6 +350,11 @@ def _compute(config, ranks, backend, table, result, clock):
                 f"mass in the box, {name}: {found:.6g} Msun/h ({found / expected - 1:+.1e} of the filaments')"
             )
     return summary
+
+
+def _same_place(backend, slab):
+    """The backend for what follows: a slab that did not fit on the card is on the host."""
+    return CPU() if backend.name == "gpu" and isinstance(slab.densities, np.ndarray) else backend
 
 
 def _write_box(config, file, slab, ranks, backend, suffix, time, clock):

@@ -5,6 +5,7 @@ Boxes are cut along x into slabs of any thickness. Nothing that a rank computes 
 
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -122,13 +123,15 @@ class Ranks:
         if self.communicator is not None and self.size > 1:
             sys.stdout.flush()
             sys.stderr.flush()
+            # launchers drop what they have not yet passed on when a job is aborted: leave them time for the message
+            time.sleep(1.0)
             self.communicator.Abort(code)
 
 
 ALONE = Ranks()
 
 
-def start() -> Ranks:
+def start_ranks() -> Ranks:
     """The ranks that this process was started with: MPI's COMM_WORLD under a launcher, else one.
 
     MPI is not touched without a launcher: on login nodes and in sandboxes its start can end the process.

@@ -6,6 +6,7 @@ import numpy as np
 
 from .model.filament import Filament, Model
 from .population.gas import FilamentTable
+from .statistics.correlation import CorrelationFunction
 from .statistics.power import PowerSpectrum
 
 PROFILE_ROWS = 400
@@ -153,6 +154,15 @@ def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
         box_size=spectrum.box_size,
         sampling=sampling,
     )
+
+
+def write_correlation(file, name: str, function: CorrelationFunction, sampling: str):
+    """/correlation/<name>."""
+    folder = f"/correlation/{name}"
+    file.dataset(f"{folder}/r", function.r, "cMpc/h", "mean separation of the pairs of cells in each bin, comoving")
+    file.dataset(f"{folder}/xi", function.correlation, "1", "mean product of density/mean - 1; the first row is r = 0")
+    file.dataset(f"{folder}/separations", function.separations, "1", "separations in each bin, r and -r both counted")
+    file.attributes(folder, mean_density=function.mean_density, box_size=function.box_size, sampling=sampling)
 
 
 def write_gas(file, table: list[Filament]):

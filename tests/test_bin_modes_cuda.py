@@ -80,8 +80,7 @@ def test_two_fields(cuda, cells, sides, dtype):
     expected = bin_modes(first, second, 0, bins, backend=CPU(1))
     scale = bin_modes(first, None, 0, bins, backend=CPU(1)).power.max()
     assert_same_sums(bin_modes(*map(cuda.to_device, (first, second)), 0, bins, backend=cuda), expected, scale)
-    other_precision = {np.complex64: np.complex128, np.complex128: np.complex64}[first.dtype.type]
-    mixed = second.astype(other_precision)
+    mixed = spectrum(cells, np.float64 if dtype == np.float32 else np.float32, seed=2)
     expected = bin_modes(first, mixed, 0, bins, backend=CPU(1))
     assert_same_sums(bin_modes(*map(cuda.to_device, (first, mixed)), 0, bins, backend=cuda), expected, scale)
 
@@ -202,6 +201,10 @@ def test_bad_numbers(cuda, value):
         power_spectrum(cuda.to_device(field), 2.0, backend=cuda)
     with pytest.raises(ValueError, match="zero mean"):
         power_spectrum(cuda.to_device(density((5, 4, 3), np.float64) * 0), 2.0, backend=cuda)
+    field = np.full((5, 4, 3), 0.1)
+    field[1, 2, 1] = -5  # and the rest 5.9: what is left is no mean density
+    with pytest.raises(ValueError, match="zero mean"):
+        power_spectrum(cuda.to_device(field), 2.0, backend=cuda)
 
 
 @precisions

@@ -372,6 +372,7 @@ def test_streams_are_distinct():
     keys = product((0, 1, 2, 2**40), range(30), (MASS, AXIS, CENTRE))
     first = {stream(*key).random() for key in keys}
     assert len(first) == 4 * 30 * 3
+
     # a run has one seed: the phases of the states of its filaments must not be the numbers that placed them
     class States:
         n, l = np.zeros(200, int), np.arange(200)

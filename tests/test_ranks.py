@@ -111,8 +111,8 @@ FAILING = """
 import sys
 from gpu_fdm import pipeline, cli
 from gpu_fdm.errors import RunError
-from gpu_fdm.ranks import start
-rank, where = start().rank, sys.argv.pop(1)
+from gpu_fdm.ranks import start_ranks
+rank, where = start_ranks().rank, sys.argv.pop(1)
 def fail(*arguments, **keywords):
     if rank == 1:
         raise {error}

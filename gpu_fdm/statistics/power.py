@@ -15,10 +15,11 @@ from ..fields.fourier import Transform, transform
 from ..ranks import ALONE, Ranks
 from . import loops
 
+MOST_BINS = 1_000_000
+
 # Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
 _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
-_MOST_BINS = 1_000_000
 # Threads of a kernel on a card, each with several modes: enough to fill it a few times over, while few blocks add
 # to the same sums.
 _MOST_THREADS = 256 * 2048
@@ -36,6 +37,15 @@ def checked_grid(cells, box_size) -> tuple[tuple[int, int, int], tuple[float, fl
     if sides.shape not in ((), (3,)) or not np.all((sides > 0) & np.isfinite(sides)):
         raise ValueError(f"box_size = {box_size}: must be one or three positive numbers [cMpc/h]")
     return tuple(numbers.tolist()), tuple(np.broadcast_to(sides, 3).tolist())
+
+
+def count_rows(along, width: float) -> int:
+    """Rows of the bins that hold all of a grid: |k| = 0 alone, then the bins from 0 on up to the corner.
+
+    along  three arrays, |k| along each axis;  width  of a bin, in the same unit
+    """
+    x, y, z = (each.max() for each in along)
+    return int(np.sqrt(x * x + y * y + z * z) * (1 / width) + 0.5 + loops.EDGE_TOLERANCE) + 2
 
 
 @dataclass(frozen=True)
@@ -63,15 +73,15 @@ class Bins:
         object.__setattr__(self, "cells", cells)
         object.__setattr__(self, "box_size", sides)
         if not (self.width > 0 and np.isfinite(self.width)):
-            raise ValueError(f"bin_width = {self.width}: must be positive [2 pi / largest side]")
+            raise ValueError(f"bin_width = {self.width}: must be positive and finite [2 pi / largest side]")
         if self.mu_bins is not None and (int(self.mu_bins) != self.mu_bins or self.mu_bins < 1):
             raise ValueError(f"mu_bins = {self.mu_bins}: must be a positive integer, or None for P(k)")
         if self.mu_axis not in (0, 1, 2):
             raise ValueError(f"mu_axis = {self.mu_axis}: must be 0, 1 or 2")
-        if prod(self.sums_shape) > _MOST_BINS:
+        if prod(self.sums_shape) > MOST_BINS:
             raise ValueError(
                 f"bin_width = {self.width}, mu_bins = {self.mu_bins}: make {prod(self.sums_shape)} bins, "
-                f"at most {_MOST_BINS} are allowed"
+                f"at most {MOST_BINS} are allowed"
             )
 
     @property
@@ -97,9 +107,7 @@ class Bins:
     @property
     def sums_shape(self) -> tuple[int, int]:
         """Rows (k = 0 alone, then the bins from 0 on) and mu bins of ModeSums."""
-        x, y, z = (self.wavenumbers(axis).max() for axis in range(3))
-        last = np.sqrt(x * x + y * y + z * z) * (1 / self.width) + 0.5 + loops.EDGE_TOLERANCE
-        return int(last) + 2, self.mu_bins or 1
+        return count_rows([self.wavenumbers(axis) for axis in range(3)], self.width), self.mu_bins or 1
 
     def wavenumbers(self, axis: int) -> np.ndarray:
         """|k| along an axis of the rfftn output [k_f], shape (transform_shape[axis],)."""
@@ -298,7 +306,7 @@ def bin_numbers(name: str, numbers: tuple, along, weights, width: float, shape, 
     name     of the loop, which says what the arguments hold
     numbers  what it sums, one slab or two, the second may be None
     along, weights, mu_axis  as the loop takes them;  width  of a bin;  shape  rows and mu bins
-    Returns NumPy arrays of that shape.
+    Returns NumPy arrays of that shape: `power` holds sums of the numbers, `k` of |k| or |r|, `modes` of the weights.
     """
     if backend.name == "gpu":
         sums = _bin_on_gpu(name, numbers, along, weights, width, shape, mu_axis, backend)

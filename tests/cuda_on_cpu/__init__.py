@@ -44,7 +44,6 @@ class CudaOnCpu:
     index = -1  # no card: RadialTable keeps its copies apart by this
     xp = np
     fft = fft
-    fft_options: ClassVar[dict] = {}
 
     def over(self, parts, work):
         """Call work(part) for every part."""
