@@ -52,8 +52,12 @@ class CPU:
     def over(self, parts, work):
         """Call work(part) for every part, in threads; the first error is raised here."""
         with ThreadPoolExecutor(self.threads) as pool:
-            for _ in pool.map(work, parts):
-                pass
+            try:
+                for _ in pool.map(work, parts):
+                    pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # a run that is stopped does not wait for what is queued
+                raise
 
     def to_device(self, array):
         """The array where the loops want it: here."""

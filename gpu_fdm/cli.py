@@ -5,17 +5,42 @@ Exit 0 done, 1 failed, 2 the user's input was wrong. Imports what a command need
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import __version__
 from .errors import InputError, RunError
 
+CHEAP_MODES = 15_000  # modes that a dry run solves for, in seconds
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    return _guarded(options)
+    with _signals_as_exceptions():
+        return _guarded(options)
+
+
+@contextmanager
+def _signals_as_exceptions():
+    """A queue's time limit (SIGTERM) and a closed terminal (SIGHUP) end a run as Ctrl-C does: tidily."""
+
+    def stop(number, frame):
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                before[name] = signal.signal(getattr(signal, name), stop)
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 def _guarded(options):
@@ -35,11 +60,18 @@ def _guarded(options):
     except MemoryError as error:
         return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1, error, ranks)
     except KeyboardInterrupt as error:
-        return _fail("interrupted: nothing was written under a final name", 130, error, ranks)
+        what = f"stopped by {error}" if str(error) else "interrupted"
+        return _fail(f"{what}: nothing was written under a final name", 130, error, ranks)
     except BrokenPipeError:
         # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, error, ranks)
+    except RuntimeError as error:
+        if "new thread" not in str(error):
+            raise
+        return _fail("the system allows no more threads or memory for them (set run.threads)", 1, error, ranks)
     except BaseException:
         if ranks is not None and ranks.size > 1:
             # a defect: show it here, and do not leave the other ranks waiting for this one
@@ -96,11 +128,12 @@ def _parser():
 def _start_logging(quiet, first):
     import logging
 
-    level = logging.ERROR if not first else logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    logging.getLogger().handlers[0].setFormatter(_Plain())
-    for noisy in ("numba", "matplotlib", "h5py"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain())
+    ours = logging.getLogger("gpu_fdm")
+    ours.handlers = [handler]
+    ours.propagate = False
+    ours.setLevel(logging.ERROR if not first else logging.WARNING if quiet else logging.INFO)
 
 
 class _Plain:
@@ -133,7 +166,8 @@ def _dry_run(config, ranks):
     from .model.filament import solve
 
     table, warnings = pipeline.check(config, ranks)
-    if len(table) == 1:
+    planned = plan.plan(config, table, ranks)
+    if len(table) == 1 and planned.modes < CHEAP_MODES:
         model = solve(config, table[0])
         print(results.describe(results.record(model)))
         print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
@@ -142,9 +176,9 @@ def _dry_run(config, ranks):
         print(f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc")
     for warning in warnings:
         print(f"warning: {warning}")
-    planned = plan.plan(config, table, ranks)
-    if len(table) > 1:
-        print(f"{len(table)} filaments, the largest with about {planned.modes:.0f} modes")
+    if len(table) > 1 or planned.modes >= CHEAP_MODES:
+        count = "1 filament" if len(table) == 1 else f"{len(table)} filaments, the largest"
+        print(f"{count} with about {planned.modes:.4g} modes")
     for stage, size in planned.stages.items():
         print(f"memory, {stage}: {plan.in_words(size)} a rank")
     print(f"peak memory: {plan.in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")
@@ -158,11 +192,14 @@ def _plot(options):
     if not 20 <= options.dpi <= 1200:
         raise InputError(f"--dpi {options.dpi}: must be in [20, 1200]")
     if not Path(options.file).is_file():
-        raise InputError(f"{options.file}: no such file")
+        raise InputError(f"{options.file}: {'is no file' if Path(options.file).exists() else 'no such file'}")
     try:
         figures = draw(Path(options.file), options.dpi)
-    except (OSError, KeyError) as error:
-        raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {error}") from None
+    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {reason}") from None
+    if not figures:
+        raise InputError(f"{options.file}: holds nothing to draw (no group that gpu-fdm run writes)")
     for figure in figures:
         print(f"figure: {figure}")
     return 0

@@ -13,6 +13,11 @@ from .errors import InputError
 from .options import Choice, InputFile, Maybe, Number, Several, Text, option
 
 POSITIVE = Number(low=0, open_low=True)
+# what no universe exceeds, and arithmetic still bears
+LENGTH = Number(low=1e-6, high=1e6)
+SPEED = Number(low=1e-6, high=1e6)
+TIME = Number(low=-1e9, high=1e9)
+MASS = Number(low=1, high=1e18)
 DIRECTION = Several(Number(), count=3, nonzero=True)
 WEIGHTS = ("wkb", "adaptive_lasso", "poisson", "least_squares", "table")
 
@@ -44,8 +49,8 @@ class Run(Section):
 class CosmologySection(Section):
     """Flat, matter and a cosmological constant."""
 
-    h: float = option(0.6731, Number(0, 10, open_low=True), "H0 / (100 km/s/Mpc)")
-    omega_m: float = option(0.314649, Number(0, 1, open_low=True), "matter density today over the critical density")
+    h: float = option(0.6731, Number(0.01, 10), "H0 / (100 km/s/Mpc)")
+    omega_m: float = option(0.314649, Number(1e-3, 1), "matter density today over the critical density")
     redshift: float = option(4.0, Number(0, 1e4), "of everything that is computed")
 
 
@@ -53,25 +58,25 @@ class CosmologySection(Section):
 class DarkMatter(Section):
     """The boson."""
 
-    m22: float = option(1.0, POSITIVE, "boson mass", "1e-22 eV")
+    m22: float = option(1.0, Number(1e-6, 1e6), "boson mass", "1e-22 eV")
 
 
 @dataclass(frozen=True)
 class FilamentSection(Section):
     """One filament. Its shape follows from the mass where it is not given (published fits, z = 4 only)."""
 
-    mass: float = option(5e9, POSITIVE, "mass that sets length, r0 and sigma where they are not given", "Msun/h")
+    mass: float = option(5e9, MASS, "mass that sets length, r0 and sigma where they are not given", "Msun/h")
     beta: float = option(0.0, Number(0, 1, open_high=True), "velocity anisotropy")
-    length: float | None = option(None, Maybe(POSITIVE), "length; empty: from the mass", "cMpc/h")
-    r0: float | None = option(None, Maybe(POSITIVE), "scale radius, physical; empty: from the mass", "Mpc/h")
-    sigma: float | None = option(None, Maybe(POSITIVE), "velocity dispersion; empty: from the mass", "km/s")
+    length: float | None = option(None, Maybe(LENGTH), "length; empty: from the mass", "cMpc/h")
+    r0: float | None = option(None, Maybe(LENGTH), "scale radius, physical; empty: from the mass", "Mpc/h")
+    sigma: float | None = option(None, Maybe(SPEED), "velocity dispersion; empty: from the mass", "km/s")
     profile_table: str | None = option(
         None,
         Maybe(InputFile()),
         "CSV with columns radius [cMpc/h] and density [mean matter densities]; used instead of r0 and sigma",
     )
     centre: tuple | None = option(
-        None, Maybe(Several(Number(), count=3)), "of the filament; empty: the middle of the box", "cMpc/h"
+        None, Maybe(Several(Number(-1e6, 1e6), count=3)), "of the filament; empty: the middle of the box", "cMpc/h"
     )
     direction: tuple = option((0.0, 0.0, 1.0), DIRECTION, "of the axis, any length")
     orientation: tuple = option((1.0, 0.0, 0.0), DIRECTION, "of phi = 0, any length, not along the axis")
@@ -90,9 +95,9 @@ class GasSection(Section):
         "CSV of mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
     )
     number: int | None = option(None, Maybe(Number(1, 1_000_000, integer=True)), "of filaments to draw, without table")
-    mass_min: float = option(3e9, POSITIVE, "lightest filament drawn", "Msun/h")
-    mass_max: float = option(3e10, POSITIVE, "heaviest filament drawn", "Msun/h")
-    slope: float = option(-2.19428402, Number(), "of dn/dM, a power law, where there is no mass_function")
+    mass_min: float = option(3e9, MASS, "lightest filament drawn", "Msun/h")
+    mass_max: float = option(3e10, MASS, "heaviest filament drawn", "Msun/h")
+    slope: float = option(-2.19428402, Number(-100, 100), "of dn/dM, a power law, where there is no mass_function")
     mass_function: str | None = option(None, Maybe(InputFile()), "CSV with columns mass [Msun/h], dn_dlnm [any unit]")
     beta: float = option(0.0, Number(0, 1, open_high=True), "velocity anisotropy of all")
     centres: str = option("uniform", Choice(("uniform", "poisson_disk")), "poisson_disk keeps them min_distance apart")
@@ -119,9 +124,12 @@ class WavefunctionSection(Section):
         "radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
     )
     l0_angular_momentum: float = option(
-        0.1, POSITIVE, "angular momentum that l = 0 states take in the distribution function where beta > 0", "hbar"
+        0.1,
+        Number(1e-6, 1e3),
+        "angular momentum of l = 0 states in the distribution function where beta > 0",
+        "hbar",
     )
-    time: float = option(0.0, Number(), "at which psi is evaluated", "Myr")
+    time: float = option(0.0, TIME, "at which psi is evaluated", "Myr")
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ class CrossSectionSection(Section):
 class BoxSection(Section):
     """A periodic box of cells."""
 
-    size: tuple = option((0.64, 0.64, 1.8), Several(POSITIVE, 3, one_for_all=True), "of its sides", "cMpc/h")
+    size: tuple = option((0.64, 0.64, 1.8), Several(LENGTH, 3, one_for_all=True), "of its sides", "cMpc/h")
     cells: tuple = option((192, 192, 540), Several(Number(2, 2**20, integer=True), 3, one_for_all=True), "a side")
     fields: tuple = option(("fdm", "smooth"), Several(Choice(("fdm", "smooth"))), "densities to keep in the file")
     method: str = option(
@@ -146,7 +154,7 @@ class BoxSection(Section):
     )
     sampling: str = option("point", Choice(("point", "average")), "density at cell centres, or averaged over cells")
     frames: tuple | None = option(
-        None, Maybe(Several(Number())), "times of a series, density/fdm/0, 1, ...; empty: wavefunction.time", "Myr"
+        None, Maybe(Several(TIME)), "times of a series, density/fdm/0, 1, ...; empty: wavefunction.time", "Myr"
     )
     tolerance: float = option(1e-5, Number(1e-12, 0.1), "interpolation error over the peak density")
 
@@ -222,13 +230,15 @@ class Config:
             )
         if wave is not None and wave.weights == "table" and self.gas is not None:
             raise self.error("wavefunction", "weights", "must be another one in a gas: a table is for one filament")
+        if self.box is not None and len(set(self.box.fields)) < len(self.box.fields):
+            raise self.error("box", "fields", "must not name a density twice")
         if self.box is not None and (self.box.method, self.box.sampling) == ("direct", "average"):
             raise self.error("box", "sampling", "must be point where method = direct (extruded has averages)")
 
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, the section, the key and its value."""
         kind, value = _kind(section, key), getattr(getattr(self, section), key)
-        return InputError(f"{self.source}: [{section}] {key} = {kind.format(value)}: {message}")
+        return InputError(f"{self.source}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
 
     def sections(self) -> dict[str, Section]:
         """The sections that are there, by name, in the order of the stages."""
@@ -316,7 +326,7 @@ def parse_config(text: str, source: str = "config", overrides=()) -> Config:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")
         if not (equals and dot):
-            raise InputError(f"--set {override}: must be section.key=value")
+            raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
     sections = {}
@@ -329,7 +339,8 @@ def parse_config(text: str, source: str = "config", overrides=()) -> Config:
             try:
                 arguments[key] = _kind(name, key).parse(value)
             except ValueError as error:
-                raise InputError(f"{source}: [{name}] {key} = {value}: must be {error}") from None
+                place = f"{source}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
+                raise InputError(f"{place}: must be {error}") from None
         sections[name] = SECTIONS[name](**arguments)
     return Config(**sections, source=source)
 

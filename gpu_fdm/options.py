@@ -21,12 +21,13 @@ class Number:
     def allowed(self) -> str:
         """The range in words."""
         what = "an integer" if self.integer else "a number"
+        low, high = (f"{bound:d}" if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
         if self.low == -math.inf and self.high == math.inf:
             return what
         if self.high == math.inf:
-            return f"{what} {'>' if self.open_low else '>='} {self.low:g}"
+            return f"{what} {'>' if self.open_low else '>='} {low}"
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-        return f"{what} in {left}{self.low:g}, {self.high:g}{right}"
+        return f"{what} in {left}{low}, {high}{right}"
 
     def parse(self, text):
         """A float, or an int where integers are asked for."""
@@ -90,9 +91,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Any text that is not empty, a file name say."""
+    """Any text that is not empty, a file name say; ' #' and ' ;' begin a comment in an ini and cannot be kept."""
 
-    allowed: str = "text that is not empty"
+    allowed: str = "text that is not empty, without ' #' and ' ;'"
 
     def parse(self, text):
         """The text."""
@@ -100,7 +101,11 @@ class Text:
 
     def check(self, value):
         """The text."""
-        if not isinstance(value, str) or not value.strip() or "\n" in value or "\0" in value:
+        if (
+            not isinstance(value, str)
+            or not value.strip()
+            or any(bad in value for bad in ("\n", "\r", "\0", " #", " ;"))
+        ):
             raise ValueError(self.allowed)
         return value
 

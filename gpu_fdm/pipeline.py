@@ -17,11 +17,12 @@ from . import plan, results
 from .backend import CPU, BackendError, choose, cpu_count
 from .config import Config
 from .errors import InputError, RunError
-from .fields.box import Box, Placement, averaged_ends, image_distance
+from .fields.box import MOST_IMAGES, Box, Placement, averaged_ends, image_distance, images_touching
 from .fields.cross_section import psi_at, tabulate
 from .fields.fill import fill, tabulate_direct
 from .fields.section import tabulate_section
 from .fields.vortices import Vortices, find_vortices
+from .model.eigenstates import extent
 from .model.filament import Filament, Model, code_units, filaments, profile_of, solve
 from .ranks import ALONE, Ranks
 from .statistics.correlation import CorrelationFunction, correlation_function
@@ -30,6 +31,9 @@ from .store import check_writable, replacing
 
 log = logging.getLogger(__name__)
 
+LEAST_SHARPNESS = 6.0  # of soft ends, over 1/length: the integral of the ends is then the length to 4e-6
+WORST_FIT = 0.3  # rms of ln density inside R_95 that is told as a warning when exceeded
+MASS_WARNING = 0.01  # relative error of the mass in the box that is worth a warning
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
 
 
@@ -120,6 +124,10 @@ def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
         basis = placement.basis
     except ValueError:
         raise config.error("filament", "orientation", "must not be parallel to the direction of the axis") from None
+    if placement.end_sharpness * placement.length < LEAST_SHARPNESS:
+        raise config.error(
+            "filament", "sharpness", f"must be at least {LEAST_SHARPNESS:g}/length: softer ends would not keep the mass"
+        )
     for name, along, side in zip("xyz", np.abs(basis[2]), box.size, strict=True):
         if filament.length * along > side * (1 + 1e-12):
             raise InputError(
@@ -136,6 +144,11 @@ def box_warnings(config: Config, table: list[Filament]) -> list[str]:
     for filament in table:
         box, placement = place(config, filament)
         profile = profile_of(config, filament)
+        _, radius_max, _ = extent(profile, cut)
+        if images_touching(box, placement, radius_max * unit) > MOST_IMAGES:
+            raise config.error(
+                "box", "size", f"so small that more than {MOST_IMAGES} periodic images of a filament would overlap"
+            )
         edge = float(profile.radius_enclosing(cut))
         finest = max(finest, 2 * profile.scale_factor * np.sqrt(2 * float(profile.potential(edge))) / unit)
         half_way = image_distance(box, placement) / 2
@@ -144,7 +157,7 @@ def box_warnings(config: Config, table: list[Filament]) -> list[str]:
         if outside > IMAGES_WARNING:
             name = "the filament" if config.gas is None else f"filament {filament.number}"
             warnings.append(
-                f"{name} is wide enough to meet its own images: {100 * outside:.2g} % of its mass lies beyond "
+                f"{name} is wide enough to meet its own images: {100 * outside:.3g} % of its mass lies beyond "
                 f"{half_way:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
             )
     if box.nyquist < finest:
@@ -325,13 +338,13 @@ def _compute(config, ranks, backend, table, result, clock):
                 clock.tell("box")
                 mass = _write_box(config, file, slab, ranks, backend, suffix, time, clock)
                 if config.power:
-                    with clock("power spectra"):
+                    with clock("power spectra"), _of_this_box(config):
                         spectra = power(config, slab, ranks, _same_place(backend, slab))
                     for name, spectrum in spectra.items():
                         results.write_power(file, name + suffix, spectrum, section.sampling)
                     clock.tell("power spectra")
                 if config.correlation:
-                    with clock("correlation functions"):
+                    with clock("correlation functions"), _of_this_box(config):
                         functions = correlation(config, slab, ranks, _same_place(backend, slab))
                     for name, function in functions.items():
                         results.write_correlation(file, name + suffix, function, section.sampling)
@@ -343,6 +356,8 @@ def _compute(config, ranks, backend, table, result, clock):
         if config.gas:
             results.write_gas(file, table)
     summary.append(results.describe(records[0]) if len(records) == 1 else _describe_gas(records))
+    if ranks.first:
+        _warn_of_fits(records)
     if section:
         expected = sum(kept.mode_mass for kept in records)
         for name, found in mass.items():
@@ -350,6 +365,15 @@ def _compute(config, ranks, backend, table, result, clock):
                 f"mass in the box, {name}: {found:.6g} Msun/h ({found / expected - 1:+.1e} of the filaments')"
             )
     return summary
+
+
+@contextmanager
+def _of_this_box(config):
+    """A box without mass, or with NaN, has no spectrum: say so as a failed run."""
+    try:
+        yield
+    except ValueError as error:
+        raise RunError(f"{config.source}: no spectrum of this box: {error}") from None
 
 
 def _same_place(backend, slab):
@@ -374,6 +398,21 @@ def _write_box(config, file, slab, ranks, backend, suffix, time, clock):
     return masses
 
 
+def _warn_of_fits(records):
+    """Say where the modes do not make the density that they should."""
+    for kept in records:
+        modes = kept.mode_attributes
+        if modes["rms_log_density"] > WORST_FIT or not 0.8 < modes["weight_sum"] < 1.1:
+            log.warning(
+                "filament %d: its %s modes make %.3g %% of the line mass, rms of ln density %.2g: "
+                "take another [wavefunction] weights, a higher energy_cut, or a heavier boson",
+                kept.filament.number,
+                modes["weights"],
+                100 * modes["weight_sum"],
+                modes["rms_log_density"],
+            )
+
+
 def _describe_gas(records):
     modes = [kept.mode_attributes["library_modes"] for kept in records]
     kept = sum(len(one.modes["n"]) for one in records)
@@ -382,8 +421,8 @@ def _describe_gas(records):
 
 def result_path(config: Config) -> Path:
     """The result file of a config: run.output itself if it ends in .hdf5 or .h5, else result.hdf5 in that folder."""
-    output = Path(config.run.output)
-    return output if output.suffix in (".hdf5", ".h5") else output / "result.hdf5"
+    output = Path(config.run.output).expanduser()
+    return output if output.suffix.lower() in (".hdf5", ".h5") else output / "result.hdf5"
 
 
 def check_tables(config: Config):
@@ -397,7 +436,7 @@ def check_tables(config: Config):
         owner = getattr(config, section)
         name = None if owner is None else getattr(owner, key)
         if name is not None and not Path(name).is_file():
-            raise config.error(section, key, "no such file")
+            raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
 
 
 def _dtype(config):

@@ -3,7 +3,9 @@
 Every dataset has `units` and `description`; the root has what is needed to repeat the run.
 """
 
+import logging
 import os
+import socket
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,10 +13,13 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
+import psutil
 
 from . import __version__
 from .errors import RunError
 from .ranks import ALONE, Ranks
+
+log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -105,7 +110,9 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
     Raises RunError where the disk is full or the folder refuses.
     """
     path = Path(path)
-    part = ranks.from_owner(path.with_name(f".{path.name}.part-{os.getpid()}"), 0)
+    part = ranks.from_owner(path.with_name(f".{path.name}.part-{socket.gethostname()}-{os.getpid()}"), 0)
+    if ranks.first:
+        _remove_abandoned(path)
     try:
         file = None
         if ranks.first:
@@ -139,6 +146,18 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
         raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path):
+    """Remove what runs that were killed on this machine left beside a result; those of living processes stay."""
+    prefix = f".{path.name}.part-{socket.gethostname()}-"
+    if not path.parent.is_dir():
+        return
+    for left in path.parent.iterdir():
+        number = left.name.removeprefix(prefix)
+        if left.name.startswith(prefix) and number.isdigit() and not psutil.pid_exists(int(number)):
+            log.info("removing %s, left by a run that was killed", left)
+            left.unlink(missing_ok=True)
 
 
 @contextmanager

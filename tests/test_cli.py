@@ -1,8 +1,11 @@
 """The command line as a user meets it: a run from ini to figures, and every mistake with its one clear line."""
 
 import os
+import signal
 import subprocess
 import sys
+import warnings
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,8 @@ import numpy as np
 import pytest
 
 from gpu_fdm.cli import main
-from gpu_fdm.config import parse_config
+from gpu_fdm.config import SECTIONS, parse_config
+from gpu_fdm.options import Number
 from gpu_fdm.presets import preset_ini
 
 # a coarse box: seconds matter here, fringes do not
@@ -125,7 +129,7 @@ def test_warnings(ini, tmp_path, capfd):
 @pytest.mark.parametrize(
     "override, says",
     [
-        ("dark_matter.m22=0", "[dark_matter] m22 = 0: must be a number > 0"),
+        ("dark_matter.m22=0", "[dark_matter] m22 = 0: must be a number in"),
         ("dark_matter.m22=nan", "[dark_matter] m22 = nan"),
         ("filament.beta=1", "[filament] beta = 1: must be a number in [0, 1)"),
         ("cosmology.redshift=-0.5", "[cosmology] redshift = -0.5"),
@@ -135,7 +139,10 @@ def test_warnings(ini, tmp_path, capfd):
         ("filament.length=2", "[filament] length = 2 cMpc/h: longer than the periodic box"),
         ("filament.orientation=0,0,2", "[filament] orientation = 0, 0, 2: must not be parallel"),
         ("filament.profile_table=nowhere.csv", "[filament] profile_table = nowhere.csv: no such file"),
-        ("dark_matter.m22=1e-3", "no eigenstate below the energy cut"),
+        ("wavefunction.energy_cut=0.01", "no eigenstate below the energy cut"),
+        ("dark_matter.m22=1e-3", "[box] size = 0.64, 0.64, 1.8: so small that more than 20000 periodic images"),
+        ("filament.sharpness=0.5", "[filament] sharpness = 0.5: must be at least 6/length"),
+        ("filament.profile_table=/", "is no file that can be read"),
     ],
 )
 def test_bad_input(ini, tmp_path, capfd, override, says):
@@ -157,8 +164,8 @@ def test_bad_tables(ini, tmp_path, capfd):
         return run(capfd, ini, tmp_path / "out", *overrides)
 
     assert attempt(radius, density)[0] == 0
-    fails(attempt(radius[::-1], density), 2, "profile_table", "row 2: radius does not increase")
-    fails(attempt(radius, -density), 2, "profile_table", "row 1: density", "must be positive")
+    fails(attempt(radius[::-1], density), 2, "profile_table", "line 3: radius does not increase")
+    fails(attempt(radius, -density), 2, "profile_table", "line 2: density", "must be positive")
     fails(attempt(radius, density * np.nan), 2, "line 2: density = nan: must be a finite number")
     fails(attempt(radius[:5], density[:5]), 2, "must hold at least 8 rows")
     fails(attempt(radius, density[::-1]), 2, "no equilibrium")
@@ -169,6 +176,77 @@ def test_bad_tables(ini, tmp_path, capfd):
         2,
         "900",
     )
+
+
+def test_direction_of_any_length(ini, tmp_path, capfd):
+    """1e200 must not overflow into a box without an axis."""
+    masses = []
+    for direction in ("1,1,0", "1e200,1e200,0", "1e-200,1e-200,0"):
+        overrides = ("box.size=1.8", f"filament.direction={direction}", "filament.orientation=0,0,7")
+        code, out, error = run(capfd, ini, tmp_path / "a.hdf5", *overrides)
+        assert code == 0, error
+        masses.append([line for line in out.splitlines() if line.startswith("mass")])
+    assert masses[0] == masses[1] == masses[2]
+
+
+def test_told_when_the_modes_do_not_make_the_density(ini, tmp_path, capfd):
+    _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "filament.beta=0.95")
+    assert "warning: filament 0: its wkb modes make" in error
+    _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=7,11,13")
+    assert "% of mass too much (fdm)" in error
+    _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=96,96,270")
+    assert "mass" not in error and "modes make" not in error
+
+
+def _numbers():
+    """Every numeric key with both ends of what is allowed."""
+    for name, section in SECTIONS.items():
+        for item in fields(section):
+            kind = item.metadata["kind"]
+            while not isinstance(kind, Number) and hasattr(kind, "kind"):
+                kind = kind.kind
+            if isinstance(kind, Number):
+                tiny = 1e-9 * (kind.high - kind.low) if np.isfinite(kind.high - kind.low) else 1e-300
+                for bound, inward in ((kind.low, 1), (kind.high, -1)):
+                    value = bound if np.isfinite(bound) else -inward * 1e300
+                    open_end = kind.open_low if inward > 0 else kind.open_high
+                    value = value + inward * tiny if open_end else value
+                    yield f"{name}.{item.name}", int(value) if kind.integer else value
+
+
+@pytest.mark.parametrize(("key", "value"), list(_numbers()))
+def test_ends_of_every_range(ini, tmp_path, capfd, key, value):
+    """Whatever is allowed is borne: planned, or refused in one line; no traceback."""
+    overrides = [f"{key}={value!r}"]
+    if key.startswith("gas."):
+        ini.write_text(
+            ini.read_text().split("# One filament")[0] + "[wavefunction]\n[box]\nsize = 9\ncells = 16\n[gas]\n"
+        )
+        overrides.append("gas.number=2" if key != "gas.number" else "gas.max_attempts=1")
+    if key == "gas.min_distance":
+        overrides.append("gas.centres=poisson_disk")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code, _, error = run(capfd, ini, tmp_path / "out", *overrides, extra=["--dry-run"])
+    assert code in (0, 1, 2), error
+    assert "Traceback" not in error
+    if code:
+        assert error.count("gpu-fdm: error:") == 1
+
+
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
+def test_a_run_that_is_stopped_leaves_nothing(ini, tmp_path, sent):
+    settings = [item for o in (f"run.output={tmp_path / 'out'}", "run.backend=cpu") for item in ("--set", o)]
+    command = [sys.executable, "-m", "gpu_fdm", "run", str(ini), *settings, "--set", "box.cells=400,400,400"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    for line in running.stderr:  # the file is there once the cross-section is told
+        if line.startswith("cross-section"):
+            break
+    running.send_signal(getattr(signal, sent))
+    _, error = running.communicate(timeout=60)
+    assert running.returncode == 130, error
+    assert "nothing was written under a final name" in error and "Traceback" not in error
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_missing_file(tmp_path, capfd):

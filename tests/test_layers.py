@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 # a module belongs to the first layer whose prefix it has
 LAYERS = [
-    ("errors", "units", "options", "tables", "memory", "backend", "ranks"),
+    ("errors", "units", "options", "tables", "memory", "backend", "ranks", "vectors"),
     ("config",),
     ("population",),
     ("model",),

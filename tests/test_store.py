@@ -1,6 +1,9 @@
 """Result files appear whole or not at all."""
 
 import os
+import socket
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -40,6 +43,19 @@ def test_an_error_leaves_what_was_there(tmp_path):
         raise KeyError("half way")
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    finished = subprocess.Popen([sys.executable, "-c", ""])
+    finished.wait()
+    host = socket.gethostname()
+    dead = tmp_path / f".result.hdf5.part-{host}-{finished.pid}"
+    alive = tmp_path / f".result.hdf5.part-{host}-{os.getppid()}"
+    elsewhere = tmp_path / f".result.hdf5.part-not{host}-{finished.pid}"
+    for left in (dead, alive, elsewhere):
+        left.write_bytes(b"half")
+    write(tmp_path / "result.hdf5", np.arange(3.0))
+    assert not dead.exists() and alive.exists() and elsewhere.exists()
 
 
 def test_an_open_reader_keeps_the_old_file(tmp_path):

@@ -8,6 +8,9 @@ from itertools import product
 
 import numpy as np
 
+from ..vectors import PARALLEL, unit_vectors
+
+MOST_IMAGES = 20_000  # of one filament: more would only mean a box far smaller than the filament
 SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
 _SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
 
@@ -21,6 +24,12 @@ class Box:
 
     size: tuple[float, float, float]
     cells: tuple[int, int, int]
+
+    def __post_init__(self):
+        if not all(side > 0 and np.isfinite(side) for side in self.size) or len(self.size) != 3:
+            raise ValueError(f"size = {self.size}: must be three positive numbers [cMpc/h]")
+        if not all(number >= 1 for number in self.cells) or len(self.cells) != 3:
+            raise ValueError(f"cells = {self.cells}: must be three positive integers")
 
     @property
     def spacing(self) -> np.ndarray:
@@ -73,15 +82,19 @@ class Placement:
     @property
     def basis(self) -> np.ndarray:
         """Unit vectors of phi = 0, of phi = pi/2 and of the axis, rows of shape (3, 3)."""
-        axis = np.array(self.direction, float)
-        axis /= np.linalg.norm(axis)
-        across = np.array(self.orientation, float)
-        across /= np.linalg.norm(across)
+        axis, across = unit_vectors(self.direction), unit_vectors(self.orientation)
         across = across - (across @ axis) * axis
-        if np.linalg.norm(across) < 1e-6:
+        if np.linalg.norm(across) < PARALLEL:
             raise ValueError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
-        across /= np.linalg.norm(across)
+        across = unit_vectors(across)
         return np.array([across, np.cross(axis, across), axis])
+
+
+def images_touching(box: Box, placement: Placement, reach: float) -> float:
+    """About how many periodic images of a filament touch the box; arguments as in images."""
+    along = np.abs(placement.basis[2])
+    extent = along * placement.axial_reach + reach * np.sqrt(np.maximum(0, 1 - along**2))
+    return float(np.prod(2 * extent / np.array(box.size) + 1))
 
 
 def averaged_ends(placement: Placement, box: Box) -> Placement:

@@ -11,6 +11,7 @@ import numpy as np
 from .cross_section import RadialTable, flow_at, psi_at
 
 _NEWTON_STEPS = 30
+_POINTS_A_BAND = 1 << 21
 _SUBDIVISIONS = 4  # squares where Newton strays are cut into this many a side
 _MAX_DEPTH = 8
 
@@ -53,9 +54,15 @@ def find_vortices(table: RadialTable, radius: float, step: float | None = None, 
     step = step or 2 * np.pi / table.wavenumber_max / 24
     points = 2 * int(np.ceil(radius / step)) + 2
     line = step * (np.arange(points) - (points - 1) / 2)
-    psi = psi_at(table, line[None, :], line[:, None], backend)
-    row, column = np.nonzero(winding_numbers(psi))
-    x, y, winding = _refine(table, line[column], line[row], step, backend, 0)
+    left, bottom = [], []
+    # bands of rows that share their edge, so that the memory is that of a band
+    rows = max(2, _POINTS_A_BAND // points)
+    for first in range(0, points - 1, rows - 1):
+        band = line[first : first + rows]
+        row, column = np.nonzero(winding_numbers(psi_at(table, line[None, :], band[:, None], backend)))
+        left.append(line[column])
+        bottom.append(band[row])
+    x, y, winding = _refine(table, np.concatenate(left), np.concatenate(bottom), step, backend, 0)
     inside = np.hypot(x, y) < radius
     order = np.lexsort((x[inside], y[inside]))
     return Vortices(x[inside][order], y[inside][order], winding[inside][order])

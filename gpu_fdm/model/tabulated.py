@@ -10,10 +10,13 @@ core of an equilibrium. Beyond the last row there is no mass; the distribution f
 ln y(V), so that its end is not a step.
 """
 
+import re
+
 import numpy as np
 
 from .profile import Profile
 
+_LEAST = 1e-30  # radii and densities below this, or above its inverse, are no measurements
 FINE_POINTS = 3000  # of the grid that potential and inversion are computed on, in equal steps of ln R
 
 
@@ -35,6 +38,7 @@ class TabulatedProfile(Profile):
         self.beta, self.scale_factor = float(beta), float(scale_factor)
         _check_rows(radius, density, beta, scale_factor)
         a = self.scale_factor
+        self._rows = radius
         self._log_density = CubicSpline(np.log(radius), np.log(density))
 
         # the regular core inside the first row
@@ -113,6 +117,14 @@ class TabulatedProfile(Profile):
         inside = np.exp(self._log_g(np.minimum(energy, last)))
         return inside * np.exp(-np.maximum(energy - last, 0) / tail_scale)
 
+    def _no_equilibrium(self, radius):
+        row = int(np.searchsorted(self._rows, radius * (1 + 1e-9)))
+        return (
+            f"row {max(row, 1)}: no equilibrium with this density and beta = {self.beta:g}: the distribution function "
+            "is not positive at the energy of a particle at rest there. The density may rise outwards or be noisy: "
+            "smooth the table, or choose another beta"
+        )
+
     def _invert(self):
         """ln g as a spline of E up to V at the last row, and (that energy, the energy scale of the tail)."""
         from scipy.interpolate import CubicSpline
@@ -135,11 +147,11 @@ class TabulatedProfile(Profile):
         tail_scale = -y[-1] / table_slope[-1]
         place = np.concatenate([core, radius])
         if tail_scale <= 0:
-            raise ValueError(_no_equilibrium(beta, radius[-1]))
+            raise ValueError(self._no_equilibrium(radius[-1]))
         g = _abel(energy, slope, y[-1], tail_scale, beta / 2)
         negative = np.flatnonzero(~(g > 0))
         if len(negative):
-            raise ValueError(_no_equilibrium(beta, place[negative[0]]))
+            raise ValueError(self._no_equilibrium(place[negative[0]]))
         return CubicSpline(energy, np.log(g)), (energy[-1], tail_scale)
 
 
@@ -154,7 +166,9 @@ def read_profile(path, length_unit: float, beta: float = 0.0, scale_factor: floa
     try:
         return TabulatedProfile(columns["radius"] / length_unit, columns["density"], beta, scale_factor)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        # rows are known here by their lines in the file
+        message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
+        raise ValueError(f"{path}: {message}") from None
 
 
 def _check_rows(radius, density, beta, scale_factor):
@@ -165,23 +179,15 @@ def _check_rows(radius, density, beta, scale_factor):
     if not 0 < scale_factor <= 1:
         raise ValueError(f"scale_factor = {scale_factor}: must be in (0, 1]")
     for name, values in (("radius", radius), ("density", density)):
-        bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        bad = np.flatnonzero(~((values > _LEAST) & (values < 1 / _LEAST)))
         if len(bad):
-            raise ValueError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive")
+            raise ValueError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive, and below {1 / _LEAST:g}")
     back = np.flatnonzero(np.diff(radius) <= 0)
     if len(back):
         row = back[0] + 1
         raise ValueError(
             f"row {row + 1}: radius does not increase (it is {radius[row] / radius[row - 1]:.6g} of the row before)"
         )
-
-
-def _no_equilibrium(beta, radius):
-    return (
-        f"no equilibrium with this density and beta = {beta:g} exists: the distribution function is not positive "
-        f"at the energy of a particle at rest at radius {radius:.4g} (code units). The density may rise outwards "
-        "or be noisy there: smooth the table, or choose another beta"
-    )
 
 
 def _running_integral(function, points, start):

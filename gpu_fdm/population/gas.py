@@ -11,6 +11,7 @@ from scipy.special import exprel
 
 from ..options import Choice, Maybe, Number, Several
 from ..tables import read_columns
+from ..vectors import PARALLEL, unit_vectors
 from .overlap import closest_approach, own_image_distance, periodic_distance
 from .shapes import FIT_REDSHIFT, RADIUS_MASS_FRACTION, published_shape
 
@@ -18,8 +19,7 @@ PUBLISHED_SLOPE = -2.19428402  # of dn/dM at z = 4 for m22 = 1, Z25 (A&A 696 A14
 # purposes of random numbers; beyond any l, which takes this place in the seeds of the phases of a filament's states
 MASS, AXIS, CENTRE = 2**31 + 1, 2**31 + 2, 2**31 + 3
 _COUNT, _POSITIVE = Number(1, integer=True), Number(0, open_low=True)
-_PARALLEL = 1e-6  # sine of the angle between axis and orientation below which the latter has no meaning
-_UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/_PARALLEL where one was made perpendicular to the other
+_UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/PARALLEL where one was made perpendicular to the other
 _SCALARS = {
     "mass": ("Msun/h", "mass"),
     "length": ("cMpc/h", "length, comoving"),
@@ -109,13 +109,13 @@ def read_table(path, box_size) -> FilamentTable:
         require(columns[name] > 0, name, "> 0")
     for names, given in zip(vectors[1:], (direction, orientation), strict=True):
         require(np.any(given != 0, axis=1), names, "a vector that is not zero")
-    direction, orientation = _unit(direction), _unit(orientation)
+    direction, orientation = unit_vectors(direction), unit_vectors(orientation)
     across = orientation - np.sum(orientation * direction, axis=1, keepdims=True) * direction
-    require(np.linalg.norm(across, axis=1) > _PARALLEL, vectors[2], "a vector that is not parallel to the direction")
+    require(np.linalg.norm(across, axis=1) > PARALLEL, vectors[2], "a vector that is not parallel to the direction")
     extent = columns["length"][:, None] * np.abs(direction)
     inside = np.all(extent <= box_size, axis=1)
     require(inside, "length", f"such that the extent along every axis fits the box, {_text(box_size)} cMpc/h")
-    return FilamentTable(*(columns[name] for name in _SCALARS), centre * box_size, direction, _unit(across))
+    return FilamentTable(*(columns[name] for name in _SCALARS), centre * box_size, direction, unit_vectors(across))
 
 
 def sample_power_law(uniform, slope: float, mass_min: float, mass_max: float) -> np.ndarray:
@@ -337,11 +337,6 @@ def _checked_shape(values, mass):
 
 def _box_sides(box_size):
     return np.array(_checked("box_size", tuple(np.ravel(box_size).tolist()), Several(_POSITIVE, 3)))
-
-
-def _unit(vectors):
-    scaled = vectors / np.abs(vectors).max(axis=1, keepdims=True)
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
 
 
 def _text(box_size):

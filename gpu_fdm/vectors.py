@@ -1,0 +1,18 @@
+"""Directions in space."""
+
+import numpy as np
+
+PARALLEL = 1e-6  # sine of the angle between axis and orientation below which the latter has no meaning
+
+
+def unit_vectors(vectors) -> np.ndarray:
+    """Vectors of any length but zero, shape (..., 3), made unit vectors; no length over- or underflows.
+
+    Raises ValueError for one that is zero or not finite.
+    """
+    vectors = np.asarray(vectors, float)
+    largest = np.abs(vectors).max(axis=-1, keepdims=True)
+    if not np.all((largest > 0) & np.isfinite(largest)):
+        raise ValueError("a direction must be finite and not zero")
+    scaled = vectors / largest
+    return scaled / np.linalg.norm(scaled, axis=-1, keepdims=True)
