@@ -356,14 +356,19 @@ def _compute(config, ranks, backend, table, result, clock):
         if config.gas:
             results.write_gas(file, table)
     summary.append(results.describe(records[0]) if len(records) == 1 else _describe_gas(records))
-    if ranks.first:
-        _warn_of_fits(records)
+    _warn_of_fits(records)
     if section:
         expected = sum(kept.mode_mass for kept in records)
         for name, found in mass.items():
-            summary.append(
-                f"mass in the box, {name}: {found:.6g} Msun/h ({found / expected - 1:+.1e} of the filaments')"
-            )
+            error = found / expected - 1
+            whose = "filament's" if len(records) == 1 else "filaments'"
+            summary.append(f"mass in the box, {name}: {found:.6g} Msun/h ({error:+.1e} of the {whose})")
+            if abs(error) > MASS_WARNING:
+                log.warning(
+                    "the mass in the box, %s, is off by %+.3g %%: the cells are too coarse (sampling = average keeps it)",
+                    name,
+                    100 * error,
+                )
     return summary
 
 

@@ -193,9 +193,9 @@ def test_told_when_the_modes_do_not_make_the_density(ini, tmp_path, capfd):
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "filament.beta=0.95")
     assert "warning: filament 0: its wkb modes make" in error
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=7,11,13")
-    assert "% of mass too much (fdm)" in error
+    assert "the mass in the box, fdm, is off by +" in error
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=96,96,270")
-    assert "mass" not in error and "modes make" not in error
+    assert "the mass in the box" not in error and "modes make" not in error
 
 
 def _numbers():
