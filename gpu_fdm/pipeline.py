@@ -365,7 +365,7 @@ def _compute(config, ranks, backend, table, result, clock):
             summary.append(f"mass in the box, {name}: {found:.6g} Msun/h ({error:+.1e} of the {whose})")
             if abs(error) > MASS_WARNING:
                 log.warning(
-                    "the mass in the box, %s, is off by %+.3g %%: the cells are too coarse (sampling = average keeps it)",
+                    "the mass in the box, %s, is off by %+.3g %%: cells too coarse (sampling = average keeps it)",
                     name,
                     100 * error,
                 )

@@ -52,7 +52,7 @@ def check_transforms(ranks, backend, cells, dtype):
     close(back, slab, tolerance)
     np.testing.assert_array_equal(slab, whole[planes])
     # phases that differ from mode to mode, those of a shift by whole cells, show where each mode is
-    found = transform(slab, cells, ranks, backend, prepare=lambda part: 3 * part - 1)
+    found = transform(slab, cells, ranks, backend, prepare=lambda part, begin: 3 * part - 1)
     mode = np.meshgrid(np.fft.fftfreq(cells[0]), np.fft.fftfreq(cells[1])[lines], indexing="ij")
     found.values[...] *= np.exp(-2j * np.pi * (2 * mode[0] + 3 * mode[1]))[..., None]
     shifted = np.roll(3 * whole - 1, (2, 3), (0, 1))[planes]

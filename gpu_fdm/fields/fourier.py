@@ -50,7 +50,7 @@ def transform(slab, cells, ranks: Ranks = ALONE, backend=None, prepare=None) -> 
 
     def planes_of(begin):
         part = slab[begin : begin + _A_PART]
-        part = fft.rfft2(part if prepare is None else prepare(part))
+        part = fft.rfft2(part if prepare is None else prepare(part, begin))
         for block, (first, last) in zip(blocks, slabs_y, strict=True):
             block[begin : begin + len(part)] = part[:, first:last]
 

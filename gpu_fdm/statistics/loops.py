@@ -91,3 +91,19 @@ def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, lin
         for m in range(length):
             value[m] = values[i, j, m]
         _add_line(value, r, cell, weights, total, r_sum, separations)
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})
+def less(values, value, out):
+    """values - value in double precision, rounded to that of `out`; returns the sums of values and of their sizes.
+
+    values, out  shape (cells,), contiguous: one pass over memory, which is what it costs
+    """
+    total = 0.0
+    size = 0.0
+    for i in range(len(values)):
+        each = np.float64(values[i])
+        total += each
+        size += abs(each)
+        out[i] = each - value
+    return total, size

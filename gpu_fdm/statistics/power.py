@@ -139,6 +139,10 @@ class ModeSums:
     def __add__(self, other: "ModeSums") -> "ModeSums":
         return ModeSums(self.power + other.power, self.k + other.k, self.modes + other.modes)
 
+    def over_means(self, means) -> "ModeSums":
+        """Of contrasts, from those of density - mean: the product of the means of both fields divided out."""
+        return ModeSums(self.power / (means[0] * means[-1]), self.k, self.modes)
+
     def over(self, ranks: Ranks) -> "ModeSums":
         """Added up over ranks, the same on all."""
         return ModeSums(ranks.total(self.power), ranks.total(self.k), ranks.total(self.modes))
@@ -265,7 +269,7 @@ def power_spectrum(
     transforms, means = contrast_transforms(fields, names, bins.cells, backend, ranks)
     second = transforms[1].values if other is not None else None
     sums = bin_modes(transforms[0].values, second, transforms[0].y_first, bins, axis=1, backend=backend)
-    return PowerSpectrum.from_sums(sums.over(ranks), bins, means, names)
+    return PowerSpectrum.from_sums(sums.over(ranks).over_means(means), bins, means, names)
 
 
 def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, backend=None) -> ModeSums:
@@ -374,16 +378,65 @@ def checked_fields(density, other, names) -> tuple[list, tuple[str, ...]]:
 
 
 def contrast_transforms(fields, names, cells, backend, ranks: Ranks) -> tuple[list[Transform], list[float]]:
-    """Transforms of the contrasts density/mean - 1 of fields, and their means; ValueError as in power_spectrum."""
+    """Transforms of density - mean, the k = 0 mode zero, and the means; ValueError as in power_spectrum.
+
+    Memory is what limits a spectrum: each field is read once. What is taken off is near the mean, from a few planes, so
+    that in single precision no round-off of a mean spreads over all modes; the exact mean comes from sums taken on the
+    way, and changes the mode k = 0 alone. Divided by the mean these are the transforms of the contrast.
+    """
     first, last = ranks.slab(cells[0])
     if fields[0].shape != (last - first, *cells[1:]):
         raise ValueError(f"density has shape {fields[0].shape}: must be {(last - first, *cells[1:])} on this rank")
-    means = [_mean(field, name, backend, ranks) for field, name in zip(fields, names, strict=True)]
-    transforms = [
-        transform(field, cells, ranks, backend, prepare=_contrast(mean, backend.xp))
-        for field, mean in zip(fields, means, strict=True)
-    ]
+    transforms, means = [], []
+    for field, name in zip(fields, names, strict=True):
+        sums = _PlaneSums(field, backend)
+        near = sums.mean(ranks, slice(-first % _SPARSE, None, _SPARSE), field)
+        transformed = transform(field, cells, ranks, backend, prepare=sums.less(near))
+        means.append(_checked_mean(sums, name, prod(cells), ranks))
+        if transformed.y_first == 0 and transformed.values.shape[1] > 0:
+            transformed.values[0, 0, 0] = 0
+        transforms.append(transformed)
     return transforms, means
+
+
+_LEAST_MEAN = 0.1  # over the mean absolute value, which is one for densities; below it a field has no mean
+_SPARSE = 16  # every so many planes give a value near the mean
+
+
+class _PlaneSums:
+    """Sums in double precision of the planes of a slab, and of the absolute values in them."""
+
+    def __init__(self, field, backend):
+        self.backend = backend
+        self.sums, self.sizes = backend.xp.zeros((2, len(field)))
+        self.loops = backend.name == "cpu" and field.dtype.isnative and field.flags.c_contiguous
+
+    def mean(self, ranks, chosen, field):
+        """Mean of some planes, the same on all ranks; zero where it is not finite."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            sums = self.backend.to_host(field[chosen].sum(axis=(1, 2), dtype=np.float64))
+        sums = np.concatenate(ranks.everyone(sums))
+        mean = float(sums.sum()) / (len(sums) * field[0].size)
+        return mean if np.isfinite(mean) else 0.0
+
+    def less(self, value):
+        """A function for fourier.transform: planes - value in their precision; it takes their sums on the way."""
+        xp = self.backend.xp
+
+        def of(planes, begin):
+            difference = xp.empty(planes.shape, planes.dtype.newbyteorder("="))
+            if self.loops:
+                for i, (plane, out) in enumerate(zip(planes, difference, strict=True), begin):
+                    self.sums[i], self.sizes[i] = loops.less(plane.reshape(-1), value, out.reshape(-1))
+                return difference
+            these = slice(begin, begin + len(planes))
+            with np.errstate(invalid="ignore", over="ignore"):
+                self.sums[these] = planes.sum(axis=(1, 2), dtype=xp.float64)
+                self.sizes[these] = xp.abs(planes).sum(axis=(1, 2), dtype=xp.float64)
+                xp.subtract(planes, value, out=difference, dtype=xp.float64, casting="same_kind")
+            return difference
+
+        return of
 
 
 def _checked(field, name):
@@ -397,43 +450,18 @@ def _checked(field, name):
     return field
 
 
-def _mean(density, name, backend, ranks):
+def _checked_mean(plane_sums, name, cells, ranks):
     """Mean over all ranks in double precision; ValueError unless finite and positive."""
-    xp = backend.xp
-    sums, largest = xp.empty((2, len(density)))
-
-    def work(i):
-        with np.errstate(invalid="ignore", over="ignore"):
-            sums[i] = density[i].sum(dtype=np.float64)
-            largest[i] = xp.maximum(density[i].max(), -density[i].min())
-
-    backend.over(range(len(density)), work)
     # plane by plane in their order: the same sum on any number of ranks
-    everywhere = ranks.everyone((backend.to_host(sums), backend.to_host(largest)))
-    total = float(np.concatenate([part for part, _ in everywhere]).sum())
-    peak = max(float(part.max(initial=0)) for _, part in everywhere)
+    host = plane_sums.backend.to_host
+    everywhere = ranks.everyone((host(plane_sums.sums), host(plane_sums.sizes)))
+    total, size = (float(np.concatenate(parts).sum()) for parts in zip(*everywhere, strict=True))
     if not np.isfinite(total):
         raise ValueError(f"{name} holds NaN or infinity")
-    # a sum below a single cell, impossible for densities >= 0, is round-off of a field that averages to zero
-    if total == 0 or abs(total) < peak:
+    # impossible for densities >= 0: what is left of a field that averages to zero is round-off
+    if total == 0 or abs(total) < _LEAST_MEAN * size:
         raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
-    planes = sum(len(part) for part, _ in everywhere)
-    mean = total / (planes * density[0].size)
+    mean = total / cells
     if mean < 0:
         raise ValueError(f"{name} has mean {mean}: must be positive")
     return mean
-
-
-def _contrast(mean, xp):
-    """A function that makes density/mean - 1 of some planes, in the precision of the density.
-
-    The mean is taken off first: in single precision its round-off would spread over all modes.
-    """
-
-    def of(planes):
-        contrast = xp.empty(planes.shape, planes.dtype.newbyteorder("="))
-        xp.subtract(planes, mean, out=contrast, dtype=xp.float64, casting="same_kind")
-        contrast /= mean
-        return contrast
-
-    return of
