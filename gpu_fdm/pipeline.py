@@ -22,7 +22,7 @@ from .fields.cross_section import psi_at, tabulate
 from .fields.fill import fill, tabulate_direct
 from .fields.section import tabulate_section
 from .fields.vortices import Vortices, find_vortices
-from .model.eigenstates import extent
+from .model.eigenstates import estimated_states, extent
 from .model.filament import Filament, Model, code_units, filaments, profile_of, solve
 from .ranks import ALONE, Ranks
 from .statistics.correlation import CorrelationFunction, correlation_function
@@ -172,6 +172,9 @@ def box_warnings(config: Config, table: list[Filament]) -> list[str]:
     return warnings
 
 
+_LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
+
+
 class _Sources:
     """Cross-sections of all filaments: each solved on one rank, once, then lent to all."""
 
@@ -189,12 +192,28 @@ class _Sources:
         return model
 
     def each(self, time: float) -> Iterator[tuple[Placement, object]]:
-        """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr]."""
-        for first in range(0, len(self.table), self.ranks.size):
-            mine = first + self.ranks.rank
-            own = self._tabulate(mine, time) if mine < len(self.table) else None
-            for number in range(first, min(first + self.ranks.size, len(self.table))):
-                yield self.ranks.from_owner(own if number == mine else None, number - first)
+        """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
+
+        They are shared in batches, so that no rank waits for another between the filaments of one.
+        """
+        batch = max(_LEAST_BATCH, 2 * self.ranks.size)
+        for first in range(0, len(self.table), batch):
+            numbers = range(first, min(first + batch, len(self.table)))
+            owner = self._owners(numbers)
+            own = {number: self._tabulate(number, time) for number in numbers if owner[number] == self.ranks.rank}
+            shared = {number: source for part in self.ranks.everyone(own) for number, source in part.items()}
+            for number in numbers:
+                yield shared[number]
+
+    def _owners(self, numbers):
+        """The rank that solves each filament: the costliest first, to the rank that has least to do."""
+        fraction = self.config.wavefunction.energy_cut
+        cost = {n: estimated_states(profile_of(self.config, self.table[n]), fraction) for n in numbers}
+        load, owner = [0.0] * self.ranks.size, {}
+        for number in sorted(numbers, key=lambda n: (-cost[n], n)):
+            owner[number] = load.index(min(load))
+            load[owner[number]] += cost[number]
+        return owner
 
     def _tabulate(self, number, time):
         model, section = self.model(number), self.config.box
