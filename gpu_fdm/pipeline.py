@@ -472,10 +472,20 @@ def _threads(backend):
 
 
 def _backend(config, ranks):
+    """This rank's backend; RunError where only some ranks have a GPU, or one was asked for and is not there."""
     try:
-        return choose(config.run.backend, ranks.local_rank, config.run.threads or cpu_share(ranks))
+        backend = choose(config.run.backend, ranks.local_rank, config.run.threads or cpu_share(ranks))
     except BackendError as error:
         raise RunError(str(error)) from None
+    names = ranks.everyone(backend.name)
+
+    def same_everywhere():
+        if len(set(names)) > 1:
+            without = ", ".join(str(rank) for rank, name in enumerate(names) if name == "cpu")
+            raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")
+
+    ranks.on_first(same_everywhere)
+    return backend
 
 
 def cpu_share(ranks: Ranks) -> int:
