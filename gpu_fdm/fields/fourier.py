@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ranks import ALONE, Ranks
 
-_A_PART = 4  # planes, or lines along y, that are transformed at a time
+_PLANES, _LINES = 2, 16  # planes along x, and lines along y, that are transformed at a time
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def transform(slab, cells, ranks: Ranks = ALONE, backend=None, prepare=None) -> 
     blocks = _blocks(outgoing, planes, slabs_y, kz)
 
     def planes_of(begin):
-        part = slab[begin : begin + _A_PART]
+        part = slab[begin : begin + _PLANES]
         part = fft.rfft2(part if prepare is None else prepare(part, begin))
         for block, (first, last) in zip(blocks, slabs_y, strict=True):
             block[begin : begin + len(part)] = part[:, first:last]
 
-    backend.over(range(0, planes, _A_PART), planes_of)
+    backend.over(range(0, planes, _PLANES), planes_of)
     y_first, y_last = ranks.slab(ny)
     if ranks.size > 1:
         # my planes of everyone's lines become everyone's planes of my lines
@@ -94,10 +94,10 @@ def inverse(transformed: Transform, cells, ranks: Ranks = ALONE, backend=None):
     slab = xp.empty((planes, ny, nz), values.real.dtype)
 
     def planes_of(begin):
-        part = xp.concatenate([block[begin : begin + _A_PART] for block in blocks], axis=1)
-        slab[begin : begin + _A_PART] = fft.irfft2(part, s=(ny, nz))
+        part = xp.concatenate([block[begin : begin + _PLANES] for block in blocks], axis=1)
+        slab[begin : begin + _PLANES] = fft.irfft2(part, s=(ny, nz))
 
-    backend.over(range(0, planes, _A_PART), planes_of)
+    backend.over(range(0, planes, _PLANES), planes_of)
     return slab
 
 
@@ -114,10 +114,10 @@ def _along_x(function, values, backend):
     """Transform a slab of lines along x where it is."""
 
     def lines_of(begin):
-        part = values[:, begin : begin + _A_PART]
+        part = values[:, begin : begin + _LINES]
         part[...] = function(part, axis=0)
 
-    backend.over(range(0, values.shape[1], _A_PART), lines_of)
+    backend.over(range(0, values.shape[1], _LINES), lines_of)
 
 
 def _turn(outgoing, sent, received, kz, ranks, backend):
