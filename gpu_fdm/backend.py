@@ -67,12 +67,6 @@ class CPU:
         """The array as NumPy."""
         return array
 
-    def free_memory(self) -> int:
-        """Bytes that can still be taken."""
-        from .memory import available
-
-        return available()
-
 
 @dataclass(frozen=True)
 class GPU:

@@ -178,9 +178,10 @@ _LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
 class _Sources:
     """Cross-sections of all filaments: each solved on one rank, once, then lent to all."""
 
-    def __init__(self, config: Config, table: list[Filament], ranks: Ranks, backend, keep: bool):
+    def __init__(self, config: Config, table: list[Filament], ranks: Ranks, backend, keep: bool, models=None):
+        """models: number -> Model of filaments that are solved already."""
         self.config, self.table, self.ranks, self.backend = config, table, ranks, backend
-        self._keep, self._models = keep, {}
+        self._keep, self._models = keep, dict(models or {})
         self.records = {}
 
     def model(self, number: int) -> Model:
@@ -188,7 +189,8 @@ class _Sources:
         model = self._models.get(number) or solve(self.config, self.table[number], _threads(self.backend))
         if self._keep:
             self._models[number] = model
-        self.records.setdefault(number, results.record(model))
+        if number not in self.records:
+            self.records[number] = results.record(model)
         return model
 
     def each(self, time: float) -> Iterator[tuple[Placement, object]]:
@@ -235,8 +237,7 @@ class _Sources:
 
 def fill_box(config: Config, model: Model, backend=None) -> Slab:
     """Both densities of one filament in every cell of the box, on one rank."""
-    sources = _Sources(config, [model.filament], ALONE, backend or CPU(), keep=True)
-    sources._models[0] = model
+    sources = _Sources(config, [model.filament], ALONE, backend or CPU(), keep=True, models={0: model})
     return _fill_slab(config, sources, config.wavefunction.time)
 
 
@@ -356,18 +357,16 @@ def _compute(config, ranks, backend, table, result, clock):
                     slab = _fill_slab(config, sources, time, step)
                 clock.tell("box")
                 mass = _write_box(config, file, slab, ranks, backend, suffix, time, clock)
-                if config.power:
-                    with clock("power spectra"), _of_this_box(config):
-                        spectra = power(config, slab, ranks, _same_place(backend, slab))
-                    for name, spectrum in spectra.items():
-                        results.write_power(file, name + suffix, spectrum, section.sampling)
-                    clock.tell("power spectra")
-                if config.correlation:
-                    with clock("correlation functions"), _of_this_box(config):
-                        functions = correlation(config, slab, ranks, _same_place(backend, slab))
-                    for name, function in functions.items():
-                        results.write_correlation(file, name + suffix, function, section.sampling)
-                    clock.tell("correlation functions")
+                for wanted, title, measure, write in (
+                    (config.power, "power spectra", power, results.write_power),
+                    (config.correlation, "correlation functions", correlation, results.write_correlation),
+                ):
+                    if wanted:
+                        with clock(title), _of_this_box(config):
+                            measured = measure(config, slab, ranks, _same_place(backend, slab))
+                        for name, statistic in measured.items():
+                            write(file, name + suffix, statistic, section.sampling)
+                        clock.tell(title)
         records = sources.all_records()
         centre = None if not section else tuple(side / 2 for side in section.size)
         for kept in records:

@@ -82,10 +82,6 @@ class Ranks:
             return values
         return sum(self.communicator.allgather(values))
 
-    def most(self, value):
-        """Largest over ranks."""
-        return value if self.communicator is None else max(self.communicator.allgather(value))
-
     def everyone(self, value) -> list:
         """The value of each rank, in their order, on all."""
         return [value] if self.communicator is None else self.communicator.allgather(value)

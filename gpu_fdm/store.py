@@ -193,11 +193,6 @@ def git_revision() -> str:
         return ""
 
 
-def read_power(file: h5py.File, name: str) -> dict[str, np.ndarray]:
-    """k [h/Mpc], power [(Mpc/h)^3] and modes of /power/<name>."""
-    return {key: file[f"power/{name}/{key}"][:] for key in ("k", "power", "modes")}
-
-
 def _flush_to_disk(path):
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cuda_on_cpu import CudaOnCpu
 from filaments import published_cylinder
 
 from gpu_fdm.backend import CPU, GPU, gpu_count
@@ -26,6 +27,16 @@ def wave(cylinder, library):
     """Its wave function with WKB weights and the phases of seed 1."""
     weight = (2 * np.pi) ** 2 * cylinder.distribution(library.energy, library.l) / library.line_mass
     return WaveFunction(library, weight, random_phases(library, 1))
+
+
+@pytest.fixture(params=["cuda on cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cuda(request):
+    """What runs the CUDA kernels."""
+    if request.param == "cuda on cpu":
+        return CudaOnCpu()
+    if gpu_count() == 0:
+        pytest.skip("no CUDA device that CuPy can use")
+    return GPU()
 
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])

@@ -5,10 +5,9 @@ from math import prod
 
 import numpy as np
 import pytest
-from cuda_on_cpu import CudaOnCpu
 from scipy import fft
 
-from gpu_fdm.backend import CPU, GPU, gpu_count
+from gpu_fdm.backend import CPU
 from gpu_fdm.fields.fourier import inverse, transform
 from gpu_fdm.statistics import power
 from gpu_fdm.statistics.power import Bins, bin_modes, bin_numbers, power_spectrum
@@ -28,16 +27,6 @@ SHARED = 2048  # bins that the kernels sum in shared memory
 
 grids = pytest.mark.parametrize(("cells", "sides"), GRIDS)
 precisions = pytest.mark.parametrize("dtype", TRANSFORMS)
-
-
-@pytest.fixture(params=["cuda on cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
-def cuda(request):
-    """What runs the CUDA kernels."""
-    if request.param == "cuda on cpu":
-        return CudaOnCpu()
-    if gpu_count() == 0:
-        pytest.skip("no CUDA device that CuPy can use")
-    return GPU()
 
 
 def spectrum(cells, dtype, seed=1):

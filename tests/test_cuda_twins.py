@@ -5,7 +5,7 @@ import pytest
 from cuda_on_cpu import CudaOnCpu, LaunchError
 from scipy.special import jv
 
-from gpu_fdm.backend import CPU, GPU, THREADS_PER_BLOCK, gpu_count
+from gpu_fdm.backend import CPU, THREADS_PER_BLOCK
 from gpu_fdm.fields import loops
 from gpu_fdm.fields.box import Box, Placement, images
 from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
@@ -18,16 +18,6 @@ ROUND_OFF = {np.float64: 1e-12, np.float32: 1e-5}
 RADIUS_MAX = 3.0
 
 precisions = pytest.mark.parametrize("dtype", ROUND_OFF)
-
-
-@pytest.fixture(params=["cuda on cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
-def cuda(request):
-    """What runs the CUDA kernels."""
-    if request.param == "cuda on cpu":
-        return CudaOnCpu()
-    if gpu_count() == 0:
-        pytest.skip("no CUDA device that CuPy can use")
-    return GPU()
 
 
 def radial_table(l_count, dtype, radius_max=RADIUS_MAX, steps=384, seed=1):
