@@ -13,33 +13,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from scipy.special import jv
+from hankel import polar_power
 
 from gpu_fdm.config import read_config
-from gpu_fdm.fields.cross_section import polar_grid
 from gpu_fdm.model.filament import filaments, solve
 from gpu_fdm.pipeline import run
-
-
-def polar_power(wave, k, smooth=False):
-    """Angle-averaged |FT|^2 of one cross-section over its line mass squared, at wavenumbers k [1/L]."""
-    library = wave.library
-    l_max = int(library.l.max())
-    x, w = np.polynomial.legendre.leggauss(2 * len(library.nodes))
-    radius, weight = library.radius_max * (1 + x) / 2, library.radius_max / 2 * w
-    if smooth:
-        components = wave.mean_density(radius)[:, None]
-        orders = np.zeros(1, int)
-    else:
-        angles = 4 * l_max + 4  # |psi|^2 holds orders up to 2 l_max
-        components = np.fft.fft(np.abs(polar_grid(wave, radius, angles)) ** 2, axis=1) / angles
-        orders = np.fft.fftfreq(angles, 1 / angles).astype(int)
-    total = np.zeros(len(k))
-    for order in range(max(orders) + 1):
-        bessel = jv(order, k[:, None] * radius) @ (weight[:, None] * radius[:, None] * components[:, orders == order])
-        # orders m and -m are conjugate: a real density
-        total += (1 if order == 0 else 2) * np.sum(np.abs(bessel) ** 2, axis=1)
-    return (2 * np.pi) ** 2 * total / wave.line_mass**2
 
 
 def filament_power(model, k, smooth=False):

@@ -9,12 +9,15 @@ PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 # a module belongs to the first layer whose prefix it has
 LAYERS = [
     ("errors", "units", "options", "tables", "memory", "backend", "ranks", "vectors"),
+    ("cosmology",),
     ("config",),
     ("population",),
     ("model",),
     ("fields",),
     ("statistics",),
+    ("simulation",),
     ("store",),
+    ("snapshots",),
     ("plots", "plan", "presets", "results"),
     ("pipeline",),
     ("cli",),

@@ -1,0 +1,1 @@
+"""Expansion and growth, linear power, the cut-off of fuzzy dark matter, and the variance."""

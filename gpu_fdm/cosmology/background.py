@@ -1,0 +1,60 @@
+"""Expansion and linear growth of a flat universe of matter and a cosmological constant.
+
+Radiation is left out: Om_r/(Om a), of photons and three massless neutrinos, is 0.029 at a = 0.01, and the closed forms
+below are meant for a >= 0.01.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import hyp2f1
+
+from ..errors import InputError
+
+EARLIEST = 0.01  # scale factor from which on the neglect of radiation is allowed
+
+
+@dataclass(frozen=True)
+class Background:
+    """Flat LCDM without radiation.
+
+    omega_m  matter density today over the critical density, in (0, 1]
+    Raises InputError for another omega_m.
+    """
+
+    omega_m: float
+
+    def __post_init__(self):
+        if not 0 < self.omega_m <= 1:
+            raise InputError(f"omega_m = {self.omega_m}: must be in (0, 1]")
+
+    def expansion(self, a):
+        """E(a) = H(a)/H0."""
+        return np.sqrt(self.omega_m / a**3 + 1 - self.omega_m)
+
+    def matter_fraction(self, a):
+        """Om(a), matter density over the critical density at scale factor a."""
+        return self.omega_m / (self.omega_m + (1 - self.omega_m) * a**3)
+
+    def growth(self, a):
+        """Growing mode D(a), D(1) = 1."""
+        return self.unnormalised_growth(a) / self.unnormalised_growth(1.0)
+
+    def unnormalised_growth(self, a):
+        """Growing mode g(a) that tends to a early, a 2F1(1/3, 1; 11/6; -(1-Om) a^3/Om) (e.g. Silveira & Waga 1994)."""
+        a = np.asarray(a, float)
+        return a * hyp2f1(1 / 3, 1, 11 / 6, -(1 - self.omega_m) / self.omega_m * a**3)
+
+    def growth_rate(self, a):
+        """f = d ln D/d ln a: from the Riccati form, -3/2 Om(a) + 5/2 Om(a) a/g with g the unnormalised growth."""
+        a = np.asarray(a, float)
+        matter = self.matter_fraction(a)
+        return 2.5 * matter * a / self.unnormalised_growth(a) - 1.5 * matter
+
+    def virial_overdensity(self, a):
+        """Of a virialised sphere over the mean matter density, (18 pi^2 + 82 y - 39 y^2)/Om(a), y = Om(a) - 1.
+
+        Source: Bryan & Norman 1998, who give it over the critical density.
+        """
+        y = self.matter_fraction(a) - 1
+        return (18 * np.pi**2 + 82 * y - 39 * y**2) / (1 + y)
