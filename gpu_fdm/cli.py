@@ -164,19 +164,25 @@ def _run(options, ranks):
 def _dry_run(config, ranks):
     from . import pipeline, plan, results
     from .model.filament import solve
+    from .stages.box import place
 
     table, warnings = pipeline.check(config, ranks)
-    planned = plan.plan(config, table, ranks)
+    planned = pipeline.plan_of(config, table, ranks)
     if len(table) == 1 and planned.modes < CHEAP_MODES:
         model = solve(config, table[0])
         print(results.describe(results.record(model)))
         print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
     if config.box:
-        box, _ = pipeline.place(config, table[0])
+        box, _ = place(config, table[0])
         print(f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc")
     for warning in warnings:
         print(f"warning: {warning}")
-    if len(table) > 1 or planned.modes >= CHEAP_MODES:
+    if config.population:
+        masses = ", ".join(f"{m22:g}" for m22 in config.population.m22)
+        print(f"mass functions of CDM and m22 = {masses} at z = {config.cosmology.redshift:g}")
+    if config.one_filament:
+        print(f"one-filament spectra: the heaviest filament has about {planned.modes:.4g} modes")
+    elif table and (len(table) > 1 or planned.modes >= CHEAP_MODES):
         count = "1 filament" if len(table) == 1 else f"{len(table)} filaments, the largest"
         print(f"{count} with about {planned.modes:.4g} modes")
     for stage, size in planned.stages.items():

@@ -3,23 +3,28 @@
 import logging
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 from time import perf_counter
 
 import numpy as np
 
-from .config import Config
+from .backend import cpu_count
+from .config import Config, DarkMatter
 from .errors import RunError
 from .fields.section import section_points
 from .model.eigenstates import axial_states, estimated_states, extent
 from .model.filament import Filament, profile_of
 from .model.weights import RADII_PER_HALF_WAVE
 from .ranks import ALONE, Ranks
+from .statistics.phase_average import memory_needed
 
 log = logging.getLogger(__name__)
 
 _BASE = 350 << 20  # interpreter, libraries and compiled loops [bytes]
+_POPULATION = 64 << 20  # tables of linear power, variance and barrier [bytes]
+POINTS_OVER_NODES = 1.8  # of the exact spectra over those of the states: 1.5 to 1.9
+WAVENUMBERS_OVER_NODES = 3  # of their table, likewise
 _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
 _LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
@@ -43,18 +48,45 @@ class Plan:
 
 
 def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
-    """Estimate from the sizes of the arrays that each stage holds at once, on the rank with the thickest slab."""
-    profile = max((profile_of(config, filament) for filament in table), key=lambda p: p.line_mass)
-    fraction = config.wavefunction.energy_cut
-    cut, radius_max, nodes = extent(profile, fraction)
-    modes = estimated_states(profile, fraction)
-    states = int(modes) * nodes * 8
-    stages = {"model": _BASE + 3 * states}
-    if config.wavefunction.weights in ("adaptive_lasso", "poisson", "least_squares"):
-        # the response of every radius to every mode, and a copy of what is in use
-        radii = config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(profile, fraction)
-        stages["weights"] = _BASE + states + int(1.5 * 8 * modes * radii)
-    output = (1 << 20) + 40 * int(modes) * len(table)
+    """Estimate from the sizes of the arrays that each stage holds at once, on the rank with the thickest slab.
+
+    table  the filaments of the config; of a population, its heaviest for the heaviest boson
+    """
+    stages, modes, output = {}, 0.0, 1 << 20
+    if config.population:
+        stages["population"] = _BASE + _POPULATION
+        output += 32 * config.population.masses * (1 + len(config.population.m22))
+    if table:
+        largest = max((profile_of(_for_boson(config, f), f) for f in table), key=lambda p: p.line_mass)
+        fraction = config.wavefunction.energy_cut
+        modes = estimated_states(largest, fraction)
+        _, _, nodes = extent(largest, fraction)
+        states = int(modes) * nodes * 8
+        stages["model"] = _BASE + 3 * states
+        if config.wavefunction.weights in ("adaptive_lasso", "poisson", "least_squares"):
+            # the response of every radius to every mode, and a copy of what is in use
+            radii = config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(largest, fraction)
+            stages["weights"] = _BASE + states + int(1.5 * 8 * modes * radii)
+        if config.single_power or config.one_filament:
+            of_spectra = memory_needed(
+                modes, int(POINTS_OVER_NODES * nodes), WAVENUMBERS_OVER_NODES * nodes, cpu_count()
+            )
+            stages["exact spectra"] = _BASE + states + of_spectra
+    if config.filament or config.gas:
+        output += 40 * int(modes) * len(table)
+        box_stages, box_output = _plan_box(config, largest, states, ranks)
+        stages, output = stages | box_stages, output + box_output
+    return Plan(modes, stages, output)
+
+
+def _for_boson(config, filament):
+    return config if filament.m22 == config.dark_matter.m22 else replace(config, dark_matter=DarkMatter(filament.m22))
+
+
+def _plan_box(config, largest, states, ranks):
+    """Stages on grids: their memory, and what they write."""
+    stages, output = {}, 0
+    cut, radius_max, _ = extent(largest, config.wavefunction.energy_cut)
     if config.cross_section:
         points = config.cross_section.points**2
         stages["cross-section"] = _BASE + states + 64 * points
@@ -63,7 +95,7 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
         itemsize = 4 if config.run.precision == "single" else 8
         cells = prod(config.box.cells)
         local = ceil(config.box.cells[0] / ranks.size) * prod(config.box.cells[1:])
-        wavenumber = profile.scale_factor * (2 * cut) ** 0.5
+        wavenumber = largest.scale_factor * (2 * cut) ** 0.5
         side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber)
         stages["box: tables"] = _BASE + states + 96 * side**2
         stages["box"] = _BASE + states + 2 * (local + 2 * side**2) * itemsize
@@ -73,7 +105,7 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
             # both densities and a complex transform, twice where it is turned over ranks
             transforms = 1 if ranks.size == 1 else 2
             stages["power spectra"] = _BASE + states + (2 + transforms) * local * itemsize
-    return Plan(modes, stages, output)
+    return stages, output
 
 
 def check_memory(planned: Plan, ranks: Ranks = ALONE):

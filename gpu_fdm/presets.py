@@ -7,8 +7,11 @@ from .config import (
     FiguresSection,
     FilamentSection,
     GasSection,
+    OneFilamentSection,
+    PopulationSection,
     PowerSection,
     Run,
+    SinglePowerSection,
     WavefunctionSection,
 )
 
@@ -20,6 +23,7 @@ PRESETS = {
             filament=FilamentSection(),
             wavefunction=WavefunctionSection(),
             cross_section=CrossSectionSection(),
+            single_power=SinglePowerSection(),
             box=BoxSection(),
             power=PowerSection(bin_width=3),  # the box is three times as long as wide
             figures=FiguresSection(),
@@ -34,6 +38,20 @@ PRESETS = {
             # 1080 cells a side would resolve the fringes of the heaviest; averages keep its mass all the same
             box=BoxSection(size=2.0, cells=512, sampling="average"),
             power=PowerSection(),
+            figures=FiguresSection(),
+        ),
+    ),
+    "mass_function": (
+        "mass functions of filaments from ellipsoidal collapse, for CDM and four boson masses",
+        Config(run=Run(output="output/mass_function"), population=PopulationSection(), figures=FiguresSection()),
+    ),
+    "one_filament": (
+        "the one-filament power spectrum of a population, for three boson masses and any redshift",
+        Config(
+            run=Run(output="output/one_filament"),
+            wavefunction=WavefunctionSection(),
+            population=PopulationSection(m22=(1.0, 2.0, 4.0)),
+            one_filament=OneFilamentSection(),
             figures=FiguresSection(),
         ),
     ),

@@ -6,8 +6,12 @@ import numpy as np
 
 from .model.filament import Filament, Model
 from .population.gas import FilamentTable
+from .population.mass_function import MassFunction
 from .statistics.correlation import CorrelationFunction
+from .statistics.one_filament import OneFilamentSpectrum
 from .statistics.power import PowerSpectrum
+from .statistics.sampled import SampledSpectrum
+from .statistics.single_filament import SinglePower
 
 PROFILE_ROWS = 400
 DENSITY_TEXT = {"fdm": "comoving density |psi|^2", "smooth": "phase average of the comoving density, <|psi|^2>"}
@@ -171,3 +175,77 @@ def write_gas(file, table: list[Filament]):
     gas = FilamentTable(**{name: [getattr(filament, name) for filament in table] for name in names})
     for name, column in gas.columns().items():
         file.dataset(f"/gas/{name}", *column)
+
+
+def boson_name(m22: float | None) -> str:
+    """Group of a boson mass [1e-22 eV]; None is CDM."""
+    return "cdm" if m22 is None else f"m22_{m22:g}"
+
+
+def write_single_power(file, number: int, power: SinglePower, scales: dict, sampled: SampledSpectrum | None):
+    """/single_power/<number>: phase averages, their scales with definitions, and draws if there are."""
+    folder, over = f"/single_power/{number:02d}", "over the mass squared, averaged over phases and orientations"
+    in_plane = "in the plane across it, over the line mass squared, averaged over phases"
+    file.dataset(f"{folder}/k", power.k, "h/Mpc", "wavenumber, comoving")
+    for name, values, text in (
+        ("power_fdm", power.fdm, f"of |psi|^2, {over}"),
+        ("power_smooth", power.smooth, f"of <|psi|^2>, {over}"),
+        ("power_interference", power.interference, f"of the fringes of all pairs of modes, {over}"),
+        ("power_self", power.self_term, f"of each mode with itself, part of the fringes, {over}"),
+        ("polar_fdm", power.polar_fdm, f"of |psi|^2, {in_plane}"),
+        ("polar_smooth", power.polar.smooth, f"of <|psi|^2>, {in_plane}"),
+        ("polar_interference", power.polar.interference, f"of the fringes of all pairs of modes, {in_plane}"),
+        ("polar_self", power.polar.self_term, f"of each mode with itself, {in_plane}"),
+    ):
+        file.dataset(f"{folder}/{name}", values, "1", text)
+    if sampled is not None:
+        text = f"in the plane, over the line mass squared, over {sampled.draws} draws of the phases"
+        file.dataset(f"{folder}/sampled_mean", sampled.mean, "1", f"mean of |psi|^2's {text}")
+        file.dataset(f"{folder}/sampled_error", sampled.standard_error, "1", "standard error of sampled_mean")
+        scatter = np.sqrt(sampled.variance)
+        file.dataset(f"{folder}/sampled_scatter", scatter, "1", f"standard deviation of single filaments {text}")
+    definitions = {f"{name}_definition": text for name, (_, text) in scales.items()}
+    values = {name: value for name, (value, _) in scales.items()}
+    parts = "fdm = smooth + interference" + (" - self" if power.statistics == "fixed" else "")
+    file.attributes(folder, statistics=power.statistics, parts=parts, **values, **definitions)
+
+
+def write_mass_function(file, m22: float | None, function: MassFunction, variance, attributes: dict):
+    """/mass_function/<cdm | m22_...>."""
+    folder = f"/mass_function/{boson_name(m22)}"
+    file.dataset(f"{folder}/mass", function.mass, "Msun/h", "mass")
+    file.dataset(f"{folder}/dn_dlnm", function.dn_dlnm, "(h/Mpc)^3", "filaments per ln M, comoving")
+    file.dataset(f"{folder}/variance", variance(function.mass), "1", "S(M), linear, at z = 0")
+    file.attributes(folder, m22=m22, error=function.error, **attributes)
+
+
+def write_collapse(file, mass: float, examples: dict, attributes: dict):
+    """/collapse/<cdm | m22_...>: the ellipsoid of the filament of one mass [Msun/h]."""
+    for m22, (followed, overdensity, ellipticity) in examples.items():
+        folder = f"/collapse/{boson_name(m22)}"
+        file.dataset(f"{folder}/scale_factor", followed.scale_factor, "1", "scale factor")
+        file.dataset(
+            f"{folder}/axes",
+            followed.axes,
+            "1",
+            "semi-axes, physical, over the Lagrangian radius; [step, axis]",
+        )
+        file.attributes(
+            folder,
+            mass=mass,
+            m22=m22,
+            overdensity=overdensity,
+            initial_ellipticity=ellipticity,
+            freeze=followed.freeze,
+            **attributes,
+        )
+
+
+def write_one_filament(file, m22: float, spectrum: OneFilamentSpectrum, limit: float, attributes: dict):
+    """/one_filament_power/m22_...; attributes: the window of masses and the choices made."""
+    folder = f"/one_filament_power/{boson_name(m22)}"
+    file.dataset(f"{folder}/k", spectrum.k, "h/Mpc", "wavenumber, comoving")
+    file.dataset(f"{folder}/power_fdm", spectrum.fdm, "(Mpc/h)^3", "one-filament spectrum of |psi|^2, phase average")
+    file.dataset(f"{folder}/power_smooth", spectrum.smooth, "(Mpc/h)^3", "one-filament spectrum of <|psi|^2>")
+    file.dataset(f"{folder}/masses", spectrum.masses, "Msun/h", "at which single filaments were solved")
+    file.attributes(folder, m22=m22, error=spectrum.error, density=spectrum.density, limit=limit, **attributes)

@@ -87,7 +87,7 @@ def test_set_makes_a_section():
         ("m22 = 1", "x.ini: File contains no section headers"),
         ("[run]\nseed = 1\nseed = 2", "option 'seed' in section 'run' already exists"),
         ("[run]\nseed 1", "x.ini"),
-        ("[wavefunction]\n", "[wavefunction] needs a section [filament] or [gas], which are absent"),
+        ("[wavefunction]\n", "[wavefunction] needs a section [filament] or [gas] or [one_filament], which are absent"),
         ("[filament]\n[box]\n", "[box] needs a section [wavefunction], which is absent"),
         (SMALL + "[box]\n[gas]\nnumber = 3", "[filament] and [gas]: must be one of the two"),
         ("[wavefunction]\n[gas]\nnumber = 3", "[gas] needs a section [box], which is absent"),

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 # a module belongs to the first layer whose prefix it has
 LAYERS = [
-    ("errors", "units", "options", "tables", "memory", "backend", "ranks", "vectors"),
+    ("errors", "units", "options", "sections", "tables", "memory", "kept", "backend", "ranks", "vectors"),
     ("cosmology",),
     ("config",),
     ("population",),
@@ -19,6 +19,7 @@ LAYERS = [
     ("store",),
     ("snapshots",),
     ("plots", "plan", "presets", "results"),
+    ("stages",),
     ("pipeline",),
     ("cli",),
     ("__main__", "__init__"),

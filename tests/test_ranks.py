@@ -109,7 +109,8 @@ def test_wrong_input_is_said_once(tmp_path):
 
 FAILING = """
 import sys
-from gpu_fdm import pipeline, cli
+from gpu_fdm import cli
+from gpu_fdm.stages import box as stage
 from gpu_fdm.errors import RunError
 from gpu_fdm.ranks import start_ranks
 rank, where = start_ranks().rank, sys.argv.pop(1)
@@ -117,8 +118,8 @@ def fail(*arguments, **keywords):
     if rank == 1:
         raise {error}
     return original(*arguments, **keywords)
-original = getattr(pipeline, where)
-setattr(pipeline, where, fail)
+original = getattr(stage, where)
+setattr(stage, where, fail)
 sys.exit(cli.main())
 """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..config import Config
 from ..errors import InputError
 from ..population.gas import FilamentTable, draw_gas, read_table
+from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_shape
 from ..tables import read_columns
 from ..units import CodeUnits
@@ -124,6 +125,22 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
     return Model(filament, profile, units, library, weights, WaveFunction(library, weights.weight, phase))
 
 
+def shape_of_mass(config: Config, name: str, mass_min: float, mass_max: float):
+    """A function (mass [Msun/h], beta) -> length [cMpc/h], r0 [Mpc/h, physical], sigma [km/s], for a window of masses.
+
+    name  published: the fits for z = 4; collapse: as [population] has it, for the boson of [dark_matter]
+    """
+    if name == "published":
+        return published_shape
+    population = Population(config, masses=(mass_min, mass_max))
+
+    def from_collapse(mass, beta=0.0):
+        shape = population.shape(mass, config.dark_matter.m22, beta)
+        return float(shape.length), float(shape.r0), float(shape.sigma)
+
+    return from_collapse
+
+
 def _single(config):
     section, cosmology = config.filament, config.cosmology
     given = {"length": section.length, "r0": section.r0, "sigma": section.sigma}
@@ -132,14 +149,17 @@ def _single(config):
             if given.pop(key) is not None:
                 raise config.error("filament", key, "must be empty where profile_table gives the profile")
     missing = [key for key, value in given.items() if value is None]
-    if missing and cosmology.redshift != FIT_REDSHIFT:
+    if missing and section.shape == "published" and cosmology.redshift != FIT_REDSHIFT:
         raise config.error(
             "cosmology",
             "redshift",
-            f"the fits from mass to shape hold at z = {FIT_REDSHIFT:g} only; "
-            f"at another redshift give [filament] {', '.join(missing)}",
+            f"the published fits from mass to shape hold at z = {FIT_REDSHIFT:g} only; "
+            f"at another redshift give [filament] {', '.join(missing)}, or take shape = collapse",
         )
-    fits = dict(zip(("length", "r0", "sigma"), published_shape(section.mass, section.beta), strict=True))
+    fits = {}
+    if missing:
+        of_mass = shape_of_mass(config, section.shape, section.mass, section.mass)
+        fits = dict(zip(("length", "r0", "sigma"), of_mass(section.mass, section.beta), strict=True))
     shape = {key: fits[key] if value is None else value for key, value in given.items()}
     return Filament(
         number=0,
@@ -186,6 +206,7 @@ def _draw_gas(config) -> FilamentTable:
             mass_table=mass_table,
             beta=gas.beta,
             redshift=config.cosmology.redshift,
+            shape=shape_of_mass(config, gas.shape, gas.mass_min, gas.mass_max),
             centres=gas.centres,
             min_distance=gas.min_distance,
             overlap_mass_fraction=gas.overlap_mass_fraction,

@@ -13,9 +13,8 @@ from ..options import Choice, Maybe, Number, Several
 from ..tables import read_columns
 from ..vectors import PARALLEL, unit_vectors
 from .overlap import closest_approach, own_image_distance, periodic_distance
-from .shapes import FIT_REDSHIFT, RADIUS_MASS_FRACTION, published_shape
+from .shapes import FIT_REDSHIFT, PUBLISHED_SLOPE, RADIUS_MASS_FRACTION, published_shape
 
-PUBLISHED_SLOPE = -2.19428402  # of dn/dM at z = 4 for m22 = 1, Z25 (A&A 696 A145)
 # purposes of random numbers; beyond any l, which takes this place in the seeds of the phases of a filament's states
 MASS, AXIS, CENTRE = 2**31 + 1, 2**31 + 2, 2**31 + 3
 _COUNT, _POSITIVE = Number(1, integer=True), Number(0, open_low=True)

@@ -1,11 +1,14 @@
-"""Length, radius and velocity dispersion of a filament of mass M.
+"""Length, radius and velocity dispersion of a filament of mass M, and how many there are, as published.
 
 The fits are those published with Z25 (A&A 696 A145) for ellipsoidal collapse at z = 4 with the m22 = 1 variance.
 """
 
 from math import exp, sqrt
 
+import numpy as np
+
 FIT_REDSHIFT = 4.0
+PUBLISHED_SLOPE = -2.19428402  # of dn/dM
 RADIUS_MASS_FRACTION = 0.9  # of the line mass within the fitted radius
 
 
@@ -19,3 +22,8 @@ def published_shape(mass: float, beta: float = 0.0) -> tuple[float, float, float
     r0 = (1 / RADIUS_MASS_FRACTION - 1) ** (1 / (2 - beta)) * radius
     sigma = sqrt(2 / (2 - beta)) * exp(-6.16244123) * mass**0.3618256
     return length, r0, sigma
+
+
+def published_mass_function(mass):
+    """dn/dlnM at z = 4 for m22 = 1, comoving [(h/Mpc)^3]; mass [Msun/h], any shape."""
+    return np.exp(26.19080834) * np.asarray(mass, float) ** (1 + PUBLISHED_SLOPE)

@@ -28,7 +28,7 @@ from ..backend import CPU
 from ..model.eigenstates import Library
 from .bessel import bessel_table
 
-BLOCK_BYTES = 32 << 20  # of C_m(R, R') that are in memory together
+BLOCK_BYTES = 64 << 20  # of C_m(R, R') that are in memory together
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2
 TABLE_BYTES = 640 << 20  # of J_m(kR) that are in memory together
 
@@ -89,6 +89,14 @@ def polar_spectrum(library: Library, weight, k, points: int | None = None, backe
     for batch in np.array_split(within, ceil(table / TABLE_BYTES)):
         parts[:, batch] = _spectrum(states, k[batch])
     return PolarSpectrum(k, *parts)
+
+
+def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> int:
+    """Bytes that polar_spectrum takes for so many states on so many nodes."""
+    orders = 3.5 * modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
+    table = min(TABLE_BYTES, 8 * orders * points * wavenumbers)
+    block = min(BLOCK_BYTES, 24 * orders * points**2)
+    return int(3 * 8 * modes * points + table + 2 * block * threads)
 
 
 def form_factor(library: Library, weight, k) -> np.ndarray:

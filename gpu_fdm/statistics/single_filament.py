@@ -18,7 +18,7 @@ WINDOW_END = 8.6  # sharpnesses: the soft ends have taken exp(-37) of the power 
 DETACHED = 2.0  # the interfering filament has this times the power of the smooth one: fringes carry half of it
 STATISTICS = ("fixed", "gaussian")
 ROUND_OFF = 1e-15  # of the largest power of the fringes
-LARGEST_STEP = 4.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
+LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
 RELATIVE_STEP = 0.1  # the same, over k
 
 
@@ -27,13 +27,13 @@ class SinglePower:
     """Phase averages of one filament's power over its mass squared: in the plane across it, and over orientations.
 
     k       comoving [h/Mpc], shape (k,)
-    polar   the plane's, k there in code units
+    polar   the plane's, k there in code units; None where it was not asked for
     smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
     statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
     """
 
     k: np.ndarray
-    polar: PolarSpectrum
+    polar: PolarSpectrum | None
     smooth: np.ndarray
     interference: np.ndarray
     self_term: np.ndarray
@@ -50,10 +50,11 @@ class SinglePower:
         return self.polar.fixed if self.statistics == "fixed" else self.polar.gaussian
 
 
-def single_power(model: Model, k, statistics: str = "fixed", backend=None) -> SinglePower:
+def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane: bool = True) -> SinglePower:
     """The spectra of a solved filament.
 
-    k  comoving [h/Mpc], shape (k,), positive, increasing
+    k      comoving [h/Mpc], shape (k,), positive, increasing
+    plane  also the spectrum in the plane, at the same k
     Raises ValueError for a k that is not, or an unknown name of the statistics.
     """
     k = np.asarray(k, float)
@@ -64,8 +65,9 @@ def single_power(model: Model, k, statistics: str = "fixed", backend=None) -> Si
     library, weight, unit = model.library, model.wave.weight, model.units.length
     # the plane's spectrum where it is asked for, and where the average over orientations needs it, in one go
     rows = _table_wavenumbers(model, k[-1] * unit)
-    spectrum = polar_spectrum(library, weight, np.concatenate([k * unit, rows]), backend=backend)
-    polar, table = spectrum.part(slice(len(k))), spectrum.part(slice(len(k), None))
+    asked = len(k) if plane else 0
+    spectrum = polar_spectrum(library, weight, np.concatenate([k[:asked] * unit, rows]), backend=backend)
+    polar, table = spectrum.part(slice(asked)) if plane else None, spectrum.part(slice(asked, None))
     fringes = _between(rows, table.interference - table.self_term, power_at_origin=2)
     self_term = _between(rows, table.self_term, power_at_origin=0)
 

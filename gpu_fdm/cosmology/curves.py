@@ -1,0 +1,59 @@
+"""Functions of k that are given by rows: how they are checked and read."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..tables import read_columns
+
+LEAST_ROWS = 8
+ROUND_OFF = 1e-9  # relative, by which a value may leave its range: amply that of exp(ln k)
+
+
+def checked_rows(k, values, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read-only copies of both, shape (rows,), at least 8.
+
+    k  [h/Mpc], positive and increasing;  values  finite;  name  of the values, for messages
+    Raises InputError, which begins with "row" and its number, from 1, where one row is wrong.
+    """
+    k, values = np.array(k, float), np.array(values, float)
+    if k.ndim != 1 or k.shape != values.shape or len(k) < LEAST_ROWS:
+        raise InputError(f"table of shape {k.shape}: must hold at least {LEAST_ROWS} rows of k and {name}")
+    for column, column_name, good, allowed in (
+        (k, "k", (k > 0) & np.isfinite(k), "positive and finite"),
+        (values, name, np.isfinite(values), "finite"),
+    ):
+        for row in np.flatnonzero(~good)[:1]:
+            raise InputError(f"row {row + 1}: {column_name} = {column[row]:g}: must be {allowed}")
+    for row in np.flatnonzero(np.diff(k) <= 0)[:1] + 1:
+        raise InputError(f"row {row + 1}: k = {k[row]:g}: must be larger than {k[row - 1]:g}, the one before")
+    k.setflags(write=False)
+    values.setflags(write=False)
+    return k, values
+
+
+def check_range(name: str, values, low: float, high: float, unit: str, what: str):
+    """InputError for the first of the values that is out of low..high (but for round-off), or no number."""
+    good = (values >= low * (1 - ROUND_OFF)) & (values <= high * (1 + ROUND_OFF))
+    for outside in values[~good].flat:
+        raise InputError(f"{name} = {outside:g} {unit}: must be in [{low:g}, {high:g}], the range of the {what}")
+
+
+def read_curve(path, name: str, make):
+    """make(k, values) from a CSV file with columns k [h/Mpc] and `name`; InputError names the file and the line."""
+    try:
+        columns = read_columns(path, ("k", name))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        return make(columns["k"], columns[name])
+    except InputError as error:
+        # rows are known here by their lines in the file
+        message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
+        raise InputError(f"{Path(path)}: {message}") from None

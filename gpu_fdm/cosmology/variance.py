@@ -1,0 +1,263 @@
+"""Variance S(M) of the linear density contrast at z = 0, smoothed on the scale of a mass.
+
+    S(R) = int dlnk Delta^2(k) W^2(kR),   Delta^2 = k^3 P T^2/(2 pi^2),   M = c (4 pi/3) rho_m R^3
+
+In equal steps of ln k and ln R the integral is a correlation: W^2 is needed once at the steps of ln(kR), whatever the
+number of masses. The trapezoid rule converges exponentially for smooth integrands that vanish at both ends.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, inf, log, pi
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
+from scipy.special import expit, spherical_jn
+
+from ..errors import InputError
+from ..units import mean_matter_density
+from .curves import ROUND_OFF, check_range
+from .linear_power import LinearPower
+from .transfer import Transfer
+
+MASSES_PER_DECADE = 60
+STEPS_PER_RADIUS = 3  # steps of ln k in one of ln R
+# part of S that may lie at wavenumbers where the power is not known
+NEGLECTED = 1e-6
+
+_SMOOTH_K_SLOPE = 9.10049
+_LEAST_INTERVALS = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """W(kR) in Fourier space, and the mass that goes with R.
+
+    coefficient  c of M = c (4 pi/3) rho_m R^3
+    moments      from ln k (equal steps), Delta^2 and ln R (equal steps of a multiple): S and dS/dlnR
+    tail         bound on the integral of W^2 dlnx from x on
+    """
+
+    coefficient: float
+    moments: Callable
+    tail: Callable[[float], float]
+
+    def radius(self, mass, omega_m: float):
+        """R [Mpc/h] of a mass [Msun/h]."""
+        return np.cbrt(mass / (self.coefficient * 4 * pi / 3 * mean_matter_density(omega_m)))
+
+
+@dataclass(frozen=True, eq=False)
+class Variance:
+    """S(M) at z = 0 between tabulated masses: ln S a cubic Hermite spline in ln M with its exact slopes.
+
+    dS/dlnM, exact at the tabulated masses, is a cubic spline between them. Both are good to 1e-5 of their values:
+    dS/dlnM where it is above 1e-6 of S, and in the sharp-k window, where it has zeros, to 1e-5 of its largest.
+
+    window      in WINDOWS
+    mass        [Msun/h], shape (masses,), increasing: the valid range
+    values      S, shape (masses,);  slopes  dS/dlnM, shape (masses,)
+    """
+
+    window: str
+    mass: np.ndarray
+    values: np.ndarray
+    slopes: np.ndarray
+
+    def __post_init__(self):
+        for name in ("mass", "values", "slopes"):
+            values = np.array(getattr(self, name), float)
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    @property
+    def mass_min(self) -> float:
+        """Least mass [Msun/h]."""
+        return float(self.mass[0])
+
+    @property
+    def mass_max(self) -> float:
+        """Largest mass [Msun/h]."""
+        return float(self.mass[-1])
+
+    def __call__(self, mass) -> np.ndarray:
+        """S, shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
+        return np.exp(self._log_values(self._checked(mass)))
+
+    def slope(self, mass) -> np.ndarray:
+        """dS/dlnM, shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
+        return self._slopes(self._checked(mass))
+
+    def derivative(self, mass) -> np.ndarray:
+        """dS/dM [h/Msun], shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
+        return self.slope(mass) / np.asarray(mass, float)
+
+    def mass_at(self, variance) -> np.ndarray:
+        """M with S(M) = variance [Msun/h], shape of variance: the inverse, where S falls with M.
+
+        S of fuzzy dark matter hardly changes at small masses. The inverse reaches down to the mass above which S falls
+        everywhere, and by more than round-off.
+        Raises InputError for a variance out of that range.
+        """
+        variance = np.asarray(variance, float)
+        start = self._falls_from
+        if start == len(self.mass) - 1:
+            raise InputError(f"variance = {self.values[-1]:g} at all masses: must fall with mass to be inverted")
+        largest, least = self.values[start], self.values[-1]
+        good = (variance >= least * (1 - ROUND_OFF)) & (variance <= largest * (1 + ROUND_OFF))
+        for outside in variance[~good].flat:
+            raise InputError(
+                f"variance = {outside:g}: must be in [{least:g}, {largest:g}], that of masses from "
+                f"{self.mass_max:g} down to {self.mass[start]:g} Msun/h"
+            )
+        wanted = np.log(variance)
+        log_mass, log_values = np.log(self.mass), np.log(self.values)
+        # bisection inside the interval of the table, to round-off
+        after = np.searchsorted(-log_values[start:], -wanted, side="left") + start
+        high = np.clip(after, start + 1, len(log_mass) - 1)
+        low, high = log_mass[high - 1], log_mass[high]
+        for _ in range(52):
+            middle = (low + high) / 2
+            above = self._log_values(middle) > wanted
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return np.exp((low + high) / 2)
+
+    @cached_property
+    def _log_values(self):
+        return CubicHermiteSpline(np.log(self.mass), np.log(self.values), self.slopes / self.values)
+
+    @cached_property
+    def _slopes(self):
+        return CubicSpline(np.log(self.mass), self.slopes)
+
+    @cached_property
+    def _falls_from(self):
+        """Index of the least mass above which S falls from each mass to the next."""
+        level = np.flatnonzero(-np.diff(self.values) <= 1e-12 * self.values[1:])
+        return int(level[-1]) + 1 if len(level) else 0
+
+    def _checked(self, mass):
+        """ln M."""
+        mass = np.asarray(mass, float)
+        check_range("mass", mass, self.mass_min, self.mass_max, "Msun/h", "variance")
+        return np.log(mass)
+
+
+def variance(
+    power: LinearPower,
+    transfer: Transfer,
+    window: str = "smooth_k",
+    *,
+    mass_min: float = 1e6,
+    mass_max: float = 1e16,
+    refinement: int = 1,
+) -> Variance:
+    """S(M) and dS/dM for P T^2 at z = 0 in a window of WINDOWS.
+
+    top_hat   of radius R in space: W = 3 (sin x - x cos x)/x^3, M = (4 pi/3) rho_m R^3
+    sharp_k   1 up to k = 1/R: M = 6 pi^2 rho_m R^3 (Lacey & Cole 1993, MNRAS 262, 627)
+    smooth_k  1/(1 + x^9.10049): M = 2.1594 (4 pi/3) rho_m R^3 (Leo et al. 2018, JCAP 04, 010; numbers of Z25)
+
+    mass_min, mass_max  range of the table [Msun/h], which goes on above mass_max to the end of its last step
+    refinement          finer steps of M and k by this factor, for tests of accuracy
+    Raises InputError for an unknown window, and for masses that need wavenumbers where power or transfer is not known
+    (more than 1e-6 of S).
+    """
+    if window not in WINDOWS:
+        raise InputError(f"window = {window}: must be one of {', '.join(WINDOWS)}")
+    if not 0 < mass_min < mass_max < inf:
+        raise InputError(f"mass_min = {mass_min:g}, mass_max = {mass_max:g}: must be positive, and increase")
+    shape = WINDOWS[window]
+    step = log(10) / (3 * MASSES_PER_DECADE * STEPS_PER_RADIUS * refinement)
+    intervals = ceil(log(mass_max / mass_min) / (3 * STEPS_PER_RADIUS * step) - ROUND_OFF)
+    from_least = STEPS_PER_RADIUS * step * np.arange(max(intervals, _LEAST_INTERVALS) + 1)
+    log_radius = np.log(shape.radius(mass_min, power.background.omega_m)) + from_least
+    mass = mass_min * np.exp(3 * from_least)
+    k_max = min(power.k_max, transfer.k_max)
+    if log(k_max / power.k_min) < 1:
+        raise InputError(
+            f"linear power is known from {power.k_min:g} to {power.k_max:g} h/Mpc, the transfer function up to "
+            f"{transfer.k_max:g} h/Mpc: must share more"
+        )
+    log_k = log(power.k_min) + step * np.arange(int(log(k_max / power.k_min) / step) + 1)
+    k = np.exp(log_k)
+    contrast = k**3 * power(k) * transfer(k) ** 2 / (2 * pi**2)
+    values, by_radius = shape.moments(log_k, contrast, log_radius)
+    _check_neglected(window, mass, values, log_k, contrast, log_radius)
+    return Variance(window, mass, values, by_radius / 3)
+
+
+def _check_neglected(window, mass, values, log_k, contrast, log_radius):
+    """InputError where too much of S may lie below the first k or above the last.
+
+    Below, Delta^2 is taken to go on as the power law that it begins with; above, to stay what it is at most over the
+    last factor of e.
+    """
+    rise = log(contrast[1] / contrast[0]) / (log_k[1] - log_k[0])
+    below = contrast[0] / rise if rise > 0 else inf
+    last = contrast[log_k > log_k[-1] - 1].max()
+    good = below + last * WINDOWS[window].tail(np.exp(log_k[-1] + log_radius)) <= NEGLECTED * values
+    if good.all():
+        return
+    needs = f"the variance in window {window} needs k out of [{np.exp(log_k[0]):g}, {np.exp(log_k[-1]):g}] h/Mpc"
+    if not good.any():
+        raise InputError(f"mass_min = {mass[0]:g}, mass_max = {mass[-1]:g} Msun/h: {needs} for all masses between them")
+    least, largest = mass[good][[0, -1]]
+    if not good[0]:
+        raise InputError(f"mass_min = {mass[0]:g} Msun/h: must be at least {least:.4g}, below which {needs}")
+    raise InputError(f"mass_max = {mass[-1]:g} Msun/h: must be at most {largest:.4g}, above which {needs}")
+
+
+def _correlation(log_k, contrast, log_radius, square):
+    """S and dS/dlnR for a smooth window; square gives W^2 and dW^2/dlnx at x."""
+    step = (log_k[-1] - log_k[0]) / (len(log_k) - 1)
+    log_x = log_k[0] + log_radius[0] + step * np.arange(len(log_k) + STEPS_PER_RADIUS * (len(log_radius) - 1))
+    return tuple(
+        np.lib.stride_tricks.sliding_window_view(each, len(log_k))[::STEPS_PER_RADIUS] @ contrast * step
+        for each in square(np.exp(log_x))
+    )
+
+
+def _top_hat(log_k, contrast, log_radius):
+    def square(x):
+        window = 3 * spherical_jn(1, x) / x
+        return window**2, -6 * window * spherical_jn(2, x)
+
+    return _correlation(log_k, contrast, log_radius, square)
+
+
+def _top_hat_tail(x):
+    # W^2 <= 9 (1 + x^2)/x^6, and <= 1
+    return np.where(x < 1, 15 / 4 - np.log(np.minimum(x, 1)), 9 / (4 * x**4) + 3 / (2 * x**6))
+
+
+def _smooth_k(log_k, contrast, log_radius):
+    def square(x):
+        window = expit(-_SMOOTH_K_SLOPE * np.log(x))
+        return window**2, -2 * _SMOOTH_K_SLOPE * window**2 * (1 - window)
+
+    return _correlation(log_k, contrast, log_radius, square)
+
+
+def _smooth_k_tail(x):
+    power = x**_SMOOTH_K_SLOPE
+    return (np.log1p(1 / power) - 1 / (1 + power)) / _SMOOTH_K_SLOPE
+
+
+def _sharp_k(log_k, contrast, log_radius):
+    """S = int_0^(1/R) dlnk Delta^2, by the integral of a cubic spline; dS/dlnR = -Delta^2(1/R)."""
+    spline = CubicSpline(log_k, contrast)
+    edge = np.minimum(-log_radius, log_k[-1])
+    return spline.antiderivative()(edge), np.where(-log_radius > log_k[-1], 0.0, -spline(edge))
+
+
+def _sharp_k_tail(x):
+    return np.maximum(-np.log(x), 0)
+
+
+WINDOWS = {
+    "top_hat": Window(1.0, _top_hat, _top_hat_tail),
+    "sharp_k": Window(9 * pi / 2, _sharp_k, _sharp_k_tail),
+    "smooth_k": Window(2.1594, _smooth_k, _smooth_k_tail),
+}

@@ -1,0 +1,58 @@
+"""Plotfiles of AxioNyx (and of Nyx), through yt. Nyx's unit of length is the comoving Mpc, not per h."""
+
+from pathlib import Path
+
+from ..errors import InputError
+from .covering_grid import box_width, covering_grid, fields_of, loaded
+from .options import SnapshotOptions
+from .reader import Reader, chosen_field
+from .snapshot import GridSnapshot
+
+DENSITY = "AxDens"
+
+
+def detect(path: Path) -> bool:
+    """A folder with the scale factor that Nyx writes beside AMReX's header."""
+    return path.is_dir() and (path / "Header").is_file() and (path / "comoving_a").is_file()
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """The density "AxDens" unless another field is asked for."""
+    with loaded(path, READER.name) as dataset:
+        cosmological = bool(getattr(dataset, "cosmological_simulation", 0))
+        h = options.over("h", float(dataset.hubble_constant) if cosmological else None, path)
+        fields = fields_of(dataset, "boxlib")
+        field = chosen_field(fields, options.field, DENSITY, path)
+        source = covering_grid(dataset, path, READER.name, "boxlib", field, options)
+        return GridSnapshot(
+            path=str(path),
+            format=READER.name,
+            box_size=options.over("box_size", tuple(side * h for side in box_width(dataset)), path),
+            redshift=options.over("redshift", 1 / _scale_factor(path) - 1, path),
+            fields=fields,
+            field=field,
+            h=h,
+            omega_m=float(dataset.omega_matter) if cosmological else None,
+            cells=source.cells,
+            density_units="Msun/cMpc^3",
+            source=source,
+        )
+
+
+def _scale_factor(path):
+    try:
+        a = float((path / "comoving_a").read_text())
+    except ValueError:
+        a = 0.0
+    if not 0 < a < float("inf"):
+        raise InputError(f"{path}: comoving_a: must be a scale factor > 0")
+    return a
+
+
+READER = Reader(
+    name="axionyx",
+    description="AxioNyx plotfile (needs yt)",
+    options=("field", "level", "box_size", "redshift", "h"),
+    detect=detect,
+    read=read,
+)

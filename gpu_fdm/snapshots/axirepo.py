@@ -1,0 +1,126 @@
+"""Wave functions of AxiREPO: FuzzyDM/PsiRe and FuzzyDM/PsiIm, a cube flat in C order, cut over snap.<i>.hdf5.
+
+The cuts need not be between planes. Source: May & Springel 2021 (MNRAS 506, 2603) for the code; the layout as its
+readers know it.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from . import hdf5, parts
+from .gadget_header import number_of_files, read_header, shared
+from .options import SnapshotOptions
+from .reader import Reader
+from .snapshot import GridSnapshot
+
+NAMES = ("FuzzyDM/PsiRe", "FuzzyDM/PsiIm")
+
+
+@dataclass(frozen=True)
+class FlatParts:
+    """Cells that are flat in C order and cut over files.
+
+    files  path and number of cells of each
+    side   cells along each side of the cube
+    """
+
+    path: str
+    files: tuple[tuple[str, int], ...]
+    side: int
+    dtype: str
+    names: tuple[str, str] = NAMES
+    axes_reversed = False
+
+    @contextmanager
+    def arrays(self):
+        """The real and the imaginary part."""
+        yield [_Planes(self, name) for name in self.names]
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """One of the two parts, to be sliced along x."""
+
+    parts: FlatParts
+    name: str
+
+    @property
+    def dtype(self):
+        return np.dtype(self.parts.dtype)
+
+    def __getitem__(self, planes: slice):
+        side = self.parts.side
+        first, last = planes.start * side**2, planes.stop * side**2
+        values = np.empty(last - first, self.dtype)
+        begin = 0
+        for path, count in self.parts.files:
+            start, stop = max(first - begin, 0), min(last - begin, count)
+            if start < stop:
+                with hdf5.opened(path) as file:
+                    stored = _checked(file, self.name, count)
+                    values[begin + start - first : begin + stop - first] = stored[start:stop]
+            begin += count
+        return values.reshape(-1, side, side)
+
+
+def _checked(file, name, count=None):
+    """A flat dataset of a part, with as many cells as expected."""
+    stored = hdf5.checked_dataset(file, name, 1, "f")
+    if count is not None and stored.size != count:
+        raise InputError(f"{file.filename}: {name} has {stored.size} cells: must be {count}")
+    return stored
+
+
+def detect(path: Path) -> bool:
+    """Whether there is a wave function in a file, or in the first of several."""
+    first = parts.located(path)
+    if first is None or not hdf5.is_hdf5(first):
+        return False
+    with hdf5.opened(first) as file:
+        return hdf5.find(file, NAMES[0]) is not None
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """Opens all files and compares their sizes."""
+    first = parts.located(path)
+    files, dtypes, headers = [], [], []
+    for part in parts.all_parts(first, number_of_files(first)):
+        with hdf5.opened(part) as file:
+            real = _checked(file, NAMES[0])
+            dtypes += [real.dtype, _checked(file, NAMES[1], real.size).dtype]
+            files.append((str(part), int(real.size)))
+            headers.append(shared(file))
+            if headers[-1] != headers[0]:
+                raise InputError(f"{part}: its header differs from {files[0][0]}: not a part of the same snapshot")
+    total = sum(count for _, count in files)
+    side = round(total ** (1 / 3))
+    if side**3 != total:
+        raise InputError(f"{first}: its {len(files)} files hold {total} cells of psi, which is no cube: not complete")
+    with hdf5.opened(files[0][0]) as file:
+        header = read_header(file, options)
+    return GridSnapshot(
+        path=str(first),
+        format=READER.name,
+        box_size=header.box_size,
+        redshift=header.redshift,
+        fields=("psi",),
+        field="psi",
+        h=header.h,
+        omega_m=header.omega_m,
+        cells=(side, side, side),
+        density_units="units of the file",
+        source=FlatParts(str(first), tuple(files), side, np.result_type(*dtypes).str),
+    )
+
+
+READER = Reader(
+    name="axirepo",
+    description="AxiREPO wave function, FuzzyDM/PsiRe and FuzzyDM/PsiIm",
+    options=("unit_length", "box_size", "redshift", "h"),
+    detect=detect,
+    read=read,
+)

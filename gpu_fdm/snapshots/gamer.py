@@ -1,0 +1,58 @@
+"""Snapshots of GAMER-2 (psiDM and others), through yt.
+
+In cosmological runs GAMER's unit of length is the comoving Mpc/h and its unit of density today's mean matter density:
+what it stores is comoving, although yt takes it for physical. Source: GAMER's Init_Unit.
+"""
+
+from pathlib import Path
+
+from . import hdf5
+from .covering_grid import box_width, covering_grid, fields_of, loaded
+from .options import SnapshotOptions
+from .reader import Reader, chosen_field
+from .snapshot import GridSnapshot
+
+DENSITY = "Dens"
+_EV_G = 1.602176634e-12 / 2.99792458e10**2  # mass of one eV/c^2 (SI 2019)
+
+
+def detect(path: Path) -> bool:
+    """By the group of parameters that GAMER alone has."""
+    if not hdf5.is_hdf5(path):
+        return False
+    with hdf5.opened(path) as file:
+        return hdf5.find(file, "Info/KeyInfo") is not None
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """The density "Dens" unless another field is asked for."""
+    with loaded(path, READER.name) as dataset:
+        said = dataset.parameters
+        comoving = bool(said["Comoving"])
+        fields = fields_of(dataset, "gamer")
+        field = chosen_field(fields, options.field, DENSITY, path)
+        source = covering_grid(dataset, path, READER.name, "gamer", field, options)
+        mass = said.get("ELBDM_Mass")
+        return GridSnapshot(
+            path=str(path),
+            format=READER.name,
+            box_size=options.over("box_size", box_width(dataset) if comoving else None, path),
+            redshift=options.over("redshift", float(dataset.current_redshift) if comoving else None, path),
+            fields=fields,
+            field=field,
+            h=options.over("h", float(said["Hubble0"]) if comoving and "Hubble0" in said else None, path, needed=False),
+            omega_m=float(said["OmegaM0"]) if comoving else None,
+            m22=float(mass * said["Unit_M"]) / _EV_G / 1e-22 if mass and said.get("Opt__Unit") else None,
+            cells=source.cells,
+            density_units="mean matter densities" if comoving else "units of the file",
+            source=source,
+        )
+
+
+READER = Reader(
+    name="gamer",
+    description="GAMER grid (needs yt)",
+    options=("field", "level", "box_size", "redshift", "h"),
+    detect=detect,
+    read=read,
+)

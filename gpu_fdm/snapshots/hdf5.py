@@ -1,0 +1,229 @@
+"""HDF5 files of others, read with care: nothing outside the file, no fill values for data, no traceback."""
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, RunError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_MOST_LINKS = 16  # soft links followed on the way to an object
+_MOST_LISTED = 20
+_MOST_NUMBERS = 256  # in an attribute
+
+
+@contextmanager
+def opened(path):
+    """The open file, read only; what goes wrong in it becomes an InputError of one line that names it."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (InputError, RunError):
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:  # all that h5py raises for damage
+        raise InputError(f"{path}: not an HDF5 file, or damaged or cut: {_reason(error)}") from None
+
+
+def is_hdf5(path) -> bool:
+    """Whether a file begins as HDF5 files do (or may, after a user block)."""
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(SIGNATURE)) == SIGNATURE or bool(h5py.is_hdf5(path))
+
+
+def find(file, name: str):
+    """The group or dataset of a name, or None; soft links are followed inside the file.
+
+    Raises InputError for a link to another file, and for links that run in a circle.
+    """
+    return _walk(file, name, name, _MOST_LINKS)
+
+
+def _walk(file, name, asked, links):
+    import h5py
+
+    node = file
+    steps = [step for step in name.split("/") if step not in ("", ".")]
+    for number, step in enumerate(steps):
+        link = node.get(step, getlink=True) if isinstance(node, h5py.Group) else None
+        if link is None:
+            return None
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(f"{file.filename}: {asked}: a link into another file, {link.filename}, is not followed")
+        if isinstance(link, h5py.SoftLink):
+            if not links:
+                raise InputError(f"{file.filename}: {asked}: links that run in a circle")
+            start = "" if link.path.startswith("/") else node.name
+            return _walk(file, "/".join([start, link.path, *steps[number + 1 :]]), asked, links - 1)
+        node = node[step]
+    return node
+
+
+def grid_fields(file, folder: str) -> tuple[str, ...]:
+    """Names of the datasets in a group, and in the groups right below it, as name and group/name."""
+    import h5py
+
+    group = find(file, folder)
+    names = []
+    for name in sorted(group) if isinstance(group, h5py.Group) else ():
+        node = find(file, f"{folder}/{name}")
+        if isinstance(node, h5py.Dataset):
+            names.append(name)
+        elif isinstance(node, h5py.Group):
+            names += [f"{name}/{below}" for below in sorted(node, key=lambda text: (len(text), text))]
+    return tuple(names)
+
+
+def list_grids(file) -> list[str]:
+    """Names of three-dimensional arrays of numbers, at most 20; links are not followed."""
+    import h5py
+
+    names = []
+
+    def note(name, node):
+        if isinstance(node, h5py.Dataset) and node.ndim == 3 and _dtype(node) is not None:
+            names.append(name)
+        return True if len(names) == _MOST_LISTED else None
+
+    file.visititems(note)
+    return names
+
+
+def numbers(node, name: str) -> tuple | None:
+    """An attribute of one or more numbers, as Python numbers; None where it is not there.
+
+    Raises InputError for one that is not made of numbers.
+    """
+    if node is None or name not in node.attrs:
+        return None
+    place = f"{node.file.filename}: attribute {name} of {node.name}"
+    attribute = node.attrs.get_id(name)
+    if attribute.shape is None or not 1 <= math.prod(attribute.shape) <= _MOST_NUMBERS:
+        raise InputError(f"{place}: must be one or a few numbers")
+    if attribute.dtype.kind not in "iuf":
+        raise InputError(f"{place}: is of type {attribute.dtype}: must be a number")
+    return tuple(np.asarray(node.attrs[name]).ravel().tolist())
+
+
+def number(node, name: str):
+    """An attribute that is a single number, or None where it is not there."""
+    values = numbers(node, name)
+    if values is not None and len(values) != 1:
+        raise InputError(f"{node.file.filename}: attribute {name} of {node.name} = {values}: must be one number")
+    return None if values is None else values[0]
+
+
+def text(node, name: str) -> str:
+    """An attribute that is a text; empty where it is not there or is no text."""
+    if name not in node.attrs or node.attrs.get_id(name).shape != ():
+        return ""
+    value = node.attrs[name]
+    value = value.decode(errors="replace") if isinstance(value, bytes) else value
+    return value if isinstance(value, str) else ""
+
+
+def checked_dataset(file, name: str, dimensions: int, kinds: str = "fciu"):
+    """A dataset of numbers that is all in the file.
+
+    dimensions  it must have
+    kinds       of numbers allowed, as in numpy.dtype.kind
+    Raises InputError for one that is missing, of another kind, empty, or not (all) stored in this file.
+    """
+    import h5py
+
+    node = find(file, name)
+    place = f"{file.filename}: {name}"
+    if not isinstance(node, h5py.Dataset):
+        found = ", ".join(list_grids(file))
+        raise InputError(f"{place}: no such dataset{found and f'; found: {found}'}")
+    dtype = _dtype(node)
+    if dtype is None or dtype.kind not in kinds:
+        allowed = "real or complex numbers" if "c" in kinds else "real numbers"
+        raise InputError(f"{place}: holds {_type_name(node)}: must be {allowed}")
+    if node.ndim != dimensions or 0 in node.shape:
+        raise InputError(f"{place}: has shape {node.shape}: must have {dimensions} dimensions, none of them empty")
+    _check_stored(node, place)
+    return node
+
+
+def _check_stored(dataset, place):
+    """HDF5 reads what was never written as zeros: refuse that, and what lies in other files."""
+    import h5py
+
+    if dataset.is_virtual or dataset.external:
+        raise InputError(f"{place}: lies in other files (virtual or external storage), which are not followed")
+    layout = dataset.id.get_create_plist().get_layout()
+    if layout == h5py.h5d.CHUNKED:
+        needed = math.prod(-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+        stored, what = dataset.id.get_num_chunks(), "chunks"
+    else:
+        needed, stored, what = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size(), "bytes"
+    if stored < needed:
+        raise InputError(f"{place}: {stored} of {needed} {what} were written: the file is not complete")
+
+
+def _dtype(dataset):
+    """The NumPy type of a dataset of numbers, or None for another one."""
+    try:
+        dtype = dataset.dtype
+    except (TypeError, ValueError):  # a type that NumPy does not know
+        return None
+    return dtype if dtype.kind in "fciu" and dtype.subdtype is None else None
+
+
+def _type_name(dataset):
+    try:
+        return f"values of type {dataset.dtype}"
+    except (TypeError, ValueError):
+        return "values of a type that NumPy does not know"
+
+
+def _reason(error):
+    return " ".join(str(error.args[0] if error.args else error).split())[:200]
+
+
+@dataclass(frozen=True)
+class Hdf5Arrays:
+    """Cells in one dataset of a file, or the real and the imaginary part in two."""
+
+    path: str
+    names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    dtype: str
+    axes_reversed: bool = False
+
+    @classmethod
+    def check(cls, file, names: tuple[str, ...], axes_reversed: bool = False) -> "Hdf5Arrays":
+        """From datasets of an open file; InputError for what is not a grid."""
+        kinds = "fciu" if len(names) == 1 else "f"
+        found = [checked_dataset(file, name, 3, kinds) for name in names]
+        if found[0].shape != found[-1].shape:
+            raise InputError(
+                f"{file.filename}: {names[0]} has shape {found[0].shape}, {names[1]} {found[1].shape}: must be the same"
+            )
+        dtype = np.result_type(*(each.dtype for each in found))
+        return cls(str(file.filename), tuple(names), tuple(map(int, found[0].shape)), dtype.str, axes_reversed)
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Along x, y, z."""
+        return self.shape[::-1] if self.axes_reversed else self.shape
+
+    @contextmanager
+    def arrays(self):
+        """The datasets, open."""
+        with opened(self.path) as file:
+            if Hdf5Arrays.check(file, self.names, self.axes_reversed) != self:
+                raise InputError(f"{self.path}: {', '.join(self.names)}: has changed since it was opened")
+            yield [find(file, name) for name in self.names]

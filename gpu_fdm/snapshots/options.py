@@ -1,0 +1,102 @@
+"""What a user may say of a snapshot on the command line: which part of it, and what its files do not tell."""
+
+import logging
+import math
+from dataclasses import dataclass, fields
+
+from ..errors import InputError
+from ..options import Maybe, Number, Several, Text, option
+
+log = logging.getLogger(__name__)
+
+DIFFERENCE = 1e-5  # relative, between an option and the file, that is worth a warning: digits of published units
+_LENGTH = Number(low=1e-6, high=1e6)
+
+
+@dataclass(frozen=True)
+class SnapshotOptions:
+    """Options of open_snapshot; None where not given. What is given comes before what the file says.
+
+    Raises InputError for a value out of range.
+    """
+
+    dataset: tuple | None = option(
+        None, Maybe(Several(Text())), "array in the file; two: the real and the imaginary part of psi"
+    )
+    field: str | None = option(None, Maybe(Text()), "one of the fields that the snapshot lists")
+    box_size: tuple | None = option(None, Maybe(Several(_LENGTH, 3, one_for_all=True)), "sides of the box", "cMpc/h")
+    redshift: float | None = option(None, Maybe(Number(-1, 1e4, open_low=True)), "redshift of the snapshot")
+    h: float | None = option(None, Maybe(Number(0.01, 10)), "H0 / (100 km/s/Mpc), for lengths that are not per h")
+    unit_length: float | None = option(
+        None, Maybe(Number(0, open_low=True)), "size of the unit of length in the file, comoving", "cMpc/h"
+    )
+    particle_type: int | None = option(None, Maybe(Number(0, 63, integer=True)), "N of PartTypeN; 1 if not given")
+    level: int | None = option(None, Maybe(Number(0, 30, integer=True)), "refinement level to sample; 0 if not given")
+
+    def __post_init__(self):
+        for item in fields(self):
+            value = getattr(self, item.name)
+            try:
+                object.__setattr__(self, item.name, item.metadata["kind"].check(value))
+            except ValueError as error:
+                raise InputError(f"{flag(item.name)} {_text(value)}: must be {error}") from None
+        if self.dataset is not None and len(self.dataset) > 2:
+            raise InputError(f"--dataset {_text(self.dataset)}: must be one array, or two for Re psi and Im psi")
+
+    @classmethod
+    def from_text(cls, texts: dict) -> "SnapshotOptions":
+        """From what the command line has, by name: a text, several for `dataset`, or None where not given.
+
+        Raises InputError, naming the option, for what is out of range.
+        """
+        values = {}
+        for item in fields(cls):
+            text = texts.get(item.name)
+            try:
+                values[item.name] = item.metadata["kind"].parse(text) if isinstance(text, str) else text
+            except ValueError as error:
+                raise InputError(f"{flag(item.name)} {text}: must be {error}") from None
+        return cls(**values)
+
+    def given(self) -> tuple[str, ...]:
+        """Names of the options that are given."""
+        return tuple(item.name for item in fields(self) if getattr(self, item.name) is not None)
+
+    def over(self, name: str, stored, path, needed: bool = True):
+        """The value of an option: as given, else as stored in the file.
+
+        stored  in the option's unit, or None where the file does not say
+        needed  whether there must be a value; else None is returned where there is none
+        Raises InputError, naming the option, where neither is there, and for a stored value out of range.
+        """
+        item = next(item for item in fields(self) if item.name == name)
+        unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
+        given = getattr(self, name)
+        if stored is not None:
+            try:
+                stored = item.metadata["kind"].check(stored)
+            except ValueError as error:
+                raise InputError(f"{path}: {name} = {_text(stored)}{unit} in the file: must be {error}") from None
+        if given is None and stored is None and needed:
+            raise InputError(f"{path}: the file does not say its {name}: give {flag(name)}{unit}")
+        if given is None:
+            return stored
+        if stored is not None and not _close(given, stored):
+            log.warning("%s: %s %s is used, the file says %s%s", path, flag(name), _text(given), _text(stored), unit)
+        return given
+
+
+def flag(name: str) -> str:
+    """An option as it is written on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _text(value):
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _close(one, other):
+    one, other = (value if isinstance(value, tuple) else (value,) for value in (one, other))
+    return all(math.isclose(a, b, rel_tol=DIFFERENCE, abs_tol=1e-12) for a, b in zip(one, other, strict=True))

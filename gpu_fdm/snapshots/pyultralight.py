@@ -1,0 +1,34 @@
+"""Grids of PyUltraLight: rho_#<n> or psi_#<n> in npy, npz, or HDF5 (dataset "init"), without attributes."""
+
+import re
+from pathlib import Path
+
+from . import hdf5, numpy_files
+from .arrays import BARE
+from .options import SnapshotOptions
+from .reader import Reader, bare_grid
+from .snapshot import GridSnapshot
+
+DATASET = "init"
+_NAME = re.compile(r"(rho|psi)_#\d+\.(npy|npz)")
+
+
+def detect(path: Path) -> bool:
+    """By the file's name, or by its only dataset."""
+    if hdf5.is_hdf5(path):
+        with hdf5.opened(path) as file:
+            return list(file) == [DATASET]
+    return _NAME.fullmatch(path.name) is not None and numpy_files.is_numpy(path)
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """The one array that is in the file."""
+    if hdf5.is_hdf5(path):
+        with hdf5.opened(path) as file:
+            source = hdf5.Hdf5Arrays.check(file, options.dataset or (DATASET,))
+    else:
+        source = numpy_files.open_array(path, options.dataset)
+    return bare_grid(source, source.cells, READER.name, options)
+
+
+READER = Reader("pyultralight", "PyUltraLight grid, npy, npz or HDF5", BARE, detect, read)

@@ -1,0 +1,71 @@
+"""All formats, and the one way to open a snapshot."""
+
+from pathlib import Path
+
+from ..errors import InputError
+from . import arrays, axionyx, axirepo, fuzzylli, gadget, gamer, parts, pyultralight, result, ultradark
+from .options import SnapshotOptions, flag
+from .reader import Reader
+from .snapshot import GridSnapshot, ParticleSnapshot
+
+# in the order in which they are asked whether they know a file: the special before the general
+READERS = (
+    fuzzylli.READER,
+    result.READER,
+    axirepo.READER,
+    gadget.READER,
+    gamer.READER,
+    axionyx.READER,
+    ultradark.READER,
+    pyultralight.READER,
+    arrays.NUMPY,
+    arrays.HDF5,
+)
+
+
+def open_snapshot(
+    path,
+    format: str | None = None,
+    options: SnapshotOptions = SnapshotOptions(),  # noqa: B008 - frozen
+    readers: tuple[Reader, ...] = READERS,
+) -> GridSnapshot | ParticleSnapshot:
+    """Open a snapshot: its headers are read and checked, its data are not.
+
+    path     file, folder, first part of several, or their common name
+    format   name of a reader; by default the first that knows the file
+    options  what the user says of it
+    readers  the known ones
+    Over ranks, call this on the first alone and lend the result: ranks.on_first(lambda: open_snapshot(...)).
+    Raises InputError, one line, for what is wrong with the file or missing in it, naming the option that helps.
+    """
+    path = Path(path)
+    reader = _by_name(format, readers) if format is not None else None
+    _check_there(path)
+    if reader is None:
+        reader = next((each for each in readers if each.detect(path)), None)
+    if reader is None:
+        raise InputError(f"{path}: no known format; known: {', '.join(each.name for each in readers)} (--format)")
+    for name in options.given():
+        if name not in reader.options:
+            allowed = ", ".join(map(flag, reader.options))
+            raise InputError(f"{path}: {flag(name)} has no meaning for format {reader.name}, which takes {allowed}")
+    return reader.read(path, options)
+
+
+def _check_there(path):
+    try:
+        if not path.exists() and parts.located(path) is None:
+            raise InputError(f"{path}: no such file")
+        if path.is_file():
+            with open(path, "rb") as file:
+                if not file.read(1):
+                    raise InputError(f"{path}: an empty file")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _by_name(name, readers):
+    for reader in readers:
+        if reader.name == name:
+            return reader
+    raise InputError(f"--format {name}: unknown; known: {', '.join(reader.name for reader in readers)}")

@@ -1,0 +1,77 @@
+"""Results of this program: /density/<name>, or /density/<name>/<frame> (see docs/files.md)."""
+
+import configparser
+from pathlib import Path
+
+from . import hdf5
+from .options import SnapshotOptions
+from .reader import Reader, chosen_field
+from .snapshot import GridSnapshot
+
+
+def detect(path: Path) -> bool:
+    """Whether the file has this program's provenance, or a density with its box size."""
+    if not hdf5.is_hdf5(path):
+        return False
+    with hdf5.opened(path) as file:
+        if {"config", "git_revision"} <= set(file.attrs):
+            return True
+        fields = hdf5.grid_fields(file, "density")
+        node = hdf5.find(file, f"density/{fields[0]}") if fields else None
+        return node is not None and "box_size" in node.attrs
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """The density "fdm" unless another is asked for."""
+    with hdf5.opened(path) as file:
+        fields = hdf5.grid_fields(file, "density")
+        field = chosen_field(fields, options.field, "fdm", path)
+        source = hdf5.Hdf5Arrays.check(file, (f"density/{field}",))
+        dataset = hdf5.find(file, f"density/{field}")
+        run = _Run(file)
+        return GridSnapshot(
+            path=str(path),
+            format=READER.name,
+            box_size=options.over("box_size", hdf5.numbers(dataset, "box_size"), path),
+            redshift=options.over("redshift", run.number("redshift", "cosmology", "redshift"), path),
+            fields=fields,
+            field=field,
+            h=run.number("h", "cosmology", "h"),
+            omega_m=run.number("omega_m", "cosmology", "omega_m"),
+            m22=run.number("m22", "dark_matter", "m22"),
+            time=hdf5.number(dataset, "time"),
+            cells=source.cells,
+            density_units=hdf5.text(dataset, "units") or "units of the file",
+            source=source,
+        )
+
+
+class _Run:
+    """What the run was made with: attributes of its first filament, else its ini."""
+
+    def __init__(self, file):
+        self._filament = hdf5.find(file, "filaments/00")
+        self._ini = configparser.ConfigParser(interpolation=None, default_section="")
+        try:
+            self._ini.read_string(hdf5.text(file, "config"))
+        except configparser.Error:
+            self._ini.clear()
+
+    def number(self, attribute, section, key):
+        """A number, or None where neither tells it."""
+        found = hdf5.number(self._filament, attribute)
+        if found is not None:
+            return found
+        try:
+            return self._ini.getfloat(section, key, fallback=None)
+        except ValueError:
+            return None
+
+
+READER = Reader(
+    name="gpu_fdm",
+    description="densities that gpu-fdm run wrote",
+    options=("field", "box_size", "redshift"),
+    detect=detect,
+    read=read,
+)

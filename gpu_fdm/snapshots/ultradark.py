@@ -1,0 +1,40 @@
+"""Grids of UltraDark.jl: rho_<n> or psi_<n> in npy or h5, without attributes; Julia's axes are reversed in HDF5."""
+
+import re
+from pathlib import Path
+
+from ..errors import InputError
+from . import hdf5, numpy_files
+from .arrays import BARE
+from .options import SnapshotOptions
+from .reader import Reader, bare_grid
+from .snapshot import GridSnapshot
+
+DATASETS = ("psi", "rho")
+_NAME = re.compile(r"(rho|psi)_\d+\.(npy|h5)")
+
+
+def detect(path: Path) -> bool:
+    """By the file's name, and in HDF5 by its dataset."""
+    if _NAME.fullmatch(path.name) is None:
+        return False
+    if hdf5.is_hdf5(path):
+        with hdf5.opened(path) as file:
+            return len(file) == 1 and next(iter(file)) in DATASETS
+    return numpy_files.is_numpy(path)
+
+
+def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
+    """The one array that is in the file."""
+    if hdf5.is_hdf5(path):
+        with hdf5.opened(path) as file:
+            names = options.dataset or tuple(name for name in DATASETS if name in file)[:1]
+            if not names:
+                raise InputError(f"{path}: no dataset {' or '.join(DATASETS)}: give --dataset")
+            source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=True)
+    else:
+        source = numpy_files.open_array(path, options.dataset)
+    return bare_grid(source, source.cells, READER.name, options)
+
+
+READER = Reader("ultradark", "UltraDark.jl grid, npy or h5", BARE, detect, read)

@@ -1,0 +1,102 @@
+"""The one-filament power spectrum: the mean over a population of filaments that do not know of each other.
+
+    P_1f(k) = int dlnM M^2 (dn/dlnM) P(k|M) / rho^2
+
+with P(k|M) the spectrum of one filament over M^2 (single_filament.py), and rho either the mean density of the
+population in the window of masses, int dlnM M dn/dlnM, or that of all matter.
+
+Method: P(k|M) costs a solved filament, the rest nothing. It falls by orders of magnitude with k and M, but its
+logarithm is smooth in ln M: that is interpolated through Chebyshev extrema, and the integral done on many
+Gauss-Legendre nodes. Extrema are nested: the next level halves the steps and keeps the work that was done.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from scipy.interpolate import BarycentricInterpolator
+
+from .phase_average import gauss_legendre
+
+FLOOR = 1e-19  # of a spectrum over M^2: below is round-off of a sum of order one
+QUADRATURE = 400  # Gauss-Legendre nodes of the integral over ln M
+DEEPEST = 1e-7  # of P_1f at the smallest k: errors are told where the spectrum is above
+
+
+def chebyshev_masses(mass_min: float, mass_max: float, level: int) -> np.ndarray:
+    """2^level + 1 masses between two limits, both among them, at Chebyshev extrema in ln M; those of level - 1 too."""
+    number = 2**level
+    x = -np.cos(np.pi * np.arange(number + 1) / number)
+    mass = np.exp((np.log(mass_min) * (1 - x) + np.log(mass_max) * (1 + x)) / 2)
+    mass[[0, -1]] = mass_min, mass_max
+    return mass
+
+
+def population_density(mass_function, mass_min: float, mass_max: float) -> float:
+    """Mean comoving mass density of the population, int dlnM M dn/dlnM [(Msun/h) / (Mpc/h)^3].
+
+    mass_function  dn/dlnM [(h/Mpc)^3] of masses [Msun/h], any shape
+    """
+    mass, step = _quadrature(mass_min, mass_max)
+    return float(np.sum(step * mass * mass_function(mass)))
+
+
+def limit_of_small_wavenumbers(mass_function, mass_min: float, mass_max: float, density: float) -> float:
+    """P_1f(k -> 0) of filaments whose spectra over M^2 tend to one [(Mpc/h)^3]; arguments as for mean_over_masses."""
+    mass, step = _quadrature(mass_min, mass_max)
+    return float(np.sum(step * mass**2 * mass_function(mass)) / density**2)
+
+
+def mean_over_masses(masses, spectra, mass_function, density: float) -> np.ndarray:
+    """P_1f(k) [(Mpc/h)^3] from the spectra of single filaments at Chebyshev masses, shape (..., k).
+
+    masses   from chebyshev_masses, shape (masses,) [Msun/h]
+    spectra  P(k|M) over M^2, shape (masses, ..., k)
+    density  the rho of the normalisation [(Msun/h) / (Mpc/h)^3]
+    """
+    mass, step = _quadrature(masses[0], masses[-1])
+    interpolator = BarycentricInterpolator(np.log(masses), np.log(np.maximum(spectra, FLOOR)))
+    weight = step * mass**2 * mass_function(mass) / density**2
+    return np.tensordot(weight, np.exp(interpolator(np.log(mass))), axes=1)
+
+
+def relative_change(spectrum, coarser) -> float:
+    """Largest relative difference where the spectrum is above DEEPEST of its first value; shape (k,) both."""
+    there = spectrum > DEEPEST * spectrum[0]
+    return float(np.max(np.abs(coarser[there] / spectrum[there] - 1), initial=0.0))
+
+
+@dataclass(frozen=True)
+class OneFilamentSpectrum:
+    """P_1f of one boson mass.
+
+    k            [h/Mpc];  fdm, smooth   [(Mpc/h)^3], shape (k,)
+    masses       at which single filaments were solved [Msun/h]
+    error        relative, of fdm: what half of the masses would have changed
+    density      of the normalisation [(Msun/h) / (Mpc/h)^3]
+    """
+
+    k: np.ndarray
+    fdm: np.ndarray
+    smooth: np.ndarray
+    masses: np.ndarray
+    error: float
+    density: float
+
+    @classmethod
+    def of_nodes(cls, k, masses, fdm, smooth, mass_function, density: float) -> "OneFilamentSpectrum":
+        """From spectra at Chebyshev masses, shape (masses, k) each; error is infinite for less than five masses."""
+        spectra = np.stack([fdm, smooth], axis=1)
+        fine = mean_over_masses(masses, spectra, mass_function, density)
+        error = inf
+        if len(masses) >= 5:
+            coarse = mean_over_masses(masses[::2], spectra[::2], mass_function, density)
+            error = relative_change(fine[0], coarse[0])
+        return cls(k, fine[0], fine[1], masses, error, density)
+
+
+def _quadrature(mass_min, mass_max):
+    """Masses and steps of ln M."""
+    x, w = gauss_legendre(QUADRATURE)
+    low, high = np.log(mass_min), np.log(mass_max)
+    return np.exp(low + (high - low) * (1 + x) / 2), (high - low) / 2 * w
