@@ -33,7 +33,7 @@ class Kept:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {each: stored[each] for each in stored.files}
             made_with = str(arrays.pop("key"))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -27,6 +27,17 @@ _MOST_ERROR = 1e-3  # of a table
 _ROUND_OFF = 1 + 1e-12  # of a variance that went through a root and a square
 
 
+class NoBarrier(InputError):
+    """There is none up to the variance that was asked for; `variance_max` is the largest with one."""
+
+    def __init__(self, message: str, variance_max: float):
+        super().__init__(message)
+        self.variance_max = variance_max
+
+    def __reduce__(self):
+        return NoBarrier, (str(self), self.variance_max)
+
+
 @dataclass(frozen=True, eq=False)
 class ThresholdTable:
     """Thresholds and axes at the moment of collapse, against the shear s = e delta; p = 0.
@@ -158,9 +169,10 @@ def collapse_barrier(
     if good < _ROWS:
         largest = 5 * (shear[max(good - 1, 0)] / growth) ** 2
         reason = "jumps" if good < len(solved) else "does not exist"
-        raise InputError(
+        raise NoBarrier(
             f"variance = {variance_max:.4g}: must be at most {largest:.3g}, beyond which the barrier of {axes} axes at "
-            f"a = {model.scale_factor:.4g} ({model.freeze_out}, ellipticity {ellipticity}) {reason}"
+            f"a = {model.scale_factor:.4g} ({model.freeze_out}, ellipticity {ellipticity}) {reason}",
+            largest,
         )
     return Barrier(ThresholdTable(model, axes, shear, overdensity, lengths), ellipticity)
 

@@ -28,6 +28,7 @@ FREEZE_OUTS = {
 }
 AXES = {"sheet": 1, "filament": 2, "halo": 3}  # frozen axes
 
+START = 0.01  # scale factor of the Zel'dovich start
 TOLERANCE = 1e-9  # of a step, relative; freeze-outs and thresholds are then good to 1e-7
 _SCAN_TOLERANCE = 1e-6
 _SCAN_STEP = 0.04  # relative
@@ -54,7 +55,7 @@ class CollapseModel:
     background: Background
     scale_factor: float
     freeze_out: str = "virial"
-    start: float = 0.01
+    start: float = START
 
     def __post_init__(self):
         if self.freeze_out not in FREEZE_OUTS:

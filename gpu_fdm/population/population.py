@@ -17,8 +17,8 @@ from ..cosmology.transfer import transfer
 from ..cosmology.variance import Variance, variance
 from ..errors import InputError
 from ..sections import PopulationSection
-from .barrier import Barrier, collapse_barrier
-from .collapse import Collapse, CollapseModel, collapse
+from .barrier import Barrier, NoBarrier, collapse_barrier
+from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
 from .mass_function import MassFunction, mass_function
 
@@ -63,12 +63,25 @@ class Population:
     @cached_property
     def barrier(self) -> Barrier:
         """Of filaments, for every variance that CDM or a boson has at these masses."""
-        section = self.section
-        of_collapse = CollapseModel(Background(self.config.cosmology.omega_m), self.scale_factor, section.freeze_out)
-        lightest = self._mass_range[0]
-        with self._named("population", f"mass_min = {lightest:g}: "):
-            largest = float(self.variance(None)(lightest))
-            return collapse_barrier(of_collapse, largest, ellipticity=section.ellipticity)
+        section, cosmology = self.section, self.config.cosmology
+        latest = 1 / (2 * START) - 1
+        if cosmology.redshift > latest:
+            raise self.config.error(
+                "cosmology", "redshift", f"must be at most {latest:g}: ellipsoidal collapse starts at a = {START:g}"
+            )
+        of_collapse = CollapseModel(Background(cosmology.omega_m), self.scale_factor, section.freeze_out)
+        lightest, variance = self._mass_range[0], self.variance(None)
+        try:
+            return collapse_barrier(of_collapse, float(variance(lightest)), ellipticity=section.ellipticity)
+        except NoBarrier as error:
+            heaviest = self._mass_range[1]
+            allowed = f"more than {heaviest:g}"
+            if error.variance_max > variance(heaviest):
+                allowed = f"at least {float(variance.mass_at(error.variance_max)) * _MARGIN:.3g}"
+            raise InputError(
+                f"{self.config.source}: [population] mass_min = {lightest:g}: must be {allowed} Msun/h at "
+                f"z = {cosmology.redshift:g}, for of CDM's {error}"
+            ) from None
 
     def mass_function(self, m22: float | None) -> MassFunction:
         """dn/dlnM between mass_min and mass_max of [population]."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
-from scipy.interpolate import BarycentricInterpolator
 
 from .phase_average import gauss_legendre
 
@@ -55,9 +54,9 @@ def mean_over_masses(masses, spectra, mass_function, density: float) -> np.ndarr
     density  the rho of the normalisation [(Msun/h) / (Mpc/h)^3]
     """
     mass, step = _quadrature(masses[0], masses[-1])
-    interpolator = BarycentricInterpolator(np.log(masses), np.log(np.maximum(spectra, FLOOR)))
     weight = step * mass**2 * mass_function(mass) / density**2
-    return np.tensordot(weight, np.exp(interpolator(np.log(mass))), axes=1)
+    log_spectra = np.tensordot(_to_masses(masses, mass), np.log(np.maximum(spectra, FLOOR)), axes=1)
+    return np.tensordot(weight, np.exp(log_spectra), axes=1)
 
 
 def relative_change(spectrum, coarser) -> float:
@@ -100,3 +99,20 @@ def _quadrature(mass_min, mass_max):
     x, w = gauss_legendre(QUADRATURE)
     low, high = np.log(mass_min), np.log(mass_max)
     return np.exp(low + (high - low) * (1 + x) / 2), (high - low) / 2 * w
+
+
+def _to_masses(masses, mass):
+    """Matrix from values at Chebyshev masses to the polynomial in ln M through them; shape (mass, masses).
+
+    The barycentric formula of Chebyshev extrema, whose weights alternate and are halved at both ends (Berrut &
+    Trefethen 2004, SIAM Review 46, 501).
+    """
+    weights = (-1.0) ** np.arange(len(masses))
+    weights[[0, -1]] /= 2
+    difference = np.log(mass)[:, None] - np.log(masses)
+    exact = difference == 0
+    shares = weights / np.where(exact, 1.0, difference)
+    matrix = shares / shares.sum(axis=1, keepdims=True)
+    hit = exact.any(axis=1)
+    matrix[hit] = exact[hit]
+    return matrix

@@ -1,0 +1,178 @@
+"""The hot loops of particles on grids, on the CPU (numba). They compute and trust: callers check the arguments.
+
+Twin of add_particles in CUDA: kernels/deposit.cu. What the loops share, in this order:
+    positions  shape (particles, 3), float32 or float64
+    scale      cells per unit of length along x, y, z;  offset  added to all three coordinates [cells], so that the
+               cell of a particle is the integer below it, and the first that it touches lies (order - 1) // 2 before
+    cells      of the whole periodic grid along x, y, z
+Coordinates and weights of the assignment are double, rounded to the precision of the grid before they are added to it.
+"""
+
+import numpy as np
+from numba import njit
+
+_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
+_INLINE = {"inline": "always", **_OPTIONS}
+
+# Cells from the box within which positions are taken: beyond, double precision has no fractions of a cell to speak of.
+FARTHEST = 2.0**30
+
+
+@njit(**_INLINE)
+def _cell(position, scale, offset, cells):
+    """Cell of a coordinate on the periodic grid, and how far into it."""
+    u = position * scale + offset
+    below = np.floor(u)
+    cell = np.int64(below)
+    if cell < 0 or cell >= cells:
+        cell %= cells
+    return cell, u - below
+
+
+@njit(**_INLINE)
+def _weights(order, t):
+    """Weights of the cells that a particle touches along an axis, of which the first `order` count.
+
+    t  coordinate over the integer below it, 0 ... 1
+    The B-spline of that order at the distances to their centres (Hockney & Eastwood 1981; Chaniotis & Poulikakos 2004).
+    """
+    if order == 1:
+        return 1.0, 0.0, 0.0, 0.0
+    s = 1 - t
+    if order == 2:
+        return s, t, 0.0, 0.0
+    if order == 3:
+        first, last = 0.5 * s * s, 0.5 * t * t
+        return first, 1 - first - last, last, 0.0
+    first, last = s * s * s / 6, t * t * t / 6
+    second = (4 + t * t * (3 * t - 6)) / 6
+    return first, second, 1 - first - second - last, last
+
+
+@njit(**_INLINE)
+def _four_cells(cell, order, cells):
+    """The cells that a particle touches along an axis, of which the first `order` count."""
+    first = cell - (order - 1) // 2
+    if first >= 0 and first + 4 <= cells:
+        return first, first + 1, first + 2, first + 3
+    return first % cells, (first + 1) % cells, (first + 2) % cells, (first + 3) % cells
+
+
+@njit(**_OPTIONS)
+def find_tiles(positions, scale, offset, cells, x_tiles, y_tiles, share, tile, counts):
+    """Write the tile of each particle, count those in each; returns the first particle with a bad position, or -1.
+
+    x_tiles, y_tiles  number of a tile: the sum of what is here for the cell along x and for that along y
+    share             (first, last) particles to work on, last excluded
+    tile              written, int32, shape (particles,);  counts  added to, int64, shape (tiles,)
+    """
+    for p in range(share[0], share[1]):
+        for axis in range(3):
+            # not the other way round: it also sees NaN
+            if not abs(positions[p, axis] * scale[axis]) <= FARTHEST:
+                return p
+        i, _ = _cell(positions[p, 0], scale[0], offset, cells[0])
+        j, _ = _cell(positions[p, 1], scale[1], offset, cells[1])
+        number = x_tiles[i] + y_tiles[j]
+        tile[p] = number
+        counts[number] += 1
+    return -1
+
+
+@njit(**_OPTIONS)
+def sort_by_tile(positions, weights, tile, share, starts, sorted_positions, sorted_weights):
+    """Write particles where those of their tile lie, in the order in which they come.
+
+    weights  shape (particles,), or None
+    starts   where the next particle of each tile goes, int64, shape (tiles,), advanced
+    sorted_positions, sorted_weights  written, as positions and weights
+    """
+    for p in range(share[0], share[1]):
+        number = tile[p]
+        place = starts[number]
+        starts[number] = place + 1
+        for axis in range(3):
+            sorted_positions[place, axis] = positions[p, axis]
+        if weights is not None:
+            sorted_weights[place] = weights[p]
+
+
+@njit(**_OPTIONS)
+def add_particles(positions, weights, scale, offset, cells, taps, x_first, share, grid):
+    """Add particles to the planes of a slab; what falls on other planes is left out.
+
+    weights  shape (particles,), or None for one each
+    taps     tuple as long as the order of the assignment: a constant to the compiler, which unrolls the loops
+    x_first  plane of the whole grid with which the slab begins
+    share    (first, last) particles to add, last excluded
+    grid     shape (planes, ny, nz), contiguous, added to
+    """
+    order = len(taps)
+    planes, ny, nz = grid.shape
+    number = grid.dtype.type
+    flat = grid.reshape(-1)
+    whole = planes == cells[0]
+    for p in range(share[0], share[1]):
+        cell, t = _cell(positions[p, 0], scale[0], offset, cells[0])
+        x, wx = _four_cells(cell, order, cells[0]), _weights(order, t)
+        cell, t = _cell(positions[p, 1], scale[1], offset, ny)
+        y, wy = _four_cells(cell, order, ny), _weights(order, t)
+        cell, t = _cell(positions[p, 2], scale[2], offset, nz)
+        z, (w0, w1, w2, w3) = _four_cells(cell, order, nz), _weights(order, t)
+        wz = number(w0), number(w1), number(w2), number(w3)
+        weight = 1.0 if weights is None else np.float64(weights[p])
+        for a in range(order):
+            plane = x[a]
+            if not whole:
+                plane -= x_first
+                if plane < 0 or plane >= planes:
+                    continue
+            weight_a = weight * wx[a]
+            for b in range(order):
+                line = (plane * ny + y[b]) * nz
+                weight_ab = number(weight_a * wy[b])
+                for c in range(order):
+                    flat[np.uint64(line + z[c])] += weight_ab * wz[c]  # unsigned: no test for counts from the end
+
+
+@njit(**_INLINE)
+def _is_first(a, x, owners):
+    """Whether none of the planes before number a has the owner of that one."""
+    first = True
+    for earlier in range(a):
+        first = first and owners[x[earlier]] != owners[x[a]]
+    return first
+
+
+@njit(**_OPTIONS)
+def count_by_owner(positions, scale, offset, cells, order, owners, counts):
+    """Count the particles that touch planes of each rank; returns the first particle with a bad position, or -1.
+
+    owners  rank of each plane, int64, shape (cells[0],);  counts  added to, int64, shape (ranks,)
+    """
+    for p in range(len(positions)):
+        for axis in range(3):
+            if not abs(positions[p, axis] * scale[axis]) <= FARTHEST:
+                return p
+        cell, _ = _cell(positions[p, 0], scale[0], offset, cells[0])
+        x = _four_cells(cell, order, cells[0])
+        for a in range(order):
+            if _is_first(a, x, owners):
+                counts[owners[x[a]]] += 1
+    return -1
+
+
+@njit(**_OPTIONS)
+def list_by_owner(positions, scale, offset, cells, order, owners, starts, numbers):
+    """Write the numbers of the particles that touch planes of each rank, one rank after another.
+
+    starts  where the next number for each rank goes, int64, advanced;  numbers  written, int64
+    """
+    for p in range(len(positions)):
+        cell, _ = _cell(positions[p, 0], scale[0], offset, cells[0])
+        x = _four_cells(cell, order, cells[0])
+        for a in range(order):
+            if _is_first(a, x, owners):
+                owner = owners[x[a]]
+                numbers[starts[owner]] = p
+                starts[owner] += 1
