@@ -13,46 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from time import perf_counter
 
-BENCHMARKS = {}
-
-
-def benchmark(function):
-    """Register a benchmark: it returns (seconds, items or None, unit of the rate, remark)."""
-    BENCHMARKS[function.__name__] = function
-    return function
-
-
-def best_of(work, repeats=3):
-    """Shortest of a few times, after one run that is not counted [s]."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = perf_counter()
-        work()
-        times.append(perf_counter() - started)
-    return min(times)
-
-
-def best_of_both(first, second, repeats=6):
-    """Shortest times of two pieces of work in turn, so that both meet the same moods of the machine [s]."""
-    pairs = [(best_of(first, 1), best_of(second, 1)) for _ in range(repeats)]
-    return tuple(min(times) for times in zip(*pairs, strict=True))
-
-
-def published(m22):
-    """The config of the published filament for a boson mass, box and figures left out."""
-    from gpu_fdm.config import parse_config
-
-    return parse_config(f"[dark_matter]\nm22 = {m22}\n[filament]\n[wavefunction]\n")
-
-
-def build(m22):
-    """Its model with WKB weights."""
-    from gpu_fdm.pipeline import build_model
-
-    return build_model(published(m22))
+import spectra  # noqa: F401 - registers its benchmarks
+from registry import BENCHMARKS, benchmark, best_of, best_of_both, build, published
 
 
 def _model(m22, repeats):
@@ -188,15 +151,15 @@ def gas_512_fill():
     """Eigenstates, cross-sections and the fill of both densities."""
     from gpu_fdm.backend import CPU
     from gpu_fdm.model.filament import filaments
-    from gpu_fdm.pipeline import _fill_slab, _Sources
-    from gpu_fdm.ranks import ALONE
+    from gpu_fdm.stages.box import Sources, fill_slab
+    from gpu_fdm.stages.context import Context
 
     config = _gas()
     table = filaments(config)
     inside = []
 
     def work():
-        slab = _fill_slab(config, _Sources(config, table, ALONE, CPU(), keep=False), 0.0)
+        slab = fill_slab(Sources(Context(config, backend=CPU()), table, keep=False), 0.0)
         inside[:] = [int((plane != 0).sum()) for plane in slab.fdm]
 
     seconds = best_of(work, 2)
@@ -217,14 +180,14 @@ def gas_512_inside():
     from gpu_fdm.backend import CPU
     from gpu_fdm.fields.fill import fill
     from gpu_fdm.model.filament import filaments
-    from gpu_fdm.pipeline import _Sources, place
-    from gpu_fdm.ranks import ALONE
+    from gpu_fdm.stages.box import Sources, place
+    from gpu_fdm.stages.context import Context
 
     config = _gas()
     table = filaments(config)
     rates = []
     for number in (0, 6):
-        sources = _Sources(config, table, ALONE, CPU(), keep=True)
+        sources = Sources(Context(config, backend=CPU()), table, keep=True)
         placement, source = sources._tabulate(number, 0.0)
         box, _ = place(config, table[number])
         first = int(placement.centre[0] / box.spacing[0]) - 64
