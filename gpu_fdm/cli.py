@@ -111,6 +111,10 @@ def _parser():
     )
     run.set_defaults(command=_run, parallel=True)
 
+    from .commands import add_power
+
+    add_power(commands)
+
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")
     plot.add_argument("file", help="result file")
     plot.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")

@@ -45,7 +45,7 @@ def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
         table, warnings = ranks.on_first(lambda: check(config, ranks))
         for warning in warnings:
             log.warning("%s", warning)
-        backend = _backend(config, ranks)
+        backend = backend_of(config.run.backend, config.run.threads, ranks)
         planned = plan_of(config, table, ranks)
         ranks.on_first(lambda: plan.check_memory(planned, ranks))
         ranks.on_first(lambda: check_writable(result.parent))
@@ -143,10 +143,13 @@ def check_tables(config: Config):
             raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
 
 
-def _backend(config, ranks):
-    """This rank's backend; RunError where only some ranks have a GPU, or one was asked for and is not there."""
+def backend_of(name: str, threads: int | None, ranks: Ranks):
+    """This rank's backend; RunError where only some ranks have a GPU, or one was asked for and is not there.
+
+    threads  None: a share of the node's CPUs
+    """
     try:
-        backend = choose(config.run.backend, ranks.local_rank, config.run.threads or cpu_share(ranks))
+        backend = choose(name, ranks.local_rank, threads or cpu_share(ranks))
     except BackendError as error:
         raise RunError(str(error)) from None
     names = ranks.everyone(backend.name)

@@ -160,6 +160,27 @@ def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
     )
 
 
+def write_snapshot_power(file, measured):
+    """/power/<field> and what else was measured, from stages.snapshot.SnapshotPower."""
+    snapshot, name = measured.snapshot, measured.snapshot.field
+    write_power(file, name, measured.spectrum, "point")
+    folder = f"/power/{name}"
+    file.dataset(f"{folder}/error", measured.error, "(Mpc/h)^3", "standard deviation for a Gaussian field")
+    if measured.shot_noise is not None:
+        file.dataset(f"{folder}/shot_noise", measured.shot_noise, "(Mpc/h)^3", "of particles at random on this grid")
+    known = {key: getattr(snapshot, key) for key in ("redshift", "h", "omega_m", "m22", "time")}
+    file.attributes(folder, of=name, source=snapshot.path, format=snapshot.format, **known)
+    if measured.of_angle is not None:
+        write_power(file, f"{name}_mu", measured.of_angle, "point")
+    if measured.multipoles is not None:
+        folder = f"/power/{name}_multipoles"
+        file.dataset(f"{folder}/k", measured.multipoles.k, "h/Mpc", "mean wavenumber of the modes of each bin")
+        text = "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin; the first row is k = 0"
+        file.dataset(f"{folder}/power", measured.multipoles.power, "(Mpc/h)^3", text)
+        file.dataset(f"{folder}/modes", measured.multipoles.modes, "1", "modes in each bin")
+        file.attributes(folder, axis="xyz"[measured.multipoles.bins.mu_axis], nyquist=measured.spectrum.nyquist)
+
+
 def write_correlation(file, name: str, function: CorrelationFunction, sampling: str):
     """/correlation/<name>."""
     folder = f"/correlation/{name}"

@@ -57,8 +57,9 @@ __device__ __forceinline__ void add_images(long long cells, long long ny, long l
         if (axial >= axial_reach) continue;
         const REAL end = soft_end(sharpness * static_cast<REAL>(half_length - axial));
         const Pair density = density_at(u, v);
-        sum.first += end * density.first;
-        sum.second += end * density.second;
+        // interpolated to the tolerance, a density can come out below zero
+        sum.first += end * fmax(density.first, REAL(0));
+        sum.second += end * fmax(density.second, REAL(0));
         touched = true;
     }
     if (touched) {

@@ -314,8 +314,9 @@ def fill_extruded(fdm, smooth, x_first, planes, spacing, images, section, invers
                         sum_fdm += wu[b] * taps[2 * b]
                         sum_smooth += wu[b] * taps[2 * b + 1]
                     end = _soft_end(axial, half_length, sharpness, pieces)
-                    fdm[i, j, k] += end * sum_fdm
-                    smooth[i, j, k] += end * sum_smooth
+                    # interpolated to the tolerance, a density can come out below zero
+                    fdm[i, j, k] += end * max(sum_fdm, 0.0)
+                    smooth[i, j, k] += end * max(sum_smooth, 0.0)
 
 
 @njit(**_OPTIONS)
@@ -377,7 +378,7 @@ def fill_direct(
                     average = 0.0
                     for tap in range(TAPS):
                         average += w[tap] * mean[row + tap]
-                    smooth[i, j, k] += end_row[p] * average
+                    smooth[i, j, k] += end_row[p] * max(average, 0.0)
 
 
 @njit(**_OPTIONS)

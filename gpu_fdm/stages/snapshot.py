@@ -1,0 +1,161 @@
+"""Power spectra of snapshots: a density or psi on a grid, or particles, each rank reading its own part."""
+
+import logging
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from ..backend import CPU
+from ..errors import InputError, RunError
+from ..fields.assignment import ASSIGNMENTS
+from ..fields.box import Box
+from ..fields.deposit import ParticleGrid, deposit_batches
+from ..memory import available
+from ..plan import in_words
+from ..ranks import ALONE, Ranks
+from ..snapshots.options import SnapshotOptions
+from ..snapshots.registry import open_snapshot
+from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
+from ..statistics.multipoles import Multipoles, add_multipoles
+from ..statistics.particles import contrast_of_grids, spectrum_of_grids
+from ..statistics.power import PowerSpectrum, contrast_transforms, power_spectrum
+
+log = logging.getLogger(__name__)
+
+_MOST_CELLS = 512  # a side, of the grid for particles where the user names none
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How to measure.
+
+    cells            a side of the grid that particles are put on; None: about one particle a cell, 512 at most
+    assignment       of particles;  interlaced  with a second grid;  shot_noise  leave it in
+    bin_width        [2 pi / largest side];  mu_bins  also P(k, mu);  axis  from which mu is counted, 0, 1 or 2
+    multipoles       also P_0, P_2, P_4 along the axis
+    """
+
+    cells: int | None = None
+    assignment: str = "tsc"
+    interlaced: bool = True
+    shot_noise: bool = False
+    bin_width: float = 1.0
+    mu_bins: int | None = None
+    axis: int = 2
+    multipoles: bool = False
+
+    def __post_init__(self):
+        if self.assignment not in ASSIGNMENTS:
+            raise InputError(f"--assignment {self.assignment}: must be one of {', '.join(ASSIGNMENTS)}")
+        if self.cells is not None and not 2 <= self.cells <= 2**16:
+            raise InputError(f"--cells {self.cells}: must be in [2, 65536]")
+        if not 0.1 <= self.bin_width <= 1e4:
+            raise InputError(f"--bin-width {self.bin_width:g}: must be in [0.1, 1e+04]")
+
+
+@dataclass(frozen=True, eq=False)
+class SnapshotPower:
+    """What was measured of a snapshot.
+
+    spectrum     P(k); of particles less their shot noise unless it was to be left in
+    error        of a Gaussian field, shot noise included [(cMpc/h)^3], shape of the power
+    shot_noise   in the bins [(cMpc/h)^3], None of a grid
+    of_angle     P(k, mu), None where not asked for;  multipoles  likewise
+    """
+
+    snapshot: GridSnapshot | ParticleSnapshot
+    spectrum: PowerSpectrum
+    error: np.ndarray
+    shot_noise: np.ndarray | None = None
+    of_angle: PowerSpectrum | None = None
+    multipoles: Multipoles | None = None
+
+
+def snapshot_power(
+    path,
+    format: str | None = None,
+    options: SnapshotOptions = SnapshotOptions(),  # noqa: B008 - frozen
+    how: Measurement = Measurement(),
+    ranks: Ranks = ALONE,
+    backend=None,
+) -> SnapshotPower:
+    """Open a snapshot and measure it; all ranks call this and get the same.
+
+    Raises InputError for what is wrong with the file or its values, RunError where memory is too small.
+    """
+    backend = backend or CPU()
+    snapshot = ranks.on_first(lambda: open_snapshot(path, format, options))
+    measure = _of_particles if snapshot.kind == "particles" else _of_grid
+    try:
+        return measure(snapshot, how, ranks, backend)
+    except ValueError as error:
+        raise InputError(f"{snapshot.path}: {error}") from None
+
+
+def _of_grid(snapshot, how, ranks, backend):
+    cells = snapshot.cells
+    if ranks.size > cells[0]:
+        raise InputError(f"{snapshot.path}: more ranks ({ranks.size}) than planes along x ({cells[0]})")
+    _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(cells), ranks)
+    slab = backend.to_device(snapshot.slab(*ranks.slab(cells[0])))
+    names, size = (snapshot.field,), snapshot.box_size
+    common = {"bin_width": how.bin_width, "names": names, "backend": backend, "cells": cells, "ranks": ranks}
+    spectrum = power_spectrum(slab, size, **common)
+    of_angle = multipoles = None
+    if how.mu_bins:
+        of_angle = power_spectrum(slab, size, mu_bins=how.mu_bins, mu_axis=how.axis, **common)
+    if how.multipoles:
+        transforms, means = contrast_transforms([slab], names, cells, backend, ranks)
+        multipoles = _multipoles(transforms[0], _along(spectrum.bins, how), ranks, backend, means[0] ** -2)
+    return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
+
+
+def _of_particles(snapshot, how, ranks, backend):
+    side = how.cells or min(_MOST_CELLS, max(8, round(snapshot.number ** (1 / 3))))
+    box = Box(snapshot.box_size, tuple(_cells_along(snapshot.box_size, side)))
+    if ranks.size > box.cells[0]:
+        raise InputError(f"{snapshot.path}: more ranks ({ranks.size}) than planes along x ({box.cells[0]}) (--cells)")
+    _check_room(snapshot.path, (4 if how.interlaced else 2) * 8 * prod(box.cells), ranks)
+    shifts = (0.0, 0.5) if how.interlaced else (0.0,)
+    grids = [ParticleGrid(box, how.assignment, shift=shift, backend=backend, ranks=ranks) for shift in shifts]
+    first, last = ranks.slab(snapshot.number)
+    deposit_batches(snapshot.batches(first, last, grids[0].batch), grids)
+    common = {"bin_width": how.bin_width, "name": snapshot.field}
+    measured = spectrum_of_grids(*grids, **common)
+    spectrum = measured.spectrum if how.shot_noise else measured.less_shot_noise()
+    of_angle = multipoles = None
+    if how.mu_bins:
+        angles = spectrum_of_grids(*grids, mu_bins=how.mu_bins, mu_axis=how.axis, **common)
+        of_angle = angles.spectrum if how.shot_noise else angles.less_shot_noise()
+    if how.multipoles:
+        multipoles = _multipoles(contrast_of_grids(*grids), _along(spectrum.bins, how), ranks, backend, 1.0)
+    error = measured.spectrum.error
+    return SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles)
+
+
+def _along(bins, how):
+    return replace(bins, mu_axis=how.axis)
+
+
+def _multipoles(transform, bins, ranks, backend, factor):
+    """P_0, P_2, P_4 of a transform; `factor` makes a contrast of it."""
+    sums = add_multipoles(transform.values, transform.y_first, bins, backend).over(ranks)
+    multipoles = Multipoles.from_sums(sums, bins, "sum")
+    return replace(multipoles, power=multipoles.power * factor)
+
+
+def _cells_along(box_size, side):
+    """Cells of about one size in a box that need not be a cube."""
+    longest = max(box_size)
+    return [max(2, round(side * each / longest)) for each in box_size]
+
+
+def _check_room(path, size, ranks):
+    """RunError where the ranks of this node would need more memory than there is."""
+    needed = size * ranks.local_size // ranks.size
+    if needed > available():
+        raise RunError(
+            f"{path}: too little memory: the grids need {in_words(needed)} on this node, {in_words(available())} are "
+            "available (more nodes, or for particles fewer --cells)"
+        )
