@@ -26,6 +26,7 @@ from .sections import (
     PowerSection,
     Run,
     Section,
+    SimulationSection,
     SinglePowerSection,
     WavefunctionSection,
 )
@@ -51,6 +52,7 @@ class Config:
     correlation: CorrelationSection | None = None
     population: PopulationSection | None = None
     one_filament: OneFilamentSection | None = None
+    simulation: SimulationSection | None = None
     figures: FiguresSection | None = None
     source: str = field(default="config", compare=False)
 
@@ -85,6 +87,7 @@ class Config:
             ("wavefunction", "weights", "table", "weights_table"),
             ("population", "transfer", "table", "transfer_table"),
             ("cosmology", "linear_power", "table", "linear_power_table"),
+            ("simulation", "transfer", "table", "transfer_table"),
         ):
             owner = getattr(self, section)
             if owner is not None and (getattr(owner, key) == value) != (getattr(owner, table) is not None):
@@ -105,6 +108,7 @@ class Config:
             raise self.error("population", "m22", "must not name a mass twice")
         if population is not None and population.transfer == "table" and len(population.m22) > 1:
             raise self.error("population", "m22", "must be one where a table gives the transfer")
+        self._check_simulation()
         for section, low, high in (
             ("population", "mass_min", "mass_max"),
             ("one_filament", "mass_min", "mass_max"),
@@ -115,6 +119,20 @@ class Config:
             top = None if owner is None else getattr(owner, high)
             if top is not None and not getattr(owner, low) < top:
                 raise self.error(section, low, f"must be smaller than {high}, {top:g}")
+
+    def _check_simulation(self):
+        simulation = self.simulation
+        if simulation is None:
+            return
+        start, end = simulation.redshift_start, simulation.redshift_end
+        if not end < start:
+            raise self.error("simulation", "redshift_end", f"must be below redshift_start, {start:g}")
+        if simulation.order == 3:
+            raise self.error("simulation", "order", "must be 2 or 4")
+        if len(set(simulation.runs)) < len(simulation.runs):
+            raise self.error("simulation", "runs", "must not name a run twice")
+        if any(not end <= redshift <= start for redshift in simulation.snapshots or ()):
+            raise self.error("simulation", "snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
 
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, the section, the key and its value."""

@@ -268,6 +268,36 @@ class OneFilamentSection(Section):
 
 
 @dataclass(frozen=True)
+class SimulationSection(Section):
+    """The same random modes evolved as a wave and as particles in a periodic box, and the ratio of their power."""
+
+    size: tuple = option((1.0, 1.0, 1.0), Several(LENGTH, 3, one_for_all=True), "of the box's sides", "cMpc/h")
+    cells: tuple = option(
+        (128, 128, 128), Several(Number(4, 2**16, integer=True), 3, one_for_all=True), "a side; as many particles"
+    )
+    runs: tuple = option(
+        ("wave_fdm", "particles_fdm", "particles_cdm"),
+        Several(Choice(("wave_fdm", "particles_fdm", "particles_cdm", "wave_cdm"))),
+        "dynamics and initial power: fdm is cut off by the transfer function, cdm is not",
+    )
+    transfer: str = option("hu00", Choice(("hu00", "ph22", "murgia17", "table")), "cut-off of the initial power")
+    transfer_table: str | None = option(None, Maybe(InputFile()), "CSV of k [h/Mpc], transfer, for transfer = table")
+    redshift_start: float = option(63.0, Number(0, 99), "of the initial conditions")
+    redshift_end: float = option(3.0, Number(0, 98), "where it ends")
+    spectra: int = option(8, Number(1, 1000, integer=True), "epochs of P(k), in equal ratios of the scale factor")
+    snapshots: tuple | None = option(None, Maybe(Several(Number(0, 99))), "redshifts of snapshots; empty: the end")
+    content: str = option(
+        "density", Choice(("density", "full", "none")), "of snapshots: density, psi and particles too, or no snapshots"
+    )
+    order: int = option(2, Number(2, 4, integer=True), "of the time steps, 2 or 4")
+    kinetic_phase: float = option(2.0, Number(1e-3, 100), "of the fastest mode in a step of the wave", "rad")
+    potential_phase: float = option(0.5, Number(1e-3, 100), "of the deepest potential in a step of the wave", "rad")
+    lagrangian_order: int = option(2, Number(1, 2, integer=True), "of the particles' displacements")
+    checkpoint_minutes: float = option(10.0, Number(0, 1e5), "between checkpoints; 0: after every step", "min")
+    alarms: str = option("warn", Choice(("warn", "stop")), "what unresolved velocities and lost energy do")
+
+
+@dataclass(frozen=True)
 class FiguresSection(Section):
     """PNG figures beside the result."""
 
@@ -288,5 +318,6 @@ SECTIONS = {
     "correlation": CorrelationSection,
     "population": PopulationSection,
     "one_filament": OneFilamentSection,
+    "simulation": SimulationSection,
     "figures": FiguresSection,
 }
