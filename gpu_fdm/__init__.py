@@ -4,13 +4,17 @@ The public names, in the order in which data flows:
 
     read_config, parse_config, Config        an ini file as a checked object
     CodeUnits                                sizes of the code units
+    linear_power, transfer, variance         linear theory
+    Population                               mass functions and shapes from ellipsoidal collapse, from a config
     SteadyStateCylinder, TabulatedProfile    the equilibrium of a filament
     eigenstates                              its library of modes
     choose_weights, weights_from_table       their weights
     WaveFunction, random_phases              psi
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_section, tabulate_direct, fill    densities in a periodic box
-    power_spectrum, correlation_function     P(k), P(k, mu), xi(r)
+    polar_spectrum, single_power             phase averages of one filament's power, exactly
+    power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
+    open_snapshot, snapshot_power            snapshots of simulations
     build_model, cross_section, fill_box, run    the same stages from a config
     start_ranks                              MPI, for run(config, ranks)
 """
@@ -21,6 +25,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "config": ("Config", "parse_config", "read_config"),
     "units": ("CodeUnits",),
+    "cosmology.linear_power": ("linear_power",),
+    "cosmology.transfer": ("transfer",),
+    "cosmology.variance": ("variance",),
+    "population.population": ("Population",),
     "model.profile": ("SteadyStateCylinder",),
     "model.tabulated": ("TabulatedProfile",),
     "model.eigenstates": ("eigenstates",),
@@ -31,7 +39,12 @@ _HOMES = {
     "fields.box": ("Box", "Placement"),
     "fields.section": ("tabulate_section",),
     "fields.fill": ("fill", "tabulate_direct"),
+    "statistics.phase_average": ("polar_spectrum",),
+    "statistics.single_filament": ("single_power",),
     "statistics.power": ("power_spectrum",),
+    "statistics.particles": ("particle_spectrum",),
+    "snapshots.registry": ("open_snapshot",),
+    "stages.snapshot": ("snapshot_power",),
     "statistics.correlation": ("correlation_function",),
     "pipeline": ("build_model", "cross_section", "fill_box", "run"),
     "ranks": ("start_ranks",),
