@@ -228,7 +228,8 @@ def write_single_power(file, number: int, power: SinglePower, scales: dict, samp
     definitions = {f"{name}_definition": text for name, (_, text) in scales.items()}
     values = {name: value for name, (value, _) in scales.items()}
     parts = "fdm = smooth + interference" + (" - self" if power.statistics == "fixed" else "")
-    file.attributes(folder, statistics=power.statistics, parts=parts, **values, **definitions)
+    draws = None if sampled is None else sampled.draws
+    file.attributes(folder, statistics=power.statistics, parts=parts, draws=draws, **values, **definitions)
 
 
 def write_mass_function(file, m22: float | None, function: MassFunction, variance, attributes: dict):

@@ -18,6 +18,7 @@ LAYERS = [
     ("simulation",),
     ("store",),
     ("snapshots",),
+    ("boost_tables", "report"),
     ("plots", "plan", "presets", "results"),
     ("stages",),
     ("pipeline",),

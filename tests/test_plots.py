@@ -1,97 +1,55 @@
 """Figures of small result files: which are drawn, what they show, and what is left untouched."""
 
+import itertools
 import subprocess
 import sys
-from contextlib import contextmanager
 
-import h5py
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.image import imread
 from matplotlib.text import Text
+from plot_files import (
+    BOX,
+    CELLS,
+    CORE,
+    mean_density,
+    result,
+    write_box,
+    write_collapse,
+    write_filament,
+    write_gas,
+    write_mass_function,
+    write_one_filament,
+    write_power,
+    write_single_power,
+)
 
 from gpu_fdm import plots
 from gpu_fdm.errors import RunError
-from gpu_fdm.units import CodeUnits
+from gpu_fdm.plots import box, filament, style
 
 HBAR_OVER_MASS = 1.054571817e-34 / (1e-22 * 1.602176634e-19 / 299792458.0**2)  # for m22 = 1 [m^2/s]
 MPC = 3.0856775814913673e22  # [m]
-NAMES = ["cross_section", "profile", "weights", "projection", "power"]
 DPI = 60
-CORE = 0.02  # [cMpc/h]
-BOX = (1.1, 0.8, 1.0)  # [cMpc/h]
-CELLS = (6, 8, 10)
-
-
-def mean_density(radius):
-    return 40 / (1 + (radius / CORE) ** 2) ** 2
-
-
-def write_filament(file, points=48, modes=40):
-    """Everything about one filament; fringes are plane waves, which have vortices nowhere, so some are made up."""
-    random = np.random.default_rng(5)
-    group = file.create_group("filaments/00")
-    group.attrs.update(mass=5e9, segment_mass=4e9, length=1.16, sigma=6.808, redshift=4.0, m22=1.0)
-    units = CodeUnits(1.0, 0.6731, 0.314649)
-    group.attrs.update(direction=(0.0, 0.0, 1.0), length_unit=units.length, velocity_unit=units.velocity)
-    radius = np.geomspace(3e-4, 0.3, 120)
-    group["profile/radius"], group["profile/density"] = radius, mean_density(radius)
-    # nothing is left of the modes far outside
-    group["profile/density_modes"] = np.where(radius < 0.22, 0.95 * mean_density(radius), 0)
-    group["profile"].attrs.update(r50=CORE, r95=0.087, r99=0.199)
-    l = random.integers(0, 8, modes)
-    group["modes/l"], group["modes/n"] = l, random.integers(0, 6, modes)
-    group["modes/energy"] = np.linspace(40, 470, modes)
-    group["modes/weight"] = np.exp(-np.linspace(1, 12, modes))
-    group["modes"].attrs.update(library_modes=188, weights="adaptive_lasso", energy_cut=481.5)
-    line = np.linspace(-0.199, 0.199, points)
-    phase = np.angle(np.exp(60j * line) + 0.8 * np.exp(90j * line[:, None]))
-    section = group.create_group("cross_section")
-    section["coordinate"], section["phase"] = line, phase
-    section["density"] = 0.95 * mean_density(np.hypot(line, line[:, None])) * 10 ** np.cos(3 * phase)
-    section["density"][0, 0] = 0
-    section["vortices/x"], section["vortices/y"] = random.uniform(-0.1, 0.1, (2, 9))
-    section["vortices/winding"] = [1, 1, 1, 1, 1, -1, -1, -1, -1]
-
-
-def write_box(file, names=("fdm", "smooth"), seed=6):
-    """Densities around a filament along z through the middle, empty at the rim."""
-    random = np.random.default_rng(seed)
-    density = file.create_group("density")
-    density.attrs["box_size"] = BOX
-    x, y, _ = ((np.arange(n) + 0.5) * side / n - side / 2 for n, side in zip(CELLS, BOX, strict=True))
-    smooth = np.broadcast_to(mean_density(np.hypot(x[:, None], y))[..., None], CELLS).astype(np.float32)
-    for name in names:
-        values = smooth * (random.exponential(size=CELLS) if name == "fdm" else 1)
-        values[0] = 0
-        density[name] = values
-
-
-def write_power(file, names=("fdm", "smooth")):
-    """Spectra with a k = 0 row; the smooth one falls below what means anything."""
-    k = np.arange(30) * 5.0
-    for name in names:
-        values = 1 / (1 + (k / 20) ** (4 if name == "fdm" else 20))
-        values[0] = 0
-        file[f"power/{name}/k"], file[f"power/{name}/power"] = k, values
-        file[f"power/{name}"].attrs["nyquist"] = 100.0
-
-
-@contextmanager
-def result(path, *writers):
-    """A result file in the making."""
-    with h5py.File(path, "w") as file:
-        for write in writers:
-            write(file)
-        yield file
+PARTS = {  # what a file may hold, and the figures that this makes
+    write_filament: ["cross_section", "profile", "weights"],
+    write_single_power: ["single_power"],
+    write_box: ["projection"],
+    write_power: ["power"],
+    write_mass_function: ["mass_function"],
+    write_collapse: ["collapse"],
+    write_one_filament: ["one_filament"],
+}
+NAMES = list(itertools.chain(*PARTS.values()))
+OF_ONE_FILAMENT = NAMES[:6]
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """A whole result, drawn once: its path and what draw returned."""
     path = tmp_path_factory.mktemp("whole") / "result.hdf5"
-    with result(path, write_filament, write_box, write_power):
+    with result(path, *PARTS):
         pass
     return path, plots.draw(path, DPI)
 
@@ -99,7 +57,7 @@ def drawn(tmp_path_factory):
 @pytest.fixture
 def file(tmp_path):
     """A whole result, open."""
-    with result(tmp_path / "result.hdf5", write_filament, write_box, write_power) as file:
+    with result(tmp_path / "result.hdf5", *PARTS) as file:
         yield file
 
 
@@ -118,7 +76,17 @@ def test_all_figures_and_nothing_else(drawn):
 
 @pytest.mark.parametrize(
     ("name", "panels"),
-    [("cross_section", (1, 3)), ("profile", (2, 1)), ("weights", (1, 2)), ("projection", (1, 2)), ("power", (2, 1))],
+    [
+        ("cross_section", (1, 3)),
+        ("profile", (2, 1)),
+        ("weights", (1, 2)),
+        ("single_power", (2, 2)),
+        ("projection", (1, 2)),
+        ("power", (2, 1)),
+        ("mass_function", (2, 1)),
+        ("collapse", (1, 2)),
+        ("one_filament", (2, 1)),
+    ],
 )
 def test_figures_are_images_with_something_in_every_panel(drawn, name, panels):
     path, _ = drawn
@@ -148,14 +116,38 @@ def test_only_what_the_file_holds(tmp_path):
     assert drawn_names(tmp_path / "empty.hdf5") == []
 
 
+@pytest.fixture
+def unsaved(monkeypatch):
+    """Figures are made, not rendered, which is what takes long."""
+    monkeypatch.setattr(plots, "_save", lambda figure, target, dpi: None)
+
+
+@pytest.mark.usefixtures("unsaved")
+@pytest.mark.parametrize("write", PARTS)
+def test_every_part_alone(tmp_path, write):
+    assert drawn_names(tmp_path / "result.hdf5", write) == [f"{name}.png" for name in PARTS[write]]
+
+
+@pytest.mark.usefixtures("unsaved")
+def test_everything_but_filaments(tmp_path):
+    names = drawn_names(tmp_path / "result.hdf5", *[write for write in PARTS if write is not write_filament])
+    assert names == [f"{name}.png" for name in NAMES[3:]]
+
+
+@pytest.mark.usefixtures("unsaved")
+def test_every_part_of_a_gas(tmp_path):
+    names = drawn_names(tmp_path / "result.hdf5", write_gas, write_box, write_power)
+    assert names == [f"{name}.png" for name in OF_ONE_FILAMENT if name != "cross_section"]
+
+
 @pytest.mark.parametrize("name", ["fdm", "smooth"])
 def test_one_density_is_enough(tmp_path, name):
     with result(tmp_path / "one.hdf5", write_filament) as file:
         write_box(file, [name])
         write_power(file, [name])
-        (panel,) = plots.power(file).axes
+        (panel,) = box.power(file).axes
         assert len(panel.lines) == 2  # the spectrum and the Nyquist wavenumber
-        assert [axes.get_title() for axes in plots.projection(file).axes if axes.images] == [plots.LABELS[name]]
+        assert [axes.get_title() for axes in box.projection(file).axes if axes.images] == [style.LABELS[name]]
 
 
 def settings():
@@ -194,20 +186,46 @@ def test_no_result(tmp_path):
         plots.draw(tmp_path / "result.hdf5")
 
 
+def shown_texts(figure):
+    """All texts that are seen: not those of ticks beyond the ends of an axis."""
+    texts = {text for text in figure.findobj(Text) if text.get_visible() and text.get_text()}
+    for axis in itertools.chain.from_iterable((axes.xaxis, axes.yaxis) for axes in figure.axes):
+        low, high = sorted(axis.get_view_interval())
+        for tick in itertools.chain(axis.get_major_ticks(), axis.get_minor_ticks()):
+            if not low * (1 - 1e-9) <= tick.get_loc() <= high * (1 + 1e-9):
+                texts -= {tick.label1, tick.label2}
+    return list(texts)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_readable(file, name):
+    """Large enough, inside the figure, and no text upon another."""
     figure_of, *_ = plots.FIGURES[name]
-    with matplotlib.style.context(["default", plots.STYLE]):
+    with matplotlib.style.context(["default", style.STYLE]):
         figure = figure_of(file)
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+        figure.draw_without_rendering()
+    texts = shown_texts(figure)
     assert min(text.get_fontsize() for text in texts) >= 9
-    assert "m_{22}=1" in figure.get_suptitle()
-    assert r"M=5\times 10^{9}" in figure.get_suptitle()
+    extents = {text: Text.get_window_extent(text) for text in texts}  # of an annotation without its line
+    for text, extent in extents.items():
+        assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1, text
+    for one, other in itertools.combinations(texts, 2):
+        assert not extents[one].overlaps(extents[other]), (one, other)
     assert "z=4" in figure.get_suptitle()
 
 
+@pytest.mark.parametrize("name", OF_ONE_FILAMENT)
+def test_every_figure_of_a_filament_says_which(file, name):
+    figure_of, *_ = plots.FIGURES[name]
+    assert "m_{22}=1" in figure_of(file).get_suptitle()
+    assert r"M=5\times 10^{9}" in figure_of(file).get_suptitle()
+
+
 def test_cross_section(file):
-    density, contrast, phase = (axes for axes in plots.cross_section(file).axes if axes.get_xlabel().startswith("$u"))
+    density, contrast, phase = (
+        axes for axes in filament.cross_section(file).axes if axes.get_xlabel().startswith("$u")
+    )
     section = file["filaments/00/cross_section"]
     assert density.images[0].get_array().max() == pytest.approx(section["density"][:].max())
     # made so that the log ratio to the phase average is cos(3 phase); 120 radii interpolate to 1e-3
@@ -226,13 +244,13 @@ def test_cross_section(file):
 def test_de_broglie_length(file):
     # physical 2 pi hbar / (m sigma), here with sigma in m/s, and 1/a = 5;  1e-8: constants are given to 10 digits
     expected = 5 * 2 * np.pi * HBAR_OVER_MASS / 6808 / MPC * 0.6731
-    assert plots.de_broglie_length(file) == pytest.approx(expected, rel=1e-8)
+    assert filament.de_broglie_length(file) == pytest.approx(expected, rel=1e-8)
 
 
 def test_a_filament_from_a_table_has_no_de_broglie_length(file):
     del file["filaments/00"].attrs["sigma"]
-    assert plots.de_broglie_length(file) is None
-    assert r"M=4\times 10^{9}" in plots.cross_section(file).get_suptitle()
+    assert filament.de_broglie_length(file) is None
+    assert r"M=4\times 10^{9}" in filament.cross_section(file).get_suptitle()
 
 
 def test_as_little_as_there_can_be(tmp_path):
@@ -250,7 +268,7 @@ def test_as_little_as_there_can_be(tmp_path):
 
 
 def test_profile(file):
-    upper, lower = plots.profile(file).axes
+    upper, lower = filament.profile(file).axes
     target, modes = upper.lines[:2]
     assert np.all(modes.get_ydata() > 0)
     np.testing.assert_allclose(target.get_ydata(), mean_density(target.get_xdata()))
@@ -261,7 +279,7 @@ def test_profile(file):
 
 
 def test_weights(file):
-    figure = plots.weights(file)
+    figure = filament.weights(file)
     left, right = figure.axes[:2]
     energy, weight = left.collections[0].get_offsets().T
     np.testing.assert_array_equal(weight, file["filaments/00/modes/weight"])
@@ -276,10 +294,10 @@ def test_weights(file):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("slab_bytes", [1, 700, 2**26])
 def test_project(file, monkeypatch, axis, slab_bytes):
-    monkeypatch.setattr(plots, "SLAB_BYTES", slab_bytes)
+    monkeypatch.setattr(box, "SLAB_BYTES", slab_bytes)
     density = file["density/fdm"]
     # 1e-13: sums in double precision, in another order
-    np.testing.assert_allclose(plots.project(density, axis), density[:].sum(axis, dtype=float), rtol=1e-13)
+    np.testing.assert_allclose(box.project(density, axis), density[:].sum(axis, dtype=float), rtol=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +311,7 @@ def test_project(file, monkeypatch, axis, slab_bytes):
 )
 def test_projection_is_from_the_side(file, direction, along, right, upward):
     file["filaments/00"].attrs["direction"] = np.array(direction, float)
-    panel = plots.projection(file).axes[0]
+    panel = box.projection(file).axes[0]
     sides = dict(zip("xyz", BOX, strict=True))
     assert f"${right}\\;" in panel.get_xlabel()
     assert f"${upward}\\;" in panel.get_ylabel()
@@ -311,7 +329,7 @@ def test_projection_is_from_the_side(file, direction, along, right, upward):
 def test_power(file, nyquist, last):
     for name in ("fdm", "smooth"):
         file[f"power/{name}"].attrs["nyquist"] = nyquist
-    upper, lower = plots.power(file).axes
+    upper, lower = box.power(file).axes
     fdm, smooth = (file[f"power/{name}/power"][:] for name in ("fdm", "smooth"))
     k = file["power/fdm/k"][:]
     np.testing.assert_array_equal(upper.lines[0].get_ydata(), fdm[1:])

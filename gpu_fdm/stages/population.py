@@ -28,6 +28,7 @@ from .context import Context
 
 log = logging.getLogger(__name__)
 
+POPULATION_CHOICES = ("freeze_out", "ellipticity", "transfer", "window")
 FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
 
 
@@ -57,8 +58,7 @@ def run_population(context: Context) -> list[str]:
     with clock("population"):
         population = context.ranks.on_first(lambda: prepared_population(config))
         if context.ranks.first:
-            names = ("freeze_out", "ellipticity", "transfer", "window")
-            choices = {name: getattr(config.population, name) for name in names}
+            choices = {name: getattr(config.population, name) for name in POPULATION_CHOICES}
             choices |= {"redshift": config.cosmology.redshift, "linear_power": population.power.source}
             for m22 in (None, *bosons):
                 function, variance = population.mass_function(m22), population.variance(m22)
@@ -100,6 +100,7 @@ def run_one_filament(context: Context) -> list[str]:
         names = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
         choices = {name: getattr(section, name) for name in names}
         choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
+        choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         results.write_one_filament(context.file, m22, spectrum, limit, choices)
         lines.append(
             f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "

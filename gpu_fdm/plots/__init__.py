@@ -1,0 +1,59 @@
+"""Figures of a result file, as PNGs beside it; the only package that needs matplotlib.
+
+Each figure is a function of the open file; `draw` makes those for which the file holds data. Of several filaments
+the first is shown where a figure is about one. Colours are safe for the colour blind, maps are perceptually uniform.
+"""
+
+import os
+from pathlib import Path
+
+import h5py
+from matplotlib import style as matplotlib_style
+
+from ..errors import RunError
+from . import box, filament, population, spectra
+from .style import FILAMENT, STYLE
+
+# what draws each figure, and where the file holds data for it
+FIGURES = {
+    "cross_section": (filament.cross_section, f"{FILAMENT}/cross_section"),
+    "profile": (filament.profile, f"{FILAMENT}/profile"),
+    "weights": (filament.weights, f"{FILAMENT}/modes"),
+    "single_power": (spectra.single_power, spectra.SINGLE_POWER),
+    "projection": (box.projection, "density/fdm", "density/smooth"),
+    "power": (box.power, "power/fdm", "power/smooth"),
+    "mass_function": (population.mass_function, "mass_function"),
+    "collapse": (population.collapse, "collapse"),
+    "one_filament": (spectra.one_filament, "one_filament_power"),
+}
+
+
+def draw(path: Path, dpi: int = 150) -> list[Path]:
+    """Draw every figure for which a result file holds data, as PNGs in its folder; returns their paths, maybe none.
+
+    For result.hdf5 they are cross_section.png and so on, for another NAME.hdf5 NAME_cross_section.png and so on.
+    dpi  resolution [1/inch]
+    Raises OSError or KeyError for a file that is no result, RunError where a figure cannot be written.
+    """
+    path = Path(path)
+    prefix = "" if path.stem == "result" else f"{path.stem}_"
+    drawn = []
+    with h5py.File(path, "r") as file, matplotlib_style.context(["default", STYLE]):
+        for name, (figure_of, *sources) in FIGURES.items():
+            if any(source in file for source in sources):
+                target = path.with_name(f"{prefix}{name}.png")
+                _save(figure_of(file), target, dpi)
+                drawn.append(target)
+    return drawn
+
+
+def _save(figure, target, dpi):
+    """A PNG that appears under its name only when it is whole."""
+    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    try:
+        figure.savefig(part, dpi=dpi, format="png")
+        os.replace(part, target)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)

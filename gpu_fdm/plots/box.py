@@ -1,0 +1,111 @@
+"""Figures of the box: column densities and power spectra."""
+
+import h5py
+import numpy as np
+from matplotlib.figure import Figure
+
+from .style import (
+    FILAMENT,
+    GREY,
+    LABELS,
+    MAP_TICKS,
+    MPC,
+    POWER_DECADES,
+    SMOOTH,
+    WAVENUMBER,
+    draw_excess,
+    filament_figure,
+    fringes,
+    log_range,
+    mark_line,
+)
+
+COLUMN_DECADES = 4.0  # that a map of column density shows
+SLAB_BYTES = 2**26  # of a density that are in memory at a time
+
+
+def projection(file: h5py.File) -> Figure:
+    """Column densities of the box, seen from the side of the filament where there is one."""
+    group, attributes = file["density"], file[FILAMENT].attrs if FILAMENT in file else {}
+    names = [name for name in LABELS if name in group]
+    size = np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3)
+    direction = np.abs(attributes.get("direction", np.zeros(3)))
+    along = int(np.argmin(direction))
+    # the longer side of the picture lies horizontally; of two equal ones, that nearer to the filament's axis
+    upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
+    maps = []
+    for name in names:
+        density = _first_frame(group[name])
+        column = project(density, along) * size[along] / density.shape[along]
+        maps.append(column if upward < right else column.T)
+    norm = log_range(maps, COLUMN_DECADES)
+
+    flatness = size[right] / size[upward]
+    rows = len(names) if flatness > 2 else 1
+    columns = len(names) // rows
+    width = 10.0 if flatness > 2 or columns > 1 else 6.6
+    # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
+    height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(flatness, 6) + 0.3))
+    about = rf"$L={attributes['length']:.3g}\,{MPC}$" if attributes else ""
+    figure = filament_figure(file, width, height, about, of_box=True)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    placed = {"extent": (0, size[right], 0, size[upward]), "aspect": "equal" if flatness <= 6 else "auto"}
+    for panel, name, column in zip(panels.flat, names, maps, strict=True):
+        image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", **placed)
+        panel.set(xlabel=rf"${'xyz'[right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[upward]}\;\;[{MPC}]$")
+        panel.set_title(LABELS[name])
+        panel.tick_params(**MAP_TICKS)
+        panel.label_outer()
+    label = rf"column density  $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
+    figure.colorbar(image, ax=panels, label=label, extend="min", pad=0.02, aspect=30)
+    return figure
+
+
+def power(file: h5py.File) -> Figure:
+    """P(k) of the densities in the box, and the ratio of the interfering to the smooth one."""
+    group = file["power"]
+    names = [name for name in LABELS if name in group]
+    groups = {name: _first_frame(group[name]) for name in names}
+    spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
+    k = groups[names[0]]["k"][1:]  # the first row is k = 0
+    nyquist = float(groups[names[0]].attrs["nyquist"])
+    first, last = min(k[0], nyquist / 2), max(1.4 * nyquist, 2 * k[0])  # wide bins may begin beyond
+    lowest = min(values[(k <= last) & (values > 0)].min() for values in spectra.values())
+    floor = max(lowest / 3, max(values.max() for values in spectra.values()) / 10**POWER_DECADES)
+
+    figure = filament_figure(file, 6.6, 5.8 if len(names) == 2 else 4.2, of_box=True)
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
+    for name, values in spectra.items():
+        look = fringes(file) if name == "fdm" else SMOOTH
+        panels[0].loglog(k[values > 0], values[values > 0], label=LABELS[name], **look)
+    panels[0].set(xlim=(first, last), ylabel=rf"$P(k)\;\;[({MPC})^3]$")
+    panels[0].set_ylim(bottom=floor)
+    panels[0].legend(loc="lower left")
+    if len(names) == 2:
+        meant = (k <= nyquist) & (np.minimum(spectra["fdm"], spectra["smooth"]) > floor)
+        ratio = spectra["fdm"][meant] / spectra["smooth"][meant]
+        draw_excess(panels[1], [(k[meant], ratio, fringes(file))])
+    for panel in panels:
+        panel.axvspan(nyquist, 2 * last, color=GREY, alpha=0.2, linewidth=0)
+    mark_line(panels, nyquist, "Nyquist")
+    panels[-1].set_xlabel(WAVENUMBER)
+    figure.align_ylabels()
+    return figure
+
+
+def project(density: h5py.Dataset, axis: int) -> np.ndarray:
+    """Sum of a density over one axis, read in slabs of planes, so that a box larger than memory can be shown.
+
+    density  shape (nx, ny, nz);  returns float64, the shape of the other two axes
+    """
+    planes = max(1, SLAB_BYTES // (density.dtype.itemsize * density.shape[1] * density.shape[2]))
+    column = np.zeros([cells for i, cells in enumerate(density.shape) if i != axis])
+    for first in range(0, density.shape[0], planes):
+        part = column if axis == 0 else column[first : first + planes]
+        part += density[first : first + planes].sum(axis=axis, dtype=np.float64)
+    return column
+
+
+def _first_frame(item):
+    """A dataset or a group as it is; the first of a time series."""
+    return item["0"] if isinstance(item, h5py.Group) and "0" in item else item

@@ -1,0 +1,157 @@
+"""Figures of exact spectra: of one filament, and of a population filament by filament."""
+
+import h5py
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..statistics.one_filament import DEEPEST
+from .style import (
+    GREY,
+    LABELS,
+    MPC,
+    MSUN,
+    OVER_SMOOTH,
+    POWER_DECADES,
+    SKY,
+    SMOOTH,
+    WAVENUMBER,
+    boson_groups,
+    boson_looks,
+    boson_name,
+    draw_excess,
+    filament_figure,
+    fringes,
+    in_words,
+    mark_scales,
+    new_figure,
+    words,
+)
+
+SINGLE_POWER = "single_power/00"
+PARTS = ("power_fdm", "power_smooth", "power_interference", "power_self")
+SCALES = {  # attributes -> names of scales
+    "k_gs": r"$k_\mathrm{gs}$",
+    "k_detach": r"$k_\mathrm{detach}$",
+    "k_cut": r"$k_\mathrm{cut}$",
+    "k_fringe": r"$k_\mathrm{fringe}$",
+}
+STATISTICS = {"fixed": r"phases random, $|a_{nl}|$ fixed", "gaussian": r"$a_{nl}$ Gaussian"}
+NORMALISATIONS = {"population": "mean density of these filaments", "matter": "mean density of all matter"}
+POPULATIONS = {"collapse": "from collapse", "published": "as published"}
+ROUND_OFF = 1e-14  # of spectra over the mass squared, which begin at one
+MOST_POINTS = 40  # of a spectrum from draws that are shown
+
+
+def single_power(file: h5py.File) -> Figure:
+    """The exact spectrum of a filament and its parts, the excess over the smooth one, and draws where there are."""
+    group = file[SINGLE_POWER]
+    k, look = group["k"][:], fringes(file)
+    drawn = "sampled_mean" in group
+    columns = 2 if drawn else 1
+    width = 10.0 if drawn else 6.6
+    about = [words(STATISTICS, group.attrs["statistics"])]
+    if len(file["single_power"]) > 1 and "gas" not in file:
+        about.insert(0, f"the first of {len(file['single_power'])} filaments")
+    figure = filament_figure(file, width, 6.4, ",  ".join(about))
+    panels = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(2, 1))
+    panels[0, 0].set(xscale="log", xlim=(k[0], k[-1]))
+    places = {name: float(group.attrs[key]) for key, name in SCALES.items() if key in group.attrs}
+    mark_scales(panels[:, 0], places, 0.87 * width / columns)
+
+    floor = _draw_parts(panels[0, 0], group, PARTS, look)
+    panels[0, 0].set_ylabel(r"$P(k)\,/\,M^2$, all orientations")
+    panels[0, 0].legend(loc="lower left")
+    fdm, smooth = group["power_fdm"][:], group["power_smooth"][:]
+    meant = np.minimum(fdm, smooth) > floor
+    note = OVER_SMOOTH.replace(", ", ",\n") if drawn else OVER_SMOOTH
+    draw_excess(panels[1, 0], [(k[meant], fdm[meant] / smooth[meant], look)], note)
+    if drawn:
+        places.pop(SCALES["k_detach"], None)  # defined by the average over orientations
+        mark_scales(panels[:, 1], places, 0.87 * width / columns)
+        _draw_plane(panels[:, 1], group, look)
+    for panel in panels[1]:
+        panel.set_xlabel(WAVENUMBER)
+    figure.align_ylabels()
+    return figure
+
+
+def one_filament(file: h5py.File) -> Figure:
+    """One-filament spectra of every boson, of |psi|^2 and of the smooth filaments, and their ratio."""
+    folder = file["one_filament_power"]
+    looks, bosons = boson_looks(file), boson_groups(folder)
+    attributes = bosons[0][1].attrs
+    spectra = {m22: [group[name][:] for name in ("k", "power_fdm", "power_smooth")] for m22, group in bosons}
+    peak = max(max(fdm.max(), smooth.max()) for _, fdm, smooth in spectra.values())
+    floor = DEEPEST * peak  # below, the error of the integral over masses is not known
+
+    window = rf"$M={in_words(attributes['mass_min'])}\;\mathrm{{to}}\;{in_words(attributes['mass_max'])}\,{MSUN}$"
+    function, shapes = (words(POPULATIONS, attributes[name]) for name in ("mass_function", "shape"))
+    choices = "mass function " + (f"and shapes {shapes}" if function == shapes else f"{function},  shapes {shapes}")
+    density = f"relative to the {words(NORMALISATIONS, attributes['normalisation'])}"
+    figure = new_figure(6.6, 6.6, [f"$z={attributes['redshift']:.4g}$", window], [choices], [density])
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    excess = []
+    for m22, (k, fdm, smooth) in spectra.items():
+        colour = looks[m22]["color"]
+        for values, line in ((fdm, "-"), (smooth, SMOOTH["linestyle"])):
+            upper.loglog(k[values > 0], values[values > 0], color=colour, linestyle=line)
+        meant = np.minimum(fdm, smooth) > floor
+        excess.append((k[meant], fdm[meant] / smooth[meant], looks[m22]))
+    first, last = (edge(values[0][index] for values in spectra.values()) for edge, index in ((min, 0), (max, -1)))
+    seen = max(k[np.maximum(fdm, smooth) > floor].max() for k, fdm, smooth in spectra.values())
+    upper.set(xlim=(first, min(last, 1.6 * seen)), ylim=(floor, 3 * peak))
+    upper.set_ylabel(rf"$P_{{1\mathrm{{f}}}}(k)\;\;[({MPC})^3]$")
+    handles = [Line2D([], [], **looks[m22], label=boson_name(m22)) for m22 in spectra]
+    handles += [Line2D([], [], color=GREY, label=LABELS["fdm"])]
+    handles += [Line2D([], [], **SMOOTH | {"color": GREY}, label=LABELS["smooth"])]
+    upper.legend(handles=handles, loc="lower left")
+    draw_excess(lower, excess)
+    lower.set_xlabel(WAVENUMBER)
+    figure.align_ylabels()
+    return figure
+
+
+def _draw_parts(panel, group, names, look):
+    """The spectrum, first of the datasets that are named, and its parts, down to the floor that is returned."""
+    k = group["k"][:]
+    of_self = "self term, subtracted" if group.attrs["statistics"] == "fixed" else "self term, included"
+    labels = (LABELS["fdm"], LABELS["smooth"], "interference of all modes", of_self)
+    looks = (
+        look | {"zorder": 3},
+        SMOOTH | {"zorder": 3},
+        {"color": SKY, "linewidth": 4},
+        {"color": GREY, "linewidth": 1, "alpha": 0.7},
+    )
+    for name, label, of_part in zip(names, labels, looks, strict=False):
+        values = group[name][:]
+        panel.loglog(k[values > 0], values[values > 0], label=label, **of_part)
+    peak = group[names[0]][:].max()
+    floor = max(peak / 10**POWER_DECADES, ROUND_OFF)
+    panel.set_ylim(floor, 5 * peak)
+    return floor
+
+
+def _draw_plane(panels, group, look):
+    """The spectrum in the plane, with the mean over draws of the phases, and the difference between both."""
+    k, exact = group["k"][:], group["polar_fdm"][:]
+    mean, error, scatter = (group[f"sampled_{name}"][:] for name in ("mean", "error", "scatter"))
+    floor = _draw_parts(panels[0], group, ("polar_fdm", "polar_smooth"), look)
+    panels[0].set_ylabel(r"$P_\perp(k)\,/\,\mu^2$, plane across the filament")
+    shown = np.flatnonzero(mean > floor)
+    shown = shown[:: max(1, -(-len(shown) // MOST_POINTS))]
+    points = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
+    some = error > 0
+    draws = round(float(np.median((scatter[some] / error[some]) ** 2))) if some.any() else 0
+    label = f"mean of {draws} draws of the phases"
+    bars = panels[0].errorbar(k[shown], mean[shown], error[shown], label=label, **points)
+    single = {"color": GREY, "alpha": 0.3, "linewidth": 0, "label": "scatter of single filaments"}
+    band = panels[0].fill_between(k, np.maximum(mean - scatter, floor / 10), mean + scatter, **single)
+    panels[0].legend(handles=[bars, band], loc="lower left")
+    difference, bar = mean[shown] / exact[shown] - 1, error[shown] / exact[shown]
+    panels[1].errorbar(k[shown], difference, bar, **points)
+    panels[1].axhline(0, **look)
+    note = "the same draws at all $k$:\ntheir errors are correlated"
+    panels[1].text(0.03, 0.92, note, va="top", transform=panels[1].transAxes)
+    limit = 1.6 * float(np.max(np.abs(difference) + bar, initial=0.01))
+    panels[1].set(ylim=(-limit, limit), ylabel="draws / exact $-$ 1")

@@ -1,0 +1,175 @@
+"""What all figures share: colours, settings, the line on top, marks.
+
+A boson mass has one colour in all figures of a file: from orange for the light, by vermilion for m22 = 1, to navy for
+the heavy, which come close to CDM, which is black. Lightness falls along with it, so that the order is seen without
+colours too.
+"""
+
+import h5py
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
+
+VERMILION, GREEN, YELLOW, SKY, GREY = "#D55E00", "#009E73", "#F0E442", "#56B4E9", "#6F6F6F"  # Okabe & Ito
+PLACE_OF_ONE = 0.25  # of m22 = 1 in the sequence
+BOSONS = LinearSegmentedColormap.from_list(
+    "bosons", [(0, "#F2B134"), (PLACE_OF_ONE, VERMILION), (0.5, "#B52A6E"), (0.75, "#5F44C8"), (1, "#0A2A80")]
+)
+LIGHT, HEAVY = 0.5, 8.0  # m22 at the ends of the sequence unless a file goes beyond, so that files compare
+LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; where masses are closer they share it out evenly
+CDM = {"color": "black"}
+SMOOTH = {"color": "black", "linestyle": (0, (4, 2))}
+
+STYLE = {  # upon matplotlib's defaults, so that a user's settings neither change a figure nor are changed
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "figure.titlesize": 11,
+    "image.origin": "lower",
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "xtick.direction": "in",
+    "xtick.labelsize": 10,
+    "xtick.top": True,
+    "ytick.direction": "in",
+    "ytick.labelsize": 10,
+    "ytick.right": True,
+}
+SMALL = 10  # points, of names and notes inside panels
+MAP_TICKS = {"direction": "out", "top": False, "right": False}  # inside they are lost on a dark map
+
+FILAMENT = "filaments/00"
+LABELS = {"fdm": r"fuzzy dark matter, $|\psi|^2$", "smooth": r"smooth filament, $\langle|\psi|^2\rangle$"}
+KPC, MPC, MSUN = r"h^{-1}\,\mathrm{ckpc}", r"h^{-1}\,\mathrm{cMpc}", r"h^{-1}M_\odot"
+WAVENUMBER = r"$k\;\;[h\,\mathrm{cMpc}^{-1}]$"
+
+OVER_SMOOTH = "over the smooth filament, not over CDM"
+
+POWER_DECADES = 12.0  # that spectra show; some below, a smooth one is the interpolation error of the box
+NAME_WIDTH = 0.52  # of the name of a scale [inch]
+
+
+def new_figure(width: float, height: float, *lines: list[str]) -> Figure:
+    """An empty figure of a size in inches; lines  that it begins with, each of several parts."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle("\n".join(",  ".join(parts) for parts in lines))
+    return figure
+
+
+def filament_figure(file: h5py.File, width: float, height: float, about: str = "", of_box: bool = False) -> Figure:
+    """An empty figure under the line that every figure of a filament begins with.
+
+    about   what follows in that line;  of_box  the figure is of a whole box: of a gas it tells the number, not `about`
+    """
+    parts = [about] if about else []
+    if FILAMENT in file:
+        attributes = file[FILAMENT].attrs
+        # the ini's mass sets the shape; where a table gives the profile it says nothing
+        what = f"$M={in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
+        if "gas" in file:
+            number = len(file["gas/mass"])
+            what = f"{number} filaments" if of_box else f"the first of {number} filaments, {what}"
+            parts = [] if of_box else parts
+        parts = [rf"$m_{{22}}={attributes['m22']:.4g}$", what, f"$z={attributes['redshift']:.4g}$", *parts]
+    return new_figure(width, height, parts)
+
+
+def in_words(number: float) -> str:
+    """A mass as mathematical text, 5 x 10^9."""
+    mantissa, exponent = f"{number:.2e}".split("e")
+    power = f"10^{{{int(exponent)}}}"
+    return power if float(mantissa) == 1 else rf"{float(mantissa):g}\times {power}"
+
+
+def words(known: dict[str, str], name) -> str:
+    """What a figure calls a choice; the name itself where there is no other."""
+    return known.get(str(name), str(name))
+
+
+def boson_groups(folder: h5py.Group) -> list[tuple[float | None, h5py.Group]]:
+    """m22 and group of CDM, which is None, and of every boson in a folder of the file, in the order of their masses."""
+    groups = [(float(group.attrs["m22"]) if "m22" in group.attrs else None, group) for group in folder.values()]
+    return sorted(groups, key=lambda pair: (pair[0] is not None, pair[0] or 0.0))
+
+
+def boson_name(m22: float | None) -> str:
+    """As a legend has it."""
+    return "CDM" if m22 is None else f"$m_{{22}}={m22:.4g}$"
+
+
+def boson_looks(file: h5py.File) -> dict[float | None, dict]:
+    """How lines of CDM, which is None, and of every boson of a file look."""
+    folders = [file[name] for name in ("mass_function", "collapse", "one_filament_power") if name in file]
+    bosons = {m22 for folder in folders for m22, _ in boson_groups(folder)} - {None}
+    if FILAMENT in file:
+        bosons.add(float(file[FILAMENT].attrs["m22"]))
+    bosons = sorted(bosons)
+    low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
+    places = np.interp(np.log(bosons), np.log([low, 1, high]), [0, PLACE_OF_ONE, 1])
+    if np.any(np.diff(places) < LEAST_CONTRAST):
+        places = np.linspace(0, 1, len(bosons))
+    return {None: CDM} | {m22: {"color": BOSONS(place)} for m22, place in zip(bosons, places, strict=True)}
+
+
+def fringes(file: h5py.File) -> dict:
+    """How lines of the filaments' |psi|^2 look: in the colour of their boson."""
+    return boson_looks(file)[float(file[FILAMENT].attrs["m22"])] if FILAMENT in file else {"color": VERMILION}
+
+
+def log_range(values, decades: float) -> LogNorm:
+    """A logarithmic colour scale from the peak down."""
+    peak = float(np.max(values)) or 1.0
+    return LogNorm(peak / 10**decades, peak)
+
+
+def draw_excess(panel, lines, note: str = OVER_SMOOTH):
+    """Ratios of the interfering to the smooth power, in a panel that says what they are.
+
+    lines  k, ratio, and look of each
+    """
+    for k, ratio, look in lines:
+        panel.loglog(k, ratio, **look)
+    ratios = np.concatenate([ratio for _, ratio, _ in lines])
+    panel.set(ylim=(np.min(ratios / 2, initial=0.3), np.max(5 * ratios, initial=10)))
+    panel.set_ylabel(r"$P_\mathrm{FDM}\,/\,P_\mathrm{smooth}$")
+    panel.axhline(1, color="black", linewidth=0.8)
+    panel.text(0.03, 0.88, note, va="top", transform=panel.transAxes)
+
+
+def mark_line(panels, x: float, name: str):
+    """A vertical line through panels, its name in the first on the left of its upper end."""
+    for panel in panels:
+        panel.axvline(x, color=GREY, linestyle=":", linewidth=1.2)
+    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
+    panels[0].annotate(name, (x, 1), (-4, -6), color=GREY, **place)
+
+
+def mark_scales(panels, scales: dict[str, float], width: float):
+    """Vertical lines through panels, names and values side by side above the first one, in which they may be close.
+
+    scales  name -> place on the logarithmic abscissa, whose limits are set;  width  of a panel [inch]
+    """
+    low, high = np.log(panels[0].get_xlim())
+    marks = sorted((value, name) for name, value in scales.items() if low < np.log(value) < high)
+    room = NAME_WIDTH / width * np.arange(len(marks))
+    at = np.array([(np.log(value) - low) / (high - low) for value, _ in marks])
+    # the least shifts, in the sense of their squares, that keep the order and leave room for each
+    spread = isotonic_regression(at - room).x + room if marks else at
+    for (value, name), place in zip(marks, spread, strict=True):
+        for panel in panels:
+            panel.axvline(value, color=GREY, linestyle=":", linewidth=1.2)
+        leader = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0)}
+        panels[0].annotate(
+            f"{name}\n{value:.3g}",
+            (value, 1),
+            (place, 1.05),
+            xycoords=("data", "axes fraction"),
+            textcoords="axes fraction",
+            ha="center",
+            va="bottom",
+            color=GREY,
+            fontsize=SMALL,
+            arrowprops=leader,
+            annotation_clip=False,
+        )

@@ -1,0 +1,156 @@
+"""Small result files to draw, made by hand, with numbers that are known."""
+
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+from gpu_fdm.units import CodeUnits
+
+CORE = 0.02  # [cMpc/h]
+BOX = (1.1, 0.8, 1.0)  # [cMpc/h]
+CELLS = (6, 8, 10)
+CHOICES = {
+    "redshift": 4.0,
+    "freeze_out": "virial",
+    "ellipticity": "published",
+    "transfer": "hu00",
+    "window": "smooth_k",
+}
+WAVENUMBERS = np.geomspace(1, 1000, 61)
+
+
+@contextmanager
+def result(path, *writers):
+    """A result file in the making."""
+    with h5py.File(path, "w") as file:
+        for write in writers:
+            write(file)
+        yield file
+
+
+def mean_density(radius):
+    """Of the smooth filament [mean matter densities]."""
+    return 40 / (1 + (radius / CORE) ** 2) ** 2
+
+
+def write_filament(file, points=48, modes=40, m22=1.0):
+    """Everything about one filament; fringes are plane waves, which have vortices nowhere, so some are made up."""
+    random = np.random.default_rng(5)
+    group = file.create_group("filaments/00")
+    group.attrs.update(mass=5e9, segment_mass=4e9, length=1.16, sigma=6.808, redshift=4.0, m22=m22)
+    units = CodeUnits(m22, 0.6731, 0.314649)
+    group.attrs.update(direction=(0.0, 0.0, 1.0), length_unit=units.length, velocity_unit=units.velocity)
+    radius = np.geomspace(3e-4, 0.3, 120)
+    group["profile/radius"], group["profile/density"] = radius, mean_density(radius)
+    # nothing is left of the modes far outside
+    group["profile/density_modes"] = np.where(radius < 0.22, 0.95 * mean_density(radius), 0)
+    group["profile"].attrs.update(r50=CORE, r95=0.087, r99=0.199)
+    l = random.integers(0, 8, modes)
+    group["modes/l"], group["modes/n"] = l, random.integers(0, 6, modes)
+    group["modes/energy"] = np.linspace(40, 470, modes)
+    group["modes/weight"] = np.exp(-np.linspace(1, 12, modes))
+    group["modes"].attrs.update(library_modes=188, weights="adaptive_lasso", energy_cut=481.5)
+    line = np.linspace(-0.199, 0.199, points)
+    phase = np.angle(np.exp(60j * line) + 0.8 * np.exp(90j * line[:, None]))
+    section = group.create_group("cross_section")
+    section["coordinate"], section["phase"] = line, phase
+    section["density"] = 0.95 * mean_density(np.hypot(line, line[:, None])) * 10 ** np.cos(3 * phase)
+    section["density"][0, 0] = 0
+    section["vortices/x"], section["vortices/y"] = random.uniform(-0.1, 0.1, (2, 9))
+    section["vortices/winding"] = [1, 1, 1, 1, 1, -1, -1, -1, -1]
+
+
+def write_box(file, names=("fdm", "smooth"), seed=6):
+    """Densities around a filament along z through the middle, empty at the rim."""
+    random = np.random.default_rng(seed)
+    density = file.create_group("density")
+    density.attrs["box_size"] = BOX
+    x, y, _ = ((np.arange(n) + 0.5) * side / n - side / 2 for n, side in zip(CELLS, BOX, strict=True))
+    smooth = np.broadcast_to(mean_density(np.hypot(x[:, None], y))[..., None], CELLS).astype(np.float32)
+    for name in names:
+        values = smooth * (random.exponential(size=CELLS) if name == "fdm" else 1)
+        values[0] = 0
+        density[name] = values
+
+
+def write_power(file, names=("fdm", "smooth")):
+    """Spectra with a k = 0 row; the smooth one falls below what means anything."""
+    k = np.arange(30) * 5.0
+    for name in names:
+        values = 1 / (1 + (k / 20) ** (4 if name == "fdm" else 20))
+        values[0] = 0
+        file[f"power/{name}/k"], file[f"power/{name}/power"] = k, values
+        file[f"power/{name}"].attrs["nyquist"] = 100.0
+
+
+def spectrum_parts(k):
+    """fdm, smooth, interference and self term: Gaussians, of which the first ends at k_fringe = 900."""
+    smooth, self_term = np.exp(-((k / 80) ** 2)), 0.06 * np.exp(-((k / 150) ** 2))
+    interference = 0.07 * np.exp(-((k / 200) ** 2)) * (k < 900)
+    return smooth + interference - self_term * (k < 900), smooth, interference, self_term
+
+
+def write_single_power(file, number=0, draws=64):
+    """The exact spectrum of a filament, and the mean of draws that is 3 % above."""
+    group = file.create_group(f"single_power/{number:02d}")
+    group["k"] = WAVENUMBERS
+    for of in ("power", "polar"):
+        for name, values in zip(("fdm", "smooth", "interference", "self"), spectrum_parts(WAVENUMBERS), strict=True):
+            group[f"{of}_{name}"] = values
+    if draws:
+        mean = 1.03 * group["polar_fdm"][:]
+        group["sampled_mean"], group["sampled_scatter"], group["sampled_error"] = mean, 0.8 * mean, 0.1 * mean
+    group.attrs.update(statistics="fixed", k_gs=108.0, k_detach=112.0, k_cut=210.0, k_fringe=900.0, slope=-2.8)
+
+
+def write_gas(file):
+    """Three filaments, of which the first has all that those of a gas have: no cross-section."""
+    write_filament(file)
+    del file["filaments/00/cross_section"]
+    file["gas/mass"] = [5e9, 4e9, 3e9]
+    for number in range(3):
+        write_single_power(file, number, draws=0)
+
+
+def mass_function(mass, m22):
+    """Without a boson a power law, with one cut off below a mass: by 1e-11 at 1e8 for m22 = 1."""
+    return 1e9 / mass * (1 if m22 is None else (1 + 2e9 / (m22 * mass)) ** -8.0)
+
+
+def write_mass_function(file, bosons=(None, 1.0, 2.0, 10.0)):
+    """Mass functions, rising bosons in an order that is not that of their names."""
+    mass = np.geomspace(1e8, 1e12, 40)
+    for m22 in bosons:
+        group = boson_group(file, "mass_function", m22)
+        group["mass"], group["dn_dlnm"] = mass, mass_function(mass, m22)
+        group.attrs.update(CHOICES)
+
+
+def write_collapse(file, bosons=(None, 1.0, 2.0, 10.0)):
+    """An ellipsoid whose first axes freeze at 0.08 and 0.2, and whose third does not."""
+    a = np.geomspace(0.01, 0.4, 30)
+    for number, m22 in enumerate(bosons):
+        group = boson_group(file, "collapse", m22)
+        group["scale_factor"] = a
+        group["axes"] = np.stack([a / (1 + 10 * a), a / (1 + 5 * a), a * (1 + 4 * a)], axis=1)
+        group.attrs.update(CHOICES | {"mass": 5e9, "overdensity": 1.484, "initial_ellipticity": 1.0956 - number / 100})
+        group.attrs["freeze"] = [0.08, 0.2, np.nan]
+
+
+def write_one_filament(file, bosons=(1.0, 2.0, 10.0)):
+    """One-filament spectra that end in a floor of round-off."""
+    for m22 in bosons:
+        group = boson_group(file, "one_filament_power", m22)
+        fdm, smooth, *_ = spectrum_parts(WAVENUMBERS / m22**0.5)
+        group["k"], group["power_fdm"], group["power_smooth"] = WAVENUMBERS, 1.6 * fdm + 1e-19, 1.6 * smooth + 1e-19
+        group.attrs.update(mass_min=3e9, mass_max=3e10, redshift=4.0, normalisation="population")
+        group.attrs.update(mass_function="collapse", shape="collapse")
+
+
+def boson_group(file, folder, m22):
+    """The group of a boson mass, or of CDM."""
+    group = file.create_group(f"{folder}/cdm" if m22 is None else f"{folder}/m22_{m22:g}")
+    if m22 is not None:
+        group.attrs["m22"] = m22
+    return group
