@@ -1,0 +1,87 @@
+"""The periodic grid on which both dynamics are solved, in code units, and what it resolves."""
+
+from dataclasses import dataclass
+from math import ceil, isfinite, pi, prod
+
+import numpy as np
+
+from ..errors import InputError
+from ..fields.box import Box
+from ..units import CodeUnits
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of a periodic box; cell (i, j, k) has its centre at ((i, j, k) + 1/2) times the cell widths.
+
+    cells  (3,);  sides  (3,), comoving [L]
+    Raises InputError for sides that are not positive and cells that are not positive integers.
+    """
+
+    cells: tuple[int, int, int]
+    sides: tuple[float, float, float]
+
+    def __post_init__(self):
+        if len(self.cells) != 3 or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in self.cells):
+            raise InputError(f"cells = {self.cells}: must be three positive integers")
+        if len(self.sides) != 3 or not all(isfinite(side) and side > 0 for side in self.sides):
+            raise InputError(f"sides = {self.sides}: must be three positive lengths [L]")
+
+    @classmethod
+    def of(cls, box: Box, units: CodeUnits) -> "Grid":
+        """The grid of a box in cMpc/h."""
+        return cls(tuple(box.cells), tuple(float(side) / units.length for side in box.size))
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Cell widths, shape (3,) [L]."""
+        return np.array(self.sides) / np.array(self.cells)
+
+    @property
+    def points(self) -> int:
+        """Number of cells."""
+        return prod(self.cells)
+
+    @property
+    def k_squared_max(self) -> float:
+        """Largest k^2 on the grid, that of the corner of the Brillouin zone [1/L^2]."""
+        return float(sum(np.max(self.wavenumbers(axis) ** 2) for axis in range(3)))
+
+    def wavenumbers(self, axis: int, real: bool = False) -> np.ndarray:
+        """k along an axis in the order of the FFT [1/L]; `real`: the half that a real transform keeps."""
+        count = self.cells[axis]
+        modes = np.fft.rfftfreq(count, 1 / count) if real else np.fft.fftfreq(count, 1 / count)
+        return 2 * pi / self.sides[axis] * modes
+
+    def centres(self, axis: int) -> np.ndarray:
+        """Centres of the cells along an axis [L]."""
+        return (np.arange(self.cells[axis]) + 0.5) * self.spacing[axis]
+
+
+def largest_velocity(spacing: float, units: CodeUnits, a: float) -> float:
+    """Peculiar velocity at which the phase of psi turns by pi from cell to cell: v = pi hbar/(m a dx) [km/s].
+
+    A faster flow cannot be told from a slower one: a box must resolve the fastest with room to spare.
+    spacing  cell width, comoving [Mpc/h];  a  scale factor
+    """
+    return pi * units.length / spacing * units.velocity / a
+
+
+def cells_for_velocity(side: float, velocity: float, units: CodeUnits, a: float) -> int:
+    """Cells along a side from which on `velocity` is below `largest_velocity`.
+
+    side  comoving [Mpc/h];  velocity  peculiar [km/s];  a  scale factor
+    """
+    return ceil(side / largest_velocity(1.0, units, a) * velocity)
+
+
+def require_resolved(box: Box, velocity: float, units: CodeUnits, a: float):
+    """Raise InputError unless every axis of the box resolves a peculiar velocity [km/s] at scale factor a."""
+    worst = int(np.argmax(box.spacing))
+    limit = largest_velocity(float(box.spacing[worst]), units, a)
+    if velocity > limit:
+        needed = [cells_for_velocity(float(side), velocity, units, a) for side in box.size]
+        raise InputError(
+            f"cells = {box.cells[worst]} along {'xyz'[worst]} resolve velocities up to {limit:.4g} km/s for "
+            f"m22 = {units.m22:g} at a = {a:g}: must be at least {', '.join(map(str, needed))} for {velocity:.4g} km/s"
+        )

@@ -1,0 +1,315 @@
+"""Initial conditions: the same Gaussian modes as a wave or as particles.
+
+Linear modes are drawn one by one from (seed, integer mode), so that a finer grid has the same large modes and ranks do
+not matter. With the growing mode D of cold matter, H and f = dln D/dln a at the start, code units:
+
+    contrast     delta(x) = D sum_k A_k exp(i k x),     <|A_k|^2> = P(k) T(k)^2 / volume
+    wave         psi = sqrt(1 + delta) exp(i S),        laplacian S = -a^2 f H delta, so that u = grad S = a^2 dx/dt
+    particles    x = q + D Psi_1 + D_2 Psi_2,           p = a^2 H (f D Psi_1 + f_2 D_2 Psi_2)
+                 div Psi_1 = -delta/D,                  div Psi_2 = sum_{i<j} (phi_ii phi_jj - phi_ij^2)
+
+with Psi_1 = -grad phi (Zel'dovich), D_2 = -3/7 D^2 Om(a)^(-1/143) and f_2 = 2 Om(a)^(6/11) (Bouchet et al. 1995,
+A&A 296, 575). The velocity of the wave is that of the particles: continuity, d delta/dt = -div u/a^2. The quantum
+pressure slows growth below the Jeans scale, where fuzzy dark matter has no power: give its transfer function.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
+
+import numpy as np
+
+from ..backend import CPU
+from ..cosmology.background import Background
+from ..errors import InputError
+from ..fields.box import Box
+from ..fields.fourier import Transform, inverse, transform
+from ..ranks import ALONE, Ranks
+from ..units import CodeUnits
+from . import loops
+from .fourier import Slab, next_plane, on_all_ranks
+from .grid import Grid, cells_for_velocity, largest_velocity
+from .schedule import Expanding
+
+LARGEST_RMS = 0.2  # of a linear contrast: at five times that psi would need a negative density
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModes:
+    """The modes of a linear contrast at z = 0, of which each rank holds all of x and z for some lines along y.
+
+    amplitude      A_k, complex, (nx, lines, nz // 2 + 1); k = 0 and the Nyquist planes of even sizes are 0
+    y_first        index of its first line;  box  [cMpc/h]
+    variance       sum |A_k|^2 over all modes of the grid: mean square of the contrast
+    displacement   sum |A_k|^2 / k^2 likewise: mean square displacement, all directions together [(Mpc/h)^2]
+    """
+
+    amplitude: np.ndarray
+    y_first: int
+    box: Box
+    variance: float
+    displacement: float
+
+    def rms(self, a: float, background: Background) -> float:
+        """Root mean square of the linear contrast on the grid at scale factor a."""
+        return float(background.growth(a)) * sqrt(self.variance)
+
+    def rms_velocity(self, a: float, background: Background) -> float:
+        """Root mean square of the linear peculiar velocity, a f H D Psi, in all directions [km/s]."""
+        speed = 100 * a * float(background.growth_rate(a) * background.expansion(a))
+        return speed * float(background.growth(a)) * sqrt(self.displacement)
+
+
+def linear_modes(
+    box: Box,
+    power: Callable,
+    seed: int,
+    *,
+    transfer: Callable | None = None,
+    dtype=np.float64,
+    ranks: Ranks = ALONE,
+    backend=None,
+) -> LinearModes:
+    """Draw the linear modes of a box.
+
+    power     linear P(k) at z = 0 [(Mpc/h)^3] of an array of k > 0 [h/Mpc]
+    seed      in [0, 2^64)
+    transfer  T(k), which multiplies amplitudes: the same numbers with and without it
+    dtype     float32 or float64
+    Raises InputError for seeds out of range and for P or T that are not finite, or P < 0, at a mode of the box.
+    """
+    if not 0 <= seed < 2**64:
+        raise InputError(f"seed = {seed}: must be in [0, 2^64)")
+    backend = backend or CPU()
+    grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+    first, last = ranks.slab(box.cells[1])
+    modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
+    modes = [each.astype(np.int64) for each in modes]
+    modes[1] = modes[1][first:last]
+    k = _Wavenumbers(box, first, last)
+    amplitude = np.empty((len(modes[0]), last - first, len(modes[2])), np.result_type(dtype, np.complex64))
+    cells = np.array(box.cells)
+    # a mode stands for its conjugate too, but where kz = 0
+    weight = np.where(modes[2] > 0, 2, 1)
+    sums = np.empty((2, len(modes[0])))
+
+    def draw(i):
+        numbers = np.empty((1, *amplitude.shape[1:]), np.complex128)
+        loops.gaussian_modes(modes[0][i : i + 1], modes[1], modes[2], cells, np.uint64(seed), numbers)
+        drawn = numbers[0] != 0
+        if drawn.any():
+            numbers[0][drawn] *= _size(np.sqrt(k.squared(i)[drawn]), power, transfer, box.volume)
+        amplitude[i] = numbers[0]
+        squares = weight * np.abs(numbers[0]) ** 2
+        sums[:, i] = np.sum(squares), np.sum(squares / k.squared(i, 1.0))
+
+    backend.over(range(len(modes[0])), draw)
+    # one number a mode along x, in their order: on other numbers of ranks it differs by round-off
+    variance, displacement = map(float, np.sum(ranks.total(sums), axis=1))
+    return LinearModes(amplitude, first, box, variance, displacement)
+
+
+def require_small(modes: LinearModes, a: float, background: Background, largest: float = LARGEST_RMS):
+    """Raise InputError, with the value, where the linear contrast at scale factor a is not small."""
+    rms = modes.rms(a, background)
+    if rms > largest:
+        message = (
+            f"initial redshift {1 / a - 1:.4g}: the linear contrast on the grid has an rms of {rms:.3g}: "
+            f"must be at most {largest:g}, start earlier"
+        )
+        raise on_all_ranks(InputError(message))
+
+
+def wave_from_modes(
+    modes: LinearModes, a: float, background: Background, units: CodeUnits, *, ranks: Ranks = ALONE, backend=None
+) -> np.ndarray:
+    """psi at scale factor a, this rank's planes along x, complex, (planes, ny, nz).
+
+    Raises InputError where the linear contrast is not small, its rms exceeds LARGEST_RMS or 1 + delta < 0 somewhere,
+    and where the cells are too wide for the boson: S changes by more than pi from one to the next. As u grows, a run
+    may end so where it did not begin: see rms_velocity and grid.require_resolved.
+    """
+    require_small(modes, a, background)
+    growth, velocity = _growth(a, background)
+    contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
+    lowest = min(ranks.everyone(float(contrast.min(initial=np.inf))))
+    if lowest < -1:
+        message = f"initial redshift {1 / a - 1:.4g}: the linear contrast falls to {lowest:.3g}: start earlier"
+        raise on_all_ranks(InputError(message))
+    size = growth * velocity / units.length**2  # 1/k^2 [L^2] from [(Mpc/h)^2]
+    phase = _field(modes, lambda k, i: size / k.squared(i, 1.0) * k.to_centres(i) * modes.amplitude[i], ranks, backend)
+    _require_resolved(phase, modes.box, a, units, ranks)
+    psi = np.empty(contrast.shape, modes.amplitude.dtype)
+    modulus = np.sqrt(1 + contrast)
+    psi.real, psi.imag = modulus * np.cos(phase), modulus * np.sin(phase)
+    return psi
+
+
+def contrast_from_modes(
+    modes: LinearModes, a: float, background: Background, *, ranks: Ranks = ALONE, backend=None
+) -> np.ndarray:
+    """The linear contrast at scale factor a at the centres of this rank's cells, (planes, ny, nz)."""
+    growth = float(background.growth(a))
+    return _field(modes, lambda k, i: growth * k.to_centres(i) * modes.amplitude[i], ranks, backend)
+
+
+def particles_from_modes(
+    modes: LinearModes,
+    a: float,
+    background: Background,
+    units: CodeUnits,
+    *,
+    order: int = 2,
+    ranks: Ranks = ALONE,
+    backend=None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One particle a cell, displaced from its lower corner.
+
+    Corners, because on a mesh of the same cells a particle that rests at a corner is shared by neighbours in equal
+    parts, which change in proportion to its displacement, while from the centre mass moves as the displacement's size.
+    order  of Lagrangian perturbation theory: 1 (Zel'dovich) or 2
+    Returns position, in [0, side), and momentum a^2 dx/dt, both (3, n), double [L, L/T], and identity, the number of
+    the cell in the whole grid, (n,), of this rank's planes along x. (Positions may lie beyond these planes.)
+    Raises InputError where the rms of the linear contrast exceeds LARGEST_RMS, or for another order.
+    """
+    if order not in (1, 2):
+        raise InputError(f"order = {order}: must be 1 or 2")
+    require_small(modes, a, background)
+    growth, velocity = _growth(a, background)
+    grid = Grid.of(modes.box, units)
+    planes = slice(*ranks.slab(grid.cells[0]))
+    corners = [width * np.arange(number) for width, number in zip(grid.spacing, grid.cells, strict=True)]
+    corners[0] = corners[0][planes]
+    position = np.array([each.reshape(-1) for each in np.meshgrid(*corners, indexing="ij")])
+    momentum = np.zeros_like(position)
+    # (modes of -div Psi, growth of Psi, its rate as `velocity`), one order after the other
+    orders = [(modes.amplitude, growth, velocity)]
+    if order == 2:
+        matter = float(background.matter_fraction(a))
+        second = -3 / 7 * growth**2 * matter ** (-1 / 143)
+        faster = 2 * matter ** (6 / 11) / float(background.growth_rate(a))
+        orders.append((-_second_order_source(modes, ranks, backend), second, velocity * faster))
+    for amplitude, size, rate in orders:
+        for axis in range(3):
+            gradient = _field(
+                modes,
+                lambda k, i, axis=axis, amplitude=amplitude: 1j * k.along(axis, i) / k.squared(i, 1.0) * amplitude[i],
+                ranks,
+                backend,
+            )
+            shift = size / units.length * gradient.reshape(-1)
+            position[axis] += shift
+            momentum[axis] += rate * shift
+    loops.move(position, momentum, 0.0, np.array(grid.sides))
+    first, last = (number * grid.cells[1] * grid.cells[2] for number in (planes.start, planes.stop))
+    return position, momentum, np.arange(first, last, dtype=np.int64)
+
+
+def _require_resolved(phase, box, a, units, ranks):
+    """InputError where the phase of psi changes by more than pi from a cell to the next."""
+    following = next_plane(phase[:1], Slab(tuple(box.cells), ranks))
+    steps = (
+        np.diff(phase, axis=0, append=following),
+        *(np.roll(phase, -1, axis) - phase for axis in (1, 2)),
+    )
+    turns = np.max(ranks.everyone([float(np.abs(step).max()) for step in steps]), axis=0)
+    worst = int(np.argmax(turns))
+    if turns[worst] > np.pi:
+        velocity = turns[worst] / np.pi * largest_velocity(float(box.spacing[worst]), units, a)
+        needed = cells_for_velocity(float(box.size[worst]), velocity, units, a)
+        message = (
+            f"cells = {box.cells[worst]} along {'xyz'[worst]}: the initial velocities, up to {velocity:.4g} km/s, turn "
+            f"the phase by {turns[worst]:.3g} rad a cell for m22 = {units.m22:g}: must be at least {needed}"
+        )
+        raise on_all_ranks(InputError(message))
+
+
+def _growth(a, background):
+    """D, and a^2 f H: what turns a displacement by the growing mode into a momentum [1/T]."""
+    velocity = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a))
+    return float(background.growth(a)), velocity
+
+
+def _second_order_source(modes, ranks, backend):
+    """Modes of sum_{i<j} (phi_ii phi_jj - phi_ij^2) with laplacian phi = delta at D = 1, as modes.amplitude."""
+
+    def second(one, two):
+        # phi_ij = k_i k_j / k^2 delta_k
+        def derivative(k, i):
+            return k.along(one, i) * k.along(two, i) / k.squared(i, 1.0) * modes.amplitude[i]
+
+        return _field(modes, derivative, ranks, backend)
+
+    xx, yy = second(0, 0), second(1, 1)
+    source = xx * yy
+    xx += yy
+    source += xx * second(2, 2)
+    del xx, yy
+    for one, two in combinations(range(3), 2):
+        source -= second(one, two) ** 2
+    cells = modes.box.cells
+    values = transform(source, cells, ranks, backend or CPU()).values
+    first = modes.y_first
+    k = _Wavenumbers(modes.box, first, first + values.shape[1])
+    for i in range(len(values)):
+        values[i] *= k.inside(i) / np.prod(cells, dtype=float)
+    return values
+
+
+class _Wavenumbers:
+    """k of the modes that a rank holds, a plane of constant kx at a time [h/Mpc]."""
+
+    def __init__(self, box, first, last):
+        grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+        self._k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
+        self._half_cell = [0.5 * each * width for each, width in zip(self._k, grid.spacing, strict=True)]
+        self._lines = slice(first, last)
+
+    def along(self, axis, i):
+        """A component, broadcasting to (lines, nk)."""
+        return self._of(self._k, axis, i)
+
+    def squared(self, i, at_zero=0.0):
+        """k^2, (lines, nk), and what to put where k = 0 [h^2/Mpc^2]."""
+        squared = sum(self.along(axis, i) ** 2 for axis in range(3))
+        return np.where(squared > 0, squared, at_zero)
+
+    def to_centres(self, i):
+        """exp(i k dx/2), from the corners of cells to their centres."""
+        return np.exp(1j * sum(self._of(self._half_cell, axis, i) for axis in range(3)))
+
+    def inside(self, i):
+        """Whether a mode is no Nyquist mode."""
+        inside = [np.abs(each) < 0.5 * np.pi * (1 - 1e-9) for each in self._half_cell]
+        return self._of(inside, 0, i) & self._of(inside, 1, i) & self._of(inside, 2, i)
+
+    def _of(self, axes, axis, i):
+        return (axes[0][i], axes[1][self._lines, None], axes[2])[axis]
+
+
+def _field(modes, values_at, ranks, backend):
+    """The real field at the lower corners of this rank's cells whose modes are values_at(k, i) for each plane of kx."""
+    box, lines = modes.box, modes.amplitude.shape[1]
+    k = _Wavenumbers(box, modes.y_first, modes.y_first + lines)
+    values = np.empty_like(modes.amplitude)
+    number = np.prod(box.cells, dtype=float)
+    for i in range(len(values)):
+        values[i] = values_at(k, i) * number
+    return inverse(Transform(values, modes.y_first), box.cells, ranks, backend or CPU())
+
+
+def _size(k, power, transfer, volume):
+    """sqrt(P / volume) T at modes k [h/Mpc], checked."""
+    size = np.sqrt(_checked("power", k, power(k), lowest=0) / volume)
+    return size if transfer is None else size * _checked("transfer", k, transfer(k), lowest=-np.inf)
+
+
+def _checked(name, k, values, lowest):
+    values = np.asarray(values, float)
+    bad = ~(np.isfinite(values) & (values >= lowest))
+    if bad.any():
+        allowed = "finite and >= 0" if lowest == 0 else "finite"
+        worst = int(np.argmax(bad))
+        raise InputError(f"{name} at k = {k[worst]:.6g} h/Mpc is {values[worst]:.6g}: must be {allowed}")
+    return values

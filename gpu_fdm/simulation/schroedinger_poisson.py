@@ -1,0 +1,349 @@
+"""The wave: comoving Schroedinger-Poisson equations by a pseudo-spectral split step.
+
+    i dpsi/dt = [ -laplacian/(2 a^2) + Phi/a ] psi,    laplacian Phi = |psi|^2 - <|psi|^2>      (code units)
+
+A drift multiplies modes by exp(-i k^2/2 int dt/a^2), a kick multiplies cells by exp(-i Phi int dt/a). A step of second
+order costs two complex transforms and the two real ones of Poisson's equation, and the kick is part of the pass that
+begins the first: see schedule.py for how kicks of neighbouring steps merge. Energies per volume, with
+K = <|grad psi|^2>/2 and W = <|psi|^2 Phi>/2 (+ <|psi|^2 U> in an external potential U/a), obey dK + a dW = 0: the
+Layzer-Irvine equation, whose integral K + a W - int W da is watched.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from ..backend import CPU
+from ..errors import InputError, RunError
+from ..ranks import ALONE, Ranks
+from . import phases
+from .fourier import Slab, next_plane, on_all_ranks
+from .grid import Grid
+from .schedule import Clock, Times, march, scheme_of_order
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WaveLimits:
+    """What a drift and a kick may be at most, on average over the drifts and kicks of a step.
+
+    kinetic    phase k^2/2 int dt/a^2 of the fastest mode of the grid in a drift [rad]
+    potential  phase max|Phi| int dt/a in a kick [rad]
+    """
+
+    kinetic: float = 2.0
+    potential: float = 0.5
+
+    def __post_init__(self):
+        for name in ("kinetic", "potential"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} = {getattr(self, name)}: must be > 0")
+
+
+@dataclass(frozen=True)
+class Health:
+    """How well a wave is, at a time when kicks and drifts are synchronised.
+
+    epoch, step   when
+    mass          <|psi|^2>;  mass_error    its change since the start, relative
+    kinetic       K = <|grad psi|^2>/2;  potential  W = <|psi|^2 Phi>/2 + <|psi|^2 U>
+    energy_error  change of K + a W - int W da since the start, over K + a |W|
+    phase_change  largest |arg(psi_j+1 conj psi_j)| between neighbours that both have half the mean density [rad]
+    unresolved    part of the mass, counted as |psi_j+1 psi_j|, with a phase change of more than pi/2
+    """
+
+    epoch: float
+    step: int
+    mass: float
+    mass_error: float
+    kinetic: float
+    potential: float
+    energy_error: float
+    phase_change: float
+    unresolved: float
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """What is worth a warning, or the end of the run.
+
+    mass, energy  largest |mass_error| and |energy_error|;  unresolved  largest unresolved part, see Health
+    stop          raise RunError where one is exceeded, instead of a warning in the log
+    """
+
+    mass: float = 1e-3
+    energy: float = 0.02
+    unresolved: float = 0.01
+    stop: bool = False
+
+    def raised(self, health: Health) -> dict[str, str]:
+        """Name: one line for each that is exceeded."""
+        found = {"mass": health.mass_error, "energy": health.energy_error, "unresolved": health.unresolved}
+        words = {
+            "mass": "relative change of the mass",
+            "energy": "violation of the energy balance",
+            "unresolved": "part of the mass that moves faster than the cells resolve",
+        }
+        # `not <=`: what is not finite is no health
+        return {
+            name: f"{words[name]} {value:.3g} at epoch {health.epoch:.6g}, step {health.step}: "
+            f"more than {getattr(self, name):g}"
+            for name, value in found.items()
+            if not abs(value) <= getattr(self, name)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class WaveState:
+    """All that a run must know to go on: save these, and it goes on with the same bits.
+
+    psi      this rank's planes along x, (planes, ny, nz), complex64 or complex128, in sqrt(mean matter density today)
+    times    epochs of the two clocks and the step; psi is short of kicks where they differ, |psi|^2 never is
+    work     int W da so far
+    mass, balance  <|psi|^2> and K + a W at the start; None before the first step
+    health   as last measured; not needed to go on
+    """
+
+    psi: np.ndarray
+    times: Times
+    work: float = 0.0
+    mass: float | None = None
+    balance: float | None = None
+    health: Health | None = None
+
+
+def evolve_wave(
+    state: WaveState,
+    grid: Grid,
+    clock: Clock,
+    stops,
+    *,
+    order: int = 2,
+    limits: WaveLimits = WaveLimits(),
+    watch: int = 32,
+    alarms: Alarms = Alarms(),
+    gravity: float = 1.0,
+    external=None,
+    on_step: Callable[[WaveState], None] | None = None,
+    ranks: Ranks = ALONE,
+    backend=None,
+) -> Iterator[WaveState]:
+    """Evolve a wave, and yield the synchronised state at each stop.
+
+    state     where to begin, e.g. WaveState(psi, Times.start(a)); its psi is changed in place
+    clock     Expanding(background), or Static(a)
+    stops     scale factors (expanding) or times (static), ascending; those already passed are passed over
+    order     of the splitting, 2 or 4
+    watch     every so many steps the wave is synchronised and measured (2 transforms more); 0: at the stops alone
+    gravity   laplacian Phi = gravity (|psi|^2 - mean);  external  U, added to Phi, real, of psi's shape
+    on_step   called after every step with a state that may be saved, at once, for its psi is the array at work; going
+              on from it gives the same bits
+    backend   where psi is, CPU() by default
+    The state yielded holds the array at work, not a copy. Memory: psi, one array of its size, and one more over ranks.
+    The result does not depend on the number of ranks or threads.
+    Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit, RunError where
+    psi is no longer finite, or an alarm that stops is raised.
+    """
+    slab = Slab(tuple(grid.cells), ranks, CPU() if backend is None else backend)
+    scheme = scheme_of_order(order)
+    wave = _Wave(state, grid, slab, limits, alarms, gravity, external)
+    report = None if on_step is None else lambda times: on_step(wave.state(times))
+    return (wave.state(times) for times in march(wave, state.times, clock, scheme, stops, watch, report))
+
+
+class _Wave:
+    """The dynamics that schedule.march advances: psi, its potential, and the kick that is due."""
+
+    def __init__(self, state, grid, slab, limits, alarms, gravity, external):
+        xp = slab.backend.xp
+        if state.psi.shape != slab.shape or state.psi.dtype not in (np.complex64, np.complex128):
+            raise ValueError(f"psi is {state.psi.dtype} of shape {state.psi.shape}: must be complex, {slab.shape}")
+        if not state.psi.flags.c_contiguous:
+            raise ValueError("psi must be contiguous")
+        if external is not None and external.shape != slab.shape:
+            raise ValueError(f"external has shape {external.shape}: must be {slab.shape}")
+        self.psi, self.grid, self.slab = state.psi, grid, slab
+        self.limits, self.alarms, self.gravity, self.external = limits, alarms, gravity, external
+        self.work, self.mass, self.balance, self.health = state.work, state.mass, state.balance, state.health
+        planes, ny, nz = slab.shape
+        self.potential = xp.zeros(slab.shape, state.psi.real.dtype)
+        if external is not None:
+            self.potential += external
+        self.spectrum = xp.empty((planes, ny, nz // 2 + 1) if gravity else (0, ny, 1), state.psi.dtype)
+        self.buffer = xp.empty(slab.turned_size(nz), state.psi.dtype)
+        # k^2 along x, and across it: flat over this rank's lines and z, for whole and for real transforms
+        lines = slice(*slab.lines)
+        squares = [grid.wavenumbers(axis) ** 2 for axis in range(3)]
+        self.along = slab.backend.to_device(squares[0])
+        self.across, self.across_real = (
+            slab.backend.to_device((squares[1][lines, None] + along_z).reshape(-1))
+            for along_z in (squares[2], grid.wavenumbers(2, real=True) ** 2)
+        )
+        self.largest_potential = 0.0
+        self._kick = (0.0, 0.0)
+        self._warned = set()
+
+    def state(self, times: Times) -> WaveState:
+        """What is worth saving."""
+        return WaveState(self.psi, times, self.work, self.mass, self.balance, self.health)
+
+    def longest_stage(self, drift_rate, kick_rate) -> float:
+        """Of the two limits, the lesser."""
+        kinetic = 0.5 * self.grid.k_squared_max * drift_rate
+        potential = self.largest_potential * kick_rate
+        return min(
+            self.limits.kinetic / kinetic if kinetic > 0 else inf,
+            self.limits.potential / potential if potential > 0 else inf,
+        )
+
+    def solve(self):
+        """Phi of the present |psi|^2, and its largest size."""
+        backend, nz = self.slab.backend, self.grid.cells[2]
+        extremes = {}
+
+        def before(planes):
+            self.spectrum[planes] = backend.fft.rfft2(phases.squared_modulus(self.psi[planes], backend))
+
+        def multiply(modes, columns):
+            strength = self.gravity / self.grid.points
+            phases.divide_by_k_squared(modes, *self._axes(self.along, self.across_real[columns]), strength, backend)
+
+        def after(planes):
+            modes = self.spectrum[planes]
+            potential = backend.fft.irfft2(modes, s=(modes.shape[1], nz), norm="forward", overwrite_x=True)
+            if self.external is not None:
+                potential += self.external[planes]
+            self.potential[planes] = potential
+            extremes[planes.start] = max(float(potential.max()), -float(potential.min()))
+
+        if self.gravity:
+            self.slab.multiply(self.spectrum, before, multiply, after, self.buffer)
+        elif self.external is not None:
+            extremes[0] = float(abs(self.potential).max())
+        # numpy's maximum, unlike Python's, is NaN where one of the numbers is
+        self.largest_potential = float(np.max(self.slab.ranks.everyone(np.max([0.0, *extremes.values()]))))
+        if not np.isfinite(self.largest_potential):
+            raise on_all_ranks(RunError("psi is no longer finite"))
+
+    def kick(self, factor, growth):
+        """Due: done where the next transform begins."""
+        self._kick = (factor, growth)
+
+    def drift(self, factor):
+        """Kick, and multiply each mode by exp(-i k^2/2 factor)."""
+        backend = self.slab.backend
+        along = np.exp(-0.5j * factor * backend.to_host(self.along)) / self.grid.points
+        along = backend.to_device(along)
+        across = backend.xp.exp(-0.5j * factor * self.across)
+        self._through_modes(
+            lambda modes, columns: phases.multiply_phases(modes, *self._axes(along, across[columns]), backend)
+        )
+
+    def measure(self, times: Times, scale_factor: float):
+        """Kick, and note how the wave is; alarms are raised here."""
+        sums = {}
+
+        def multiply(modes, columns):
+            axes = self._axes(self.along, self.across[columns])
+            sums[columns.start] = phases.weigh_k_squared(modes, *axes, self.slab.backend)
+            modes /= self.grid.points
+
+        mass, potential = self._through_modes(multiply)
+        kinetic = self.slab.ranks.total(sum(sums[start] for start in sorted(sums)))
+        kinetic *= 0.5 / float(self.grid.points) ** 2
+        balance = kinetic + scale_factor * potential
+        if self.balance is None:
+            self.mass, self.balance = mass, balance
+        phase_change, unresolved = _phase_changes(self.psi, self.slab, mass)
+        self.health = Health(
+            epoch=times.epoch,
+            step=times.step,
+            mass=mass,
+            mass_error=mass / self.mass - 1,
+            kinetic=kinetic,
+            potential=potential,
+            energy_error=(balance - self.work - self.balance) / max(kinetic + scale_factor * abs(potential), 1e-300),
+            phase_change=phase_change,
+            unresolved=unresolved,
+        )
+        self._alarm()
+
+    def _through_modes(self, multiply):
+        """Do the kick that is due, multiply the modes; returns <|psi|^2> and W at the time of the kick."""
+        backend, fft = self.slab.backend, self.slab.backend.fft
+        factor, growth = self._kick
+        sums = {}
+
+        def before(planes):
+            psi = self.psi[planes]
+            weights = phases.potential_phase(psi, self.potential[planes], factor, backend)
+            if self.external is not None:  # no energy of its own: counts in full, not half
+                outside = self.external[planes] * phases.squared_modulus(psi, backend)
+                weights[0, 1] += float(outside.sum(dtype=float))
+            sums[planes.start] = weights
+            _keep(psi, fft.fft2(psi, overwrite_x=True), backend.xp)
+
+        def after(planes):
+            psi = self.psi[planes]
+            _keep(psi, fft.ifft2(psi, norm="forward", overwrite_x=True), backend.xp)
+
+        self.slab.multiply(self.psi, before, multiply, after, self.buffer)
+        self._kick = (0.0, 0.0)
+        # plane by plane in their order: the same sum on any number of ranks
+        mine = np.concatenate([sums[start] for start in sorted(sums)])
+        mass, energy = np.concatenate(self.slab.ranks.everyone(mine)).sum(axis=0) / self.grid.points
+        potential = 0.5 * float(energy)
+        self.work += potential * growth
+        return float(mass), potential
+
+    def _axes(self, along, across):
+        """Tables along x and across it in the order of the axes of modes."""
+        return (across, along) if self.slab.transposed else (along, across)
+
+    def _alarm(self):
+        """Warn, once for each kind, or stop."""
+        for name, line in self.alarms.raised(self.health).items():
+            if self.alarms.stop:
+                raise on_all_ranks(RunError(line))
+            if name not in self._warned and self.slab.ranks.first:
+                log.warning(line)
+            self._warned.add(name)
+
+
+def _keep(part, values, xp):
+    """Put into `part` what a transform of it, which may or may not have worked in place, returned."""
+    if not xp.may_share_memory(part, values):
+        part[...] = values
+
+
+def _phase_changes(psi, slab: Slab, mean: float) -> tuple[float, float]:
+    """phase_change and unresolved of Health; mean  of |psi|^2."""
+    xp = slab.backend.xp
+    beyond = next_plane(psi[:1], slab)
+    found = {}
+
+    def look(planes):
+        part = psi[planes]
+        rest = psi[planes.stop : planes.stop + 1] if planes.stop < len(psi) else beyond
+        dense = xp.abs(part) ** 2 >= 0.5 * mean
+        fast = total = largest = 0.0
+        neighbours = (xp.concatenate([part[1:], rest]), xp.roll(part, -1, axis=1), xp.roll(part, -1, axis=2))
+        for neighbour in neighbours:
+            product = neighbour * part.conj()
+            size = xp.abs(product)
+            fast += float(xp.sum(xp.where(product.real < 0, size, 0), dtype=float))
+            total += float(xp.sum(size, dtype=float))
+            both = dense & (xp.abs(neighbour) ** 2 >= 0.5 * mean)
+            turned = xp.angle(product[both])
+            largest = max(largest, float(xp.abs(turned).max()) if turned.size else 0.0)
+        found[planes.start] = fast, total, largest
+
+    slab.over_planes(8 * psi.dtype.itemsize, look)
+    mine = np.array([found[start] for start in sorted(found)])
+    everywhere = np.concatenate(slab.ranks.everyone(mine))
+    fast, total = everywhere[:, :2].sum(axis=0)
+    return float(everywhere[:, 2].max()), float(fast / total) if total > 0 else 0.0
