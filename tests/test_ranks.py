@@ -180,3 +180,31 @@ def test_a_launcher_without_mpi_is_an_error(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PMI_RANK": "0", "PMI_SIZE": "2"}
     )
     assert finished.returncode == 1 and "MPI cannot be had" in finished.stderr
+
+
+FULL_DISK = """
+import resource, signal, sys
+from mpi4py import MPI  # makes files of its own when it starts
+from gpu_fdm import cli
+MPI.COMM_WORLD.allreduce(1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes then fail, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+sys.exit(cli.main())
+"""
+
+
+@needs_mpi
+def test_a_full_disk_over_ranks(tmp_path):
+    """Whichever rank meets it, all end with one line, and what was there before is untouched."""
+    ini = write_ini(tmp_path / "gas.ini", cells="48, 40, 36")
+    script = tmp_path / "full.py"
+    script.write_text(FULL_DISK.format(size=600_000))  # the two densities take 1.1 MB
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "result.hdf5").write_bytes(b"an earlier result")
+    command = [MPIEXEC, "-n", "3", sys.executable, str(script), "run", str(ini), "--set", f"run.output={out}"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert finished.returncode != 0
+    assert "cannot be written" in finished.stderr and "Traceback" not in finished.stderr, finished.stderr
+    assert [p.name for p in out.iterdir()] == ["result.hdf5"]
+    assert (out / "result.hdf5").read_bytes() == b"an earlier result"

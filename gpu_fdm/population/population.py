@@ -13,7 +13,7 @@ from ..config import Config
 from ..cosmology.background import Background
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
-from ..cosmology.transfer import transfer
+from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import Variance, variance
 from ..errors import InputError
 from ..sections import PopulationSection
@@ -117,21 +117,25 @@ class Population:
         masses = (section.mass_min, section.mass_max, section.example_mass, *self.masses)
         return min(masses), max(masses)
 
+    def cut_off(self, m22: float | None) -> Transfer:
+        """T(k) of a boson; 1 for CDM."""
+        section = self.section
+        name = "cdm" if m22 is None else section.transfer
+        table = section.transfer_table if name == "table" else None
+        with self._named("population"):
+            return transfer(name, m22, h=self.config.cosmology.h, table=table)
+
     @cached_property
     def _tabulated(self):
         return {}
 
     def _variances(self, m22):
         if m22 not in self._tabulated:
-            section = self.section
-            power = self.power
+            power, cut_off = self.power, self.cut_off(m22)
             with self._named("population"):
-                name = "cdm" if m22 is None else section.transfer
-                table = section.transfer_table if name == "table" else None
-                cut_off = transfer(name, m22, h=self.config.cosmology.h, table=table)
                 low, high = self._mass_range
                 self._tabulated[m22] = variance(
-                    power, cut_off, section.window, mass_min=low / _MARGIN, mass_max=high * _MARGIN
+                    power, cut_off, self.section.window, mass_min=low / _MARGIN, mass_max=high * _MARGIN
                 )
         return self._tabulated[m22]
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from .phase_average import gauss_legendre
 
-FLOOR = 1e-19  # of a spectrum over M^2: below is round-off of a sum of order one
+FLOOR = 1e-15  # of the largest power: below is round-off of a sum of order one, and returned as zero
+_LEAST = 1e-19  # of a spectrum over M^2, that is interpolated: a logarithm needs a number
 QUADRATURE = 400  # Gauss-Legendre nodes of the integral over ln M
 DEEPEST = 1e-7  # of P_1f at the smallest k: errors are told where the spectrum is above
 
@@ -55,8 +56,9 @@ def mean_over_masses(masses, spectra, mass_function, density: float) -> np.ndarr
     """
     mass, step = _quadrature(masses[0], masses[-1])
     weight = step * mass**2 * mass_function(mass) / density**2
-    log_spectra = np.tensordot(_to_masses(masses, mass), np.log(np.maximum(spectra, FLOOR)), axes=1)
-    return np.tensordot(weight, np.exp(log_spectra), axes=1)
+    log_spectra = np.tensordot(_to_masses(masses, mass), np.log(np.maximum(spectra, _LEAST)), axes=1)
+    mean = np.tensordot(weight, np.exp(log_spectra), axes=1)
+    return np.where(mean > FLOOR * weight.sum(), mean, 0.0)
 
 
 def relative_change(spectrum, coarser) -> float:
