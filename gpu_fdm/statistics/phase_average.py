@@ -30,7 +30,8 @@ from .bessel import bessel_table
 
 BLOCK_BYTES = 64 << 20  # of C_m(R, R') that are in memory together
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2
-TABLE_BYTES = 640 << 20  # of J_m(kR) that are in memory together
+STATES_AT_ONCE = 4096
+TABLE_BYTES = 512 << 20  # of J_m(kR) that are in memory together
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> 
     orders = 3.5 * modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
     table = min(TABLE_BYTES, 8 * orders * points * wavenumbers)
     block = min(BLOCK_BYTES, 24 * orders * points**2)
-    return int(3 * 8 * modes * points + table + 2 * block * threads)
+    return int(8 * modes * points + table + 2 * block * threads)
 
 
 def form_factor(library: Library, weight, k) -> np.ndarray:
@@ -129,10 +130,12 @@ class _States:
         self.backend, self.xp = backend, backend.xp
         self.radius, measure = radii(library, points)
         # the product of two states, or the square of a density matrix, then holds R dR, and R dR R'dR'
-        radial = library.radial[kept] @ library.interpolation_matrix(self.radius).T * np.sqrt(measure)
+        states = library.radial if len(kept) == len(library) else library.radial[kept]
+        scaled = states @ library.interpolation_matrix(self.radius).T
+        scaled *= np.sqrt(measure)
         self.weight, self.multiplicity = weight[kept], library.multiplicity[kept]
-        self.radial = backend.to_device(radial)  # sum over nodes of its square is 1
-        self.scaled = self.radial * backend.to_device(np.sqrt(self.weight))[:, None]
+        scaled *= np.sqrt(self.weight)[:, None]
+        self.scaled = backend.to_device(scaled)
         l = library.l[kept]
         self.l_max = int(l.max())
         edges = np.searchsorted(l, np.arange(self.l_max + 2))
@@ -162,10 +165,13 @@ def _spectrum(states, k):
     orders = 2 * states.l_max + 1
     cpu = backend if backend.name == "cpu" else None
     bessel = backend.to_device(bessel_table(orders - 1, k[:, None] * states.radius, cpu))
-    share = backend.to_device(states.weight * states.multiplicity)
-    forms = bessel[0] @ (states.radial**2).T  # of each state, (k, modes)
-    smooth = (forms @ share) ** 2
-    self_term = forms**2 @ (backend.to_device(states.weight) * share)
+    multiplicity = backend.to_device(states.multiplicity.astype(float))
+    amplitude, self_term = xp.zeros(len(k)), xp.zeros(len(k))
+    for first in range(0, len(states.scaled), STATES_AT_ONCE):
+        part = slice(first, first + STATES_AT_ONCE)
+        forms = bessel[0] @ (states.scaled[part] ** 2).T  # of each state, times its weight, (k, states)
+        amplitude += forms @ multiplicity[part]
+        self_term += forms**2 @ multiplicity[part]
 
     to_angle, to_order = (backend.to_device(matrix) for matrix in _cosines(states.l_max))
 
@@ -188,7 +194,7 @@ def _spectrum(states, k):
     parts = np.empty((len(blocks), len(k)))
     with threadpool_limits(1):  # a block a thread: threads inside such small matrices cost more than they bring
         backend.over(enumerate(blocks), of_block)
-    return np.stack([backend.to_host(smooth), parts.sum(axis=0), backend.to_host(self_term)])
+    return np.stack([backend.to_host(amplitude**2), parts.sum(axis=0), backend.to_host(self_term)])
 
 
 def _blocks(points, orders):
