@@ -111,9 +111,10 @@ def _parser():
     )
     run.set_defaults(command=_run, parallel=True)
 
-    from .commands import add_power
+    from .commands import add_boost, add_compare, add_power
 
-    add_power(commands)
+    for add in (add_power, add_boost, add_compare):
+        add(commands)
 
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")
     plot.add_argument("file", help="result file")
@@ -189,6 +190,12 @@ def _dry_run(config, ranks):
     elif table and (len(table) > 1 or planned.modes >= CHEAP_MODES):
         count = "1 filament" if len(table) == 1 else f"{len(table)} filaments, the largest"
         print(f"{count} with about {planned.modes:.4g} modes")
+    if config.simulation:
+        section, size = config.simulation, plan.in_words(plan.checkpoint_size(config))
+        print(
+            f"simulation: {', '.join(section.runs)}; {' x '.join(map(str, section.cells))} cells, "
+            f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
+        )
     for stage, size in planned.stages.items():
         print(f"memory, {stage}: {plan.in_words(size)} a rank")
     print(f"peak memory: {plan.in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")

@@ -1,8 +1,9 @@
-"""The command `gpu-fdm power`: its arguments, and what it does with them."""
+"""The commands power, boost and compare: their arguments, and what they say and write."""
 
 import logging
 from pathlib import Path
 
+from . import __version__
 from .errors import InputError
 from .snapshots.options import SnapshotOptions, flag
 
@@ -43,20 +44,43 @@ def snapshot_options(options) -> SnapshotOptions:
     return SnapshotOptions.from_text(texts)
 
 
+def _add_measurement(parser):
+    """Options that say how a snapshot is measured."""
+    parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help="[2 pi / largest side] (default: 1)")
+    parser.add_argument("--mu-bins", type=int, metavar="N", help="also P(k, mu) in N bins of mu")
+    parser.add_argument("--multipoles", action="store_true", help="also P_0, P_2, P_4")
+    parser.add_argument("--axis", choices=AXES, default="z", help="from which mu is counted (default: z)")
+    parser.add_argument("--cells", type=int, metavar="N", help="a side of the grid for particles")
+    parser.add_argument("--assignment", default="tsc", metavar="NAME", help="ngp, cic, tsc or pcs (default: tsc)")
+    parser.add_argument("--no-interlacing", action="store_true", help="one grid for particles instead of two")
+    parser.add_argument("--shot-noise", action="store_true", help="leave the shot noise of particles in")
+    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="(default: auto)")
+
+
+def _measurement(options):
+    """How to measure, from a parsed command line."""
+    from .stages.snapshot import Measurement
+
+    if options.mu_bins is not None and not 1 <= options.mu_bins <= 1000:
+        raise InputError(f"--mu-bins {options.mu_bins}: must be in [1, 1000]")
+    return Measurement(
+        cells=options.cells,
+        assignment=options.assignment,
+        interlaced=not options.no_interlacing,
+        shot_noise=options.shot_noise,
+        bin_width=options.bin_width,
+        mu_bins=options.mu_bins,
+        axis=AXES.index(options.axis),
+        multipoles=options.multipoles,
+    )
+
+
 def add_power(commands):
     """gpu-fdm power."""
     power = commands.add_parser("power", help="P(k) of a snapshot of a simulation, or of a box", allow_abbrev=False)
     power.add_argument("snapshot", help="file, folder or first part: see docs/snapshots.md for the formats")
     power.add_argument("--output", metavar="FILE", help="result, .hdf5 (default: <snapshot>_power.hdf5 here)")
-    power.add_argument("--bin-width", type=float, default=1.0, metavar="W", help="[2 pi / largest side] (default: 1)")
-    power.add_argument("--mu-bins", type=int, metavar="N", help="also P(k, mu) in N bins of mu")
-    power.add_argument("--multipoles", action="store_true", help="also P_0, P_2, P_4")
-    power.add_argument("--axis", choices=AXES, default="z", help="from which mu is counted (default: z)")
-    power.add_argument("--cells", type=int, metavar="N", help="a side of the grid for particles")
-    power.add_argument("--assignment", default="tsc", metavar="NAME", help="ngp, cic, tsc or pcs (default: tsc)")
-    power.add_argument("--no-interlacing", action="store_true", help="one grid for particles instead of two")
-    power.add_argument("--shot-noise", action="store_true", help="leave the shot noise of particles in")
-    power.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="(default: auto)")
+    _add_measurement(power)
     power.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
     add_snapshot_options(power)
     power.set_defaults(command=run_power, parallel=True)
@@ -68,29 +92,17 @@ def run_power(options, ranks) -> int:
 
     from . import results
     from .pipeline import backend_of
-    from .stages.snapshot import Measurement, snapshot_power
+    from .stages.snapshot import snapshot_power
     from .store import check_writable, replacing
 
-    if options.mu_bins is not None and not 1 <= options.mu_bins <= 1000:
-        raise InputError(f"--mu-bins {options.mu_bins}: must be in [1, 1000]")
-    if options.dpi and not 20 <= options.dpi <= 1200:
-        raise InputError(f"--dpi {options.dpi}: must be 0, or in [20, 1200]")
+    how = _measurement(options)
+    _check_dpi(options.dpi)
     source = Path(options.snapshot)
     output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
     if output.suffix.lower() not in (".hdf5", ".h5"):
         raise InputError(f"--output {output}: must end in .hdf5 or .h5")
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"--output {output}: is the snapshot itself")
-    how = Measurement(
-        cells=options.cells,
-        assignment=options.assignment,
-        interlaced=not options.no_interlacing,
-        shot_noise=options.shot_noise,
-        bin_width=options.bin_width,
-        mu_bins=options.mu_bins,
-        axis=AXES.index(options.axis),
-        multipoles=options.multipoles,
-    )
     ranks.on_first(lambda: check_writable(output.parent))
     backend = backend_of(options.backend, None, ranks)
     measured = snapshot_power(source, options.format, snapshot_options(options), how, ranks, backend)
@@ -116,3 +128,160 @@ def run_power(options, ranks) -> int:
         for figure in draw(output, options.dpi):
             print(f"figure: {figure}")
     return 0
+
+
+def add_boost(commands):
+    """gpu-fdm boost."""
+    boost = commands.add_parser("boost", help="the ratio of two power spectra, with both named", allow_abbrev=False)
+    text = "table (.csv, .ecsv), FILE:place of a result (out/result.hdf5:power/fdm), or a snapshot"
+    boost.add_argument("above", help=f"spectrum above the line: {text}")
+    boost.add_argument("below", help="spectrum below the line, likewise")
+    boost.add_argument("--numerator", metavar="NAME", help="what the spectrum above is of, in a word")
+    boost.add_argument("--denominator", metavar="NAME", help="what the spectrum below is of: smooth, cdm, n-body ...")
+    allowed = "box_size, redshift, m22"
+    boost.add_argument("--allow", action="append", default=[], metavar="NAME", help=f"to differ: {allowed}")
+    boost.add_argument("--output", default="boost.csv", metavar="FILE", help=".csv or .ecsv (default: boost.csv)")
+    boost.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
+    _add_measurement(boost)
+    add_snapshot_options(boost)
+    boost.set_defaults(command=run_boost, parallel=True)
+
+
+def add_compare(commands):
+    """gpu-fdm compare."""
+    compare = commands.add_parser(
+        "compare", help="the model beside tables or simulations: figure, table, report", allow_abbrev=False
+    )
+    compare.add_argument("model", help="result file with [single_power], [one_filament] or the densities of a box")
+    compare.add_argument("table", nargs="+", help="table of a boost (.csv, .ecsv), result file, or: published")
+    compare.add_argument("--model", dest="models", action="append", default=[], metavar="FILE", help="more models")
+    compare.add_argument("--over", metavar="NAME", help="only ratios over this: smooth, cdm ...")
+    compare.add_argument("--fit", metavar="LOW,HIGH", help="fit m22 between these two")
+    compare.add_argument("--mixed", action="store_true", help="ratios over different things in one figure")
+    compare.add_argument("--output", default="comparison", metavar="FOLDER", help="(default: comparison)")
+    compare.add_argument("--dpi", type=int, default=150, help="of the figure (default: 150)")
+    compare.set_defaults(command=run_compare, parallel=False)
+
+
+def run_boost(options, ranks) -> int:
+    """Read or measure both, divide, write, and say what was found."""
+    from . import comparison
+    from .boost_tables import write_boost
+    from .pipeline import backend_of
+    from .stages.snapshot import snapshot_power
+    from .statistics.fit import marks_of
+    from .store import check_writable
+
+    output = Path(options.output)
+    if output.suffix.lower() not in comparison.TABLES:
+        raise InputError(f"--output {output}: must end in .csv or .ecsv")
+    _check_dpi(options.dpi)
+    how, about = _measurement(options), snapshot_options(options)
+    ranks.on_first(lambda: check_writable(output.parent))
+    backend = backend_of(options.backend, None, ranks)
+
+    def measure(path):
+        return snapshot_power(path, options.format, about, how, ranks, backend)
+
+    above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
+    if not ranks.first:
+        return 0
+    boost = comparison.ratio(above, below, options.numerator, options.denominator, options.allow)
+    write_boost(boost, output)
+    print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
+    beyond = int(boost.beyond_nyquist.sum())
+    if beyond:
+        print(f"{beyond} rows are beyond the Nyquist wavenumber (column beyond_nyquist)")
+    if not boost.beyond_nyquist.all():
+        print(_marks_line(marks_of(boost)))
+    print(f"table: {output}")
+    if options.dpi:
+        from .plots.comparison import draw_boosts
+
+        print(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")
+    return 0
+
+
+def run_compare(options) -> int:
+    """Figure, table and report of the model beside every table."""
+    from . import comparison
+    from .plots.comparison import draw_boosts
+    from .report import Picture, Section, comparison_section, write_report
+    from .store import check_writable, git_revision
+
+    logging.getLogger("gpu_fdm").setLevel(logging.WARNING)  # rows of every model that are left out are many
+    _check_dpi(options.dpi or 150)
+    masses = _two_masses(options.fit)
+    files = [Path(name) for name in (options.model, *options.models)]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
+    models = [boost for path in files for boost in comparison.model_boosts(path)]
+    tables = [boost for text in options.table for boost in comparison.read_boosts(text)]
+    if options.over:
+        models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
+        if not models or not tables:
+            raise InputError(f"--over {options.over}: no ratio over this among the {'tables' if models else 'models'}")
+    grid = comparison.single_filament_grid(files[0]) if masses else None
+    found = [comparison.compare(table, models, masses, grid) for table in tables]
+    folder = Path(options.output)
+    check_writable(folder)
+    shown = list(dict.fromkeys([*(each.model for each in found), *tables]))
+    figure = draw_boosts(shown, folder / "comparison.png", options.dpi or 150, mixed=options.mixed)
+    for each in found:
+        for line in comparison_lines(each):
+            print(line)
+    overview = Section(
+        "Ratios of power",
+        (f"{len(tables)} tables beside models of {', '.join(map(str, files))}.",),
+        (Picture(figure.read_bytes(), "Points with errors: tables and simulations. Lines: models."),),
+    )
+    sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
+    made_with = {"version": f"gpu_fdm {__version__} {git_revision()}".rstrip(), "models": ", ".join(map(str, files))}
+    made_with |= {"tables": ", ".join(options.table), "fit": options.fit or "none"}
+    title = "Fuzzy dark matter filaments: the model beside tables"
+    report = write_report(folder / "comparison.html", title, (overview, *sections), made_with)
+    print(f"figure: {figure}\nreport: {report}")
+    return 0
+
+
+def comparison_lines(found) -> list[str]:
+    """What is said of a table beside its model."""
+    quality = found.agreement
+    agreement = f"rms of ln(table/model) {quality.rms:.3g} over {quality.rows} rows"
+    if quality.chi_squared is not None:
+        agreement += f", chi-squared {quality.chi_squared:.4g}"
+    if quality.left_out:
+        agreement += f" ({quality.left_out} rows out of the model's range or beyond Nyquist)"
+    lines = [f"{found.table.label} ({found.table.source}) beside {found.model.label}: {agreement}"]
+    lines += [f"  {name}: {_marks_line(marks)}" for name, marks in zip(("table", "model"), found.marks, strict=True)]
+    if found.fit is not None:
+        lines.append(f"  fit: {found.fit.text}")
+    return lines
+
+
+def _marks_line(marks):
+    detach = "does not detach"
+    if marks.k_detach is not None:
+        detach = f"detaches ({marks.threshold:g} times) at {marks.k_detach:.4g} h/Mpc"
+    end = ", its last row" if marks.at_end else ""
+    slope = "" if marks.slope is None else f", then falls with slope {marks.slope:.3g}"
+    return f"{detach}, largest {marks.height:.4g} at {marks.k_peak:.4g} h/Mpc{end}{slope}"
+
+
+def _two_masses(text):
+    """Boson masses of --fit, or None."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise InputError(f"--fit {text}: must be two masses, LOW,HIGH") from None
+    if not 1e-6 <= low < high <= 1e6:
+        raise InputError(f"--fit {text}: must be two increasing masses in [1e-06, 1e+06]")
+    return low, high
+
+
+def _check_dpi(dpi):
+    if dpi and not 20 <= dpi <= 1200:
+        raise InputError(f"--dpi {dpi}: must be 0, or in [20, 1200]")

@@ -17,7 +17,7 @@ from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre,
 WINDOW_END = 8.6  # sharpnesses: the soft ends have taken exp(-37) of the power there
 DETACHED = 2.0  # the interfering filament has this times the power of the smooth one: fringes carry half of it
 STATISTICS = ("fixed", "gaussian")
-ROUND_OFF = 1e-15  # of the largest power of the fringes
+ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
 LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
 RELATIVE_STEP = 0.1  # the same, over k
 
@@ -41,13 +41,13 @@ class SinglePower:
 
     @property
     def fdm(self) -> np.ndarray:
-        """Of |psi|^2, averaged over phases and orientations."""
-        return self.smooth + self.interference - (self.self_term if self.statistics == "fixed" else 0)
+        """Of |psi|^2, averaged over phases and orientations; zero where there is nothing but round-off."""
+        return _less_round_off(self.smooth + self.interference - (self.self_term if self.statistics == "fixed" else 0))
 
     @property
     def polar_fdm(self) -> np.ndarray:
-        """Of |psi|^2 in the plane, averaged over phases."""
-        return self.polar.fixed if self.statistics == "fixed" else self.polar.gaussian
+        """Of |psi|^2 in the plane, averaged over phases; zero where there is nothing but round-off."""
+        return _less_round_off(self.polar.fixed if self.statistics == "fixed" else self.polar.gaussian)
 
 
 def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane: bool = True) -> SinglePower:
@@ -153,6 +153,7 @@ def _between(rows, values, power_at_origin):
 
     It starts as k^power_at_origin: below the first row that is taken as exact.
     """
+    # of the fringes, which are weaker
     ended = np.flatnonzero(values <= ROUND_OFF * values.max())
     if len(ended):
         rows, values = rows[: ended[0]], values[: ended[0]]
@@ -164,3 +165,8 @@ def _between(rows, values, power_at_origin):
         return np.where(inside, value, 0.0)
 
     return at
+
+
+def _less_round_off(power):
+    """Sums of parts that cancel leave this much, of either sign."""
+    return np.where(power > ROUND_OFF, power, 0.0)

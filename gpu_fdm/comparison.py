@@ -1,0 +1,211 @@
+"""What the commands boost and compare do: spectra from whatever holds them, their ratios, and models beside tables.
+
+A source of a spectrum is a table (.csv, .ecsv), a result file with the place of a spectrum in it (FILE:power/fdm), or
+a snapshot, which is measured.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .boost_tables import published_boosts, read_boost, read_spectrum
+from .config import Config, DarkMatter, parse_config
+from .errors import InputError
+from .ranks import ALONE, Ranks
+from .statistics.boost import Boost, boost_of, result_boosts, theory_boosts
+from .statistics.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
+from .statistics.spectrum import Spectrum, of_grid, of_result, result_places
+
+PUBLISHED = "published"  # the tables that are shipped
+TABLES = (".csv", ".ecsv")
+FIT_MODELS = 9  # boson masses of the grid that a fit goes over
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table beside the model: marks of both, how they agree, and the fit where one was asked for."""
+
+    table: Boost
+    model: Boost
+    marks: tuple[Marks, Marks]
+    agreement: Agreement
+    fit: MassFit | None = None
+
+
+def read_source(text: str, measure=None, ranks: Ranks = ALONE) -> Spectrum:
+    """A spectrum from a source.
+
+    measure  what measures a snapshot: path -> stages.snapshot.SnapshotPower; all ranks call
+    Raises InputError that names the source.
+    """
+    name, place = _split(text)
+    path = Path(name)
+    if path.suffix.lower() in TABLES:
+        return ranks.on_first(lambda: read_spectrum(path))
+    places = ranks.on_first(lambda: _places(path))
+    if place is not None and not places:
+        raise InputError(f"{text}: {name} holds no spectra: name the file alone to measure it as a snapshot")
+    if place is not None:
+        return ranks.on_first(lambda: _from_result(path, place))
+    if len(places) == 1:
+        return ranks.on_first(lambda: _from_result(path, places[0]))
+    if places:
+        raise InputError(f"{text}: holds several spectra: name one, {name}:{places[0]}; there are {', '.join(places)}")
+    measured = measure(path)
+    about = {"redshift": measured.snapshot.redshift, "m22": measured.snapshot.m22, "source": measured.snapshot.path}
+    return of_grid(measured.spectrum, measured.snapshot.field, error=measured.error, **about)
+
+
+def ratio(above: Spectrum, below: Spectrum, numerator: str | None, denominator: str | None, allow=()) -> Boost:
+    """The boost of two spectra, under the names given, or under those that they have."""
+    above = replace(above, of=numerator or above.of)
+    below = replace(below, of=denominator or below.of)
+    if above.of == below.of:
+        raise InputError(f"both spectra are of {above.of}: name what they are of with --numerator and --denominator")
+    return boost_of(above, below, allow)
+
+
+def read_boosts(text: str) -> list[Boost]:
+    """The boosts of a table, of a result file, or the shipped ones (published)."""
+    if text == PUBLISHED:
+        return list(published_boosts())
+    path = Path(text)
+    if path.suffix.lower() in TABLES:
+        return [read_boost(path)]
+    return model_boosts(path)
+
+
+def model_boosts(path: Path) -> list[Boost]:
+    """Every boost of a result file: over the smooth filament, and with linear power where there is a population."""
+    import h5py
+
+    from .population.population import Population
+
+    try:
+        with h5py.File(path) as file:
+            # in the plane across a filament nothing has been measured
+            found = [each for each in result_boosts(file) if "/polar_" not in each.source]
+            found += _stored(file)
+            pairs = [
+                (
+                    of_result(file, f"one_filament_power/{name}/fdm"),
+                    of_result(file, f"one_filament_power/{name}/smooth"),
+                )
+                for name in file.get("one_filament_power", {})
+            ]
+            config = _config_of(file)
+    except OSError as error:
+        raise InputError(f"{path}: not a result file: {' '.join(str(error).split())}") from None
+    if pairs:
+        population = Population(config)
+        for fdm, smooth in pairs:
+            found += theory_boosts(population.power, population.cut_off(fdm.m22), fdm, smooth)
+    if not found:
+        raise InputError(f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box")
+    return found
+
+
+def _stored(file):
+    """Boosts of /boost/<name>, as simulations write them."""
+    found = []
+    for name, group in file.get("boost", {}).items():
+        about = {key: float(group.attrs[key]) for key in ("redshift", "m22") if key in group.attrs}
+        beyond = group["beyond_nyquist"][:] if "beyond_nyquist" in group else None
+        error = group["error"][:] if "error" in group else None
+        names = {key: str(group.attrs[key]) for key in ("numerator", "denominator")}
+        source = f"{file.filename} boost/{name}"
+        found.append(
+            Boost(group["k"][:], group["boost"][:], error=error, beyond_nyquist=beyond, source=source, **names, **about)
+        )
+    return found
+
+
+def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | None, grid=None) -> Comparison:
+    """A table beside the model that is like it most: the same ratio, the nearest boson mass, the range of the table.
+
+    masses  fit m22 between these two;  grid  (m22_min, m22_max) -> BoostGrid, where the models are not one
+    Raises InputError where no model is a ratio of the same things.
+    """
+    same = [each for each in models if (each.numerator, each.denominator) == (table.numerator, table.denominator)]
+    if not same:
+        names = ", ".join(dict.fromkeys(each.name for each in models))
+        raise InputError(f"{table.label}: no model is this ratio; there are {names}")
+    nearest = max(same, key=lambda each: _likeness(each, table))
+    fit = None
+    if masses is not None:
+        of_grid = _grid_of(same) or (grid(*masses) if grid else None)
+        if of_grid is None:
+            raise InputError(f"{table.label}: a fit needs models of four or more m22: name more result files")
+        low, high = of_grid.m22_range
+        fit = fit_m22(of_grid, table, max(masses[0], low), min(masses[1], high))
+    return Comparison(table, nearest, (marks_of(table), marks_of(nearest)), agreement(table, nearest), fit)
+
+
+def _likeness(model, table):
+    """The nearer in mass the more, then the more rows of the table in its range; exact ones before measured ones."""
+    distance = 0.0 if None in (model.m22, table.m22) else abs(np.log(model.m22 / table.m22))
+    rows = np.count_nonzero((table.k >= model.k[0]) & (table.k <= model.k[-1]))
+    return -distance, rows, model.error is None
+
+
+def single_filament_grid(path: Path):
+    """What makes a BoostGrid from the config of a result file: exact spectra of its filament for several bosons."""
+    import h5py
+
+    with h5py.File(path) as file:
+        if "single_power" not in file:
+            return None
+        config = _config_of(file)
+    return lambda low, high: BoostGrid(
+        tuple(_of_boson(config, float(m22)) for m22 in np.geomspace(low, high, FIT_MODELS))
+    )
+
+
+def _of_boson(config, m22):
+    """fdm/smooth of the config's filament for another boson mass."""
+    from .pipeline import build_model
+    from .stages.filament import FRINGES_AND_MORE
+    from .statistics.phase_average import NO_POWER
+    from .statistics.single_filament import single_power
+
+    config = replace(config, dark_matter=DarkMatter(m22), box=None, power=None, correlation=None, figures=None)
+    model, section = build_model(config), config.single_power
+    k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+    k = k[k < NO_POWER * model.fringe_wavenumber]
+    power = single_power(model, k, section.statistics, plane=False)
+    about = {"units": "1", "redshift": config.cosmology.redshift, "m22": m22, "floor": 1e-15}
+    return boost_of(Spectrum(k, power.fdm, "fdm", **about), Spectrum(k, power.smooth, "smooth", **about))
+
+
+def _grid_of(models):
+    """The models as a grid, None where they are too few."""
+    by_mass = {each.m22: each for each in models if each.m22 is not None}
+    return BoostGrid(tuple(by_mass[m22] for m22 in sorted(by_mass))) if len(by_mass) >= 4 else None
+
+
+def _config_of(file) -> Config:
+    return parse_config(str(file.attrs.get("config", "")), f"config of {file.filename}")
+
+
+def _split(text):
+    """FILE and the place in it, or FILE and None."""
+    name, colon, place = text.rpartition(":")
+    return (name, place) if colon and Path(name).is_file() else (text, None)
+
+
+def _places(path):
+    """Of spectra in a result file; none where it is something else."""
+    import h5py
+
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return []
+    with h5py.File(path) as file:
+        return result_places(file) if "config" in file.attrs else []
+
+
+def _from_result(path, place):
+    import h5py
+
+    with h5py.File(path) as file:
+        return of_result(file, place)

@@ -1,0 +1,370 @@
+"""Power spectra that know what they are of, from grids and result files, and how two are brought to the same k.
+
+A measured spectrum knows the modes of its bins, and two of them are averaged over common, coarser bins. One without
+modes is theory, known at any k within its range, and interpolated.
+"""
+
+import configparser
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from ..errors import InputError
+from .loops import EDGE_TOLERANCE
+from .one_filament import FLOOR, OneFilamentSpectrum
+from .power import PowerSpectrum
+
+COMOVING = "(Mpc/h)^3"
+NORMALISED = "1"  # over the mass squared, or the line mass squared in the plane across a filament
+GRID_FLOOR = 1e-12  # of the largest power: below, a smooth field on a grid is the interpolation error of its cells
+_FLAT = 1e-6  # slopes of an integral over ln k that are taken for it: the same to 1e-5
+SAME = 1e-9  # relative, by which equal wavenumbers may differ: amply round-off
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """P(k) of something; the mode k = 0 is not in it.
+
+    k         mean wavenumber of the modes of a bin, comoving, increasing [h/Mpc], shape (bins,)
+    power     mean over the modes [units], shape (bins,)
+    of        what it is of, in a word or two: fdm, smooth, cdm, n-body ...
+    units     COMOVING or NORMALISED
+    modes     number of modes in each bin, k and -k both counted; None for theory
+    error     standard deviation of power [units] where it is known better than from the modes, else None
+    edges     lower and upper edge of each bin [h/Mpc], shape (2, bins); None where they are not known
+    floor     power at and below which there is nothing but round-off [units]
+    box_size  sides [cMpc/h];  nyquist [h/Mpc];  redshift;  m22 [1e-22 eV];  each None where there is none
+    source    where it comes from
+    Arrays are copied, and read-only. Raises InputError for values that are no spectrum.
+    """
+
+    k: np.ndarray
+    power: np.ndarray
+    of: str
+    units: str = COMOVING
+    modes: np.ndarray | None = None
+    error: np.ndarray | None = None
+    edges: np.ndarray | None = None
+    floor: float = 0.0
+    box_size: tuple[float, float, float] | None = None
+    nyquist: float | None = None
+    redshift: float | None = None
+    m22: float | None = None
+    source: str = ""
+
+    def __post_init__(self):
+        check_name("of", self.of)
+        check_line(f"{self.of}: source", self.source)
+        if self.units not in (COMOVING, NORMALISED):
+            raise InputError(f"{self.of}: units = {self.units}: must be {COMOVING} or {NORMALISED}")
+        for name in ("k", "power", "modes", "error", "edges"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_only(getattr(self, name)))
+        check_wavenumbers(self.of, self.k)
+        check_rows(
+            self.of, self.k, "power", self.power, self.power >= 0, "finite and not negative (leave shot noise in)"
+        )
+        if self.modes is not None:
+            check_rows(self.of, self.k, "modes", self.modes, self.modes > 0, "positive")
+        if self.error is not None:
+            check_rows(self.of, self.k, "error", self.error, self.error >= 0, "finite and not negative")
+        if self.edges is not None:
+            good = self.edges.shape == (2, len(self.k)) and np.all(
+                (self.edges[0] > 0) & (self.edges[0] < self.edges[1])
+            )
+            if not good:
+                raise InputError(f"{self.of}: edges: must be a positive lower and an upper one of each of the bins")
+
+    @property
+    def deviation(self) -> np.ndarray | None:
+        """Standard deviation of power [units]: `error`, or sqrt(2/modes) power, or None for theory.
+
+        A real field has modes/2 independent modes, each with a scatter of 100 % if the field is Gaussian; filaments
+        can scatter more.
+        """
+        if self.error is not None or self.modes is None:
+            return self.error
+        return np.sqrt(2 / self.modes) * self.power
+
+    def rows(self, chosen) -> "Spectrum":
+        """The spectrum of some bins; chosen is a mask or a slice."""
+        arrays = {name: getattr(self, name) for name in ("modes", "error")}
+        arrays = {name: None if values is None else values[chosen] for name, values in arrays.items()}
+        edges = None if self.edges is None else self.edges[:, chosen]
+        return replace(self, k=self.k[chosen], power=self.power[chosen], edges=edges, **arrays)
+
+    def at(self, k) -> "Spectrum":
+        """Theory at other wavenumbers [h/Mpc], which must be in its range: ln P a cubic spline in ln k."""
+        known = self.power > self.floor
+        if np.count_nonzero(known) < 2:
+            raise InputError(f"{self.of}: must have two or more rows above round-off to be interpolated")
+        k = np.asarray(k, float)
+        low, high = self.k[known][[0, -1]]
+        outside = (k < low * (1 - SAME)) | (k > high * (1 + SAME))
+        for value in k[outside][:1]:
+            raise InputError(f"{self.of}: k = {value:g} h/Mpc: must be in [{low:g}, {high:g}], where it is known")
+        log_k = np.log(self.k[known])
+        power = np.exp(CubicSpline(log_k, np.log(self.power[known]))(np.log(k)))
+        error = None
+        if self.error is not None:
+            error = power * np.interp(np.log(k), log_k, self.error[known] / self.power[known])
+        return replace(self, k=k, power=power, error=error, edges=None)
+
+    def covers(self, k) -> np.ndarray:
+        """Which of the wavenumbers [h/Mpc] are in the range of a theory; a mask."""
+        known = self.k[self.power > self.floor]
+        if not len(known):
+            return np.zeros(len(k), bool)
+        return (k >= known[0] * (1 - SAME)) & (k <= known[-1] * (1 + SAME))
+
+    def rebinned(self, edges) -> "Spectrum":
+        """Averages over wider bins, weighted with the numbers of modes; edges [h/Mpc], shape (wider bins + 1,).
+
+        A bin on both sides of an edge is shared out: its modes as its volume in k space, its power along its slope.
+        A wider bin without modes is left out.
+        """
+        low, high = self.bin_edges
+        slope, variance = self._slopes(), (self.modes * self.deviation) ** 2
+        found = []
+        for left, right in pairwise(edges):
+            bins = slice(np.searchsorted(high, left, "right"), np.searchsorted(low, right, "left"))
+            inside = low[bins], high[bins], np.maximum(low[bins], left), np.minimum(high[bins], right)
+            share = _share(*inside, 0.0)
+            total = np.sum(share * self.modes[bins])
+            if total > 0:
+                k = np.sum(_share(*inside, 1.0) * (self.modes * self.k)[bins]) / total
+                power = np.sum(_share(*inside, slope[bins]) * (self.modes * self.power)[bins]) / total
+                # the variances of the parts of a bin add up to its own
+                error = np.sqrt(np.sum(share * variance[bins])) / total
+                found.append((k, power, total, error, left, right))
+        if not found:
+            raise InputError(f"{self.of}: no modes between {edges[0]:g} and {edges[-1]:g} h/Mpc")
+        k, power, modes, error, left, right = np.array(found).T
+        return replace(self, k=k, power=power, modes=modes, error=error, edges=np.array([left, right]))
+
+    def _slopes(self):
+        """d ln P/d ln k in every bin; 0 where the power is round-off."""
+        known = self.power > self.floor
+        slopes = np.zeros(len(self.k))
+        if np.count_nonzero(known) > 1:
+            log_k = np.log(self.k[known])
+            slopes[known] = np.gradient(np.log(self.power[known]), log_k)
+        return slopes
+
+    @property
+    def bin_edges(self) -> np.ndarray:
+        """Edges of the bins [h/Mpc], shape (2, bins): halfway between neighbours where they are not known."""
+        if self.edges is not None:
+            return self.edges
+        if len(self.k) < 2:
+            raise InputError(f"{self.of}: must have two or more bins where their edges are not known")
+        between = (self.k[1:] + self.k[:-1]) / 2
+        first, last = max(1.5 * self.k[0] - 0.5 * self.k[1], self.k[0] / 2), 1.5 * self.k[-1] - 0.5 * self.k[-2]
+        return np.array([[first, *between], [*between, last]])
+
+
+def common_bins(first: Spectrum, second: Spectrum) -> tuple[Spectrum, Spectrum]:
+    """Two measured spectra over the finest common bins, each as wide as those of both or wider.
+
+    A common edge is where both have come to the end of a bin, or the later of the two ends: bins are then shared out,
+    see Spectrum.rebinned. The lowest bin, whose few modes do not fill it, is never shared out: if the lowest bins do
+    not begin together, the common ones begin where both have ended. Equal bins are left as they are.
+    Raises InputError where they have no k in common.
+    """
+    edges = first.bin_edges, second.bin_edges
+    if edges[0].shape == edges[1].shape and np.allclose(*edges, rtol=SAME, atol=0):
+        return first, second
+    begins, ends = [low[0] for low, _ in edges], [high[0] for _, high in edges]
+    together = max(begins) <= min(begins) * (1 + SAME)
+    common = [float(max(begins) if together else max(ends))]
+    while True:
+        ends = [high[high > common[-1] * (1 + SAME)][:1] for _, high in edges]
+        if not all(len(end) for end in ends):
+            break
+        common.append(float(max(end[0] for end in ends)))
+    if len(common) < 2:
+        ranges = [
+            f"{each.of} has {low[0]:g} to {high[-1]:g} h/Mpc"
+            for each, (low, high) in zip((first, second), edges, strict=True)
+        ]
+        raise InputError(f"no k in common: {', '.join(ranges)}")
+    return _with_modes_of_both(first.rebinned(common), second.rebinned(common))
+
+
+def _with_modes_of_both(first, second):
+    """Bins that are in both."""
+    low = first.edges[0], second.edges[0]
+    return first.rows(np.isin(low[0], low[1])), second.rows(np.isin(low[1], low[0]))
+
+
+def _share(low, high, begin, end, slope):
+    """Integral of k^slope over begin..end in k space, over that over the bin low..high; exactly 0 or 1 at its ends."""
+    power = slope + 3
+    power = np.where(np.abs(power) < _FLAT, _FLAT, power)  # k^0 for ln k: round-off is the same
+    high, begin, end = high / low, begin / low, end / low
+    share = (end**power - begin**power) / (high**power - 1)
+    return np.where(share > 1 - SAME, 1.0, np.where(share > SAME, share, 0.0))
+
+
+def of_grid(spectrum: PowerSpectrum, of: str, *, redshift=None, m22=None, error=None, source="") -> Spectrum:
+    """The spectrum of a grid or of particles, with its box and its modes.
+
+    error  [(Mpc/h)^3], shape of its power: of the power before shot noise was taken off, where that was done
+    Raises InputError for NaN and negative power (from shot noise that was taken off, say), ValueError for P(k, mu) and
+    cross spectra.
+    """
+    if spectrum.power.ndim != 1 or len(spectrum.names) != 1:
+        raise ValueError(f"spectrum of {spectrum.names}, shape {spectrum.power.shape}: must be P(k) of one field")
+    return Spectrum(
+        spectrum.k[1:],
+        spectrum.power[1:],
+        of,
+        modes=spectrum.modes[1:],
+        error=None if error is None else error[1:],
+        edges=_grid_edges(spectrum.k[1:], spectrum.bins.fundamental, spectrum.bins.width),
+        floor=_grid_floor(spectrum.power),
+        box_size=spectrum.box_size,
+        nyquist=spectrum.nyquist,
+        redshift=redshift,
+        m22=m22,
+        source=source,
+    )
+
+
+def of_one_filament(spectrum: OneFilamentSpectrum, redshift: float, m22: float) -> tuple[Spectrum, Spectrum]:
+    """P_1f of |psi|^2 ("fdm") and of <|psi|^2> ("smooth")."""
+    known = {"redshift": redshift, "m22": m22, "source": "one-filament spectrum"}
+    known["floor"] = FLOOR * float(spectrum.fdm.max())
+    return Spectrum(spectrum.k, spectrum.fdm, "fdm", **known), Spectrum(spectrum.k, spectrum.smooth, "smooth", **known)
+
+
+def result_places(file) -> list[str]:
+    """Where spectra are in an open result file: power/fdm, power/fdm/0 (a frame), single_power/00/fdm,
+    single_power/00/polar_fdm (in the plane), one_filament_power/m22_1/fdm, and the same with smooth."""
+    places = []
+    for name, group in file.get("power", {}).items():
+        frames = (
+            [""] if "k" in group else sorted((f"/{frame}" for frame in group), key=lambda frame: (len(frame), frame))
+        )
+        places += [
+            f"power/{name}{frame}" for frame in frames if _is_power(f"{name}{frame}", file[f"power/{name}{frame}"])
+        ]
+    for folder in ("single_power", "one_filament_power"):
+        for name, group in file.get(folder, {}).items():
+            columns = ("power_fdm", "power_smooth", "polar_fdm", "polar_smooth")
+            places += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
+    return places
+
+
+def _is_power(name, group):
+    """Not P(k, mu) or multipoles, and not the cross spectrum, which may be negative."""
+    return "power" in group and group["power"].ndim == 1 and not name.startswith("fdm_smooth")
+
+
+def of_result(file, place: str) -> Spectrum:
+    """A spectrum of an open result file (h5py.File), by its place.
+
+    Raises InputError for a place that there is not, and for values that are no spectrum.
+    """
+    known = result_places(file)
+    if place not in known:
+        raise InputError(f"{file.filename}: no spectrum {place}: must be one of {', '.join(known) or '(it has none)'}")
+    folder, number, last = (place + "/").split("/")[:3]
+    kind = number if folder == "power" else last
+    group = file[place] if folder == "power" else file[f"{folder}/{number}"]
+    run = _Run(file, group)
+    about = {"redshift": run.redshift, "m22": None if kind == "cdm" else run.m22, "source": f"{file.filename} {place}"}
+    if folder == "power":
+        return _of_box(group, str(group.attrs.get("of", kind)).replace("/", " "), run.bin_width, about)
+    name = kind if kind.startswith("polar_") else f"power_{kind}"
+    power, error = group[name][:], None
+    if name == "polar_fdm" and "sampled_scatter" in group:
+        error = group["sampled_scatter"][:]  # how single filaments scatter with their phases
+    units = NORMALISED if folder == "single_power" else COMOVING
+    of = kind.removeprefix("polar_")
+    return Spectrum(group["k"][:], power, of, units, error=error, floor=FLOOR * float(power.max()), **about)
+
+
+def _of_box(group, of, bin_width, about):
+    k, power = group["k"][1:], group["power"][1:]
+    sides = tuple(np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3).tolist())
+    edges = None if bin_width is None else _grid_edges(k, 2 * np.pi / max(sides), bin_width)
+    return Spectrum(
+        k,
+        power,
+        of,
+        modes=group["modes"][1:],
+        error=group["error"][1:] if "error" in group else None,
+        edges=edges,
+        floor=_grid_floor(power),
+        box_size=sides,
+        nyquist=float(group.attrs["nyquist"]),
+        **about,
+    )
+
+
+class _Run:
+    """What was measured, from the attributes of a group, else from the ini that a result holds; None where untold."""
+
+    def __init__(self, file, group):
+        self._ini = configparser.ConfigParser(interpolation=None, default_section="")
+        self._ini.read_string(str(file.attrs.get("config", "")))
+        self._attributes = group.attrs
+        self.redshift = self._number("cosmology", "redshift")
+        self.m22 = self._number("dark_matter", "m22")
+        self.bin_width = self._number("power", "bin_width")
+
+    def _number(self, section, name):
+        if name in self._attributes:
+            return float(self._attributes[name])
+        return self._ini.getfloat(section, name, fallback=None)
+
+
+def _grid_edges(k, fundamental, width):
+    """Of the bins of Bins in which these means are; no mode is below the fundamental one."""
+    step = width * fundamental
+    number = np.floor(k / step + 0.5 + EDGE_TOLERANCE)
+    return np.array([np.maximum((number - 0.5) * step, fundamental / 2), (number + 0.5) * step])
+
+
+def _grid_floor(power):
+    return GRID_FLOOR * float(np.max(power))
+
+
+def read_only(values) -> np.ndarray:
+    """A copy as floating-point numbers that cannot be changed."""
+    copy = np.array(values, float)
+    copy.setflags(write=False)
+    return copy
+
+
+def check_name(what: str, name: str):
+    """InputError for a name that could not stand in a table's header or in "a/b"."""
+    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c in name for c in "/\n\r"):
+        raise InputError(f"{what} = {name!r}: must be a short name in one line, without /")
+
+
+def check_line(what: str, text: str):
+    """InputError for text that could not stand in a line of a table's header."""
+    if text != text.strip() or "\n" in text or "\r" in text:
+        raise InputError(f"{what} = {text!r}: must be one line, without blanks at its ends")
+
+
+def check_wavenumbers(of: str, k):
+    """InputError unless k is a list of positive, increasing numbers [h/Mpc]."""
+    if k.ndim != 1 or len(k) == 0:
+        raise InputError(f"{of}: k of shape {k.shape}: must be a list of one or more")
+    for value in k[~((k > 0) & np.isfinite(k))][:1]:
+        raise InputError(f"{of}: k = {value:g} h/Mpc: must be positive and finite")
+    for row in np.flatnonzero(np.diff(k) <= 0)[:1]:
+        raise InputError(f"{of}: k = {k[row + 1]:g} h/Mpc after {k[row]:g}: must increase")
+
+
+def check_rows(of: str, k, name: str, values, good, allowed: str):
+    """InputError for the first of the values that is not finite or not good, naming its k."""
+    if values.shape != k.shape:
+        raise InputError(f"{of}: {name} of shape {values.shape}: must be that of k, {k.shape}")
+    for row in np.flatnonzero(~(good & np.isfinite(values)))[:1]:
+        raise InputError(f"{of}: {name} = {values[row]:g} at k = {k[row]:g} h/Mpc: must be {allowed}")
