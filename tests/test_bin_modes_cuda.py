@@ -9,8 +9,8 @@ from scipy import fft
 
 from gpu_fdm.backend import CPU
 from gpu_fdm.fields.fourier import inverse, transform
-from gpu_fdm.statistics import power
-from gpu_fdm.statistics.power import Bins, bin_modes, bin_numbers, power_spectrum
+from gpu_fdm.statistics import loops
+from gpu_fdm.statistics.power import Bins, ModeSums, bin_modes, power_spectrum
 
 # round-off: products and sums are double at both precisions, transforms are not
 SUMS = 1e-12
@@ -86,8 +86,9 @@ def test_mu_bins(cuda, cells, sides, mu_bins, mu_axis):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @precisions
-def test_slabs(cuda, axis, dtype):
+def test_slabs(cuda, monkeypatch, axis, dtype):
     cells = (12, 15, 10)
+    monkeypatch.setattr(loops, "_LINES_ON_CARD", 4)
     bins = Bins(cells, (3.0, 2.0, 2.5), mu_bins=3, mu_axis=1)
     first, second = spectrum(cells, dtype), spectrum(cells, dtype, seed=2)
     scale = bin_modes(first, None, 0, bins, backend=CPU(1)).power.max()
@@ -118,7 +119,7 @@ def test_slabs(cuda, axis, dtype):
 )
 @pytest.mark.parametrize("threads", [1, 300, 256 * 2048])
 def test_all_ways_of_summing(cuda, monkeypatch, width, mu_bins, least, most, threads):
-    monkeypatch.setattr(power, "_MOST_THREADS", threads)
+    monkeypatch.setattr(loops, "_MOST_THREADS", threads)
     cells = (12, 15, 10)
     bins, modes = Bins(cells, (3.0, 2.0, 2.5), width, mu_bins), spectrum(cells, np.float64)
     assert least <= prod(bins.sums_shape) <= most
@@ -133,9 +134,11 @@ def test_as_many_bins_as_fit_and_one_more(cuda, beyond):
     along[2][-1] = SHARED + beyond - 2  # lies in the last bin, with the first two axes at 0
     values = np.random.default_rng(3).standard_normal((1, 1, 7))
     along[0], along[1] = along[0][:1], along[1][:1]
-    arguments = (along, np.ones(7, np.int64), 1.0, shape, 2)
-    found = bin_numbers("add_separations", (cuda.to_device(values),), *arguments, cuda)
-    expected = bin_numbers("add_separations", (values,), *arguments, CPU(1))
+    arguments = ([(0,)], along, np.ones(7, np.int64), 1.0, shape, 2)
+    found, expected = (
+        ModeSums(*loops.bin_numbers(loops.add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
+        for backend in (cuda, CPU(1))
+    )
     assert_same_sums(found, expected)
     assert expected.modes[-1, 0] == 1
 
@@ -145,9 +148,11 @@ def test_separations(cuda, dtype):
     cells, shape = (7, 10, 9), (40, 3)
     along = [np.minimum(np.arange(n), n - np.arange(n)) * step for n, step in zip(cells, (1.0, 1.5, 0.7), strict=True)]
     values = np.random.default_rng(4).standard_normal(cells).astype(dtype)
-    arguments = (along, np.ones(cells[2], np.int64), 0.5, shape, 0)
-    found = bin_numbers("add_separations", (cuda.to_device(values),), *arguments, cuda)
-    expected = bin_numbers("add_separations", (values,), *arguments, CPU(1))
+    arguments = ([(0,)], along, np.ones(cells[2], np.int64), 0.5, shape, 0)
+    found, expected = (
+        ModeSums(*loops.bin_numbers(loops.add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
+        for backend in (cuda, CPU(1))
+    )
     assert_same_sums(found, expected)
     assert expected.modes.sum() == prod(cells)
     assert expected.power.sum() == pytest.approx(values.sum(dtype=float), rel=1e-12)

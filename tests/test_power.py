@@ -11,7 +11,7 @@ import pytest
 from scipy import fft
 
 from gpu_fdm.backend import CPU
-from gpu_fdm.statistics.power import Bins, ModeSums, PowerSpectrum, bin_modes, power_spectrum
+from gpu_fdm.statistics.power import Bins, ModeSums, PowerSpectrum, bin_modes, power_spectra, power_spectrum
 
 MEAN = 3.7
 # Cells and sides [cMpc/h], the latter as decimal strings, which Fraction reads exactly. Sides in the ratio 3:2
@@ -205,6 +205,25 @@ def test_cross_spectrum_of_shifted_fields_is_the_real_part():
     assert cross.power[home] == pytest.approx(0.5 * np.cos(2.0) * auto.power[home], rel=1e-12)
 
 
+@pytest.mark.parametrize("mu_bins", [None, 3])
+def test_spectra_of_several_fields_are_those_of_each_and_each_two(mu_bins):
+    fields = {name: random_density((12, 15, 10), seed=seed) for seed, name in enumerate("abc")}
+    options = {"box_size": (3, 2, 2.5), "bin_width": 0.7, "mu_bins": mu_bins, "mu_axis": 1}
+    found = power_spectra(fields, **options)
+    assert [spectrum.names for spectrum in found] == [*map(tuple, ("a", "ab", "ac", "b", "bc", "c"))]
+    for spectrum in found:
+        other = fields[spectrum.names[1]] if len(spectrum.names) > 1 else None
+        expected = power_spectrum(fields[spectrum.names[0]], other=other, names=spectrum.names, **options)
+        assert (spectrum.mean_density, spectrum.bins) == (expected.mean_density, expected.bins)
+        for name in ("k", "power", "modes"):
+            np.testing.assert_array_equal(getattr(spectrum, name), getattr(expected, name))
+
+
+def test_spectra_of_fields_that_differ_in_shape():
+    with pytest.raises(ValueError, match=r"b has shape \(5, 4, 4\): must be \(5, 4, 3\)"):
+        power_spectra({"a": np.ones((5, 4, 3)), "b": np.ones((5, 4, 4))}, 2.0)
+
+
 def test_precisions_may_differ_between_fields():
     first, second = random_density((12, 15, 10)), random_density((12, 15, 10), seed=2)
     mixed = power_spectrum(first.astype(np.float32), 2.0, other=second)
@@ -258,8 +277,8 @@ def test_memory(fields):
     power_spectrum(density, 2.0, **arguments)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # a copy and a transform a field, which is larger by the Nyquist plane; the rest is rows and partial sums
-    assert peak < (1 + fields * (1 + 2 / 64) + 0.1) * density.nbytes
+    # a transform a field, which is larger by the Nyquist plane; the rest is planes, lines and partial sums
+    assert peak < (fields * (1 + 2 / 64) + 0.25) * density.nbytes
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -378,6 +397,10 @@ def test_mu_bins_add_up_to_the_isotropic_result(mu_axis, mu_bins):
     total = np.nansum(spectrum.power * spectrum.modes, axis=1) / isotropic.modes
     np.testing.assert_allclose(total, isotropic.power, rtol=1e-13)
     np.testing.assert_allclose(spectrum.k, isotropic.k, rtol=1e-14)
+    again = spectrum.isotropic()
+    np.testing.assert_allclose(again.power, isotropic.power, rtol=1e-13)
+    np.testing.assert_array_equal(again.modes, isotropic.modes)
+    assert again.bins.mu_bins is None and again.names == isotropic.names
 
 
 @pytest.mark.parametrize("mu_axis", [0, 1, 2])

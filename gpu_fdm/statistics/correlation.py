@@ -11,10 +11,10 @@ from math import prod
 import numpy as np
 
 from ..backend import CPU
-from ..fields.fourier import inverse
+from ..fields.fourier import along_x, inverse_planes
 from ..ranks import ALONE, Ranks
-from .loops import EDGE_TOLERANCE
-from .power import MOST_BINS, bin_numbers, checked_fields, checked_grid, contrast_transforms, count_rows
+from .loops import EDGE_TOLERANCE, add_separations, bin_numbers
+from .power import MOST_BINS, ModeSums, checked_fields, checked_grid, contrast_transforms, count_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +77,19 @@ def correlation_function(
     along, largest = _distances(cells, sides)
     rows = _checked_rows(along, bin_width)
     transforms, means = contrast_transforms(fields, names, cells, backend, ranks)
+
+    def correlate(*lines):
+        modes = [backend.fft.fft(each, axis=0) for each in lines]
+        return backend.fft.ifft(modes[0] * modes[-1].conj(), axis=0)
+
+    along_x(correlate, backend, *transforms)
     product = transforms[0]
-    _multiply_by_conjugate(product.values, transforms[-1].values, backend)
     del transforms
-    values = inverse(product, cells, ranks, backend)
+    values = inverse_planes(product, cells, ranks, backend)
     along[0] = along[0][slice(*ranks.slab(cells[0]))]
-    weights = np.ones(cells[2], np.int64)
-    sums = bin_numbers("add_separations", (values,), along, weights, bin_width, (rows, 1), 0, backend)
-    sums = sums.over(ranks).over_means(means)
+    options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, backend
+    (sums,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
+    sums = ModeSums(*sums).over(ranks).over_means(means)
     # the last bin that ends within half the smallest side; row 0 is r = 0, row 1 is bin 0
     last = int(np.floor(min(sides) / 2 / (largest * bin_width) - 0.5 + EDGE_TOLERANCE))
     total, distance, count = (each[: last + 2, 0] for each in (sums.power, sums.k, sums.modes))
@@ -111,13 +116,3 @@ def _checked_rows(along, bin_width):
     if rows > MOST_BINS:
         raise ValueError(f"bin_width = {bin_width}: makes {rows} bins, at most {MOST_BINS} are allowed")
     return rows
-
-
-def _multiply_by_conjugate(spectrum, other, backend):
-    """spectrum conj(other), in the place of spectrum; they may be the same array."""
-
-    def work(plane):
-        part = spectrum[plane]
-        part *= other[plane].conj()
-
-    backend.over(range(len(spectrum)), work)

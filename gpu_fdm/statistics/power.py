@@ -1,28 +1,23 @@
 """P(k) and P(k, mu) of density fields on periodic grids, whose sides may differ in cells and in size.
 
 P(k) = V <delta_k conj(delta_k)> with delta_k = FFT(density/mean - 1) / cells, averaged over all modes of a
-bin. The transform and the binning are separate, so that slabs of a distributed transform can be binned where
-they are and their sums added. Nothing is taken off for shot noise or the smoothing by cells.
+bin. Slabs of a distributed transform are binned where they are and their sums added. The last part of the transform,
+along x, is done a few lines at a time, which are binned while they are in the cache: the modes are never written to
+memory. Nothing is taken off for shot noise or the smoothing by cells.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from math import prod
 
 import numpy as np
 
 from ..backend import CPU
-from ..fields.fourier import Transform, transform
+from ..fields.fourier import Transform, transform_planes
 from ..ranks import ALONE, Ranks
 from . import loops
 
 MOST_BINS = 1_000_000
-
-# Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
-_MOST_PARTS = 64
-_LEAST_MODES_A_PART = 4096
-# Threads of a kernel on a card, each with several modes: enough to fill it a few times over, while few blocks add
-# to the same sums.
-_MOST_THREADS = 256 * 2048
 
 
 def checked_grid(cells, box_size) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
@@ -220,6 +215,12 @@ class PowerSpectrum:
             raise ValueError("error of a cross spectrum: take sqrt((P_12^2 + P_1 P_2) / modes)")
         return np.sqrt(2 / np.maximum(self.modes, 1)) * self.power
 
+    def isotropic(self) -> "PowerSpectrum":
+        """P(k) of a P(k, mu): the mean over all modes of a bin of |k|."""
+        modes = self.modes.sum(axis=1)
+        power = np.nansum(self.power * self.modes, axis=1) / modes
+        return replace(self, power=power, modes=modes, bins=replace(self.bins, mu_bins=None))
+
     def ratio(self, other: "PowerSpectrum") -> tuple[np.ndarray, np.ndarray]:
         """k [h/Mpc] and self.power / other.power without the k = 0 mode; NaN where other.power is zero.
 
@@ -263,13 +264,37 @@ def power_spectrum(
     Raises ValueError for fields that are not real, finite, three-dimensional and of positive mean, for shapes
     that differ, and for boxes and bins that make no sense.
     """
-    backend = CPU() if backend is None else backend
     fields, names = checked_fields(density, other, names)
     bins = Bins(fields[0].shape if cells is None else cells, box_size, bin_width, mu_bins, mu_axis)
+    return _spectra(fields, names, [(0, len(fields) - 1)], bins, backend, ranks)[0]
+
+
+def power_spectra(
+    fields, box_size, *, bin_width=1.0, mu_bins=None, mu_axis=2, backend=None, cells=None, ranks: Ranks = ALONE
+) -> list[PowerSpectrum]:
+    """Power spectra of several densities and cross spectra of each two of them, every density transformed once.
+
+    fields  densities by name, of the same shape
+    The rest as in power_spectrum. Memory beyond the input: a transform of each field, one more over ranks.
+    """
+    names, values = tuple(fields), [_checked(field, name) for name, field in fields.items()]
+    bins = Bins(values[0].shape if cells is None else cells, box_size, bin_width, mu_bins, mu_axis)
+    pairs = list(combinations_with_replacement(range(len(names)), 2))
+    return _spectra(values, names, pairs, bins, backend, ranks)
+
+
+def _spectra(fields, names, pairs, bins: Bins, backend, ranks: Ranks) -> list[PowerSpectrum]:
+    """The spectra of pairs of fields, by their numbers, twice the same for the power of one."""
+    backend = CPU() if backend is None else backend
     transforms, means = contrast_transforms(fields, names, bins.cells, backend, ranks)
-    second = transforms[1].values if other is not None else None
-    sums = bin_modes(transforms[0].values, second, transforms[0].y_first, bins, axis=1, backend=backend)
-    return PowerSpectrum.from_sums(sums.over(ranks).over_means(means), bins, means, names)
+    slabs, first = [each.values for each in transforms], transforms[0].y_first
+    sums = _bin_slabs(slabs, pairs, first, bins, 1, backend, lambda lines: backend.fft.fft(lines, axis=0))
+    spectra = []
+    for each, pair in zip(sums, pairs, strict=True):
+        these = sorted(set(pair))
+        mean, name = ([values[i] for i in these] for values in (means, names))
+        spectra.append(PowerSpectrum.from_sums(each.over(ranks).over_means(mean), bins, mean, name))
+    return spectra
 
 
 def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, backend=None) -> ModeSums:
@@ -296,72 +321,20 @@ def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, b
         )
     if other is not None and other.shape != spectrum.shape:
         raise ValueError(f"other has shape {other.shape}: must be that of spectrum, {spectrum.shape}")
+    slabs = [spectrum] if other is None else [spectrum, other]
+    return _bin_slabs(slabs, [(0, len(slabs) - 1)], first_index, bins, axis, backend)[0]
+
+
+def _bin_slabs(slabs, pairs, first_index, bins: Bins, axis, backend, finish=None) -> list[ModeSums]:
+    """Sums over the modes of pairs of slabs, by their numbers; the rest as in bin_modes and loops.bin_numbers."""
     along = [bins.wavenumbers(each) for each in range(3)]
-    cut = slice(first_index, first_index + spectrum.shape[axis])
+    cut = slice(first_index, first_index + slabs[0].shape[axis])
     along[axis] = along[axis][cut]
     weights = bins.weights()[cut] if axis == 2 else bins.weights()
-    numbers = (spectrum, other)
-    return bin_numbers("add_modes", numbers, along, weights, bins.width, bins.sums_shape, bins.mu_axis, backend)
-
-
-def bin_numbers(name: str, numbers: tuple, along, weights, width: float, shape, mu_axis: int, backend) -> ModeSums:
-    """Sums of a slab in bins by a loop of statistics.loops, or by its twin in kernels/bin_modes.cu.
-
-    name     of the loop, which says what the arguments hold
-    numbers  what it sums, one slab or two, the second may be None
-    along, weights, mu_axis  as the loop takes them;  width  of a bin;  shape  rows and mu bins
-    Returns NumPy arrays of that shape: `power` holds sums of the numbers, `k` of |k| or |r|, `modes` of the weights.
-    """
-    if backend.name == "gpu":
-        sums = _bin_on_gpu(name, numbers, along, weights, width, shape, mu_axis, backend)
-    else:
-        sums = _bin_on_cpu(name, numbers, along, weights, width, shape, mu_axis, backend)
-    return ModeSums(*(each.reshape(shape) for each in sums))
-
-
-def _bin_on_cpu(name, numbers, along, weights, width, shape, mu_axis, backend):
-    slab, bins = numbers[0], prod(shape)
-    lines = slab.shape[0] * slab.shape[1]
-    # partial sums are kept smaller than the slab
-    parts = max(1, min(_MOST_PARTS, lines, slab.size // max(_LEAST_MODES_A_PART, bins)))
-    power, k = np.zeros((2, parts, bins))
-    modes = np.zeros((parts, bins), np.int64)
-    loop = getattr(loops, name)
-
-    def work(part):
-        share = lines * part // parts, lines * (part + 1) // parts
-        loop(*numbers, tuple(along), weights, 1 / width, shape[1], mu_axis, share, power[part], k[part], modes[part])
-
-    backend.over(range(parts), work)
-    return [sums.sum(axis=0) for sums in (power, k, modes)]
-
-
-def _bin_on_gpu(name, numbers, along, weights, width, shape, mu_axis, backend):
-    """The same on the card, where a slab with itself is passed twice and complex numbers as pairs of real ones."""
-    bins = prod(shape)
-    slabs = [numbers[0] if slab is None else slab for slab in numbers]
-    dtype = np.result_type(*(slab.dtype for slab in slabs))
-    real = np.finfo(dtype).dtype
-    slabs = [backend.to_device(slab.astype(dtype, copy=False)) for slab in slabs]
-    power, k = backend.to_device(np.zeros(bins)), backend.to_device(np.zeros(bins))
-    modes = backend.to_device(np.zeros(bins, np.uint64))
-    arguments = (
-        slabs[0].size,
-        *slabs[0].shape[1:],
-        *(slab.reshape(-1).view(real) for slab in slabs),
-        *map(backend.to_device, along),
-        backend.to_device(weights),
-        backend.to_device(np.array([1 / width, loops.EDGE_TOLERANCE])),
-        shape[1],
-        mu_axis,
-        bins,
-        power,
-        k,
-        modes,
-    )
-    backend.launch("bin_modes", name, real, min(slabs[0].size, _MOST_THREADS), arguments)
-    power, k, modes = map(backend.to_host, (power, k, modes))
-    return power, k, modes.astype(np.int64)
+    options = along, weights, bins.width, bins.sums_shape, bins.mu_axis, backend
+    # of slabs that are cut along z, all lines along y are here
+    sums = loops.bin_numbers(loops.add_modes, slabs, pairs, *options, axis=min(axis, 1), finish=finish)
+    return [ModeSums(*each) for each in sums]
 
 
 def checked_fields(density, other, names) -> tuple[list, tuple[str, ...]]:
@@ -369,8 +342,6 @@ def checked_fields(density, other, names) -> tuple[list, tuple[str, ...]]:
     fields = [_checked(density, "density")]
     if other is not None:
         fields.append(_checked(other, "other"))
-        if fields[0].shape != fields[1].shape:
-            raise ValueError(f"other has shape {fields[1].shape}: must be that of density, {fields[0].shape}")
     names = ("density", "other")[: len(fields)] if names is None else tuple(names)
     if len(names) != len(fields):
         raise ValueError(f"names = {names}: must be {len(fields)}, one a field")
@@ -378,23 +349,25 @@ def checked_fields(density, other, names) -> tuple[list, tuple[str, ...]]:
 
 
 def contrast_transforms(fields, names, cells, backend, ranks: Ranks) -> tuple[list[Transform], list[float]]:
-    """Transforms of density - mean, the k = 0 mode zero, and the means; ValueError as in power_spectrum.
+    """Transforms of density - mean over y and z alone, and the means; ValueError as in power_spectrum.
 
     Memory is what limits a spectrum: each field is read once. What is taken off is near the mean, from a few planes, so
     that in single precision no round-off of a mean spreads over all modes; the exact mean comes from sums taken on the
-    way, and changes the mode k = 0 alone. Divided by the mean these are the transforms of the contrast.
+    way, and changes the mode k = 0 alone, which is taken out. Divided by the mean these are transforms of the contrast.
     """
     first, last = ranks.slab(cells[0])
-    if fields[0].shape != (last - first, *cells[1:]):
-        raise ValueError(f"density has shape {fields[0].shape}: must be {(last - first, *cells[1:])} on this rank")
+    shape = (last - first, *cells[1:])
+    for field, name in zip(fields, names, strict=True):
+        if field.shape != shape:
+            raise ValueError(f"{name} has shape {field.shape}: must be {shape} on this rank")
     transforms, means = [], []
     for field, name in zip(fields, names, strict=True):
         sums = _PlaneSums(field, backend)
         near = sums.mean(ranks, slice(-first % _SPARSE, None, _SPARSE), field)
-        transformed = transform(field, cells, ranks, backend, prepare=sums.less(near))
+        transformed = transform_planes(field, cells, ranks, backend, prepare=sums.less(near))
         means.append(_checked_mean(sums, name, prod(cells), ranks))
         if transformed.y_first == 0 and transformed.values.shape[1] > 0:
-            transformed.values[0, 0, 0] = 0
+            transformed.values[:, 0, 0] -= transformed.values[:, 0, 0].mean()
         transforms.append(transformed)
     return transforms, means
 
