@@ -16,7 +16,8 @@ MOST_POINTS = 60  # that a boost with errors may have to be drawn as points, els
 FAINT = 0.35  # opacity of what is beyond the Nyquist wavenumber
 AROUND = 3.0  # by how much the figure goes beyond the k of the points
 ABOVE = 30.0  # and above their boosts: over a smooth filament models go on without bound
-LONGEST = 48  # of a source in the legend [characters]
+LONGEST = 60  # of a source in the legend [characters]
+ROW = 0.2  # height of a row of the legend [inch]
 
 
 def draw_boosts(boosts: Sequence[Boost], path, dpi: int = 150, mixed: bool = False) -> Path:
@@ -37,7 +38,7 @@ def comparison(series: Sequence[Series]) -> Figure:
     Boosts with errors are points, if they are not too many; all others are lines, in a band where they have errors.
     A boson has one colour.
     """
-    figure = new_figure(7.2, 5.2, [])
+    figure = new_figure(7.2, 4.4 + ROW * len(series), [])
     panel = figure.subplots()
     points = [each for each in series if each.low is not None and len(each.k) <= MOST_POINTS]
     lines = [each for each in series if not any(each is other for other in points)]
@@ -50,7 +51,7 @@ def comparison(series: Sequence[Series]) -> Figure:
     names = dict.fromkeys(each.label.split(",")[0] for each in series)
     panel.set(xscale="log", yscale="log", xlabel=WAVENUMBER, ylabel=f"ratio of power:  {',  '.join(names)}")
     _set_limits(panel, points or lines, bool(points and lines))
-    panel.legend(loc="upper left", fontsize="small")
+    figure.legend(loc="outside lower left", fontsize="small")
     return figure
 
 
