@@ -10,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from gpu_fdm.errors import RunError
+from gpu_fdm.pipeline import backend_of
 from gpu_fdm.ranks import ALONE, LAUNCHERS, Ranks, launched
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
@@ -208,3 +210,13 @@ def test_a_full_disk_over_ranks(tmp_path):
     assert "cannot be written" in finished.stderr and "Traceback" not in finished.stderr, finished.stderr
     assert [p.name for p in out.iterdir()] == ["result.hdf5"]
     assert (out / "result.hdf5").read_bytes() == b"an earlier result"
+
+
+def test_a_gpu_on_some_ranks_only_is_an_error():
+    class Mixed:
+        local_rank, local_size = 0, 3
+        everyone = staticmethod(lambda value: ["gpu", "cpu", "cpu"])
+        on_first = staticmethod(lambda work: work())
+
+    with pytest.raises(RunError, match=r"no CUDA device that CuPy can use on rank 1, 2, but on others \(or use"):
+        backend_of("cpu", 1, Mixed())
