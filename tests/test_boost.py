@@ -471,7 +471,8 @@ def test_boosts_of_a_result(result):
     assert plane.error == pytest.approx([0.2, 0.6, 10], rel=1e-13)
     assert population.boost == pytest.approx([1, 2, 5], rel=1e-13)
     assert (population.m22, population.redshift) == (1.0, 3.0)
-    assert {each.name for each in (box, exact, plane, population)} == {"fdm/smooth"}
+    assert {each.name for each in (box, exact, population)} == {"fdm/smooth"}
+    assert plane.name == "fdm in the plane/smooth in the plane"
 
 
 def test_frames_and_snapshots(tmp_path):

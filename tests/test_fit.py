@@ -341,6 +341,5 @@ def test_masses_are_recovered_from_other_phases(grid):
         for name, given in (("correlated", correlation), ("independent", None)):
             found = fit_m22(grid, table, correlation=given)
             held[name] += not found.bound and found.interval[0] <= TRUE <= found.interval[1]
-    print(held)
     assert held["correlated"] >= 0.9 * TRIALS
     assert held["independent"] < held["correlated"]

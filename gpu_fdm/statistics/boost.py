@@ -227,7 +227,7 @@ def _first_known(first, second):
 
 
 def result_boosts(file) -> list[Boost]:
-    """Every fdm/smooth that an open result file (h5py.File) holds: of the box, of filaments, of the population."""
+    """Boosts over smooth filaments in an open result file (h5py.File): of the box, single filaments, the population."""
     places = result_places(file)
     found = []
     for place in places:

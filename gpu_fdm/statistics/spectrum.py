@@ -200,12 +200,13 @@ def _with_modes_of_both(first, second):
 
 
 def _share(low, high, begin, end, slope):
-    """Integral of k^slope over begin..end in k space, over that over the bin low..high; exactly 0 or 1 at its ends."""
+    """Integral of k^slope over begin..end in k space, over that over the bin low..high; slivers are round-off."""
+    part, whole = (end / low, begin / low), high / low
+    volume = (part[0] ** 3 - part[1] ** 3) / (whole**3 - 1)
     power = slope + 3
     power = np.where(np.abs(power) < _FLAT, _FLAT, power)  # k^0 for ln k: round-off is the same
-    high, begin, end = high / low, begin / low, end / low
-    share = (end**power - begin**power) / (high**power - 1)
-    return np.where(share > 1 - SAME, 1.0, np.where(share > SAME, share, 0.0))
+    share = (part[0] ** power - part[1] ** power) / (whole**power - 1)
+    return np.where(volume > 1 - SAME, 1.0, np.where(volume > SAME, share, 0.0))
 
 
 def of_grid(spectrum: PowerSpectrum, of: str, *, redshift=None, m22=None, error=None, source="") -> Spectrum:
@@ -264,8 +265,10 @@ def _is_power(name, group):
 
 
 def of_result(file, place: str) -> Spectrum:
-    """A spectrum of an open result file (h5py.File), by its place.
+    """A spectrum of an open result file (h5py.File), by its place, of "fdm", "smooth" or what its name or file says.
 
+    Spectra in the plane across a filament are of "fdm in the plane": they are not those of all orientations. Their
+    error is the scatter of single filaments with their phases, where draws are in the file.
     Raises InputError for a place that there is not, and for values that are no spectrum.
     """
     known = result_places(file)
@@ -283,7 +286,7 @@ def of_result(file, place: str) -> Spectrum:
     if name == "polar_fdm" and "sampled_scatter" in group:
         error = group["sampled_scatter"][:]  # how single filaments scatter with their phases
     units = NORMALISED if folder == "single_power" else COMOVING
-    of = kind.removeprefix("polar_")
+    of = f"{kind.removeprefix('polar_')} in the plane" if name == kind else kind
     return Spectrum(group["k"][:], power, of, units, error=error, floor=FLOOR * float(power.max()), **about)
 
 
