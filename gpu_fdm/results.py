@@ -156,6 +156,7 @@ def write_power(file, name: str, spectrum: PowerSpectrum, sampling: str):
         nyquist=spectrum.nyquist,
         mean_density=spectrum.mean_density,
         box_size=spectrum.box_size,
+        bin_width=spectrum.bins.width,
         sampling=sampling,
     )
 

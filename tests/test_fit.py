@@ -64,10 +64,10 @@ def test_detachment_must_be_significant():
     assert marks_of(boost(k, values)).k_detach == pytest.approx(
         np.exp(np.interp(np.log(2), np.log([1, 3]), np.log([1, 2])))
     )
-    noisy = marks_of(boost(k, values, error=np.full(5, 0.6)))
-    # 3 and 2.8 are less than two errors above 2: the crossing is the last below the first significant row
+    noisy = marks_of(boost(k, values, error=np.full(5, 0.7)))
+    # ln(3/2) and ln(2.8/2) are less than two errors: the crossing is the last below the first significant row
     assert noisy.k_detach == pytest.approx(np.exp(np.interp(np.log(2), np.log([1.5, 2.8]), np.log([4, 8]))))
-    assert marks_of(boost(k, values, error=np.full(5, 4.0))).k_detach is None
+    assert marks_of(boost(k, values, error=np.full(5, 40.0))).k_detach is None
     assert marks_of(boost(k, values + 2)).k_detach == 1.0
     assert marks_of(boost(k, [0, 0, 3, 3, 3])).k_detach == 4.0
 

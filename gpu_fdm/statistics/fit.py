@@ -16,7 +16,7 @@ from .boost import DIFFERENCES, Boost
 from .single_filament import DETACHED
 from .spectrum import SAME
 
-SIGNIFICANT = 2.0  # standard deviations above the threshold from which an excess counts
+SIGNIFICANT = 2.0  # standard deviations of ln boost above the threshold from which an excess counts
 RISE_95 = 3.841459  # of chi-squared, at the ends of the interval of one parameter that holds it with 95 %
 LEAST_GRID = 4  # boosts of a grid: a cubic in ln m22
 GRID_ROWS = 120  # k of an interpolated boost
@@ -30,7 +30,8 @@ class Marks:
     """The marks of a boost; wavenumbers in h/Mpc, each None where there is none.
 
     threshold  that counts as detached
-    k_detach   where the boost first exceeds the threshold, at the first row that does so significantly
+    k_detach   where the boost first exceeds the threshold, at the first row that does so significantly; the first k
+               where it does so from the start
     k_peak     of the largest boost;  height  the boost there
     at_end     whether the largest boost is at the last row: the peak is then not known
     slope      mean d ln boost/d ln k from the peak on, a least-squares fit; None for fewer than three rows
@@ -47,7 +48,7 @@ class Marks:
 def marks_of(boost: Boost, threshold: float = DETACHED) -> Marks:
     """The marks of a boost, from the rows that are not beyond the Nyquist wavenumber.
 
-    An excess is significant where the boost is above the threshold by twice its error; without errors, everywhere.
+    An excess is significant where ln(boost/threshold) is above twice its error; without errors, everywhere.
     Raises InputError for a threshold that is not above 1, and where no row is left.
     """
     if not (threshold > 1 and np.isfinite(threshold)):
@@ -57,10 +58,11 @@ def marks_of(boost: Boost, threshold: float = DETACHED) -> Marks:
         raise InputError(f"{boost.label}: all rows are beyond the Nyquist wavenumber")
     k, value = boost.k[rows], boost.boost[rows]
     error = np.zeros(len(k)) if boost.error is None else boost.error[rows]
+    relative = np.divide(error, value, out=np.zeros(len(k)), where=value > 0)
     peak = int(np.argmax(value))
     return Marks(
         threshold,
-        _first_crossing(k, value, value - SIGNIFICANT * error, threshold),
+        _first_crossing(k, value, value * np.exp(-SIGNIFICANT * relative), threshold),
         float(k[peak]),
         float(value[peak]),
         peak == len(k) - 1,

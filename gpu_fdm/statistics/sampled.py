@@ -9,6 +9,7 @@ from here.
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..backend import CPU
 from ..model.eigenstates import Library
@@ -45,6 +46,11 @@ def sampled_spectrum(library: Library, weight, k, draws: int, seed: int = 1, cpu
     if draws < 2:
         raise ValueError(f"draws = {draws}: must be at least 2")
     k, cpu = np.asarray(k, float), cpu or CPU()
+    with threadpool_limits(1):  # matrices so small that threads inside them cost more than they bring
+        return _sampled(library, weight, k, draws, seed, cpu)
+
+
+def _sampled(library, weight, k, draws, seed, cpu):
     radius, measure = radii(library, points_needed(library, k.max()))
     orders = 2 * int(library.l[np.flatnonzero(weight)].max()) + 1
     batch = max(1, min(draws, BATCH_BYTES // (16 * orders * len(radius))))
