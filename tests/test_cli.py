@@ -61,7 +61,7 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
     assert sorted(named) == sorted(output.iterdir())
     assert named[0].name == "result.hdf5"
     assert {p.name for p in named[1:]} == {
-        f"{n}.png" for n in ("cross_section", "profile", "weights", "projection", "power")
+        f"{n}.png" for n in ("cross_section", "profile", "weights", "single_power", "projection", "power")
     }
     with h5py.File(output / "result.hdf5") as file:
         config = parse_config(file.attrs["config"])
