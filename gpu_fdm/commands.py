@@ -1,6 +1,7 @@
 """The commands power, boost and compare: their arguments, and what they say and write."""
 
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import __version__
@@ -209,21 +210,22 @@ def run_compare(options) -> int:
     from .report import Picture, Section, comparison_section, write_report
     from .store import check_writable, git_revision
 
-    logging.getLogger("gpu_fdm").setLevel(logging.WARNING)  # rows of every model that are left out are many
     _check_dpi(options.dpi or 150)
     masses = _two_masses(options.fit)
     files = [Path(name) for name in (options.model, *options.models)]
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
-    models = [boost for path in files for boost in comparison.model_boosts(path)]
+    with _warnings_only():  # rows of every model that are left out are many
+        models = [boost for path in files for boost in comparison.model_boosts(path)]
     tables = [boost for text in options.table for boost in comparison.read_boosts(text)]
     if options.over:
         models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
         if not models or not tables:
             raise InputError(f"--over {options.over}: no ratio over this among the {'tables' if models else 'models'}")
     grid = comparison.single_filament_grid(files[0]) if masses else None
-    found = [comparison.compare(table, models, masses, grid) for table in tables]
+    with _warnings_only():
+        found = [comparison.compare(table, models, masses, grid) for table in tables]
     folder = Path(options.output)
     check_writable(folder)
     shown = list(dict.fromkeys([*(each.model for each in found), *tables]))
@@ -243,6 +245,17 @@ def run_compare(options) -> int:
     report = write_report(folder / "comparison.html", title, (overview, *sections), made_with)
     print(f"figure: {figure}\nreport: {report}")
     return 0
+
+
+@contextmanager
+def _warnings_only():
+    ours = logging.getLogger("gpu_fdm")
+    level = ours.level
+    ours.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
 
 
 def comparison_lines(found) -> list[str]:

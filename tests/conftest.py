@@ -1,5 +1,7 @@
 """Fixtures shared by the suite: the published filament, solved once."""
 
+import logging
+
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
@@ -8,6 +10,16 @@ from filaments import published_cylinder
 from gpu_fdm.backend import CPU, GPU, gpu_count
 from gpu_fdm.model.eigenstates import eigenstates
 from gpu_fdm.model.wavefunction import WaveFunction, random_phases
+
+
+@pytest.fixture(autouse=True)
+def logging_as_at_start():
+    """Commands set up logging for their process: the next test starts without."""
+    yield
+    ours = logging.getLogger("gpu_fdm")
+    ours.handlers.clear()
+    ours.propagate = True
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -27,18 +27,13 @@ cells = 12
 """
 
 
-@pytest.fixture(autouse=True)
-def quiet():
-    """Without the handler of a command before: its stream has ended with the test."""
-    logging.getLogger("gpu_fdm").handlers.clear()
-
-
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     """A result with an exact spectrum and a box."""
     folder = tmp_path_factory.mktemp("comparison")
     (folder / "one.ini").write_text(INI.format(output=folder / "out", m22=1))
     assert main(["--quiet", "run", str(folder / "one.ini")]) == 0
+    logging.getLogger("gpu_fdm").handlers.clear()  # its stream ends with this fixture
     return folder / "out" / "result.hdf5"
 
 

@@ -11,6 +11,7 @@ from ..errors import InputError, RunError
 from ..fields.assignment import ASSIGNMENTS
 from ..fields.box import Box
 from ..fields.deposit import ParticleGrid, deposit_batches
+from ..fields.fourier import transform
 from ..memory import available
 from ..plan import in_words
 from ..ranks import ALONE, Ranks
@@ -19,7 +20,7 @@ from ..snapshots.registry import open_snapshot
 from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 from ..statistics.multipoles import Multipoles, add_multipoles
 from ..statistics.particles import contrast_of_grids, spectrum_of_grids
-from ..statistics.power import PowerSpectrum, contrast_transforms, power_spectrum
+from ..statistics.power import PowerSpectrum, power_spectrum
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,11 @@ def _of_grid(snapshot, how, ranks, backend):
     if how.mu_bins:
         of_angle = power_spectrum(slab, size, mu_bins=how.mu_bins, mu_axis=how.axis, **common)
     if how.multipoles:
-        transforms, means = contrast_transforms([slab], names, cells, backend, ranks)
-        multipoles = _multipoles(transforms[0], _along(spectrum.bins, how), ranks, backend, means[0] ** -2)
+        mean = spectrum.mean_density[0]
+        modes = transform(slab - slab.dtype.type(mean), cells, ranks, backend)
+        if modes.y_first == 0 and modes.values.shape[1] > 0:
+            modes.values[0, 0, 0] = 0  # what the rounded mean left
+        multipoles = _multipoles(modes, _along(spectrum.bins, how), ranks, backend, mean**-2)
     return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
 
 
@@ -138,9 +142,9 @@ def _along(bins, how):
     return replace(bins, mu_axis=how.axis)
 
 
-def _multipoles(transform, bins, ranks, backend, factor):
+def _multipoles(modes, bins, ranks, backend, factor):
     """P_0, P_2, P_4 of a transform; `factor` makes a contrast of it."""
-    sums = add_multipoles(transform.values, transform.y_first, bins, backend).over(ranks)
+    sums = add_multipoles(modes.values, modes.y_first, bins, backend).over(ranks)
     multipoles = Multipoles.from_sums(sums, bins, "sum")
     return replace(multipoles, power=multipoles.power * factor)
 
