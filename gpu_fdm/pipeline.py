@@ -18,6 +18,8 @@ from .stages.box import Sources, box_warnings, fill_box, run_box
 from .stages.context import Clock, Context
 from .stages.filament import build_model, cross_section, describe_gas, run_single_power, warn_of_fits
 from .stages.population import heaviest_filament, prepared_population, run_one_filament, run_population
+from .stages.simulation import run_simulation
+from .stages.simulation_setup import check_simulation
 from .store import check_writable, replacing
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ def _stages(context, table):
         summary += run_population(context)
     if config.one_filament:
         summary += run_one_filament(context)
+    if config.simulation:
+        summary += run_simulation(context, result_path(config))
     if table:
         summary += _filaments(context, table)
     return summary
@@ -108,15 +112,17 @@ def _filaments(context, table):
 
 def check(config: Config, ranks: Ranks = ALONE) -> tuple[list[Filament], list[str]]:
     """The filaments and the warnings of a config, after all checks that cost nothing."""
-    if config.wavefunction is None and config.population is None:
-        raise InputError(f"{config.source}: nothing to do: there is no section [wavefunction] or [population]")
+    if config.wavefunction is None and config.population is None and config.simulation is None:
+        sections = "[wavefunction], [population] or [simulation]"
+        raise InputError(f"{config.source}: nothing to do: there is no section {sections}")
     if config.box and ranks.size > config.box.cells[0]:
         raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
     check_tables(config)
     if config.population:
         prepared_population(config)
+    warnings = check_simulation(config, ranks) if config.simulation else []
     table = filaments(config) if config.filament or config.gas else []
-    return table, box_warnings(config, table) if config.box else []
+    return table, [*warnings, *(box_warnings(config, table) if config.box else [])]
 
 
 def plan_of(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> plan.Plan:

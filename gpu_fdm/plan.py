@@ -26,6 +26,7 @@ _POPULATION = 64 << 20  # tables of linear power, variance and barrier [bytes]
 POINTS_OVER_NODES = 1.8  # of the exact spectra over those of the states: 1.5 to 1.9
 WAVENUMBERS_OVER_NODES = 3  # of their table, likewise
 _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
+_BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
 _LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
 
@@ -72,6 +73,9 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
                 modes, int(POINTS_OVER_NODES * nodes), WAVENUMBERS_OVER_NODES * nodes, cpu_count()
             )
             stages["exact spectra"] = _BASE + states + of_spectra
+    if config.simulation:
+        of_simulation, size = _plan_simulation(config, ranks)
+        stages, output = stages | of_simulation, output + size
     if config.filament or config.gas:
         output += 40 * int(modes) * len(table)
         box_stages, box_output = _plan_box(config, largest, states, ranks)
@@ -92,9 +96,7 @@ def _plan_box(config, largest, states, ranks):
         stages["cross-section"] = _BASE + states + 64 * points
         output += 8 * points
     if config.box:
-        itemsize = 4 if config.run.precision == "single" else 8
-        cells = prod(config.box.cells)
-        local = ceil(config.box.cells[0] / ranks.size) * prod(config.box.cells[1:])
+        itemsize, cells, local = _itemsize(config), prod(config.box.cells), _local_cells(config.box.cells, ranks)
         wavenumber = largest.scale_factor * (2 * cut) ** 0.5
         side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber)
         stages["box: tables"] = _BASE + states + 96 * side**2
@@ -108,6 +110,53 @@ def _plan_box(config, largest, states, ranks):
     return stages, output
 
 
+def wave_memory(config: Config, ranks: Ranks = ALONE, initial: bool = False) -> int:
+    """Of a wave on one rank, as it is evolved and its spectrum taken, or of its initial conditions [bytes]."""
+    # psi, potential and modes of Poisson's equation, |psi|^2 and its modes; what is turned over ranks is there twice
+    evolved = 6 if ranks.size == 1 else 9
+    # psi, linear modes, contrast, its modes, three sums of second order, and what they are made of
+    begun = 11 if ranks.size == 1 else 13
+    return (begun if initial else evolved) * _itemsize(config) * _local_cells(config.simulation.cells, ranks)
+
+
+def particle_memory(config: Config, ranks: Ranks = ALONE) -> int:
+    """Of particles on one rank, if it has no more of them than others [bytes]."""
+    # position, momentum, identity, over ranks once more; eight meshes
+    numbers = 7 + 8 if ranks.size == 1 else 14 + 8
+    cells = _local_cells(config.simulation.cells, ranks)
+    return 8 * numbers * cells + _BATCH_PARTICLE * min(cells, _BATCH)
+
+
+def checkpoint_size(config: Config) -> int:
+    """Of the largest checkpoint of the runs [bytes]."""
+    runs, cells = config.simulation.runs, prod(config.simulation.cells)
+    return cells * max(2 * _itemsize(config) if run.startswith("wave") else 7 * 8 for run in runs)
+
+
+def _plan_simulation(config, ranks):
+    """Stages of a simulation, and the size of its snapshots; its spectra are small."""
+    section, stages, output = config.simulation, {}, 0
+    cells = prod(section.cells)
+    snapshots = 0 if section.content == "none" else 1 if section.snapshots is None else len(section.snapshots)
+    for run in section.runs:
+        of_wave = run.startswith("wave")
+        stages[run] = _BASE + (wave_memory(config, ranks, initial=True) if of_wave else particle_memory(config, ranks))
+        # positions and identities are double, velocities are single
+        full = 2 * _itemsize(config) if of_wave else 3 * 8 + 3 * 4 + 8
+        output += snapshots * cells * (_itemsize(config) + (full if section.content == "full" else 0))
+        output += section.spectra * 8 * 8 * max(section.cells)
+    return stages, output
+
+
+def _itemsize(config):
+    return 4 if config.run.precision == "single" else 8
+
+
+def _local_cells(cells, ranks):
+    """Of the rank with the thickest slab."""
+    return ceil(cells[0] / ranks.size) * prod(cells[1:])
+
+
 def check_memory(planned: Plan, ranks: Ranks = ALONE):
     """RunError if the ranks of this node would need more memory than there is."""
     from .memory import available
@@ -119,7 +168,7 @@ def check_memory(planned: Plan, ranks: Ranks = ALONE):
         on_node = f" on {ranks.local_size} ranks of a node" if ranks.local_size > 1 else ""
         raise RunError(
             f"too little memory: {stage} needs {in_words(needed)}{on_node}, {in_words(room)} are available "
-            "(fewer [box] cells, run.precision = single, more nodes, or a larger machine)"
+            "(fewer cells, run.precision = single, more nodes, or a larger machine)"
         )
 
 

@@ -11,6 +11,7 @@ from .config import (
     PopulationSection,
     PowerSection,
     Run,
+    SimulationSection,
     SinglePowerSection,
     WavefunctionSection,
 )
@@ -53,6 +54,17 @@ PRESETS = {
             population=PopulationSection(m22=(1.0, 2.0, 4.0)),
             one_filament=OneFilamentSection(),
             figures=FiguresSection(),
+        ),
+    ),
+    "simulation": (
+        "the same random modes as a wave and as particles, z = 31 to 1.5: where the wave has less power, where more",
+        Config(
+            run=Run(output="output/simulation", seed=12),
+            # modes at the cut-off of m22 = 1 fit into the box once and collapse by z = 1.5; 160 cells resolve how they
+            # flow, and particles begin a cell off their lattice. Add particles_cdm to runs for the ratio over CDM
+            simulation=SimulationSection(
+                size=0.85, cells=160, runs=("wave_fdm", "particles_fdm"), redshift_start=31, redshift_end=1.5
+            ),
         ),
     ),
 }

@@ -110,9 +110,9 @@ def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, tot
 
 @njit(nogil=True, cache=True, fastmath={"reassoc"})
 def less(values, value, out):
-    """values - value in double precision, rounded to that of `out`; returns the sums of values and of their sizes.
+    """Write values - value into out; returns the sums of values and of their sizes, formed in double precision.
 
-    values, out  shape (cells,), contiguous: one pass over memory, which is what it costs
+    values, out  shape (cells,), contiguous, of the precision of value: one pass over memory, which is what it costs
     """
     total = 0.0
     size = 0.0
@@ -120,7 +120,7 @@ def less(values, value, out):
         each = np.float64(values[i])
         total += each
         size += abs(each)
-        out[i] = each - value
+        out[i] = values[i] - value
     return total, size
 
 

@@ -387,10 +387,9 @@ class _PlaneSums:
     def mean(self, ranks, chosen, field):
         """Mean of some planes, the same on all ranks; zero where it is not finite."""
         with np.errstate(invalid="ignore", over="ignore"):
-            sums = self.backend.to_host(field[chosen].sum(axis=(1, 2), dtype=np.float64))
-        sums = np.concatenate(ranks.everyone(sums))
-        mean = float(sums.sum()) / (len(sums) * field[0].size)
-        return mean if np.isfinite(mean) else 0.0
+            means = self.backend.to_host(field[chosen].mean(axis=(1, 2)))
+            mean = np.concatenate(ranks.everyone(means)).mean()
+        return field.dtype.type(mean if np.isfinite(mean) else 0)
 
     def less(self, value):
         """A function for fourier.transform: planes - value in their precision; it takes their sums on the way."""
@@ -406,7 +405,7 @@ class _PlaneSums:
             with np.errstate(invalid="ignore", over="ignore"):
                 self.sums[these] = planes.sum(axis=(1, 2), dtype=xp.float64)
                 self.sizes[these] = xp.abs(planes).sum(axis=(1, 2), dtype=xp.float64)
-                xp.subtract(planes, value, out=difference, dtype=xp.float64, casting="same_kind")
+                xp.subtract(planes, value, out=difference)
             return difference
 
         return of

@@ -1,0 +1,142 @@
+"""A wave to second order in its contrast, as particles are to second order in their displacements.
+
+A wave that begins with the linear contrast alone lacks the power that its modes have made in one another by then. What
+is lacking decays against what grows as 1/a only, and beyond the cut-off of fuzzy dark matter all power is made so: see
+docs/simulation.md. With laplacian phi = delta and t = sum_ij (phi_ij)^2, particles of Lagrangian perturbation theory
+have, where their streams have not crossed, the contrast delta + delta_2 and div u = -a^2 f H (delta + theta_2),
+
+    delta_2 = delta^2/2 + grad phi . grad delta + t/2 + c (delta^2 - t)/2
+    theta_2 =             grad phi . grad delta + t   + c (delta^2 - t)/2 f_2/f
+
+to second order, with c = 0 for the Zel'dovich approximation and c = -D_2/D^2 for second order (initial_conditions).
+In a universe of matter c = 3/7 and f_2 = 2 f make them the kernels of standard perturbation theory, 5/7, 1, 2/7 and
+3/7, 1, 4/7 of delta^2, grad phi . grad delta and t (Bernardeau et al. 2002, Phys. Rep. 367, 1).
+"""
+
+from itertools import combinations_with_replacement
+from math import sqrt
+
+import numpy as np
+
+from ..backend import CPU
+from ..cosmology.background import Background
+from ..errors import InputError
+from ..fields.fourier import Transform, inverse, transform
+from ..ranks import ALONE, Ranks
+from ..units import CodeUnits
+from .fourier import on_all_ranks
+from .grid import Grid
+from .initial_conditions import LinearModes, contrast_from_modes
+from .schedule import Expanding
+
+LARGEST_RATIO = (
+    0.3  # rms of delta_2 over that of delta: beyond, flows carry modes by their length, and terms do not fall
+)
+
+
+def to_second_order(
+    psi,
+    modes: LinearModes,
+    a: float,
+    background: Background,
+    units: CodeUnits,
+    *,
+    order: int = 2,
+    ranks: Ranks = ALONE,
+    backend=None,
+) -> float:
+    """Bring psi = wave_from_modes(modes, a, ...) to second order, in place; returns rms of delta_2 over that of delta.
+
+    order  of the Lagrangian theory that it agrees with, 1 (Zel'dovich) or 2
+    psi is left as it is where that ratio is more than LARGEST_RATIO: in boxes whose flows carry their smallest modes by
+    more than these are long, the series is none.
+    Memory: eight real arrays of this rank's part of the grid, two more over ranks.
+    Raises InputError where the density would be negative.
+    """
+    backend = backend or CPU()
+    contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
+    second, divergence = _second_order(contrast, modes.box, a, background, order, ranks, backend)
+    sums = [[np.sum(each, dtype=float), np.sum(each**2, dtype=float)] for each in (contrast, second)]
+    (_, first), (mean, square) = ranks.total(np.array(sums)) / np.prod(modes.box.cells, dtype=float)
+    ratio = sqrt(square / first) if first > 0 else 0.0
+    if ratio > LARGEST_RATIO:
+        return ratio
+    # mass is conserved: what there is of a mean is of products of the highest modes, and of round-off
+    second -= mean
+    lowest = min(ranks.everyone(float((contrast + second).min(initial=np.inf))))
+    if lowest <= -1:
+        message = f"initial redshift {1 / a - 1:.4g}: the contrast falls to {lowest:.3g}: start earlier"
+        raise on_all_ranks(InputError(message))
+    phase = _potential(divergence, modes.box, a, background, units, ranks, backend)
+    for plane in range(len(psi)):
+        modulus = np.sqrt((1 + contrast[plane] + second[plane]) / (1 + contrast[plane]))
+        psi[plane] *= modulus * np.exp(1j * phase[plane])
+    return ratio
+
+
+def _second_order(contrast, box, a, background, order, ranks, backend):
+    """delta_2 and theta_2 on this rank's planes."""
+    made = transform(contrast, box.cells, ranks, backend)
+    k = _wavenumbers(box, made)
+
+    def field(factor):
+        """Of modes delta_k factor(k, k^2); factors are found a plane of constant kx at a time."""
+        values = made.values.copy()
+        for i, plane in enumerate(values):
+            here = k[0][i], k[1], k[2]
+            plane *= factor(here, _squared(here))
+        return inverse(Transform(values, made.y_first), box.cells, ranks, backend)
+
+    carried = np.zeros_like(contrast)
+    for i in range(3):
+        # phi_k = -delta_k/k^2
+        product = field(lambda k, squared, i=i: -1j * k[i] / squared)
+        product *= field(lambda k, squared, i=i: 1j * k[i])
+        carried += product
+    tides = np.zeros_like(contrast)
+    for i, j in combinations_with_replacement(range(3), 2):
+        tide = field(lambda k, squared, i=i, j=j: k[i] * k[j] / squared)
+        tide *= tide
+        for _ in range(1 if i == j else 2):
+            tides += tide
+    share, faster = 0.0, 1.0
+    if order == 2:
+        matter = float(background.matter_fraction(a))
+        share = 3 / 7 * matter ** (-1 / 143)
+        faster = 2 * matter ** (6 / 11) / float(background.growth_rate(a))
+    second, divergence = tides, carried
+    for square, tide, both in zip(contrast, tides, carried, strict=True):
+        square = square**2
+        own = 0.5 * share * (square - tide)
+        tide[...], both[...] = 0.5 * (square + tide) + both + own, both + tide + faster * own
+    return second, divergence
+
+
+def _potential(divergence, box, a, background, units, ranks, backend):
+    """S of laplacian S = -a^2 f H theta, on this rank's planes."""
+    made = transform(divergence, box.cells, ranks, backend)
+    k = _wavenumbers(box, made)
+    rate = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a)) / units.length**2
+    for i, plane in enumerate(made.values):
+        plane *= rate / _squared((k[0][i], k[1], k[2]))
+    if made.y_first == 0 and made.values.shape[1]:
+        made.values[0, 0, 0] = 0
+    return inverse(made, box.cells, ranks, backend)
+
+
+def _wavenumbers(box, part: Transform):
+    """k along each axis of a rank's part of a transform [h/Mpc]; 0 for the Nyquist modes, which have no derivative."""
+    grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+    k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
+    k = [
+        np.where(np.abs(each) * width < np.pi * (1 - 1e-9), each, 0)
+        for each, width in zip(k, grid.spacing, strict=True)
+    ]
+    y = slice(part.y_first, part.y_first + part.values.shape[1])
+    return k[0], k[1][y, None], k[2]
+
+
+def _squared(k):
+    """k^2, and 1 where it is 0."""
+    squared = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
+    return np.where(squared > 0, squared, 1.0)
