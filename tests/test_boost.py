@@ -491,5 +491,5 @@ def test_frames_and_snapshots(tmp_path):
         snapshot = of_result(file, "power/Dens")
     assert (snapshot.of, snapshot.redshift, snapshot.m22) == ("fdm 3", 1.5, None)
     assert np.array_equal(snapshot.deviation, 0.25 * spectrum.power[1:])
-    # the width of its bins is not known
-    assert snapshot.bin_edges[1, :-1] == pytest.approx((snapshot.k[1:] + snapshot.k[:-1]) / 2, rel=1e-15)
+    # the width of its bins is told: their edges are those of the grid
+    assert snapshot.bin_edges[1] / spectrum.bins.fundamental % 1 == pytest.approx(0.5, abs=1e-9)
