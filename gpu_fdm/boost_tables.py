@@ -4,17 +4,17 @@ A CSV file has a header of comments, `# name: value`, then the names of the colu
 (astropy.table) has the same names in its meta data, and units with its columns. docs/boosts.md has examples.
 """
 
-import os
 import re
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 
-from .errors import InputError, RunError
+from .errors import InputError
 from .statistics.boost import ERRORS, Boost
 from .statistics.spectrum import COMOVING, NORMALISED, Spectrum
 from .tables import read_columns
+from .whole import whole_file
 
 PER_MPC, MPC_CUBED = "1/Mpc", "Mpc^3"
 # how units are written, without blanks; ECSV has little h as littleh, or as h, which astropy takes for hours
@@ -254,14 +254,8 @@ def _write(path, header, columns, units):
     header = {name: value if isinstance(value, str) else float(value) for name, value in header.items()}
     columns = {name: values for name, values in columns.items() if values is not None}
     write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
+    with whole_file(path) as part:
         write(part, header, columns, units)
-        os.replace(part, path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write_csv(path, header, columns, units):

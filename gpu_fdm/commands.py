@@ -131,16 +131,23 @@ def run_power(options, ranks) -> int:
     return 0
 
 
+SOURCE = "table (.csv, .ecsv), FILE:place of a result (out/result.hdf5:power/fdm), or a snapshot"
+
+
+def _add_names(parser):
+    """Options that name both halves of a ratio, and what of them may differ."""
+    parser.add_argument("--numerator", metavar="NAME", help="what the spectrum above is of, in a word")
+    parser.add_argument("--denominator", metavar="NAME", help="what the spectrum below is of: smooth, cdm, n-body ...")
+    allowed = "box_size, redshift, m22"
+    parser.add_argument("--allow", action="append", default=[], metavar="NAME", help=f"to differ: {allowed}")
+
+
 def add_boost(commands):
     """gpu-fdm boost."""
     boost = commands.add_parser("boost", help="the ratio of two power spectra, with both named", allow_abbrev=False)
-    text = "table (.csv, .ecsv), FILE:place of a result (out/result.hdf5:power/fdm), or a snapshot"
-    boost.add_argument("above", help=f"spectrum above the line: {text}")
+    boost.add_argument("above", help=f"spectrum above the line: {SOURCE}")
     boost.add_argument("below", help="spectrum below the line, likewise")
-    boost.add_argument("--numerator", metavar="NAME", help="what the spectrum above is of, in a word")
-    boost.add_argument("--denominator", metavar="NAME", help="what the spectrum below is of: smooth, cdm, n-body ...")
-    allowed = "box_size, redshift, m22"
-    boost.add_argument("--allow", action="append", default=[], metavar="NAME", help=f"to differ: {allowed}")
+    _add_names(boost)
     boost.add_argument("--output", default="boost.csv", metavar="FILE", help=".csv or .ecsv (default: boost.csv)")
     boost.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
     _add_measurement(boost)
@@ -154,22 +161,48 @@ def add_compare(commands):
         "compare", help="the model beside tables or simulations: figure, table, report", allow_abbrev=False
     )
     compare.add_argument("model", help="result file with [single_power], [one_filament] or the densities of a box")
-    compare.add_argument("table", nargs="+", help="table of a boost (.csv, .ecsv), result file, or: published")
+    compare.add_argument("table", nargs="*", help="table of a boost (.csv, .ecsv), result file, or: published")
+    compare.add_argument(
+        "--ratio",
+        dest="ratios",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("ABOVE", "BELOW"),
+        help=f"also the ratio of two spectra, any number of times; each a {SOURCE}",
+    )
+    _add_names(compare)
     compare.add_argument("--model", dest="models", action="append", default=[], metavar="FILE", help="more models")
     compare.add_argument("--over", metavar="NAME", help="only ratios over this: smooth, cdm ...")
     compare.add_argument("--fit", metavar="LOW,HIGH", help="fit m22 between these two")
     compare.add_argument("--mixed", action="store_true", help="ratios over different things in one figure")
     compare.add_argument("--output", default="comparison", metavar="FOLDER", help="(default: comparison)")
     compare.add_argument("--dpi", type=int, default=150, help="of the figure (default: 150)")
-    compare.set_defaults(command=run_compare, parallel=False)
+    _add_measurement(compare)
+    add_snapshot_options(compare)
+    compare.set_defaults(command=run_compare, parallel=True)
+
+
+def _measure(options, ranks):
+    """What measures a snapshot as the options say: path -> SnapshotPower, on all ranks."""
+    how, about = _measurement(options), snapshot_options(options)
+    backend = None
+
+    def measure(path):
+        from .pipeline import backend_of
+        from .stages.snapshot import snapshot_power
+
+        nonlocal backend
+        backend = backend or backend_of(options.backend, None, ranks)
+        return snapshot_power(path, options.format, about, how, ranks, backend)
+
+    return measure
 
 
 def run_boost(options, ranks) -> int:
     """Read or measure both, divide, write, and say what was found."""
     from . import comparison
     from .boost_tables import write_boost
-    from .pipeline import backend_of
-    from .stages.snapshot import snapshot_power
     from .statistics.fit import marks_of
     from .store import check_writable
 
@@ -177,13 +210,8 @@ def run_boost(options, ranks) -> int:
     if output.suffix.lower() not in comparison.TABLES:
         raise InputError(f"--output {output}: must end in .csv or .ecsv")
     _check_dpi(options.dpi)
-    how, about = _measurement(options), snapshot_options(options)
+    measure = _measure(options, ranks)
     ranks.on_first(lambda: check_writable(output.parent))
-    backend = backend_of(options.backend, None, ranks)
-
-    def measure(path):
-        return snapshot_power(path, options.format, about, how, ranks, backend)
-
     above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
     if not ranks.first:
         return 0
@@ -203,22 +231,43 @@ def run_boost(options, ranks) -> int:
     return 0
 
 
-def run_compare(options) -> int:
-    """Figure, table and report of the model beside every table."""
+def run_compare(options, ranks) -> int:
+    """Figure, table and report of the model beside every table and ratio."""
+    from . import comparison
+
+    _check_dpi(options.dpi or 150)
+    if not options.table and not options.ratios:
+        raise InputError("compare: nothing beside the model: name a table, a result file, published, or a --ratio")
+    masses, measure = _two_masses(options.fit), _measure(options, ranks)
+    files = ranks.on_first(lambda: _model_files(options))
+    ratios = []
+    for sources in options.ratios:
+        above, below = (comparison.read_source(text, measure, ranks) for text in sources)
+        names = options.numerator, options.denominator, options.allow
+        ratios.append(ranks.on_first(lambda pair=(above, below): comparison.ratio(*pair, *names)))  # noqa: B023
+    if ranks.first:
+        _compare(options, files, ratios, masses)
+    return 0
+
+
+def _model_files(options):
+    files = [Path(name) for name in (options.model, *options.models)]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
+    return files
+
+
+def _compare(options, files, ratios, masses):
+    """The models of some files beside tables and ratios, on one rank."""
     from . import comparison
     from .plots.comparison import draw_boosts
     from .report import Picture, Section, comparison_section, write_report
     from .store import check_writable, git_revision
 
-    _check_dpi(options.dpi or 150)
-    masses = _two_masses(options.fit)
-    files = [Path(name) for name in (options.model, *options.models)]
-    for path in files:
-        if not path.is_file():
-            raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
     with _warnings_only():  # rows of every model that are left out are many
         models = [boost for path in files for boost in comparison.model_boosts(path)]
-    tables = [boost for text in options.table for boost in comparison.read_boosts(text)]
+    tables = [boost for text in options.table for boost in comparison.read_boosts(text)] + ratios
     if options.over:
         models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
         if not models or not tables:
@@ -240,11 +289,12 @@ def run_compare(options) -> int:
     )
     sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
     made_with = {"version": f"gpu_fdm {__version__} {git_revision()}".rstrip(), "models": ", ".join(map(str, files))}
-    made_with |= {"tables": ", ".join(options.table), "fit": options.fit or "none"}
+    beside = [*options.table, *(f"{above} over {below}" for above, below in options.ratios)]
+    made_with |= {"tables": ", ".join(beside), "fit": options.fit or "none"}
     title = "Fuzzy dark matter filaments: the model beside tables"
     report = write_report(folder / "comparison.html", title, (overview, *sections), made_with)
-    print(f"figure: {figure}\nreport: {report}")
-    return 0
+    table = comparison.write_comparisons(found, folder / "comparison.csv")
+    print(f"figure: {figure}\ntable: {table}\nreport: {report}")
 
 
 @contextmanager

@@ -4,6 +4,8 @@ A source of a spectrum is a table (.csv, .ecsv), a result file with the place of
 a snapshot, which is measured.
 """
 
+import csv
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from .ranks import ALONE, Ranks
 from .statistics.boost import Boost, boost_of, result_boosts, theory_boosts
 from .statistics.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
 from .statistics.spectrum import Spectrum, of_grid, of_result, result_places
+from .whole import whole_file
 
 PUBLISHED = "published"  # the tables that are shipped
 TABLES = (".csv", ".ecsv")
@@ -140,6 +143,36 @@ def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | Non
         low, high = of_grid.m22_range
         fit = fit_m22(of_grid, table, max(masses[0], low), min(masses[1], high))
     return Comparison(table, nearest, (marks_of(table), marks_of(nearest)), agreement(table, nearest), fit)
+
+
+def write_comparisons(found: list[Comparison], path: Path) -> Path:
+    """Write one row a table, as CSV: its marks (k in h/Mpc), those of the model beside it, how they agree, the fit.
+
+    Returns the path. What is not known is empty. The file appears whole; RunError where it cannot be written.
+    """
+    rows = [_row(each) for each in found]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def _row(found):
+    table, model, quality, fit = found.table, found.model, found.agreement, found.fit
+    row = {name: getattr(table, name) for name in ("numerator", "denominator", "redshift", "m22", "source")}
+    row |= {"model_m22": model.m22, "model_source": model.source}
+    for whose, marks in zip(("", "model_"), found.marks, strict=True):
+        for name in ("threshold", "k_detach", "k_peak", "height", "at_end", "slope"):
+            row[whose + name] = getattr(marks, name)
+    row |= {"rms_ln": quality.rms, "rows": quality.rows, "left_out": quality.left_out}
+    row |= {"chi_squared": quality.chi_squared}
+    for name in ("m22", "bound", "standard_error"):
+        row[f"fit_{name}"] = getattr(fit, name, None)
+    row["fit_low_95"], row["fit_high_95"] = getattr(fit, "interval", None) or (None, None)
+    return row
 
 
 def _likeness(model, table):

@@ -4,14 +4,13 @@ Texts are shown as they are given: what looks like HTML in a name or a path is n
 """
 
 import base64
-import os
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from .errors import RunError
 from .statistics.boost import ERRORS, Boost
 from .statistics.fit import Agreement, MassFit, marks_of
+from .whole import whole_file
 
 PNG = b"\x89PNG\r\n\x1a\n"
 DIGITS = 4  # of numbers in tables
@@ -90,14 +89,8 @@ def html_report(title: str, sections: tuple[Section, ...], provenance: dict[str,
 def write_report(path, title: str, sections: tuple[Section, ...], provenance: dict[str, str]) -> Path:
     """Write the report; returns its path. The file appears when it is whole; RunError where it cannot be written."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
+    with whole_file(path) as part:
         part.write_text(html_report(title, sections, provenance), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

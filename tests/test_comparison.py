@@ -1,8 +1,10 @@
 """gpu-fdm boost and gpu-fdm compare: sources of spectra, what is said, what is written, and what is refused."""
 
+import csv
 import logging
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -108,6 +110,33 @@ def test_compare_with_a_fit(result, tmp_path, capsys):
     assert (tmp_path / "compared" / "comparison.png").is_file()
 
 
+def test_snapshots_beside_the_model(result, tmp_path, capsys):
+    """The box of the model, taken for two snapshots of a simulation: the same boost, and a row of what was found."""
+    with h5py.File(result) as file:
+        for name in ("fdm", "smooth"):
+            np.save(tmp_path / f"rho_#{name}.npy", file[f"density/{name}"][:])
+        size = file["density"].attrs["box_size"][0]
+    pair = [tmp_path / f"rho_#{name}.npy" for name in ("fdm", "smooth")]
+    about = ["--box-size", size, "--redshift", 4, "--numerator", "fdm", "--denominator", "smooth"]
+    places = [f"{result}:power/{name}" for name in ("fdm", "smooth")]
+    code, out, error = run(
+        capsys, "compare", result, "published", "--ratio", *pair, "--ratio", *places, *about, "--output",
+        tmp_path / "compared", "--dpi", 60,
+    )  # fmt: skip
+    assert code == 0, error
+    assert f"table: {tmp_path / 'compared' / 'comparison.csv'}" in out
+    with open(tmp_path / "compared" / "comparison.csv", newline="") as file:
+        *published, snapshots, box = csv.DictReader(file)
+    assert [float(row["m22"]) for row in published] == [1, 2, 4, 8]
+    assert all(row["fit_m22"] == "" and float(row["chi_squared"]) > 0 for row in published)
+    assert str(pair[0]) in snapshots["source"] and snapshots["redshift"] == "4.0" and snapshots["m22"] == ""
+    same = ("k_peak", "height", "rms_ln", "rows", "chi_squared")
+    # the file has the same single-precision densities
+    assert [float(snapshots[name]) for name in same] == pytest.approx([float(box[name]) for name in same], rel=1e-6)
+    report = (tmp_path / "compared" / "comparison.html").read_text()
+    assert f"{pair[0]} over {pair[1]}" in report
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -118,6 +147,9 @@ def test_compare_with_a_fit(result, tmp_path, capsys):
         (["boost", "gone.csv", "{result}:power/smooth"], "gone.csv"),
         (["compare", "gone.hdf5", "published"], "gone.hdf5: no such file"),
         (["compare", "{result}", "gone.csv"], "gone.csv"),
+        (["compare", "{result}"], "nothing beside the model: name a table, a result file, published, or a --ratio"),
+        (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are of fdm"),
+        (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
         (["compare", "{result}", "published", "--over", "cdm"], "--over cdm: no ratio over this"),
         (["compare", "{result}", "published", "--fit", "2"], "--fit 2: must be two masses, LOW,HIGH"),
         (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),

@@ -4,13 +4,12 @@ Each figure is a function of the open file; `draw` makes those for which the fil
 the first is shown where a figure is about one. Colours are safe for the colour blind, maps are perceptually uniform.
 """
 
-import os
 from pathlib import Path
 
 import h5py
 from matplotlib import style as matplotlib_style
 
-from ..errors import RunError
+from ..whole import whole_file
 from . import box, filament, population, spectra
 from .style import FILAMENT, STYLE
 
@@ -49,11 +48,5 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
 
 def _save(figure, target, dpi):
     """A PNG that appears under its name only when it is whole."""
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
+    with whole_file(target) as part:
         figure.savefig(part, dpi=dpi, format="png")
-        os.replace(part, target)
-    except OSError as error:
-        raise RunError(f"{target}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
