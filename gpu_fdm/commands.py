@@ -310,6 +310,8 @@ def _warnings_only():
 
 def comparison_lines(found) -> list[str]:
     """What is said of a table beside its model."""
+    from .statistics.boost import DIFFERENCES
+
     quality = found.agreement
     agreement = f"rms of ln(table/model) {quality.rms:.3g} over {quality.rows} rows"
     if quality.chi_squared is not None:
@@ -318,8 +320,11 @@ def comparison_lines(found) -> list[str]:
         agreement += f" ({quality.left_out} rows out of the model's range or beyond Nyquist)"
     lines = [f"{found.table.label} ({found.table.source}) beside {found.model.label}: {agreement}"]
     lines += [f"  {name}: {_marks_line(marks)}" for name, marks in zip(("table", "model"), found.marks, strict=True)]
+    masses = found.table.m22, found.model.m22
     if found.fit is not None:
         lines.append(f"  fit: {found.fit.text}")
+    elif None not in masses and abs(masses[1] / masses[0] - 1) > DIFFERENCES["m22"]:
+        lines.append(f"  of another boson: no model of m22 = {masses[0]:g} is given (--model FILE adds one)")
     return lines
 
 
