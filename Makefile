@@ -1,11 +1,12 @@
 # make run    install into .venv and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
 # make bench  time the program on this machine
+# make memory peak memory of every ini in ini/ beside what a dry run says of it
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench memory clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -28,6 +29,9 @@ lint: $(VENV)/.test-installed
 
 bench: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/run.py
+
+memory: $(VENV)/.test-installed
+	"$(BIN)/python" benchmarks/memory.py
 
 clean:
 	rm -rf "$(VENV)" build *.egg-info

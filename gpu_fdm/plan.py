@@ -21,10 +21,12 @@ from .statistics.phase_average import memory_needed
 
 log = logging.getLogger(__name__)
 
-_BASE = 350 << 20  # interpreter, libraries and compiled loops [bytes]
-_POPULATION = 64 << 20  # tables of linear power, variance and barrier [bytes]
-POINTS_OVER_NODES = 1.8  # of the exact spectra over those of the states: 1.5 to 1.9
-WAVENUMBERS_OVER_NODES = 3  # of their table, likewise
+_BASE = 235 << 20  # interpreter, libraries and compiled loops [bytes]
+_FIGURES = 40 << 20  # what draws them [bytes]
+_EIGENPROBLEMS = 3  # copies of the states while they are solved for
+_POPULATION = 4 << 20  # tables of linear power, variance and barrier [bytes]
+_EXACT_POINTS = 2.25, -48  # nodes of the exact spectra from those of the states, a line
+_EXACT_WAVENUMBERS = 0.93, 230  # of their table, likewise
 _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
 _LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
@@ -55,7 +57,7 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
     """
     stages, modes, output = {}, 0.0, 1 << 20
     if config.population:
-        stages["population"] = _BASE + _POPULATION
+        stages["population"] = _POPULATION
         output += 32 * config.population.masses * (1 + len(config.population.m22))
     if table:
         largest = max((profile_of(_for_boson(config, f), f) for f in table), key=lambda p: p.line_mass)
@@ -63,16 +65,14 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
         modes = estimated_states(largest, fraction)
         _, _, nodes = extent(largest, fraction)
         states = int(modes) * nodes * 8
-        stages["model"] = _BASE + 3 * states
+        stages["model"] = _EIGENPROBLEMS * states
         if config.wavefunction.weights in ("adaptive_lasso", "poisson", "least_squares"):
             # the response of every radius to every mode, and a copy of what is in use
             radii = config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(largest, fraction)
-            stages["weights"] = _BASE + states + int(1.5 * 8 * modes * radii)
+            stages["weights"] = states + int(1.5 * 8 * modes * radii)
         if config.single_power or config.one_filament:
-            of_spectra = memory_needed(
-                modes, int(POINTS_OVER_NODES * nodes), WAVENUMBERS_OVER_NODES * nodes, cpu_count()
-            )
-            stages["exact spectra"] = _BASE + states + of_spectra
+            points, wavenumbers = (int(slope * nodes + start) for slope, start in (_EXACT_POINTS, _EXACT_WAVENUMBERS))
+            stages["exact spectra"] = states + memory_needed(modes, points, wavenumbers, cpu_count())
     if config.simulation:
         of_simulation, size = _plan_simulation(config, ranks)
         stages, output = stages | of_simulation, output + size
@@ -80,7 +80,8 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
         output += 40 * int(modes) * len(table)
         box_stages, box_output = _plan_box(config, largest, states, ranks)
         stages, output = stages | box_stages, output + box_output
-    return Plan(modes, stages, output)
+    always = _BASE + (_FIGURES if config.figures else 0)
+    return Plan(modes, {name: always + size for name, size in stages.items()}, output)
 
 
 def _for_boson(config, filament):
@@ -93,20 +94,20 @@ def _plan_box(config, largest, states, ranks):
     cut, radius_max, _ = extent(largest, config.wavefunction.energy_cut)
     if config.cross_section:
         points = config.cross_section.points**2
-        stages["cross-section"] = _BASE + states + 64 * points
+        stages["cross-section"] = states + 64 * points
         output += 8 * points
     if config.box:
         itemsize, cells, local = _itemsize(config), prod(config.box.cells), _local_cells(config.box.cells, ranks)
         wavenumber = largest.scale_factor * (2 * cut) ** 0.5
         side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber)
-        stages["box: tables"] = _BASE + states + 96 * side**2
-        stages["box"] = _BASE + states + 2 * (local + 2 * side**2) * itemsize
+        stages["box: tables"] = states + 96 * side**2
+        stages["box"] = states + 2 * (local + 2 * side**2) * itemsize
         frames = 1 if config.box.frames is None else len(config.box.frames)
         output += frames * len(config.box.fields) * cells * itemsize
         if config.power:
             # both densities and a complex transform, twice where it is turned over ranks
             transforms = 1 if ranks.size == 1 else 2
-            stages["power spectra"] = _BASE + states + (2 + transforms) * local * itemsize
+            stages["power spectra"] = states + (2 + transforms) * local * itemsize
     return stages, output
 
 
@@ -140,7 +141,7 @@ def _plan_simulation(config, ranks):
     snapshots = 0 if section.content == "none" else 1 if section.snapshots is None else len(section.snapshots)
     for run in section.runs:
         of_wave = run.startswith("wave")
-        stages[run] = _BASE + (wave_memory(config, ranks, initial=True) if of_wave else particle_memory(config, ranks))
+        stages[run] = wave_memory(config, ranks, initial=True) if of_wave else particle_memory(config, ranks)
         # positions and identities are double, velocities are single
         full = 2 * _itemsize(config) if of_wave else 3 * 8 + 3 * 4 + 8
         output += snapshots * cells * (_itemsize(config) + (full if section.content == "full" else 0))

@@ -19,6 +19,7 @@ from ..backend import cpu_count
 from .profile import Profile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
+_STATES_AT_ONCE = 1024  # whose values at other radii are in memory together
 DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
 
 
@@ -87,8 +88,16 @@ class Library:
 
         weight  shape (modes,)
         """
-        radial = self.radial if radius is None else self.radial_at(radius)
-        return self.line_mass / (2 * np.pi) * (self.multiplicity * np.asarray(weight)) @ radial**2
+        weight = self.multiplicity * np.asarray(weight)
+        if radius is None:
+            return self.line_mass / (2 * np.pi) * weight @ self.radial**2
+        to_radius = self.interpolation_matrix(radius).T
+        density = np.zeros(to_radius.shape[1])
+        # not all states at all radii at once: these can be far more than the nodes
+        for first in range(0, len(self), _STATES_AT_ONCE):
+            part = slice(first, first + _STATES_AT_ONCE)
+            density += weight[part] @ (self.radial[part] @ to_radius) ** 2
+        return self.line_mass / (2 * np.pi) * density
 
 
 def eigenstates(

@@ -29,6 +29,7 @@ from ..model.eigenstates import Library
 from .bessel import bessel_table
 
 BLOCK_BYTES = 64 << 20  # of C_m(R, R') that are in memory together
+BLOCK_SIDE = 128  # nodes, at most
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2
 STATES_AT_ONCE = 4096
 TABLE_BYTES = 512 << 20  # of J_m(kR) that are in memory together
@@ -95,9 +96,10 @@ def polar_spectrum(library: Library, weight, k, points: int | None = None, backe
 def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> int:
     """Bytes that polar_spectrum takes for so many states on so many nodes."""
     orders = 3.5 * modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
-    table = min(TABLE_BYTES, 8 * orders * points * wavenumbers)
-    block = min(BLOCK_BYTES, 24 * orders * points**2)
-    return int(8 * modes * points + table + 2 * block * threads)
+    table = 8 * orders * points * wavenumbers
+    table /= ceil(table / TABLE_BYTES)
+    block = min(BLOCK_BYTES, 24 * orders * min(points, BLOCK_SIDE) ** 2)
+    return int(8 * modes * points + table + block * threads)
 
 
 def form_factor(library: Library, weight, k) -> np.ndarray:
@@ -199,7 +201,7 @@ def _spectrum(states, k):
 
 def _blocks(points, orders):
     """Pairs of slices (rows, columns) that cover a square matrix on and right of its diagonal."""
-    side = max(8, min(128, int((BLOCK_BYTES / (24 * orders)) ** 0.5)))
+    side = max(8, min(BLOCK_SIDE, int((BLOCK_BYTES / (24 * orders)) ** 0.5)))
     edges = [slice(first, min(first + side, points)) for first in range(0, points, side)]
     return [(rows, columns) for number, rows in enumerate(edges) for columns in edges[number:]]
 

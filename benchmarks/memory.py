@@ -1,0 +1,45 @@
+"""Peak memory of every ini in ini/ beside what --dry-run says of it: `make memory`. Takes as long as the runs."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = [sys.executable, "-m", "gpu_fdm", "--quiet", "run"]
+MEBI = {"MiB": 1.0, "GiB": 1024.0}
+
+
+def planned(ini, *settings):
+    """What the dry run says [MiB]."""
+    told = subprocess.run([*PROGRAM, ini, *settings, "--dry-run"], capture_output=True, text=True, check=True).stdout
+    size, unit = re.search(r"^peak memory: (\S+) (\S+) a rank", told, re.MULTILINE).groups()
+    return float(size) * MEBI[unit]
+
+
+def measured(ini, *settings):
+    """The largest resident size of the run [MiB], and its time [s]."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*PROGRAM, ini, *settings, "--set", f"run.output={folder}"]
+        started = perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit {process.returncode}")
+    return usage.ru_maxrss / 1024, perf_counter() - started
+
+
+def main(names):
+    """A line for each ini."""
+    print(f"{'ini':<24}{'planned':>12}{'measured':>12}{'ratio':>8}{'time':>10}")
+    for path in [ROOT / "ini" / f"{name}.ini" for name in names] or sorted((ROOT / "ini").glob("*.ini")):
+        said, (taken, seconds) = planned(str(path)), measured(str(path))
+        print(f"{path.stem:<24}{said:>8.0f} MiB{taken:>8.0f} MiB{taken / said:>8.2f}{seconds:>8.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
