@@ -79,7 +79,13 @@ def _barrier_over_sphere(frozen):
 
 _FITS = (
     ("halos, S/delta_c^2 up to 4", 3, lambda nu: 1 + 0.47 * nu**0.615, 0.02, "Sheth & Tormen 2002, MNRAS 329, 61"),
-    ("halos, the fit with filaments and sheets", 3, lambda nu: 1 + 0.45 * nu**0.61, 0.03, "Shen et al. 2006, ApJ 645, 783"),
+    (
+        "halos, the fit with filaments and sheets",
+        3,
+        lambda nu: 1 + 0.45 * nu**0.61,
+        0.03,
+        "Shen et al. 2006, ApJ 645, 783",
+    ),
     ("filaments, S/delta_c^2 up to 4", 2, lambda nu: 1 - 0.012 * nu**0.28, 0.02, "Shen et al. 2006, ApJ 645, 783"),
     ("sheets, S/delta_c^2 up to 0.8", 1, lambda nu: 1 - 0.56 * nu**0.55, 0.05, "Shen et al. 2006, ApJ 645, 783"),
 )
@@ -162,6 +168,7 @@ CHECKS = (
             source,
             "a power law fitted to this model (Einstein-de Sitter, bond_myers, both epochs at collapse), in spherical "
             "thresholds; its own accuracy",
+            False,
         )
         for name, frozen, fit, allowed, source in _FITS
     ),

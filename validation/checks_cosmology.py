@@ -112,7 +112,7 @@ def _closed_variance(window):
 
 _HU00 = "Hu, Barkana & Gruzinov 2000, PRL 85, 1158"
 _PH22 = "Passaglia & Hu 2022, PRD 105, 123529"
-_FOUR_DIGITS = "k in 1/Mpc, not h/Mpc; four digits"
+_FOUR_DIGITS = "the published formula, evaluated apart to four digits; k in 1/Mpc, not h/Mpc"
 _TABLE = "Z25 code, linear power (tests/data/linear_power_z0.csv)"
 
 CHECKS = (
@@ -137,7 +137,7 @@ CHECKS = (
     Check(
         "3/2 Om H0^2 T^2, the coefficient of Poisson's equation",
         "1",
-        lambda: 1.5 * OMEGA_M * units().hubble**2 * units().time_s**2,
+        lambda: 1.5 * OMEGA_M * units().hubble ** 2 * units().time_s ** 2,
         1e-10,
         ABSOLUTE,
         "Z25, code units",

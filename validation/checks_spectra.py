@@ -1,8 +1,10 @@
 """Exact spectra of one filament: closed limits, published draws, scales."""
 
 from functools import lru_cache, partial
+from itertools import pairwise
 
 import numpy as np
+from scipy.integrate import simpson
 from scipy.special import erf, jv, sici
 
 from gpu_fdm.model.eigenstates import eigenstates
@@ -75,14 +77,11 @@ def _hard_window():
 
 def _soft_window():
     """int_0^1 dmu |W(k mu)|^2 with W the transform of [erf(eps(L/2-|z|)) + 1]/2, by sums; L = 1, eps = 10."""
-    z = np.linspace(0, 1.2, 6001)
+    z, mu = np.linspace(0, 1.2, 1201), np.linspace(0, 1, 2001)
     ends = (erf(10 * (0.5 - z)) + 1) / 2
-    mu = np.linspace(0, 1, 4001)
-    found = []
-    for k in _SOFT_K:
-        window = np.array([2 * np.trapezoid(ends * np.cos(k * each * z), z) for each in mu])
-        found.append(np.trapezoid(window**2, mu))
-    return found
+    ends[0] /= 2  # of the trapezoidal rule
+    windows = (2 * (z[1] - z[0]) * np.cos(k * mu[:, None] * z) @ ends for k in _SOFT_K)
+    return [simpson(window**2, x=mu) for window in windows]
 
 
 @lru_cache
@@ -119,11 +118,9 @@ def _pairs_in_order():
     """Of m22 = 1, 2, 4: k_detach, slope and k_cut rise, the power at k_detach falls."""
     found = [_scales(m22) for m22 in (1, 2, 4)]
     rising = sum(
-        later[name] > earlier[name]
-        for name in ("k_detach", "slope", "k_cut")
-        for earlier, later in zip(found, found[1:], strict=False)
+        later[name] > earlier[name] for name in ("k_detach", "slope", "k_cut") for earlier, later in pairwise(found)
     )
-    falling = sum(later["detach_power"] < earlier["detach_power"] for earlier, later in zip(found, found[1:], strict=False))
+    falling = sum(later["detach_power"] < earlier["detach_power"] for earlier, later in pairwise(found))
     return rising + falling
 
 
@@ -189,7 +186,7 @@ CHECKS = (
             RELATIVE,
             "Z25, figure 12, upper panel: the line k_detach (tests/data/fig12_digitised.csv)",
             "a pixel of the figure",
-            m22 < 8,
+            m22 < 4,
         )
         for m22, published in zip(BOSONS, GROUND_STATES, strict=True)
     ),
@@ -223,6 +220,7 @@ CHECKS = (
         RELATIVE,
         "Z25: quantum pressure acts up to k in proportion to m",
         "round-off",
+        False,
     ),
     Check(
         "pairs of m22 = 1, 2, 4 in the published order, of 8",

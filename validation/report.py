@@ -10,7 +10,7 @@ import numpy as np
 
 from gpu_fdm import __version__
 
-from .registry import ABSOLUTE, ERRORS, Outcome, Verdict
+from .registry import ABSOLUTE, Outcome, Verdict
 
 MOST_DIGITS = 11
 INTRODUCTION = """# Validation
@@ -25,7 +25,7 @@ at z = 4, isotropic, with the shape of the published fits. Masses are in Msun/h,
 ERRATA = """## Where a publication errs
 
 The published number, the right one, and the right one with the mistake put in, which must lead back to the published
-number. What is published is never computed by default, but where the last column says so.
+number. The program does not compute what is published unless it is asked to, but where a row says so.
 """
 
 
@@ -36,11 +36,18 @@ def document(stages) -> str:
     lines = [INTRODUCTION, _summary(len(results), len(failed))]
     for title, outcomes in stages:
         if isinstance(outcomes[0], Verdict):
-            lines += ["", ERRATA, "| quantity | published | right | published / right - 1 | with the mistake | what is wrong | source |"]
+            lines += [
+                "",
+                ERRATA,
+                "| quantity | published | right | published / right - 1 | with the mistake | what is wrong | source |",
+            ]
             lines += ["|---|---|---|---|---|---|---|"]
         else:
             lines += ["", f"## {title}", ""]
-            lines += ["| quantity | published | ours | difference | allowed | source | note |", "|---|---|---|---|---|---|---|"]
+            lines += [
+                "| quantity | published | ours | difference | allowed | source | note |",
+                "|---|---|---|---|---|---|---|",
+            ]
         lines += [row(outcome) for outcome in outcomes]
     made_with = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "camb"))
     return "\n".join([*lines, "", f"Computed by gpu_fdm {__version__} with {made_with}.", ""])
@@ -109,5 +116,5 @@ def rounded(value: float, unit: float) -> str:
     first = floor(log10(abs(value))) if value else last
     digits = min(max(first - last + 1, 1), MOST_DIGITS)
     if -4 <= first < 6:
-        return np.format_float_positional(value, precision=digits, unique=False, fractional=False, trim="-")
+        return np.format_float_positional(value, precision=digits, unique=False, fractional=False).rstrip(".")
     return f"{value:.{digits - 1}e}"

@@ -35,13 +35,16 @@ def columns(name) -> dict:
     return read_columns(path, tuple(header.split(",")))
 
 
+def model(m22, weights="wkb", beta=0.0):
+    """The published filament, solved."""
+    return _solved(m22, weights, float(beta))
+
+
 @lru_cache(maxsize=32)
-def model(m22, weights="wkb", beta=0.0, length=None):
-    """The published filament, solved; with another length [cMpc/h] where one is given."""
-    of_length = "" if length is None else f"length = {length}\n"
+def _solved(m22, weights, beta):
     return build_model(
         parse_config(
-            f"[run]\nbackend = cpu\n[dark_matter]\nm22 = {m22}\n[filament]\nmass = {MASS}\nbeta = {beta}\n{of_length}"
+            f"[run]\nbackend = cpu\n[dark_matter]\nm22 = {m22}\n[filament]\nmass = {MASS}\nbeta = {beta}\n"
             f"[wavefunction]\nweights = {weights}\n"
         )
     )
