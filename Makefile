@@ -2,11 +2,12 @@
 # make test   install into .venv with the test extra and run the suite
 # make bench  time the program on this machine
 # make memory peak memory of every ini in ini/ beside what a dry run says of it
+# make validate  compute published numbers again and write docs/validation.md
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench memory clean
+.PHONY: run test lint bench memory validate clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -32,6 +33,9 @@ bench: $(VENV)/.test-installed
 
 memory: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/memory.py
+
+validate: $(VENV)/.installed
+	"$(BIN)/python" -m validation.run
 
 clean:
 	rm -rf "$(VENV)" build *.egg-info

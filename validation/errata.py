@@ -246,11 +246,11 @@ ERRATA = (
     ),
     Erratum(
         "length of a filament of 5e9 in the one-filament spectrum [cMpc/h]",
-        lambda: published_shape(MASS)[0] * H,
+        "0.781",
         lambda: published_shape(MASS)[0],
         1e-3,
-        None,
-        0.0,
+        lambda: published_shape(MASS)[0] * H,
+        1e-3,
         "the fit, in physical Mpc/h, is taken as Mpc; r0 beside it is divided by h",
         "Z25 code, notebook paper_plots, cells 48, 49",
     ),
@@ -439,14 +439,14 @@ ERRATA = (
         "Z25 code, sample_mass_from_powerlaw_dn_dM",
     ),
     Erratum(
-        "distance of the fifth and eighth filament of the published gas that do not overlap, at least [cMpc/h]",
+        "distance of the fifth and the eighth filament of the published gas, at least [cMpc/h]",
         partial(_gap, False),
         partial(_gap, True),
         1e-3,
         None,
         0.0,
-        "the sum of their radii, within which lie 90 % of the mass; the test for overlaps saw the last of 27 images "
-        "only, and they meet through another. Right: how far apart they are",
+        "filaments of that gas are not to overlap: published is the sum of the radii that hold 90 % of their masses, "
+        "right is how far apart they are. Overlaps were looked for in the last of 27 images; they meet in another",
         _GAS,
     ),
 )

@@ -10,22 +10,25 @@ import numpy as np
 
 from gpu_fdm import __version__
 
-from .registry import ABSOLUTE, Outcome, Verdict
+from .registry import ABSOLUTE, ERRORS, Outcome, Verdict
 
 MOST_DIGITS = 11
 INTRODUCTION = """# Validation
 
-Every number that was published for what this program computes, and ours beside it: `make validate` computes them all
-again and writes this file. A row passes if the difference is not larger than what is allowed; the notes say whether
-that comes from the digits that were printed, from reading a figure, or from a scheme. Z25 is Zimmermann et al. 2025
-(A&A 696 A145, arXiv:2412.10829), "Z25 code" what its authors made public with it (the packages fuzzylli and
-fdm_filaments, their notebooks and parameter files). Where nothing else is said, a filament is that of Z25: 5e9 Msun/h
-at z = 4, isotropic, with the shape of the published fits. Masses are in Msun/h, k is comoving.
+Published numbers and closed forms, and what this program computes for them: `make validate` computes them all again
+and writes this file. A row passes if the difference is not larger than what is allowed; the note says whether that
+comes from the digits that were printed, from reading a figure, or from a scheme. A last table has the published
+numbers that are wrong.
+
+Z25 is Zimmermann et al. 2025 (A&A 696 A145, arXiv:2412.10829), "Z25 code" what its authors made public with it (the
+packages fuzzylli and fdm_filaments, their notebooks and parameter files). Where nothing else is said, a filament is
+that of Z25: 5e9 Msun/h at z = 4, isotropic, with the shape of the published fits. Masses are in Msun/h, k is comoving,
+differences are ours less the published number.
 """
 ERRATA = """## Where a publication errs
 
 The published number, the right one, and the right one with the mistake put in, which must lead back to the published
-number. The program does not compute what is published unless it is asked to, but where a row says so.
+number. The program has the right one, but where a row says so.
 """
 
 
@@ -76,8 +79,9 @@ def _outcome_cells(outcome):
         published = ours = f"{numbers} values"
     else:
         value = float(outcome.published)
-        scale = 1.0 if check.measure == ABSOLUTE else abs(value)
-        unit = check.allowed * scale / 10
+        size = 1.0 if check.measure == ABSOLUTE else abs(value)
+        # standard errors are of the figure, a fifth of the value
+        unit = 0.03 * size if check.measure == ERRORS else check.allowed * size / 10
         published = check.published if isinstance(check.published, str) else rounded(value, unit)
         ours = rounded(float(outcome.ours), unit)
     allowed = f"{check.allowed:g} {check.measure}"
@@ -110,11 +114,14 @@ def rounded(value: float, unit: float) -> str:
     """A number to the decimal at or below a unit; whole where the unit is 0."""
     if not isfinite(value):
         return str(value)
-    if unit == 0:
+    if unit == 0 or (value == round(value) and unit > 0.01 and abs(value) < 1e6):
         return f"{value:.0f}"
     last = floor(log10(unit))
-    first = floor(log10(abs(value))) if value else last
+    if abs(value) < 10.0**last / 2:
+        return "0"
+    first = floor(log10(abs(value)))
     digits = min(max(first - last + 1, 1), MOST_DIGITS)
-    if -4 <= first < 6:
+    if -3 <= first < 6:
         return np.format_float_positional(value, precision=digits, unique=False, fractional=False).rstrip(".")
-    return f"{value:.{digits - 1}e}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
