@@ -9,7 +9,8 @@ from . import (
     checks_solvers,
     checks_spectra,
     checks_states,
-    errata,
+    errata_population,
+    errata_spectra,
 )
 
 STAGES = (
@@ -21,5 +22,5 @@ STAGES = (
     ("Exact spectra and scales", checks_spectra.CHECKS),
     ("The published figure of single filaments", checks_figures.CHECKS),
     ("Solvers", checks_solvers.CHECKS),
-    ("Where a publication errs", errata.ERRATA),
+    ("Where a publication errs", errata_population.ERRATA + errata_spectra.ERRATA),
 )
