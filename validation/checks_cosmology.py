@@ -239,7 +239,7 @@ CHECKS = (
         lambda: variance_of()(MASS),
         1e-5,
         RELATIVE,
-        "Z25 code",
+        "Z25's linear power, by an independent program",
         "six digits",
     ),
     Check(
@@ -248,7 +248,7 @@ CHECKS = (
         lambda: _camb_variance("smooth_k", MASS),
         1e-4,
         RELATIVE,
-        "Z25 code",
+        "Z25's linear power, by an independent program",
         "the default of the program",
     ),
     *(

@@ -277,7 +277,7 @@ CHECKS = (
         one_filament_limit,
         0.01,
         ABSOLUTE,
-        "Z25 code, in units of h",
+        "Z25's power laws, by an independent program",
         "three digits; the plotted value is in the errata",
     ),
     Check(
