@@ -119,6 +119,13 @@ def _parser():
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")
     plot.add_argument("file", help="result file")
     plot.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
+    plot.add_argument(
+        "--volume",
+        nargs="?",
+        const="",
+        metavar="DENSITY",
+        help="instead, a density as a volume: density/fdm, density/smooth/0 ... (default: the first; extra volume)",
+    )
     plot.set_defaults(command=_plot, parallel=False)
 
     init = commands.add_parser("init", help="print a commented ini to start from")
@@ -211,7 +218,12 @@ def _plot(options):
     if not Path(options.file).is_file():
         raise InputError(f"{options.file}: {'is no file' if Path(options.file).exists() else 'no such file'}")
     try:
-        figures = draw(Path(options.file), options.dpi)
+        if options.volume is not None:
+            from .plots.volume import draw_volume
+
+            figures = [draw_volume(Path(options.file), options.volume)]
+        else:
+            figures = draw(Path(options.file), options.dpi)
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {reason}") from None

@@ -1,0 +1,110 @@
+"""A box of density seen from outside, as a volume that shines where it is dense; needs pyvista (extra `volume`)."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from matplotlib.image import imsave
+
+from ..errors import InputError
+from ..whole import whole_file
+
+MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells
+DECADES = 3.0  # of density below the brightest, which is that of one cell in 10^4
+BRIGHTEST = 99.99  # percentile of the density
+BACKGROUND, LINES = "#0b0b14", "white"
+PIXELS = 1400, 900
+FIRST_DENSITY = ""  # of a result file
+
+
+def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] = PIXELS) -> Path:
+    """Draw a density of a result or of a snapshot of this program into a PNG beside it; returns its path.
+
+    place   of the density in the file, density/fdm for example; the first that there is where not given
+    pixels  width and height
+    Raises InputError where there is no such density, or no pyvista.
+    """
+    path = Path(path)
+    try:
+        import pyvista
+    except ImportError as error:
+        raise InputError(f"a volume needs pyvista, pip install gpu_fdm[volume] ({error})") from None
+    with h5py.File(path, "r") as file:
+        place = place or _first(file)
+        if not isinstance(file.get(place), h5py.Dataset) or file[place].ndim != 3:
+            raise InputError(f"{path}: no density {place}: there are {', '.join(_densities(file)) or 'none'}")
+        density = averaged(file[place])
+        size = np.broadcast_to(file[place].attrs.get("box_size", file["density"].attrs["box_size"]), 3)
+    shown = np.log10(np.maximum(density, np.finfo(np.float32).tiny))
+    brightest = float(np.percentile(shown, BRIGHTEST))
+    prefix = "" if path.stem == "result" else f"{path.stem}_"
+    target = path.with_name(f"{prefix}volume_{place.removeprefix('density/').replace('/', '_')}.png")
+    picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), place, pixels)
+    with whole_file(target) as part:
+        imsave(part, picture, format="png")
+    return target
+
+
+def averaged(stored) -> np.ndarray:
+    """A grid with at most MOST_CELLS a side: means over blocks of cells, single precision.
+
+    Read plane by plane; cells beyond the last whole block are left out.
+    """
+    block = [-(-cells // MOST_CELLS) for cells in stored.shape]
+    cells = [cells // each for cells, each in zip(stored.shape, block, strict=True)]
+    grid = np.empty(cells, np.float32)
+    for number in range(cells[0]):
+        planes = stored[number * block[0] : (number + 1) * block[0], : cells[1] * block[1], : cells[2] * block[2]]
+        grid[number] = planes.reshape(-1, cells[1], block[1], cells[2], block[2]).mean(axis=(0, 2, 4))
+    return grid
+
+
+def _densities(file):
+    """Places of grids below /density."""
+    found = []
+    if "density" in file:
+        file["density"].visititems(
+            lambda name, item: found.append(f"density/{name}") if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def _first(file):
+    found = _densities(file)
+    return found[0] if found else "density"
+
+
+def _picture(pyvista, shown, size, limits, place, pixels):
+    """Pixels of the volume, shape (height, width, 3)."""
+    from vtkmodules.vtkCommonCore import vtkLogger
+
+    # without a display VTK says so, and then draws in memory
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
+    grid = pyvista.ImageData(dimensions=np.array(shown.shape) + 1, spacing=np.asarray(size) / shown.shape)
+    grid.cell_data["density"] = np.clip(shown, *limits).ravel(order="F")
+    plotter = pyvista.Plotter(off_screen=True, window_size=pixels)
+    plotter.set_background(BACKGROUND)
+    bar = {
+        "title": f"log10 of {place}, in mean matter densities",
+        "color": LINES,
+        "n_labels": 4,
+        "fmt": "%.1f",
+        "width": 0.4,
+        "position_x": 0.3,
+        "position_y": 0.02,
+    }
+    plotter.add_volume(grid, scalars="density", cmap="inferno", opacity="linear", clim=limits, scalar_bar_args=bar)
+    plotter.add_mesh(grid.outline(), color=LINES, line_width=1)
+    sides = " x ".join(f"{side:g}" for side in size)
+    plotter.add_text(f"{sides} cMpc/h", position="upper_left", font_size=10, color=LINES)
+    longest = int(np.argmax(size))
+    across = [axis for axis in range(3) if axis != longest]
+    # from beside, a little above, with the longest side lying
+    view, up = np.zeros(3), np.zeros(3)
+    view[longest], view[across[0]], view[across[1]] = 0.5, 1.0, 0.5
+    up[across[1]] = 1.0
+    plotter.view_vector(view, viewup=up)
+    plotter.camera.zoom(1.3)
+    picture = plotter.screenshot(return_img=True)
+    plotter.close()
+    return picture
