@@ -1,5 +1,6 @@
 # make run    install into .venv and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
+# make lint   style and types alone, as make test checks them first
 # make bench  time the program on this machine
 # make memory peak memory of every ini in ini/ beside what a dry run says of it
 # make validate  compute published numbers again and write docs/validation.md
@@ -27,6 +28,7 @@ test: $(VENV)/.test-installed lint
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
+	"$(BIN)/python" -m mypy gpu_fdm
 
 bench: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/run.py

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class CPU:
     """NumPy and numba on `threads` threads."""
 
     threads: int = field(default_factory=cpu_count)
-    name = "cpu"
+    name: ClassVar[Literal["cpu"]] = "cpu"
     xp = np
 
     @property
@@ -73,7 +74,7 @@ class GPU:
     """CuPy and the CUDA kernels on one device."""
 
     index: int = 0
-    name = "gpu"
+    name: ClassVar[Literal["gpu"]] = "gpu"
 
     @cached_property
     def xp(self):

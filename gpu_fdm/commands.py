@@ -244,7 +244,7 @@ def run_compare(options, ranks) -> int:
     for sources in options.ratios:
         above, below = (comparison.read_source(text, measure, ranks) for text in sources)
         names = options.numerator, options.denominator, options.allow
-        ratios.append(ranks.on_first(lambda pair=(above, below): comparison.ratio(*pair, *names)))  # noqa: B023
+        ratios.append(ranks.on_first(lambda above=above, below=below: comparison.ratio(above, below, *names)))  # noqa: B023
     if ranks.first:
         _compare(options, files, ratios, masses)
     return 0

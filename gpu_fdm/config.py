@@ -8,6 +8,7 @@ import configparser
 import difflib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from .errors import InputError
 from .options import InputFile
@@ -31,6 +32,10 @@ from .sections import (
     WavefunctionSection,
 )
 
+# None, where a stage is not asked for; of type Any, so that stages, which are called where their section is there alone,
+# need not ask for it again
+ABSENT: Any = None
+
 
 @dataclass(frozen=True)
 class Config:
@@ -42,18 +47,18 @@ class Config:
     run: Run = field(default_factory=Run)
     cosmology: CosmologySection = field(default_factory=CosmologySection)
     dark_matter: DarkMatter = field(default_factory=DarkMatter)
-    filament: FilamentSection | None = None
-    gas: GasSection | None = None
-    wavefunction: WavefunctionSection | None = None
-    cross_section: CrossSectionSection | None = None
-    single_power: SinglePowerSection | None = None
-    box: BoxSection | None = None
-    power: PowerSection | None = None
-    correlation: CorrelationSection | None = None
-    population: PopulationSection | None = None
-    one_filament: OneFilamentSection | None = None
-    simulation: SimulationSection | None = None
-    figures: FiguresSection | None = None
+    filament: FilamentSection = ABSENT
+    gas: GasSection = ABSENT
+    wavefunction: WavefunctionSection = ABSENT
+    cross_section: CrossSectionSection = ABSENT
+    single_power: SinglePowerSection = ABSENT
+    box: BoxSection = ABSENT
+    power: PowerSection = ABSENT
+    correlation: CorrelationSection = ABSENT
+    population: PopulationSection = ABSENT
+    one_filament: OneFilamentSection = ABSENT
+    simulation: SimulationSection = ABSENT
+    figures: FiguresSection = ABSENT
     source: str = field(default="config", compare=False)
 
     def __post_init__(self):
@@ -158,7 +163,7 @@ class Config:
         lines = []
         for name, section in self.sections().items():
             if comments:
-                lines += [f"# {type(section).__doc__.strip()}"]
+                lines += [f"# {(type(section).__doc__ or '').strip()}"]
             lines += [f"[{name}]"]
             for item in fields(section):
                 kind = item.metadata["kind"]
@@ -204,7 +209,8 @@ def parse_config(text: str, source: str = "config", overrides=()) -> Config:
     parser = configparser.ConfigParser(
         interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
     )
-    parser.optionxform = str
+    # keys keep their case; the documented way is to replace the method
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
     try:
         parser.read_string(text, source)
     except configparser.Error as error:

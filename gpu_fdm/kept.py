@@ -12,6 +12,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Kept:
             return None
         return arrays if made_with == wanted else None
 
-    def store(self, name: str, key: dict, arrays: dict[str, np.ndarray]):
+    def store(self, name: str, key: dict, arrays: dict[str, Any]):
         """Keep a part. Raises RunError where the disk is full or the folder refuses."""
         path = self._path(name, key)
         part = path.with_name(f".{path.name}.part-{os.getpid()}")

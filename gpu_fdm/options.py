@@ -129,7 +129,7 @@ class Several:
     nonzero    not all may be zero
     """
 
-    kind: Number | Choice
+    kind: Number | Choice | Text
     count: int | None = None
     one_for_all: bool = False
     nonzero: bool = False

@@ -54,7 +54,7 @@ def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
         provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
         with replacing(result, config.to_ini(), **provenance) as file:
             summary = _stages(Context(config, ranks, backend, file, Kept(kept_folder(result)), clock), table)
-        figures = ()
+        figures: tuple[Path, ...] = ()
         if config.figures and ranks.first:
             from .plots import draw
 

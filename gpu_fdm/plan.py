@@ -165,7 +165,7 @@ def check_memory(planned: Plan, ranks: Ranks = ALONE):
     room = available()
     needed = (planned.peak - _BASE) * ranks.local_size
     if needed > room:
-        stage = max(planned.stages, key=planned.stages.get)
+        stage = max(planned.stages, key=lambda name: planned.stages[name])
         on_node = f" on {ranks.local_size} ranks of a node" if ranks.local_size > 1 else ""
         raise RunError(
             f"too little memory: {stage} needs {in_words(needed)}{on_node}, {in_words(room)} are available "

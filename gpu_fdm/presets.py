@@ -37,7 +37,7 @@ PRESETS = {
             gas=GasSection(table="filament_gas.csv"),
             wavefunction=WavefunctionSection(),
             # 1080 cells a side would resolve the fringes of the heaviest; averages keep its mass all the same
-            box=BoxSection(size=2.0, cells=512, sampling="average"),
+            box=BoxSection(size=(2.0,) * 3, cells=(512,) * 3, sampling="average"),
             power=PowerSection(),
             figures=FiguresSection(),
         ),
@@ -63,7 +63,11 @@ PRESETS = {
             # modes at the cut-off of m22 = 1 fit into the box once and collapse by z = 1.5; 160 cells resolve how they
             # flow, and particles begin a cell off their lattice. Add particles_cdm to runs for the ratio over CDM
             simulation=SimulationSection(
-                size=0.85, cells=160, runs=("wave_fdm", "particles_fdm"), redshift_start=31, redshift_end=1.5
+                size=(0.85,) * 3,
+                cells=(160,) * 3,
+                runs=("wave_fdm", "particles_fdm"),
+                redshift_start=31,
+                redshift_end=1.5,
             ),
         ),
     ),

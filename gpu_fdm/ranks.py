@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from .errors import RunError
 
@@ -30,10 +31,10 @@ LAUNCHERS = (
 class Ranks:
     """The ranks of a run, and this one among them.
 
-    communicator  of mpi4py, or None for a single rank
+    communicator  of mpi4py, or None for a single rank; Any, since it is asked where there are several ranks alone
     """
 
-    communicator: object = field(default=None, repr=False)
+    communicator: Any = field(default=None, repr=False)
 
     @cached_property
     def size(self) -> int:

@@ -194,7 +194,7 @@ def write_correlation(file, name: str, function: CorrelationFunction, sampling: 
 def write_gas(file, table: list[Filament]):
     """/gas: the table of filaments, one dataset a column, as read or drawn."""
     names = [column.name for column in fields(FilamentTable)]
-    gas = FilamentTable(**{name: [getattr(filament, name) for filament in table] for name in names})
+    gas = FilamentTable(**{name: np.array([getattr(filament, name) for filament in table]) for name in names})
     for name, column in gas.columns().items():
         file.dataset(f"/gas/{name}", *column)
 
@@ -215,9 +215,9 @@ def write_single_power(file, number: int, power: SinglePower, scales: dict, samp
         ("power_interference", power.interference, f"of the fringes of all pairs of modes, {over}"),
         ("power_self", power.self_term, f"of each mode with itself, part of the fringes, {over}"),
         ("polar_fdm", power.polar_fdm, f"of |psi|^2, {in_plane}"),
-        ("polar_smooth", power.polar.smooth, f"of <|psi|^2>, {in_plane}"),
-        ("polar_interference", power.polar.interference, f"of the fringes of all pairs of modes, {in_plane}"),
-        ("polar_self", power.polar.self_term, f"of each mode with itself, {in_plane}"),
+        ("polar_smooth", power.in_plane.smooth, f"of <|psi|^2>, {in_plane}"),
+        ("polar_interference", power.in_plane.interference, f"of the fringes of all pairs of modes, {in_plane}"),
+        ("polar_self", power.in_plane.self_term, f"of each mode with itself, {in_plane}"),
     ):
         file.dataset(f"{folder}/{name}", values, "1", text)
     if sampled is not None:
@@ -227,10 +227,10 @@ def write_single_power(file, number: int, power: SinglePower, scales: dict, samp
         scatter = np.sqrt(sampled.variance)
         file.dataset(f"{folder}/sampled_scatter", scatter, "1", f"standard deviation of single filaments {text}")
     definitions = {f"{name}_definition": text for name, (_, text) in scales.items()}
-    values = {name: value for name, (value, _) in scales.items()}
+    numbers = {name: value for name, (value, _) in scales.items()}
     parts = "fdm = smooth + interference" + (" - self" if power.statistics == "fixed" else "")
     draws = None if sampled is None else sampled.draws
-    file.attributes(folder, statistics=power.statistics, parts=parts, draws=draws, **values, **definitions)
+    file.attributes(folder, statistics=power.statistics, parts=parts, draws=draws, **numbers, **definitions)
 
 
 def write_mass_function(file, m22: float | None, function: MassFunction, variance, attributes: dict):

@@ -16,6 +16,7 @@ DIRECTION = Several(Number(), count=3, nonzero=True)
 WEIGHTS = ("wkb", "adaptive_lasso", "poisson", "least_squares", "table")
 
 
+@dataclass(frozen=True)
 class Section:
     """Checks every field by its kind."""
 

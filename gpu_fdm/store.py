@@ -27,7 +27,7 @@ class Writer:
 
     def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None):
         self._path, self._ranks, self._file = path, ranks, file
-        self._offsets = {}
+        self._offsets: dict[str, int] = {}
 
     def attributes(self, path: str, **values):
         """Set attributes of a group, which is made if it is not there; None is left out."""

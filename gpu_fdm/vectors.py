@@ -1,8 +1,19 @@
 """Directions in space."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import numpy as np
 
 PARALLEL = 1e-6  # sine of the angle between axis and orientation below which the latter has no meaning
+
+Value = TypeVar("Value")
+
+
+def three(values: Iterable[Value]) -> tuple[Value, Value, Value]:
+    """The values, one for each axis; ValueError for fewer or more of them."""
+    x, y, z = values
+    return x, y, z
 
 
 def unit_vectors(vectors) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Linear power of matter at z = 0, by name: CAMB, the fit of Eisenstein & Hu 1998, or a table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -36,6 +36,7 @@ class LinearPower:
     power: np.ndarray
     background: Background
     source: str
+    _log_power: CubicSpline = field(init=False, repr=False)
 
     def __post_init__(self):
         k, power = checked_rows(self.k, self.power, "power")

@@ -8,11 +8,13 @@ Twin of add_particles in CUDA: kernels/deposit.cu. What the loops share, in this
 Coordinates and weights of the assignment are double, rounded to the precision of the grid before they are added to it.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
-_INLINE = {"inline": "always", **_OPTIONS}
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+_INLINE: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 # Cells from the box within which positions are taken: beyond, double precision has no fractions of a cell to speak of.
 FARTHEST = 2.0**30

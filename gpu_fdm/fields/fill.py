@@ -64,11 +64,11 @@ def fill(
         return
     ends = (placement.length / 2, placement.end_sharpness, placement.axial_reach)
     if isinstance(source, Section):
-        name, tables = "fill_extruded", (source.coefficients,)
-        steps = (1 / (source.step * length_unit),)
+        name, tables = "fill_extruded", [source.coefficients]
+        steps = [1 / (source.step * length_unit)]
     else:
-        name, tables = "fill_direct", (source.psi.coefficients, source.mean.coefficients)
-        steps = (1 / (source.psi.step * length_unit), 1 / (source.mean.step * length_unit))
+        name, tables = "fill_direct", [source.psi.coefficients, source.mean.coefficients]
+        steps = [1 / (source.psi.step * length_unit), 1 / (source.mean.step * length_unit)]
     if backend.name == "gpu":
         _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends, tables, steps)
         return

@@ -6,13 +6,19 @@ over threads; what a point or a cell receives does not depend on how the work wa
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from .spline import TAPS
 
-_OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+    "error_model": "numpy",
+}
 
 _120TH = 1 / 120
 _24TH = 1 / 24

@@ -47,7 +47,7 @@ def radial_coefficients(values: np.ndarray, parity: np.ndarray) -> np.ndarray:
     mirrored = np.concatenate([values, (parity * values[1:-1])[::-1]])
     spectrum = np.fft.fft(mirrored, axis=0)
     spectrum /= transfer(2 * points).reshape(-1, *[1] * (values.ndim - 1))
-    full = np.fft.ifft(spectrum, axis=0)
+    full: np.ndarray = np.fft.ifft(spectrum, axis=0)
     if not np.iscomplexobj(values):
         full = full.real
     return full[np.arange(-2, points + TAPS - 2) % (2 * points)]

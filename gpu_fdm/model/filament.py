@@ -180,7 +180,7 @@ def _single(config):
 def profile_of(config: Config, filament: Filament) -> Profile:
     """The equilibrium of a filament, in code units."""
     units, scale_factor = code_units(config), 1 / (1 + filament.redshift)
-    if filament.r0 is None:
+    if filament.r0 is None or filament.sigma is None:
         return _of_file(config, "filament", "profile_table", read_profile, units.length, filament.beta, scale_factor)
     return SteadyStateCylinder(filament.r0 / units.length, filament.sigma / units.velocity, filament.beta, scale_factor)
 

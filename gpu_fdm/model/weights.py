@@ -179,7 +179,7 @@ def weights_from_table(path, library: Library, profile: Profile | None = None) -
     columns = read_columns(path, ("n", "l", "amplitude"))
     index = {(n, l): j for j, (n, l) in enumerate(zip(library.n.tolist(), library.l.tolist(), strict=True))}
     weight = np.zeros(len(library))
-    line_of = {}
+    line_of: dict[tuple[int, int], int] = {}
     rows = zip(*(columns[name] for name in ("line", "n", "l", "amplitude")), strict=True)
     for line, n, l, amplitude in rows:
         place = f"{path}, line {line}"

@@ -14,7 +14,7 @@ from . import box, filament, population, spectra
 from .style import FILAMENT, STYLE
 
 # what draws each figure, and where the file holds data for it
-FIGURES = {
+FIGURES: dict[str, tuple] = {
     "cross_section": (filament.cross_section, f"{FILAMENT}/cross_section"),
     "profile": (filament.profile, f"{FILAMENT}/profile"),
     "weights": (filament.weights, f"{FILAMENT}/modes"),

@@ -1,5 +1,7 @@
 """Figures of one filament: psi across it, its profile, the weights of its modes."""
 
+from typing import Any
+
 import h5py
 import numpy as np
 from matplotlib import colormaps
@@ -10,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .style import FILAMENT, GREEN, KPC, MAP_TICKS, MPC, SMOOTH, YELLOW, filament_figure, fringes, log_range, mark_line
 
-INTEGERS = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
+INTEGERS: dict[str, Any] = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
 METHODS = {"wkb": "WKB", "poisson": r"$\ell_1$-Poisson"}
 DENSITY_DECADES = 4.5  # that a density map shows; <|psi|^2> falls by 4 decades out to R_99
 WEIGHT_DECADES = 8.0  # that the figure of the weights shows at most

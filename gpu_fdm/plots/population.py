@@ -1,5 +1,7 @@
 """Figures of the population: mass functions, and the collapse of one ellipsoid."""
 
+from typing import Any
+
 import h5py
 import numpy as np
 from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ TRANSFERS = {
 }
 MASS_FUNCTION_DECADES = 7.0  # below its peak that a mass function shows at most
 ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # where marks would go through a text
-AXES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))  # lines of the three axes
+AXES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))  # lines of the three axes
 
 
 def mass_function(file: h5py.File) -> Figure:

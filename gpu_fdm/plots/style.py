@@ -5,6 +5,8 @@ the heavy, which come close to CDM, which is black. Lightness falls along with i
 colours too.
 """
 
+from typing import Any
+
 import h5py
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
@@ -19,7 +21,7 @@ BOSONS = LinearSegmentedColormap.from_list(
 LIGHT, HEAVY = 0.5, 8.0  # m22 at the ends of the sequence unless a file goes beyond, so that files compare
 LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; where masses are closer they share it out evenly
 CDM = {"color": "black"}
-SMOOTH = {"color": "black", "linestyle": (0, (4, 2))}
+SMOOTH: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2))}
 
 STYLE = {  # upon matplotlib's defaults, so that a user's settings neither change a figure nor are changed
     "font.size": 11,
@@ -101,10 +103,10 @@ def boson_name(m22: float | None) -> str:
 def boson_looks(file: h5py.File) -> dict[float | None, dict]:
     """How lines of CDM, which is None, and of every boson of a file look."""
     folders = [file[name] for name in ("mass_function", "collapse", "one_filament_power") if name in file]
-    bosons = {m22 for folder in folders for m22, _ in boson_groups(folder)} - {None}
+    known = {m22 for folder in folders for m22, _ in boson_groups(folder) if m22 is not None}
     if FILAMENT in file:
-        bosons.add(float(file[FILAMENT].attrs["m22"]))
-    bosons = sorted(bosons)
+        known.add(float(file[FILAMENT].attrs["m22"]))
+    bosons = sorted(known)
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
     places = np.interp(np.log(bosons), np.log([low, 1, high]), [0, PLACE_OF_ONE, 1])
     if np.any(np.diff(places) < LEAST_CONTRAST):
@@ -117,8 +119,8 @@ def fringes(file: h5py.File) -> dict:
     return boson_looks(file)[float(file[FILAMENT].attrs["m22"])] if FILAMENT in file else {"color": VERMILION}
 
 
-def log_range(values, decades: float) -> LogNorm:
-    """A logarithmic colour scale from the peak down."""
+def log_range(values, decades: float) -> Any:
+    """A LogNorm from the peak down; Any, since matplotlib's hints let its limits be None, which these are not."""
     peak = float(np.max(values)) or 1.0
     return LogNorm(peak / 10**decades, peak)
 

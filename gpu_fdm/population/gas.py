@@ -114,7 +114,8 @@ def read_table(path, box_size) -> FilamentTable:
     extent = columns["length"][:, None] * np.abs(direction)
     inside = np.all(extent <= box_size, axis=1)
     require(inside, "length", f"such that the extent along every axis fits the box, {_text(box_size)} cMpc/h")
-    return FilamentTable(*(columns[name] for name in _SCALARS), centre * box_size, direction, unit_vectors(across))
+    scalars = {name: columns[name] for name in _SCALARS}
+    return FilamentTable(**scalars, centre=centre * box_size, direction=direction, orientation=unit_vectors(across))
 
 
 def sample_power_law(uniform, slope: float, mass_min: float, mass_max: float) -> np.ndarray:
@@ -244,7 +245,7 @@ def draw_gas(
     if mass_table is None:
         mass = sample_power_law(uniform, slope, mass_min, mass_max)
     else:
-        mass = sample_tabulated(uniform, *mass_table, mass_min, mass_max)
+        mass = sample_tabulated(uniform, mass_table[0], mass_table[1], mass_min, mass_max)
     shapes = np.array([_checked_shape(shape(m, beta), m) for m in mass.tolist()])
     length, r0, sigma = shapes.T
     radius = enclosing_radius(r0, mass_fraction=fraction, redshift=redshift, beta=beta)

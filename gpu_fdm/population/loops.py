@@ -6,6 +6,7 @@ growing mode g, which obeys an equation of first order, g' = Om(a) (5/2 - 3/2 g/
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,7 +16,7 @@ MOST_STEPS = 100_000  # a hundred are enough
 _STATE = 7
 _FRACTION_TOLERANCE = 1e-13  # of a step, when looking for the moment at which an axis freezes
 _SMALLEST_STEP = 1e-14  # over the scale factor; below it round-off rules
-_OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 # Dormand & Prince 1980: order 5, with an error estimate of order 4; the last stage is the first of the next step
 _NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)

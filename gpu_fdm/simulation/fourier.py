@@ -15,7 +15,8 @@ from math import prod
 
 import numpy as np
 
-from ..backend import CPU
+from ..backend import CPU, GPU
+from ..errors import InputError, RunError
 from ..ranks import ALONE, Ranks
 
 # worked on at a time: what fits the cache, and takes longer than to ask for it; on a GPU, what fills the card
@@ -34,7 +35,7 @@ class Slab:
 
     cells: tuple[int, int, int]
     ranks: Ranks = ALONE
-    backend: object = field(default_factory=CPU)
+    backend: CPU | GPU = field(default_factory=CPU)
 
     def __post_init__(self):
         if self.ranks.size > self.cells[0]:
@@ -73,7 +74,12 @@ class Slab:
         """
         plane_bytes = item_bytes * self.cells[1] * self.cells[2]
         size = _PLANES_BYTES[self.backend.name] // plane_bytes
-        self._spread(self.shape[0], size, lambda blocks: [work(block) for block in blocks])
+
+        def each(blocks):
+            for block in blocks:
+                work(block)
+
+        self._spread(self.shape[0], size, each)
 
     def multiply(self, slab, before, multiply, after, buffer=None):
         """Leave in `slab` what `after` makes of the modes of what `before` left there.
@@ -162,7 +168,7 @@ class Slab:
             target[...] = self.backend.to_device(host)
 
 
-def on_all_ranks(error: Exception) -> Exception:
+def on_all_ranks(error: InputError | RunError) -> InputError | RunError:
     """The error, marked as one that all ranks raise, so that one of them says it."""
     error.on_all_ranks = True
     return error

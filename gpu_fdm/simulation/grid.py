@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..fields.box import Box
 from ..units import CodeUnits
+from ..vectors import three
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Grid:
     @classmethod
     def of(cls, box: Box, units: CodeUnits) -> "Grid":
         """The grid of a box in cMpc/h."""
-        return cls(tuple(box.cells), tuple(float(side) / units.length for side in box.size))
+        return cls(three(box.cells), three(float(side) / units.length for side in box.size))
 
     @property
     def spacing(self) -> np.ndarray:

@@ -27,6 +27,7 @@ from ..fields.box import Box
 from ..fields.fourier import Transform, inverse, transform
 from ..ranks import ALONE, Ranks
 from ..units import CodeUnits
+from ..vectors import three
 from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid, cells_for_velocity, largest_velocity
@@ -82,7 +83,7 @@ def linear_modes(
     if not 0 <= seed < 2**64:
         raise InputError(f"seed = {seed}: must be in [0, 2^64)")
     backend = backend or CPU()
-    grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+    grid = Grid(three(box.cells), three(map(float, box.size)))
     first, last = ranks.slab(box.cells[1])
     modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
     modes = [each.astype(np.int64) for each in modes]
@@ -261,7 +262,7 @@ class _Wavenumbers:
     """k of the modes that a rank holds, a plane of constant kx at a time [h/Mpc]."""
 
     def __init__(self, box, first, last):
-        grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+        grid = Grid(three(box.cells), three(map(float, box.size)))
         self._k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
         self._half_cell = [0.5 * each * width for each, width in zip(self._k, grid.spacing, strict=True)]
         self._lines = slice(first, last)

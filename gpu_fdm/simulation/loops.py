@@ -6,11 +6,12 @@ not drift where numbers are stored in single precision.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "nogil": True,
     "cache": True,
     "fastmath": {"reassoc", "contract", "nsz", "arcp"},
@@ -187,7 +188,7 @@ def gaussian_modes(x, y, z, cells, seed, out):
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
 
 # no fused multiply-add: a particle on the edge of a cell must be in the same cell for all of the loops below
-_EXACT = {"nogil": True, "cache": True, "error_model": "numpy"}
+_EXACT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
 @njit(inline="always", **_EXACT)

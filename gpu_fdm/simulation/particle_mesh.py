@@ -22,6 +22,7 @@ from ..backend import CPU
 from ..errors import InputError, RunError
 from ..fields.fourier import Transform, inverse, transform
 from ..ranks import ALONE, Ranks
+from ..vectors import three
 from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
@@ -88,7 +89,7 @@ def evolve_particles(
     backend = CPU() if backend is None else backend
     if backend.name != "cpu":
         raise ValueError(f"backend {backend.name}: particles run on the CPU")
-    mesh = _Mesh(state, grid, Slab(tuple(grid.cells), ranks, backend), limits)
+    mesh = _Mesh(state, grid, Slab(three(grid.cells), ranks, backend), limits)
     scheme = scheme_of_order(order)
     report = None if on_step is None else lambda times: on_step(mesh.state(times))
     return (mesh.state(times) for times in march(mesh, state.times, clock, scheme, stops, 0, report))

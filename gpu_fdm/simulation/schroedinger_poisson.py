@@ -19,6 +19,7 @@ import numpy as np
 from ..backend import CPU
 from ..errors import InputError, RunError
 from ..ranks import ALONE, Ranks
+from ..vectors import three
 from . import phases
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
@@ -148,7 +149,7 @@ def evolve_wave(
     Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit, RunError where
     psi is no longer finite, or an alarm that stops is raised.
     """
-    slab = Slab(tuple(grid.cells), ranks, CPU() if backend is None else backend)
+    slab = Slab(three(grid.cells), ranks, CPU() if backend is None else backend)
     scheme = scheme_of_order(order)
     wave = _Wave(state, grid, slab, limits, alarms, gravity, external)
     report = None if on_step is None else lambda times: on_step(wave.state(times))

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..fields.fourier import Transform, inverse, transform
 from ..ranks import ALONE, Ranks
 from ..units import CodeUnits
+from ..vectors import three
 from .fourier import on_all_ranks
 from .grid import Grid
 from .initial_conditions import LinearModes, contrast_from_modes
@@ -126,7 +127,7 @@ def _potential(divergence, box, a, background, units, ranks, backend):
 
 def _wavenumbers(box, part: Transform):
     """k along each axis of a rank's part of a transform [h/Mpc]; 0 for the Nyquist modes, which have no derivative."""
-    grid = Grid(tuple(box.cells), tuple(map(float, box.size)))
+    grid = Grid(three(box.cells), three(map(float, box.size)))
     k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
     k = [
         np.where(np.abs(each) * width < np.pi * (1 - 1e-9), each, 0)

@@ -86,7 +86,7 @@ def detect(path: Path) -> bool:
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """Opens all files and compares their sizes."""
-    first = parts.located(path)
+    first = parts.first_part(path)
     files, dtypes, headers = [], [], []
     for part in parts.all_parts(first, number_of_files(first)):
         with hdf5.opened(part) as file:

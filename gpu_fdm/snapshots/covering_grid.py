@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..vectors import three
 from .options import SnapshotOptions
 
 
@@ -90,4 +91,4 @@ def fields_of(dataset, kind: str) -> tuple[str, ...]:
 
 def box_width(dataset) -> tuple[float, float, float]:
     """Sides in the code's own unit of length."""
-    return tuple(float(side) for side in dataset.domain_width.to("code_length").d)
+    return three(float(side) for side in dataset.domain_width.to("code_length").d)

@@ -74,10 +74,11 @@ class ParticleFiles:
 
 def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     """Opens all files, reads their headers and compares them with what is in them."""
-    first = parts.located(path)
+    first = parts.first_part(path)
     kind = DARK_MATTER if options.particle_type is None else options.particle_type
     group = f"PartType{kind}"
-    files, said, header = [], [], None
+    files: list[tuple[str, int]] = []
+    said, header = [], None
     for part in parts.all_parts(first, number_of_files(first)):
         with hdf5.opened(part) as file:
             said.append(_PartHeader.read(file, kind))

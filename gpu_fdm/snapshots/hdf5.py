@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..vectors import three
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_LINKS = 16  # soft links followed on the way to an object
@@ -213,7 +214,7 @@ class Hdf5Arrays:
                 f"{file.filename}: {names[0]} has shape {found[0].shape}, {names[1]} {found[1].shape}: must be the same"
             )
         dtype = np.result_type(*(each.dtype for each in found))
-        return cls(str(file.filename), tuple(names), tuple(map(int, found[0].shape)), dtype.str, axes_reversed)
+        return cls(str(file.filename), tuple(names), three(map(int, found[0].shape)), dtype.str, axes_reversed)
 
     @property
     def cells(self) -> tuple[int, int, int]:

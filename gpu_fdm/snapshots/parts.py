@@ -18,7 +18,7 @@ def located(path: Path) -> Path | None:
     if path.is_file():
         return path
     folder = path if path.is_dir() else path.parent
-    snapshots = {}
+    snapshots: dict[str, Path] = {}
     for found in sorted(folder.iterdir()) if folder.is_dir() else ():
         split = _PART.fullmatch(found.name)
         base = split["base"] if split else found.stem
@@ -28,6 +28,14 @@ def located(path: Path) -> Path | None:
         names = ", ".join(found.name for found in list(snapshots.values())[:5])
         raise InputError(f"{path}: a folder with several snapshots, must be one of them: {names}")
     return next(iter(snapshots.values()), None)
+
+
+def first_part(path: Path) -> Path:
+    """As located; InputError for a folder without a snapshot."""
+    first = located(path)
+    if first is None:
+        raise InputError(f"{path}: a folder without NAME.hdf5 or NAME.0.hdf5: no snapshot of this format")
+    return first
 
 
 def all_parts(path: Path, count: int) -> Iterator[Path]:

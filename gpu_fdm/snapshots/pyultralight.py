@@ -23,6 +23,7 @@ def detect(path: Path) -> bool:
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The one array that is in the file."""
+    source: hdf5.Hdf5Arrays | numpy_files.NumpyArray
     if hdf5.is_hdf5(path):
         with hdf5.opened(path) as file:
             source = hdf5.Hdf5Arrays.check(file, options.dataset or (DATASET,))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .options import SnapshotOptions
-from .snapshot import GridSnapshot, Snapshot
+from .snapshot import GridSnapshot, ParticleSnapshot
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Reader:
     description: str
     options: tuple[str, ...]
     detect: Callable[[Path], bool]
-    read: Callable[[Path, SnapshotOptions], Snapshot]
+    read: Callable[[Path, SnapshotOptions], GridSnapshot | ParticleSnapshot]
 
 
 def bare_grid(source, cells, format_name: str, options: SnapshotOptions) -> GridSnapshot:

@@ -4,8 +4,9 @@ A snapshot is a plain value without open files: rank 0 opens it, all ranks get i
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -14,6 +15,36 @@ from ..memory import available
 
 PIECE = 1 << 26  # bytes read at a time
 BATCH = 1_000_000  # particles handed out at a time
+
+
+class GridSource(Protocol):
+    """Where the cells of a grid are stored."""
+
+    @property
+    def path(self) -> str:
+        """Of the file, for messages."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the array, or of those of the real and the imaginary part."""
+
+    @property
+    def dtype(self) -> str:
+        """Of the cells in the file, as np.dtype.str has it."""
+
+    @property
+    def axes_reversed(self) -> bool:
+        """Whether x is the last axis of the arrays."""
+
+    def arrays(self) -> AbstractContextManager[list]:
+        """The arrays, open, to be sliced along their first axis or, if reversed, all three."""
+
+
+class ParticleSource(Protocol):
+    """Where particles are stored."""
+
+    def batches(self, first: int, last: int, most: int) -> Iterator[tuple]:
+        """Positions and masses of particles first..last - 1, as ParticleSnapshot.batches has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +78,12 @@ class GridSnapshot(Snapshot):
 
     cells          along x, y, z
     density_units  units of the values that slab returns
-    source         where the cells are stored: path, names (tuple), dtype of the cells in the file, axes_reversed
-                   (whether x is the last axis there), and arrays(), a context with one array, or two for the
-                   real and the imaginary part, to be sliced along their first axis or, if reversed, all three
+    source         where the cells are stored
     """
 
     cells: tuple[int, int, int]
     density_units: str
-    source: object
+    source: GridSource
 
     @property
     def kind(self) -> str:
@@ -112,12 +141,12 @@ class ParticleSnapshot(Snapshot):
 
     number         of particles, over all files
     particle_mass  of each particle where all have the same, in the file's units, else None
-    source         where they are stored: batches(first, last, most), which yields positions and masses
+    source         where they are stored
     """
 
     number: int
     particle_mass: float | None
-    source: object
+    source: ParticleSource
     kind: ClassVar[str] = "particles"
 
     def batches(self, first: int = 0, last: int | None = None, most: int = BATCH) -> Iterator[tuple]:

@@ -26,6 +26,7 @@ def detect(path: Path) -> bool:
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The one array that is in the file."""
+    source: hdf5.Hdf5Arrays | numpy_files.NumpyArray
     if hdf5.is_hdf5(path):
         with hdf5.opened(path) as file:
             names = options.dataset or tuple(name for name in DATASETS if name in file)[:1]

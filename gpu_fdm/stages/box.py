@@ -4,10 +4,11 @@ place -> Sources (each filament solved and tabulated on one rank) -> fill_slab -
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from ..backend import CPU
 from ..config import Config
 from ..errors import InputError, RunError
 from ..fields.box import MOST_IMAGES, Box, Placement, averaged_ends, image_distance, images_touching
-from ..fields.fill import fill, tabulate_direct
-from ..fields.section import tabulate_section
+from ..fields.fill import Direct, fill, tabulate_direct
+from ..fields.section import Section, tabulate_section
 from ..model.eigenstates import estimated_states, extent
 from ..model.filament import Filament, Model, code_units, profile_of, solve
 from ..ranks import ALONE, Ranks
@@ -122,7 +123,7 @@ class Sources:
         self.config, self.ranks, self.backend = context.config, context.ranks, context.backend
         self.table, self._threads = table, context.threads
         self._keep, self._models = keep, dict(models or {})
-        self.records = {}
+        self.records: dict[int, results.FilamentRecord] = {}
 
     def model(self, number: int) -> Model:
         """A filament of this rank, solved; remembered where it will be asked for again."""
@@ -133,7 +134,7 @@ class Sources:
             self.records[number] = results.record(model)
         return model
 
-    def each(self, time: float) -> Iterator[tuple[Placement, object]]:
+    def each(self, time: float) -> Iterator[tuple[Placement, Section | Direct]]:
         """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
 
         They are shared in batches, so that no rank waits for another between the filaments of one.
@@ -196,7 +197,7 @@ def fill_slab(sources: Sources, time: float, progress=None) -> Slab:
     if pieces == 1:
         densities = backend.xp.zeros(shape, _dtype(config))
         for placement, source in sources.each(time):
-            fill(*densities, box, placement, source, unit, first, backend)
+            fill(densities[0], densities[1], box, placement, source, unit, first, backend)
             if progress:
                 progress()
         return Slab(box, densities, first)
@@ -206,7 +207,7 @@ def fill_slab(sources: Sources, time: float, progress=None) -> Slab:
     for placement, source in sources.each(time):
         for start, stop in pairwise(edges):
             piece = backend.to_device(densities[:, start:stop])
-            fill(*piece, box, placement, source, unit, first + start, backend)
+            fill(piece[0], piece[1], box, placement, source, unit, first + start, backend)
             densities[:, start:stop] = backend.to_host(piece)
         if progress:
             progress()
@@ -249,10 +250,11 @@ def run_box(context: Context, sources: Sources) -> list[str]:
             slab = fill_slab(sources, time, step)
         clock.tell("box")
         masses = _write_box(context, slab, suffix, time)
-        for wanted, title, measure, write in (
+        statistics: tuple[tuple[Any, str, Callable[..., dict], Callable], ...] = (
             (config.power, "power spectra", power, results.write_power),
             (config.correlation, "correlation functions", correlation, results.write_correlation),
-        ):
+        )
+        for wanted, title, measure, write in statistics:
             if wanted:
                 with clock(title), _of_this_box(config):
                     measured = measure(config, slab, ranks, _same_place(backend, slab))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from ..backend import CPU, GPU
-from ..config import Config
+from ..config import ABSENT, Config
 from ..kept import Kept
 from ..ranks import ALONE, Ranks
 from ..store import Writer
@@ -37,14 +37,14 @@ class Context:
     """Of one run; every rank has its own, with the same config.
 
     file  the result in the making, None where a stage is called from Python for its values alone
-    kept  parts that are done, of this run and of those before it
+    kept  parts that are done, of this run and of those before it, None likewise
     """
 
     config: Config
     ranks: Ranks = ALONE
     backend: CPU | GPU = field(default_factory=CPU)
-    file: Writer | None = None
-    kept: Kept | None = None
+    file: Writer = ABSENT
+    kept: Kept = ABSENT
     clock: Clock = field(default_factory=Clock)
 
     @property

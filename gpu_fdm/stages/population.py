@@ -35,7 +35,8 @@ FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
 @lru_cache(maxsize=2)
 def prepared_population(config: Config) -> Population:
     """The population of a config, computed for all masses that its stages will ask for, after their checks."""
-    window, masses = config.one_filament, ()
+    window = config.one_filament
+    masses: tuple[float, ...] = ()
     if window is not None:
         for key in ("mass_function", "shape"):
             if getattr(window, key) == "published" and config.cosmology.redshift != FIT_REDSHIFT:
@@ -79,7 +80,8 @@ def run_one_filament(context: Context) -> list[str]:
     with clock("one-filament spectra"):
         population = ranks.on_first(lambda: prepared_population(config))
         tasks = {m22: _Boson(config, population, m22) for m22 in config.population.m22}
-        nodes, spectra = {}, {}
+        nodes: dict[tuple[float, float], dict] = {}
+        spectra: dict[float, OneFilamentSpectrum] = {}
         for level in range(FIRST_LEVEL, LAST_LEVEL + 1):
             open_bosons = [m22 for m22 in tasks if m22 not in spectra or spectra[m22].error > section.tolerance]
             if not open_bosons:
@@ -175,7 +177,7 @@ class _Boson:
         model = solve(self.config, self.filament(mass), context.threads)
         power = single_power(model, k, self.section.statistics, context.backend, plane=False)
         scale = model.weights.weight_sum**-2 if self.section.mode_mass == "scaled" else 1.0
-        return {"fdm": scale * power.fdm, "smooth": scale * power.smooth, "states": len(model.library)}
+        return {"fdm": scale * power.fdm, "smooth": scale * power.smooth, "states": np.array(len(model.library))}
 
     def spectrum(self, k, nodes) -> OneFilamentSpectrum:
         """P_1f from all nodes of this boson that there are."""

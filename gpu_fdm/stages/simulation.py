@@ -99,7 +99,7 @@ class _Running:
         self.dynamics = (WaveRun if is_wave(run) else ParticleRun)(context, setup, is_cold(run))
         self.key = context.ranks.on_first(lambda: _key(setup, run))
         self.checkpoint = Checkpoint(context.kept.folder, run, self.key)
-        self.record = None
+        self.record: Record  # from _begin on
         self.saved_at = perf_counter()
 
     def whole_record(self) -> Record:

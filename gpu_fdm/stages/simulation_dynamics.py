@@ -2,12 +2,12 @@
 
 import logging
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from .. import simulation_results as results
-from ..backend import CPU, cpu_count
+from ..backend import CPU, GPU, cpu_count
 from ..fields.deposit import ParticleGrid, deposit_batches
 from ..simulation import phases
 from ..simulation.initial_conditions import particles_from_modes, wave_from_modes
@@ -30,9 +30,11 @@ _BATCH = 1 << 20  # particles measured at a time
 class Dynamics(Protocol):
     """What a run needs of a wave or of particles; all ranks call everything."""
 
-    backend: object
+    @property
+    def backend(self) -> CPU | GPU:
+        """Where its state is."""
 
-    def initial(self) -> tuple[object, int]:
+    def initial(self) -> tuple[WaveState | ParticleState, int]:
         """The state at redshift_start, and the order of perturbation theory to which it is right."""
 
     def evolve(self, state, stops, on_step):
@@ -69,7 +71,8 @@ class WaveRun:
 
     def initial(self) -> tuple[WaveState, int]:
         """As Dynamics has it: to second order where the series converges, see simulation.second_order."""
-        setup, options = self.setup, {"ranks": self.context.ranks, "backend": host(self.context)}
+        setup = self.setup
+        options: dict[str, Any] = {"ranks": self.context.ranks, "backend": host(self.context)}
         modes = setup.modes(self.cold, setup.dtype, **options)
         given = modes, setup.start, setup.background, setup.units
         psi, order = wave_from_modes(*given, **options), 2
@@ -182,8 +185,8 @@ class ParticleRun:
 
     def unpacked(self, saved) -> ParticleState:
         """As Dynamics has it."""
-        columns = [np.array([saved.arrays[f"{name}_{axis}"] for axis in "xyz"]) for name in _COLUMNS]
-        return ParticleState(*columns, saved.arrays["identity"], _times(saved))
+        position, momentum = (np.array([saved.arrays[f"{name}_{axis}"] for axis in "xyz"]) for name in _COLUMNS)
+        return ParticleState(position, momentum, saved.arrays["identity"], _times(saved))
 
     def _batches(self, state):
         """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""

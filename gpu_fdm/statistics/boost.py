@@ -59,7 +59,7 @@ class Boost:
     redshift: float | None = None
     m22: float | None = None
     source: str = ""
-    beyond_nyquist: np.ndarray | None = None
+    beyond_nyquist: np.ndarray = None  # type: ignore[assignment]  # an array after __post_init__, whatever is given
 
     def __post_init__(self):
         check_name("numerator", self.numerator)
@@ -274,7 +274,7 @@ def theory_boosts(linear: LinearPower, cut_off: Transfer, fdm: Spectrum, smooth:
     _tell_left_out(fdm, smooth, len(rows) - np.count_nonzero(rows), "linear power is not known")
     k = fdm.k[rows]
     cdm, cut = linear_spectrum(linear, k, fdm.redshift), linear_spectrum(linear, k, fdm.redshift, cut_off)
-    if None not in (cut.m22, fdm.m22) and abs(cut.m22 / fdm.m22 - 1) > DIFFERENCES["m22"]:
+    if cut.m22 is not None and fdm.m22 is not None and abs(cut.m22 / fdm.m22 - 1) > DIFFERENCES["m22"]:
         raise InputError(f"m22 = {cut.m22:g} of the transfer: must be that of the one-filament spectrum, {fdm.m22:g}")
     above, below = (
         Spectrum(

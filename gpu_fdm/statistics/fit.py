@@ -4,7 +4,7 @@ Fits are in ln boost: what scatters is a power, in proportion to itself.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -137,6 +137,7 @@ class BoostGrid:
 
     boosts: tuple[Boost, ...]
     scaling: float = 0.5
+    _splines: tuple[CubicSpline, ...] = field(init=False, repr=False)
 
     def __post_init__(self):
         object.__setattr__(self, "boosts", tuple(self.boosts))
@@ -157,14 +158,19 @@ class BoostGrid:
     @property
     def m22_range(self) -> tuple[float, float]:
         """First and last m22 of the grid."""
-        return self.boosts[0].m22, self.boosts[-1].m22
+        return self._masses[0], self._masses[-1]
+
+    @property
+    def _masses(self) -> list[float]:
+        """m22 of the boosts, which are all known."""
+        return [each.m22 for each in self.boosts if each.m22 is not None]
 
     def __call__(self, m22: float) -> Boost:
         """The boost of an m22 within the grid, where all boosts of the grid have k m22^(-scaling); else InputError."""
         first, last = self.m22_range
         if not first * (1 - SAME) <= m22 <= last * (1 + SAME):
             raise InputError(f"m22 = {m22:g}: must be in [{first:g}, {last:g}], the masses of the grid")
-        log_masses = np.log([each.m22 for each in self.boosts])
+        log_masses = np.log(self._masses)
         shift = self.scaling * (log_masses - np.log(m22))  # of ln k, from this m22 to those of the grid
         low = max(np.log(each.k[0]) - step for each, step in zip(self.boosts, shift, strict=True))
         high = min(np.log(each.k[-1]) - step for each, step in zip(self.boosts, shift, strict=True))
@@ -211,7 +217,7 @@ class MassFit:
         if self.agreement.chi_squared is not None:
             quality = f"chi-squared {self.agreement.chi_squared:.3g}"
         quality += f", {self.agreement.rows} rows"
-        if self.bound:
+        if self.interval is None:
             sign, end = (">=", "upper") if self.bound == "lower" else ("<=", "lower")
             return f"m22 {sign} {self.m22:.4g}: a bound, the best fit is at the {end} end of the models ({quality})"
         low, high = self.interval
@@ -301,7 +307,7 @@ def check_same_ratio(table: Boost, model: Boost):
     """InputError unless both are ratios of the same things, at the same redshift where it is known."""
     if table.name != model.name:
         raise InputError(f"{table.name} and {model.name}: must be ratios of the same things to be compared")
-    if None in (table.redshift, model.redshift):
+    if table.redshift is None or model.redshift is None:
         return
     if abs(table.redshift - model.redshift) > DIFFERENCES["redshift"] * (1 + model.redshift):
         raise InputError(

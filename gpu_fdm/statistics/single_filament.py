@@ -47,7 +47,14 @@ class SinglePower:
     @property
     def polar_fdm(self) -> np.ndarray:
         """Of |psi|^2 in the plane, averaged over phases; zero where there is nothing but round-off."""
-        return _less_round_off(self.polar.fixed if self.statistics == "fixed" else self.polar.gaussian)
+        return _less_round_off(self.in_plane.fixed if self.statistics == "fixed" else self.in_plane.gaussian)
+
+    @property
+    def in_plane(self) -> PolarSpectrum:
+        """The plane's; ValueError where it was not asked for."""
+        if self.polar is None:
+            raise ValueError("no spectrum in the plane: it was not asked for (plane = False)")
+        return self.polar
 
 
 def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane: bool = True) -> SinglePower:

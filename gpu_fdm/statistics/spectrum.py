@@ -7,6 +7,7 @@ modes is theory, known at any k within its range, and interpolated.
 import configparser
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -123,19 +124,22 @@ class Spectrum:
         """Averages over wider bins, weighted with the numbers of modes; edges [h/Mpc], shape (wider bins + 1,).
 
         A bin on both sides of an edge is shared out: its modes as its volume in k space, its power along its slope.
-        A wider bin without modes is left out.
+        A wider bin without modes is left out. Raises InputError for theory, which has none.
         """
+        modes, deviation = self.modes, self.deviation
+        if modes is None or deviation is None:
+            raise InputError(f"{self.of}: modes: must be known for bins to be made wider")
         low, high = self.bin_edges
-        slope, variance = self._slopes(), (self.modes * self.deviation) ** 2
+        slope, variance = self._slopes(), (modes * deviation) ** 2
         found = []
         for left, right in pairwise(edges):
             bins = slice(np.searchsorted(high, left, "right"), np.searchsorted(low, right, "left"))
             inside = low[bins], high[bins], np.maximum(low[bins], left), np.minimum(high[bins], right)
             share = _share(*inside, 0.0)
-            total = np.sum(share * self.modes[bins])
+            total = np.sum(share * modes[bins])
             if total > 0:
-                k = np.sum(_share(*inside, 1.0) * (self.modes * self.k)[bins]) / total
-                power = np.sum(_share(*inside, slope[bins]) * (self.modes * self.power)[bins]) / total
+                k = np.sum(_share(*inside, 1.0) * (modes * self.k)[bins]) / total
+                power = np.sum(_share(*inside, slope[bins]) * (modes * self.power)[bins]) / total
                 # the variances of the parts of a bin add up to its own
                 error = np.sqrt(np.sum(share * variance[bins])) / total
                 found.append((k, power, total, error, left, right))
@@ -236,7 +240,7 @@ def of_grid(spectrum: PowerSpectrum, of: str, *, redshift=None, m22=None, error=
 
 def of_one_filament(spectrum: OneFilamentSpectrum, redshift: float, m22: float) -> tuple[Spectrum, Spectrum]:
     """P_1f of |psi|^2 ("fdm") and of <|psi|^2> ("smooth")."""
-    known = {"redshift": redshift, "m22": m22, "source": "one-filament spectrum"}
+    known: dict[str, Any] = {"redshift": redshift, "m22": m22, "source": "one-filament spectrum"}
     known["floor"] = FLOOR * float(spectrum.fdm.max())
     return Spectrum(spectrum.k, spectrum.fdm, "fdm", **known), Spectrum(spectrum.k, spectrum.smooth, "smooth", **known)
 
