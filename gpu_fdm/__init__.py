@@ -17,6 +17,7 @@ The public names, in the order in which data flows:
     open_snapshot, snapshot_power            snapshots of simulations
     build_model, cross_section, fill_box, run    the same stages from a config
     start_ranks                              MPI, for run(config, ranks)
+    InputError, RunError                     what is wrong, with the input or with the run
 """
 
 __version__ = "0.1.0"
@@ -42,10 +43,10 @@ _HOMES = {
     "statistics.phase_average": ("polar_spectrum",),
     "statistics.single_filament": ("single_power",),
     "statistics.power": ("power_spectrum",),
+    "statistics.correlation": ("correlation_function",),
     "statistics.particles": ("particle_spectrum",),
     "snapshots.registry": ("open_snapshot",),
     "stages.snapshot": ("snapshot_power",),
-    "statistics.correlation": ("correlation_function",),
     "pipeline": ("build_model", "cross_section", "fill_box", "run"),
     "ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),

@@ -32,8 +32,8 @@ from .sections import (
     WavefunctionSection,
 )
 
-# None, where a stage is not asked for; of type Any, so that stages, which are called where their section is there alone,
-# need not ask for it again
+# None, where a stage is not asked for; of type Any, since a stage is called where its section is there alone, and need
+# not ask for it again
 ABSENT: Any = None
 
 

@@ -105,6 +105,11 @@ def test_weights_are_numbers_of_modes():
     assert wider.error[0] == pytest.approx(np.sqrt(2 * (10 * 8**2 + 30 * 4**2)) / 40, rel=1e-14)
 
 
+def test_theory_has_no_bins_to_make_wider():
+    with pytest.raises(InputError, match=r"^cdm: modes: must be known for bins to be made wider$"):
+        Spectrum(K, [8.0, 4.0, 1.0], "cdm").rebinned([0.5, 3.0, 5.0])
+
+
 def test_one_bin_in_two():
     """A bin 1..2 with P = k^-2 inside, cut at 1.5: shares of the integrals of k^2 and of 1."""
     spectrum = Spectrum([1.0, 2.0], [1.0, 0.25], "fdm", modes=[100, 100], edges=[[0.8, 1.2], [1.2, 2.6]])

@@ -50,6 +50,12 @@ def digitised():
     return {(name, int(m22)): float(value) for name, _, m22, value in marks}, curves
 
 
+def test_plane_that_was_not_asked_for(models):
+    power = single_power(models[1], [1.0, 2.0], plane=False)
+    with pytest.raises(ValueError, match=r"^no spectrum in the plane: it was not asked for \(plane = False\)$"):
+        _ = power.polar_fdm
+
+
 def test_window_of_hard_ends():
     """int_0^1 sinc^2(k L mu/2) dmu = [Si(2u) - sin(u)^2/u]/u with u = kL/2, for ends so sharp that they do not show."""
     k = np.array([0.01, 0.5, 3.0, 20.0])

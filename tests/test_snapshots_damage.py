@@ -337,3 +337,7 @@ def test_a_folder_or_a_device_is_no_snapshot(tmp_path):
             open_snapshot(path)
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         open_snapshot(tmp_path, "hdf5", NAMED)
+    for name in ("gadget", "axirepo"):
+        message = f"{tmp_path}: a folder without NAME.hdf5 or NAME.0.hdf5: no snapshot of this format"
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            open_snapshot(tmp_path, name)

@@ -1,0 +1,56 @@
+"""What is public is documented, and listed in the order in which data flows."""
+
+import ast
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import gpu_fdm
+
+PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
+# of where the public names live
+ORDER = ["config", "units", "cosmology", "population", "model", "fields", "statistics", "simulation", "snapshots"]
+ORDER += ["stages", "pipeline", "ranks", "errors"]
+EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]
+
+
+def listed():
+    """The names in the docstring of the package: before the two blanks of each line that is set in."""
+    lines = [line for line in gpu_fdm.__doc__.splitlines() if line.startswith("    ")]
+    return [name for line in lines for name in line.strip().split("  ")[0].split(", ")]
+
+
+def public_definitions(body, place=""):
+    """Public classes and functions of a module, and those of its public classes, with their places."""
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield place + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from public_definitions(node.body, f"{place}{node.name}.")
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_exported_names_are_documented(name):
+    assert getattr(gpu_fdm, name).__doc__.strip()
+
+
+def test_the_package_lists_what_it_exports():
+    assert sorted(listed()) == sorted(EXPORTED)
+
+
+def test_names_are_in_the_order_of_the_data():
+    for homes in (list(gpu_fdm._HOMES), [gpu_fdm._HOME_OF[name] for name in listed()]):
+        for before, after in pairwise(homes):
+            assert ORDER.index(before.split(".")[0]) <= ORDER.index(after.split(".")[0]), f"{after} after {before}"
+
+
+def test_everything_public_is_documented():
+    found = 0
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = ast.parse(path.read_text())
+        assert ast.get_docstring(module), path
+        for place, node in public_definitions(module.body):
+            assert ast.get_docstring(node), f"{path.relative_to(PACKAGE)}: {place}"
+            found += 1
+    assert found > 500  # the walk does reach methods
