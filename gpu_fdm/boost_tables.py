@@ -217,7 +217,7 @@ def _read_csv(path, needed, optional):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         matches = [_HEADER_LINE.match(line.strip()) for line in lines]
         header = {match[1].lower(): match[2] for match in matches if match}
-        names = next((line.split(",") for line in lines if line.strip() and line.lstrip()[0] != "#"), [])
+        names: list[str] = next((line.split(",") for line in lines if line.strip() and line.lstrip()[0] != "#"), [])
         there = {name.strip() for name in names}
         return header, read_columns(path, (*needed, *(name for name in optional if name in there)))
     except UnicodeDecodeError as error:
@@ -240,7 +240,7 @@ def _read_ecsv(path, needed, optional):
         raise InputError(f"{path}: no column {', '.join(missing)} (found {', '.join(table.colnames)})")
     header = {name: str(value) for name, value in table.meta.items() if value is not None}
     header |= {name: str(table[name].unit) for name in table.colnames if str(table[name].unit or "")}
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for name in (*needed, *(name for name in optional if name in table.colnames)):
         if table[name].ndim != 1 or table[name].dtype.kind not in "fiub":
             raise InputError(f"{path}: column {name}: must be numbers")

@@ -4,6 +4,7 @@ Exit 0 done, 1 failed, 2 the user's input was wrong. Imports what a command need
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -138,8 +139,6 @@ def _parser():
 
 
 def _start_logging(quiet, first):
-    import logging
-
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Plain())
     ours = logging.getLogger("gpu_fdm")
@@ -148,7 +147,7 @@ def _start_logging(quiet, first):
     ours.setLevel(logging.ERROR if not first else logging.WARNING if quiet else logging.INFO)
 
 
-class _Plain:
+class _Plain(logging.Formatter):
     """Log lines as they are; warnings marked."""
 
     def format(self, record):
@@ -203,8 +202,8 @@ def _dry_run(config, ranks):
             f"simulation: {', '.join(section.runs)}; {' x '.join(map(str, section.cells))} cells, "
             f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
         )
-    for stage, size in planned.stages.items():
-        print(f"memory, {stage}: {plan.in_words(size)} a rank")
+    for stage, memory in planned.stages.items():
+        print(f"memory, {stage}: {plan.in_words(memory)} a rank")
     print(f"peak memory: {plan.in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")
     print(f"output: {pipeline.result_path(config)}, {plan.in_words(planned.output)}")
     return 0

@@ -8,6 +8,7 @@ import csv
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -113,14 +114,12 @@ def _stored(file):
     """Boosts of /boost/<name>, as simulations write them."""
     found = []
     for name, group in file.get("boost", {}).items():
-        about = {key: float(group.attrs[key]) for key in ("redshift", "m22") if key in group.attrs}
+        about: dict[str, Any] = {key: float(group.attrs[key]) for key in ("redshift", "m22") if key in group.attrs}
         beyond = group["beyond_nyquist"][:] if "beyond_nyquist" in group else None
         error = group["error"][:] if "error" in group else None
-        names = {key: str(group.attrs[key]) for key in ("numerator", "denominator")}
-        source = f"{file.filename} boost/{name}"
-        found.append(
-            Boost(group["k"][:], group["boost"][:], error=error, beyond_nyquist=beyond, source=source, **names, **about)
-        )
+        about |= {key: str(group.attrs[key]) for key in ("numerator", "denominator")}
+        about |= {"beyond_nyquist": beyond, "source": f"{file.filename} boost/{name}"}
+        found.append(Boost(group["k"][:], group["boost"][:], error=error, **about))
     return found
 
 

@@ -32,7 +32,7 @@ class Number:
     def parse(self, text):
         """A float, or an int where integers are asked for."""
         try:
-            value = int(text) if self.integer else float(text)
+            value: float | None = int(text) if self.integer else float(text)
         except ValueError:
             value = _whole(text) if self.integer else None
         if value is None:
@@ -157,7 +157,7 @@ class Several:
         except ValueError:
             raise ValueError(self.allowed) from None
         if self.one_for_all and len(values) == 1:
-            values = values * self.count
+            values = values * (self.count or 1)
         if not values or (self.count is not None and len(values) != self.count):
             raise ValueError(self.allowed)
         if self.nonzero and not any(values):

@@ -45,12 +45,11 @@ class CosmologicalParameters:
     ln10As: float = 3.089
 
     def __post_init__(self):
-        given = self.omega_c_h2 is not None
         for name, kind in _RANGES.items():
-            if given or name != "omega_c_h2":
+            if self.omega_c_h2 is not None or name != "omega_c_h2":
                 self._check(name, kind, getattr(self, name))
         left = self.omega_m * self.h**2 - self.omega_b_h2 - self.omega_nu_h2
-        if not given:
+        if self.omega_c_h2 is None:
             try:
                 self._check("omega_c_h2", _RANGES["omega_c_h2"], left)
             except InputError:

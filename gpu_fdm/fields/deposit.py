@@ -1,6 +1,7 @@
 """Particles on periodic grids: what each cell receives of their mass, in slabs over ranks, batch by batch."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class ParticleGrid:
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")
         self.shift = float(shift)
-        self.backend = CPU() if backend is None else backend
+        self.backend: Any = CPU() if backend is None else backend  # launch is called on a GPU alone
         self.ranks = ranks
         first, last = ranks.slab(box.cells[0])
         self.slab = self.backend.xp.zeros((last - first, *box.cells[1:]), dtype)

@@ -87,7 +87,7 @@ def _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends
     dtype = fdm.dtype
     on_device = [backend.to_device(np.asarray(table, dtype)) for table in tables]
     if name == "fill_extruded":
-        source = (on_device[0], len(tables[0]), steps[0])
+        source: tuple = (on_device[0], len(tables[0]), steps[0])
     else:
         source = (on_device[0], tables[0].shape[2], steps[0], on_device[1], steps[1])
     arguments = (

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -301,7 +302,7 @@ class _Wave:
         self.work += potential * growth
         return float(mass), potential
 
-    def _axes(self, along, across):
+    def _axes(self, along, across) -> tuple[Any, Any]:
         """Tables along x and across it in the order of the axes of modes."""
         return (across, along) if self.slab.transposed else (along, across)
 

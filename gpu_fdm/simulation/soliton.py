@@ -123,8 +123,9 @@ def _shoot(depth):
     def rises(x, y):
         return y[1]
 
-    sinks.terminal = rises.terminal = True
-    sinks.direction, rises.direction = -1, 1
+    # attributes of a function are how solve_ivp takes these
+    sinks.terminal = rises.terminal = True  # type: ignore[attr-defined]
+    sinks.direction, rises.direction = -1, 1  # type: ignore[attr-defined]
     x = 1e-3  # series around the centre, good to x^4
     start = 1 - depth * x**2 / 3, -2 * depth * x / 3, -depth + x**2 / 6, x / 3
     options = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-14, "dense_output": True, "max_step": 0.5}

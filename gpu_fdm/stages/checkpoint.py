@@ -124,7 +124,7 @@ def _digest(saved, ranks):
     digest = hashlib.sha256(json.dumps([saved.numbers, _sums_of_bits(saved.arrays, ranks)], sort_keys=True).encode())
     for name, values in sorted(saved.record.arrays.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
-        digest.update(np.ascontiguousarray(values))
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 

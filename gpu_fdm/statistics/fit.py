@@ -145,9 +145,9 @@ class BoostGrid:
             raise InputError(f"{len(self.boosts)} boosts: must be at least {LEAST_GRID} for a grid of m22")
         if not np.isfinite(self.scaling):
             raise InputError(f"scaling = {self.scaling:g}: must be finite")
-        masses = [each.m22 for each in self.boosts]
-        if None in masses or masses[0] <= 0 or np.any(np.diff(masses) <= 0):
-            raise InputError(f"m22 = {', '.join(map(str, masses))} of a grid: must be known, positive and increasing")
+        known, given = self._masses, ", ".join(str(each.m22) for each in self.boosts)
+        if len(known) < len(self.boosts) or known[0] <= 0 or np.any(np.diff(known) <= 0):
+            raise InputError(f"m22 = {given} of a grid: must be known, positive and increasing")
         for each in self.boosts:
             check_same_ratio(self.boosts[0], each)
             if len(each.k) < 2 or np.any(each.boost <= 0):

@@ -156,7 +156,7 @@ def _add_plane(values, x, y, z, weights, inverse_width, mu_axis, power, mu, k_su
                 parallel = z[m] if mu_axis == 2 else (y[j] if mu_axis == 1 else x)
                 mu_squared = parallel * parallel / square
             else:
-                row = 0
+                row = np.int64(0)
             weight = weights[m]
             value = values[j, m]
             of_mu = np.float64(weight)

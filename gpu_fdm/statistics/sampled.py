@@ -62,8 +62,8 @@ def _sampled(library, weight, k, draws, seed, cpu):
         components = np.stack([_components(wave, to_radius, orders, cpu) for wave in waves], axis=-1)
         components *= measure[:, None]
         powers.append(_hankel(components, k[:, None] * radius, cpu) * (2 * np.pi / library.line_mass) ** 2)
-    powers = np.concatenate(powers, axis=1)
-    return SampledSpectrum(k, powers.mean(axis=1), powers.var(axis=1, ddof=1), draws)
+    power = np.concatenate(powers, axis=1)
+    return SampledSpectrum(k, power.mean(axis=1), power.var(axis=1, ddof=1), draws)
 
 
 def _components(wave, to_radius, orders, cpu):
