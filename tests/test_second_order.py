@@ -59,6 +59,20 @@ def test_kernels(order, sign):
     assert 1e-5 < ratio < 1e-2
 
 
+def test_no_phase_at_nyquist_modes():
+    """Where two waves make one there, it has no velocity, as of particles, and does not swamp the others."""
+    box = Box((0.9, 0.8, 1.0), (16, 12, 10))
+    modes = plane_waves(box, {(5, 1, 2): 3e-4, (3, -1, 3): 2e-4, (3, 2, 3): 2e-4})
+    psi = wave_from_modes(modes, A, MATTER, UNITS)
+    linear = np.fft.fftn(np.angle(psi))
+    to_second_order(psi, modes, A, MATTER, UNITS)
+    phase = np.fft.fftn(np.angle(psi))
+    largest = np.abs(phase).max()
+    for axis, number in enumerate(box.cells):
+        assert np.abs(np.take(phase, number // 2, axis)).max() < 1e-12 * largest  # round-off
+    assert np.abs(phase - linear).max() < 1e-2 * largest
+
+
 def test_a_plane_wave_is_that_of_zeldovich():
     """On one axis his approximation is exact: 1 + delta = 1/(1 - e cos kq) at x = q - e/k sin kq. What is left is of
     third order."""

@@ -114,12 +114,17 @@ def _second_order(contrast, box, a, background, order, ranks, backend):
 
 
 def _potential(divergence, box, a, background, units, ranks, backend):
-    """S of laplacian S = -a^2 f H theta, on this rank's planes."""
+    """S of laplacian S = -a^2 f H theta, on this rank's planes; like particles without Nyquist modes.
+
+    These have no velocity, and where a k^2 without their part divides them, it makes them as large as the box's modes.
+    """
     made = transform(divergence, box.cells, ranks, backend)
     k = _wavenumbers(box, made)
     rate = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a)) / units.length**2
+    inside = [_inside(box, axis, axis == 2) for axis in range(3)]
+    inside[1] = inside[1][made.y_first : made.y_first + made.values.shape[1], None]
     for i, plane in enumerate(made.values):
-        plane *= rate / _squared((k[0][i], k[1], k[2]))
+        plane *= rate / _squared((k[0][i], k[1], k[2])) * (inside[0][i] & inside[1] & inside[2])
     if made.y_first == 0 and made.values.shape[1]:
         made.values[0, 0, 0] = 0
     return inverse(made, box.cells, ranks, backend)
@@ -128,13 +133,15 @@ def _potential(divergence, box, a, background, units, ranks, backend):
 def _wavenumbers(box, part: Transform):
     """k along each axis of a rank's part of a transform [h/Mpc]; 0 for the Nyquist modes, which have no derivative."""
     grid = Grid(three(box.cells), three(map(float, box.size)))
-    k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-    k = [
-        np.where(np.abs(each) * width < np.pi * (1 - 1e-9), each, 0)
-        for each, width in zip(k, grid.spacing, strict=True)
-    ]
+    k = [np.where(_inside(box, axis, axis == 2), grid.wavenumbers(axis, axis == 2), 0) for axis in range(3)]
     y = slice(part.y_first, part.y_first + part.values.shape[1])
     return k[0], k[1][y, None], k[2]
+
+
+def _inside(box, axis, real=False):
+    """Which wavenumbers along an axis are no Nyquist mode."""
+    phase = 2 * np.pi * (np.fft.rfftfreq if real else np.fft.fftfreq)(box.cells[axis])
+    return np.abs(phase) < np.pi * (1 - 1e-9)
 
 
 def _squared(k):
