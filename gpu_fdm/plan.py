@@ -17,6 +17,7 @@ from .model.eigenstates import axial_states, estimated_states, extent
 from .model.filament import Filament, profile_of
 from .model.weights import RADII_PER_HALF_WAVE
 from .ranks import ALONE, Ranks
+from .simulation_results import PIXELS
 from .statistics.phase_average import memory_needed
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def checkpoint_size(config: Config) -> int:
 
 
 def _plan_simulation(config, ranks):
-    """Stages of a simulation, and the size of its snapshots; its spectra are small."""
+    """Stages of a simulation, and the size of its snapshots, spectra and projections."""
     section, stages, output = config.simulation, {}, 0
     cells = prod(section.cells)
     snapshots = 0 if section.content == "none" else 1 if section.snapshots is None else len(section.snapshots)
@@ -145,7 +146,8 @@ def _plan_simulation(config, ranks):
         # positions and identities are double, velocities are single
         full = 2 * _itemsize(config) if of_wave else 3 * 8 + 3 * 4 + 8
         output += snapshots * cells * (_itemsize(config) + (full if section.content == "full" else 0))
-        output += section.spectra * 8 * 8 * max(section.cells)
+        picture = prod(sorted(min(number, PIXELS) for number in section.cells)[1:])
+        output += section.spectra * (8 * 8 * max(section.cells) + 3 * 4 * picture)
     return stages, output
 
 

@@ -1,4 +1,4 @@
-"""What a simulation leaves: spectra and health of each run, boosts of one run over another, snapshots.
+"""What a simulation leaves: spectra, projections and health of each run, boosts of one over another, snapshots.
 
 Layout in docs/simulation.md. Spectra of particles keep their shot noise: before streams cross, particles that started
 on a lattice have none. What particles at random would have is stored beside them.
@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
+from .cosmology.transfer import jeans_wavenumber
 from .fields.box import Box
 from .ranks import Ranks
-from .snapshots.gadget_header import MPC_CM
 from .statistics.boost import ERRORS, Boost, boost_of
 from .statistics.spectrum import GRID_FLOOR, Spectrum
 from .units import CodeUnits
@@ -29,6 +29,13 @@ BOOSTS = (
     ("wave_cdm", "particles_cdm"),
     ("particles_fdm", "particles_cdm"),
 )
+# what each half is called beside other boosts, see docs/boosts.md
+NAMES = {
+    ("wave_fdm", "particles_fdm"): ("fdm", "n-body"),
+    ("wave_fdm", "particles_cdm"): ("fdm", "cdm"),
+    ("wave_cdm", "particles_cdm"): ("cdm as a wave", "n-body"),
+    ("particles_fdm", "particles_cdm"): ("fdm as particles", "cdm"),
+}
 HEALTH = {
     "scale_factor": "when the wave was looked at",
     "step": "steps done",
@@ -38,9 +45,8 @@ HEALTH = {
     "unresolved": "part of the mass whose phase changes by more than pi/2 from cell to cell",
 }
 FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, see simulation.particle_mesh
+PIXELS = 1024  # a side of a projection at most
 TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
-_PIECE = 1 << 22  # particles written at a time
-_MASS_G = 1.988409870698051e43  # 10^10 solar masses, IAU 2015 B3 and CODATA 2018
 
 
 def force_wavenumber(box: Box) -> float:
@@ -58,6 +64,8 @@ class Record:
     shot_noise  expected of particles at random, in power [(Mpc/h)^3], shape (bins,); zero of a wave
     health      columns of HEALTH, shape (times, 6); of particles no times
     initial_order  of perturbation theory to which the initial conditions are right, shape ()
+    projection_x, projection_y, projection_z  density averaged along an axis at each epoch [mean matter densities],
+                shape (epochs, pixels, pixels), the axes that are left in their order
     """
 
     scale_factor: np.ndarray
@@ -68,21 +76,25 @@ class Record:
     shot_noise: np.ndarray
     health: np.ndarray
     initial_order: np.ndarray
+    projection_x: np.ndarray
+    projection_y: np.ndarray
+    projection_z: np.ndarray
 
     @classmethod
     def empty(cls, initial_order: int) -> "Record":
         """Before the first spectrum."""
         reals, integers = np.empty(0), np.empty(0, np.int64)
         health = np.empty((0, len(HEALTH)))
-        return cls(reals, integers, reals, integers, np.empty((0, 0)), reals, health, np.array(initial_order))
+        begun, pictures = np.array(initial_order), np.empty((0, 0, 0), np.float32)
+        return cls(reals, integers, reals, integers, np.empty((0, 0)), reals, health, begun, *(3 * [pictures]))
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """By name, as they are kept."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
-    def with_spectrum(self, scale_factor: float, step: int, spectrum, shot_noise=None) -> "Record":
-        """One more spectrum, a PowerSpectrum; all have the same bins."""
+    def with_epoch(self, scale_factor: float, step: int, spectrum, pictures, shot_noise=None) -> "Record":
+        """One more epoch: its spectrum, a PowerSpectrum, all of which have the same bins, and what projected made."""
         bins = len(spectrum.k)
         return replace(
             self,
@@ -92,6 +104,7 @@ class Record:
             modes=spectrum.modes,
             power=np.vstack([self.power.reshape(-1, bins), spectrum.power]),
             shot_noise=np.zeros(bins) if shot_noise is None else shot_noise,
+            **{name: _appended(getattr(self, name), picture) for name, picture in pictures.items()},
         )
 
     def with_health(self, health) -> "Record":
@@ -120,6 +133,39 @@ class Record:
         )
 
 
+def _appended(pictures, picture):
+    return np.concatenate([pictures.reshape(-1, *picture.shape), picture[None]])
+
+
+def projected(slab: np.ndarray, ranks: Ranks) -> dict[str, np.ndarray]:
+    """The density of all ranks averaged along each axis, on all of them: those of a Record.
+
+    slab  this rank's planes along x
+    Single precision; PIXELS a side at most: what has more cells is averaged over equal pixels.
+    """
+    planes = sum(ranks.everyone(len(slab)))
+    mine = _in_pixels(_in_pixels(slab.sum(axis=0, dtype=np.float64)).T).T
+    # some rows at a time: ranks send each other no more than a picture
+    rows = np.array_split(mine, min(ranks.size, len(mine)))
+    pictures = {"projection_x": np.concatenate([ranks.total(part) for part in rows]) / planes}
+    for axis, name in ((1, "projection_y"), (2, "projection_z")):
+        mine = _in_pixels(slab.mean(axis=axis, dtype=np.float64).T).T
+        pictures[name] = _in_pixels(np.concatenate(ranks.everyone(mine)))
+    return {name: picture.astype(np.float32) for name, picture in pictures.items()}
+
+
+def _in_pixels(values):
+    """Means over equal pixels along the first axis, where it has more cells than PIXELS."""
+    cells = len(values)
+    if cells <= PIXELS:
+        return values
+    edges = np.linspace(0, cells, PIXELS + 1)
+    whole = np.minimum(edges.astype(int), cells - 1)
+    below = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    at_edges = below[whole] + (edges - whole)[:, None] * values[whole]
+    return np.diff(at_edges, axis=0) * (PIXELS / cells)
+
+
 def boosts(records: dict[str, Record], box: Box, m22: float) -> dict[tuple[str, str], list[Boost | None]]:
     """All of BOOSTS whose halves are there, at every epoch; None where not both have power above round-off."""
     found = {}
@@ -145,7 +191,7 @@ def same_modes(above: Spectrum, below: Spectrum) -> bool:
 
 
 def write_run(file, run: str, record: Record, box: Box, attributes: dict):
-    """/simulation/<run>: attributes, spectra by number of the epoch, health."""
+    """/simulation/<run>: attributes, spectrum and projections by number of the epoch, health."""
     folder, dynamics = f"/simulation/{run}", run.split("_")[0]
     for epoch, (a, step) in enumerate(zip(record.scale_factor, record.steps, strict=True)):
         place = f"{folder}/{epoch}"
@@ -156,6 +202,10 @@ def write_run(file, run: str, record: Record, box: Box, attributes: dict):
         if dynamics == "particles":
             text = "of particles at random on this grid; it is not taken off power"
             file.dataset(f"{place}/shot_noise", record.shot_noise, "(Mpc/h)^3", text)
+        for axis, left in (("x", "[y, z]"), ("y", "[x, z]"), ("z", "[x, y]")):
+            text = f"density averaged along {axis}, {left}; of a wave |psi|^2, of particles cloud in cell"
+            picture = getattr(record, f"projection_{axis}")[epoch]
+            file.dataset(f"{place}/projection_{axis}", picture, "mean matter densities", text)
         file.attributes(place, redshift=1 / a - 1, scale_factor=a, step=step, nyquist=box.nyquist, box_size=box.size)
     if len(record.health):
         for (name, text), values in zip(HEALTH.items(), record.health.T, strict=True):
@@ -165,7 +215,26 @@ def write_run(file, run: str, record: Record, box: Box, attributes: dict):
     file.attributes(folder, **about, initial_order=int(record.initial_order), **of_dynamics, **attributes)
 
 
-def write_boosts(file, found, records: dict[str, Record], box: Box):
+def read_boosts(file) -> list[Boost]:
+    """All boosts of the simulation in an open result (h5py.File), named as in NAMES; none where there is none.
+
+    Rows where particles at random would have more power than the denominator are left out: their lattice makes it.
+    """
+    found = []
+    for (above, below), (numerator, denominator) in NAMES.items():
+        series = file.get(f"boost/{above}_over_{below}", {})
+        for epoch in sorted(series, key=int):
+            group, place = series[epoch], f"boost/{above}_over_{below}/{epoch}"
+            rows = group["shot_noise"][:] < 1
+            k, boost, error, beyond = (group[name][:][rows] for name in ("k", "boost", "error", "beyond_nyquist"))
+            about = {"redshift": float(group.attrs["redshift"]), "m22": float(group.attrs["m22"])}
+            about |= {"source": f"{file.filename} {place}", "error": error, "beyond_nyquist": beyond}
+            if rows.any():
+                found.append(Boost(k, boost, numerator, denominator, **about))
+    return found
+
+
+def write_boosts(file, found, records: dict[str, Record], box: Box, code: CodeUnits):
     """/boost/<run above>_over_<run below>/<epoch>."""
     limit = force_wavenumber(box)
     for (above, below), series in found.items():
@@ -202,6 +271,7 @@ def write_boosts(file, found, records: dict[str, Record], box: Box):
                 m22=boost.m22,
                 nyquist=box.nyquist,
                 force_wavenumber=limit,
+                jeans_wavenumber=jeans_wavenumber(code, a),
                 unresolved=records[above].unresolved(a),
             )
 
@@ -242,72 +312,3 @@ def _noise(record, epoch, k):
     """
     rows = np.abs(record.k[:, None] - k).argmin(axis=0)
     return record.shot_noise[rows] / record.power[epoch][rows]
-
-
-def write_density(file, run: str, box: Box, slab: np.ndarray, redshift: float, ranks: Ranks):
-    """/density/<run>: this rank's planes along x of the density in a snapshot [mean matter densities]."""
-    of_wave = run.startswith("wave")
-    text = "comoving density |psi|^2" if of_wave else "density of the particles, cloud in cell"
-    file.reserve(
-        f"/density/{run}",
-        box.cells,
-        slab.dtype,
-        "mean matter densities",
-        f"{text}, [x, y, z], cell centres at (i + 1/2) size/cells",
-        box_size=box.size,
-        sampling="point" if of_wave else "cic",
-        redshift=redshift,
-    )
-    file.write_slab(f"/density/{run}", ranks.slab(box.cells[0])[0], slab)
-    file.attributes("/density", box_size=box.size)
-
-
-def write_psi(file, box: Box, psi: np.ndarray, ranks: Ranks):
-    """/psi: this rank's planes along x."""
-    text = "wave function, [x, y, z]; its peculiar velocity is hbar/(m a) grad arg psi"
-    file.reserve("/psi", box.cells, psi.dtype, "sqrt(mean matter density)", text, box_size=box.size)
-    file.write_slab("/psi", ranks.slab(box.cells[0])[0], psi)
-
-
-def write_particles(file, state, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks):
-    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
-    a, counts = state.times.epoch, ranks.everyone(len(state.identity))
-    first, number = sum(counts[: ranks.rank]), sum(counts)
-    columns = (
-        # name, what of some particles, shape of one, kind, units, text
-        ("Coordinates", lambda s: state.position[:, s].T * units.length, (3,), np.float64, "cMpc/h", "comoving"),
-        (
-            "Velocities",
-            lambda s: state.momentum[:, s].T * (units.velocity * a**-1.5),
-            (3,),
-            np.float32,
-            "km/s",
-            "peculiar velocity over the root of the scale factor",
-        ),
-        ("ParticleIDs", lambda s: state.identity[s], (), np.int64, "1", "cell of the lattice where it began"),
-    )
-    for name, values, shape, kind, unit, text in columns:
-        place = f"/PartType1/{name}"
-        file.reserve(place, (number, *shape), kind, unit, text)
-        # as many calls on every rank
-        for begin in range(0, max(counts), _PIECE):
-            part = slice(min(begin, counts[ranks.rank]), min(begin + _PIECE, counts[ranks.rank]))
-            file.write_slab(place, first + part.start, np.ascontiguousarray(values(part), kind))
-    mass = units.mean_matter_density * box.volume / number / 1e10
-    file.attributes(
-        "/Header",
-        NumPart_ThisFile=np.array([0, number, 0, 0, 0, 0], np.uint64),
-        NumPart_Total=np.array([0, number % 2**32, 0, 0, 0, 0], np.uint32),
-        NumPart_Total_HighWord=np.array([0, number >> 32, 0, 0, 0, 0], np.uint32),
-        NumFilesPerSnapshot=1,
-        MassTable=np.array([0, mass, 0, 0, 0, 0]),
-        Time=a,
-        Redshift=1 / a - 1,
-        BoxSize=box.size[0] if len(set(box.size)) == 1 else np.array(box.size),
-        Omega0=omega_m,
-        OmegaLambda=1 - omega_m,
-        HubbleParam=units.h,
-        UnitLength_in_cm=MPC_CM,
-        UnitMass_in_g=_MASS_G,
-        UnitVelocity_in_cm_per_s=1e5,
-    )

@@ -19,7 +19,7 @@ LAYERS = [
     ("store",),
     ("snapshots",),
     ("boost_tables", "report"),
-    ("plots", "plan", "presets", "results", "simulation_results"),
+    ("plots", "plan", "presets", "results", "simulation_results", "simulation_snapshots"),
     ("stages",),
     ("pipeline",),
     ("comparison",),

@@ -13,10 +13,11 @@ import h5py
 import numpy as np
 import pytest
 
-from gpu_fdm import pipeline, plan
+from gpu_fdm import pipeline, plan, simulation_results
 from gpu_fdm.config import parse_config
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.ranks import ALONE
 from gpu_fdm.simulation.initial_conditions import contrast_from_modes
 from gpu_fdm.simulation.schroedinger_poisson import Alarms
 from gpu_fdm.snapshots.options import SnapshotOptions
@@ -198,6 +199,37 @@ def test_snapshots_are_read_again(whole, run):
         assert total == pytest.approx(2.775e11 * 0.314649 * 0.85 * 0.9 * 0.8, rel=1e-3)
         again = particle_spectrum(snapshot.batches(), Setup.of(config(whole)).box).spectrum.power
         assert again == pytest.approx(power, rel=1e-10, abs=1e-20)
+
+
+def test_projections_are_those_of_the_snapshots(whole):
+    with h5py.File(whole / "result.hdf5") as file:
+        for run in ("wave_fdm", "particles_cdm"):
+            names = list(file[f"simulation/{run}"].attrs["snapshots"])
+            assert names == [f"result_{run}_z{z}.hdf5" for z in (63, 55, 50)]
+            with h5py.File(whole / names[-1]) as snapshot:
+                density = snapshot[f"density/{run}"][:]
+            for axis, name in enumerate("xyz"):
+                picture = file[f"simulation/{run}/2/projection_{name}"]
+                assert picture.dtype == np.float32
+                # single precision
+                assert picture[:] == pytest.approx(density.mean(axis=axis), rel=1e-7)
+                assert picture[:].mean(dtype=float) == pytest.approx(1, rel=1e-6)
+        # both dynamics show the same modes at the same places, with the power of CDM also later on
+        wave, particles = (file[f"simulation/{run}/2/projection_y"][:] - 1.0 for run in ("wave_cdm", "particles_cdm"))
+        assert np.corrcoef(wave.ravel(), particles.ravel())[0, 1] > 0.98
+        wave, particles = (file[f"simulation/{run}/0/projection_y"][:] - 1.0 for run in ("wave_fdm", "particles_fdm"))
+        assert np.corrcoef(wave.ravel(), particles.ravel())[0, 1] > 0.999
+
+
+def test_large_projections_have_fewer_pixels(monkeypatch):
+    monkeypatch.setattr(simulation_results, "PIXELS", 4)
+    density = np.arange(6.0)[:, None, None] + 10 * np.arange(4.0)[:, None] + np.array([-1.0, 1.0])
+    along = simulation_results.projected(density, ALONE)
+    # pixels of a cell and a half: (0 + 1/2)/1.5, (1/2 + 2)/1.5, ...
+    sixth, fourth, second = np.array([1, 5, 10, 14]) / 3, 10 * np.arange(4.0), np.array([-1.0, 1.0])
+    assert along["projection_z"] == pytest.approx(sixth[:, None] + fourth)
+    assert along["projection_y"] == pytest.approx(sixth[:, None] + 15 + second)
+    assert along["projection_x"] == pytest.approx(2.5 + fourth[:, None] + second)
 
 
 def test_velocities_of_a_snapshot(whole):
@@ -400,6 +432,9 @@ def test_ranks_go_on_with_what_one_left(tmp_path, monkeypatch, whole):
         for epoch in range(3):
             place = f"simulation/{run}/{epoch}/power"
             assert second[place] == pytest.approx(first[place], rel=1e-9, abs=1e-18), place
+            for axis in "xyz":
+                place = f"simulation/{run}/{epoch}/projection_{axis}"
+                assert second[place] == pytest.approx(first[place], rel=1e-6), place
 
 
 @needs_mpi

@@ -21,6 +21,7 @@ from ..errors import RunError
 from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
 from ..simulation_results import Record
+from ..simulation_snapshots import write_density
 from ..store import replacing
 from .checkpoint import Checkpoint, Saved, fingerprint
 from .context import Context
@@ -46,11 +47,12 @@ def run_simulation(context: Context, result: Path) -> list[str]:
         with named(config, run), context.clock(run):
             records[run] = _Running(context, setup, run, result).whole_record()
         context.clock.tell(run)
-        results.write_run(file, run, records[run], setup.box, about[is_cold(run)])
+        attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
+        results.write_run(file, run, records[run], setup.box, attributes)
         lines.append(results.describe_run(run, records[run]))
     m22 = config.dark_matter.m22
     boosts = results.boosts(records, setup.box, m22)
-    results.write_boosts(file, boosts, records, setup.box)
+    results.write_boosts(file, boosts, records, setup.box, setup.units)
     file.attributes(
         "/simulation",
         size=section.size,
@@ -65,6 +67,12 @@ def run_simulation(context: Context, result: Path) -> list[str]:
         largest_velocity_end=largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end),
     )
     return lines + results.describe_boosts(boosts, records)
+
+
+def snapshot_names(setup: Setup, run: str, result: Path) -> list[str]:
+    """Names of the snapshots of a run, which lie beside the result, from the first to the last epoch."""
+    redshifts = (redshift_name(setup.snapshots[a]) for a in sorted(setup.snapshots))
+    return [f"{result.stem}_{run}_z{redshift}.hdf5" for redshift in redshifts]
 
 
 def _about_modes(setup, cold, context):
@@ -108,7 +116,11 @@ class _Running:
         arrays = ranks.on_first(lambda: kept.load(self.run, self.key))
         if arrays is not None and self._snapshots_before(inf):
             log.info("%s: kept from a run before", self.run)
+            # left by a run that was killed between the two
+            self.checkpoint.remove(ranks)
             return Record(**arrays)
+        if arrays is not None:
+            log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.run)
         state = self._begin()
         with plan.progress(self.run, 100, ranks) as step:
             self._evolve(state, step)
@@ -155,7 +167,9 @@ class _Running:
         if a in self.setup.snapshots:
             self._write_snapshot(state)
         if a in self.setup.epochs and a not in self.record.scale_factor:
-            self.record = self.record.with_spectrum(a, state.times.step, *self.dynamics.spectrum(state))
+            spectrum, noise = self.dynamics.spectrum(state)
+            pictures = results.projected(self.dynamics.density(state), self.context.ranks)
+            self.record = self.record.with_epoch(a, state.times.step, spectrum, pictures, noise)
             log.info("%s: z = %.4g, step %d", self.run, 1 / a - 1, state.times.step)
 
     def _note_health(self, state):
@@ -187,21 +201,23 @@ class _Running:
         # the redshift of all that is in the file
         config = self.setup.config
         config = replace(config, cosmology=replace(config.cosmology, redshift=redshift))
-        with replacing(self._snapshot_path(a), ranks=ranks, **self._provenance(config)) as file:
+        with replacing(self._snapshots[a], ranks=ranks, **self._provenance(config)) as file:
             file.attributes("/", run=self.run, redshift=redshift, scale_factor=a, run_key=fingerprint(self.key))
-            results.write_density(file, self.run, box, self.dynamics.density(state), redshift, ranks)
+            write_density(file, self.run, box, self.dynamics.density(state), redshift, ranks)
             if self.setup.section.content == "full":
                 self.dynamics.write_state(file, state)
 
-    def _snapshot_path(self, a):
-        redshift = redshift_name(self.setup.snapshots[a])
-        return self.result.with_name(f"{self.result.stem}_{self.run}_z{redshift}.hdf5")
+    @property
+    def _snapshots(self):
+        """Scale factor -> path."""
+        names = snapshot_names(self.setup, self.run, self.result)
+        return {a: self.result.with_name(name) for a, name in zip(sorted(self.setup.snapshots), names, strict=True)}
 
     def _snapshots_before(self, epoch):
         """Whether all snapshots that a run writes before an epoch are there, and of this very run."""
 
         def look():
-            return all(self._is_own(self._snapshot_path(a)) for a in self.setup.snapshots if a < epoch)
+            return all(self._is_own(path) for a, path in self._snapshots.items() if a < epoch)
 
         return self.context.ranks.on_first(look)
 
@@ -214,7 +230,7 @@ class _Running:
 
 
 def _key(setup, run):
-    """Everything on which a run depends, but for the version of the program."""
+    """Everything on which a run depends, but for the version of the program, and what is recorded of it."""
     config = setup.config
     section, cosmology = asdict(config.simulation), asdict(config.cosmology)
     for name in ("runs", "checkpoint_minutes", "alarms"):
@@ -235,4 +251,5 @@ def _key(setup, run):
         "linear_power": setup.power.source,
         "simulation": section,
         "tables": tables,
+        "record": list(Record.__dataclass_fields__),
     }

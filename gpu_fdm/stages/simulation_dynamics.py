@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .. import simulation_results as results
+from .. import simulation_snapshots as snapshots
 from ..backend import CPU, GPU, cpu_count
 from ..fields.deposit import ParticleGrid, deposit_batches
 from ..simulation import phases
@@ -117,7 +117,7 @@ class WaveRun:
 
     def write_state(self, file, state):
         """As Dynamics has it."""
-        results.write_psi(file, self.setup.box, self.backend.to_host(state.psi), self.context.ranks)
+        snapshots.write_psi(file, self.setup.box, self.backend.to_host(state.psi), self.context.ranks)
 
     def packed(self, state):
         """As Dynamics has it."""
@@ -174,7 +174,7 @@ class ParticleRun:
     def write_state(self, file, state):
         """As Dynamics has it."""
         omega_m = self.setup.config.cosmology.omega_m
-        results.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
+        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
 
     def packed(self, state):
         """As Dynamics has it."""
