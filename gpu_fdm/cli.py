@@ -120,13 +120,16 @@ def _parser():
     plot = commands.add_parser("plot", help="figures for whatever a result file holds")
     plot.add_argument("file", help="result file")
     plot.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
-    plot.add_argument(
+    kinds = plot.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--volume",
         nargs="?",
         const="",
         metavar="DENSITY",
         help="instead, a density as a volume: density/fdm, density/smooth/0 ... (default: the first; extra volume)",
     )
+    text = "instead, a movie of a simulation or of the frames of a box: MP4 with ffmpeg, else an animated GIF"
+    kinds.add_argument("--movie", action="store_true", help=text)
     plot.set_defaults(command=_plot, parallel=False)
 
     init = commands.add_parser("init", help="print a commented ini to start from")
@@ -221,15 +224,22 @@ def _plot(options):
             from .plots.volume import draw_volume
 
             figures = [draw_volume(Path(options.file), options.volume)]
+        elif options.movie:
+            from .plots.movie import movie
+
+            figures = [movie(Path(options.file), options.dpi)]
         else:
             figures = draw(Path(options.file), options.dpi)
+    except InputError:
+        raise
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {reason}") from None
     if not figures:
         raise InputError(f"{options.file}: holds nothing to draw (no group that gpu-fdm run writes)")
     for figure in figures:
-        print(f"figure: {figure}")
+        kind = "movie" if options.movie else "figure"
+        print(f"{kind}: {figure}{' (there is no ffmpeg for an MP4)' if figure.suffix == '.gif' else ''}")
     return 0
 
 

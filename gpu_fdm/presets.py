@@ -69,6 +69,7 @@ PRESETS = {
                 redshift_start=31,
                 redshift_end=1.5,
             ),
+            figures=FiguresSection(),
         ),
     ),
 }

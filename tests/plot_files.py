@@ -1,15 +1,24 @@
-"""Small result files to draw, made by hand, with numbers that are known."""
+"""Small result files to draw, made by hand, with numbers that are known; and whether texts in figures can be read."""
 
+import itertools
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
+from matplotlib.text import Text
 
+from gpu_fdm import simulation_results
+from gpu_fdm.fields.box import Box
+from gpu_fdm.ranks import ALONE
+from gpu_fdm.store import Writer
 from gpu_fdm.units import CodeUnits
 
 CORE = 0.02  # [cMpc/h]
 BOX = (1.1, 0.8, 1.0)  # [cMpc/h]
 CELLS = (6, 8, 10)
+FINE_CELLS = (20, 16, 24)  # of a simulation
 CHOICES = {
     "redshift": 4.0,
     "freeze_out": "virial",
@@ -146,6 +155,68 @@ def write_one_filament(file, bosons=(1.0, 2.0, 10.0)):
         group["k"], group["power_fdm"], group["power_smooth"] = WAVENUMBERS, 1.6 * fdm + 1e-19, 1.6 * smooth + 1e-19
         group.attrs.update(mass_min=3e9, mass_max=3e10, redshift=4.0, normalisation="population")
         group.attrs.update(mass_function="collapse", shape="collapse")
+
+
+def simulated_ratio(k, epoch):
+    """Of the wave to particles with the same initial conditions: falls below one first, rises above it at the end."""
+    return 1 + (0.3 * (k / 60) ** 2 if epoch == 2 else -0.9 * (k / 60) ** 2 / (1 + (k / 60) ** 2))
+
+
+def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), epochs=3):
+    """Runs at z = 9, 4, 1.5, with a sheet across z at the edge of the box that condenses."""
+    box, units = Box(BOX, FINE_CELLS), CodeUnits(1.0, 0.6731, 0.314649)
+    writer = Writer(Path(file.filename), ALONE, file)
+    x, y, z = ((np.arange(n) + 0.5) * side / n for n, side in zip(FINE_CELLS, BOX, strict=True))
+    sheet = 1 + 0.5 * np.cos(2 * np.pi * (x[:, None, None] / BOX[0] - 0.3)) + 0 * y[:, None] * z
+    k = np.concatenate([[0.0], np.arange(1, 12) * 5.7])
+    cdm = np.concatenate([[0.0], 0.01 * k[1:] ** -2.0])
+    records = {}
+    for run in runs:
+        record = simulation_results.Record.empty(2)
+        for epoch, a in enumerate((0.1, 0.2, 0.4)[:epochs]):
+            power = 25 * a**2 * (cdm if run.endswith("cdm") else cdm / (1 + (k / 40) ** 8))
+            power *= simulated_ratio(k, epoch) if run.startswith("wave") else 1
+            away = np.minimum(z[-1] - z, z + BOX[2] - z[-1])
+            density = sheet * (1 + 10 * a * np.exp(-((away / 0.1) ** 2)))
+            density /= density.mean()
+            pictures = simulation_results.projected(density, ALONE)
+            measured = type("Measured", (), {"k": k, "power": power, "modes": np.full(len(k), 50)})
+            # the last rows of the first epoch are below it
+            noise = None if run.startswith("wave") else np.full(len(k), 2e-8)
+            record = record.with_epoch(a, 10 * epoch, measured, pictures, noise)
+        if run.startswith("wave"):
+            health = np.array(
+                [[0.1, 0, 0, 0, 0.1, 0], [0.2, 10, 1e-6, -2e-5, 0.9, 1e-3], [0.4, 20, 3e-6, 4e-5, 3, 0.05]]
+            )
+            record = replace(record, health=health)
+        records[run] = record
+        simulation_results.write_run(writer, run, record, box, {})
+    boosts = simulation_results.boosts(records, box, 1.0)
+    simulation_results.write_boosts(writer, boosts, records, box, units)
+    writer.attributes("/simulation", size=BOX, cells=FINE_CELLS, redshift_start=9, redshift_end=1.5, m22=1.0)
+
+
+def shown_texts(figure):
+    """All texts that are seen: not those of ticks beyond the ends of an axis."""
+    texts = {text for text in figure.findobj(Text) if text.get_visible() and text.get_text()}
+    for axis in itertools.chain.from_iterable((axes.xaxis, axes.yaxis) for axes in figure.axes):
+        low, high = sorted(axis.get_view_interval())
+        for tick in itertools.chain(axis.get_major_ticks(), axis.get_minor_ticks()):
+            if not low * (1 - 1e-9) <= tick.get_loc() <= high * (1 + 1e-9):
+                texts -= {tick.label1, tick.label2}
+    return list(texts)
+
+
+def assert_readable(figure):
+    """Texts are large enough, inside the figure, and none is upon another; the figure has been laid out."""
+    texts = shown_texts(figure)
+    assert min(text.get_fontsize() for text in texts) >= 9
+    extents = {text: Text.get_window_extent(text) for text in texts}  # of an annotation without its line
+    for text, extent in extents.items():
+        assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1, text
+    for one, other in itertools.combinations(texts, 2):
+        assert not extents[one].overlaps(extents[other]), (one, other)
 
 
 def boson_group(file, folder, m22):

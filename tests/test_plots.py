@@ -8,11 +8,11 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from matplotlib.text import Text
 from plot_files import (
     BOX,
     CELLS,
     CORE,
+    assert_readable,
     mean_density,
     result,
     write_box,
@@ -186,17 +186,6 @@ def test_no_result(tmp_path):
         plots.draw(tmp_path / "result.hdf5")
 
 
-def shown_texts(figure):
-    """All texts that are seen: not those of ticks beyond the ends of an axis."""
-    texts = {text for text in figure.findobj(Text) if text.get_visible() and text.get_text()}
-    for axis in itertools.chain.from_iterable((axes.xaxis, axes.yaxis) for axes in figure.axes):
-        low, high = sorted(axis.get_view_interval())
-        for tick in itertools.chain(axis.get_major_ticks(), axis.get_minor_ticks()):
-            if not low * (1 - 1e-9) <= tick.get_loc() <= high * (1 + 1e-9):
-                texts -= {tick.label1, tick.label2}
-    return list(texts)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_readable(file, name):
     """Large enough, inside the figure, and no text upon another."""
@@ -204,14 +193,7 @@ def test_text_is_readable(file, name):
     with matplotlib.style.context(["default", style.STYLE]):
         figure = figure_of(file)
         figure.draw_without_rendering()
-    texts = shown_texts(figure)
-    assert min(text.get_fontsize() for text in texts) >= 9
-    extents = {text: Text.get_window_extent(text) for text in texts}  # of an annotation without its line
-    for text, extent in extents.items():
-        assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1, text
-        assert figure.bbox.y0 <= extent.y0 <= extent.y1 <= figure.bbox.y1, text
-    for one, other in itertools.combinations(texts, 2):
-        assert not extents[one].overlaps(extents[other]), (one, other)
+    assert_readable(figure)
     assert "z=4" in figure.get_suptitle()
 
 

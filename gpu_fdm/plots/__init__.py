@@ -10,7 +10,7 @@ import h5py
 from matplotlib import style as matplotlib_style
 
 from ..whole import whole_file
-from . import box, filament, population, spectra
+from . import box, filament, population, simulation, spectra
 from .style import FILAMENT, STYLE
 
 # what draws each figure, and where the file holds data for it
@@ -24,6 +24,10 @@ FIGURES: dict[str, tuple] = {
     "mass_function": (population.mass_function, "mass_function"),
     "collapse": (population.collapse, "collapse"),
     "one_filament": (spectra.one_filament, "one_filament_power"),
+    "simulation_boost": (simulation.boost, "boost"),
+    "simulation_power": (simulation.power, "simulation"),
+    "simulation_frames": (simulation.frames, "simulation"),
+    "simulation_health": (simulation.health, "simulation/wave_fdm/health", "simulation/wave_cdm/health"),
 }
 
 

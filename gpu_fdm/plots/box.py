@@ -1,5 +1,7 @@
 """Figures of the box: column densities and power spectra."""
 
+from dataclasses import dataclass
+
 import h5py
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,39 +28,73 @@ SLAB_BYTES = 2**26  # of a density that are in memory at a time
 
 def projection(file: h5py.File) -> Figure:
     """Column densities of the box, seen from the side of the filament where there is one."""
-    group, attributes = file["density"], file[FILAMENT].attrs if FILAMENT in file else {}
+    group, side = file["density"], Side.of(file)
     names = [name for name in LABELS if name in group]
-    size = np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3)
-    direction = np.abs(attributes.get("direction", np.zeros(3)))
-    along = int(np.argmin(direction))
-    # the longer side of the picture lies horizontally; of two equal ones, that nearer to the filament's axis
-    upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
-    maps = []
-    for name in names:
-        density = _first_frame(group[name])
-        column = project(density, along) * size[along] / density.shape[along]
-        maps.append(column if upward < right else column.T)
+    maps = [side.column(_first_frame(group[name])) for name in names]
     norm = log_range(maps, COLUMN_DECADES)
-
-    flatness = size[right] / size[upward]
-    rows = len(names) if flatness > 2 else 1
-    columns = len(names) // rows
-    width = 10.0 if flatness > 2 or columns > 1 else 6.6
-    # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
-    height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(flatness, 6) + 0.3))
+    rows, columns, width, height = side.layout(len(names))
+    attributes = file[FILAMENT].attrs if FILAMENT in file else {}
     about = rf"$L={attributes['length']:.3g}\,{MPC}$" if attributes else ""
     figure = filament_figure(file, width, height, about, of_box=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    placed = {"extent": (0, size[right], 0, size[upward]), "aspect": "equal" if flatness <= 6 else "auto"}
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
-        image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", **placed)
-        panel.set(xlabel=rf"${'xyz'[right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[upward]}\;\;[{MPC}]$")
-        panel.set_title(LABELS[name])
-        panel.tick_params(**MAP_TICKS)
-        panel.label_outer()
+        image = side.show(panel, name, column, norm)
     label = rf"column density  $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
     figure.colorbar(image, ax=panels, label=label, extend="min", pad=0.02, aspect=30)
     return figure
+
+
+@dataclass(frozen=True)
+class Side:
+    """The side from which a box is seen.
+
+    size  of the box [cMpc/h];  along, right, upward  axes: of the line of sight, and of the picture
+    """
+
+    size: np.ndarray
+    along: int
+    right: int
+    upward: int
+
+    @classmethod
+    def of(cls, file: h5py.File) -> "Side":
+        """That of the filament, where there is one."""
+        attributes = file[FILAMENT].attrs if FILAMENT in file else {}
+        size = np.broadcast_to(np.asarray(file["density"].attrs["box_size"], float), 3)
+        direction = np.abs(attributes.get("direction", np.zeros(3)))
+        along = int(np.argmin(direction))
+        # the longer side of the picture lies horizontally; of two equal ones, that nearer to the filament's axis
+        upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
+        return cls(size, along, right, upward)
+
+    @property
+    def flatness(self) -> float:
+        """Width over height."""
+        return self.size[self.right] / self.size[self.upward]
+
+    def column(self, density: h5py.Dataset) -> np.ndarray:
+        """Column density, rows upward [mean matter densities cMpc/h]."""
+        column = project(density, self.along) * self.size[self.along] / density.shape[self.along]
+        return column if self.upward < self.right else column.T
+
+    def layout(self, pictures: int) -> tuple[int, int, float, float]:
+        """Rows and columns of so many pictures, width and height of their figure [inch]."""
+        rows = pictures if self.flatness > 2 else 1
+        columns = pictures // rows
+        width = 10.0 if self.flatness > 2 or columns > 1 else 6.6
+        # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
+        height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(self.flatness, 6) + 0.3))
+        return rows, columns, width, height
+
+    def show(self, panel, name: str, column: np.ndarray, norm):
+        """A column density in a panel; the image is returned."""
+        placed = {"extent": (0, self.size[self.right], 0, self.size[self.upward])}
+        placed["aspect"] = "equal" if self.flatness <= 6 else "auto"
+        panel.set(xlabel=rf"${'xyz'[self.right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[self.upward]}\;\;[{MPC}]$")
+        panel.set_title(LABELS[name])
+        panel.tick_params(**MAP_TICKS)
+        panel.label_outer()
+        return panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", **placed)
 
 
 def power(file: h5py.File) -> Figure:

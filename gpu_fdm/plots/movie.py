@@ -1,0 +1,146 @@
+"""Movies of what a result holds several pictures of: the runs of a simulation, or the frames of a box.
+
+MP4 where there is ffmpeg, else an animated GIF, which needs nothing beyond matplotlib.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from matplotlib import style as matplotlib_style
+from matplotlib.animation import FFMpegWriter, PillowWriter
+from matplotlib.figure import Figure
+
+from ..errors import InputError, RunError
+from ..whole import whole_file
+from .box import COLUMN_DECADES, Side
+from .simulation import View, about_simulation, epochs_of, runs_of
+from .style import LABELS, MPC, STYLE, filament_figure, log_range, new_figure
+
+SECONDS = 8.0  # that a movie lasts, within these rates
+SLOWEST, FASTEST = 2, 25  # [frames/s]
+NEEDED = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a movie shows: a figure, how many frames there are, and show(frame), which changes the figure to one."""
+
+    figure: Figure
+    frames: int
+    show: Callable[[int], None]
+
+
+def movie(path: Path, dpi: int = 100) -> Path:
+    """Make a movie of a result file, in its folder; returns its path, .mp4 where ffmpeg is on PATH, else .gif.
+
+    For result.hdf5 it is movie.mp4, for another NAME.hdf5 NAME_movie.mp4.
+    dpi  resolution [1/inch]
+    Raises InputError for fewer than two frames, OSError or KeyError for a file that is no result, RunError where the
+    movie cannot be written.
+    """
+    path = Path(path)
+    prefix = "" if path.stem == "result" else f"{path.stem}_"
+    kind = "mp4" if shutil.which("ffmpeg") else "gif"
+    target = path.with_name(f"{prefix}movie.{kind}")
+    with h5py.File(path, "r") as file, matplotlib_style.context(["default", STYLE]):
+        scene = scene_of(file)
+        _write(scene, target, kind, dpi)
+    return target
+
+
+def scene_of(file: h5py.File) -> Scene:
+    """The simulation of an open result, or else its box; InputError for fewer than two frames."""
+    if "simulation" in file:
+        number = len(epochs_of(file["simulation"][runs_of(file)[0]]))
+        make, what = _of_simulation, "a spectrum"
+    else:
+        number, make, what = _box_frames(file), _of_box, "a frame"
+    if number < 2:
+        holds = f"holds one picture, that of {what}" if number else "holds no pictures of several times"
+        raise InputError(f"{file.filename}: {holds}: {NEEDED}")
+    return make(file, number)
+
+
+def _of_simulation(file, number):
+    """All runs side by side, on one colour scale."""
+    runs, view = runs_of(file), View.of(file)
+    pictures = [[view.picture(epoch) for epoch in epochs_of(file["simulation"][run])] for run in runs]
+    redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(file["simulation"][runs[0]])]
+    width = 1.4 + 3.6 * len(runs)
+    figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file), ["$z=99.99$"])
+    panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
+    norm = view.norm([picture for of_run in pictures for picture in of_run])
+    images = []
+    for panel, run, of_run in zip(panels, runs, pictures, strict=True):
+        images.append(view.show(panel, of_run[0], norm))
+        panel.set_title(str(file["simulation"][run].attrs["title"]))
+        panel.label_outer()
+    figure.colorbar(images[0], ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
+    top = figure.get_suptitle().split("\n")[0]
+
+    def show(frame):
+        figure.suptitle(f"{top}\n$z={redshifts[frame]:.2f}$")
+        for image, of_run in zip(images, pictures, strict=True):
+            image.set_data(np.maximum(of_run[frame].T, norm.vmin))
+
+    return Scene(figure, number, show)
+
+
+def _box_frames(file):
+    """How many times the box of a result has."""
+    if "density" not in file:
+        return 0
+    group = next((file["density"][name] for name in LABELS if name in file["density"]), None)
+    return len(group) if isinstance(group, h5py.Group) else int(group is not None)
+
+
+def _of_box(file, number):
+    """Column densities of the box, with and without fringes, on one colour scale."""
+    group, side = file["density"], Side.of(file)
+    names = [name for name in LABELS if name in group]
+    # a smooth density may have been stored once
+    frames = {name: [group[name][str(frame)] for frame in range(number)] for name in names}
+    pictures = {name: [side.column(each).astype(np.float32) for each in of_name] for name, of_name in frames.items()}
+    norm = log_range([max(float(each.max()) for each in of_name) for of_name in pictures.values()], COLUMN_DECADES)
+    rows, columns, width, height = side.layout(len(names))
+    figure = filament_figure(file, width, height + 0.2, of_box=True)
+    top = figure.get_suptitle()
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    images = [side.show(*each, norm) for each in zip(panels.flat, names, (pictures[n][0] for n in names), strict=True)]
+    label = rf"column density  $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
+    figure.colorbar(images[0], ax=panels, label=label, extend="min", pad=0.02, aspect=30)
+    times = [float(each.attrs["time"]) for each in frames[names[0]]]
+
+    def show(frame):
+        figure.suptitle(f"{top}\n{times[frame]:.4g} Myr")
+        for image, name in zip(images, names, strict=True):
+            image.set_data(np.maximum(pictures[name][frame], norm.vmin))
+
+    show(0)
+    return Scene(figure, number, show)
+
+
+def _write(scene, target, kind, dpi):
+    """A movie that appears under its name only when it is whole."""
+    rate = int(np.clip(round(scene.frames / SECONDS), SLOWEST, FASTEST))
+    writer = FFMpegWriter(fps=rate) if kind == "mp4" else PillowWriter(fps=rate)
+    try:
+        with whole_file(target) as part:
+            named = part.with_name(f"{part.name}.{kind}")  # writers go by the ending
+            try:
+                with writer.saving(scene.figure, str(named), dpi):
+                    for frame in range(scene.frames):
+                        scene.show(frame)
+                        writer.grab_frame()
+                os.replace(named, part)
+            finally:
+                named.unlink(missing_ok=True)
+    except subprocess.CalledProcessError as error:
+        told = " ".join(str(error.stderr or error).split())[-300:]
+        raise RunError(f"{target}: ffmpeg failed: {told} (without it on PATH a GIF is made)") from None

@@ -1,0 +1,299 @@
+"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and how well the waves are."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
+
+from .style import (
+    GREEN,
+    GREY,
+    MAP_TICKS,
+    MPC,
+    SKY,
+    SMALL,
+    VERMILION,
+    WAVENUMBER,
+    mark_line,
+    mark_scales,
+    new_figure,
+)
+
+RUNS = {  # in the order of rows and legends, and how their lines look
+    "wave_fdm": {"color": VERMILION},
+    "particles_fdm": {"color": SKY, "linestyle": (0, (5, 2))},
+    "wave_cdm": {"color": GREEN},
+    "particles_cdm": {"color": "black", "linestyle": (0, (5, 2))},
+}
+EPOCHS = colormaps["plasma_r"]  # late ones are dark
+FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # of that map
+MOST_LINES = 8  # of a ratio that are shown, each of an epoch
+MOST_PICTURES = 4  # of a run that are shown
+POWERS = 3  # epochs of which spectra are shown
+WIDTH = 6.6  # of a figure of a column [inch]
+FAINT = 0.45  # opacity of rows that are to be trusted less
+LOST = (0, (1, 1))  # of lines where the particles have less power than shot noise would be
+LOWEST = 3e-4  # that ratios are shown down to
+NOISE_MOST = 0.9  # of the power: where more of it would be noise nothing is left
+SAME = "same initial conditions"  # of a denominator
+LEAST_POWER = 1e-10  # of k^3 P/(2 pi^2) over its largest value that is shown
+PICTURE_DECADES = 3.0  # that projections show below their peak, at most
+MAP = "magma"
+AXES = "xyz"
+SCALE_FACTORS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)  # at ticks
+
+
+def boost(file: h5py.File) -> Figure:
+    """Ratios of the power of two runs, a panel each, at epochs from the start to the end."""
+    folder = file["boost"]
+    names = list(folder)
+    figure = new_figure(WIDTH, 2.2 + 2.9 * len(names), about_simulation(file))
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(file["simulation"][runs_of(file)[0]])], MOST_LINES)
+    every = [epoch for name in names for epoch in epochs_of(folder[name])]
+    first, last = min(epoch["k"][0] for epoch in every), max(epoch["k"][-1] for epoch in every)
+    panels[0].set(xscale="log", xlim=(0.9 * first, 1.1 * last))
+    for panel, name in zip(panels, names, strict=True):
+        _draw_ratio(panel, folder[name], chosen)
+    end = every[-1].attrs
+    scales = {r"$k_\mathrm{J}$": "jeans_wavenumber", r"$k_\mathrm{force}$": "force_wavenumber"}
+    scales |= {r"$k_\mathrm{Nyquist}$": "nyquist"}
+    mark_scales(panels, {name: float(end[key]) for name, key in scales.items()}, 0.87 * WIDTH)
+    panels[-1].set_xlabel(WAVENUMBER)
+    handles = [Line2D([], [], color=_colour(z, chosen), label=f"$z={z:.3g}$") for z in chosen]
+    handles += [
+        Line2D([], [], color=GREY, alpha=FAINT, label=r"$k>k_\mathrm{force}$: forces too weak"),
+        Line2D([], [], color=GREY, linestyle=LOST, label="particles below random noise"),
+        Patch(color=GREY, alpha=0.18, linewidth=0, label="error of independent halves"),
+        Patch(facecolor="none", edgecolor=GREY, hatch="////", label="less random noise, at the end"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _draw_ratio(panel, group, chosen):
+    """One ratio at the chosen redshifts, the last with its error and with what shot noise may do."""
+    epochs = [epoch for epoch in epochs_of(group) if epoch.attrs["redshift"] in chosen]
+    reliable = [1.0]
+    for epoch in epochs:
+        k, ratio, noise = (epoch[name][:] for name in ("k", "boost", "shot_noise"))
+        faint = (epoch["beyond_force"][:] > 0) | (epoch["beyond_nyquist"][:] > 0)
+        for rows, look in (
+            ((noise < 1) & ~faint, {}),
+            ((noise < 1) & faint, {"alpha": FAINT}),
+            (noise >= 1, {"alpha": FAINT, "linestyle": LOST}),
+        ):
+            panel.plot(*_joined(rows, k, ratio), color=_colour(epoch.attrs["redshift"], chosen), **look)
+        reliable += ratio[(noise < 0.5) & (epoch["beyond_nyquist"][:] == 0)].tolist()
+    error = epochs[-1]["error"][:]
+    panel.fill_between(k, np.maximum(ratio - error, 0), ratio + error, color=GREY, alpha=0.18, linewidth=0, zorder=0)
+    some = (noise > 0) & (noise < NOISE_MOST) & (epochs[-1]["beyond_nyquist"][:] == 0)
+    hatched = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0, "zorder": 1}
+    panel.fill_between(k[some], ratio[some], (ratio / (1 - noise))[some], **hatched)
+    panel.axhline(1, color="black", linewidth=0.8)
+    numerator, denominator = (str(epochs[-1].attrs[name]) for name in ("numerator", "denominator"))
+    if SAME in denominator:
+        panel.set_ylim(0, 1.6 * max(reliable))
+        denominator = denominator.replace(f" ({SAME})", f"\n({SAME})")
+    else:  # what a cut-off takes away goes over decades
+        panel.set(yscale="log", ylim=(max(min(reliable) / 2, LOWEST), 30 * max(reliable)))
+    panel.set_ylabel("ratio of power")
+    panel.text(0.03, 0.95, f"{numerator} /\n{denominator}", va="top", fontsize=SMALL, transform=panel.transAxes)
+
+
+def _joined(rows, k, values):
+    """The wanted rows, and the one before each, so that lines of neighbouring kinds join."""
+    wanted = rows.copy()
+    wanted[:-1] |= rows[1:]
+    return k, np.where(wanted, values, np.nan)
+
+
+def power(file: h5py.File) -> Figure:
+    """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch."""
+    folder = file["simulation"]
+    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], POWERS)
+    figure = new_figure(10.0, 4.6, about_simulation(file))
+    panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
+    peak, noises = 0.0, False
+    for panel, redshift in zip(panels, redshifts, strict=True):
+        for run in runs_of(file):
+            epoch = _at(folder[run], redshift)
+            k, values = epoch["k"][1:], epoch["power"][1:]
+            cubed = k**3 / (2 * np.pi**2)
+            rows = values > 0
+            panel.loglog(k[rows], (cubed * values)[rows], label=str(folder[run].attrs["title"]), **RUNS[run])
+            peak = max(peak, float((cubed * values).max()))
+            if "shot_noise" in epoch:
+                noise = epoch["shot_noise"][1:]
+                label = "particles at random (shot noise)" if not noises else None
+                panel.loglog(k, cubed * noise, color=GREY, linestyle=":", linewidth=1.2, label=label)
+                noises = True
+        panel.set_title(f"$z={redshift:.4g}$")
+        nyquist = float(epoch.attrs["nyquist"])
+        panel.axvspan(nyquist, 2 * k[-1], color=GREY, alpha=0.2, linewidth=0)
+        panel.set_xlabel(WAVENUMBER)
+    panels[0].set(xlim=(k[0] / 1.2, 1.2 * k[-1]), ylim=(max(LEAST_POWER * peak, 1e-8), 10 * peak))
+    panels[0].set_ylabel(r"$k^3P(k)/2\pi^2$")
+    if np.ptp(np.floor(np.log10(panels[0].get_xlim()))) >= 1:
+        # labels of a decade are enough, and others have no room
+        panels[0].xaxis.set_minor_formatter(NullFormatter())
+    mark_line(panels, nyquist, "Nyquist")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def health(file: h5py.File) -> Figure:
+    """Errors of the balances of the waves, and the part of their mass that the cells do not resolve."""
+    figure = new_figure(6.6, 5.4, about_simulation(file))
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    for run in runs_of(file):
+        group = file["simulation"][run]
+        if "health" not in group:
+            continue
+        a, mass, energy, part = (
+            group[f"health/{name}"][:] for name in ("scale_factor", "mass_error", "energy_error", "unresolved")
+        )
+        look, title = RUNS[run], group.attrs["title"]
+        upper.loglog(a[1:], np.abs(energy[1:]), label=f"energy: {title}", **look)
+        upper.loglog(a[1:], np.abs(mass[1:]), label=f"mass: {title}", **look | {"linestyle": ":"})
+        lower.loglog(a[part > 0], part[part > 0], **look)
+    upper.set_ylabel("error, relative")
+    upper.legend(loc="upper left")
+    low, high = upper.get_ylim()
+    upper.set_ylim(low, high * (high / low) ** 0.5)
+    for share, name in ((0.01, "warned of"), (1.0, "all of the mass")):
+        lower.axhline(share, color=GREY, linestyle=":", linewidth=1.2)
+        note = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+        lower.annotate(name, (1, share), xycoords=("axes fraction", "data"), color=GREY, **note)
+    ticks = [each for each in SCALE_FACTORS if a[0] <= each <= a[-1] * 1.001]
+    lower.set_xticks(ticks, [f"{each:g}" for each in ticks])
+    lower.minorticks_off()
+    lower.set(xlabel="scale factor", ylim=(2e-5, 2), ylabel="part that turns its phase by\nmore than $\\pi/2$ a cell")
+    figure.align_ylabels()
+    return figure
+
+
+def frames(file: h5py.File) -> Figure:
+    """Projected densities: a row for each run, a column for each of a few epochs."""
+    folder, runs, view = file["simulation"], runs_of(file), View.of(file)
+    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
+    pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
+    norm = view.norm([picture for row in pictures for picture in row])
+    each = 7.7 / len(redshifts)  # inch
+    figure = new_figure(10.0, 1.2 + len(runs) * (each / view.flatness + 0.1), about_simulation(file))
+    panels = figure.subplots(len(runs), len(redshifts), sharex=True, sharey=True, squeeze=False)
+    for place, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
+        for panel, redshift, picture in zip(panels[place], redshifts, of_run, strict=True):
+            image = view.show(panel, picture, norm)
+            panel.set_title(f"$z={redshift:.4g}$" if place == 0 else "")
+            panel.label_outer()
+        title = str(folder[run].attrs["title"]).replace(", ", ",\n")
+        panels[place, 0].set_ylabel(f"{title}\n{panels[place, 0].get_ylabel()}")
+    figure.colorbar(image, ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
+    return figure
+
+
+@dataclass(frozen=True)
+class View:
+    """From where the projections of a simulation are seen: along the axis where they show most, all alike.
+
+    axis   0, 1, 2, along which densities are averaged;  size  of the box [cMpc/h]
+    shift  pixels by which pictures are turned round the periodic box, so that the densest column at the end is
+           in the middle
+    """
+
+    axis: int
+    size: tuple[float, float, float]
+    shift: tuple[int, int]
+
+    @classmethod
+    def of(cls, file: h5py.File) -> "View":
+        """For the first run at its last epoch."""
+        group = file["simulation"]
+        last = epochs_of(group[runs_of(file)[0]])[-1]
+        pictures = [last[f"projection_{name}"][:] for name in AXES]
+        axis = int(np.argmax([picture.std() for picture in pictures]))
+        densest = np.unravel_index(pictures[axis].argmax(), pictures[axis].shape)
+        shift = tuple(n // 2 - int(place) for n, place in zip(pictures[axis].shape, densest, strict=True))
+        size = tuple(np.broadcast_to(np.asarray(group.attrs["size"], float), 3).tolist())
+        return cls(axis, size, shift)
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Of a picture [cMpc/h], to the right and upward."""
+        return tuple(side for axis, side in enumerate(self.size) if axis != self.axis)
+
+    @property
+    def flatness(self) -> float:
+        """Width of a picture over its height, not beyond 6 to 1."""
+        return float(np.clip(self.sides[0] / self.sides[1], 1 / 6, 6))
+
+    @property
+    def label(self) -> str:
+        """Of the colours."""
+        return rf"density along ${AXES[self.axis]}$  $[\bar\rho_\mathrm{{m}}]$"
+
+    def picture(self, epoch: h5py.Group) -> np.ndarray:
+        """The projection of an epoch, as it is seen, first index to the right [mean matter densities]."""
+        return np.roll(epoch[f"projection_{AXES[self.axis]}"][:], self.shift, (0, 1))
+
+    def norm(self, pictures) -> LogNorm:
+        """One colour scale for pictures: from the peak down to the least, or by PICTURE_DECADES."""
+        peak, least = max(float(each.max()) for each in pictures), min(float(each.min()) for each in pictures)
+        return LogNorm(max(least, peak / 10**PICTURE_DECADES), max(peak, 1.01 * least))
+
+    def show(self, panel, picture, norm):
+        """A picture in a panel; the image is returned."""
+        right, upward = self.sides
+        panel.tick_params(**MAP_TICKS)
+        across, up = (name for axis, name in enumerate(AXES) if axis != self.axis)
+        panel.set(xlabel=rf"${across}\;\;[{MPC}]$", ylabel=rf"${up}\;\;[{MPC}]$")
+        placed = {"extent": (-right / 2, right / 2, -upward / 2, upward / 2)}
+        placed["aspect"] = right / upward / self.flatness
+        return panel.imshow(np.maximum(picture.T, norm.vmin), norm=norm, cmap=MAP, **placed)
+
+
+def runs_of(file: h5py.File) -> list[str]:
+    """Names of the runs in a file, waves and particles of one power side by side."""
+    return [run for run in RUNS if run in file["simulation"]]
+
+
+def epochs_of(group: h5py.Group) -> list[h5py.Group]:
+    """Groups 0, 1, ... of a run or a boost, in their order; one that has no rows is not there."""
+    return [group[number] for number in sorted((name for name in group if name.isdigit()), key=int)]
+
+
+def _at(group, redshift):
+    return min(epochs_of(group), key=lambda epoch: abs(epoch.attrs["redshift"] - redshift))
+
+
+def _spread(values, most):
+    """At most so many of a list, the first and the last among them."""
+    places = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
+    if len(values) > 1 and most == 1:
+        places = [len(values) - 1]
+    return [float(values[place]) for place in places]
+
+
+def _colour(redshift, chosen):
+    place = chosen.index(redshift) / max(len(chosen) - 1, 1)
+    return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * place)
+
+
+def about_simulation(file: h5py.File) -> list[str]:
+    """What a figure begins with: parts of a line."""
+    about = file["simulation"].attrs
+    cells, size = (np.atleast_1d(about[name]) for name in ("cells", "size"))
+    of_cells, of_size = (
+        f"{each[0]:g}" if len(set(each.tolist())) == 1 else r"\times ".join(f"{x:g}" for x in each)
+        for each in (cells, size)
+    )
+    start, end = (float(about[f"redshift_{name}"]) for name in ("start", "end"))
+    way = f"$z={start:g}$ to ${end:g}$"
+    return [rf"$m_{{22}}={float(about['m22']):.4g}$", rf"${of_size}\,{MPC}$", f"${of_cells}$ cells a side", way]
