@@ -176,6 +176,8 @@ def add_compare(commands):
     compare.add_argument("--over", metavar="NAME", help="only ratios over this: smooth, cdm ...")
     compare.add_argument("--fit", metavar="LOW,HIGH", help="fit m22 between these two")
     compare.add_argument("--mixed", action="store_true", help="ratios over different things in one figure")
+    text = "of a simulation, not only the epoch nearest to the model's redshift"
+    compare.add_argument("--all-epochs", action="store_true", help=text)
     compare.add_argument("--output", default="comparison", metavar="FOLDER", help="(default: comparison)")
     compare.add_argument("--dpi", type=int, default=150, help="of the figure (default: 150)")
     _add_measurement(compare)
@@ -263,29 +265,47 @@ def _compare(options, files, ratios, masses):
     from . import comparison
     from .plots.comparison import draw_boosts
     from .report import Picture, Section, comparison_section, write_report
+    from .statistics.fit import marks_of
     from .store import check_writable, git_revision
 
     with _warnings_only():  # rows of every model that are left out are many
         models = [boost for path in files for boost in comparison.model_boosts(path)]
-    tables = [boost for text in options.table for boost in comparison.read_boosts(text)] + ratios
+    redshift = None if options.all_epochs else models[0].redshift
+    tables = [boost for text in options.table for boost in comparison.read_boosts(text, redshift)] + ratios
     if options.over:
         models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
         if not models or not tables:
             raise InputError(f"--over {options.over}: no ratio over this among the {'tables' if models else 'models'}")
     grid = comparison.single_filament_grid(files[0]) if masses else None
     with _warnings_only():
-        found = [comparison.compare(table, models, masses, grid) for table in tables]
+        comparable = [
+            [model for model in comparison.alike(table, models) if comparison.of_one_epoch(table, model)]
+            for table in tables
+        ]
+        if not options.mixed and not any(comparison.alike(table, models) for table in tables):
+            comparison.compare(tables[0], models, masses, grid)  # says what is wrong
+        found = [comparison.compare(*pair, masses, grid) for pair in zip(tables, comparable, strict=True) if pair[1]]
     folder = Path(options.output)
     check_writable(folder)
-    shown = list(dict.fromkeys([*(each.model for each in found), *tables]))
+    shown = [each.model for each in found]
+    # ratios that were not compared: the last of the models is for the heaviest boson
+    told, wanted = {each.name for each in shown}, {each.name for each in models if options.mixed}
+    wanted |= {each.name for each in tables}
+    shown += list({each.name: each for each in models if each.name in wanted - told}.values())
+    shown = list(dict.fromkeys([*shown, *tables]))
     figure = draw_boosts(shown, folder / "comparison.png", options.dpi or 150, mixed=options.mixed)
     for each in found:
         for line in comparison_lines(each):
             print(line)
+    for table in [table for table, models_of in zip(tables, comparable, strict=True) if not models_of]:
+        reason = "of another redshift than the model" if comparison.alike(table, models) else "no model is this ratio"
+        print(f"{table.label} ({table.source}): {reason}: not compared")
+        if not table.beyond_nyquist.all():
+            print(f"  table: {_marks_line(marks_of(table))}")
     overview = Section(
         "Ratios of power",
         (f"{len(tables)} tables beside models of {', '.join(map(str, files))}.",),
-        (Picture(figure.read_bytes(), "Points with errors: tables and simulations. Lines: models."),),
+        (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
     )
     sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
     made_with = {"version": f"gpu_fdm {__version__} {git_revision()}".rstrip(), "models": ", ".join(map(str, files))}
@@ -293,8 +313,10 @@ def _compare(options, files, ratios, masses):
     made_with |= {"tables": ", ".join(beside), "fit": options.fit or "none"}
     title = "Fuzzy dark matter filaments: the model beside tables"
     report = write_report(folder / "comparison.html", title, (overview, *sections), made_with)
-    table = comparison.write_comparisons(found, folder / "comparison.csv")
-    print(f"figure: {figure}\ntable: {table}\nreport: {report}")
+    print(f"figure: {figure}")
+    if found:
+        print(f"table: {comparison.write_comparisons(found, folder / 'comparison.csv')}")
+    print(f"report: {report}")
 
 
 @contextmanager

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from . import simulation_results
 from .boost_tables import published_boosts, read_boost, read_spectrum
 from .config import Config, DarkMatter, parse_config
 from .errors import InputError
 from .ranks import ALONE, Ranks
-from .statistics.boost import Boost, boost_of, result_boosts, theory_boosts
+from .statistics.boost import DIFFERENCES, Boost, boost_of, result_boosts, theory_boosts
 from .statistics.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
 from .statistics.spectrum import Spectrum, of_grid, of_result, result_places
+from .units import mean_matter_density
 from .whole import whole_file
 
 PUBLISHED = "published"  # the tables that are shipped
@@ -70,18 +72,22 @@ def ratio(above: Spectrum, below: Spectrum, numerator: str | None, denominator: 
     return boost_of(above, below, allow)
 
 
-def read_boosts(text: str) -> list[Boost]:
-    """The boosts of a table, of a result file, or the shipped ones (published)."""
+def read_boosts(text: str, redshift: float | None = None) -> list[Boost]:
+    """The boosts of a table, of a result file, or the shipped ones (published).
+
+    redshift  take of a simulation the epoch nearest to it; None: all epochs
+    """
     if text == PUBLISHED:
         return list(published_boosts())
     path = Path(text)
     if path.suffix.lower() in TABLES:
         return [read_boost(path)]
-    return model_boosts(path)
+    return model_boosts(path, redshift)
 
 
-def model_boosts(path: Path) -> list[Boost]:
-    """Every boost of a result file: over the smooth filament, and with linear power where there is a population."""
+def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
+    """Every boost of a result file: over the smooth filament, with linear power where there is a population, and all
+    epochs of a simulation, or that nearest to a redshift."""
     import h5py
 
     from .population.population import Population
@@ -90,15 +96,13 @@ def model_boosts(path: Path) -> list[Boost]:
         with h5py.File(path) as file:
             # in the plane across a filament nothing has been measured
             found = [each for each in result_boosts(file) if "/polar_" not in each.source]
-            found += _stored(file)
-            pairs = [
-                (
-                    of_result(file, f"one_filament_power/{name}/fdm"),
-                    of_result(file, f"one_filament_power/{name}/smooth"),
-                )
-                for name in file.get("one_filament_power", {})
-            ]
+            found += nearest_epochs(simulation_results.read_boosts(file), redshift)
             config = _config_of(file)
+            folder = "one_filament_power"
+            pairs = [
+                tuple(_over_matter(file, f"{folder}/{name}", kind, config) for kind in ("fdm", "smooth"))
+                for name in file.get(folder, {})
+            ]
     except OSError as error:
         raise InputError(f"{path}: not a result file: {' '.join(str(error).split())}") from None
     if pairs:
@@ -110,17 +114,35 @@ def model_boosts(path: Path) -> list[Boost]:
     return found
 
 
-def _stored(file):
-    """Boosts of /boost/<name>, as simulations write them."""
-    found = []
-    for name, group in file.get("boost", {}).items():
-        about: dict[str, Any] = {key: float(group.attrs[key]) for key in ("redshift", "m22") if key in group.attrs}
-        beyond = group["beyond_nyquist"][:] if "beyond_nyquist" in group else None
-        error = group["error"][:] if "error" in group else None
-        about |= {key: str(group.attrs[key]) for key in ("numerator", "denominator")}
-        about |= {"beyond_nyquist": beyond, "source": f"{file.filename} boost/{name}"}
-        found.append(Boost(group["k"][:], group["boost"][:], error=error, **about))
-    return found
+def _over_matter(file, place, kind, config):
+    """A one-filament spectrum relative to the mean density of all matter, as linear power is, to which it is added."""
+    spectrum = of_result(file, f"{place}/{kind}")
+    share = float(file[place].attrs["density"]) / mean_matter_density(config.cosmology.omega_m)
+    return replace(spectrum, power=spectrum.power * share**2, floor=spectrum.floor * share**2)
+
+
+def nearest_epochs(boosts: list[Boost], redshift: float | None) -> list[Boost]:
+    """Of boosts that are the same ratio for the same boson at several epochs, that nearest to a redshift."""
+    if redshift is None:
+        return boosts
+    nearest = {}
+    for each in boosts:
+        key = each.name, each.m22
+        kept = nearest.get(key)
+        if kept is None or abs(_epochs_apart(each.redshift, redshift)) < abs(_epochs_apart(kept.redshift, redshift)):
+            nearest[key] = each
+    return list(nearest.values())
+
+
+def alike(table: Boost, models: list[Boost]) -> list[Boost]:
+    """The models that are ratios of the same things."""
+    return [each for each in models if (each.numerator, each.denominator) == (table.numerator, table.denominator)]
+
+
+def of_one_epoch(table: Boost, model: Boost) -> bool:
+    """Whether their redshifts are the same, or not both known."""
+    redshifts = table.redshift, model.redshift
+    return None in redshifts or abs(_epochs_apart(*redshifts)) <= DIFFERENCES["redshift"]
 
 
 def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | None, grid=None) -> Comparison:
@@ -129,10 +151,10 @@ def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | Non
     masses  fit m22 between these two;  grid  (m22_min, m22_max) -> BoostGrid, where the models are not one
     Raises InputError where no model is a ratio of the same things.
     """
-    same = [each for each in models if (each.numerator, each.denominator) == (table.numerator, table.denominator)]
+    same = alike(table, models)
     if not same:
         names = ", ".join(dict.fromkeys(each.name for each in models))
-        raise InputError(f"{table.label}: no model is this ratio; there are {names}")
+        raise InputError(f"{table.label}: no model is this ratio; there are {names} (--mixed shows them all the same)")
     nearest = max(same, key=lambda each: _likeness(each, table))
     fit = None
     if masses is not None:
@@ -175,10 +197,16 @@ def _row(found):
 
 
 def _likeness(model, table):
-    """The nearer in mass the more, then the more rows of the table in its range; exact ones before measured ones."""
+    """The nearer in mass, then in redshift, the more; then by rows of the table in its range; exact before measured."""
     distance = 0.0 if None in (model.m22, table.m22) else abs(np.log(model.m22 / table.m22))
     rows = np.count_nonzero((table.k >= model.k[0]) & (table.k <= model.k[-1]))
-    return -distance, rows, model.error is None
+    apart = 0.0 if None in (model.redshift, table.redshift) else abs(_epochs_apart(model.redshift, table.redshift))
+    return -distance, -apart, rows, model.error is None
+
+
+def _epochs_apart(first, second):
+    """Of two redshifts, in ln(1 + z)."""
+    return float(np.log((1 + first) / (1 + second)))
 
 
 def single_filament_grid(path: Path):

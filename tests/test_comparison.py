@@ -7,11 +7,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from plot_files import result as made
+from plot_files import simulated_ratio, write_one_filament, write_simulation
 
 from gpu_fdm.boost_tables import read_boost, write_boost, write_spectrum
 from gpu_fdm.cli import main
+from gpu_fdm.comparison import model_boosts, read_boosts
+from gpu_fdm.config import parse_config
+from gpu_fdm.plots import comparison as drawing
+from gpu_fdm.population.population import Population
 from gpu_fdm.statistics.boost import Boost
 from gpu_fdm.statistics.spectrum import Spectrum
+from gpu_fdm.units import mean_matter_density
 
 INI = """
 [run]
@@ -135,6 +142,78 @@ def test_snapshots_beside_the_model(result, tmp_path, capsys):
     assert [float(snapshots[name]) for name in same] == pytest.approx([float(box[name]) for name in same], rel=1e-6)
     report = (tmp_path / "compared" / "comparison.html").read_text()
     assert f"{pair[0]} over {pair[1]}" in report
+
+
+@pytest.fixture
+def simulation(tmp_path):
+    """A simulation at z = 9, 4 and 1.5."""
+    with made(tmp_path / "simulation.hdf5", write_simulation):
+        return tmp_path / "simulation.hdf5"
+
+
+def test_boosts_of_a_simulation(simulation):
+    """Nearest in ln(1 + z); without the rows where particles have less power than shot noise."""
+    (same, *_) = read_boosts(str(simulation), 4.1)
+    assert [each.name for each in read_boosts(str(simulation), 4.1)] == [
+        "fdm/n-body",
+        "fdm/cdm",
+        "fdm as particles/cdm",
+    ]
+    assert (same.redshift, same.m22) == (4.0, 1.0) and len(same.k) == 11
+    assert same.boost == pytest.approx(simulated_ratio(same.k, 1), rel=1e-9)
+    assert same.source == f"{simulation} boost/wave_fdm_over_particles_fdm/1"
+    first, second, third = [each for each in read_boosts(str(simulation)) if each.name == "fdm/n-body"]
+    assert [each.redshift for each in (first, second, third)] == pytest.approx([9, 4, 1.5])
+    assert len(first.k) == 10
+
+
+def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, error = run(capsys, "compare", result, simulation)
+    assert code == 2 and error == (
+        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model is this ratio; there are fdm/smooth "
+        "(--mixed shows them all the same)\n"
+    )
+    assert not Path("comparison").exists()
+    figures, save = [], drawing._save
+
+    def keep_figure(figure, path, dpi):
+        figures.append(figure)
+        save(figure, path, 40)
+
+    monkeypatch.setattr(drawing, "_save", keep_figure)
+    code, out, error = run(capsys, "compare", result, simulation, "--mixed")
+    assert code == 0, error
+    assert out.count("no model is this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out
+    code, out, error = run(capsys, "compare", result, simulation, "published", "--mixed", "--all-epochs")
+    assert code == 0 and out.count("no model is this ratio") == 9, error
+    titles = [[panel.texts[0].get_text() for panel in figure.axes] for figure in figures]
+    assert titles[0] == [
+        "fdm/smooth\nover the same filaments without fringes",
+        "fdm/n-body\nover particles from the same initial conditions",
+        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter (sources: linear power, or a simulation)",
+    ]
+    legends = [figure.legends[0] for figure in figures]
+    assert [legend.get_title().get_text() for legend in legends] == ["", "redshifts differ"]
+    assert sum("z = 1.5: " in text.get_text() for text in legends[1].get_texts()) == 3
+
+
+def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkeypatch):
+    """One-filament spectra relative to the density of filaments are brought to that of matter: a ratio below one."""
+    monkeypatch.chdir(tmp_path)
+    with made(tmp_path / "model.hdf5", lambda file: write_one_filament(file, (1.0,))) as file:
+        group = file["one_filament_power/m22_1"]
+        group.attrs["density"] = 0.02 * mean_matter_density(0.314649)
+        file.attrs["config"] = "[population]\n[cosmology]\nredshift = 4.0\n"
+        power = group["power_fdm"][0]
+    (over_cdm,) = (each for each in model_boosts(tmp_path / "model.hdf5") if each.name == "fdm/cdm")
+    linear = Population(parse_config("[population]\n")).power.at(over_cdm.k[:1], 4.0)
+    assert over_cdm.boost[0] == pytest.approx(1 + 0.02**2 * power / linear[0], rel=1e-3)
+    code, out, error = run(capsys, "compare", "model.hdf5", simulation, "--over", "cdm", "--all-epochs", "--dpi", 40)
+    assert code == 0, error
+    told = [line for line in out.splitlines() if line.startswith("fdm/cdm")]
+    assert ["of another redshift than the model: not compared" in line for line in told] == [False, True, True]
+    assert "beside fdm/cdm, m22 = 1, z = 4" in told[0]
 
 
 @pytest.mark.parametrize(

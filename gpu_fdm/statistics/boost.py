@@ -99,6 +99,9 @@ class Series:
 
     label: str
     source: str
+    numerator: str
+    denominator: str
+    redshift: float | None
     m22: float | None
     k: np.ndarray
     boost: np.ndarray
@@ -260,7 +263,8 @@ def theory_boosts(linear: LinearPower, cut_off: Transfer, fdm: Spectrum, smooth:
     has linear power alone below the line.
 
     fdm, smooth  one-filament spectra at the same k and redshift, from of_one_filament or of_result
-    k beyond the range of linear power or cut-off are left out, which is logged.
+    k beyond the range of linear power or cut-off are left out, and those where a sum is round-off of the one-filament
+    spectrum, which is logged.
     Raises InputError where redshift, k or m22 of the spectra are not those of each other and of the cut-off.
     """
     if fdm.redshift is None:
@@ -281,6 +285,7 @@ def theory_boosts(linear: LinearPower, cut_off: Transfer, fdm: Spectrum, smooth:
             k,
             cut.power + each.power[rows],
             each.of,
+            floor=each.floor,
             redshift=fdm.redshift,
             m22=fdm.m22,
             source=f"{cut.source}, plus {each.source}",
@@ -306,6 +311,9 @@ def overlay(boosts: Sequence[Boost], mixed: bool = False) -> tuple[Series, ...]:
         Series(
             each.label,
             each.source,
+            each.numerator,
+            each.denominator,
+            each.redshift,
             each.m22,
             each.k,
             each.boost,
