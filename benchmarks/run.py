@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-import snapshots  # noqa: F401 - registers its benchmarks
+import simulation  # noqa: F401 - registers its benchmarks
+import snapshots  # noqa: F401 - likewise
 import spectra  # noqa: F401 - likewise
 from registry import BENCHMARKS, benchmark, best_of, best_of_both, build, published
 
