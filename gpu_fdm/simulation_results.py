@@ -45,7 +45,7 @@ HEALTH = {
     "unresolved": "part of the mass whose phase changes by more than pi/2 from cell to cell",
 }
 FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, see simulation.particle_mesh
-PIXELS = 1024  # a side of a projection at most
+PIXELS = 512  # a side of a projection at most
 TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
 
 
