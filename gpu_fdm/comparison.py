@@ -8,7 +8,6 @@ import csv
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -125,7 +124,7 @@ def nearest_epochs(boosts: list[Boost], redshift: float | None) -> list[Boost]:
     """Of boosts that are the same ratio for the same boson at several epochs, that nearest to a redshift."""
     if redshift is None:
         return boosts
-    nearest = {}
+    nearest: dict[tuple, Boost] = {}
     for each in boosts:
         key = each.name, each.m22
         kept = nearest.get(key)

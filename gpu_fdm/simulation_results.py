@@ -6,6 +6,7 @@ on a lattice have none. What particles at random would have is stored beside the
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -227,7 +228,7 @@ def read_boosts(file) -> list[Boost]:
             group, place = series[epoch], f"boost/{above}_over_{below}/{epoch}"
             rows = group["shot_noise"][:] < 1
             k, boost, error, beyond = (group[name][:][rows] for name in ("k", "boost", "error", "beyond_nyquist"))
-            about = {"redshift": float(group.attrs["redshift"]), "m22": float(group.attrs["m22"])}
+            about: dict[str, Any] = {name: float(group.attrs[name]) for name in ("redshift", "m22")}
             about |= {"source": f"{file.filename} {place}", "error": error, "beyond_nyquist": beyond}
             if rows.any():
                 found.append(Boost(k, boost, numerator, denominator, **about))

@@ -195,6 +195,16 @@ def test_frames_of_a_movie_are_the_pictures(file):
     assert scene.figure.get_suptitle().endswith("\n$z=4.00$")
 
 
+def test_empty_pixels_are_dark(path, tmp_path):
+    (tmp_path / "result.hdf5").write_bytes(path.read_bytes())
+    with h5py.File(tmp_path / "result.hdf5", "r+") as file:
+        file["simulation/particles_fdm/2/projection_y"][3] = 0
+        scene = movie.scene_of(file)
+    scene.show(2)
+    shown = scene.figure.axes[1].images[0]
+    assert np.asarray(shown.get_array()).min() == shown.norm.vmin > 0
+
+
 def fake_ffmpeg(folder, script):
     """A program of that name."""
     program = folder / "ffmpeg"

@@ -88,13 +88,13 @@ class Side:
 
     def show(self, panel, name: str, column: np.ndarray, norm):
         """A column density in a panel; the image is returned."""
-        placed = {"extent": (0, self.size[self.right], 0, self.size[self.upward])}
-        placed["aspect"] = "equal" if self.flatness <= 6 else "auto"
+        extent = (0, self.size[self.right], 0, self.size[self.upward])
+        aspect = "equal" if self.flatness <= 6 else "auto"
         panel.set(xlabel=rf"${'xyz'[self.right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[self.upward]}\;\;[{MPC}]$")
         panel.set_title(LABELS[name])
         panel.tick_params(**MAP_TICKS)
         panel.label_outer()
-        return panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", **placed)
+        return panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent, aspect=aspect)
 
 
 def power(file: h5py.File) -> Figure:

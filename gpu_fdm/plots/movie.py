@@ -76,7 +76,7 @@ def _of_simulation(file, number):
     figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file), ["$z=99.99$"])
     panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
     norm = view.norm([picture for of_run in pictures for picture in of_run])
-    images = []
+    lowest, images = float(norm.vmin or 0), []
     for panel, run, of_run in zip(panels, runs, pictures, strict=True):
         images.append(view.show(panel, of_run[0], norm))
         panel.set_title(str(file["simulation"][run].attrs["title"]))
@@ -87,7 +87,7 @@ def _of_simulation(file, number):
     def show(frame):
         figure.suptitle(f"{top}\n$z={redshifts[frame]:.2f}$")
         for image, of_run in zip(images, pictures, strict=True):
-            image.set_data(np.maximum(of_run[frame].T, norm.vmin))
+            image.set_data(np.maximum(of_run[frame].T, lowest))  # an empty pixel is dark, not missing
 
     return Scene(figure, number, show)
 

@@ -1,6 +1,7 @@
 """Figures of a simulation: boosts, power, projections of its runs at several epochs, and how well the waves are."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -25,7 +26,7 @@ from .style import (
     new_figure,
 )
 
-RUNS = {  # in the order of rows and legends, and how their lines look
+RUNS: dict[str, dict[str, Any]] = {  # in the order of rows and legends, and how their lines look
     "wave_fdm": {"color": VERMILION},
     "particles_fdm": {"color": SKY, "linestyle": (0, (5, 2))},
     "wave_cdm": {"color": GREEN},
@@ -66,7 +67,7 @@ def boost(file: h5py.File) -> Figure:
     scales |= {r"$k_\mathrm{Nyquist}$": "nyquist"}
     mark_scales(panels, {name: float(end[key]) for name, key in scales.items()}, 0.87 * WIDTH)
     panels[-1].set_xlabel(WAVENUMBER)
-    handles = [Line2D([], [], color=_colour(z, chosen), label=f"$z={z:.3g}$") for z in chosen]
+    handles: list[Line2D | Patch] = [Line2D([], [], color=_colour(z, chosen), label=f"$z={z:.3g}$") for z in chosen]
     handles += [
         Line2D([], [], color=GREY, alpha=FAINT, label=r"$k>k_\mathrm{force}$: forces too weak"),
         Line2D([], [], color=GREY, linestyle=LOST, label="particles below random noise"),
@@ -227,7 +228,8 @@ class View:
     @property
     def sides(self) -> tuple[float, float]:
         """Of a picture [cMpc/h], to the right and upward."""
-        return tuple(side for axis, side in enumerate(self.size) if axis != self.axis)
+        right, upward = (side for axis, side in enumerate(self.size) if axis != self.axis)
+        return right, upward
 
     @property
     def flatness(self) -> float:
@@ -254,9 +256,8 @@ class View:
         panel.tick_params(**MAP_TICKS)
         across, up = (name for axis, name in enumerate(AXES) if axis != self.axis)
         panel.set(xlabel=rf"${across}\;\;[{MPC}]$", ylabel=rf"${up}\;\;[{MPC}]$")
-        placed = {"extent": (-right / 2, right / 2, -upward / 2, upward / 2)}
-        placed["aspect"] = right / upward / self.flatness
-        return panel.imshow(np.maximum(picture.T, norm.vmin), norm=norm, cmap=MAP, **placed)
+        extent, aspect = (-right / 2, right / 2, -upward / 2, upward / 2), right / upward / self.flatness
+        return panel.imshow(np.maximum(picture.T, norm.vmin), norm=norm, cmap=MAP, extent=extent, aspect=aspect)
 
 
 def runs_of(file: h5py.File) -> list[str]:
@@ -276,8 +277,6 @@ def _at(group, redshift):
 def _spread(values, most):
     """At most so many of a list, the first and the last among them."""
     places = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
-    if len(values) > 1 and most == 1:
-        places = [len(values) - 1]
     return [float(values[place]) for place in places]
 
 
