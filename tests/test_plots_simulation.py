@@ -80,6 +80,19 @@ def test_figures_of_a_single_epoch_and_run(tmp_path):
         assert [len(figure.axes) for figure in made] == [1, 2, 2]  # a picture, and the colours
 
 
+def test_boosts_of_few_epochs(path, tmp_path, monkeypatch):
+    """An epoch without rows is not there, and those that are may not be among the ones that are shown."""
+    (tmp_path / "result.hdf5").write_bytes(path.read_bytes())
+    monkeypatch.setattr(simulation, "MOST_LINES", 2)
+    with h5py.File(tmp_path / "result.hdf5", "r+") as file:
+        for epoch in "02":
+            del file[f"boost/wave_fdm_over_particles_fdm/{epoch}"]
+        panel = simulation.boost(file).axes[-1]
+        k = file["boost/wave_fdm_over_particles_fdm/1/k"][:]
+    drawn = np.nanmean([line.get_ydata() for line in panel.lines[:3]], axis=0)
+    assert drawn == pytest.approx(simulated_ratio(k, 1), rel=1e-9)
+
+
 def test_boosts(file, figures):
     figure = figures["simulation_boost"]
     assert {panel.texts[0].get_text() for panel in figure.axes} == {

@@ -62,7 +62,7 @@ def boost(file: h5py.File) -> Figure:
     panels[0].set(xscale="log", xlim=(0.9 * first, 1.1 * last))
     for panel, name in zip(panels, names, strict=True):
         _draw_ratio(panel, folder[name], chosen)
-    end = every[-1].attrs
+    end = max(every, key=lambda epoch: epoch.attrs["scale_factor"]).attrs
     scales = {r"$k_\mathrm{J}$": "jeans_wavenumber", r"$k_\mathrm{force}$": "force_wavenumber"}
     scales |= {r"$k_\mathrm{Nyquist}$": "nyquist"}
     mark_scales(panels, {name: float(end[key]) for name, key in scales.items()}, 0.87 * WIDTH)
@@ -80,7 +80,8 @@ def boost(file: h5py.File) -> Figure:
 
 def _draw_ratio(panel, group, chosen):
     """One ratio at the chosen redshifts, the last with its error and with what shot noise may do."""
-    epochs = [epoch for epoch in epochs_of(group) if epoch.attrs["redshift"] in chosen]
+    known = epochs_of(group)
+    epochs = [epoch for epoch in known if epoch.attrs["redshift"] in chosen] or known[-1:]
     reliable = [1.0]
     for epoch in epochs:
         k, ratio, noise = (epoch[name][:] for name in ("k", "boost", "shot_noise"))
@@ -281,7 +282,8 @@ def _spread(values, most):
 
 
 def _colour(redshift, chosen):
-    place = chosen.index(redshift) / max(len(chosen) - 1, 1)
+    nearest = min(chosen, key=lambda each: abs(each - redshift))
+    place = chosen.index(nearest) / max(len(chosen) - 1, 1)
     return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * place)
 
 
