@@ -5,15 +5,17 @@ A CSV file has a header of comments, `# name: value`, then the names of the colu
 """
 
 import re
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 
+from . import ecsv
 from .errors import InputError
 from .statistics.boost import ERRORS, Boost
 from .statistics.spectrum import COMOVING, NORMALISED, Spectrum
-from .tables import read_columns
+from .tables import read_columns, read_text
 from .whole import whole_file
 
 PER_MPC, MPC_CUBED = "1/Mpc", "Mpc^3"
@@ -213,39 +215,35 @@ class _Table:
 
 
 def _read_csv(path, needed, optional):
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    with _named(path):
+        lines = read_text(path).splitlines()
         matches = [_HEADER_LINE.match(line.strip()) for line in lines]
         header = {match[1].lower(): match[2] for match in matches if match}
         names: list[str] = next((line.split(",") for line in lines if line.strip() and line.lstrip()[0] != "#"), [])
         there = {name.strip() for name in names}
         return header, read_columns(path, (*needed, *(name for name in optional if name in there)))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file (byte {error.start})") from None
+
+
+def _read_ecsv(path, needed, optional):
+    with _named(path):
+        text = read_text(path)
+    table = ecsv.read(path, text)
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)} (found {', '.join(table.columns)})")
+    wanted = (*needed, *(name for name in optional if name in table.columns))
+    return table.meta | table.units, {name: table.numbers(name) for name in wanted}
+
+
+@contextmanager
+def _named(path):
+    """What is wrong with a file of text, as an InputError."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(str(error)) from None
-
-
-def _read_ecsv(path, needed, optional):
-    from astropy.table import Table
-
-    try:
-        table = Table.read(path, format="ascii.ecsv")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not an ECSV table: {' '.join(str(error).split())[:200]}") from None
-    missing = [name for name in needed if name not in table.colnames]
-    if missing:
-        raise InputError(f"{path}: no column {', '.join(missing)} (found {', '.join(table.colnames)})")
-    header = {name: str(value) for name, value in table.meta.items() if value is not None}
-    header |= {name: str(table[name].unit) for name in table.colnames if str(table[name].unit or "")}
-    columns: dict[str, np.ndarray] = {}
-    for name in (*needed, *(name for name in optional if name in table.colnames)):
-        if table[name].ndim != 1 or table[name].dtype.kind not in "fiub":
-            raise InputError(f"{path}: column {name}: must be numbers")
-        columns[name] = np.ma.filled(np.ma.asarray(table[name], float), np.nan)
-    return header, columns
 
 
 def _write(path, header, columns, units):
@@ -263,7 +261,7 @@ def _write_csv(path, header, columns, units):
     lines.append(",".join(columns))
     flags = {name: values.astype(int) if values.dtype == bool else values for name, values in columns.items()}
     lines += [",".join(map(repr, row)) for row in zip(*(values.tolist() for values in flags.values()), strict=True)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _write_ecsv(path, header, columns, units):

@@ -13,13 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import __version__
-from .errors import InputError, RunError
+from .errors import InputError, RunError, one_line
 
-CHEAP_MODES = 15_000  # modes that a dry run solves for, in seconds
+# what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
+CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
     options = _parser().parse_args(arguments)
     with _signals_as_exceptions():
         return _guarded(options)
@@ -88,14 +91,21 @@ def _fail(message, code, error, ranks):
     everywhere = getattr(error, "on_all_ranks", False)
     if ranks is None or ranks.first or not everywhere:
         place = f" (rank {ranks.rank})" if ranks is not None and ranks.size > 1 and not everywhere else ""
-        print(f"gpu-fdm: error: {message}{place}", file=sys.stderr, flush=True)
+        print(f"gpu-fdm: error: {one_line(message)}{place}", file=sys.stderr, flush=True)
     if ranks is not None and not everywhere:
         ranks.stop_all(code)
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all else does."""
+
+    def error(self, message):
+        self.exit(2, f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
@@ -155,7 +165,7 @@ class _Plain(logging.Formatter):
 
     def format(self, record):
         text = record.getMessage()
-        return text if record.levelname == "INFO" else f"{record.levelname.lower()}: {text}"
+        return one_line(text if record.levelname == "INFO" else f"{record.levelname.lower()}: {text}")
 
 
 def _run(options, ranks):
@@ -182,7 +192,9 @@ def _dry_run(config, ranks):
 
     table, warnings = pipeline.check(config, ranks)
     planned = pipeline.plan_of(config, table, ranks)
-    if len(table) == 1 and planned.modes < CHEAP_MODES:
+    size = max(planned.stages.get(stage, 0) for stage in ("model", "weights"))
+    cheap = len(table) == 1 and planned.modes < CHEAP_MODES and size < CHEAP_MEMORY
+    if cheap:
         model = solve(config, table[0])
         print(results.describe(results.record(model)))
         print(f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc")
@@ -196,7 +208,7 @@ def _dry_run(config, ranks):
         print(f"mass functions of CDM and m22 = {masses} at z = {config.cosmology.redshift:g}")
     if config.one_filament:
         print(f"one-filament spectra: the heaviest filament has about {planned.modes:.4g} modes")
-    elif table and (len(table) > 1 or planned.modes >= CHEAP_MODES):
+    elif table and not cheap:
         count = "1 filament" if len(table) == 1 else f"{len(table)} filaments, the largest"
         print(f"{count} with about {planned.modes:.4g} modes")
     if config.simulation:
@@ -219,22 +231,20 @@ def _plot(options):
         raise InputError(f"--dpi {options.dpi}: must be in [20, 1200]")
     if not Path(options.file).is_file():
         raise InputError(f"{options.file}: {'is no file' if Path(options.file).exists() else 'no such file'}")
-    try:
-        if options.volume is not None:
-            from .plots.volume import draw_volume
+    from .snapshots.hdf5 import is_hdf5
 
-            figures = [draw_volume(Path(options.file), options.volume)]
-        elif options.movie:
-            from .plots.movie import movie
+    if not is_hdf5(options.file):
+        raise InputError(f"{options.file}: not a result of gpu-fdm run")
+    if options.volume is not None:
+        from .plots.volume import draw_volume
 
-            figures = [movie(Path(options.file), options.dpi)]
-        else:
-            figures = draw(Path(options.file), options.dpi)
-    except InputError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{options.file}: not a result of gpu-fdm run, or damaged: {reason}") from None
+        figures = [draw_volume(Path(options.file), options.volume)]
+    elif options.movie:
+        from .plots.movie import movie
+
+        figures = [movie(Path(options.file), options.dpi)]
+    else:
+        figures = draw(Path(options.file), options.dpi)
     if not figures:
         raise InputError(f"{options.file}: holds nothing to draw (no group that gpu-fdm run writes)")
     for figure in figures:

@@ -212,6 +212,10 @@ def run_boost(options, ranks) -> int:
     if output.suffix.lower() not in comparison.TABLES:
         raise InputError(f"--output {output}: must end in .csv or .ecsv")
     _check_dpi(options.dpi)
+    for text in (options.above, options.below):
+        path = comparison.file_of(text)
+        if output.exists() and path.exists() and output.samefile(path):
+            raise InputError(f"--output {output}: is one of the spectra itself")
     measure = _measure(options, ranks)
     ranks.on_first(lambda: check_writable(output.parent))
     above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))

@@ -16,6 +16,7 @@ from .boost_tables import published_boosts, read_boost, read_spectrum
 from .config import Config, DarkMatter, parse_config
 from .errors import InputError
 from .ranks import ALONE, Ranks
+from .snapshots.hdf5 import is_hdf5, opened, opened_whole
 from .statistics.boost import DIFFERENCES, Boost, boost_of, result_boosts, theory_boosts
 from .statistics.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
 from .statistics.spectrum import Spectrum, of_grid, of_result, result_places
@@ -87,23 +88,20 @@ def read_boosts(text: str, redshift: float | None = None) -> list[Boost]:
 def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     """Every boost of a result file: over the smooth filament, with linear power where there is a population, and all
     epochs of a simulation, or that nearest to a redshift."""
-    import h5py
-
     from .population.population import Population
 
-    try:
-        with h5py.File(path) as file:
-            # in the plane across a filament nothing has been measured
-            found = [each for each in result_boosts(file) if "/polar_" not in each.source]
-            found += nearest_epochs(simulation_results.read_boosts(file), redshift)
-            config = _config_of(file)
-            folder = "one_filament_power"
-            pairs = [
-                tuple(_over_matter(file, f"{folder}/{name}", kind, config) for kind in ("fdm", "smooth"))
-                for name in file.get(folder, {})
-            ]
-    except OSError as error:
-        raise InputError(f"{path}: not a result file: {' '.join(str(error).split())}") from None
+    if path.is_file() and not is_hdf5(path):
+        raise InputError(f"{path}: not a result file, nor a table (.csv, .ecsv)")
+    with opened_whole(path) as file:
+        # in the plane across a filament nothing has been measured
+        found = [each for each in result_boosts(file) if "/polar_" not in each.source]
+        found += nearest_epochs(simulation_results.read_boosts(file), redshift)
+        config = _config_of(file)
+        folder = "one_filament_power"
+        pairs = [
+            tuple(_over_matter(file, f"{folder}/{name}", kind, config) for kind in ("fdm", "smooth"))
+            for name in file.get(folder, {})
+        ]
     if pairs:
         population = Population(config)
         for fdm, smooth in pairs:
@@ -210,9 +208,7 @@ def _epochs_apart(first, second):
 
 def single_filament_grid(path: Path):
     """What makes a BoostGrid from the config of a result file: exact spectra of its filament for several bosons."""
-    import h5py
-
-    with h5py.File(path) as file:
+    with opened_whole(path) as file:
         if "single_power" not in file:
             return None
         config = _config_of(file)
@@ -247,6 +243,11 @@ def _config_of(file) -> Config:
     return parse_config(str(file.attrs.get("config", "")), f"config of {file.filename}")
 
 
+def file_of(text: str) -> Path:
+    """The file of a source."""
+    return Path(_split(text)[0])
+
+
 def _split(text):
     """FILE and the place in it, or FILE and None."""
     name, colon, place = text.rpartition(":")
@@ -255,16 +256,15 @@ def _split(text):
 
 def _places(path):
     """Of spectra in a result file; none where it is something else."""
-    import h5py
-
-    if not path.is_file() or not h5py.is_hdf5(path):
+    if not path.is_file() or not is_hdf5(path):
         return []
-    with h5py.File(path) as file:
-        return result_places(file) if "config" in file.attrs else []
+    with opened(path) as file:
+        if "config" not in file.attrs:
+            return []
+    with opened_whole(path) as file:
+        return result_places(file)
 
 
 def _from_result(path, place):
-    import h5py
-
-    with h5py.File(path) as file:
+    with opened_whole(path) as file:
         return of_result(file, place)

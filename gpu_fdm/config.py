@@ -31,6 +31,9 @@ from .sections import (
     SinglePowerSection,
     WavefunctionSection,
 )
+from .tables import read_text
+
+MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
 
 # None, where a stage is not asked for; of type Any, since a stage is called where its section is there alone, and need
 # not ask for it again
@@ -183,15 +186,15 @@ def read_config(path, overrides=()) -> Config:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, MOST_TEXT)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, must be an ini file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file (byte {error.start})") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
     return _with_files_beside(parse_config(text, str(path), overrides), path.parent)
 
 

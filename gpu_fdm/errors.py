@@ -1,13 +1,39 @@
 """What can be wrong with what a user gave, and with the machine."""
 
+_BEGIN, _END = 400, 500  # characters that are kept of a message that is too long to read
+
+
+def one_line(message) -> str:
+    """A message as one line of text that a terminal shows as it is, whatever names and values are in it.
+
+    Line ends become blanks, control characters and lone surrogates their escapes; of a text that is too long the
+    middle is left out.
+    """
+    shown = "".join(map(_shown, _shortened(str(message))))
+    return _shortened(shown)
+
+
+def _shown(character):
+    return character if character.isprintable() else " " if character.isspace() else ascii(character)[1:-1]
+
+
+def _shortened(text):
+    return text if len(text) <= _BEGIN + _END else f"{text[:_BEGIN]} ... {text[-_END:]}"
+
 
 class InputError(ValueError):
     """The user's input is wrong; the message is one line that names the place, the value and what is allowed."""
 
     on_all_ranks: bool  # there where every rank raises it: one of them then says it
 
+    def __str__(self):
+        return one_line(super().__str__())
+
 
 class RunError(RuntimeError):
     """The input is right but the run cannot be done here: no room, no rights, no device."""
 
     on_all_ranks: bool  # as above
+
+    def __str__(self):
+        return one_line(super().__str__())

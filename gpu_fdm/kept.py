@@ -8,8 +8,12 @@ is computed again.
 import hashlib
 import json
 import logging
+import lzma
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,12 @@ import numpy as np
 
 from . import __version__
 from .errors import RunError
+
+# what NumPy and zipfile raise for it
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RuntimeError, MemoryError),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +47,7 @@ class Kept:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {each: stored[each] for each in stored.files}
             made_with = str(arrays.pop("key"))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             log.warning("%s is damaged (%s): computed again", path, " ".join(str(error).split()))
             return None
         return arrays if made_with == wanted else None

@@ -41,7 +41,7 @@ class Number:
 
     def check(self, value):
         """The value, as int or float."""
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
         good = good and (not self.integer or value == int(value))
         good = good and (value > self.low if self.open_low else value >= self.low)
         good = good and (value < self.high if self.open_high else value <= self.high)
@@ -52,6 +52,14 @@ class Number:
     def format(self, value):
         """Text that parse reads back to the same value."""
         return str(value) if self.integer else f"{value:.17g}" if float(f"{value:.12g}") != value else f"{value:.12g}"
+
+
+def _is_finite(value):
+    """Whether a float can hold the value and is finite; an integer may be too large for one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _whole(text):
@@ -127,18 +135,20 @@ class Several:
 
     count      how many, or None for any number from one
     nonzero    not all may be zero
+    most       where there is no count, how many at most
     """
 
     kind: Number | Choice | Text
     count: int | None = None
     one_for_all: bool = False
     nonzero: bool = False
+    most: int = 1_000_000
 
     @property
     def allowed(self) -> str:
         """In words."""
         if self.count is None:
-            return f"a list, each {self.kind.allowed}"
+            return f"a list of at most {self.most}, each {self.kind.allowed}"
         number = f"one or {self.count} values" if self.one_for_all else f"{self.count} values"
         return f"{number}, each {self.kind.allowed}" + (", not all zero" if self.nonzero else "")
 
@@ -158,7 +168,7 @@ class Several:
             raise ValueError(self.allowed) from None
         if self.one_for_all and len(values) == 1:
             values = values * (self.count or 1)
-        if not values or (self.count is not None and len(values) != self.count):
+        if not values or (self.count is not None and len(values) != self.count) or len(values) > self.most:
             raise ValueError(self.allowed)
         if self.nonzero and not any(values):
             raise ValueError(self.allowed)

@@ -133,7 +133,10 @@ def plan_of(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> plan
 
 def result_path(config: Config) -> Path:
     """The result file of a config: run.output itself if it ends in .hdf5 or .h5, else result.hdf5 in that folder."""
-    output = Path(config.run.output).expanduser()
+    try:
+        output = Path(config.run.output).expanduser()
+    except RuntimeError:
+        raise config.error("run", "output", "there is no home directory of this user") from None
     return output if output.suffix.lower() in (".hdf5", ".h5") else output / "result.hdf5"
 
 

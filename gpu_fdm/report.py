@@ -90,7 +90,7 @@ def write_report(path, title: str, sections: tuple[Section, ...], provenance: di
     """Write the report; returns its path. The file appears when it is whole; RunError where it cannot be written."""
     path = Path(path)
     with whole_file(path) as part:
-        part.write_text(html_report(title, sections, provenance), encoding="utf-8")
+        part.write_text(html_report(title, sections, provenance), encoding="utf-8", errors="backslashreplace")
     return path
 
 

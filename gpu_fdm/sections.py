@@ -107,7 +107,7 @@ class GasSection(Section):
         Maybe(InputFile()),
         "CSV of mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
     )
-    number: int | None = option(None, Maybe(Number(1, 1_000_000, integer=True)), "of filaments to draw, without table")
+    number: int | None = option(None, Maybe(Number(1, 10_000, integer=True)), "of filaments to draw, without table")
     mass_min: float = option(3e9, MASS, "lightest filament drawn", "Msun/h")
     mass_max: float = option(3e10, MASS, "heaviest filament drawn", "Msun/h")
     slope: float = option(-2.19428402, Number(-100, 100), "of dn/dM, a power law, where there is no mass_function")
@@ -121,7 +121,7 @@ class GasSection(Section):
     overlap_mass_fraction: float = option(
         0.9, Number(0, 1, open_high=True), "cylinders that hold this fraction of the mass may not overlap"
     )
-    max_attempts: int = option(1000, Number(1, 10**9, integer=True), "places tried for one filament")
+    max_attempts: int = option(1000, Number(1, 100_000, integer=True), "places tried for one filament")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class CorrelationSection(Section):
 class PopulationSection(Section):
     """Filaments from ellipsoidal collapse: their mass function, for CDM and for each boson mass."""
 
-    m22: tuple = option((1.0, 2.0, 4.0, 8.0), Several(Number(1e-6, 1e6)), "boson masses", "1e-22 eV")
+    m22: tuple = option((1.0, 2.0, 4.0, 8.0), Several(Number(1e-6, 1e6), most=100), "boson masses", "1e-22 eV")
     transfer: str = option("hu00", Choice(("hu00", "ph22", "murgia17", "table")), "cut-off of the linear power")
     transfer_table: str | None = option(
         None, Maybe(InputFile()), "CSV of k [h/Mpc], transfer, for transfer = table (and a single m22)"

@@ -1,9 +1,32 @@
 """Small CSV tables that users bring: a header row, numbers, `#` comments; errors name file, line and value."""
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
+
+MOST_TEXT = 1 << 28  # bytes of a text that is read at once
+
+
+def read_text(path, most: int = MOST_TEXT) -> str:
+    """A text file, UTF-8 with or without a byte order mark, with line ends as \\n.
+
+    most  bytes that it may have: devices and sparse files have no end that memory would reach
+    Raises OSError, or ValueError that names the file: for what is no text, and for more than `most` bytes.
+    """
+    if "\0" in str(path):  # open() has another error for it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    with open(path, "rb") as file:
+        octets = b"" if (size := os.fstat(file.fileno()).st_size) > most else file.read(most + 1)
+    if max(size, len(octets)) > most:
+        raise ValueError(f"{path}: too large a text, must have at most {most >> 20} MiB")
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a text file (byte {error.start})") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_columns(path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -15,24 +38,25 @@ def read_columns(path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file (byte {error.start})") from None
+        lines = read_text(path).splitlines()
     except IsADirectoryError:
         raise ValueError(f"{path}: is a folder, must be a CSV file with columns {', '.join(names)}") from None
     numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#"]
     if not numbered:
         raise ValueError(f"{path}: empty, must have a header row with columns {', '.join(names)}")
-    header = [name.strip() for name in next(csv.reader([numbered[0][1]]))]
+    header = [name.strip() for name in _cells(path, *numbered[0])]
     missing = [name for name in names if name not in header]
     if missing:
         raise ValueError(
             f"{path}, line {numbered[0][0]}: no column {', '.join(missing)}; "
             f"the header must hold {', '.join(names)} (found {', '.join(header)})"
         )
+    for name in names:
+        if header.count(name) > 1:
+            raise ValueError(f"{path}, line {numbered[0][0]}: column {name} is there {header.count(name)} times")
     rows = []
     for number, line in numbered[1:]:
-        cells = next(csv.reader([line]))
+        cells = _cells(path, number, line)
         if len(cells) != len(header):
             raise ValueError(f"{path}, line {number}: {len(cells)} values, must be {len(header)}")
         row = []
@@ -51,3 +75,11 @@ def read_columns(path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     columns = {name: np.array([row[index] for row in rows]) for index, name in enumerate(names)}
     columns["line"] = np.array([number for number, _ in numbered[1:]])
     return columns
+
+
+def _cells(path, number, line):
+    """The texts in a line that is not empty."""
+    try:
+        return next(csv.reader([line]))
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {number}: {error}") from None

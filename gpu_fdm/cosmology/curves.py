@@ -9,21 +9,23 @@ from ..errors import InputError
 from ..tables import read_columns
 
 LEAST_ROWS = 8
+LARGEST = 1e30  # of values, and of k and 1/k [h/Mpc]: beyond, they are no measurements
 ROUND_OFF = 1e-9  # relative, by which a value may leave its range: amply that of exp(ln k)
 
 
 def checked_rows(k, values, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Read-only copies of both, shape (rows,), at least 8.
 
-    k  [h/Mpc], positive and increasing;  values  finite;  name  of the values, for messages
+    k  [h/Mpc], positive and increasing;  values  finite;  both of sizes that measurements have
+    name  of the values, for messages
     Raises InputError, which begins with "row" and its number, from 1, where one row is wrong.
     """
     k, values = np.array(k, float), np.array(values, float)
     if k.ndim != 1 or k.shape != values.shape or len(k) < LEAST_ROWS:
         raise InputError(f"table of shape {k.shape}: must hold at least {LEAST_ROWS} rows of k and {name}")
     for column, column_name, good, allowed in (
-        (k, "k", (k > 0) & np.isfinite(k), "positive and finite"),
-        (values, name, np.isfinite(values), "finite"),
+        (k, "k", (k > 1 / LARGEST) & (k < LARGEST), f"positive, and below {LARGEST:g}"),
+        (values, name, np.abs(values) < LARGEST, f"finite, and below {LARGEST:g}"),
     ):
         for row in np.flatnonzero(~good)[:1]:
             raise InputError(f"row {row + 1}: {column_name} = {column[row]:g}: must be {allowed}")

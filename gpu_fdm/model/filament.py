@@ -212,6 +212,8 @@ def _draw_gas(config) -> FilamentTable:
             overlap_mass_fraction=gas.overlap_mass_fraction,
             max_attempts=gas.max_attempts,
         )
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{config.source}: [gas] {error}") from None
 

@@ -163,8 +163,10 @@ def read_profile(path, length_unit: float, beta: float = 0.0, scale_factor: floa
     from ..tables import read_columns
 
     columns = read_columns(path, ("radius", "density"))
+    with np.errstate(over="ignore"):  # what is not finite is named
+        radius = columns["radius"] / length_unit
     try:
-        return TabulatedProfile(columns["radius"] / length_unit, columns["density"], beta, scale_factor)
+        return TabulatedProfile(radius, columns["density"], beta, scale_factor)
     except ValueError as error:
         # rows are known here by their lines in the file
         message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))

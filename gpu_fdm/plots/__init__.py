@@ -6,9 +6,9 @@ the first is shown where a figure is about one. Colours are safe for the colour 
 
 from pathlib import Path
 
-import h5py
 from matplotlib import style as matplotlib_style
 
+from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
 from . import box, filament, population, simulation, spectra
 from .style import FILAMENT, STYLE
@@ -36,12 +36,12 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
 
     For result.hdf5 they are cross_section.png and so on, for another NAME.hdf5 NAME_cross_section.png and so on.
     dpi  resolution [1/inch]
-    Raises OSError or KeyError for a file that is no result, RunError where a figure cannot be written.
+    Raises InputError for a file that is no result or is damaged, RunError where a figure cannot be written.
     """
     path = Path(path)
     prefix = "" if path.stem == "result" else f"{path.stem}_"
     drawn = []
-    with h5py.File(path, "r") as file, matplotlib_style.context(["default", STYLE]):
+    with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
         for name, (figure_of, *sources) in FIGURES.items():
             if any(source in file for source in sources):
                 target = path.with_name(f"{prefix}{name}.png")

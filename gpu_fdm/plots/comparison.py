@@ -90,7 +90,7 @@ def _draw_panel(panel, series, colours, seen):
     inside = [(each.k >= seen[0]) & (each.k <= seen[1]) & (each.boost > 0) for each in shown]
     values = np.concatenate([*(each.boost[rows] for each, rows in zip(shown, inside, strict=True)), [1.0]])
     panel.set_ylim(max(values.min() / 2, LOWEST), values.max() * ABOVE)
-    return ",  ".join(dict.fromkeys(f"{each.numerator}/{each.denominator}" for each in series))
+    return ",  ".join(dict.fromkeys(_as_it_is(f"{each.numerator}/{each.denominator}") for each in series))
 
 
 def _colours(series):
@@ -103,7 +103,12 @@ def _colours(series):
 
 def _label(series):
     source = series.source if len(series.source) <= LONGEST else f"{series.source[: LONGEST - 3]}..."
-    return f"{series.label}: {source}" if source else series.label
+    return _as_it_is(f"{series.label}: {source}" if source else series.label)
+
+
+def _as_it_is(text):
+    """A text that users gave: matplotlib shall find no mathematics in it, and cannot draw octets that are no text."""
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
 
 
 def _draw_line(panel, series, colour, opacity, band):

@@ -18,6 +18,7 @@ from .shapes import FIT_REDSHIFT, PUBLISHED_SLOPE, RADIUS_MASS_FRACTION, publish
 # purposes of random numbers; beyond any l, which takes this place in the seeds of the phases of a filament's states
 MASS, AXIS, CENTRE = 2**31 + 1, 2**31 + 2, 2**31 + 3
 _COUNT, _POSITIVE = Number(1, integer=True), Number(0, open_low=True)
+MOST_DARTS = 100_000  # thrown for filaments that hit others, over all: half a minute
 _UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/PARALLEL where one was made perpendicular to the other
 _SCALARS = {
     "mass": ("Msun/h", "mass"),
@@ -218,7 +219,7 @@ def draw_gas(
     overlap_mass_fraction  axes come no closer than the sum of the comoving radii that hold this fraction of the line
                            mass (see `enclosing_radius`), over all periodic images, those of the filament itself
                            included; 0 lets them overlap
-    max_attempts           darts thrown for one filament
+    max_attempts           darts thrown for one filament; over all filaments they are at most number + MOST_DARTS
 
     The heaviest are placed first, since they are the hardest to place. A rejected filament gets another centre but
     keeps its mass and its axis, so that a full box changes neither the mass function nor isotropy; only an axis along
@@ -256,12 +257,14 @@ def draw_gas(
     direction, orientation = np.swapaxes(axes, 0, 1)
     half = direction * length[:, None] / 2
     centre = np.zeros((number, 3))
-    heaviest_first = np.argsort(-mass, kind="stable")
+    heaviest_first, darts = np.argsort(-mass, kind="stable"), number + MOST_DARTS
     for rank, index in enumerate(heaviest_first):
         placed = heaviest_first[:rank]
         others, other_halves, allowed = centre[placed], half[placed], radius[placed] + radius[index]
         random = stream(seed, index, CENTRE)
-        for _ in range(max_attempts):
+        attempts = min(max_attempts, darts)
+        for _ in range(attempts):
+            darts -= 1
             dart = random.random(3) * box_size
             if min_distance is not None and np.any(periodic_distance(dart, others, box_size) < min_distance):
                 continue
@@ -269,7 +272,7 @@ def draw_gas(
                 break
         else:
             raise ValueError(
-                f"only {rank} of {number} filaments fitted into a box of {_text(box_size)} cMpc/h: {max_attempts} "
+                f"only {rank} of {number} filaments fitted into a box of {_text(box_size)} cMpc/h: {attempts} "
                 f"centres were tried for one of {mass[index]:.4g} Msun/h; lower number, mass_max, "
                 "overlap_mass_fraction or min_distance, or raise box_size or max_attempts"
             )

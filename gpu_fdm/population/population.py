@@ -145,6 +145,8 @@ class Population:
         try:
             yield
         except InputError as error:
+            if str(error).startswith(f"{self.config.source}: "):  # named further inside
+                raise
             raise InputError(f"{self.config.source}: [{section}] {place}{error}") from None
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
+from ..tables import read_text
 from .covering_grid import box_width, covering_grid, fields_of, loaded
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
@@ -18,6 +19,7 @@ def detect(path: Path) -> bool:
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The density "AxDens" unless another field is asked for."""
+    _check_inside(path)
     with loaded(path, READER.name) as dataset:
         cosmological = bool(getattr(dataset, "cosmological_simulation", 0))
         h = options.over("h", float(dataset.hubble_constant) if cosmological else None, path)
@@ -37,6 +39,18 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             density_units="Msun/cMpc^3",
             source=source,
         )
+
+
+def _check_inside(path):
+    """InputError where a header names a file that is not in the folder of the snapshot: yt would read it."""
+    for header in (path / "Header", *sorted(path.glob("Level_*/*_H"))):
+        try:
+            words = read_text(header).split()
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read: {error}") from None
+        for word in words:
+            if word.startswith("/") or ".." in word:
+                raise InputError(f"{header}: {word}: leads out of the snapshot, which is not followed")
 
 
 def _scale_factor(path):

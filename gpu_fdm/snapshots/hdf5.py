@@ -1,5 +1,6 @@
 """HDF5 files of others, read with care: nothing outside the file, no fill values for data, no traceback."""
 
+import configparser
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_LINKS = 16  # soft links followed on the way to an object
 _MOST_LISTED = 20
 _MOST_NUMBERS = 256  # in an attribute
+_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 unpacks chunks whole
 
 
 @contextmanager
@@ -84,6 +86,38 @@ def grid_fields(file, folder: str) -> tuple[str, ...]:
         elif isinstance(node, h5py.Group):
             names += [f"{name}/{below}" for below in sorted(node, key=lambda text: (len(text), text))]
     return tuple(names)
+
+
+def check_whole(file):
+    """InputError where a link or a dataset of a file leads into another file, or a dataset is not all in this one."""
+    import h5py
+
+    seen, waiting = set(), [file["/"]]
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            place, link = f"{file.filename}: {group.name.rstrip('/')}/{name}", group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise InputError(f"{place}: a link into another file, {link.filename}, is not followed")
+            if not isinstance(link, h5py.HardLink):  # what it leads to is looked at where it is
+                continue
+            node = group[name]
+            if isinstance(node, h5py.Dataset):
+                _check_stored(node, place)
+            elif isinstance(node, h5py.Group) and (address := h5py.h5o.get_info(node.id).addr) not in seen:
+                seen.add(address)
+                waiting.append(node)
+
+
+@contextmanager
+def opened_whole(path):
+    """A result of this program, open, after check_whole; what goes wrong in it is an InputError that names it."""
+    try:
+        with opened(path) as file:
+            check_whole(file)
+            yield file
+    except (AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
+        raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {_reason(error)}") from None
 
 
 def list_grids(file) -> list[str]:
@@ -166,10 +200,17 @@ def _check_stored(dataset, place):
         raise InputError(f"{place}: lies in other files (virtual or external storage), which are not followed")
     layout = dataset.id.get_create_plist().get_layout()
     if layout == h5py.h5d.CHUNKED:
+        size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        if size > max(_MOST_CHUNK, dataset.size * dataset.dtype.itemsize):
+            raise InputError(
+                f"{place}: chunks of {size} bytes, of shape {dataset.chunks}: larger than the array itself"
+            )
         needed = math.prod(-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
         stored, what = dataset.id.get_num_chunks(), "chunks"
     else:
-        needed, stored, what = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size(), "bytes"
+        needed, what = dataset.size * dataset.dtype.itemsize, "bytes"
+        # what the file says, but it cannot be more than the file has
+        stored = min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
     if stored < needed:
         raise InputError(f"{place}: {stored} of {needed} {what} were written: the file is not complete")
 

@@ -1,5 +1,7 @@
 """NumPy's npy and npz files, in slabs: never unpickled, npy mapped into memory, npz read as a stream."""
 
+import lzma
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -10,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, RunError
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 # what numpy and zipfile raise for it
 _DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
-    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
 )
 
 
@@ -36,7 +38,7 @@ def _readable(path):
     """What goes wrong in a file becomes an InputError of one line that names it."""
     try:
         yield
-    except InputError:
+    except (InputError, RunError):
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -152,6 +154,7 @@ def _described(stream, size, path, member):
     shape, fortran, dtype = _header(stream)
     if dtype.kind not in "fciu":
         raise InputError(f"{place}: holds values of type {dtype}: must be real or complex numbers")
+    shape = tuple(map(int, shape))  # True is an integer to NumPy's reader
     if len(shape) != 3 or any(n < 1 for n in shape):
         raise InputError(f"{place}: has shape {shape}: must have 3 dimensions, none of them empty")
     found, needed = size - stream.tell(), prod(shape) * dtype.itemsize

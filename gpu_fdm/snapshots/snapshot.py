@@ -6,6 +6,7 @@ A snapshot is a plain value without open files: rank 0 opens it, all ranks get i
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -107,18 +108,20 @@ class GridSnapshot(Snapshot):
         if not 0 <= first <= last <= self.cells[0]:
             raise ValueError(f"planes {first}..{last}: must be in 0..{self.cells[0]}")
         shape = (last - first, *self.cells[1:])
-        size, free = int(np.prod(shape, dtype=object)) * self.dtype.itemsize, available()
-        if size > free:
-            raise RunError(
-                f"{self.path}: planes {first}..{last} take {size / 2**30:.1f} GiB of memory, "
-                f"{free / 2**30:.1f} GiB are available: use more ranks"
-            )
-        density = np.empty(shape, self.dtype)
-        if density.size:
-            with self.source.arrays() as arrays:
-                for place, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
-                    _fill(density[place], values)
-                    self._check(density[place], place, first)
+        if 0 in shape:
+            return np.empty(shape, self.dtype)
+        with self.source.arrays() as arrays:
+            step, row = _piece(arrays, self.cells, first, last, self.source.axes_reversed)
+            size, free = prod(shape) * self.dtype.itemsize + step * row, available()
+            if size > free:
+                raise RunError(
+                    f"{self.path}: planes {first}..{last} take {size / 2**30:.1f} GiB of memory, "
+                    f"{free / 2**30:.1f} GiB are available: use more ranks"
+                )
+            density = np.empty(shape, self.dtype)
+            for place, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
+                _fill(density[place], values)
+                self._check(density[place], place, first)
         return density
 
     def _check(self, part, place, first):
@@ -168,11 +171,8 @@ def blocks(arrays, cells, first: int, last: int, axes_reversed: bool):
 
     The file is read once and in its own order: where x is its last axis, in blocks along z.
     """
-    begin, end, width = (0, cells[2], last - first) if axes_reversed else (first, last, cells[2])
-    # whole chunks at a time, so that none is unpacked twice
-    chunk = max((getattr(array, "chunks", None) or (1,))[0] for array in arrays)
-    row = sum(array.dtype.itemsize for array in arrays) * cells[1] * width
-    step = max(chunk, PIECE // row // chunk * chunk)
+    begin, end = (0, cells[2]) if axes_reversed else (first, last)
+    step, _ = _piece(arrays, cells, first, last, axes_reversed)
     everything = slice(None)
     start = begin
     while start < end:
@@ -188,6 +188,15 @@ def blocks(arrays, cells, first: int, last: int, axes_reversed: bool):
                 [np.asarray(array[start:stop]) for array in arrays],
             )
         start = stop
+
+
+def _piece(arrays, cells, first, last, axes_reversed):
+    """Rows of the file that are read at a time, at most as many as there are, and the bytes of one."""
+    rows, width = (cells[2], last - first) if axes_reversed else (last - first, cells[2])
+    # whole chunks at a time, so that none is unpacked twice
+    chunk = max((getattr(array, "chunks", None) or (1,))[0] for array in arrays)
+    row = sum(array.dtype.itemsize for array in arrays) * cells[1] * width
+    return min(max(chunk, PIECE // row // chunk * chunk), max(chunk, rows)), row
 
 
 def _fill(part, values):

@@ -89,9 +89,16 @@ def snapshot_power(
     snapshot = ranks.on_first(lambda: open_snapshot(path, format, options))
     measure = _of_particles if snapshot.kind == "particles" else _of_grid
     try:
-        return measure(snapshot, how, ranks, backend)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is then not finite is told
+            found = measure(snapshot, how, ranks, backend)
     except ValueError as error:
         raise InputError(f"{snapshot.path}: {error}") from None
+    if not np.all(np.isfinite(found.spectrum.power[found.spectrum.modes > 0])):
+        raise InputError(
+            f"{snapshot.path}: {snapshot.field}: its values are too large or too small for their precision: "
+            "the power is not finite"
+        )
+    return found
 
 
 def _of_grid(snapshot, how, ranks, backend):
@@ -111,7 +118,7 @@ def _of_grid(snapshot, how, ranks, backend):
         modes = transform(slab - slab.dtype.type(mean), cells, ranks, backend)
         if modes.y_first == 0 and modes.values.shape[1] > 0:
             modes.values[0, 0, 0] = 0  # what the rounded mean left
-        multipoles = _multipoles(modes, _along(spectrum.bins, how), ranks, backend, mean**-2)
+        multipoles = _multipoles(modes, _along(spectrum.bins, how), ranks, backend, np.float64(mean) ** -2)
     return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
 
 

@@ -20,6 +20,7 @@ from ..errors import InputError
 from .spectrum import (
     SAME,
     Spectrum,
+    check_epoch,
     check_line,
     check_name,
     check_rows,
@@ -67,6 +68,7 @@ class Boost:
         if self.numerator == self.denominator:
             raise InputError(f"numerator = denominator = {self.numerator}: must be two different names")
         check_line(f"{self.name}: source", self.source)
+        check_epoch(self.name, self.redshift, self.m22)
         for name in ("k", "boost", "error"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
@@ -110,6 +112,7 @@ class Series:
     beyond_nyquist: np.ndarray
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is then not finite is named
 def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = ()) -> Boost:
     """The ratio of two spectra at common wavenumbers.
 

@@ -58,6 +58,7 @@ class Spectrum:
     def __post_init__(self):
         check_name("of", self.of)
         check_line(f"{self.of}: source", self.source)
+        check_epoch(self.of, self.redshift, self.m22)
         if self.units not in (COMOVING, NORMALISED):
             raise InputError(f"{self.of}: units = {self.units}: must be {COMOVING} or {NORMALISED}")
         for name in ("k", "power", "modes", "error", "edges"):
@@ -349,7 +350,8 @@ def read_only(values) -> np.ndarray:
 
 def check_name(what: str, name: str):
     """InputError for a name that could not stand in a table's header or in "a/b"."""
-    if not isinstance(name, str) or not name.strip() or name != name.strip() or any(c in name for c in "/\n\r"):
+    good = isinstance(name, str) and name.strip() and name == name.strip() and "/" not in name and name.isprintable()
+    if not good:
         raise InputError(f"{what} = {name!r}: must be a short name in one line, without /")
 
 
@@ -357,6 +359,14 @@ def check_line(what: str, text: str):
     """InputError for text that could not stand in a line of a table's header."""
     if text != text.strip() or "\n" in text or "\r" in text:
         raise InputError(f"{what} = {text!r}: must be one line, without blanks at its ends")
+
+
+def check_epoch(of: str, redshift: float | None, m22: float | None):
+    """InputError for a redshift that is not above -1, and for a boson mass [1e-22 eV] that is not positive."""
+    if redshift is not None and not -1 < redshift < np.inf:
+        raise InputError(f"{of}: redshift = {redshift:g}: must be above -1, and finite")
+    if m22 is not None and not 0 < m22 < np.inf:
+        raise InputError(f"{of}: m22 = {m22:g}: must be positive, and finite")
 
 
 def check_wavenumbers(of: str, k):
