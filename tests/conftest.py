@@ -6,10 +6,31 @@ import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
 from filaments import published_cylinder
+from hostile import Hostile
 
 from gpu_fdm.backend import CPU, GPU, gpu_count
 from gpu_fdm.model.eigenstates import eigenstates
 from gpu_fdm.model.wavefunction import WaveFunction, random_phases
+
+TRIED = pytest.StashKey[Hostile]()
+
+
+def pytest_configure(config):
+    """Hostile inputs are counted over all files of tests."""
+    config.stash[TRIED] = Hostile()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What they came to."""
+    tried = config.stash[TRIED]
+    if tried.total:
+        terminalreporter.write_line(f"hostile inputs tried: {tried.total}, tracebacks: {tried.tracebacks}")
+
+
+@pytest.fixture(scope="session")
+def hostile(request):
+    """Runs hostile inputs, and counts them."""
+    return request.config.stash[TRIED]
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from plot_files import (
 )
 
 from gpu_fdm import plots
-from gpu_fdm.errors import RunError
+from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.plots import box, filament, style
 
 HBAR_OVER_MASS = 1.054571817e-34 / (1e-22 * 1.602176634e-19 / 299792458.0**2)  # for m22 = 1 [m^2/s]
@@ -182,7 +182,7 @@ def test_a_figure_that_cannot_be_written(tmp_path):
 
 def test_no_result(tmp_path):
     (tmp_path / "result.hdf5").write_text("not HDF5")
-    with pytest.raises(OSError, match="file signature not found"):
+    with pytest.raises(InputError, match=r"result\.hdf5: not an HDF5 file, .*file signature not found"):
         plots.draw(tmp_path / "result.hdf5")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import InputError
+from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
 
 MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells
@@ -29,7 +30,7 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
         import pyvista
     except ImportError as error:
         raise InputError(f"a volume needs pyvista, pip install gpu_fdm[volume] ({error})") from None
-    with h5py.File(path, "r") as file:
+    with opened_whole(path) as file:
         place = place or _first(file)
         if not isinstance(file.get(place), h5py.Dataset) or file[place].ndim != 3:
             raise InputError(f"{path}: no density {place}: there are {', '.join(_densities(file)) or 'none'}")
