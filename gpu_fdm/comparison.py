@@ -174,7 +174,7 @@ def write_comparisons(found: list[Comparison], path: Path) -> Path:
     writer.writeheader()
     writer.writerows(rows)
     with whole_file(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8")
+        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -176,6 +176,7 @@ def test_what_is_read_is_not_written_over(hostile, files, name):
 
 
 def test_no_home(hostile, files):
+    (files / "x.ini").write_text(preset_ini("single_filament"))
     code, _, error = hostile.command("run", "x.ini", "--dry-run", "--set", "run.output=~no such user/x")
     assert code == 2 and "[run] output = ~no such user/x: there is no home directory of this user" in error
 
