@@ -192,8 +192,8 @@ def _dry_run(config, ranks):
 
     table, warnings = pipeline.check(config, ranks)
     planned = pipeline.plan_of(config, table, ranks)
-    size = max(planned.stages.get(stage, 0) for stage in ("model", "weights"))
-    cheap = len(table) == 1 and planned.modes < CHEAP_MODES and size < CHEAP_MEMORY
+    of_model = max(planned.stages.get(stage, 0) for stage in ("model", "weights"))
+    cheap = len(table) == 1 and planned.modes < CHEAP_MODES and of_model < CHEAP_MEMORY
     if cheap:
         model = solve(config, table[0])
         print(results.describe(results.record(model)))

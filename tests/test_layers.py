@@ -8,20 +8,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 # a module belongs to the first layer whose prefix it has
 LAYERS = [
-    (
-        "errors",
-        "units",
-        "options",
-        "sections",
-        "tables",
-        "ecsv",
-        "memory",
-        "whole",
-        "kept",
-        "backend",
-        "ranks",
-        "vectors",
-    ),
+    ("errors", "units", "options", "sections", "tables", "memory", "whole", "kept", "backend", "ranks", "vectors")
+    + ("ecsv",),
     ("cosmology",),
     ("config",),
     ("population",),
