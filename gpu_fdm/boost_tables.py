@@ -202,7 +202,9 @@ class _Table:
         if powers_of_h[unit] == 1.0:
             return 1.0, unit
         h = self.number("h")
-        if h is None or not h > 0:
+        if h is not None and not 0.01 <= h <= 10:
+            raise InputError(f"{self.path}: h = {h:g} in the header: must be in [0.01, 10]")
+        if h is None:
             raise InputError(f"{self.path}: {name} in {unit}: add '# h: 0.7', the H0 / (100 km/s/Mpc) of the table")
         return h ** powers_of_h[unit], unit
 

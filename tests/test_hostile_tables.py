@@ -217,3 +217,11 @@ def test_a_cell_without_an_end(tmp_path):
     path.write_text(f"# numerator: fdm\n# denominator: cdm\n# k: h/Mpc\nk,boost\n{'1' * 200_000},2\n")
     with pytest.raises(InputError, match=r"x\.csv, line 5: field larger than field limit"):
         read_boost(path)
+
+
+@pytest.mark.parametrize("h", ["1e200", "0", "-1", "1e-200"])
+def test_h_of_no_universe(hostile, tmp_path, h):
+    """Its powers overflow."""
+    path = tmp_path / "x.csv"
+    path.write_text(f"# of: cdm\n# k: Mpc^-1\n# power: Mpc^3\n# h: {h}\nk,power\n1,16\n")
+    assert str(hostile(read_spectrum, path)) == f"{path}: h = {float(h):g} in the header: must be in [0.01, 10]"
