@@ -17,7 +17,7 @@ from gpu_fdm.errors import InputError, RunError
 
 SECONDS = 60  # that one input may take on a busy core: amply more than any should
 MOST_SECONDS = 600  # and a file of tests
-MOST_MEMORY = 200 << 20  # bytes by which resident memory may grow while a file of tests runs
+MOST_MEMORY = 256 << 20  # bytes; the libraries that a command loads are part of it
 MOST_LINE = 1100  # characters of an error
 # the same examples on every machine; fixtures of pytest are made once for all examples, which is meant
 HOSTILE = settings(

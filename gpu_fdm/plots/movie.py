@@ -17,6 +17,7 @@ from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
 
 from ..errors import InputError, RunError
+from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
@@ -41,14 +42,14 @@ def movie(path: Path, dpi: int = 100) -> Path:
 
     For result.hdf5 it is movie.mp4, for another NAME.hdf5 NAME_movie.mp4.
     dpi  resolution [1/inch]
-    Raises InputError for fewer than two frames, OSError or KeyError for a file that is no result, RunError where the
-    movie cannot be written.
+    Raises InputError for fewer than two frames and for a file that is no result or is damaged, RunError where the movie
+    cannot be written.
     """
     path = Path(path)
     prefix = "" if path.stem == "result" else f"{path.stem}_"
     kind = "mp4" if shutil.which("ffmpeg") else "gif"
     target = path.with_name(f"{prefix}movie.{kind}")
-    with h5py.File(path, "r") as file, matplotlib_style.context(["default", STYLE]):
+    with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
         scene = scene_of(file)
         _write(scene, target, kind, dpi)
     return target
