@@ -14,6 +14,7 @@ The public names, in the order in which data flows:
     Box, Placement, tabulate_section, tabulate_direct, fill    densities in a periodic box
     polar_spectrum, single_power             phase averages of one filament's power, exactly
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
+    evolve_cross_section                     a filament's cross-section in its own gravity
     open_snapshot, snapshot_power            snapshots of simulations
     build_model, cross_section, fill_box, run    the same stages from a config
     start_ranks                              MPI, for run(config, ranks)
@@ -45,6 +46,7 @@ _HOMES = {
     "statistics.power": ("power_spectrum",),
     "statistics.correlation": ("correlation_function",),
     "statistics.particles": ("particle_spectrum",),
+    "simulation.steady_state": ("evolve_cross_section",),
     "snapshots.registry": ("open_snapshot",),
     "stages.snapshot": ("snapshot_power",),
     "pipeline": ("build_model", "cross_section", "fill_box", "run"),

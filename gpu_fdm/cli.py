@@ -189,6 +189,7 @@ def _dry_run(config, ranks):
     from . import pipeline, plan, results
     from .model.filament import solve
     from .stages.box import place
+    from .stages.steady_state import steady_state_cases
 
     table, warnings = pipeline.check(config, ranks)
     planned = pipeline.plan_of(config, table, ranks)
@@ -211,6 +212,9 @@ def _dry_run(config, ranks):
     elif table and not cheap:
         count = "1 filament" if len(table) == 1 else f"{len(table)} filaments, the largest"
         print(f"{count} with about {planned.modes:.4g} modes")
+    if config.steady_state:
+        cases = steady_state_cases(config)
+        print(f"steady state: {config.steady_state.periods:g} periods of {'; '.join(case.title for case in cases)}")
     if config.simulation:
         section, size = config.simulation, plan.in_words(plan.checkpoint_size(config))
         print(

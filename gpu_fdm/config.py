@@ -29,6 +29,7 @@ from .sections import (
     Section,
     SimulationSection,
     SinglePowerSection,
+    SteadyStateSection,
     WavefunctionSection,
 )
 from .tables import read_text
@@ -61,6 +62,7 @@ class Config:
     population: PopulationSection = ABSENT
     one_filament: OneFilamentSection = ABSENT
     simulation: SimulationSection = ABSENT
+    steady_state: SteadyStateSection = ABSENT
     figures: FiguresSection = ABSENT
     source: str = field(default="config", compare=False)
 
@@ -73,8 +75,10 @@ class Config:
         for stage, *needed in (
             ("wavefunction", "filament", "gas", "one_filament"),
             ("cross_section", "filament"),
+            ("steady_state", "filament"),
             ("gas", "box"),
             *((stage, "wavefunction") for stage in ("cross_section", "single_power", "box", "one_filament")),
+            ("steady_state", "wavefunction"),
             *((stage, "filament", "gas") for stage in ("single_power", "box")),
             ("power", "box"),
             ("correlation", "box"),
@@ -117,6 +121,7 @@ class Config:
         if population is not None and population.transfer == "table" and len(population.m22) > 1:
             raise self.error("population", "m22", "must be one where a table gives the transfer")
         self._check_simulation()
+        self._check_steady_state()
         for section, low, high in (
             ("population", "mass_min", "mass_max"),
             ("one_filament", "mass_min", "mass_max"),
@@ -141,6 +146,20 @@ class Config:
             raise self.error("simulation", "runs", "must not name a run twice")
         if any(not end <= redshift <= start for redshift in simulation.snapshots or ()):
             raise self.error("simulation", "snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
+
+    def _check_steady_state(self):
+        section = self.steady_state
+        if section is None:
+            return
+        for key in ("m22", "weights"):
+            values = getattr(section, key) or ()
+            if len(set(values)) < len(values):
+                raise self.error("steady_state", key, f"must not name a {'mass' if key == 'm22' else 'method'} twice")
+        if section.outputs < 2 * section.periods:
+            raise self.error("steady_state", "outputs", f"must be at least two a period, {2 * section.periods:g}")
+        if section.frames > section.outputs + 1:
+            most = section.outputs + 1
+            raise self.error("steady_state", "frames", f"must be at most outputs and the start, {most}")
 
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, the section, the key and its value."""

@@ -20,6 +20,7 @@ from .stages.filament import build_model, cross_section, describe_gas, run_singl
 from .stages.population import heaviest_filament, prepared_population, run_one_filament, run_population
 from .stages.simulation import run_simulation
 from .stages.simulation_setup import check_simulation
+from .stages.steady_state import check_steady_state, run_steady_state, steady_state_cases
 from .store import check_writable, replacing
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def _filaments(context, table):
             clock.tell("cross-section")
     if config.single_power:
         summary += run_single_power(context, sources)
+    if config.steady_state:
+        summary += run_steady_state(context)
     if config.box:
         summary += run_box(context, sources)
     records = sources.all_records()
@@ -122,13 +125,16 @@ def check(config: Config, ranks: Ranks = ALONE) -> tuple[list[Filament], list[st
         prepared_population(config)
     warnings = check_simulation(config, ranks) if config.simulation else []
     table = filaments(config) if config.filament or config.gas else []
+    if config.steady_state:
+        check_steady_state(config)
     return table, [*warnings, *(box_warnings(config, table) if config.box else [])]
 
 
 def plan_of(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> plan.Plan:
     """Memory and output of the stages of a config whose filaments are known."""
     heaviest = [heaviest_filament(config)] if config.one_filament else []
-    return plan.plan(config, [*table, *heaviest], ranks)
+    evolved = steady_state_cases(config)[0].filament if config.steady_state else None
+    return plan.plan(config, [*table, *heaviest], ranks, evolved)
 
 
 def result_path(config: Config) -> Path:

@@ -17,6 +17,8 @@ from .model.eigenstates import axial_states, estimated_states, extent
 from .model.filament import Filament, profile_of
 from .model.weights import RADII_PER_HALF_WAVE
 from .ranks import ALONE, Ranks
+from .simulation.plane import plane_cells
+from .simulation.steady_state import FRAME_REACH
 from .simulation_results import PIXELS
 from .statistics.phase_average import memory_needed
 
@@ -30,6 +32,7 @@ _EXACT_POINTS = 2.25, -48  # nodes of the exact spectra from those of the states
 _EXACT_WAVENUMBERS = 0.93, 230  # of their table, likewise
 _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
+_EVOLVED = 5.2, 116  # of an evolved cross-section: copies of the states, bytes a cell; to 10 % for m22 = 1, 4, 8
 _LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
 
@@ -51,10 +54,11 @@ class Plan:
         return max(self.stages.values())
 
 
-def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
+def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE, evolved: Filament | None = None) -> Plan:
     """Estimate from the sizes of the arrays that each stage holds at once, on the rank with the thickest slab.
 
-    table  the filaments of the config; of a population, its heaviest for the heaviest boson
+    table    the filaments of the config; of a population, its heaviest for the heaviest boson
+    evolved  that of [steady_state] for the heaviest boson
     """
     stages, modes, output = {}, 0.0, 1 << 20
     if config.population:
@@ -77,12 +81,32 @@ def plan(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> Plan:
     if config.simulation:
         of_simulation, size = _plan_simulation(config, ranks)
         stages, output = stages | of_simulation, output + size
+    if evolved is not None:
+        stages["steady state"], size = _plan_steady_state(config, evolved)
+        output += size
     if config.filament or config.gas:
         output += 40 * int(modes) * len(table)
         box_stages, box_output = _plan_box(config, largest, states, ranks)
         stages, output = stages | box_stages, output + box_output
     always = _BASE + (_FIGURES if config.figures else 0)
     return Plan(modes, {name: always + size for name, size in stages.items()}, output)
+
+
+def _plan_steady_state(config, evolved):
+    """Of the costliest cross-section that is evolved, and the frames of all."""
+    section, profile = config.steady_state, profile_of(_for_boson(config, evolved), evolved)
+    fraction = config.wavefunction.energy_cut
+    cut, radius_max, nodes = extent(profile, fraction)
+    cells, side = plane_cells(profile, cut, radius_max)
+    modes = estimated_states(profile, fraction)
+    states = int(modes * nodes * 8)
+    memory = int(_EVOLVED[0] * states) + _EVOLVED[1] * cells**2
+    if set(section.weights) != {"wkb"}:
+        radii = config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(profile, fraction)
+        memory = max(memory, states + int(1.5 * 8 * modes * radii))
+    shown = min(1.0, 2 * FRAME_REACH * float(profile.radius_enclosing(0.99)) / side) * cells
+    cases = len(section.weights) * len(section.m22 or (0,))
+    return memory, int(cases * section.frames * 4 * shown**2)
 
 
 def _for_boson(config, filament):

@@ -13,6 +13,7 @@ from .config import (
     Run,
     SimulationSection,
     SinglePowerSection,
+    SteadyStateSection,
     WavefunctionSection,
 )
 
@@ -69,6 +70,16 @@ PRESETS = {
                 redshift_start=31,
                 redshift_end=1.5,
             ),
+            figures=FiguresSection(),
+        ),
+    ),
+    "steady_state": (
+        "whether a filament of 5e9 Msun/h stays as it is in its own gravity, for three boson masses: minutes",
+        Config(
+            run=Run(output="output/steady_state"),
+            filament=FilamentSection(),
+            wavefunction=WavefunctionSection(),
+            steady_state=SteadyStateSection(m22=(1.0, 2.0, 4.0)),
             figures=FiguresSection(),
         ),
     ),

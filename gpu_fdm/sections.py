@@ -299,6 +299,26 @@ class SimulationSection(Section):
 
 
 @dataclass(frozen=True)
+class SteadyStateSection(Section):
+    """The cross-section of the filament evolved in two dimensions in its own gravity: whether it stays as it is."""
+
+    m22: tuple | None = option(
+        None, Maybe(Several(Number(1e-6, 1e6))), "boson masses; empty: that of [dark_matter]", "1e-22 eV"
+    )
+    weights: tuple = option(
+        ("wkb", "adaptive_lasso"), Several(Choice(WEIGHTS[:-1])), "methods, each evolved for each boson mass"
+    )
+    gravity: str = option(
+        "own",
+        Choice(("own", "completed")),
+        "of psi alone, or also of the mass that the modes lack, held where the profile has it",
+    )
+    periods: float = option(2.0, Number(2, 1000), "to follow, of a circular orbit around half the line mass")
+    outputs: int = option(40, Number(4, 100_000, integer=True), "times at which it is looked at, in equal steps")
+    frames: int = option(5, Number(2, 1000, integer=True), "of the outputs and the start, densities kept in the file")
+
+
+@dataclass(frozen=True)
 class FiguresSection(Section):
     """PNG figures beside the result."""
 
@@ -320,5 +340,6 @@ SECTIONS = {
     "population": PopulationSection,
     "one_filament": OneFilamentSection,
     "simulation": SimulationSection,
+    "steady_state": SteadyStateSection,
     "figures": FiguresSection,
 }

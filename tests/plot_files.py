@@ -219,6 +219,30 @@ def assert_readable(figure):
         assert not extents[one].overlaps(extents[other]), (one, other)
 
 
+STEADY_CASES = {4.0: ("wkb",), 1.0: ("adaptive_lasso", "wkb")}
+
+
+def write_steady_state(file):
+    """Cross-sections whose inner half of the mass gains 1 %, then 2 % over m22, and fluctuations that say which."""
+    folder = file.create_group("steady_state")
+    folder.attrs.update(gravity="own", periods=2.0, mass=5e9, redshift=4.0, age=1.54)
+    line = np.linspace(-0.21, 0.21, 40)
+    for m22, methods in STEADY_CASES.items():
+        boson = boson_group(file, "steady_state", m22)
+        for method in methods:
+            group = boson.create_group(method)
+            group.attrs.update(period=3.5, drift_own=[0.01 / m22, 0.02 / m22], drift_fixed=[0.0, 0.0])
+            group["time"] = np.linspace(0, 7, 9)
+            group["edges"], group["expected"] = [0, 0.005, 0.02, 0.05, 0.2], np.full(4, 0.25)
+            gain = np.array([0.005, 0.005, -0.005, -0.005]) / m22
+            group["own"] = 0.25 + gain * np.array([0, 1, 1, 1, 1, 2, 2, 2, 2])[:, None]
+            group["fixed"] = np.full((9, 4), 0.25)
+            group["fluctuation"] = np.full(9, 0.02 / m22)
+            group["coordinate"], group["frame_time"] = line, [0, 3.5, 7]
+            density = mean_density(np.hypot(line, line[:, None]))
+            group["frames"] = np.array([density, 2 * density, 3 * density], np.float32) / m22
+
+
 def boson_group(file, folder, m22):
     """The group of a boson mass, or of CDM."""
     group = file.create_group(f"{folder}/cdm" if m22 is None else f"{folder}/m22_{m22:g}")

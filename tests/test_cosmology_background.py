@@ -32,6 +32,17 @@ def growth_equation(omega_m, scale_factors):
 
 
 @pytest.mark.parametrize("omega_m", OMEGA_M)
+def test_age(omega_m):
+    """int da/(a E), to the quadrature's tolerance; 2/3 a^(3/2) of matter alone."""
+    background = Background(omega_m)
+    for a in SCALE_FACTORS:
+        expected = quad(lambda x: 1 / (x * background.expansion(x)), 0, a, epsabs=0, epsrel=1e-11)[0]
+        assert background.age(a) == pytest.approx(expected, rel=1e-10)
+    if omega_m == 1:
+        np.testing.assert_allclose(background.age(SCALE_FACTORS), 2 / 3 * SCALE_FACTORS**1.5, rtol=1e-14)
+
+
+@pytest.mark.parametrize("omega_m", OMEGA_M)
 def test_growth_solves_the_growth_equation(omega_m):
     background = Background(omega_m)
     growth, rate = growth_equation(omega_m, SCALE_FACTORS)

@@ -20,7 +20,7 @@ LAYERS = [
     ("store",),
     ("snapshots",),
     ("boost_tables", "report"),
-    ("plots", "plan", "presets", "results", "simulation_results", "simulation_snapshots"),
+    ("plots", "plan", "presets", "results", "simulation_results", "simulation_snapshots", "steady_state_results"),
     ("stages",),
     ("pipeline",),
     ("comparison",),

@@ -23,6 +23,7 @@ from plot_files import (
     write_one_filament,
     write_power,
     write_single_power,
+    write_steady_state,
 )
 
 from gpu_fdm import plots
@@ -40,6 +41,7 @@ PARTS = {  # what a file may hold, and the figures that this makes
     write_mass_function: ["mass_function"],
     write_collapse: ["collapse"],
     write_one_filament: ["one_filament"],
+    write_steady_state: ["steady_state", "steady_state_frames"],
 }
 NAMES = list(itertools.chain(*PARTS.values()))
 OF_ONE_FILAMENT = NAMES[:6]
@@ -86,6 +88,8 @@ def test_all_figures_and_nothing_else(drawn):
         ("mass_function", (2, 1)),
         ("collapse", (1, 2)),
         ("one_filament", (2, 1)),
+        ("steady_state", (2, 2)),
+        ("steady_state_frames", (3, 3)),
     ],
 )
 def test_figures_are_images_with_something_in_every_panel(drawn, name, panels):

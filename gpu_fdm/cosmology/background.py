@@ -32,6 +32,13 @@ class Background:
         """E(a) = H(a)/H0."""
         return np.sqrt(self.omega_m / a**3 + 1 - self.omega_m)
 
+    def age(self, a):
+        """Time since a = 0 [1/H0], 2/3 asinh(x)/x sqrt(a^3/Om) with x^2 = (1 - Om) a^3/Om."""
+        a = np.asarray(a, float)
+        volume = a**3 / self.omega_m
+        # asinh(x)/x, also where x = 0
+        return 2 / 3 * np.sqrt(volume) * hyp2f1(0.5, 0.5, 1.5, -(1 - self.omega_m) * volume)
+
     def matter_fraction(self, a):
         """Om(a), matter density over the critical density at scale factor a."""
         return self.omega_m / (self.omega_m + (1 - self.omega_m) * a**3)

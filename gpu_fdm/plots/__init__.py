@@ -10,7 +10,7 @@ from matplotlib import style as matplotlib_style
 
 from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
-from . import box, filament, population, simulation, spectra
+from . import box, filament, population, simulation, spectra, steady_state
 from .style import FILAMENT, STYLE
 
 # what draws each figure, and where the file holds data for it
@@ -28,6 +28,8 @@ FIGURES: dict[str, tuple] = {
     "simulation_power": (simulation.power, "simulation"),
     "simulation_frames": (simulation.frames, "simulation"),
     "simulation_health": (simulation.health, "simulation/wave_fdm/health", "simulation/wave_cdm/health"),
+    "steady_state": (steady_state.steady_state, "steady_state"),
+    "steady_state_frames": (steady_state.frames, "steady_state"),
 }
 
 

@@ -102,7 +102,8 @@ def boson_name(m22: float | None) -> str:
 
 def boson_looks(file: h5py.File) -> dict[float | None, dict]:
     """How lines of CDM, which is None, and of every boson of a file look."""
-    folders = [file[name] for name in ("mass_function", "collapse", "one_filament_power") if name in file]
+    names = ("mass_function", "collapse", "one_filament_power", "steady_state")
+    folders = [file[name] for name in names if name in file]
     known = {m22 for folder in folders for m22, _ in boson_groups(folder) if m22 is not None}
     if FILAMENT in file:
         known.add(float(file[FILAMENT].attrs["m22"]))
