@@ -210,7 +210,7 @@ def gas_512_two_ranks():
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for ranks in (1, 2, 1, 2, 1, 2):
-            command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "gpu_fdm", "run", GAS]
+            command = [mpiexec, "-n", str(ranks), sys.executable, "-m", "gpu_fdm", "run", GAS, "--fresh"]
             command += ["--set", f"run.output={folder}/r.hdf5", "--set", "run.threads=1", "--set", "run.backend=cpu"]
             told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
             lines = dict(line.split(": ", 1) for line in told.splitlines() if line.endswith(" s") and ": " in line)

@@ -6,14 +6,13 @@ Exit 0 done, 1 failed, 2 the user's input was wrong. Imports what a command need
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
-from contextlib import contextmanager
+import time
 from pathlib import Path
 
 from . import __version__
 from .errors import InputError, RunError, one_line
+from .stopping import EXIT, signals_as_exceptions
 
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
@@ -24,27 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
     options = _parser().parse_args(arguments)
-    with _signals_as_exceptions():
+    with signals_as_exceptions():
         return _guarded(options)
-
-
-@contextmanager
-def _signals_as_exceptions():
-    """A queue's time limit (SIGTERM) and a closed terminal (SIGHUP) end a run as Ctrl-C does: tidily."""
-
-    def stop(number, frame):
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                before[name] = signal.signal(getattr(signal, name), stop)
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 def _guarded(options):
@@ -64,8 +44,10 @@ def _guarded(options):
     except MemoryError as error:
         return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1, error, ranks)
     except KeyboardInterrupt as error:
-        what = f"stopped by {error}" if str(error) else "interrupted"
-        return _fail(f"{what}: nothing was written under a final name", 130, error, ranks)
+        if ranks is not None and not ranks.first:
+            # where all were stopped the first one says so for all, and ends them
+            time.sleep(1.5)
+        return _fail(_of_a_stop(*error.args), EXIT, error, ranks)
     except BrokenPipeError:
         # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,6 +66,15 @@ def _guarded(options):
             traceback.print_exc()
             ranks.stop_all(1)
         raise
+
+
+def _of_a_stop(name="", kept=None, fresh=False):
+    """What to say of a command that was stopped by a signal, and that kept what was done in a folder."""
+    what = f"stopped by {name}" if name else "interrupted"
+    if kept is None:
+        return f"{what}: nothing was written under a final name"
+    without = " without --fresh" if fresh else ""
+    return f"{what}: what is done is kept in {kept}, the same command{without} goes on from there"
 
 
 def _fail(message, code, error, ranks):
@@ -119,6 +110,9 @@ def _parser():
     )
     run.add_argument(
         "--dry-run", action="store_true", help="say what would be done: modes, memory, output; write nothing"
+    )
+    run.add_argument(
+        "--fresh", action="store_true", help="start over: what runs before have kept of this result is removed"
     )
     run.set_defaults(command=_run, parallel=True)
 
@@ -176,7 +170,11 @@ def _run(options, ranks):
 
     if options.dry_run:
         return ranks.on_first(lambda: _dry_run(config, ranks))
-    outcome = pipeline.run(config, ranks)
+    try:
+        outcome = pipeline.run(config, ranks, options.fresh)
+    except KeyboardInterrupt as error:
+        kept = pipeline.kept_folder(pipeline.result_path(config))
+        raise KeyboardInterrupt(str(error), kept, options.fresh) from None
     if ranks.first:
         print("\n".join(outcome.summary))
         print(f"result: {outcome.result}")

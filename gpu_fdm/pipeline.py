@@ -4,22 +4,34 @@ config -> filaments -> solve -> cross_section, densities in the box -> power -> 
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import plan, results
 from .backend import BackendError, choose, cpu_count
 from .config import Config
+from .dependencies import key_of
 from .errors import InputError, RunError
-from .kept import Kept
+from .kept import Kept, fingerprint
+from .lock import only_run
 from .model.filament import Filament, filaments
 from .ranks import ALONE, Ranks
-from .stages.box import Sources, box_warnings, fill_box, run_box
+from .sealed import is_whole
+from .stages.box import box_warnings, fill_box, run_box
 from .stages.context import Clock, Context
-from .stages.filament import build_model, cross_section, describe_gas, run_single_power, warn_of_fits
+from .stages.densities import files_noted, forget_others
+from .stages.filament import (
+    build_model,
+    cross_section,
+    describe_gas,
+    run_cross_section,
+    run_single_power,
+    warn_of_fits,
+)
 from .stages.population import heaviest_filament, prepared_population, run_one_filament, run_population
 from .stages.simulation import run_simulation
 from .stages.simulation_setup import check_simulation
+from .stages.sources import Sources
 from .stages.steady_state import check_steady_state, run_steady_state, steady_state_cases
 from .store import check_writable, replacing
 
@@ -37,37 +49,75 @@ class Outcome:
     summary: tuple[str, ...] = ()
 
 
-def run(config: Config, ranks: Ranks = ALONE) -> Outcome:
+def run(config: Config, ranks: Ranks = ALONE, fresh: bool = False) -> Outcome:
     """All stages that a config asks for; results appear under their final names when they are whole.
 
+    What a run before has done, of this very config and code, is not done again, unless a fresh start is asked for.
     Every rank calls it with the same config.
     """
     clock = Clock()
     with clock("all"):
         result = result_path(config)
-        table, warnings = ranks.on_first(lambda: check(config, ranks))
-        for warning in warnings:
-            log.warning("%s", warning)
+        ranks.on_first(lambda: (_require_stages(config), check_tables(config)))
         backend = backend_of(config.run.backend, config.run.threads, ranks)
-        planned = plan_of(config, table, ranks)
-        ranks.on_first(lambda: plan.check_memory(planned, ranks))
-        ranks.on_first(lambda: check_writable(result.parent))
-        provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
-        with replacing(result, config.to_ini(), **provenance) as file:
-            summary = _stages(Context(config, ranks, backend, file, Kept(kept_folder(result)), clock), table)
-        figures: tuple[Path, ...] = ()
-        if config.figures and ranks.first:
-            from .plots import draw
-
-            with clock("figures"):
-                figures = tuple(draw(result, config.figures.dpi))
-            clock.tell("figures")
-        ranks.wait()
+        context = Context(config, ranks, backend, None, Kept(kept_folder(result)), clock)
+        # snapshots lie beside the result of a simulation, which looks after them itself
+        if not fresh and config.simulation is None and is_whole(result, _key(context), ranks):
+            summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]
+        else:
+            summary = _compute(context, result, fresh)
+        figures = _figures(context, result)
     summary.append(f"{clock.seconds['all']:.1f} s")
     return Outcome(result, figures, tuple(summary))
 
 
-def _stages(context, table):
+def _key(context):
+    """Of the whole result."""
+    return fingerprint(key_of(context.config, "result", backend=context.backend.name))
+
+
+def _compute(context, result, fresh):
+    """The result file; returns the lines of the summary."""
+    config, ranks, backend = context.config, context.ranks, context.backend
+    table, warnings = ranks.on_first(lambda: check(config, ranks))
+    if ranks.first:
+        for warning in warnings:
+            log.warning("%s", warning)
+    planned = plan_of(config, table, ranks)
+    ranks.on_first(lambda: plan.check_memory(planned, ranks))
+    ranks.on_first(lambda: check_writable(result.parent))
+    provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
+    with only_run(result, ranks):
+        spare = ranks.on_first(lambda: _left_before(context.kept, fresh))
+        with replacing(result, config.to_ini(), **provenance, spare=spare) as file:
+            context = replace(context, file=file)
+            summary = _stages(context, table, result)
+            file.seal(_key(context))
+        ranks.on_first(lambda: forget_others(context))
+    return summary
+
+
+def _left_before(kept, fresh):
+    """Unfinished results with densities that a run before left; none after a fresh start, which forgets them."""
+    if fresh:
+        kept.clear()
+    kept.remove_abandoned()
+    return files_noted(kept)
+
+
+def _figures(context, result):
+    figures: tuple[Path, ...] = ()
+    if context.config.figures and context.ranks.first:
+        from .plots import draw
+
+        with context.clock("figures"):
+            figures = tuple(draw(result, context.config.figures.dpi))
+        context.clock.tell("figures")
+    context.ranks.wait()
+    return figures
+
+
+def _stages(context, table, result):
     """All stages in their order; returns the lines of the summary."""
     config = context.config
     summary = []
@@ -76,13 +126,13 @@ def _stages(context, table):
     if config.one_filament:
         summary += run_one_filament(context)
     if config.simulation:
-        summary += run_simulation(context, result_path(config))
+        summary += run_simulation(context, result)
     if table:
-        summary += _filaments(context, table)
+        summary += _filaments(context, table, result)
     return summary
 
 
-def _filaments(context, table):
+def _filaments(context, table, result):
     """One filament or a gas: modes, cross-section, exact spectrum, box."""
     config, file, clock = context.config, context.file, context.clock
     several_frames = config.box and config.box.frames is not None and len(config.box.frames) > 1
@@ -94,15 +144,13 @@ def _filaments(context, table):
         log.info("%s", results.describe(sources.records[0]))
         clock.tell("model")
         if config.cross_section:
-            with clock("cross-section"):
-                results.write_cross_section(file, 0, cross_section(config, model, context.backend))
-            clock.tell("cross-section")
+            run_cross_section(context, model)
     if config.single_power:
         summary += run_single_power(context, sources)
     if config.steady_state:
         summary += run_steady_state(context)
     if config.box:
-        summary += run_box(context, sources)
+        summary += run_box(context, sources, result)
     records = sources.all_records()
     centre = None if not config.box else tuple(side / 2 for side in config.box.size)
     for kept in records:
@@ -115,9 +163,7 @@ def _filaments(context, table):
 
 def check(config: Config, ranks: Ranks = ALONE) -> tuple[list[Filament], list[str]]:
     """The filaments and the warnings of a config, after all checks that cost nothing."""
-    if config.wavefunction is None and config.population is None and config.simulation is None:
-        sections = "[wavefunction], [population] or [simulation]"
-        raise InputError(f"{config.source}: nothing to do: there is no section {sections}")
+    _require_stages(config)
     if config.box and ranks.size > config.box.cells[0]:
         raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
     check_tables(config)
@@ -128,6 +174,12 @@ def check(config: Config, ranks: Ranks = ALONE) -> tuple[list[Filament], list[st
     if config.steady_state:
         check_steady_state(config)
     return table, [*warnings, *(box_warnings(config, table) if config.box else [])]
+
+
+def _require_stages(config):
+    if config.wavefunction is None and config.population is None and config.simulation is None:
+        sections = "[wavefunction], [population] or [simulation]"
+        raise InputError(f"{config.source}: nothing to do: there is no section {sections}")
 
 
 def plan_of(config: Config, table: list[Filament], ranks: Ranks = ALONE) -> plan.Plan:

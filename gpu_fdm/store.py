@@ -10,6 +10,7 @@ import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from time import time_ns
 
 import h5py
 import numpy as np
@@ -18,6 +19,7 @@ import psutil
 from . import __version__
 from .errors import RunError
 from .ranks import ALONE, Ranks
+from .sealed import seal, sum_of_bits
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class Writer:
     def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None):
         self._path, self._ranks, self._file = path, ranks, file
         self._offsets: dict[str, int] = {}
+        self._sums: dict[str, int] = {}
+        self.held = False
 
     def attributes(self, path: str, **values):
         """Set attributes of a group, which is made if it is not there; None is left out."""
@@ -69,9 +73,29 @@ class Writer:
             offset = stored.id.get_offset()
         self._offsets[path] = self._ranks.from_owner(offset, 0)
 
+    def hold(self):
+        """From now on leave the file where it is on an error, for the run that goes on; all ranks call this."""
+        self.held = True
+
+    def place(self, path: str) -> tuple[str, int]:
+        """Name of the file in the making, and where in it a reserved dataset begins [bytes]."""
+        return self._path.name, self._offsets[path]
+
+    def sum_of_bits(self, path: str) -> int:
+        """Of a reserved dataset that was written on all ranks; all call this."""
+        return sum(self._ranks.everyone(self._sums[path])) % 2**64
+
+    def seal(self, key: str):
+        """Last of all: note the key that the file was made with, and a hash of what is in it; all ranks call this."""
+        sums = {path.strip("/"): self.sum_of_bits(path) for path in self._offsets}
+        if self._file is not None:
+            with _hdf5_errors():
+                seal(self._file, key, sums)
+
     def write_slab(self, path: str, first: int, values: np.ndarray):
         """Write planes from index `first` on into a reserved dataset; all ranks call."""
         values = np.ascontiguousarray(values)
+        self._sums[path] = self._sums.get(path, 0) + sum_of_bits(values)
         offset = self._offsets[path] + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
         octets = values.reshape(-1).view(np.uint8)
         pieces = [(start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
@@ -103,16 +127,17 @@ def _write_all(raw, octets):
 
 
 @contextmanager
-def replacing(path, config_text: str, *, seed: int, backend: str, device: str, ranks: Ranks = ALONE):
+def replacing(path, config_text: str, *, seed: int, backend: str, device: str, ranks: Ranks = ALONE, spare=frozenset()):
     """A Writer for a file that appears under `path` only when everything is in it; all ranks call this.
 
-    On an error nothing is left behind, and a file that was there before is untouched.
+    On an error nothing is left behind, unless the Writer was told to hold it, and a file that was there before is
+    untouched. What runs that were killed left is removed: at once, but for names in `spare`, those when all is done.
     Raises RunError where the disk is full or the folder refuses.
     """
     path = Path(path)
-    part = ranks.from_owner(path.with_name(f".{path.name}.part-{socket.gethostname()}-{os.getpid()}"), 0)
+    part, writer = ranks.from_owner(_part_name(path), 0), None
     if ranks.first:
-        _remove_abandoned(path)
+        _remove_abandoned(path, spare)
     try:
         file = None
         if ranks.first:
@@ -131,7 +156,8 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
                     device=device,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                 )
-            yield Writer(part, ranks, file)
+            writer = Writer(part, ranks, file)
+            yield writer
         finally:
             if file is not None:
                 with _hdf5_errors():
@@ -141,22 +167,32 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
             _flush_to_disk(part)
             os.replace(part, path)
             _flush_to_disk(path.parent)
+            for name in spare:
+                path.with_name(name).unlink(missing_ok=True)
         ranks.wait()
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
     finally:
-        part.unlink(missing_ok=True)
+        if writer is None or not writer.held:
+            part.unlink(missing_ok=True)
 
 
-def _remove_abandoned(path):
-    """Remove what runs that were killed on this machine left beside a result; those of living processes stay."""
+def _part_name(path):
+    """Of a file in the making; never that of another, even where process numbers come again."""
+    return path.with_name(f".{path.name}.part-{socket.gethostname()}-{os.getpid()}-{time_ns()}")
+
+
+def _remove_abandoned(path, spare):
+    """Remove what runs that ended on this machine left beside a result; those of other living processes stay."""
     prefix = f".{path.name}.part-{socket.gethostname()}-"
     if not path.parent.is_dir():
         return
     for left in path.parent.iterdir():
-        number = left.name.removeprefix(prefix)
-        if left.name.startswith(prefix) and number.isdigit() and not psutil.pid_exists(int(number)):
-            log.info("removing %s, left by a run that was killed", left)
+        number = left.name.removeprefix(prefix).split("-")[0]
+        if left.name in spare or not left.name.startswith(prefix) or not number.isdigit():
+            continue
+        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
+            log.info("removing %s, left by a run that was stopped", left)
             left.unlink(missing_ok=True)
 
 

@@ -58,7 +58,7 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
     code, out, err = run(capfd, ini, output, "figures.dpi=40")
     assert code == 0, err
     named = [Path(line.split(": ", 1)[1]) for line in out.splitlines() if line.startswith(("result: ", "figure: "))]
-    assert sorted(named) == sorted(output.iterdir())
+    assert sorted([*named, output / "result_kept"]) == sorted(output.iterdir())
     assert named[0].name == "result.hdf5"
     assert {p.name for p in named[1:]} == {
         f"{n}.png" for n in ("cross_section", "profile", "weights", "single_power", "projection", "power")
@@ -235,7 +235,7 @@ def test_ends_of_every_range(ini, tmp_path, capfd, key, value):
 
 
 @pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
-def test_a_run_that_is_stopped_leaves_nothing(ini, tmp_path, sent):
+def test_a_run_that_is_stopped_leaves_what_is_done(ini, tmp_path, sent):
     settings = [item for o in (f"run.output={tmp_path / 'out'}", "run.backend=cpu") for item in ("--set", o)]
     command = [sys.executable, "-m", "gpu_fdm", "run", str(ini), *settings, "--set", "box.cells=400,400,400"]
     # a shell that runs in the background has SIGINT ignored, and its children with it
@@ -252,8 +252,12 @@ def test_a_run_that_is_stopped_leaves_nothing(ini, tmp_path, sent):
     running.send_signal(getattr(signal, sent))
     _, error = running.communicate(timeout=60)
     assert running.returncode == 130, error
-    assert "nothing was written under a final name" in error and "Traceback" not in error
-    assert list((tmp_path / "out").iterdir()) == []
+    kept = tmp_path / "out" / "result_kept"
+    what = "interrupted" if sent == "SIGINT" else "stopped by SIGTERM"
+    says = f"gpu-fdm: error: {what}: what is done is kept in {kept}, the same command goes on from there\n"
+    assert error.endswith(says) and "Traceback" not in error
+    assert list((tmp_path / "out").iterdir()) == [kept]
+    assert sorted(path.name.split("-")[0] for path in kept.iterdir()) == ["cross_section", "model"]
 
 
 def test_missing_file(tmp_path, capfd):
@@ -307,4 +311,4 @@ def test_as_a_process(ini, tmp_path):
     )
     assert full.returncode == 1, full.stderr
     assert "cannot be written" in full.stderr and "Traceback" not in full.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["result_kept"]

@@ -10,13 +10,16 @@ PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 LAYERS = [
     ("errors", "units", "options", "sections", "tables", "memory", "whole", "kept", "backend", "ranks", "vectors")
     + ("ecsv",),
+    ("lock", "recorded", "stopping"),
     ("cosmology",),
     ("config",),
+    ("dependencies",),
     ("population",),
     ("model",),
     ("fields",),
     ("statistics",),
     ("simulation",),
+    ("sealed",),
     ("store",),
     ("snapshots",),
     ("boost_tables", "report"),

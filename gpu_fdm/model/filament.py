@@ -1,6 +1,8 @@
 """Filaments as an ini describes them, one or a gas, and each of them solved: profile, modes, weights, phases."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+import numpy as np
 
 from ..config import Config
 from ..errors import InputError
@@ -66,6 +68,13 @@ class Model:
         """A time [Myr] in code units [T]."""
         return myr / self.units.time_myr
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Eigenstates and weights, which `solved_before` makes a Model of."""
+        parts = {"library": self.library, "weights": self.weights}
+        values = {f"{name}.{f.name}": getattr(part, f.name) for name, part in parts.items() for f in fields(part)}
+        return {name: np.asarray(value) for name, value in values.items() if value is not None}
+
 
 def code_units(config: Config) -> CodeUnits:
     """The code units of a config."""
@@ -104,7 +113,7 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
 
     threads  CPUs to use, all where not given
     """
-    units, wave = code_units(config), config.wavefunction
+    wave = config.wavefunction
     profile = profile_of(config, filament)
     try:
         library = eigenstates(profile, wave.energy_cut, threads=threads)
@@ -121,8 +130,22 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
             scatter=wave.scatter,
             radii=wave.radii,
         )
+    return _with_phases(config, filament, profile, library, weights)
+
+
+def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:
+    """The model whose eigenstates and weights were kept; its phases are made anew."""
+    values = {"optimality": None}
+    for name, value in arrays.items():
+        values[name.split(".")[1]] = value if value.ndim else value.item()
+    library, weights = (kind(**{f.name: values[f.name] for f in fields(kind)}) for kind in (Library, Weights))
+    return _with_phases(config, filament, profile_of(config, filament), library, weights)
+
+
+def _with_phases(config, filament, profile, library, weights):
     phase = random_phases(library, config.run.seed, filament.number)
-    return Model(filament, profile, units, library, weights, WaveFunction(library, weights.weight, phase))
+    wave = WaveFunction(library, weights.weight, phase)
+    return Model(filament, profile, code_units(config), library, weights, wave)
 
 
 def shape_of_mass(config: Config, name: str, mass_min: float, mass_max: float):

@@ -4,77 +4,34 @@ place -> Sources (each filament solved and tabulated on one rank) -> fill_slab -
 """
 
 import logging
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from .. import plan, results
 from ..backend import CPU
 from ..config import Config
-from ..errors import InputError, RunError
-from ..fields.box import MOST_IMAGES, Box, Placement, averaged_ends, image_distance, images_touching
-from ..fields.fill import Direct, fill, tabulate_direct
-from ..fields.section import Section, tabulate_section
-from ..model.eigenstates import estimated_states, extent
-from ..model.filament import Filament, Model, code_units, profile_of, solve
+from ..dependencies import key_of
+from ..errors import RunError
+from ..fields.box import MOST_IMAGES, Box, image_distance, images_touching
+from ..fields.fill import fill
+from ..model.eigenstates import extent
+from ..model.filament import Filament, Model, code_units, profile_of
 from ..ranks import ALONE, Ranks
 from ..statistics.correlation import CorrelationFunction, correlation_function
 from ..statistics.power import PowerSpectrum, power_spectrum
+from . import densities as stored
 from .context import Context
+from .densities import BOTH, Slab, density_path
+from .sources import Sources, dtype_of, place
 
 log = logging.getLogger(__name__)
 
-LEAST_SHARPNESS = 6.0  # of soft ends, over 1/length: the integral of the ends is then the length to 4e-6
 MASS_WARNING = 0.01  # relative error of the mass in the box that is worth a warning
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
-
-
-@dataclass(frozen=True)
-class Slab:
-    """A rank's planes of the two densities [mean matter densities], where the backend wants them.
-
-    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
-    """
-
-    box: Box
-    densities: np.ndarray
-    x_first: int = 0
-
-    @property
-    def fdm(self):
-        """|psi|^2."""
-        return self.densities[0]
-
-    @property
-    def smooth(self):
-        """<|psi|^2>."""
-        return self.densities[1]
-
-
-def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
-    """The box and where a filament lies in it; InputError where it cannot."""
-    box = Box(config.box.size, config.box.cells)
-    centre = filament.centre or tuple(side / 2 for side in box.size)
-    placement = Placement(centre, filament.direction, filament.orientation, filament.length, filament.sharpness)
-    try:
-        basis = placement.basis
-    except ValueError:
-        raise config.error("filament", "orientation", "must not be parallel to the direction of the axis") from None
-    if placement.end_sharpness * placement.length < LEAST_SHARPNESS:
-        raise config.error(
-            "filament", "sharpness", f"must be at least {LEAST_SHARPNESS:g}/length: softer ends would not keep the mass"
-        )
-    for name, along, side in zip("xyz", np.abs(basis[2]), box.size, strict=True):
-        if filament.length * along > side * (1 + 1e-12):
-            raise InputError(
-                f"{config.source}: [filament] length = {filament.length:.6g} cMpc/h: longer than the periodic box "
-                f"(it extends {filament.length * along:.6g} along {name}, where [box] size is {side:.6g})"
-            )
-    return box, placement
 
 
 def box_warnings(config: Config, table: list[Filament]) -> list[str]:
@@ -112,70 +69,6 @@ def box_warnings(config: Config, table: list[Filament]) -> list[str]:
     return warnings
 
 
-_LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
-
-
-class Sources:
-    """Cross-sections of all filaments: each solved on one rank, once, then lent to all."""
-
-    def __init__(self, context: Context, table: list[Filament], keep: bool, models=None):
-        """keep: remember models; models: number -> Model of filaments that are solved already."""
-        self.config, self.ranks, self.backend = context.config, context.ranks, context.backend
-        self.table, self._threads = table, context.threads
-        self._keep, self._models = keep, dict(models or {})
-        self.records: dict[int, results.FilamentRecord] = {}
-
-    def model(self, number: int) -> Model:
-        """A filament of this rank, solved; remembered where it will be asked for again."""
-        model = self._models.get(number) or solve(self.config, self.table[number], self._threads)
-        if self._keep:
-            self._models[number] = model
-        if number not in self.records:
-            self.records[number] = results.record(model)
-        return model
-
-    def each(self, time: float) -> Iterator[tuple[Placement, Section | Direct]]:
-        """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
-
-        They are shared in batches, so that no rank waits for another between the filaments of one.
-        """
-        batch = max(_LEAST_BATCH, 2 * self.ranks.size)
-        for first in range(0, len(self.table), batch):
-            numbers = range(first, min(first + batch, len(self.table)))
-            owner = self._owners(numbers)
-            own = {number: self._tabulate(number, time) for number in numbers if owner[number] == self.ranks.rank}
-            shared = {number: source for part in self.ranks.everyone(own) for number, source in part.items()}
-            for number in numbers:
-                yield shared[number]
-
-    def _owners(self, numbers):
-        """The rank that solves each filament: the costliest first, to the rank that has least to do."""
-        fraction = self.config.wavefunction.energy_cut
-        cost = {n: estimated_states(profile_of(self.config, self.table[n]), fraction) for n in numbers}
-        load, owner = [0.0] * self.ranks.size, {}
-        for number in sorted(numbers, key=lambda n: (-cost[n], n)):
-            owner[number] = load.index(min(load))
-            load[owner[number]] += cost[number]
-        return owner
-
-    def _tabulate(self, number, time):
-        model, section = self.model(number), self.config.box
-        box, placement = place(self.config, model.filament)
-        time, dtype = model.code_time(time), _dtype(self.config)
-        if section.method == "direct":
-            return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
-        if section.sampling == "point":
-            return placement, tabulate_section(model.wave, time, section.tolerance, dtype, backend=self.backend)
-        cell = np.diag(box.spacing / model.units.length) @ placement.basis[:2].T
-        source = tabulate_section(model.wave, time, section.tolerance, dtype, cell, self.backend)
-        return averaged_ends(placement, box), source
-
-    def all_records(self) -> list[results.FilamentRecord]:
-        """Of every filament, in their order, on all ranks."""
-        gathered = {number: kept for part in self.ranks.everyone(self.records) for number, kept in part.items()}
-        return [gathered[number] for number in sorted(gathered)]
-
-
 def fill_box(config: Config, model: Model, backend=None) -> Slab:
     """Both densities of one filament in every cell of the box, on one rank."""
     context = Context(config, backend=backend or CPU())
@@ -193,16 +86,16 @@ def fill_slab(sources: Sources, time: float, progress=None) -> Slab:
     first, last = ranks.slab(box.cells[0])
     unit = code_units(config).length
     shape = (2, last - first, *box.cells[1:])
-    pieces = plan.pieces_on_device(shape, _dtype(config), backend)
+    pieces = plan.pieces_on_device(shape, dtype_of(config), backend)
     if pieces == 1:
-        densities = backend.xp.zeros(shape, _dtype(config))
+        densities = backend.xp.zeros(shape, dtype_of(config))
         for placement, source in sources.each(time):
             fill(densities[0], densities[1], box, placement, source, unit, first, backend)
             if progress:
                 progress()
         return Slab(box, densities, first)
     log.info("the slab does not fit on the card: it is filled in %d pieces", pieces)
-    densities = np.zeros(shape, _dtype(config))
+    densities = np.zeros(shape, dtype_of(config))
     edges = np.linspace(0, last - first, pieces + 1).astype(int)
     for placement, source in sources.each(time):
         for start, stop in pairwise(edges):
@@ -239,29 +132,41 @@ def correlation(config: Config, slab: Slab, ranks: Ranks = ALONE, backend=None) 
     }
 
 
-def run_box(context: Context, sources: Sources) -> list[str]:
-    """Fill, measure and write, for every time that the ini names; returns lines of the summary."""
-    config, ranks, backend, clock = context.config, context.ranks, context.backend, context.clock
-    section = config.box
-    times = (config.wavefunction.time,) if section.frames is None else section.frames
-    for frame, time in enumerate(times):
-        suffix = "" if section.frames is None else f"/{frame}"
+def run_box(context: Context, sources: Sources, result: Path) -> list[str]:
+    """Fill, measure and write, for every time that the ini names; returns lines of the summary.
+
+    result  the file that the run makes: what runs before left of it is not computed again
+    """
+    config, ranks, clock = context.config, context.ranks, context.clock
+    for suffix, time in stored.frames(config):
         with clock("box"), plan.progress("box", len(sources.table), ranks) as step:
-            slab = fill_slab(sources, time, step)
-        clock.tell("box")
-        masses = _write_box(context, slab, suffix, time)
-        statistics: tuple[tuple[Any, str, Callable[..., dict], Callable], ...] = (
-            (config.power, "power spectra", power, results.write_power),
-            (config.correlation, "correlation functions", correlation, results.write_correlation),
-        )
-        for wanted, title, measure, write in statistics:
-            if wanted:
+            before = stored.before(context, time, result)
+            slab, masses = before or (fill_slab(sources, time, step), None)
+        clock.tell("box", before=before is not None)
+        masses = _write_box(context, slab, suffix, time, masses)
+        for part, title, measure in (
+            ("power", "power spectra", _record_power),
+            ("correlation", "correlation functions", _record_correlation),
+        ):
+            if getattr(config, part):
+                key = key_of(config, part, time=time, backend=context.backend.name)
                 with clock(title), _of_this_box(config):
-                    measured = measure(config, slab, ranks, _same_place(backend, slab))
-                for name, statistic in measured.items():
-                    write(context.file, name + suffix, statistic, section.sampling)
-                clock.tell(title)
+                    measured = context.part_of_all(
+                        f"{part}{suffix.replace('/', '-')}", key, partial(measure, context, slab, suffix)
+                    )
+                measured.write(context.file)
+                clock.tell(title, measured.before)
     return _compare_masses(masses, sources.all_records())
+
+
+def _record_power(context, slab, suffix, file):
+    for name, spectrum in power(context.config, slab, context.ranks, _same_place(context.backend, slab)).items():
+        results.write_power(file, name + suffix, spectrum, context.config.box.sampling)
+
+
+def _record_correlation(context, slab, suffix, file):
+    for name, function in correlation(context.config, slab, context.ranks, _same_place(context.backend, slab)).items():
+        results.write_correlation(file, name + suffix, function, context.config.box.sampling)
 
 
 def _compare_masses(masses, records):
@@ -295,29 +200,30 @@ def _same_place(backend, slab):
     return CPU() if backend.name == "gpu" and isinstance(slab.densities, np.ndarray) else backend
 
 
-def _write_box(context, slab, suffix, time):
-    """Write the densities that the ini keeps; returns the mass of both in the whole box [Msun/h]."""
-    config, ranks, backend, file, clock = (
-        context.config,
-        context.ranks,
-        context.backend,
-        context.file,
-        context.clock,
-    )
-    to_mass = code_units(config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
-    masses = {}
-    with clock("writing"):
-        for name in ("fdm", "smooth"):
-            values = backend.to_host(getattr(slab, name))
-            sums = [float(np.sum(plane, dtype=np.float64)) for plane in values]
-            masses[name] = to_mass * sum(value for part in ranks.everyone(sums) for value in part)
-            if name in config.box.fields:
-                results.reserve_density(file, name + suffix, slab.box, values.dtype, config.box.sampling, time)
-                file.write_slab(f"/density/{name}{suffix}", slab.x_first, values)
+def _write_box(context, slab, suffix, time, masses):
+    """Write the densities that the ini keeps; returns the mass of both in the whole box [Msun/h].
+
+    masses  of both, where they are known
+    """
+    config, ranks, backend, file = context.config, context.ranks, context.backend, context.file
+    with context.clock("writing"):
+        masses = masses or _masses(context, slab)
+        for name in config.box.fields:
+            values, path = backend.to_host(getattr(slab, name)), density_path(name, suffix)
+            results.reserve_density(file, name + suffix, slab.box, values.dtype, config.box.sampling, time)
+            file.write_slab(path, slab.x_first, values)
+        ranks.wait()
+        stored.note(context, suffix, time, masses)
         file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
-    clock.tell("writing")
+    context.clock.tell("writing")
     return masses
 
 
-def _dtype(config):
-    return np.float32 if config.run.precision == "single" else np.float64
+def _masses(context, slab):
+    """Of both densities [Msun/h]: planes are summed alone, so that ranks do not matter."""
+    to_mass = code_units(context.config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
+    masses = {}
+    for name in BOTH:
+        sums = [float(np.sum(plane, dtype=np.float64)) for plane in context.backend.to_host(getattr(slab, name))]
+        masses[name] = to_mass * sum(value for part in context.ranks.everyone(sums) for value in part)
+    return masses

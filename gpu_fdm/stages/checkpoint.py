@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .. import __version__
+from ..kept import fingerprint, key_text
 from ..ranks import ALONE, Ranks
 from ..simulation_results import Record
 from ..store import replacing
@@ -70,7 +70,7 @@ class Checkpoint:
             file.attributes("/state", **saved.numbers)
             for name, values in saved.record.arrays.items():
                 file.dataset(f"/record/{name}", values, "1", "measured so far")
-            file.attributes("/", key=_text(self.key), digest=_digest(saved, ranks))
+            file.attributes("/", key=key_text(self.key), digest=_digest(saved, ranks))
 
     def load(self, ranks: Ranks = ALONE) -> Saved | None:
         """What was saved, or None where there is none of this key; all ranks call this.
@@ -100,7 +100,7 @@ class Checkpoint:
             self.path.unlink(missing_ok=True)
 
     def _read(self, file, ranks):
-        if file.attrs["key"] != _text(self.key):
+        if file.attrs["key"] != key_text(self.key):
             raise ValueError("made with other parameters")
         arrays = {}
         for name, stored in file["state"].items():
@@ -108,15 +108,6 @@ class Checkpoint:
             arrays[name] = stored[first:last]
         numbers = {name: value.item() for name, value in file["state"].attrs.items()}
         return Saved(arrays, numbers, Record(**{name: each[()] for name, each in file["record"].items()}))
-
-
-def fingerprint(key: dict) -> str:
-    """A short hash of a key and of the version of the program."""
-    return hashlib.sha256(_text(key).encode()).hexdigest()[:12]
-
-
-def _text(key):
-    return json.dumps({"version": __version__, **key}, sort_keys=True)
 
 
 def _digest(saved, ranks):

@@ -9,6 +9,7 @@ from ..backend import CPU, GPU
 from ..config import ABSENT, Config
 from ..kept import Kept
 from ..ranks import ALONE, Ranks
+from ..recorded import Recorded
 from ..store import Writer
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,12 @@ class Clock:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
 
-    def tell(self, name: str):
-        """Log how long a stage took."""
-        log.info("%s: %.2f s", name, self.seconds[name])
+    def tell(self, name: str, before: bool = False):
+        """Log how long a stage took, or that it was done before."""
+        if before:
+            log.info("%s: kept from a run before", name)
+        else:
+            log.info("%s: %.2f s", name, self.seconds[name])
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,26 @@ class Context:
     def threads(self) -> int | None:
         """CPU threads of this rank."""
         return getattr(self.backend, "threads", None)
+
+    def part(self, name: str, key: dict, record) -> Recorded:
+        """What record(file) writes, for the result: kept from a run before, or computed now and kept.
+
+        One rank calls this; where all compute together, see `part_of_all`.
+        """
+        return self._before(name, key) or self._computed(name, key, record, self.kept is not None)
+
+    def part_of_all(self, name: str, key: dict, record) -> Recorded:
+        """The same where all ranks compute, with the same outcome: all call this."""
+        before = self.ranks.on_first(lambda: self._before(name, key))
+        return before or self._computed(name, key, record, self.ranks.first and self.kept is not None)
+
+    def _before(self, name, key):
+        arrays = None if self.kept is None else self.kept.load(name, key)
+        return None if arrays is None else Recorded.of(arrays)
+
+    def _computed(self, name, key, record, keep):
+        recorded = Recorded()
+        record(recorded)
+        if keep:
+            self.kept.store(name, key, recorded.arrays)
+        return recorded

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import plan, results
 from ..config import Config
+from ..dependencies import key_of
 from ..fields.cross_section import psi_at, tabulate
 from ..fields.vortices import Vortices, find_vortices
 from ..model.filament import Model, filaments, solve
@@ -51,20 +52,41 @@ def cross_section(config: Config, model: Model, backend=None) -> CrossSection:
     return CrossSection(line * unit, psi.astype(np.complex64), vortices)
 
 
+def run_cross_section(context: Context, model: Model):
+    """psi across the filament, with its vortices, into the result."""
+    key = key_of(context.config, "cross_section", backend=context.backend.name)
+
+    def record(file):
+        results.write_cross_section(file, 0, cross_section(context.config, model, context.backend))
+
+    with context.clock("cross-section"):
+        part = context.part("cross_section", key, record)
+    part.write(context.file)
+    context.clock.tell("cross-section", part.before)
+
+
 def run_single_power(context: Context, sources) -> list[str]:
     """Exact spectra of all filaments, each on the rank that its number falls to; returns lines of the summary."""
     ranks, section = context.ranks, context.config.single_power
+    key = key_of(context.config, "exact_spectrum", backend=context.backend.name)
     with context.clock("exact spectra"), plan.progress("exact spectra", len(sources.table), ranks) as step:
         mine = {}
         for number in range(ranks.rank, len(sources.table), ranks.size):
-            mine[number] = _single_power(context, section, sources.model(number))
+
+            def record(file, number=number):
+                results.write_single_power(file, number, *_single_power(context, section, sources.model(number)))
+
+            mine[number] = context.part(f"exact_spectrum-{number:02d}", {**key, "filament": number}, record)
             step()
         everyone = {number: power for part in ranks.everyone(mine) for number, power in part.items()}
     for number in sorted(everyone):
-        results.write_single_power(context.file, number, *everyone[number])
-    context.clock.tell("exact spectra")
-    first = everyone[0][1]
-    told = [f"{name} = {first[name][0]:.4g}" for name in ("k_gs", "k_detach", "k_cut", "k_fringe") if name in first]
+        everyone[number].write(context.file)
+    before = sum(part.before for part in everyone.values())
+    if 0 < before < len(everyone):
+        log.info("exact spectra: %d of %d kept from a run before", before, len(everyone))
+    context.clock.tell("exact spectra", before == len(everyone))
+    first = everyone[0].attributes_of(f"/single_power/{0:02d}")
+    told = [f"{name} = {first[name]:.4g}" for name in ("k_gs", "k_detach", "k_cut", "k_fringe") if name in first]
     return [f"exact spectrum{' of the first' if len(everyone) > 1 else ''}: {', '.join(told)} h/Mpc"]
 
 

@@ -5,13 +5,14 @@ has converged. The nodes of all bosons are spread over ranks, and each is kept a
 """
 
 import logging
-from dataclasses import asdict, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from .. import plan, results
 from ..config import Config, DarkMatter
+from ..dependencies import key_of
 from ..model.eigenstates import estimated_states
 from ..model.filament import Filament, profile_of, solve
 from ..population.population import Population
@@ -164,13 +165,13 @@ class _Boson:
         """Of a node, in arbitrary units: its states, squared, as the matrix products grow."""
         return estimated_states(profile_of(self.config, self.filament(mass)), self.config.wavefunction.energy_cut) ** 2
 
-    def key(self, mass, k) -> dict:
+    def key(self, mass, backend) -> dict:
         """Everything that the spectrum of a filament of this mass depends on."""
-        cosmology = {"h": self.config.cosmology.h, "omega_m": self.config.cosmology.omega_m}
-        wave = {name: value for name, value in asdict(self.config.wavefunction).items() if name != "time"}
-        wavenumbers = [self.section.k_min, self.section.k_max, len(k)]
-        statistics = [self.section.statistics, self.section.mode_mass]
-        return {"filament": asdict(self.filament(mass)), **cosmology, **wave, "k": wavenumbers, "average": statistics}
+        return {**self._key, "m22": self.m22, "mass": mass, "backend": backend.name}
+
+    @cached_property
+    def _key(self):
+        return key_of(self.config, "node")
 
     def node(self, mass, k, context) -> dict[str, np.ndarray]:
         """Spectra of a filament of this mass over M^2."""
@@ -194,8 +195,10 @@ class _Boson:
 
 def _solve_nodes(context, tasks, wanted, k):
     """The nodes (m22, mass) that are wanted, from all ranks; the costliest are given out first."""
-    kept, ranks = context.kept, context.ranks
-    found = ranks.on_first(lambda: {each: kept.load(_name(each), tasks[each[0]].key(each[1], k)) for each in wanted})
+    kept, ranks, backend = context.kept, context.ranks, context.backend
+    found = ranks.on_first(
+        lambda: {each: kept.load(_name(each), tasks[each[0]].key(each[1], backend)) for each in wanted}
+    )
     done = {each: arrays for each, arrays in found.items() if arrays is not None}
     if done:
         log.info("%d of %d filaments were kept from a run before", len(done), len(wanted))
@@ -210,7 +213,7 @@ def _solve_nodes(context, tasks, wanted, k):
     with plan.progress("filaments", len(own), ranks) as step:
         for m22, mass in own:
             mine[m22, mass] = tasks[m22].node(mass, k, context)
-            kept.store(_name((m22, mass)), tasks[m22].key(mass, k), mine[m22, mass])
+            kept.store(_name((m22, mass)), tasks[m22].key(mass, backend), mine[m22, mass])
             step()
     return done | {each: arrays for part in ranks.everyone(mine) for each, arrays in part.items()}
 
