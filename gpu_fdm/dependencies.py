@@ -86,7 +86,7 @@ def _where_shapes_are_from(config, part):
     """Keys that matter to filaments whose shapes are from their collapse, or whose places are drawn in a box."""
     if "filament" not in PARTS[part]:
         return ()
-    names = ()
+    names: tuple[str, ...] = ()
     if config.gas is not None:
         names += ("box.size", "run.seed")
     if "collapse" in [owner.shape for owner in (config.filament, config.gas) if owner is not None]:

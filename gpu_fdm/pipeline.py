@@ -60,7 +60,7 @@ def run(config: Config, ranks: Ranks = ALONE, fresh: bool = False) -> Outcome:
         result = result_path(config)
         ranks.on_first(lambda: (_require_stages(config), check_tables(config)))
         backend = backend_of(config.run.backend, config.run.threads, ranks)
-        context = Context(config, ranks, backend, None, Kept(kept_folder(result)), clock)
+        context = Context(config, ranks, backend, kept=Kept(kept_folder(result)), clock=clock)
         # snapshots lie beside the result of a simulation, which looks after them itself
         if not fresh and config.simulation is None and is_whole(result, _key(context), ranks):
             summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]

@@ -30,9 +30,10 @@ export NUMBA_CACHE_DIR=${SCRATCH:-$HOME}/numba-cache
 # what the run will need, before it starts: one line a stage
 srun --ntasks=1 gpu-fdm run ini/filament_gas.ini --dry-run
 
+# a job that meets its time limit is submitted again, as it is: it goes on from what is kept in this folder
 # backend = gpu makes a rank without a GPU an error; auto would let it go on, slowly, on the CPU
 srun gpu-fdm run ini/filament_gas.ini \
-    --set run.output="$SLURM_SUBMIT_DIR/output/$SLURM_JOB_ID" \
+    --set run.output="$SLURM_SUBMIT_DIR/output/$SLURM_JOB_NAME" \
     --set run.backend=gpu \
     --set run.threads="$SLURM_CPUS_PER_TASK"
 

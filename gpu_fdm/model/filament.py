@@ -1,6 +1,7 @@
 """Filaments as an ini describes them, one or a gas, and each of them solved: profile, modes, weights, phases."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -71,8 +72,8 @@ class Model:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """Eigenstates and weights, which `solved_before` makes a Model of."""
-        parts = {"library": self.library, "weights": self.weights}
-        values = {f"{name}.{f.name}": getattr(part, f.name) for name, part in parts.items() for f in fields(part)}
+        parts = (("library", Library, self.library), ("weights", Weights, self.weights))
+        values = {f"{name}.{f.name}": getattr(part, f.name) for name, kind, part in parts for f in fields(kind)}
         return {name: np.asarray(value) for name, value in values.items() if value is not None}
 
 
@@ -135,10 +136,11 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
 
 def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:
     """The model whose eigenstates and weights were kept; its phases are made anew."""
-    values = {"optimality": None}
+    values: dict[str, Any] = {"optimality": None}
     for name, value in arrays.items():
         values[name.split(".")[1]] = value if value.ndim else value.item()
-    library, weights = (kind(**{f.name: values[f.name] for f in fields(kind)}) for kind in (Library, Weights))
+    library = Library(**{f.name: values[f.name] for f in fields(Library)})
+    weights = Weights(**{f.name: values[f.name] for f in fields(Weights)})
     return _with_phases(config, filament, profile_of(config, filament), library, weights)
 
 
