@@ -18,6 +18,8 @@ PARTS = {
     "model": _MODEL,
     "cross_section": (*_MODEL, "run.seed", "wavefunction.time", "cross_section"),
     "exact_spectrum": (*_MODEL, "run.seed", "single_power"),
+    # of one boson and one method of weights, in the sections of the filament
+    "steady_state": (*_MODEL, "run.seed", "steady_state", "-steady_state.m22", "-steady_state.weights"),
     # at one time, which is added
     "density": _DENSITY,
     "power": (*_DENSITY, "box.fields", "power"),
@@ -46,6 +48,7 @@ PARTS = {
         "wavefunction",
         "cross_section",
         "single_power",
+        "steady_state",
         "box",
         "power",
         "correlation",

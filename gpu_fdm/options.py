@@ -129,6 +129,9 @@ class InputFile(Text):
     allowed: str = "a file, from the working directory or else beside the ini"
 
 
+MOST_VALUES = 1_000_000  # of a list: more than anybody means
+
+
 @dataclass(frozen=True)
 class Several:
     """Values of one kind separated by commas or blanks; where `one_for_all`, a single one stands for `count`.
@@ -142,22 +145,27 @@ class Several:
     count: int | None = None
     one_for_all: bool = False
     nonzero: bool = False
-    most: int = 1_000_000
+    most: int = MOST_VALUES
 
     @property
     def allowed(self) -> str:
         """In words."""
         if self.count is None:
-            return f"a list of at most {self.most}, each {self.kind.allowed}"
+            return self._bounded if self.most < MOST_VALUES else f"a list, each {self.kind.allowed}"
         number = f"one or {self.count} values" if self.one_for_all else f"{self.count} values"
         return f"{number}, each {self.kind.allowed}" + (", not all zero" if self.nonzero else "")
+
+    @property
+    def _bounded(self):
+        return f"a list of at most {self.most}, each {self.kind.allowed}"
 
     def parse(self, text):
         """A tuple."""
         try:
-            return self.check(tuple(self.kind.parse(word) for word in text.replace(",", " ").split()))
+            values = tuple(self.kind.parse(word) for word in text.replace(",", " ").split())
         except ValueError:
             raise ValueError(self.allowed) from None
+        return self.check(values)
 
     def check(self, value):
         """A tuple of `count` values."""
@@ -168,7 +176,9 @@ class Several:
             raise ValueError(self.allowed) from None
         if self.one_for_all and len(values) == 1:
             values = values * (self.count or 1)
-        if not values or (self.count is not None and len(values) != self.count) or len(values) > self.most:
+        if len(values) > self.most:
+            raise ValueError(self._bounded)
+        if not values or (self.count is not None and len(values) != self.count):
             raise ValueError(self.allowed)
         if self.nonzero and not any(values):
             raise ValueError(self.allowed)

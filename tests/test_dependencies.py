@@ -23,13 +23,16 @@ CHOOSES = {
     "one_filament.mass_function",
     "one_filament.normalisation",
     "one_filament.tolerance",
+    "steady_state.m22",
+    "steady_state.weights",
 }
 # the sections that a part must not know of, whatever is added to them
 FOREIGN = {
     "model": {"run", "cross_section", "single_power", "box", "power", "correlation", "figures", "simulation"},
     "cross_section": {"single_power", "box", "power", "correlation", "figures", "simulation", "population"},
     "exact_spectrum": {"cross_section", "box", "power", "correlation", "figures", "simulation", "population"},
-    "density": {"cross_section", "single_power", "power", "correlation", "figures", "simulation", "population"},
+    "steady_state": {"cross_section", "single_power", "box", "power", "correlation", "figures", "simulation"},
+    "density": {"cross_section", "single_power", "power", "correlation", "figures", "simulation", "steady_state"},
     "power": {"cross_section", "single_power", "correlation", "figures", "simulation", "population"},
     "correlation": {"cross_section", "single_power", "power", "figures", "simulation", "population"},
     "node": {"run", "dark_matter", "filament", "box", "power", "correlation", "figures", "simulation"},
@@ -40,6 +43,7 @@ WHOLLY = {
     "model": {"cosmology", "dark_matter", "filament"},
     "cross_section": {"cosmology", "dark_matter", "filament", "wavefunction", "cross_section"},
     "exact_spectrum": {"cosmology", "dark_matter", "filament", "single_power"},
+    "steady_state": {"cosmology", "dark_matter", "filament"},
     "density": {"cosmology", "dark_matter", "filament"},
     "power": {"cosmology", "dark_matter", "filament", "power"},
     "correlation": {"cosmology", "dark_matter", "filament", "correlation"},

@@ -4,9 +4,7 @@ The cases are spread over ranks, the costliest first, and each is kept as soon a
 """
 
 import logging
-from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
-from pathlib import Path
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -15,6 +13,7 @@ from .. import plan
 from .. import steady_state_results as results
 from ..config import Config, DarkMatter
 from ..cosmology.background import Background
+from ..dependencies import key_of
 from ..errors import RunError
 from ..model.eigenstates import eigenstates, estimated_states
 from ..model.filament import Filament, code_units, filaments, profile_of, solve
@@ -57,21 +56,9 @@ class Case:
         """Of the part that is kept."""
         return f"steady_state-m22_{self.m22:g}-{self.weights}"
 
-    @property
-    def key(self) -> dict:
+    def key(self, context: Context) -> dict:
         """Everything that the evolution depends on."""
-        config, section = self.config, asdict(self.config.steady_state)
-        wave = {name: value for name, value in asdict(config.wavefunction).items() if name != "time"}
-        table = config.filament.profile_table
-        return {
-            "filament": asdict(self.filament),
-            "profile": None if table is None else sha256(Path(table).read_bytes()).hexdigest(),
-            "h": config.cosmology.h,
-            "omega_m": config.cosmology.omega_m,
-            "seed": config.run.seed,
-            "wavefunction": wave,
-            **{name: section[name] for name in ("gravity", "periods", "outputs", "frames")},
-        }
+        return key_of(self.config, "steady_state", backend=context.backend.name)
 
     def run(self, context: Context) -> Evolution:
         """Solve for the modes and follow their psi."""
@@ -157,7 +144,7 @@ def _hubble_time(config):
 def _evolved(context, cases):
     """The evolution of every case, by its name, on all ranks: kept from before, or found here."""
     kept, ranks = context.kept, context.ranks
-    arrays = ranks.on_first(lambda: {case.name: kept.load(case.name, case.key) for case in cases})
+    arrays = ranks.on_first(lambda: {case.name: kept.load(case.name, case.key(context)) for case in cases})
     done = {name: _evolution(found) for name, found in arrays.items() if found is not None}
     if done:
         log.info("%d of %d cross-sections were kept from a run before", len(done), len(cases))
@@ -168,7 +155,7 @@ def _evolved(context, cases):
         lap, place = divmod(number, ranks.size)
         if ranks.rank == (ranks.size - 1 - place if lap % 2 else place):
             mine[case.name] = case.run(context)
-            kept.store(case.name, case.key, mine[case.name].arrays)
+            kept.store(case.name, case.key(context), mine[case.name].arrays)
     return done | {name: evolution for part in ranks.everyone(mine) for name, evolution in part.items()}
 
 
