@@ -22,8 +22,8 @@ from gpu_fdm.simulation import steady_state
 from gpu_fdm.simulation.plane import BINS, Plane
 from gpu_fdm.simulation.schroedinger_poisson import WaveLimits
 from gpu_fdm.simulation.steady_state import LIMITS, Evolution, evolve_cross_section
-from gpu_fdm.stages.filament import build_model
 from gpu_fdm.stages.context import Context
+from gpu_fdm.stages.filament import build_model
 from gpu_fdm.stages.steady_state import steady_state_cases
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
