@@ -7,6 +7,7 @@ a snapshot, which is measured.
 import csv
 import io
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -212,9 +213,12 @@ def single_filament_grid(path: Path):
         if "single_power" not in file:
             return None
         config = _config_of(file)
-    return lambda low, high: BoostGrid(
-        tuple(_of_boson(config, float(m22)) for m22 in np.geomspace(low, high, FIT_MODELS))
-    )
+
+    @cache  # every table is fitted between the same masses
+    def grid(low, high):
+        return BoostGrid(tuple(_of_boson(config, float(m22)) for m22 in np.geomspace(low, high, FIT_MODELS)))
+
+    return grid
 
 
 def _of_boson(config, m22):
