@@ -14,6 +14,9 @@ from . import __version__
 from .errors import InputError, RunError, one_line
 from .stopping import EXIT, signals_as_exceptions
 
+SHELLS = ("bash", "zsh", "fish")
+# arguments that name a file
+FILES = ("ini", "snapshot", "above", "below", "model", "models", "table", "ratios", "file", "output")
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
 
@@ -142,6 +145,10 @@ def _parser():
 
     info = commands.add_parser("info", help="versions, devices, MPI, memory")
     info.set_defaults(command=_info, parallel=False)
+
+    completion = commands.add_parser("completion", help="print what makes a shell complete commands, options and files")
+    completion.add_argument("shell", choices=SHELLS, help='which; bash: eval "$(gpu-fdm completion bash)"')
+    completion.set_defaults(command=_completion, parallel=False)
     return parser
 
 
@@ -265,6 +272,23 @@ def _init(options):
     if options.kind not in PRESETS:
         raise InputError(f"init {options.kind}: unknown kind; known: {', '.join(PRESETS)}")
     print(preset_ini(options.kind), end="")
+    return 0
+
+
+def _completion(options):
+    import shtab
+
+    from .presets import PRESETS
+
+    parser = _parser()
+    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
+    for command in commands.values():
+        for action in command._actions:
+            if action.dest in FILES:
+                action.complete = shtab.FILE
+            elif action.dest == "kind":
+                action.choices = list(PRESETS)
+    print(shtab.complete(parser, options.shell), end="")
     return 0
 
 
