@@ -1,6 +1,7 @@
 # make run    install into .venv and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
 # make lint   style and types alone, as make test checks them first
+# make docs   build the site of docs/ into build/site; a warning is an error
 # make bench  time the program on this machine
 # make memory peak memory of every ini in ini/ beside what a dry run says of it
 # make validate  compute published numbers again and write docs/validation.md
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench memory validate clean
+.PHONY: run test lint docs bench memory validate clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -29,6 +30,10 @@ test: $(VENV)/.test-installed lint
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
 	"$(BIN)/python" -m mypy gpu_fdm
+
+docs: $(VENV)/.test-installed
+	"$(BIN)/python" docs/generate.py
+	"$(BIN)/mkdocs" build --quiet --strict
 
 bench: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/run.py

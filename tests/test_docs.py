@@ -1,0 +1,100 @@
+"""The pages of docs/: what is generated is up to date, and the site builds without warnings and needs no network."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpu_fdm.config import SECTIONS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+LARGEST_FIGURE = 300_000  # bytes; a repository keeps every version of it
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site; in a process of its own, whose warnings are those of mkdocs alone."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return runpy.run_path(str(DOCS / "generate.py"))
+
+
+def test_every_page_is_built(site):
+    built = {path.stem for path in site.glob("*.html")} - {"404"}
+    assert built == {path.stem for path in DOCS.glob("*.md")}
+    assert "overlap_mass_fraction" in (site / "ini.html").read_text()
+    assert (site / "notebooks" / "look_at_a_result.ipynb").is_file()
+
+
+def test_the_site_needs_no_network(site):
+    loaded = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?(https?:)?//[^>]*>")
+    for page in site.glob("*.html"):
+        found = [match[0] for match in loaded.finditer(page.read_text()) if 'rel="canonical"' not in match[0]]
+        assert not found, f"{page.name}: {found}"
+
+
+def test_generated_pages_are_up_to_date(generator):
+    for path, text in generator["generated"]().items():
+        assert path.read_text() == text, f"docs/{path.name} is out of date: run python docs/generate.py"
+
+
+def test_every_key_is_in_the_reference():
+    page = (DOCS / "ini.md").read_text()
+    for name, section in SECTIONS.items():
+        part = page.split(f"## [{name}]\n")[1].split("\n## ")[0]
+        told = dict(re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \|", part, re.MULTILINE))
+        assert list(told) == list(section.__dataclass_fields__)
+        # a default as it is written is read as the default
+        for key, text in told.items():
+            kind = section.__dataclass_fields__[key].metadata["kind"]
+            assert kind.parse(text) == section.__dataclass_fields__[key].default
+
+
+def test_cells_of_tables_are_escaped(generator):
+    made = generator["table"](("a", "b"), [("`|x|`", "<|psi|^2> of psi* & co"), ("", "1")])
+    assert made.splitlines()[2] == "| `|x|` | &lt;\\|psi\\|^2> of psi\\* &amp; co |"
+    assert made.splitlines()[3] == "| | 1 |"
+
+
+def test_a_page_without_its_part_is_told(generator):
+    with pytest.raises(SystemExit, match=r"docs/x\.md: must have <!-- begin"):
+        generator["with_part"]("no comments", "text", "x.md")
+
+
+def test_an_attribute_that_is_not_described_is_told(generator):
+    with pytest.raises(SystemExit, match="ATTRIBUTES: /power/fdm has an attribute colour that is not described"):
+        generator["attribute_text"]("/power/fdm", "colour", set())
+
+
+def test_links_hold_on_github():
+    """Relative links and figures of the README and all pages name files, and headings that are there."""
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if target.startswith(("http://", "https://")):
+                continue
+            name, _, anchor = target.partition("#")
+            linked = page.parent / name if name else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)", linked.read_text(), re.MULTILINE)
+                anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+                assert anchor in anchors, f"{page.name}: {target}"
+
+
+def test_figures_are_small_and_used():
+    pages = "".join(page.read_text() for page in [ROOT / "README.md", *DOCS.glob("*.md")])
+    for figure in DOCS.glob("figures/*"):
+        assert figure.stat().st_size <= LARGEST_FIGURE, figure
+        assert f"figures/{figure.name}" in pages, f"{figure} is in no page"
