@@ -33,7 +33,7 @@ lint: $(VENV)/.test-installed
 
 docs: $(VENV)/.test-installed
 	"$(BIN)/python" docs/generate.py
-	"$(BIN)/mkdocs" build --quiet --strict
+	"$(BIN)/mkdocs" build --strict
 
 bench: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/run.py

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,17 @@ DOCS = ROOT / "docs"
 LARGEST_FIGURE = 300_000  # bytes; a repository keeps every version of it
 
 
+def build(root, folder):
+    """Build the site of a checkout, in a process of its own. Not --quiet: mkdocs would then count no warnings."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The built site; in a process of its own, whose warnings are those of mkdocs alone."""
+    """The built site."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    built = build(ROOT, folder)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 
@@ -35,6 +41,24 @@ def test_every_page_is_built(site):
     assert built == {path.stem for path in DOCS.glob("*.md")}
     assert "overlap_mass_fraction" in (site / "ini.html").read_text()
     assert (site / "notebooks" / "look_at_a_result.ipynb").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "said"),
+    [
+        ("gas.md", "[x](boosts.md#nowhere)", "does not contain an anchor '#nowhere'"),
+        ("gas.md", "[x](nothing.md)", "'nothing.md', but the target is not found"),
+        ("new.md", "in no menu", 'not included in the "nav" configuration:\n  - new.md'),
+    ],
+)
+def test_a_warning_ends_the_build(page, text, said, tmp_path):
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs" / page).open("a") as file:
+        file.write(f"\n{text}\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode == 1 and "Aborted with 1 warnings in strict mode" in built.stdout + built.stderr
+    assert said in built.stdout + built.stderr
 
 
 def test_the_site_needs_no_network(site):
