@@ -135,6 +135,8 @@ ATTRIBUTES = {
     "rms_contrast_end": "linear, on the grid, at the end",
     "rms_velocity_end": "linear, peculiar, at the end [km/s]",
     "force_wavenumber": "up to which particles feel 0.98 of the force [h/Mpc]",
+    "jeans_wavenumber": "comoving, of the boson then [h/Mpc]",
+    "snapshots": "names of the files beside this one",
     "scale_factor": "a",
     "numerator": "what is above the line",
     "denominator": "what is below the line",
@@ -377,6 +379,9 @@ def shape_of(dataset, group) -> str:
     axis = next((name for name in AXES if name in group and group[name].ndim == 1), None)
     if "mu_edges" in group and dataset.ndim == 2:
         return "k, mu"
+    name = PurePosixPath(dataset.name).name
+    if name.startswith("projection_"):
+        return ", ".join(each for each in "xyz" if each != name[-1])
     lengths = {len(group[axis]): axis} if axis else {}
     return ", ".join(lengths.get(size, str(size) if size <= 3 else "n") for size in dataset.shape) or "one number"
 
