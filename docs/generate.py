@@ -37,6 +37,9 @@ RUNS = {
     "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
     "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
     + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n",
+    "steady state": "[dark_matter]\nm22 = 0.5\n"
+    + FILAMENT
+    + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\n",
     "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
     + "content = full\nruns = wave_fdm, particles_fdm\n",
 }
@@ -55,6 +58,20 @@ ATTRIBUTES = {
     "backend": "cpu or gpu",
     "device": "processor or card",
     "created": "when, UTC",
+    "key": "hash of all that the numbers depend on",
+    "content_hash": "of all that is in the file",
+    "gravity": "own, or completed with the mass that modes lack",
+    "periods": "that it was followed",
+    "steady_state/mass": "[Msun/h]",
+    "age": "of the universe then [Gyr]",
+    "period": "of a circular orbit around half the line mass [Gyr]",
+    "drift_own": "in its own gravity, over each period: largest change of the line mass in a radius, over that in R_99",
+    "drift_fixed": "the same in the potential of the modes: what phases do",
+    "fluctuation": "mean over each period of the dataset of that name",
+    "modes": "how many",
+    "beyond": "largest share of the mass farther out than the modes reach",
+    "mass_error": "of the solver, the largest, relative",
+    "energy_error": "of the solver, the largest, relative",
     "filaments/mass": "[Msun/h] of the ini or the table: sets the shape where the shape is not given",
     "length": "[cMpc/h]",
     "r0": "scale radius [Mpc/h, physical]",

@@ -31,6 +31,9 @@ PAGES = {path.stem: path for path in [ROOT / "README.md", *sorted((ROOT / "docs"
 
 CLUSTER = "needs the queue of a cluster; bash -n checks the script"
 NOT_RUN = {
+    "gpu-fdm compare output/one_filament/result.hdf5 output/simulation/result.hdf5 --mixed": (
+        "a tiny box has no power above shot noise; tests/test_comparison.py compares with a simulation"
+    ),
     "make test": "runs this suite",
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
@@ -52,7 +55,13 @@ SMALLER = {
         "one_filament.k_max=100",
         "one_filament.tolerance=0.5",
     ),
-    "simulation": ("simulation.size=0.1", "simulation.cells=12", "simulation.spectra=1"),
+    "simulation": ("simulation.size=0.1", "simulation.cells=12", "simulation.spectra=2"),
+    "steady_state": (
+        "steady_state.m22=0.3",
+        "steady_state.weights=wkb",
+        "steady_state.outputs=5",
+        "steady_state.frames=3",
+    ),
 }
 SMALLER_FIT = "0.7,1.4"  # masses for --fit: spectra of light bosons are solved fast
 # runs that take seconds: as they stand, with the numbers that the page shows
