@@ -185,9 +185,17 @@ def _run(options, ranks):
     if ranks.first:
         print("\n".join(outcome.summary))
         print(f"result: {outcome.result}")
-        for figure in outcome.figures:
-            print(f"figure: {figure}")
+        _tell_figures(outcome.figures)
     return 0
+
+
+def _tell_figures(figures):
+    """Where they are, and what they show."""
+    if figures:
+        from .plots import shown_in
+
+        for figure in figures:
+            print(f"figure: {figure}  {shown_in(figure)}".rstrip())
 
 
 def _dry_run(config, ranks):
@@ -256,9 +264,10 @@ def _plot(options):
         figures = draw(Path(options.file), options.dpi)
     if not figures:
         raise InputError(f"{options.file}: holds nothing to draw (no group that gpu-fdm run writes)")
-    for figure in figures:
-        kind = "movie" if options.movie else "figure"
-        print(f"{kind}: {figure}{' (there is no ffmpeg for an MP4)' if figure.suffix == '.gif' else ''}")
+    if options.movie:
+        print(f"movie: {figures[0]}{' (there is no ffmpeg for an MP4)' if figures[0].suffix == '.gif' else ''}")
+    else:
+        _tell_figures(figures)
     return 0
 
 

@@ -57,7 +57,11 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
     output = tmp_path / "out"
     code, out, err = run(capfd, ini, output, "figures.dpi=40")
     assert code == 0, err
-    named = [Path(line.split(": ", 1)[1]) for line in out.splitlines() if line.startswith(("result: ", "figure: "))]
+    named = [
+        Path(line.split(": ", 1)[1].split("  ")[0])
+        for line in out.splitlines()
+        if line.startswith(("result: ", "figure: "))
+    ]
     assert sorted([*named, output / "result_kept"]) == sorted(output.iterdir())
     assert named[0].name == "result.hdf5"
     assert {p.name for p in named[1:]} == {

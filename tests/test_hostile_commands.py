@@ -248,7 +248,7 @@ def figures(path):
     """All but their pixels, which take longest."""
     with opened_whole(path) as file, style.context(["default", STYLE]):
         return [
-            figure_of(file) for figure_of, *sources in FIGURES.values() if any(source in file for source in sources)
+            figure_of(file) for figure_of, _, *sources in FIGURES.values() if any(source in file for source in sources)
         ]
 
 

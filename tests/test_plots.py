@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -325,3 +326,10 @@ def test_power(file, nyquist, last):
     np.testing.assert_allclose(ratio.get_ydata(), (fdm / np.where(k > 0, smooth, 1))[(k > 0) & (k <= last)])
     assert upper.get_xlim()[1] > nyquist
     assert lower.texts[0].get_text() == "over the smooth filament, not over CDM"
+
+
+def test_what_figures_show():
+    assert plots.shown_in(Path("out/one_filament.png")) == plots.FIGURES["one_filament"][1]
+    assert plots.shown_in(Path("mine_power.png")) == plots.FIGURES["power"][1]
+    assert plots.shown_in(Path("mine_simulation_power.png")) == plots.FIGURES["simulation_power"][1]
+    assert plots.shown_in(Path("volume_fdm.png")) == ""

@@ -13,24 +13,44 @@ from ..whole import whole_file
 from . import box, filament, population, simulation, spectra, steady_state
 from .style import FILAMENT, STYLE
 
-# what draws each figure, and where the file holds data for it
+# what draws each figure, what it shows, and where the file holds data for it
 FIGURES: dict[str, tuple] = {
-    "cross_section": (filament.cross_section, f"{FILAMENT}/cross_section"),
-    "profile": (filament.profile, f"{FILAMENT}/profile"),
-    "weights": (filament.weights, f"{FILAMENT}/modes"),
-    "single_power": (spectra.single_power, spectra.SINGLE_POWER),
-    "projection": (box.projection, "density/fdm", "density/smooth"),
-    "power": (box.power, "power/fdm", "power/smooth"),
-    "mass_function": (population.mass_function, "mass_function"),
-    "collapse": (population.collapse, "collapse"),
-    "one_filament": (spectra.one_filament, "one_filament_power"),
-    "simulation_boost": (simulation.boost, "boost"),
-    "simulation_power": (simulation.power, "simulation"),
-    "simulation_frames": (simulation.frames, "simulation"),
-    "simulation_health": (simulation.health, "simulation/wave_fdm/health", "simulation/wave_cdm/health"),
-    "steady_state": (steady_state.steady_state, "steady_state"),
-    "steady_state_frames": (steady_state.frames, "steady_state"),
+    "cross_section": (
+        filament.cross_section,
+        "density, contrast and phase with vortices across the filament",
+        f"{FILAMENT}/cross_section",
+    ),
+    "profile": (filament.profile, "density of the modes beside that of the equilibrium", f"{FILAMENT}/profile"),
+    "weights": (filament.weights, "which modes carry how much mass", f"{FILAMENT}/modes"),
+    "single_power": (spectra.single_power, "exact spectrum of one filament and its scales", spectra.SINGLE_POWER),
+    "projection": (box.projection, "column density of the box", "density/fdm", "density/smooth"),
+    "power": (box.power, "P(k) of the box, with and without fringes", "power/fdm", "power/smooth"),
+    "mass_function": (population.mass_function, "filaments of each mass, cut off for each boson", "mass_function"),
+    "collapse": (population.collapse, "axes of a collapsing ellipsoid", "collapse"),
+    "one_filament": (spectra.one_filament, "one-filament spectra of the population", "one_filament_power"),
+    "simulation_boost": (simulation.boost, "P(k) of waves over particles, and where it can be trusted", "boost"),
+    "simulation_power": (simulation.power, "P(k) of all runs", "simulation"),
+    "simulation_frames": (simulation.frames, "column density of all runs against time", "simulation"),
+    "simulation_health": (
+        simulation.health,
+        "what the solver watched: mass, energy, unresolved velocities",
+        "simulation/wave_fdm/health",
+        "simulation/wave_cdm/health",
+    ),
+    "steady_state": (
+        steady_state.steady_state,
+        "how far the line mass drifts, and how the potential fluctuates",
+        "steady_state",
+    ),
+    "steady_state_frames": (steady_state.frames, "density across the filament against time", "steady_state"),
 }
+
+
+def shown_in(path: Path) -> str:
+    """What a figure of `draw` shows, in words; empty for another file."""
+    # the longest name that fits: of NAME.hdf5 figures are called NAME_power.png
+    names = sorted((name for name in FIGURES if f"_{path.stem}".endswith(f"_{name}")), key=len)
+    return FIGURES[names[-1]][1] if names else ""
 
 
 def draw(path: Path, dpi: int = 150) -> list[Path]:
@@ -44,7 +64,7 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
     prefix = "" if path.stem == "result" else f"{path.stem}_"
     drawn = []
     with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
-        for name, (figure_of, *sources) in FIGURES.items():
+        for name, (figure_of, _, *sources) in FIGURES.items():
             if any(source in file for source in sources):
                 target = path.with_name(f"{prefix}{name}.png")
                 _save(figure_of(file), target, dpi)
