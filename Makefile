@@ -25,7 +25,7 @@ run: $(VENV)/.installed
 	"$(BIN)/gpu-fdm" run ini/single_filament.ini
 
 test: $(VENV)/.test-installed lint
-	"$(BIN)/python" -m pytest
+	"$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .

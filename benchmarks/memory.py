@@ -1,5 +1,6 @@
 """Peak memory of every ini in ini/ beside what --dry-run says of it: `make memory`. Takes as long as the runs."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -33,11 +34,16 @@ def measured(ini, *settings):
     return usage.ru_maxrss / 1024, perf_counter() - started
 
 
-def main(names):
-    """A line for each ini."""
+def main(arguments):
+    """A line for each ini that is named, or for all; --set SECTION.KEY=VALUE as of gpu-fdm run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="INI", help="single_filament, ... (default: all)")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    options = parser.parse_args(arguments)
+    settings = [part for each in options.set for part in ("--set", each)]
     print(f"{'ini':<24}{'planned':>12}{'measured':>12}{'ratio':>8}{'time':>10}")
-    for path in [ROOT / "ini" / f"{name}.ini" for name in names] or sorted((ROOT / "ini").glob("*.ini")):
-        said, (taken, seconds) = planned(str(path)), measured(str(path))
+    for path in [ROOT / "ini" / f"{name}.ini" for name in options.names] or sorted((ROOT / "ini").glob("*.ini")):
+        said, (taken, seconds) = planned(str(path), *settings), measured(str(path), *settings)
         print(f"{path.stem:<24}{said:>8.0f} MiB{taken:>8.0f} MiB{taken / said:>8.2f}{seconds:>8.0f} s", flush=True)
 
 

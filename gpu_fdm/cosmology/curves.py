@@ -9,7 +9,8 @@ from ..errors import InputError
 from ..tables import read_columns
 
 LEAST_ROWS = 8
-LARGEST = 1e30  # of values, and of k and 1/k [h/Mpc]: beyond, they are no measurements
+# of values, and of k and 1/k [h/Mpc]: beyond, they are no measurements, and products of them no numbers
+LARGEST, LARGEST_K = 1e60, 1e30
 ROUND_OFF = 1e-9  # relative, by which a value may leave its range: amply that of exp(ln k)
 
 
@@ -24,7 +25,7 @@ def checked_rows(k, values, name: str) -> tuple[np.ndarray, np.ndarray]:
     if k.ndim != 1 or k.shape != values.shape or len(k) < LEAST_ROWS:
         raise InputError(f"table of shape {k.shape}: must hold at least {LEAST_ROWS} rows of k and {name}")
     for column, column_name, good, allowed in (
-        (k, "k", (k > 1 / LARGEST) & (k < LARGEST), f"positive, and below {LARGEST:g}"),
+        (k, "k", (k > 1 / LARGEST_K) & (k < LARGEST_K), f"positive, and below {LARGEST_K:g}"),
         (values, name, np.abs(values) < LARGEST, f"finite, and below {LARGEST:g}"),
     ):
         for row in np.flatnonzero(~good)[:1]:
