@@ -181,7 +181,8 @@ def _run(options, ranks):
         outcome = pipeline.run(config, ranks, options.fresh)
     except KeyboardInterrupt as error:
         kept = pipeline.kept_folder(pipeline.result_path(config))
-        raise KeyboardInterrupt(str(error), kept, options.fresh) from None
+        # a stop may come before the first part is done
+        raise KeyboardInterrupt(str(error), kept if kept.exists() else None, options.fresh) from None
     if ranks.first:
         print("\n".join(outcome.summary))
         print(f"result: {outcome.result}")

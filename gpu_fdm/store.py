@@ -214,7 +214,8 @@ def check_writable(folder):
         probe.write_bytes(b"")
         probe.unlink()
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: output folder cannot be written: {_reason(error)}") from error
+        reason = "it is a file, not a folder" if isinstance(error, FileExistsError) else _reason(error)
+        raise RunError(f"{folder}: output folder cannot be written: {reason}") from error
 
 
 def git_revision() -> str:

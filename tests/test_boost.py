@@ -213,19 +213,19 @@ def simple(of="fdm", power=(1.0, 1.0, 1.0), **more):
             simple(box_size=(2.0, 2.0, 2.0)),
             simple("cdm", box_size=(4.0, 4.0, 4.0)),
             "box_size = 2, 2, 2 of fdm and 4, 4, 4 of cdm: must be the same in both halves of a ratio, or be allowed "
-            "to differ: allow = box_size",
+            "to differ: --allow box_size (in Python allow)",
         ),
         (
             simple(redshift=4.0),
             simple("cdm", redshift=3.99),
             "redshift = 4 of fdm and 3.99 of cdm: must be the same in both halves of a ratio, or be allowed to differ: "
-            "allow = redshift",
+            "--allow redshift (in Python allow)",
         ),
         (
             simple(m22=1.0),
             simple("smooth", m22=2.0),
             "m22 = 1 of fdm and 2 of smooth: must be the same in both halves of a ratio, or be allowed to differ: "
-            "allow = m22",
+            "--allow m22 (in Python allow)",
         ),
         (
             simple(units=NORMALISED),
@@ -273,11 +273,11 @@ def test_halves_may_differ_where_that_is_allowed():
     [
         (
             lambda: simple(power=(1, -2e-3, 1)),
-            "fdm: power = -0.002 at k = 2 h/Mpc: must be finite and not negative (leave shot noise in)",
+            "fdm: power = -0.002 at k = 2 h/Mpc: must be finite and not negative (leave shot noise in: --shot-noise)",
         ),
         (
             lambda: simple(power=(1, np.nan, 1)),
-            "fdm: power = nan at k = 2 h/Mpc: must be finite and not negative (leave shot noise in)",
+            "fdm: power = nan at k = 2 h/Mpc: must be finite and not negative (leave shot noise in: --shot-noise)",
         ),
         (lambda: Spectrum([1.0, 1.0], [1, 1], "fdm"), "fdm: k = 1 h/Mpc after 1: must increase"),
         (lambda: Spectrum([0.0, 1.0], [1, 1], "fdm"), "fdm: k = 0 h/Mpc: must be positive and finite"),

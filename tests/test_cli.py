@@ -264,6 +264,14 @@ def test_a_run_that_is_stopped_leaves_what_is_done(ini, tmp_path, sent):
     assert sorted(path.name.split("-")[0] for path in kept.iterdir()) == ["cross_section", "model"]
 
 
+def test_a_run_that_is_stopped_before_anything_is_kept(ini, tmp_path, capfd, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt("SIGTERM")
+
+    monkeypatch.setattr("gpu_fdm.pipeline.run", stopped)
+    fails(run(capfd, ini, tmp_path / "out"), 130, "stopped by SIGTERM: nothing was written under a final name")
+
+
 def test_missing_file(tmp_path, capfd):
     fails(gpu_fdm(capfd, "run", tmp_path / "no.ini"), 2, "no.ini: no such file")
     fails(gpu_fdm(capfd, "plot", tmp_path / "no.hdf5"), 2, "no.hdf5: no such file")

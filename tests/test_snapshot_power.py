@@ -8,12 +8,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from snapshot_files import write_gadget
 from test_ranks import MPIEXEC, needs_mpi
 from test_snapshots import CASES, density, psi, squared
 
 from gpu_fdm.cli import main
 from gpu_fdm.errors import InputError
+from gpu_fdm.plots import box
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.stages.snapshot import Measurement, snapshot_power
 from gpu_fdm.statistics.power import power_spectrum
@@ -96,6 +98,29 @@ def test_shot_noise(tmp_path):
     assert abs(score.sum()) < 4 * len(score) ** 0.5 and np.mean(score**2) < 2
 
 
+def test_figure_of_particles(tmp_path, monkeypatch):
+    """One curve of what is positive, its band, and the shot noise, in the range of k that was measured."""
+    monkeypatch.chdir(tmp_path)
+    path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((4000, 3)), header=HEADER, name="snap$_1$")
+    assert main(["power", str(path), "--output", "p.hdf5", "--dpi", "0", "--mu-bins", "2", "--multipoles"]) == 0
+    with h5py.File("p.hdf5") as file:
+        figure, measured = box.power(file), file["power/PartType1"]
+        curve, noise = figure.axes[0].get_lines()[:2]
+        values = measured["power"][1:]
+        assert 0 < np.count_nonzero(values <= 0) < len(values)  # random particles: as often below as above
+        assert curve.get_ydata() == pytest.approx(values[values > 0])
+        assert noise.get_ydata() == pytest.approx(measured["shot_noise"][1:])
+        assert figure.axes[0].get_xlim()[1] == pytest.approx(measured["k"][-1])
+    assert figure.get_suptitle() == r"PartType1 of snap\$_1\$.hdf5,  $z=2$"
+
+
+def test_figure_of_a_density_without_structure(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("even.npy", np.ones((6, 6, 6)))
+    code, out, error = run(capsys, "even.npy", "--box-size", "1", "--redshift", "0")
+    assert code == 0 and "figure: even_power_power.png" in out, error
+
+
 def run(capsys, *arguments):
     code = main(["power", *map(str, arguments)])
     told = capsys.readouterr()
@@ -108,6 +133,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     code, out, error = run(capsys, "psi_#7.npy", "--box-size", "4", "--redshift", "1", "--multipoles", "--mu-bins", 2)
     assert code == 0, error
     assert "pyultralight snapshot, psi: 4 x 4 x 4 cMpc/h at z = 1" in out and "12 x 12 x 12 cells" in out
+    assert "figure: psi_#7_power_power.png\n" in out and imread("psi_#7_power_power.png").ndim == 3
     with h5py.File("psi_#7_power.hdf5") as file:
         (name,) = [each for each in file["power"] if "_" not in each]
         group = file[f"power/{name}"]
@@ -133,7 +159,10 @@ def test_command(tmp_path, capsys, monkeypatch):
         (["rho.npy", "--output", "power.txt"], "--output power.txt: must end in .hdf5 or .h5"),
         (["rho.npy", "--output", "rho.hdf5"], "--output rho.hdf5: is the snapshot itself"),
         (["rho.npy", "--dpi", "5"], "--dpi 5: must be 0, or in [20, 1200]"),
-        (["bad.npy", "--box-size", "1", "--redshift", "0"], "nan in cell [1, 2, 3]: must be finite and not negative"),
+        (
+            ["bad.npy", "--box-size", "1", "--redshift", "0"],
+            "error: bad.npy: array: density = nan in cell [1, 2, 3]: must be finite and not negative",
+        ),
     ],
 )
 def test_bad_input(tmp_path, capsys, monkeypatch, arguments, says):

@@ -243,10 +243,12 @@ def test_positions_that_make_no_sense(tmp_path, place, bad):
     assert len(read(opened, 0, place[0])[0] if place[0] else []) == place[0]
     with pytest.raises(InputError) as error:
         read(opened, 0, NUMBER, 10)
-    assert str(error.value) == (
-        f"{opened.path}: PartType1/Coordinates[{place[0]}, {place[1]}] = {bad:g}, that is {2 * bad:g} cMpc/h: must be "
-        "less than a box length outside of 0 to 150 cMpc/h (--unit-length, if the units are wrong)"
+    far = (
+        f", that is {2 * bad:g} cMpc/h: must be less than a box length outside of 0 to 150 cMpc/h "
+        "(--unit-length, if the units are wrong)"
     )
+    wrong = far if np.isfinite(bad) else ": must be finite"
+    assert str(error.value) == f"{opened.path}: PartType1/Coordinates[{place[0]}, {place[1]}] = {bad:g}{wrong}"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])

@@ -93,5 +93,7 @@ def test_folder_that_refuses(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="output folder cannot be written"):
         check_writable(tmp_path / "file" / "folder")
+    with pytest.raises(RunError, match=r"file: output folder cannot be written: it is a file, not a folder$"):
+        check_writable(tmp_path / "file")
     check_writable(tmp_path / "new" / "folder")
     assert os.listdir(tmp_path / "new" / "folder") == []

@@ -24,7 +24,7 @@ FIGURES: dict[str, tuple] = {
     "weights": (filament.weights, "which modes carry how much mass", f"{FILAMENT}/modes"),
     "single_power": (spectra.single_power, "exact spectrum of one filament and its scales", spectra.SINGLE_POWER),
     "projection": (box.projection, "column density of the box", "density/fdm", "density/smooth"),
-    "power": (box.power, "P(k) of the box, with and without fringes", "power/fdm", "power/smooth"),
+    "power": (box.power, "P(k) of the box", "power"),
     "mass_function": (population.mass_function, "filaments of each mass, cut off for each boson", "mass_function"),
     "collapse": (population.collapse, "axes of a collapsing ellipsoid", "collapse"),
     "one_filament": (spectra.one_filament, "one-filament spectra of the population", "one_filament_power"),

@@ -1,6 +1,7 @@
 """Figures of the box: column densities and power spectra."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,12 +15,14 @@ from .style import (
     MPC,
     POWER_DECADES,
     SMOOTH,
+    VERMILION,
     WAVENUMBER,
     draw_excess,
     filament_figure,
     fringes,
     log_range,
     mark_line,
+    new_figure,
 )
 
 COLUMN_DECADES = 4.0  # that a map of column density shows
@@ -98,8 +101,11 @@ class Side:
 
 
 def power(file: h5py.File) -> Figure:
-    """P(k) of the densities in the box, and the ratio of the interfering to the smooth one."""
+    """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of a snapshot."""
     group = file["power"]
+    measured = _of_snapshot(group)
+    if measured is not None:
+        return _snapshot_power(measured)
     names = [name for name in LABELS if name in group]
     groups = {name: _first_frame(group[name]) for name in names}
     spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
@@ -126,6 +132,34 @@ def power(file: h5py.File) -> Figure:
     mark_line(panels, nyquist, "Nyquist")
     panels[-1].set_xlabel(WAVENUMBER)
     figure.align_ylabels()
+    return figure
+
+
+def _of_snapshot(group):
+    """What gpu-fdm power has measured, wherever the name of the field has put it; None in the result of a box."""
+    return group.visititems(lambda _, item: item if "format" in item.attrs else None)
+
+
+def _snapshot_power(measured):
+    """P(k) of one field with its scatter, beside the shot noise of as many particles."""
+    k, values, error = (measured[name][1:] for name in ("k", "power", "error"))  # the first row is k = 0
+    nyquist, attributes = float(measured.attrs["nyquist"]), measured.attrs
+    name = f"{attributes['of']} of {Path(attributes['source']).name}"
+    # a dollar in the name of a file is no mathematics, and not all bytes are text
+    name = name.replace("$", r"\$").encode("utf-8", "backslashreplace").decode()
+    figure = new_figure(6.6, 4.2, [name, rf"$z={attributes['redshift']:.4g}$"])
+    panel = figure.subplots()
+    seen = values > 0
+    panel.loglog(k[seen], values[seen], color=VERMILION, label="measured")
+    low, high = np.maximum(values - error, values / 10)[seen], (values + error)[seen]
+    panel.fill_between(k[seen], low, high, color=VERMILION, alpha=0.2, linewidth=0)
+    if "shot_noise" in measured:
+        panel.loglog(k, measured["shot_noise"][1:], color=GREY, linestyle=":", label="shot noise")
+    panel.set(xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)
+    panel.set_ylabel(rf"$P(k)\;\;[({MPC})^3]$")
+    panel.axvspan(nyquist, 2 * max(k[-1], nyquist), color=GREY, alpha=0.2, linewidth=0)
+    mark_line([panel], nyquist, "Nyquist")
+    panel.legend(loc="lower left")
     return figure
 
 

@@ -55,6 +55,10 @@ class ParticleFiles:
         # NaN fails the comparisons
         if not np.all((positions.min(axis=0) >= -box) & (positions.max(axis=0) < 2 * box)):
             n, axis = np.argwhere(~((positions >= -box) & (positions < 2 * box)))[0]
+            if not np.isfinite(positions[n, axis]):
+                raise InputError(
+                    f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}: must be finite"
+                )
             raise InputError(
                 f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}, that is "
                 f"{positions[n, axis]:g} cMpc/h: must be less than a box length outside of 0 to {box[axis]:g} cMpc/h "

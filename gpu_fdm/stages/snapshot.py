@@ -91,6 +91,8 @@ def snapshot_power(
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is then not finite is told
             found = measure(snapshot, how, ranks, backend)
+    except InputError:
+        raise  # it names the file, or the part of it
     except ValueError as error:
         raise InputError(f"{snapshot.path}: {error}") from None
     if not np.all(np.isfinite(found.spectrum.power[found.spectrum.modes > 0])):

@@ -166,7 +166,7 @@ def _check_halves(numerator, denominator, allow):
             told = [", ".join(f"{side:g}" for side in np.atleast_1d(value)) for value in values]
             raise InputError(
                 f"{name} = {told[0]} of {numerator.of} and {told[1]} of {denominator.of}: "
-                f"must be the same in both halves of a ratio, or be allowed to differ: allow = {name}"
+                f"must be the same in both halves of a ratio, or be allowed to differ: --allow {name} (in Python allow)"
             )
 
 

@@ -66,7 +66,12 @@ class Spectrum:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
         check_wavenumbers(self.of, self.k)
         check_rows(
-            self.of, self.k, "power", self.power, self.power >= 0, "finite and not negative (leave shot noise in)"
+            self.of,
+            self.k,
+            "power",
+            self.power,
+            self.power >= 0,
+            "finite and not negative (leave shot noise in: --shot-noise)",
         )
         if self.modes is not None:
             check_rows(self.of, self.k, "modes", self.modes, self.modes > 0, "positive")
