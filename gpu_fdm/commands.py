@@ -277,9 +277,12 @@ def _compare(options, files, ratios, masses):
     redshift = None if options.all_epochs else models[0].redshift
     tables = [boost for text in options.table for boost in comparison.read_boosts(text, redshift)] + ratios
     if options.over:
+        for of, kind in (("models", models), ("tables", tables)):
+            known = dict.fromkeys(each.denominator for each in kind)
+            if options.over not in known:
+                only = ", ".join(known) or "nothing"
+                raise InputError(f"--over {options.over}: no ratio over this among the {of}, only over {only}")
         models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
-        if not models or not tables:
-            raise InputError(f"--over {options.over}: no ratio over this among the {'tables' if models else 'models'}")
     grid = comparison.single_filament_grid(files[0]) if masses else None
     with _warnings_only():
         comparable = [

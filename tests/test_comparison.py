@@ -229,7 +229,10 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         (["compare", "{result}"], "nothing beside the model: name a table, a result file, published, or a --ratio"),
         (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are of fdm"),
         (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
-        (["compare", "{result}", "published", "--over", "cdm"], "--over cdm: no ratio over this"),
+        (
+            ["compare", "{result}", "published", "--over", "cdm"],
+            "--over cdm: no ratio over this among the models, only over smooth",
+        ),
         (["compare", "{result}", "published", "--fit", "2"], "--fit 2: must be two masses, LOW,HIGH"),
         (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),
         (["compare", "{result}", "published", "--dpi", "5"], "--dpi 5: must be 0, or in [20, 1200]"),
