@@ -153,8 +153,9 @@ def gas_512_fill():
     """Eigenstates, cross-sections and the fill of both densities."""
     from gpu_fdm.backend import CPU
     from gpu_fdm.model.filament import filaments
-    from gpu_fdm.stages.box import Sources, fill_slab
+    from gpu_fdm.stages.box import fill_slab
     from gpu_fdm.stages.context import Context
+    from gpu_fdm.stages.sources import Sources
 
     config = _gas()
     table = filaments(config)
@@ -182,8 +183,8 @@ def gas_512_inside():
     from gpu_fdm.backend import CPU
     from gpu_fdm.fields.fill import fill
     from gpu_fdm.model.filament import filaments
-    from gpu_fdm.stages.box import Sources, place
     from gpu_fdm.stages.context import Context
+    from gpu_fdm.stages.sources import Sources, place
 
     config = _gas()
     table = filaments(config)

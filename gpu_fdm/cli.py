@@ -202,7 +202,7 @@ def _tell_figures(figures):
 def _dry_run(config, ranks):
     from . import pipeline, plan, results
     from .model.filament import solve
-    from .stages.box import place
+    from .stages.sources import place
     from .stages.steady_state import steady_state_cases
 
     table, warnings = pipeline.check(config, ranks)
@@ -243,10 +243,10 @@ def _dry_run(config, ranks):
 
 
 def _plot(options):
+    from .commands import check_dpi
     from .plots import draw
 
-    if not 20 <= options.dpi <= 1200:
-        raise InputError(f"--dpi {options.dpi}: must be in [20, 1200]")
+    check_dpi(options.dpi)
     if not Path(options.file).is_file():
         raise InputError(f"{options.file}: {'is no file' if Path(options.file).exists() else 'no such file'}")
     from .snapshots.hdf5 import is_hdf5

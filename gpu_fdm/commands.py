@@ -96,17 +96,22 @@ def run_power(options, ranks) -> int:
     from .stages.snapshot import snapshot_power
     from .store import check_writable, replacing
 
-    how = _measurement(options)
-    _check_dpi(options.dpi)
     source = Path(options.snapshot)
     output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
-    if output.suffix.lower() not in (".hdf5", ".h5"):
-        raise InputError(f"--output {output}: must end in .hdf5 or .h5")
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError(f"--output {output}: is the snapshot itself")
-    ranks.on_first(lambda: check_writable(output.parent))
+
+    def checked():
+        check_dpi(options.dpi, optional=True)
+        if output.suffix.lower() not in (".hdf5", ".h5"):
+            raise InputError(f"--output {output}: must end in .hdf5 or .h5")
+        if output.exists() and source.exists() and output.samefile(source):
+            raise InputError(f"--output {output}: is the snapshot itself")
+        how, about = _measurement(options), snapshot_options(options)
+        check_writable(output.parent)
+        return how, about
+
+    how, about = ranks.on_first(checked)
     backend = backend_of(options.backend, None, ranks)
-    measured = snapshot_power(source, options.format, snapshot_options(options), how, ranks, backend)
+    measured = snapshot_power(source, options.format, about, how, ranks, backend)
     told = {"seed": -1, "backend": backend.name, "device": backend.device, "ranks": ranks}
     with replacing(output, "", **told) as file:
         results.write_snapshot_power(file, measured)
@@ -187,7 +192,7 @@ def add_compare(commands):
 
 def _measure(options, ranks):
     """What measures a snapshot as the options say: path -> SnapshotPower, on all ranks."""
-    how, about = _measurement(options), snapshot_options(options)
+    how, about = ranks.on_first(lambda: (_measurement(options), snapshot_options(options)))
     backend = None
 
     def measure(path):
@@ -209,13 +214,17 @@ def run_boost(options, ranks) -> int:
     from .store import check_writable
 
     output = Path(options.output)
-    if output.suffix.lower() not in comparison.TABLES:
-        raise InputError(f"--output {output}: must end in .csv or .ecsv")
-    _check_dpi(options.dpi)
-    for text in (options.above, options.below):
-        path = comparison.file_of(text)
-        if output.exists() and path.exists() and output.samefile(path):
-            raise InputError(f"--output {output}: is one of the spectra itself")
+
+    def check():
+        if output.suffix.lower() not in comparison.TABLES:
+            raise InputError(f"--output {output}: must end in .csv or .ecsv")
+        check_dpi(options.dpi, optional=True)
+        for text in (options.above, options.below):
+            path = comparison.file_of(text)
+            if output.exists() and path.exists() and output.samefile(path):
+                raise InputError(f"--output {output}: is one of the spectra itself")
+
+    ranks.on_first(check)
     measure = _measure(options, ranks)
     ranks.on_first(lambda: check_writable(output.parent))
     above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
@@ -241,10 +250,13 @@ def run_compare(options, ranks) -> int:
     """Figure, table and report of the model beside every table and ratio."""
     from . import comparison
 
-    _check_dpi(options.dpi or 150)
-    if not options.table and not options.ratios:
-        raise InputError("compare: nothing beside the model: name a table, a result file, published, or a --ratio")
-    masses, measure = _two_masses(options.fit), _measure(options, ranks)
+    def checked():
+        check_dpi(options.dpi)
+        if not options.table and not options.ratios:
+            raise InputError("compare: nothing beside the model: name a table, a result file, published, or a --ratio")
+        return _two_masses(options.fit)
+
+    masses, measure = ranks.on_first(checked), _measure(options, ranks)
     files = ranks.on_first(lambda: _model_files(options))
     ratios = []
     for sources in options.ratios:
@@ -300,7 +312,7 @@ def _compare(options, files, ratios, masses):
     wanted |= {each.name for each in tables}
     shown += list({each.name: each for each in models if each.name in wanted - told}.values())
     shown = list(dict.fromkeys([*shown, *tables]))
-    figure = draw_boosts(shown, folder / "comparison.png", options.dpi or 150, mixed=options.mixed)
+    figure = draw_boosts(shown, folder / "comparison.png", options.dpi, mixed=options.mixed)
     for each in found:
         for line in comparison_lines(each):
             print(line)
@@ -379,6 +391,7 @@ def _two_masses(text):
     return low, high
 
 
-def _check_dpi(dpi):
-    if dpi and not 20 <= dpi <= 1200:
-        raise InputError(f"--dpi {dpi}: must be 0, or in [20, 1200]")
+def check_dpi(dpi: int, optional: bool = False):
+    """InputError for a resolution that no figure can have; 0, no figure, is one where it is optional."""
+    if not 20 <= dpi <= 1200 and not (optional and dpi == 0):
+        raise InputError(f"--dpi {dpi}: must be {'0, or ' if optional else ''}in [20, 1200]")

@@ -48,17 +48,21 @@ def read_source(text: str, measure=None, ranks: Ranks = ALONE) -> Spectrum:
     """
     name, place = _split(text)
     path = Path(name)
-    if path.suffix.lower() in TABLES:
-        return ranks.on_first(lambda: read_spectrum(path))
-    places = ranks.on_first(lambda: _places(path))
-    if place is not None and not places:
-        raise InputError(f"{text}: {name} holds no spectra: name the file alone to measure it as a snapshot")
-    if place is not None:
-        return ranks.on_first(lambda: _from_result(path, place))
-    if len(places) == 1:
-        return ranks.on_first(lambda: _from_result(path, places[0]))
-    if places:
-        raise InputError(f"{text}: holds several spectra: name one, {name}:{places[0]}; there are {', '.join(places)}")
+
+    def stored():
+        if path.suffix.lower() in TABLES:
+            return read_spectrum(path)
+        places = _places(path)
+        if place is not None and not places:
+            raise InputError(f"{text}: {name} holds no spectra: name the file alone to measure it as a snapshot")
+        if place is None and len(places) > 1:
+            several = f"holds several spectra: name one, {name}:{places[0]}; there are {', '.join(places)}"
+            raise InputError(f"{text}: {several}")
+        return _from_result(path, place or places[0]) if places else None
+
+    found = ranks.on_first(stored)
+    if found is not None:
+        return found
     measured = measure(path)
     about = {"redshift": measured.snapshot.redshift, "m22": measured.snapshot.m22, "source": measured.snapshot.path}
     return of_grid(measured.spectrum, measured.snapshot.field, error=measured.error, **about)
@@ -156,11 +160,11 @@ def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | Non
     nearest = max(same, key=lambda each: _likeness(each, table))
     fit = None
     if masses is not None:
-        of_grid = _grid_of(same) or (grid(*masses) if grid else None)
-        if of_grid is None:
+        of_masses = _grid_of(same) or (grid(*masses) if grid else None)
+        if of_masses is None:
             raise InputError(f"{table.label}: a fit needs models of four or more m22: name more result files")
-        low, high = of_grid.m22_range
-        fit = fit_m22(of_grid, table, max(masses[0], low), min(masses[1], high))
+        low, high = of_masses.m22_range
+        fit = fit_m22(of_masses, table, max(masses[0], low), min(masses[1], high))
     return Comparison(table, nearest, (marks_of(table), marks_of(nearest)), agreement(table, nearest), fit)
 
 
@@ -223,8 +227,7 @@ def single_filament_grid(path: Path):
 
 def _of_boson(config, m22):
     """fdm/smooth of the config's filament for another boson mass."""
-    from .pipeline import build_model
-    from .stages.filament import FRINGES_AND_MORE
+    from .stages.filament import FRINGES_AND_MORE, build_model
     from .statistics.phase_average import NO_POWER
     from .statistics.single_filament import single_power
 

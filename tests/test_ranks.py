@@ -53,6 +53,24 @@ def write_ini(path, cells="48, 40, 36", precision="double", more=""):
 
 
 @needs_mpi
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("power small.npy --bin-width 0", "--bin-width 0: must be in [0.1, 1e+04]"),
+        ("power small.npy --box-size 1 --redshift 0", "small.npy: more ranks (3) than planes along x (2)"),
+        ("boost result.hdf5:x b.csv", "result.hdf5:x: no such file"),
+        ("compare a.csv published --dpi 0", "--dpi 0: must be in [20, 1200]"),
+    ],
+)
+def test_one_rank_says_what_is_wrong(tmp_path, words, said):
+    """What all ranks find is said once, and they end by themselves."""
+    np.save(tmp_path / "small.npy", np.ones((2, 4, 4)))
+    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "--quiet", *words.split()]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (finished.returncode, finished.stdout) == (2, "") and finished.stderr == f"gpu-fdm: error: {said}\n"
+
+
+@needs_mpi
 @pytest.mark.parametrize("precision", ["double", "single"])
 def test_same_box_on_any_number_of_ranks(tmp_path, precision):
     ini = write_ini(tmp_path / "gas.ini", precision=precision)

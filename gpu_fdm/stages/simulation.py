@@ -18,12 +18,13 @@ import numpy as np
 from .. import plan
 from .. import simulation_results as results
 from ..errors import RunError
+from ..kept import fingerprint
 from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
 from ..simulation_results import Record
 from ..simulation_snapshots import write_density
 from ..store import replacing
-from .checkpoint import Checkpoint, Saved, fingerprint
+from .checkpoint import Checkpoint, Saved
 from .context import Context
 from .simulation_dynamics import ParticleRun, WaveRun, host
 from .simulation_setup import Setup, is_cold, is_wave, named, redshift_name

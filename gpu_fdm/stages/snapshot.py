@@ -105,8 +105,7 @@ def snapshot_power(
 
 def _of_grid(snapshot, how, ranks, backend):
     cells = snapshot.cells
-    if ranks.size > cells[0]:
-        raise InputError(f"{snapshot.path}: more ranks ({ranks.size}) than planes along x ({cells[0]})")
+    _check_planes(snapshot.path, cells[0], ranks)
     _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(cells), ranks)
     slab = backend.to_device(snapshot.slab(*ranks.slab(cells[0])))
     names, size = (snapshot.field,), snapshot.box_size
@@ -127,8 +126,7 @@ def _of_grid(snapshot, how, ranks, backend):
 def _of_particles(snapshot, how, ranks, backend):
     side = how.cells or min(_MOST_CELLS, max(8, round(snapshot.number ** (1 / 3))))
     box = Box(snapshot.box_size, tuple(_cells_along(snapshot.box_size, side)))
-    if ranks.size > box.cells[0]:
-        raise InputError(f"{snapshot.path}: more ranks ({ranks.size}) than planes along x ({box.cells[0]}) (--cells)")
+    _check_planes(snapshot.path, box.cells[0], ranks, " (--cells)")
     _check_room(snapshot.path, (4 if how.interlaced else 2) * 8 * prod(box.cells), ranks)
     shifts = (0.0, 0.5) if how.interlaced else (0.0,)
     grids = [ParticleGrid(box, how.assignment, shift=shift, backend=backend, ranks=ranks) for shift in shifts]
@@ -162,6 +160,16 @@ def _cells_along(box_size, side):
     """Cells of about one size in a box that need not be a cube."""
     longest = max(box_size)
     return [max(2, round(side * each / longest)) for each in box_size]
+
+
+def _check_planes(path, planes, ranks, remedy=""):
+    """InputError, the same on all ranks, where some would have no plane."""
+
+    def check():
+        if ranks.size > planes:
+            raise InputError(f"{path}: more ranks ({ranks.size}) than planes along x ({planes}){remedy}")
+
+    ranks.on_first(check)
 
 
 def _check_room(path, size, ranks):
