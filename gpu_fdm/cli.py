@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from . import __version__
-from .errors import InputError, RunError, one_line
+from .errors import InputError, RunError, one_line, reason
 from .stopping import EXIT, signals_as_exceptions
 
 SHELLS = ("bash", "zsh", "fish")
@@ -336,7 +336,7 @@ def _mpi():
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        return f"none ({' '.join(str(error).split())[:120]})"
+        return f"none ({reason(error)[:120]})"
     return MPI.Get_library_version().splitlines()[0].strip("\0 ")
 
 

@@ -21,6 +21,12 @@ def _shortened(text):
     return text if len(text) <= _BEGIN + _END else f"{text[:_BEGIN]} ... {text[-_END:]}"
 
 
+def reason(error: BaseException) -> str:
+    """Why something failed, in one line: what the operating system said, else the message, else the kind of error."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text or type(error).__name__
+
+
 class InputError(ValueError):
     """The user's input is wrong; the message is one line that names the place, the value and what is allowed."""
 

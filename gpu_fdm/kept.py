@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import RunError
-from .whole import whole_file
+from .errors import RunError, reason
+from .whole import make_folder_of, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,7 @@ class Kept:
     def store(self, name: str, key: dict, arrays: dict[str, Any]):
         """Keep a part. Raises RunError where the disk is full or the folder refuses."""
         path = self.path(name, key)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        make_folder_of(path)
         with whole_file(path) as part, open(part, "w+b") as file:
             np.savez(file, key=key_text(key), **arrays)
             file.write(_digest(file, file.seek(0, os.SEEK_END)))
@@ -67,7 +64,7 @@ class Kept:
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be removed: {error.strerror or error}") from error
+            raise RunError(f"{self.folder}: cannot be removed: {reason(error)}") from error
 
     def remove_abandoned(self):
         """Remove half-written parts of runs that were killed; only where no other run is going on here."""
@@ -124,7 +121,7 @@ def _arrays(path, wanted=None):
             with np.load(file, allow_pickle=False) as stored:
                 arrays = {each: stored[each] for each in stored.files}
     except OSError as error:
-        log.warning("%s cannot be read (%s): computed again", path, error.strerror)
+        log.warning("%s cannot be read (%s): computed again", path, reason(error))
         return None
     made_with = str(arrays.pop("key"))
     return arrays if wanted in (None, made_with) else None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from .errors import RunError
+from .errors import RunError, reason
 from .ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def _locked(path, result):
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+            raise RunError(f"{path}: cannot be written: {reason(error)}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_at(path, descriptor):
@@ -73,7 +73,7 @@ def _locked(path, result):
             ) from None
         except OSError as error:
             os.close(descriptor)
-            return _without(path, error.strerror)
+            return _without(path, reason(error))
 
 
 def _is_at(path, descriptor):
@@ -83,6 +83,6 @@ def _is_at(path, descriptor):
         return False
 
 
-def _without(path, reason):
+def _without(path, why):
     """Say that there is no lock."""
-    log.warning("%s cannot be locked (%s): see to it that no other run writes this result", path, reason)
+    log.warning("%s cannot be locked (%s): see to it that no other run writes this result", path, why)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .errors import RunError
+from .errors import RunError, reason
 
 # what launchers set: Hydra (MPICH, Intel MPI, Cray), Open MPI, PMIx, MVAPICH, PALS, Flux, JSM; the last is for others
 LAUNCHERS = (
@@ -141,7 +141,7 @@ def start_ranks() -> Ranks:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py without an MPI library
         raise RunError(
-            f"started by an MPI launcher, but MPI cannot be had: {' '.join(str(error).split())} "
+            f"started by an MPI launcher, but MPI cannot be had: {reason(error)} "
             "(install mpi4py for the cluster's MPI, or pip install gpu_fdm[mpi])"
         ) from None
     return Ranks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else ALONE

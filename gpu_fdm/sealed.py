@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from .errors import reason
 from .ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 _SUMMED = 1 << 22  # numbers at a time
 _READ = 1 << 24  # bytes at a time
 # what h5py raises for bytes that are not those that it wrote
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
 
 
 def sum_of_bits(values: np.ndarray) -> int:
@@ -46,14 +47,14 @@ def is_whole(path: Path, key: str, ranks: Ranks = ALONE) -> bool:
     """
     if not ranks.on_first(path.is_file):
         return False
-    sums, reason = {}, ""
+    sums, why = {}, ""
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("key") == key:
                 sums = {name: _sum_of_share(node, ranks) for name, node in _datasets(file)}
-    except _DAMAGE as error:
-        reason = _in_a_line(error)
-    shares, reasons = ranks.everyone(sums), [each for each in ranks.everyone(reason) if each]
+    except DAMAGE as error:
+        why = reason(error)
+    shares, reasons = ranks.everyone(sums), [each for each in ranks.everyone(why) if each]
     if not reasons and not any(shares):
         return False
     if not reasons:
@@ -69,13 +70,9 @@ def _damage(path, sums):
     try:
         with h5py.File(path, "r") as file:
             same = _content_hash(file, sums) == file.attrs["content_hash"]
-    except _DAMAGE as error:
-        return _in_a_line(error)
+    except DAMAGE as error:
+        return reason(error)
     return "" if same else "it is not what was written"
-
-
-def _in_a_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _sum_of_share(node, ranks):

@@ -5,21 +5,20 @@ Every dataset has `units` and `description`; the root has what is needed to repe
 
 import logging
 import os
-import socket
 import subprocess
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from time import time_ns
 
 import h5py
 import numpy as np
 import psutil
 
 from . import __version__
-from .errors import RunError
+from .errors import RunError, reason
 from .ranks import ALONE, Ranks
 from .sealed import seal, sum_of_bits
+from .whole import part_of, part_prefix
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +134,7 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
     Raises RunError where the disk is full or the folder refuses.
     """
     path = Path(path)
-    part, writer = ranks.from_owner(_part_name(path), 0), None
+    part, writer = ranks.from_owner(part_of(path), 0), None
     if ranks.first:
         _remove_abandoned(path, spare)
     try:
@@ -171,20 +170,15 @@ def replacing(path, config_text: str, *, seed: int, backend: str, device: str, r
                 path.with_name(name).unlink(missing_ok=True)
         ranks.wait()
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {_reason(error)}") from error
+        raise RunError(f"{path}: cannot be written: {reason(error)}") from error
     finally:
         if writer is None or not writer.held:
             part.unlink(missing_ok=True)
 
 
-def _part_name(path):
-    """Of a file in the making; never that of another, even where process numbers come again."""
-    return path.with_name(f".{path.name}.part-{socket.gethostname()}-{os.getpid()}-{time_ns()}")
-
-
 def _remove_abandoned(path, spare):
     """Remove what runs that ended on this machine left beside a result; those of other living processes stay."""
-    prefix = f".{path.name}.part-{socket.gethostname()}-"
+    prefix = part_prefix(path)
     if not path.parent.is_dir():
         return
     for left in path.parent.iterdir():
@@ -202,7 +196,7 @@ def _hdf5_errors():
     try:
         yield
     except RuntimeError as error:
-        raise OSError(" ".join(str(error).split())) from error
+        raise OSError(reason(error)) from error
 
 
 def check_writable(folder):
@@ -214,8 +208,8 @@ def check_writable(folder):
         probe.write_bytes(b"")
         probe.unlink()
     except (OSError, ValueError) as error:
-        reason = "it is a file, not a folder" if isinstance(error, FileExistsError) else _reason(error)
-        raise RunError(f"{folder}: output folder cannot be written: {reason}") from error
+        why = "it is a file, not a folder" if isinstance(error, FileExistsError) else reason(error)
+        raise RunError(f"{folder}: output folder cannot be written: {why}") from error
 
 
 def git_revision() -> str:
@@ -236,8 +230,3 @@ def _flush_to_disk(path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error):
-    """What the operating system said, in one line."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -7,12 +7,12 @@ in its header what it is of, which version of CAMB made it, and a checksum of it
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, reason
+from ..whole import make_folder_of, whole_file
 from .parameters import CosmologicalParameters
 
 SHIPPED = Path(__file__).parent / "data"
@@ -86,8 +86,7 @@ def _compute(parameters, made_with):
     try:
         parts = [_run(parameters, *run) for run in RUNS]
     except (camb.CAMBError, camb.CAMBValueError, camb.CAMBFortranError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"linear_power = camb: CAMB refuses {made_with}: {reason}") from None
+        raise InputError(f"linear_power = camb: CAMB refuses {made_with}: {reason(error)}") from None
     k, power = parts[0]
     for (join, _, _), (k_next, power_next) in zip(RUNS, parts[1:], strict=False):
         lower, upper = k <= join, k_next > join
@@ -146,18 +145,12 @@ def _keep(path, k, power, made_with, version):
         f"# {_checksum(rows)}",
         "k,power",
     ]
-    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-            part = Path(file.name)
-            file.write("\n".join([*head, *rows, ""]))
-        os.replace(part, path)
-    except OSError as error:
-        log.warning("%s: the linear power cannot be kept (%s), the next run computes it again", path, error.strerror)
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        make_folder_of(path)
+        with whole_file(path) as part:
+            part.write_text("\n".join([*head, *rows, ""]))
+    except RunError as error:
+        log.warning("%s (the linear power is not kept: the next run computes it again)", error)
 
 
 def _checksum(rows):

@@ -14,14 +14,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..errors import reason
 from ..kept import fingerprint, key_text
 from ..ranks import ALONE, Ranks
+from ..sealed import DAMAGE, sum_of_bits
 from ..simulation_results import Record
 from ..store import replacing
+from ..whole import make_folder_of
 
 log = logging.getLogger(__name__)
-
-_PIECE = 1 << 24  # numbers summed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +59,7 @@ class Checkpoint:
 
         Raises RunError where the disk is full or the folder refuses.
         """
-        if ranks.first:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        ranks.wait()
+        ranks.on_first(lambda: make_folder_of(self.path))
         with replacing(self.path, ranks=ranks, **provenance) as file:
             for name, values in saved.arrays.items():
                 lengths = ranks.everyone(len(values))
@@ -79,13 +78,13 @@ class Checkpoint:
         """
         if not ranks.on_first(self.path.is_file):
             return None
-        saved = digest = reason = None
+        saved = digest = why = None
         try:
             with h5py.File(self.path, "r") as file:
                 saved, digest = self._read(file, ranks), file.attrs["digest"]
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:  # all that h5py raises for damage
-            reason = " ".join(str(error).split())
-        reasons = [each for each in ranks.everyone(reason) if each]
+        except DAMAGE as error:
+            why = reason(error)
+        reasons = [each for each in ranks.everyone(why) if each]
         if not reasons and _digest(saved, ranks) != digest:
             reasons = ["its bits are not what was written"]
         if reasons:
@@ -112,18 +111,9 @@ class Checkpoint:
 
 def _digest(saved, ranks):
     """A hash of all that was saved, the same on all ranks and for any number of them."""
-    digest = hashlib.sha256(json.dumps([saved.numbers, _sums_of_bits(saved.arrays, ranks)], sort_keys=True).encode())
+    sums = {name: sum(ranks.everyone(sum_of_bits(values))) % 2**64 for name, values in sorted(saved.arrays.items())}
+    digest = hashlib.sha256(json.dumps([saved.numbers, sums], sort_keys=True).encode())
     for name, values in sorted(saved.record.arrays.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
-
-
-def _sums_of_bits(arrays, ranks):
-    """Sums of all ranks' numbers, taken as 64-bit integers, modulo 2^64: the same however they are shared out."""
-    sums = {}
-    for name, values in sorted(arrays.items()):
-        words = np.ascontiguousarray(values).reshape(-1).view(np.uint64)
-        pieces = (words[first : first + _PIECE] for first in range(0, len(words), _PIECE))
-        sums[name] = sum(ranks.everyone(sum(int(piece.sum(dtype=np.uint64)) for piece in pieces))) % 2**64
-    return sums

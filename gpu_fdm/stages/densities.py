@@ -14,6 +14,7 @@ import numpy as np
 from .. import plan
 from ..config import Config
 from ..dependencies import key_of
+from ..errors import reason
 from ..fields.box import Box
 from ..kept import Kept
 from ..sealed import sum_of_bits
@@ -91,7 +92,7 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
     first, last = ranks.slab(box.cells[0])
     # a density that nobody asks for must not be taken for one
     densities = np.full((2, last - first, *box.cells[1:]), np.nan, dtype_of(config))
-    sums, reason = {}, ""
+    sums, why = {}, ""
     try:
         for name in _needed(config):
             plane = densities[0, 0].nbytes
@@ -102,8 +103,8 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
                         raise EOFError("it is shorter than it was")
             sums[name] = sum_of_bits(densities[BOTH.index(name)])
     except (OSError, EOFError) as error:
-        reason = " ".join(str(error).split())
-    shares, reasons = ranks.everyone(sums), [each for each in ranks.everyone(reason) if each]
+        why = reason(error)
+    shares, reasons = ranks.everyone(sums), [each for each in ranks.everyone(why) if each]
     if not reasons:
         wrong = [name for name in sums if sum(each[name] for each in shares) % 2**64 != int(noted[name][1])]
         reasons = [f"its density {name} is not what was written" for name in wrong]
