@@ -1,15 +1,11 @@
 """Particles on grids: what B-splines say particle by particle, mass conserved, the same on any threads and ranks."""
 
-import shutil
-import subprocess
-import sys
-import traceback
 import tracemalloc
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_runs import agree, needs_mpi, run_here
 from scipy.interpolate import BSpline
 
 from gpu_fdm.backend import CPU
@@ -19,9 +15,6 @@ from gpu_fdm.fields.assignment import ASSIGNMENTS, b_spline, find_assignment
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.deposit import ParticleGrid, deposit, deposit_batches
 from gpu_fdm.ranks import Ranks
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 SIZE = (3.0, 2.0, 2.5)
 # the last are smaller than what a particle touches
@@ -391,10 +384,7 @@ def test_bad_arrays(positions, weights, options, message):
 @needs_mpi
 def test_ranks():
     """The same under mpiexec on one to four ranks; of four one holds no plane of the smallest grids."""
-    command = [MPIEXEC, "-n", "4", sys.executable, __file__]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == 1 + 2 + 3 + 4
+    agree(__file__, 4)
 
 
 RANK_GRIDS = [(24, 10, 9), (3, 2, 4), (13, 5, 6), (5, 1, 1)]
@@ -471,26 +461,6 @@ def check_errors(ranks):
             grid.add(positions.astype(np.float32) if own else positions)
 
 
-def main():
-    """What a rank does, as one of 1, 2, 3 and 4: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    world = MPI.COMM_WORLD
-    for number in range(1, 5):
-        part = world.Split(world.Get_rank() < number)
-        if world.Get_rank() < number:
-            ranks = Ranks(part)
-            assert ranks.size == number
-            try:
-                check_all(ranks)
-            except Exception:
-                traceback.print_exc()
-                Ranks(world).stop_all(1)
-                raise
-            sys.stdout.write("agree\n")
-        world.Barrier()
-
-
 def check_all(ranks):
     for cells, name in zip(RANK_GRIDS, ("tsc", "pcs", "cic", "ngp"), strict=True):
         check_same(ranks, CPU(1), cells, name, np.float64, 80)
@@ -499,5 +469,16 @@ def check_all(ranks):
     check_errors(ranks)
 
 
+def check_parts(world):
+    """This rank as one of 1, 2, 3 and 4."""
+    for number in range(1, 5):
+        part = world.communicator.Split(world.rank < number)
+        if world.rank < number:
+            ranks = Ranks(part)
+            assert ranks.size == number
+            check_all(ranks)
+        world.wait()
+
+
 if __name__ == "__main__":
-    main()
+    run_here(check_parts)

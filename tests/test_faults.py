@@ -28,6 +28,7 @@ from fault_runs import (
     start,
     start_ranks,
 )
+from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm import pipeline, plots
 from gpu_fdm.cli import _of_a_stop
@@ -37,9 +38,6 @@ from gpu_fdm.lock import only_run
 from gpu_fdm.sealed import is_whole, seal, sum_of_bits
 from gpu_fdm.stages import box, sources
 from gpu_fdm.stopping import signals_as_exceptions
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 SEED = int(os.environ.get("GPU_FDM_FAULTS_SEED", "1"))
 KILLS, KILLS_OF_RANKS = 12, 8

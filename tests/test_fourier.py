@@ -1,23 +1,15 @@
 """Slab transforms, there and back, on any number of ranks: what numpy.fft gives, and the same P(k) and xi(r)."""
 
-import shutil
-import subprocess
-import sys
-import traceback
-from pathlib import Path
-
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
+from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.backend import CPU
 from gpu_fdm.fields.fourier import inverse, transform
 from gpu_fdm.ranks import Ranks
 from gpu_fdm.statistics.correlation import correlation_function
 from gpu_fdm.statistics.power import power_spectrum
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 SIZES = [(12, 10, 9), (7, 5, 6), (5, 2, 4), (3, 1, 1), (16, 9, 8)]
 SIDES = (3.0, 2.0, 2.5)
@@ -93,30 +85,16 @@ def test_one_rank(check, cells, dtype, backend):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_ranks(number):
     """The same under mpiexec; on three ranks some hold no lines of the smallest grids."""
-    command = [MPIEXEC, "-n", str(number), sys.executable, __file__, str(number)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == number
+    agree(__file__, number)
 
 
-def main(number):
-    """What a rank does: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    ranks = Ranks(MPI.COMM_WORLD)
-    assert ranks.size == number
-    try:
-        for cells in SIZES:
-            for dtype in TOLERANCES:
-                check_transforms(ranks, CPU(1), cells, dtype)
-                check_transforms(ranks, CudaOnCpu(), cells, dtype)
-                check_statistics(ranks, CPU(1), cells, dtype)
-    except Exception:
-        traceback.print_exc()
-        ranks.stop_all(1)
-        raise
-    sys.stdout.write("agree\n")
+def check_ranks(ranks):
+    for cells in SIZES:
+        for dtype in TOLERANCES:
+            check_transforms(ranks, CPU(1), cells, dtype)
+            check_transforms(ranks, CudaOnCpu(), cells, dtype)
+            check_statistics(ranks, CPU(1), cells, dtype)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_here(check_ranks)

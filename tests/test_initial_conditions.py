@@ -1,19 +1,15 @@
 """Random modes, and the wave and the particles made of them."""
 
-import shutil
-import subprocess
-import sys
-import traceback
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
-from gpu_fdm.ranks import ALONE, Ranks
+from gpu_fdm.ranks import ALONE
 from gpu_fdm.simulation import loops
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import (
@@ -29,9 +25,6 @@ from gpu_fdm.simulation.schedule import Expanding, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveState, evolve_wave
 from gpu_fdm.statistics.power import power_spectrum
 from gpu_fdm.units import CodeUnits
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 COSMOS = Background(0.3)
 UNITS = CodeUnits(1e-3, 0.7, 0.3)
@@ -326,26 +319,8 @@ def check_ranks(ranks):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_ranks(number):
     """The same modes, wave and particles; on three ranks some hold no lines of the smallest grids."""
-    command = [MPIEXEC, "-n", str(number), sys.executable, __file__, str(number)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == number
-
-
-def main(number):
-    """What a rank does: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    ranks = Ranks(MPI.COMM_WORLD)
-    assert ranks.size == number
-    try:
-        check_ranks(ranks)
-    except Exception:
-        traceback.print_exc()
-        ranks.stop_all(1)
-        raise
-    sys.stdout.write("agree\n")
+    agree(__file__, number)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_here(check_ranks)

@@ -1,25 +1,18 @@
 """The particles against Newton's law, Zel'dovich's pancake and the linear theory; on any number of ranks."""
 
-import shutil
-import subprocess
-import sys
-import traceback
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.backend import CPU
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
-from gpu_fdm.ranks import ALONE, Ranks
+from gpu_fdm.ranks import ALONE
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
 from gpu_fdm.simulation.schedule import SCHEMES, Expanding, Static, Times
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 COSMOS = Expanding(Background(0.3))
 
@@ -224,26 +217,8 @@ def check_ranks(ranks):
 @needs_mpi
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_same_particles_on_any_number_of_ranks(number):
-    command = [MPIEXEC, "-n", str(number), sys.executable, __file__, str(number)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == number
-
-
-def main(number):
-    """What a rank does: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    ranks = Ranks(MPI.COMM_WORLD)
-    assert ranks.size == number
-    try:
-        check_ranks(ranks)
-    except Exception:
-        traceback.print_exc()
-        ranks.stop_all(1)
-        raise
-    sys.stdout.write("agree\n")
+    agree(__file__, number)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_here(check_ranks)

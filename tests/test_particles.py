@@ -1,15 +1,11 @@
 """P(k) of particles: modes against sums over images, shot noise and mocks of known spectrum within their errors."""
 
-import shutil
-import subprocess
-import sys
-import traceback
 from functools import cache
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_runs import agree, needs_mpi, run_here
 from scipy import fft
 
 from gpu_fdm.backend import CPU
@@ -17,12 +13,9 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.fields.assignment import ASSIGNMENTS
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.deposit import ParticleGrid
-from gpu_fdm.ranks import ALONE, Ranks
+from gpu_fdm.ranks import ALONE
 from gpu_fdm.statistics.particles import contrast_of_grids, particle_spectrum, spectrum_of_grids
 from gpu_fdm.statistics.power import Bins, PowerSpectrum, bin_modes
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 SIZE = (3.0, 2.0, 2.5)
 assignments = pytest.mark.parametrize("name", ASSIGNMENTS)
@@ -332,10 +325,7 @@ def test_grids_that_are_no_pair():
 @needs_mpi
 def test_ranks():
     """The same under mpiexec, on three ranks, of which one holds no line of the smallest grid."""
-    command = [MPIEXEC, "-n", "3", sys.executable, __file__]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == 3
+    agree(__file__, 3)
 
 
 def check_same(ranks, cells, interlaced):
@@ -353,21 +343,11 @@ def check_same(ranks, cells, interlaced):
     assert found.white_noise == pytest.approx(expected.white_noise, rel=1e-14)
 
 
-def main():
-    """What a rank does: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    ranks = Ranks(MPI.COMM_WORLD)
-    try:
-        for cells in ((12, 15, 10), (4, 2, 3)):
-            for interlaced in (False, True):
-                check_same(ranks, cells, interlaced)
-    except Exception:
-        traceback.print_exc()
-        ranks.stop_all(1)
-        raise
-    sys.stdout.write("agree\n")
+def check_ranks(ranks):
+    for cells in ((12, 15, 10), (4, 2, 3)):
+        for interlaced in (False, True):
+            check_same(ranks, cells, interlaced)
 
 
 if __name__ == "__main__":
-    main()
+    run_here(check_ranks)

@@ -1,21 +1,17 @@
 """The same results on any number of MPI ranks, and clear ends when something fails on one."""
 
-import shutil
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm.errors import RunError
 from gpu_fdm.pipeline import backend_of
 from gpu_fdm.ranks import ALONE, LAUNCHERS, Ranks, launched
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 GAS = """
 [dark_matter]

@@ -1,16 +1,12 @@
 """The wave against closed forms, exact matrices, the linear theory and the soliton; on any number of ranks."""
 
 import logging
-import shutil
-import subprocess
-import sys
-import traceback
 import tracemalloc
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rank_runs import agree, needs_mpi, run_here
 from scipy.integrate import quad, solve_ivp
 from scipy.linalg import expm
 from scipy.special import hyp2f1
@@ -27,9 +23,6 @@ from gpu_fdm.simulation.schedule import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 from gpu_fdm.simulation.soliton import Soliton, periodic_soliton
 from gpu_fdm.units import CodeUnits
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 COSMOS = Expanding(Background(0.3))
 QUIET = Alarms(1, 1, 1)
@@ -503,26 +496,8 @@ def check_ranks(ranks):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_same_bits_on_any_number_of_ranks(number):
     """On three ranks some hold no lines of the smallest grids."""
-    command = [MPIEXEC, "-n", str(number), sys.executable, __file__, str(number)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.split().count("agree") == number
-
-
-def main(number):
-    """What a rank does: says that results agree, or ends all ranks."""
-    from mpi4py import MPI
-
-    ranks = Ranks(MPI.COMM_WORLD)
-    assert ranks.size == number
-    try:
-        check_ranks(ranks)
-    except Exception:
-        traceback.print_exc()
-        ranks.stop_all(1)
-        raise
-    sys.stdout.write("agree\n")
+    agree(__file__, number)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    run_here(check_ranks)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm import pipeline, plan, simulation_results
 from gpu_fdm.config import parse_config
@@ -27,9 +27,6 @@ from gpu_fdm.stages.simulation_setup import Setup, check_simulation
 from gpu_fdm.stages.snapshot import snapshot_power
 from gpu_fdm.statistics.particles import particle_spectrum
 from gpu_fdm.statistics.power import power_spectrum
-
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 INI = """
 [run]

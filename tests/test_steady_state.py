@@ -1,7 +1,6 @@
 """The cross-section in its own gravity: the solver against the modes, potentials against Gauss, and the stage."""
 
 import logging
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from rank_runs import MPIEXEC, needs_mpi
 from scipy.integrate import simpson
 
 from gpu_fdm import pipeline, plan
@@ -26,8 +26,6 @@ from gpu_fdm.stages.context import Context
 from gpu_fdm.stages.filament import build_model
 from gpu_fdm.stages.steady_state import steady_state_cases
 
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
-needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 ONE = CPU(1)
 INI = """
 [run]

@@ -1,0 +1,37 @@
+"""Tests over MPI ranks: a test file that mpiexec runs as a script, on every rank."""
+
+import shutil
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from gpu_fdm.ranks import Ranks
+
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
+
+
+def agree(file: str, number: int):
+    """Run a test file, which ends with run_here, on so many ranks; each of them must say that results agree."""
+    command = [MPIEXEC, "-n", str(number), sys.executable, file, str(number)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.split().count("agree") == number
+
+
+def run_here(check):
+    """What a rank does: check(ranks), and says that results agree, or ends all ranks."""
+    from mpi4py import MPI
+
+    ranks = Ranks(MPI.COMM_WORLD)
+    assert ranks.size == int(sys.argv[1])
+    try:
+        check(ranks)
+    except Exception:
+        traceback.print_exc()
+        ranks.stop_all(1)
+        raise
+    sys.stdout.write("agree\n")
