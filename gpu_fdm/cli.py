@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import InputError, RunError, one_line, reason
-from .stopping import EXIT, signals_as_exceptions
+from .stopping import EXIT, GOES_ON, NOTHING, signals_as_exceptions
 
 SHELLS = ("bash", "zsh", "fish")
 # arguments that name a file
@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
     options = _parser().parse_args(arguments)
-    with signals_as_exceptions():
+    keeps = options.command is _run and not options.dry_run
+    with signals_as_exceptions(GOES_ON if keeps else NOTHING):
         return _guarded(options)
 
 
@@ -75,7 +76,7 @@ def _of_a_stop(name="", kept=None, fresh=False):
     """What to say of a command that was stopped by a signal, and that kept what was done in a folder."""
     what = f"stopped by {name}" if name else "interrupted"
     if kept is None:
-        return f"{what}: nothing was written under a final name"
+        return f"{what}: {NOTHING}"
     without = " without --fresh" if fresh else ""
     return f"{what}: what is done is kept in {kept}, the same command{without} goes on from there"
 

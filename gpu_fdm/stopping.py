@@ -12,12 +12,17 @@ from contextlib import contextmanager
 
 GRACE = 5.0  # seconds from a signal until the process ends however busy it is
 EXIT = 130
+# what a stop leaves
 GOES_ON = "what is done is kept, the same command goes on from there"
+NOTHING = "nothing was written under a final name"
 
 
 @contextmanager
-def signals_as_exceptions(grace: float = GRACE):
-    """KeyboardInterrupt, with the name of the signal; `grace` seconds later the process ends, whatever it does."""
+def signals_as_exceptions(leaves: str = GOES_ON, grace: float = GRACE):
+    """KeyboardInterrupt, with the name of the signal; `grace` seconds later the process ends, whatever it does.
+
+    leaves  GOES_ON or NOTHING, to be told if it comes to that
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -33,7 +38,7 @@ def signals_as_exceptions(grace: float = GRACE):
     os.set_blocking(told, False)
     wakeup_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(heard, over, grace), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(heard, over, leaves, grace), daemon=True)
     watcher.start()
     try:
         yield
@@ -47,7 +52,7 @@ def signals_as_exceptions(grace: float = GRACE):
             signal.signal(getattr(signal, name), handler)
 
 
-def _watch(heard, over, grace):
+def _watch(heard, over, leaves, grace):
     """End the process `grace` seconds after a signal that ends it, unless it is over by then."""
     deadly = {getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)}
     while number := os.read(heard, 1):
@@ -55,6 +60,6 @@ def _watch(heard, over, grace):
             continue
         if not over.wait(grace):
             name = signal.Signals(number[0]).name
-            message = f"gpu-fdm: error: stopped by {name}, in the middle of a long loop: {GOES_ON}\n"
+            message = f"gpu-fdm: error: stopped by {name}, in the middle of a long loop: {leaves}\n"
             os.write(2, message.encode())
             os._exit(EXIT)
