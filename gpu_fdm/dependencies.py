@@ -37,6 +37,18 @@ PARTS = {
         "-one_filament.normalisation",
         "-one_filament.tolerance",
     ),
+    # of one run, which is added; snapshots have redshifts of their own
+    "simulation": (
+        "run.seed",
+        "run.precision",
+        "cosmology",
+        "-cosmology.redshift",
+        "dark_matter",
+        "simulation",
+        "-simulation.runs",
+        "-simulation.checkpoint_minutes",
+        "-simulation.alarms",
+    ),
     # what is in the file, all in all
     "result": (
         "run.seed",
@@ -59,7 +71,7 @@ PARTS = {
         "-simulation.alarms",
     ),
 }
-# besides those of the simulation, which has a key of its own: where results go, how fast, and the figures
+# where results go, how fast, how far a run that goes wrong is let go on, and the figures
 WITHOUT_INFLUENCE = (
     "run.output",
     "run.backend",

@@ -11,8 +11,6 @@ from gpu_fdm.dependencies import PARTS, WITHOUT_INFLUENCE, key_of
 from gpu_fdm.kept import Kept, code_hash, fingerprint
 from gpu_fdm.options import Choice, InputFile, Maybe, Number, Several, Text
 from gpu_fdm.sections import SECTIONS
-from gpu_fdm.stages.simulation import _key
-from gpu_fdm.stages.simulation_setup import Setup
 
 SECTION_LINES = "\n".join(f"[{name}]" for name in SECTIONS if name != "gas")
 # which of the kept parts there are, and what is made of them each time
@@ -25,6 +23,7 @@ CHOOSES = {
     "one_filament.tolerance",
     "steady_state.m22",
     "steady_state.weights",
+    "simulation.runs",
 }
 # the sections that a part must not know of, whatever is added to them
 FOREIGN = {
@@ -36,6 +35,7 @@ FOREIGN = {
     "power": {"cross_section", "single_power", "correlation", "figures", "simulation", "population"},
     "correlation": {"cross_section", "single_power", "power", "figures", "simulation", "population"},
     "node": {"run", "dark_matter", "filament", "box", "power", "correlation", "figures", "simulation"},
+    "simulation": {"run", "filament", "wavefunction", "box", "power", "population", "figures", "steady_state"},
     "result": {"figures"},
 }
 # sections all of whose keys matter
@@ -48,6 +48,7 @@ WHOLLY = {
     "power": {"cosmology", "dark_matter", "filament", "power"},
     "correlation": {"cosmology", "dark_matter", "filament", "correlation"},
     "node": {"cosmology"},
+    "simulation": {"dark_matter"},
     "result": {"cosmology", "filament", "wavefunction", "box", "power", "population", "one_filament"},
 }
 
@@ -122,19 +123,22 @@ def test_no_key_is_forgotten(table):
     """Each is in the key of a part, or is said to choose parts, or to have no influence; exactly one of them."""
     config = parse_config(SECTION_LINES)
     gas = parse_config("[gas]\nnumber = 2\n[wavefunction]\n[box]\n")
-    of_simulation = _key(Setup.of(config), "wave_fdm")
     for each in (config, gas):
         for section, item in all_keys(each):
             name = f"{section}.{item.name}"
             other = with_another(each, section, item, table)
             matters = any(key_of(other, part) != key_of(each, part) for part in PARTS if part != "result")
-            if section == "simulation":
-                # one key a run
-                matters = _key(Setup.of(other), "wave_fdm") != of_simulation or name == "simulation.runs"
             assert matters + (name in CHOOSES) + (name in WITHOUT_INFLUENCE) == 1, name
             assert (key_of(other, "result") != key_of(each, "result")) == (name not in WITHOUT_INFLUENCE), name
     known = {f"{section}.{item.name}" for section, kind in SECTIONS.items() for item in fields(kind)}
     assert known >= CHOOSES | set(WITHOUT_INFLUENCE)
+
+
+def test_a_simulation_has_redshifts_of_its_own():
+    config = parse_config("[simulation]")
+    for key, value, matters in (("redshift", 1.0, False), ("h", 0.7, True)):
+        other = changed(config, "cosmology", key, value)
+        assert (key_of(other, "simulation") != key_of(config, "simulation")) == matters, key
 
 
 def test_shapes_from_collapse_depend_on_the_population():

@@ -6,7 +6,6 @@ at epochs in equal ratios of the scale factor. The spectra of a run that is done
 
 import logging
 from dataclasses import asdict, replace
-from hashlib import sha256
 from math import inf
 from math import log as ln
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from .. import plan
 from .. import simulation_results as results
+from ..dependencies import key_of
 from ..errors import RunError
 from ..kept import fingerprint
 from ..simulation.grid import largest_velocity
@@ -231,26 +231,5 @@ class _Running:
 
 
 def _key(setup, run):
-    """Everything on which a run depends, but for the version of the program, and what is recorded of it."""
-    config = setup.config
-    section, cosmology = asdict(config.simulation), asdict(config.cosmology)
-    for name in ("runs", "checkpoint_minutes", "alarms"):
-        section.pop(name)
-    # [simulation] has its own
-    cosmology.pop("redshift")
-    tables = {
-        f"{owner}.{key}": sha256(Path(name).read_bytes()).hexdigest()
-        for owner, key, name in config.input_files()
-        if owner in ("simulation", "cosmology")
-    }
-    return {
-        "run": run,
-        "seed": config.run.seed,
-        "precision": config.run.precision,
-        "m22": config.dark_matter.m22,
-        "cosmology": cosmology,
-        "linear_power": setup.power.source,
-        "simulation": section,
-        "tables": tables,
-        "record": list(Record.__dataclass_fields__),
-    }
+    """Everything on which a run depends; not the backend, on another of which it may go on."""
+    return key_of(setup.config, "simulation", run=run, linear_power=setup.power.source)
