@@ -19,7 +19,7 @@ from .ranks import ALONE, Ranks
 from .sealed import is_whole
 from .stages.box import box_warnings, fill_box, run_box
 from .stages.context import Clock, Context
-from .stages.densities import files_noted, forget_others
+from .stages.densities import files_noted, forget_others, frames
 from .stages.filament import (
     build_model,
     cross_section,
@@ -135,8 +135,7 @@ def _stages(context, table, result):
 def _filaments(context, table, result):
     """One filament or a gas: modes, cross-section, exact spectrum, box."""
     config, file, clock = context.config, context.file, context.clock
-    several_frames = config.box and config.box.frames is not None and len(config.box.frames) > 1
-    sources = Sources(context, table, keep=several_frames or config.gas is None)
+    sources = Sources(context, table, keep=config.gas is None or len(frames(config)) > 1)
     summary = []
     if config.gas is None and context.ranks.first:
         with clock("model"):

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from rank_runs import MPIEXEC, needs_mpi
 from scipy.integrate import quad
 
 from gpu_fdm.config import parse_config, read_config
@@ -160,12 +160,10 @@ def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
     run(read_config(ini))
 
 
+@needs_mpi
 def test_ranks_agree(done, tmp_path):
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    if not mpiexec.is_file():
-        pytest.skip("no mpiexec beside Python")
     ini, outcome = done
-    command = [mpiexec, "-n", "3", sys.executable, "-m", "gpu_fdm", "run", ini, "--set", f"run.output={tmp_path}/r"]
+    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "run", ini, "--set", f"run.output={tmp_path}/r"]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     ours, _ = stored(tmp_path / "r" / "result.hdf5")
     for name, spectrum in stored(outcome.result)[0].items():

@@ -11,7 +11,7 @@ from matplotlib import style as matplotlib_style
 from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
 from . import box, filament, population, simulation, spectra, steady_state
-from .style import FILAMENT, STYLE
+from .style import FILAMENT, STYLE, figure_path
 
 # what draws each figure, what it shows, and where the file holds data for it
 FIGURES: dict[str, tuple] = {
@@ -61,12 +61,11 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
     Raises InputError for a file that is no result or is damaged, RunError where a figure cannot be written.
     """
     path = Path(path)
-    prefix = "" if path.stem == "result" else f"{path.stem}_"
     drawn = []
     with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
         for name, (figure_of, _, *sources) in FIGURES.items():
             if any(source in file for source in sources):
-                target = path.with_name(f"{prefix}{name}.png")
+                target = figure_path(path, f"{name}.png")
                 _save(figure_of(file), target, dpi)
                 drawn.append(target)
     return drawn

@@ -21,7 +21,7 @@ from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
-from .style import LABELS, MPC, STYLE, filament_figure, log_range, new_figure
+from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
 
 SECONDS = 8.0  # that a movie lasts, within these rates
 SLOWEST, FASTEST = 2, 25  # [frames/s]
@@ -46,9 +46,8 @@ def movie(path: Path, dpi: int = 100) -> Path:
     cannot be written.
     """
     path = Path(path)
-    prefix = "" if path.stem == "result" else f"{path.stem}_"
     kind = "mp4" if shutil.which("ffmpeg") else "gif"
-    target = path.with_name(f"{prefix}movie.{kind}")
+    target = figure_path(path, f"movie.{kind}")
     with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
         scene = scene_of(file)
         _write(scene, target, kind, dpi)

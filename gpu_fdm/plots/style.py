@@ -5,6 +5,7 @@ the heavy, which come close to CDM, which is black. Lightness falls along with i
 colours too.
 """
 
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -50,6 +51,11 @@ OVER_SMOOTH = "over the smooth filament, not over CDM"
 
 POWER_DECADES = 12.0  # that spectra show; some below, a smooth one is the interpolation error of the box
 NAME_WIDTH = 0.52  # of the name of a scale [inch]
+
+
+def figure_path(result: Path, name: str) -> Path:
+    """Where a figure of a result lies: beside it, with its name in front unless that is result.hdf5."""
+    return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
 
 
 def new_figure(width: float, height: float, *lines: list[str]) -> Figure:

@@ -9,6 +9,7 @@ from matplotlib.image import imsave
 from ..errors import InputError
 from ..snapshots.hdf5 import opened_whole
 from ..whole import whole_file
+from .style import figure_path
 
 MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells
 DECADES = 3.0  # of density below the brightest, which is that of one cell in 10^4
@@ -38,8 +39,7 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
         size = np.broadcast_to(file[place].attrs.get("box_size", file["density"].attrs["box_size"]), 3)
     shown = np.log10(np.maximum(density, np.finfo(np.float32).tiny))
     brightest = float(np.percentile(shown, BRIGHTEST))
-    prefix = "" if path.stem == "result" else f"{path.stem}_"
-    target = path.with_name(f"{prefix}volume_{place.removeprefix('density/').replace('/', '_')}.png")
+    target = figure_path(path, f"volume_{place.removeprefix('density/').replace('/', '_')}.png")
     picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), place, pixels)
     with whole_file(target) as part:
         imsave(part, picture, format="png")

@@ -19,6 +19,7 @@ from ..simulation.grid import Grid, require_resolved
 from ..simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
 from ..simulation.schedule import Expanding
 from ..units import CodeUnits
+from .sources import dtype_of
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
 COARSE = 64  # cells a side from whose modes, the largest of the box, velocities are known before the run
@@ -77,7 +78,7 @@ class Setup:
     @property
     def dtype(self) -> np.dtype:
         """Of densities."""
-        return np.dtype(np.float32 if self.config.run.precision == "single" else np.float64)
+        return np.dtype(dtype_of(self.config))
 
     @property
     def start(self) -> float:
