@@ -199,7 +199,7 @@ def write_gas(file, table: list[Filament]):
         file.dataset(f"/gas/{name}", *column)
 
 
-def boson_name(m22: float | None) -> str:
+def boson_folder(m22: float | None) -> str:
     """Group of a boson mass [1e-22 eV]; None is CDM."""
     return "cdm" if m22 is None else f"m22_{m22:g}"
 
@@ -235,7 +235,7 @@ def write_single_power(file, number: int, power: SinglePower, scales: dict, samp
 
 def write_mass_function(file, m22: float | None, function: MassFunction, variance, attributes: dict):
     """/mass_function/<cdm | m22_...>."""
-    folder = f"/mass_function/{boson_name(m22)}"
+    folder = f"/mass_function/{boson_folder(m22)}"
     file.dataset(f"{folder}/mass", function.mass, "Msun/h", "mass")
     file.dataset(f"{folder}/dn_dlnm", function.dn_dlnm, "(h/Mpc)^3", "filaments per ln M, comoving")
     file.dataset(f"{folder}/variance", variance(function.mass), "1", "S(M), linear, at z = 0")
@@ -245,7 +245,7 @@ def write_mass_function(file, m22: float | None, function: MassFunction, varianc
 def write_collapse(file, mass: float, examples: dict, attributes: dict):
     """/collapse/<cdm | m22_...>: the ellipsoid of the filament of one mass [Msun/h]."""
     for m22, (followed, overdensity, ellipticity) in examples.items():
-        folder = f"/collapse/{boson_name(m22)}"
+        folder = f"/collapse/{boson_folder(m22)}"
         file.dataset(f"{folder}/scale_factor", followed.scale_factor, "1", "scale factor")
         file.dataset(
             f"{folder}/axes",
@@ -266,7 +266,7 @@ def write_collapse(file, mass: float, examples: dict, attributes: dict):
 
 def write_one_filament(file, m22: float, spectrum: OneFilamentSpectrum, limit: float, attributes: dict):
     """/one_filament_power/m22_...; attributes: the window of masses and the choices made."""
-    folder = f"/one_filament_power/{boson_name(m22)}"
+    folder = f"/one_filament_power/{boson_folder(m22)}"
     file.dataset(f"{folder}/k", spectrum.k, "h/Mpc", "wavenumber, comoving")
     file.dataset(f"{folder}/power_fdm", spectrum.fdm, "(Mpc/h)^3", "one-filament spectrum of |psi|^2, phase average")
     file.dataset(f"{folder}/power_smooth", spectrum.smooth, "(Mpc/h)^3", "one-filament spectrum of <|psi|^2>")

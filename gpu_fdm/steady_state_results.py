@@ -1,6 +1,6 @@
 """What an evolved cross-section leaves: /steady_state/<m22>/<weights>, described in docs/files.md."""
 
-from .results import boson_name
+from .results import boson_folder
 from .simulation.steady_state import Evolution
 from .units import CodeUnits
 
@@ -10,7 +10,7 @@ WHICH = {"own": "in the filament's own gravity", "fixed": "in the potential that
 def write_evolution(file, m22: float, weights: str, evolution: Evolution, units: CodeUnits):
     """One case: rings and fluctuations against time, frames of the density."""
     gyr = units.time_myr / 1e3
-    folder = f"/steady_state/{boson_name(m22)}"
+    folder = f"/steady_state/{boson_folder(m22)}"
     file.attributes(folder, m22=m22)
     folder += f"/{weights}"
     share, of_time = "line mass in each ring over that of <|psi|^2> inside R_99", "[time, ring]"

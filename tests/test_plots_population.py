@@ -155,9 +155,9 @@ def test_the_filament_counts_among_the_bosons(tmp_path):
 
 
 def test_numbers_as_text():
-    assert style.in_words(5e9) == r"5\times 10^{9}"
-    assert style.in_words(1e10) == "10^{10}"
-    assert style.in_words(4.934e9) == r"4.93\times 10^{9}"
+    assert style.mass_in_words(5e9) == r"5\times 10^{9}"
+    assert style.mass_in_words(1e10) == "10^{10}"
+    assert style.mass_in_words(4.934e9) == r"4.93\times 10^{9}"
 
 
 @pytest.mark.parametrize("scales", [[108, 109, 110, 111], [1.1, 1.2, 500, 510], [999.9, 999.8], [50]])

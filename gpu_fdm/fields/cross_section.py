@@ -118,14 +118,6 @@ class Flow:
         on vortices and has the sign of their winding (Villois et al. 2016, Phys. Rev. E 93, 061103)."""
         return 2 * (np.conj(self.psi_x) * self.psi_y).imag
 
-    @property
-    def quantum_dispersion(self):
-        """|grad ln rho|^2 / 4 = (Re(psi* grad psi) / |psi|^2)^2: the osmotic velocity squared [1/L^2]."""
-        conjugate = np.conj(self.psi)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            osmotic = np.stack([(conjugate * self.psi_x).real, (conjugate * self.psi_y).real]) / self.density
-        return np.sum(osmotic**2, axis=0)
-
 
 def flow_at(table: RadialTable, x, y, backend=None) -> Flow:
     """psi with its gradient at points of the cross-section; x, y as in psi_at."""

@@ -15,8 +15,8 @@ from .style import (
     boson_groups,
     boson_looks,
     boson_name,
-    in_words,
     mark_scales,
+    mass_in_words,
     new_figure,
     words,
 )
@@ -70,7 +70,7 @@ def collapse(file: h5py.File) -> Figure:
     shown = groups[:2]
     attributes = groups[0][1].attrs
     width = 10.0 if len(shown) > 1 else 6.0
-    about = [f"$M={in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
+    about = [f"$M={mass_in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
     figure = new_figure(width, 5.6, about, _choices(attributes))
     panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for panel, (m22, group) in zip(panels, shown, strict=True):

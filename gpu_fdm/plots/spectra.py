@@ -22,8 +22,8 @@ from .style import (
     draw_excess,
     filament_figure,
     fringes,
-    in_words,
     mark_scales,
+    mass_in_words,
     new_figure,
     words,
 )
@@ -85,7 +85,9 @@ def one_filament(file: h5py.File) -> Figure:
     peak = max(max(fdm.max(), smooth.max()) for _, fdm, smooth in spectra.values())
     floor = DEEPEST * peak  # below, the error of the integral over masses is not known
 
-    window = rf"$M={in_words(attributes['mass_min'])}\;\mathrm{{to}}\;{in_words(attributes['mass_max'])}\,{MSUN}$"
+    window = (
+        rf"$M={mass_in_words(attributes['mass_min'])}\;\mathrm{{to}}\;{mass_in_words(attributes['mass_max'])}\,{MSUN}$"
+    )
     function, shapes = (words(POPULATIONS, attributes[name]) for name in ("mass_function", "shape"))
     choices = "mass function " + (f"and shapes {shapes}" if function == shapes else f"{function},  shapes {shapes}")
     density = f"relative to the {words(NORMALISATIONS, attributes['normalisation'])}"

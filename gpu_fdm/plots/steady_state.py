@@ -8,7 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .filament import METHODS
-from .style import GREY, KPC, MAP_TICKS, MSUN, boson_groups, boson_looks, boson_name, in_words, log_range, new_figure
+from .style import (
+    GREY,
+    KPC,
+    MAP_TICKS,
+    MSUN,
+    boson_groups,
+    boson_looks,
+    boson_name,
+    log_range,
+    mass_in_words,
+    new_figure,
+)
 
 DENSITY_DECADES = 4.5  # that the frames show; <|psi|^2> falls by 4 decades out to R_99
 UNDER_LEGEND = 0.87  # of the height of a panel
@@ -85,7 +96,7 @@ def frames(file: h5py.File) -> Figure:
 
 def _figure(file, width, height):
     attributes = file["steady_state"].attrs
-    parts = [f"$M={in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
+    parts = [f"$M={mass_in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
     name = GRAVITIES[str(attributes["gravity"])]
     return new_figure(width, height, [*parts, f"evolved in its {name}"])
 

@@ -74,7 +74,7 @@ def filament_figure(file: h5py.File, width: float, height: float, about: str = "
     if FILAMENT in file:
         attributes = file[FILAMENT].attrs
         # the ini's mass sets the shape; where a table gives the profile it says nothing
-        what = f"$M={in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
+        what = f"$M={mass_in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
         if "gas" in file:
             number = len(file["gas/mass"])
             what = f"{number} filaments" if of_box else f"the first of {number} filaments, {what}"
@@ -83,7 +83,7 @@ def filament_figure(file: h5py.File, width: float, height: float, about: str = "
     return new_figure(width, height, parts)
 
 
-def in_words(number: float) -> str:
+def mass_in_words(number: float) -> str:
     """A mass as mathematical text, 5 x 10^9."""
     mantissa, exponent = f"{number:.2e}".split("e")
     power = f"10^{{{int(exponent)}}}"

@@ -19,6 +19,7 @@ from .. import simulation_results as results
 from ..dependencies import key_of
 from ..errors import RunError
 from ..kept import fingerprint
+from ..sealed import DAMAGE
 from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
 from ..simulation_results import Record
@@ -226,7 +227,7 @@ class _Running:
         try:
             with h5py.File(path, "r") as file:
                 return file.attrs["run_key"] == fingerprint(self.key)
-        except (OSError, KeyError):
+        except DAMAGE:
             return False
 
 
