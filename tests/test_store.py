@@ -9,7 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from gpu_fdm.errors import RunError
+from gpu_fdm.errors import RunError, reason
+from gpu_fdm.simulation_results import Record
+from gpu_fdm.stages.checkpoint import Checkpoint, Saved
 from gpu_fdm.store import check_writable, replacing
 
 PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
@@ -97,3 +99,23 @@ def test_folder_that_refuses(tmp_path):
         check_writable(tmp_path / "file")
     check_writable(tmp_path / "new" / "folder")
     assert os.listdir(tmp_path / "new" / "folder") == []
+
+
+def test_a_folder_of_checkpoints_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoint = Checkpoint(tmp_path / "file" / "kept", "wave_fdm", {})
+    with pytest.raises(RunError) as caught:
+        checkpoint.save(Saved({}, {}, Record.empty(1)), {})
+    assert str(caught.value) == f"{checkpoint.path}: cannot be written: Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(28, "No space left"), "No space left"),
+        (ValueError("two\n lines"), "two lines"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_why_something_failed(error, text):
+    assert reason(error) == text
