@@ -8,8 +8,10 @@ does not come to it. That is safe at any moment: files appear whole or not at al
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 GRACE = 5.0  # seconds from a signal until the process ends however busy it is
 EXIT = 130
 # what a stop leaves
@@ -52,9 +54,30 @@ def signals_as_exceptions(leaves: str = GOES_ON, grace: float = GRACE):
             signal.signal(getattr(signal, name), handler)
 
 
+@contextmanager
+def signals_noted() -> Iterator[Callable[[], str]]:
+    """A function that tells which signal came meanwhile, or nothing, for work that ends between two of its own steps.
+
+    Only signals that would be exceptions are noted, in the main thread; the process still ends after its grace.
+    """
+    noted: list[str] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in SIGNALS:
+            handler = signal.getsignal(getattr(signal, name)) if hasattr(signal, name) else None
+            if callable(handler):
+                before[name] = handler
+                signal.signal(getattr(signal, name), lambda number, frame: noted.append(signal.Signals(number).name))
+    try:
+        yield lambda: noted[0] if noted else ""
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
 def _watch(heard, over, leaves, grace):
     """End the process `grace` seconds after a signal that ends it, unless it is over by then."""
-    deadly = {getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name)}
+    deadly = {getattr(signal, name) for name in SIGNALS if hasattr(signal, name)}
     while number := os.read(heard, 1):
         if number[0] not in deadly or signal.getsignal(number[0]) == signal.SIG_IGN:
             continue

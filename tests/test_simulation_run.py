@@ -14,6 +14,7 @@ import pytest
 from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm import pipeline, plan, simulation_results
+from gpu_fdm.cli import main
 from gpu_fdm.config import parse_config
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError, RunError
@@ -22,7 +23,7 @@ from gpu_fdm.simulation.initial_conditions import contrast_from_modes
 from gpu_fdm.simulation.schroedinger_poisson import Alarms
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.snapshots.registry import open_snapshot
-from gpu_fdm.stages import checkpoint, simulation_dynamics
+from gpu_fdm.stages import checkpoint, simulation, simulation_dynamics
 from gpu_fdm.stages.simulation_setup import Setup, check_simulation
 from gpu_fdm.stages.snapshot import snapshot_power
 from gpu_fdm.statistics.particles import particle_spectrum
@@ -320,6 +321,33 @@ sys.exit(cli.main())
     pipeline.run(config(tmp_path / "whole", runs="wave_fdm"))
     assert_same(contents(tmp_path / "out/result.hdf5"), contents(tmp_path / "whole/result.hdf5"))
     assert [Path(each).suffix for each in os.listdir(tmp_path / "out/result_kept")] == [".npz"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("run", ["wave_fdm", "particles_fdm"])
+def test_a_signal_leaves_a_checkpoint(tmp_path, monkeypatch, capsys, run, name):
+    """Whatever checkpoint_minutes says; the same command then ends with the same bits."""
+    ini, steps = tmp_path / "box.ini", [0]
+    ini.write_text(config(tmp_path / "out", runs=run, more="checkpoint_minutes = 1e5").to_ini())
+    note = simulation._Running._note_health
+
+    def counted(self, state):
+        steps[0] += 1
+        if steps[0] == 5:
+            os.kill(os.getpid(), getattr(signal, name))
+        note(self, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(simulation._Running, "_note_health", counted)
+        assert main(["run", str(ini)]) == 130
+    told = capsys.readouterr().err
+    assert "what is done is kept in" in told and steps == [5]
+    (left,) = (tmp_path / "out/result_kept").iterdir()
+    assert left.name.startswith(run) and left.suffixes[-2:] == [".checkpoint", ".hdf5"]
+    assert main(["run", str(ini)]) == 0
+    assert f"{run}: goes on from step " in capsys.readouterr().err
+    pipeline.run(config(tmp_path / "whole", runs=run))
+    assert_same(contents(tmp_path / "out/result.hdf5"), contents(tmp_path / "whole/result.hdf5"))
 
 
 def cut(path):

@@ -24,6 +24,7 @@ from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
 from ..simulation_results import Record
 from ..simulation_snapshots import write_density
+from ..stopping import signals_noted
 from ..store import replacing
 from .checkpoint import Checkpoint, Saved
 from .context import Context
@@ -124,10 +125,11 @@ class _Running:
         if arrays is not None:
             log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.run)
         state = self._begin()
-        with plan.progress(self.run, 100, ranks) as step:
-            self._evolve(state, step)
-        ranks.on_first(lambda: kept.store(self.run, self.key, self.record.arrays))
-        self.checkpoint.remove(ranks)
+        with plan.progress(self.run, 100, ranks) as step, signals_noted() as noted:
+            self._evolve(state, step, noted)
+            ranks.on_first(lambda: kept.store(self.run, self.key, self.record.arrays))
+            self.checkpoint.remove(ranks)
+            self._end_if_asked(self._asked(noted)[0])
         return self.record
 
     def _begin(self):
@@ -144,15 +146,17 @@ class _Running:
         log.info("%s: goes on from step %d, z = %.4g", self.run, saved.numbers["step"], 1 / saved.numbers["epoch"] - 1)
         return self.dynamics.unpacked(saved)
 
-    def _evolve(self, begin, step):
-        """To the end; step() after each hundredth of the way in ln a."""
+    def _evolve(self, begin, step, noted):
+        """To the end; step() after each hundredth of the way in ln a. A signal ends it, with a checkpoint."""
         setup, told = self.setup, 0
 
         def on_step(state):
             nonlocal told
             self._note_health(state)
-            if self._is_due():
+            asked, is_due = self._asked(noted)
+            if asked or is_due:
                 self._save(state)
+            self._end_if_asked(asked)
             done = int(100 * ln(state.times.epoch / setup.start) / ln(setup.end / setup.start))
             for _ in range(told, done):
                 step()
@@ -179,10 +183,16 @@ class _Running:
         if health is not None and health.step not in self.record.health[:, 1]:
             self.record = self.record.with_health(health)
 
-    def _is_due(self):
-        """Whether a checkpoint is, by the clock of the first rank."""
-        passed = perf_counter() - self.saved_at
-        return self.context.ranks.from_owner(passed >= 60 * self.setup.section.checkpoint_minutes, 0)
+    def _asked(self, noted):
+        """The signal that asks to end, on whatever rank, and whether a checkpoint is due, by the clock of the first."""
+        is_due = perf_counter() - self.saved_at >= 60 * self.setup.section.checkpoint_minutes
+        answers = self.context.ranks.everyone((noted(), is_due))
+        return next((name for name, _ in answers if name), ""), answers[0][1]
+
+    def _end_if_asked(self, name):
+        """As the signal does where it is not waited for; Ctrl-C has no name."""
+        if name:
+            raise KeyboardInterrupt(*([] if name == "SIGINT" else [name]))
 
     def _save(self, state):
         arrays, numbers = self.dynamics.packed(state)
