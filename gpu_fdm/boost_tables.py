@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from . import ecsv
-from .errors import InputError
+from .errors import InputError, require_file
 from .statistics.boost import ERRORS, Boost
 from .statistics.spectrum import COMOVING, NORMALISED, Spectrum
 from .tables import read_columns, read_text
@@ -141,8 +141,7 @@ class _Table:
 
     def __init__(self, path, needed, optional):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: {'is no file' if self.path.exists() else 'no such file'}")
+        require_file(self.path)
         read = _read_ecsv if self.path.suffix == ".ecsv" else _read_csv
         self.header, self.columns = read(self.path, needed, optional)
 

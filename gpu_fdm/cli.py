@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from . import __version__
-from .errors import InputError, RunError, one_line, reason
+from .errors import InputError, RunError, one_line, reason, require_file
 from .stopping import EXIT, GOES_ON, NOTHING, signals_as_exceptions
 
 SHELLS = ("bash", "zsh", "fish")
@@ -248,8 +248,7 @@ def _plot(options):
     from .plots import draw
 
     check_dpi(options.dpi)
-    if not Path(options.file).is_file():
-        raise InputError(f"{options.file}: {'is no file' if Path(options.file).exists() else 'no such file'}")
+    require_file(Path(options.file))
     from .snapshots.hdf5 import is_hdf5
 
     if not is_hdf5(options.file):

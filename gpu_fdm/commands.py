@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import __version__
-from .errors import InputError
+from .errors import InputError, require_file
 from .snapshots.options import SnapshotOptions, flag
 
 log = logging.getLogger(__name__)
@@ -94,14 +94,14 @@ def run_power(options, ranks) -> int:
     from . import results
     from .pipeline import backend_of
     from .stages.snapshot import snapshot_power
-    from .store import check_writable, replacing
+    from .store import RESULT_ENDINGS, check_writable, replacing
 
     source = Path(options.snapshot)
     output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
 
     def checked():
         check_dpi(options.dpi, optional=True)
-        if output.suffix.lower() not in (".hdf5", ".h5"):
+        if output.suffix.lower() not in RESULT_ENDINGS:
             raise InputError(f"--output {output}: must end in .hdf5 or .h5")
         if output.exists() and source.exists() and output.samefile(source):
             raise InputError(f"--output {output}: is the snapshot itself")
@@ -271,8 +271,7 @@ def run_compare(options, ranks) -> int:
 def _model_files(options):
     files = [Path(name) for name in (options.model, *options.models)]
     for path in files:
-        if not path.is_file():
-            raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
+        require_file(path)
     return files
 
 

@@ -1,5 +1,7 @@
 """What can be wrong with what a user gave, and with the machine."""
 
+from pathlib import Path
+
 _BEGIN, _END = 400, 500  # characters that are kept of a message that is too long to read
 
 
@@ -43,3 +45,9 @@ class RunError(RuntimeError):
 
     def __str__(self):
         return one_line(super().__str__())
+
+
+def require_file(path: Path):
+    """InputError for a path that is no file."""
+    if not path.is_file():
+        raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")

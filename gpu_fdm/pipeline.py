@@ -33,7 +33,7 @@ from .stages.simulation import run_simulation
 from .stages.simulation_setup import check_simulation
 from .stages.sources import Sources
 from .stages.steady_state import check_steady_state, run_steady_state, steady_state_cases
-from .store import check_writable, replacing
+from .store import RESULT_ENDINGS, check_writable, replacing
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def result_path(config: Config) -> Path:
         output = Path(config.run.output).expanduser()
     except RuntimeError:
         raise config.error("run", "output", "there is no home directory of this user") from None
-    return output if output.suffix.lower() in (".hdf5", ".h5") else output / "result.hdf5"
+    return output if output.suffix.lower() in RESULT_ENDINGS else output / "result.hdf5"
 
 
 def kept_folder(result: Path) -> Path:

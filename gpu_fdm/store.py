@@ -22,6 +22,8 @@ from .whole import part_of, part_prefix
 
 log = logging.getLogger(__name__)
 
+RESULT_ENDINGS = (".hdf5", ".h5")  # of the names of result files
+
 
 class Writer:
     """A result file in the making, with this program's habits: rank 0 writes, all write slabs of large datasets."""
