@@ -30,13 +30,13 @@ def best_of_both(first, second, repeats=6):
 
 def published(m22):
     """The config of the published filament for a boson mass, box and figures left out."""
-    from gpu_fdm.config import parse_config
+    from gpu_fdm.config.config import parse_config
 
     return parse_config(f"[dark_matter]\nm22 = {m22}\n[filament]\n[wavefunction]\n")
 
 
 def build(m22):
     """Its model with WKB weights."""
-    from gpu_fdm.pipeline import build_model
+    from gpu_fdm.pipeline.run import build_model
 
     return build_model(published(m22))

@@ -47,7 +47,7 @@ def model_m22_8():
 
 @benchmark
 def adaptive_lasso_m22_2():
-    from gpu_fdm.model.weights import choose_weights
+    from gpu_fdm.filament.weights import choose_weights
 
     model = build(2)
     seconds = best_of(lambda: choose_weights(model.profile, model.library, "adaptive_lasso"), 1)
@@ -111,8 +111,8 @@ def direct_188_modes_single():
 def _box(method, precision="single"):
     from dataclasses import replace
 
-    from gpu_fdm.config import BoxSection, Run
-    from gpu_fdm.pipeline import fill_box
+    from gpu_fdm.config.config import BoxSection, Run
+    from gpu_fdm.pipeline.run import fill_box
 
     box = BoxSection(size=(0.7, 0.7, 1.2), cells=(256, 256, 256), method=method)
     config = replace(published(1), box=box, run=Run(precision=precision))
@@ -143,7 +143,7 @@ GAS = os.path.join(os.path.dirname(__file__), "..", "ini", "filament_gas.ini")
 
 def _gas():
     """The published gas in 512^3 cells, single precision."""
-    from gpu_fdm.config import read_config
+    from gpu_fdm.config.config import read_config
 
     return read_config(GAS)
 
@@ -151,11 +151,11 @@ def _gas():
 @benchmark
 def gas_512_fill():
     """Eigenstates, cross-sections and the fill of both densities."""
-    from gpu_fdm.backend import CPU
-    from gpu_fdm.model.filament import filaments
-    from gpu_fdm.stages.box import fill_slab
-    from gpu_fdm.stages.context import Context
-    from gpu_fdm.stages.sources import Sources
+    from gpu_fdm.filament.model import filaments
+    from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.pipeline.box import fill_slab
+    from gpu_fdm.pipeline.context import Context
+    from gpu_fdm.pipeline.sources import Sources
 
     config = _gas()
     table = filaments(config)
@@ -180,11 +180,11 @@ def gas_512_inside():
     """The fill alone of the planes that hold most of one filament, its section at hand."""
     import numpy as np
 
-    from gpu_fdm.backend import CPU
     from gpu_fdm.fields.fill import fill
-    from gpu_fdm.model.filament import filaments
-    from gpu_fdm.stages.context import Context
-    from gpu_fdm.stages.sources import Sources, place
+    from gpu_fdm.filament.model import filaments
+    from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.pipeline.context import Context
+    from gpu_fdm.pipeline.sources import Sources, place
 
     config = _gas()
     table = filaments(config)
@@ -230,7 +230,7 @@ def power_spectrum_512():
     import numpy as np
     from scipy import fft
 
-    from gpu_fdm.statistics.power import power_spectrum
+    from gpu_fdm.spectra.power import power_spectrum
 
     density = np.random.default_rng(1).random((512, 512, 512), dtype=np.float32)
     alone, seconds = best_of_both(

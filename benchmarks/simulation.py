@@ -27,7 +27,7 @@ def _begin(dtype):
 
 def _wave_steps(psi, grid, threads, steps, on_step=None):
     """The state after so many equal steps."""
-    from gpu_fdm.backend import CPU
+    from gpu_fdm.parallel.backend import CPU
     from gpu_fdm.simulation.schedule import Static, Times
     from gpu_fdm.simulation.schroedinger_poisson import WaveLimits, WaveState, evolve_wave
 
@@ -168,7 +168,7 @@ def particle_mesh_step_128():
     import numpy as np
     from scipy import fft
 
-    from gpu_fdm.backend import CPU
+    from gpu_fdm.parallel.backend import CPU
     from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
     from gpu_fdm.simulation.schedule import Static, Times
 

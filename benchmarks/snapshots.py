@@ -28,7 +28,7 @@ def _deposit(name):
     import numpy as np
 
     from gpu_fdm.fields.box import Box
-    from gpu_fdm.fields.deposit import deposit
+    from gpu_fdm.fields.particles import deposit
 
     positions, box = _particles(), Box((SIDE,) * 3, (CELLS,) * 3)
     # its cells have their centres at i h, ours at (i + 1/2) h
@@ -60,8 +60,8 @@ def power_spectrum_256_beside_pylians():
     import numpy as np
 
     from gpu_fdm.fields.box import Box
-    from gpu_fdm.fields.deposit import deposit
-    from gpu_fdm.statistics.power import power_spectrum
+    from gpu_fdm.fields.particles import deposit
+    from gpu_fdm.spectra.power import power_spectrum
 
     grid = deposit(_particles(), Box((SIDE,) * 3, (CELLS,) * 3), "tsc", dtype=np.float32)
     seconds = best_of(lambda: power_spectrum(grid, SIDE, bin_width=2), 5)

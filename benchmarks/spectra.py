@@ -11,8 +11,8 @@ def _exact(m22, repeats):
     """200 wavenumbers up to the end of the fringes, in the plane and over orientations; beside it the sampled route."""
     import numpy as np
 
-    from gpu_fdm.statistics.sampled import sampled_spectrum
-    from gpu_fdm.statistics.single_filament import single_power
+    from gpu_fdm.spectra.sampled import sampled_spectrum
+    from gpu_fdm.spectra.single_filament import single_power
 
     model = build(m22)
     k = np.geomspace(1, model.fringe_wavenumber, 200)
@@ -62,9 +62,9 @@ def exact_spectrum_m22_8():
 @benchmark
 def mass_functions():
     """CDM and four boson masses: variances, barrier, first crossing."""
-    from gpu_fdm.config import Config
+    from gpu_fdm.config.config import Config
+    from gpu_fdm.config.sections import PopulationSection
     from gpu_fdm.population.population import Population
-    from gpu_fdm.sections import PopulationSection
 
     def work():
         section = PopulationSection()
@@ -78,8 +78,8 @@ def mass_functions():
 @benchmark
 def one_filament_spectra():
     """The three published ones, m22 = 1, 2, 4 from 3e9 to 3e10 Msun/h."""
-    from gpu_fdm.config import read_config
-    from gpu_fdm.pipeline import run
+    from gpu_fdm.config.config import read_config
+    from gpu_fdm.pipeline.run import run
 
     ini = os.path.join(os.path.dirname(__file__), os.pardir, "ini", "one_filament.ini")
     with tempfile.TemporaryDirectory() as folder:

@@ -22,8 +22,9 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 import gpu_fdm
-from gpu_fdm import cli, pipeline
-from gpu_fdm.config import SECTIONS, Config, parse_config
+from gpu_fdm.commands import main as cli
+from gpu_fdm.config.config import SECTIONS, Config, parse_config
+from gpu_fdm.pipeline import run as pipeline
 
 PAGES = Path(__file__).parent
 BEGIN, END = "<!-- begin: written by docs/generate.py -->", "<!-- end: written by docs/generate.py -->"

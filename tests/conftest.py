@@ -1,21 +1,21 @@
 """Fixtures shared by the suite: the published filament, solved once."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
 from filaments import published_cylinder
-from hostile import Hostile
+from hostile_inputs import Hostile
+from locations import TESTS
 
-from gpu_fdm.backend import CPU, GPU, gpu_count
-from gpu_fdm.model.eigenstates import eigenstates
-from gpu_fdm.model.wavefunction import WaveFunction, random_phases
+from gpu_fdm.filament.eigenstates import eigenstates
+from gpu_fdm.filament.wavefunction import WaveFunction, random_phases
+from gpu_fdm.parallel.backend import CPU, GPU, gpu_count
 
 TRIED = pytest.StashKey[Hostile]()
 LEAST_HOSTILE = 10_000  # inputs of all files that try them
-HOSTILE_FILES = {path.stem for path in Path(__file__).parent.glob("test_hostile_*.py")} - {"test_hostile_static"}
+HOSTILE_FILES = {path.stem for path in TESTS.glob("hostile/test_*.py")} - {"test_hostile_static"}
 
 
 def pytest_configure(config):

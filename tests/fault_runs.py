@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 import psutil
 
-from gpu_fdm import pipeline
-from gpu_fdm.config import parse_config
+from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import RunError
+from gpu_fdm.pipeline import run as pipeline
 
 INI = """
 [run]
@@ -127,7 +127,7 @@ def finished(text, limit=None):
     return child.exitcode, error, time.perf_counter() - began
 
 
-RUNS = "import sys; from gpu_fdm.cli import main; sys.exit(max(main(['run', path]) for path in sys.argv[1:]))"
+RUNS = "import sys; from gpu_fdm.commands.main import main; sys.exit(max(main(['run', path]) for path in sys.argv[1:]))"
 
 
 def start_ranks(mpiexec, *paths):

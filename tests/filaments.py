@@ -2,7 +2,7 @@
 
 import math
 
-from gpu_fdm.model.profile import SteadyStateCylinder
+from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.units import CodeUnits
 
 

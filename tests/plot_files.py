@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 from matplotlib.text import Text
 
-from gpu_fdm import simulation_results
 from gpu_fdm.fields.box import Box
-from gpu_fdm.ranks import ALONE
-from gpu_fdm.store import Writer
+from gpu_fdm.io.result_file import Writer
+from gpu_fdm.parallel.ranks import SERIAL
+from gpu_fdm.pipeline import simulation_results
 from gpu_fdm.units import CodeUnits
 
 CORE = 0.02  # [cMpc/h]
@@ -165,7 +165,7 @@ def simulated_ratio(k, epoch):
 def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), epochs=3):
     """Runs at z = 9, 4, 1.5, with a sheet across z at the edge of the box that condenses."""
     box, units = Box(BOX, FINE_CELLS), CodeUnits(1.0, 0.6731, 0.314649)
-    writer = Writer(Path(file.filename), ALONE, file)
+    writer = Writer(Path(file.filename), SERIAL, file)
     x, y, z = ((np.arange(n) + 0.5) * side / n for n, side in zip(FINE_CELLS, BOX, strict=True))
     sheet = 1 + 0.5 * np.cos(2 * np.pi * (x[:, None, None] / BOX[0] - 0.3)) + 0 * y[:, None] * z
     k = np.concatenate([[0.0], np.arange(1, 12) * 5.7])
@@ -179,7 +179,7 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
             away = np.minimum(z[-1] - z, z + BOX[2] - z[-1])
             density = sheet * (1 + 10 * a * np.exp(-((away / 0.1) ** 2)))
             density /= density.mean()
-            pictures = simulation_results.projected(density, ALONE)
+            pictures = simulation_results.projected(density, SERIAL)
             measured = type("Measured", (), {"k": k, "power": power, "modes": np.full(len(k), 50)})
             # the last rows of the first epoch are below it
             noise = None if run.startswith("wave") else np.full(len(k), 2e-8)

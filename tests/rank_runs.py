@@ -1,5 +1,6 @@
 """Tests over MPI ranks: a test file that mpiexec runs as a script, on every rank."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,8 +8,9 @@ import traceback
 from pathlib import Path
 
 import pytest
+from locations import TESTS
 
-from gpu_fdm.ranks import Ranks
+from gpu_fdm.parallel.ranks import Ranks
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
@@ -17,7 +19,10 @@ needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the 
 def agree(file: str, number: int):
     """Run a test file, which ends with run_here, on so many ranks; each of them must say that results agree."""
     command = [MPIEXEC, "-n", str(number), sys.executable, file, str(number)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    # the file lies in a folder below that of the modules it imports
+    search = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": search}
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.split().count("agree") == number
 
@@ -32,6 +37,6 @@ def run_here(check):
         check(ranks)
     except Exception:
         traceback.print_exc()
-        ranks.stop_all(1)
+        ranks.abort(1)
         raise
     sys.stdout.write("agree\n")

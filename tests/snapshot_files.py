@@ -5,8 +5,8 @@ from itertools import product
 import h5py
 import numpy as np
 
-from gpu_fdm.config import parse_config
-from gpu_fdm.store import replacing
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.io.result_file import replacing
 
 KPC_CM, MPC_CM = 3.085678e21, 3.085678e24  # as GADGET's parameter files have them
 EV_G = 1.782661921e-33

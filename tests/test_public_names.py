@@ -2,16 +2,15 @@
 
 import ast
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
+from locations import PACKAGE
 
 import gpu_fdm
 
-PACKAGE = Path(__file__).parent.parent / "gpu_fdm"
 # of where the public names live
-ORDER = ["config", "units", "cosmology", "population", "model", "fields", "statistics", "simulation", "snapshots"]
-ORDER += ["stages", "pipeline", "ranks", "errors"]
+ORDER = ["config", "units", "cosmology", "population", "filament", "fields", "spectra", "simulation", "snapshots"]
+ORDER += ["pipeline", "parallel", "errors"]
 EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]
 
 

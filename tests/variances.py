@@ -1,9 +1,9 @@
 """S(M) for tests of the population, from the linear power published with Z25; independent of the package's own."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
+from locations import DATA
 from scipy.integrate import simpson
 from scipy.interpolate import CubicSpline
 
@@ -29,7 +29,7 @@ class SmoothKVariance:
     """S(M) at z = 0 in the smooth-k window and dS/dM, by Simpson's rule; between masses by splines in ln M."""
 
     def __init__(self, m22=None, transfer=hu00):
-        table = np.loadtxt(Path(__file__).parent / "data/linear_power_thinned.csv", delimiter=",", skiprows=2)
+        table = np.loadtxt(DATA / "linear_power_thinned.csv", delimiter=",", skiprows=2)
         log_k = np.linspace(*np.log(table[[0, -1], 0]), 3001)
         k = np.exp(log_k)
         power = np.exp(CubicSpline(*np.log(table).T)(log_k))

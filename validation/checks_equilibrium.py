@@ -6,8 +6,8 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import gamma
 
-from gpu_fdm.model.profile import SteadyStateCylinder
-from gpu_fdm.model.tabulated import TabulatedProfile
+from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.filament.tabulated import TabulatedProfile
 
 from .registry import RELATIVE, Check
 

@@ -10,8 +10,8 @@ from functools import lru_cache, partial
 import numpy as np
 from scipy.special import k1
 
-from gpu_fdm.boost_tables import published_boosts
-from gpu_fdm.statistics.single_filament import orientation_average, single_power
+from gpu_fdm.spectra.single_filament import orientation_average, single_power
+from gpu_fdm.spectra.tables import published_boosts
 
 from .registry import ERRORS, Check
 from .shared import DATA, SCALE_FACTOR, model, units

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erfc
 
-from gpu_fdm.model.profile import SteadyStateCylinder
+from gpu_fdm.filament.gas import read_table
+from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.population.collapse_shapes import collapse_shape
-from gpu_fdm.population.gas import read_table
 from gpu_fdm.population.mass_function import first_crossing, mass_function
 from gpu_fdm.population.shapes import published_shape
-from gpu_fdm.statistics.one_filament import limit_of_small_wavenumbers, population_density
+from gpu_fdm.spectra.one_filament import limit_of_small_wavenumbers, population_density
 
 from .registry import ABSOLUTE, RELATIVE, Check
 from .shared import MASS, ROOT, SCALE_FACTOR, barrier, units, variance_of

@@ -7,12 +7,12 @@ import numpy as np
 from scipy.integrate import simpson
 from scipy.special import erf, jv, sici
 
-from gpu_fdm.model.eigenstates import eigenstates
-from gpu_fdm.model.profile import SteadyStateCylinder
-from gpu_fdm.model.weights import weights_from_table
+from gpu_fdm.filament.eigenstates import eigenstates
+from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.filament.weights import weights_from_table
 from gpu_fdm.population.shapes import published_shape
-from gpu_fdm.statistics.phase_average import polar_spectrum
-from gpu_fdm.statistics.single_filament import orientation_average, scales, single_power
+from gpu_fdm.spectra.phase_average import polar_spectrum
+from gpu_fdm.spectra.single_filament import orientation_average, scales, single_power
 
 from .checks_population import HIGH, LOW, published_law
 from .registry import ABSOLUTE, ERRORS, RELATIVE, Check

@@ -4,8 +4,8 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from gpu_fdm.model.eigenstates import eigenstates
-from gpu_fdm.model.profile import SteadyStateCylinder
+from gpu_fdm.filament.eigenstates import eigenstates
+from gpu_fdm.filament.profile import SteadyStateCylinder
 
 from .registry import ABSOLUTE, LOGARITHMIC, RELATIVE, Check
 from .shared import SCALE_FACTOR, columns, model, published_cylinder, published_library, units

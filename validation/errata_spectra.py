@@ -5,9 +5,9 @@ from functools import lru_cache, partial
 import numpy as np
 from scipy.integrate import simpson
 
-from gpu_fdm.model.weights import wkb_weights
+from gpu_fdm.filament.weights import wkb_weights
 from gpu_fdm.population.shapes import published_shape
-from gpu_fdm.statistics.power import power_spectrum
+from gpu_fdm.spectra.power import power_spectrum
 
 from .checks_population import HIGH, LOW, one_filament_limit, published_law
 from .checks_spectra import weights_of_draws

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_fdm.config import parse_config
+from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.cosmology.variance import variance
-from gpu_fdm.model.eigenstates import eigenstates
-from gpu_fdm.model.profile import SteadyStateCylinder
-from gpu_fdm.pipeline import build_model
+from gpu_fdm.filament.eigenstates import eigenstates
+from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.io.tables import read_columns
+from gpu_fdm.pipeline.run import build_model
 from gpu_fdm.population.barrier import collapse_barrier
 from gpu_fdm.population.collapse import CollapseModel
-from gpu_fdm.tables import read_columns
 from gpu_fdm.units import CodeUnits
 
 ROOT = Path(__file__).parent.parent

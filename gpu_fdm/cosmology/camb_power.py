@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, RunError, reason
-from ..whole import make_folder_of, whole_file
+from ..io.atomic import make_folder_of, whole_file
 from .parameters import CosmologicalParameters
 
 SHIPPED = Path(__file__).parent / "data"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..tables import read_columns
+from ..io.tables import read_columns
 
 LEAST_ROWS = 8
 # of values, and of k and 1/k [h/Mpc]: beyond, they are no measurements, and products of them no numbers

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import InputError
-from ..options import Number
+from ..io.kinds import Number
 
 PIVOT = 0.05  # wavenumber at which As and n_s are given [1/Mpc]
 NEUTRINO_MASS = 93.14  # sum of masses for omega_nu h^2 = 1 [eV]: Mangano et al. 2005, hep-ph/0506164

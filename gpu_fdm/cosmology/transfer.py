@@ -13,7 +13,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from ..errors import InputError
-from ..options import Number
+from ..io.kinds import Number
 from ..units import CodeUnits, mean_matter_density
 from .curves import check_range, checked_rows, read_curve
 

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..backend import CPU
-from ..model.wavefunction import WaveFunction
+from ..filament.wavefunction import WaveFunction
+from ..parallel.backend import CPU
 from . import loops
 from .spline import TAPS, radial_coefficients, spacing_for
 

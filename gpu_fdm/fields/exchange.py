@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..ranks import Ranks
+from ..parallel.ranks import Ranks
 from . import deposit_loops as loops
 
 
 def raise_everywhere(error: Exception | None, ranks: Ranks):
     """Raise the error of the first rank that has one, on all, who all call this."""
-    for rank, found in enumerate(ranks.everyone(None if error is None else (type(error), str(error)))):
+    for rank, found in enumerate(ranks.allgather(None if error is None else (type(error), str(error)))):
         if found is not None:
             kind, message = found
             raised = kind(f"{message} (rank {rank})")
@@ -21,7 +21,7 @@ def raise_everywhere(error: Exception | None, ranks: Ranks):
 def of_one_kind(positions, weights, ranks: Ranks) -> tuple:
     """The particles, in the types of the other ranks where this one has none; ValueError where types differ."""
     kind = (positions.dtype.name, None if weights is None else weights.dtype.name)
-    kinds = {each for each in ranks.everyone(kind if len(positions) else None) if each is not None}
+    kinds = {each for each in ranks.allgather(kind if len(positions) else None) if each is not None}
     if len(kinds) > 1:
         raise ValueError(f"types of positions and weights {sorted(map(str, kinds))}: must be the same on all ranks")
     if len(positions) or not kinds:
@@ -56,9 +56,9 @@ def exchange(arrays, numbers, counts, most: int, ranks: Ranks) -> Iterator[tuple
     numbers  of the rows for each rank, one rank after another;  counts  how many for each
     most     rows that this rank takes in a round; the smallest of all ranks counts
     """
-    quota = max(1, min(ranks.everyone(most)) // ranks.size)
+    quota = max(1, min(ranks.allgather(most)) // ranks.size)
     starts = np.cumsum(counts) - counts
-    for first in range(0, max(ranks.everyone(int(counts.max()))), quota):
+    for first in range(0, max(ranks.allgather(int(counts.max()))), quota):
         sent = np.clip(counts - first, 0, quota)
         chosen = np.concatenate([numbers[start : start + n] for start, n in zip(starts + first, sent, strict=True)])
         received = np.empty_like(sent)

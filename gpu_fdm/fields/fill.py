@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend import CPU
-from ..model.wavefunction import WaveFunction
+from ..filament.wavefunction import WaveFunction
+from ..parallel.backend import CPU
 from . import loops
 from .box import Box, Placement, images
 from .cross_section import RadialTable, tabulate
-from .section import MeanTable, Section, tabulate_mean
+from .extruded import MeanTable, Section, tabulate_mean
 
 _PLANES_A_PART = 4
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from matplotlib import style as matplotlib_style
 
-from ..snapshots.hdf5 import opened_whole
-from ..whole import whole_file
+from ..io.atomic import whole_file
+from ..io.hdf5 import opened_whole
 from . import box, filament, population, simulation, spectra, steady_state
 from .style import FILAMENT, STYLE, figure_path
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 
-from ..statistics.boost import Boost, Series, overlay
+from ..spectra.boost import Boost, Series, overlay
 from . import _save
 from .style import BOSONS, CDM, HEAVY, LIGHT, PLACE_OF_ONE, SMALL, STYLE, WAVENUMBER, new_figure
 

@@ -17,8 +17,8 @@ from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
 
 from ..errors import InputError, RunError
-from ..snapshots.hdf5 import opened_whole
-from ..whole import whole_file
+from ..io.atomic import whole_file
+from ..io.hdf5 import opened_whole
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
 from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure

@@ -8,18 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from .style import (
-    GREY,
-    MPC,
-    MSUN,
-    boson_groups,
-    boson_looks,
-    boson_name,
-    mark_scales,
-    mass_in_words,
-    new_figure,
-    words,
-)
+from .style import GREY, MPC, MSUN, boson_groups, boson_looks, boson_name, mark_scales, mass_in_words, new_figure, words
 
 ELLIPTICITIES = {"published": "from $S$ today (as published)", "collapse": "from $S$ at collapse"}
 FREEZE_OUTS = {"virial": "when virialised", "bond_myers": "as in Bond & Myers 1996"}

@@ -12,19 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from .style import (
-    GREEN,
-    GREY,
-    MAP_TICKS,
-    MPC,
-    SKY,
-    SMALL,
-    VERMILION,
-    WAVENUMBER,
-    mark_line,
-    mark_scales,
-    new_figure,
-)
+from .style import GREEN, GREY, MAP_TICKS, MPC, SKY, SMALL, VERMILION, WAVENUMBER, mark_line, mark_scales, new_figure
 
 RUNS: dict[str, dict[str, Any]] = {  # in the order of rows and legends, and how their lines look
     "wave_fdm": {"color": VERMILION},

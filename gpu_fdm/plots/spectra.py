@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..statistics.one_filament import DEEPEST
+from ..spectra.one_filament import DEEPEST
 from .style import (
     GREY,
     LABELS,

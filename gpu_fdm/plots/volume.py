@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import InputError
-from ..snapshots.hdf5 import opened_whole
-from ..whole import whole_file
+from ..io.atomic import whole_file
+from ..io.hdf5 import opened_whole
 from .style import figure_path
 
 MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells

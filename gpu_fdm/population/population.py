@@ -9,14 +9,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..config import Config
+from ..config.config import Config
+from ..config.sections import PopulationSection
 from ..cosmology.background import Background
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
 from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import Variance, variance
 from ..errors import InputError
-from ..sections import PopulationSection
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape

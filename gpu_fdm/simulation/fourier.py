@@ -15,9 +15,9 @@ from math import prod
 
 import numpy as np
 
-from ..backend import CPU, GPU
 from ..errors import InputError, RunError
-from ..ranks import ALONE, Ranks
+from ..parallel.backend import CPU, GPU
+from ..parallel.ranks import SERIAL, Ranks
 
 # worked on at a time: what fits the cache, and takes longer than to ask for it; on a GPU, what fills the card
 _PLANES_BYTES = {"cpu": 2**20, "gpu": 2**28}
@@ -34,7 +34,7 @@ class Slab:
     """
 
     cells: tuple[int, int, int]
-    ranks: Ranks = ALONE
+    ranks: Ranks = SERIAL
     backend: CPU | GPU = field(default_factory=CPU)
 
     def __post_init__(self):

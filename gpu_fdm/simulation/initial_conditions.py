@@ -20,12 +20,12 @@ from math import sqrt
 
 import numpy as np
 
-from ..backend import CPU
 from ..cosmology.background import Background
 from ..errors import InputError
 from ..fields.box import Box
-from ..fields.fourier import Transform, inverse, transform
-from ..ranks import ALONE, Ranks
+from ..parallel.backend import CPU
+from ..parallel.fft import Transform, inverse, transform
+from ..parallel.ranks import SERIAL, Ranks
 from ..units import CodeUnits
 from ..vectors import three
 from . import loops
@@ -69,7 +69,7 @@ def linear_modes(
     *,
     transfer: Callable | None = None,
     dtype=np.float64,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SERIAL,
     backend=None,
 ) -> LinearModes:
     """Draw the linear modes of a box.
@@ -107,7 +107,7 @@ def linear_modes(
 
     backend.over(range(len(modes[0])), draw)
     # one number a mode along x, in their order: on other numbers of ranks it differs by round-off
-    variance, displacement = map(float, np.sum(ranks.total(sums), axis=1))
+    variance, displacement = map(float, np.sum(ranks.allreduce(sums), axis=1))
     return LinearModes(amplitude, first, box, variance, displacement)
 
 
@@ -123,7 +123,7 @@ def require_small(modes: LinearModes, a: float, background: Background, largest:
 
 
 def wave_from_modes(
-    modes: LinearModes, a: float, background: Background, units: CodeUnits, *, ranks: Ranks = ALONE, backend=None
+    modes: LinearModes, a: float, background: Background, units: CodeUnits, *, ranks: Ranks = SERIAL, backend=None
 ) -> np.ndarray:
     """psi at scale factor a, this rank's planes along x, complex, (planes, ny, nz).
 
@@ -134,7 +134,7 @@ def wave_from_modes(
     require_small(modes, a, background)
     growth, velocity = _growth(a, background)
     contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
-    lowest = min(ranks.everyone(float(contrast.min(initial=np.inf))))
+    lowest = min(ranks.allgather(float(contrast.min(initial=np.inf))))
     if lowest < -1:
         message = f"initial redshift {1 / a - 1:.4g}: the linear contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))
@@ -148,7 +148,7 @@ def wave_from_modes(
 
 
 def contrast_from_modes(
-    modes: LinearModes, a: float, background: Background, *, ranks: Ranks = ALONE, backend=None
+    modes: LinearModes, a: float, background: Background, *, ranks: Ranks = SERIAL, backend=None
 ) -> np.ndarray:
     """The linear contrast at scale factor a at the centres of this rank's cells, (planes, ny, nz)."""
     growth = float(background.growth(a))
@@ -162,7 +162,7 @@ def particles_from_modes(
     units: CodeUnits,
     *,
     order: int = 2,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SERIAL,
     backend=None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One particle a cell, displaced from its lower corner.
@@ -214,7 +214,7 @@ def _require_resolved(phase, box, a, units, ranks):
         np.diff(phase, axis=0, append=following),
         *(np.roll(phase, -1, axis) - phase for axis in (1, 2)),
     )
-    turns = np.max(ranks.everyone([float(np.abs(step).max()) for step in steps]), axis=0)
+    turns = np.max(ranks.allgather([float(np.abs(step).max()) for step in steps]), axis=0)
     worst = int(np.argmax(turns))
     if turns[worst] > np.pi:
         velocity = turns[worst] / np.pi * largest_velocity(float(box.spacing[worst]), units, a)

@@ -18,10 +18,10 @@ from math import inf, sqrt
 
 import numpy as np
 
-from ..backend import CPU
 from ..errors import InputError, RunError
-from ..fields.fourier import Transform, inverse, transform
-from ..ranks import ALONE, Ranks
+from ..parallel.backend import CPU
+from ..parallel.fft import Transform, inverse, transform
+from ..parallel.ranks import SERIAL, Ranks
 from ..vectors import three
 from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
@@ -73,7 +73,7 @@ def evolve_particles(
     order: int = 2,
     limits: MeshLimits = MeshLimits(),
     on_step: Callable[[ParticleState], None] | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SERIAL,
     backend: CPU | None = None,
 ) -> Iterator[ParticleState]:
     """Evolve particles of equal mass, and yield the synchronised state at each stop.
@@ -109,7 +109,7 @@ class _Mesh:
         self.sides = np.array(grid.sides)
         loops.move(self.position, self.momentum, 0.0, self.sides)  # wrapped into the box
         self.grid, self.slab, self.limits = grid, slab, limits
-        self.number = slab.ranks.total(count)
+        self.number = slab.ranks.allreduce(count)
         self.inverse_spacing = 1 / grid.spacing
         self.cells = np.array(grid.cells)
         planes, ny, nz = slab.shape
@@ -122,7 +122,7 @@ class _Mesh:
 
     def longest_stage(self, drift_rate, kick_rate) -> float:
         """Of the two limits, the lesser."""
-        fastest = max(self.slab.ranks.everyone(float(np.abs(self.momentum).max(initial=0.0))))
+        fastest = max(self.slab.ranks.allgather(float(np.abs(self.momentum).max(initial=0.0))))
         self._require_finite(fastest)
         width, limits = float(self.grid.spacing.min()), self.limits
         speed, fall = fastest * drift_rate, self.largest_force * drift_rate * kick_rate
@@ -157,7 +157,7 @@ class _Mesh:
             force[:-1] = inverse(modes, cells, slab.ranks, slab.backend)
             force[-1:] = next_plane(force[:1], slab)
             largest = max(largest, float(force.max()), -float(force.min()))
-        self.largest_force = max(slab.ranks.everyone(largest))
+        self.largest_force = max(slab.ranks.allgather(largest))
 
     def kick(self, factor, growth):
         """p - factor grad Phi."""
@@ -181,7 +181,7 @@ class _Mesh:
         """Nothing that the state needs."""
 
     def _require_finite(self, numbers):
-        if not all(self.slab.ranks.everyone(bool(np.isfinite(numbers).all()))):
+        if not all(self.slab.ranks.allgather(bool(np.isfinite(numbers).all()))):
             raise on_all_ranks(RunError("positions or momenta of particles are no longer finite"))
 
     def _batches(self):
@@ -212,7 +212,7 @@ class _Mesh:
         loops.lower_planes(self.position[0], self.inverse_spacing[0], self.grid.cells[0], plane)
         firsts = [first for first, _ in ranks.slabs(self.grid.cells[0])]
         owner = np.searchsorted(firsts, plane, side="right") - 1
-        if not any(ranks.everyone(bool(np.any(owner != ranks.rank)))):
+        if not any(ranks.allgather(bool(np.any(owner != ranks.rank)))):
             return
         order = np.argsort(owner, kind="stable")
         sent = np.bincount(owner, minlength=ranks.size)

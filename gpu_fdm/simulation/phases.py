@@ -5,7 +5,7 @@ Each is one pass over memory. Tables and factors are double at both precisions.
 
 import numpy as np
 
-from ..backend import THREADS_PER_BLOCK
+from ..parallel.backend import THREADS_PER_BLOCK
 from . import loops
 
 _SOURCE = "simulation"

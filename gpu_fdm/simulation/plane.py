@@ -15,9 +15,9 @@ from scipy.ndimage import map_coordinates
 
 from ..errors import RunError
 from ..fields.cross_section import psi_at, tabulate
-from ..model.eigenstates import Library
-from ..model.filament import Model
-from ..model.profile import Profile
+from ..filament.eigenstates import Library
+from ..filament.model import Model
+from ..filament.profile import Profile
 from .grid import Grid
 
 MARGIN = 1.5  # of half the side over the radius where the modes end

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import CPU
 from ..errors import InputError, RunError
-from ..ranks import ALONE, Ranks
+from ..parallel.backend import CPU
+from ..parallel.ranks import SERIAL, Ranks
 from ..vectors import three
 from . import phases
 from .fourier import Slab, next_plane, on_all_ranks
@@ -131,7 +131,7 @@ def evolve_wave(
     gravity: float = 1.0,
     external=None,
     on_step: Callable[[WaveState], None] | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SERIAL,
     backend=None,
 ) -> Iterator[WaveState]:
     """Evolve a wave, and yield the synchronised state at each stop.
@@ -227,7 +227,7 @@ class _Wave:
         elif self.external is not None:
             extremes[0] = float(abs(self.potential).max())
         # numpy's maximum, unlike Python's, is NaN where one of the numbers is
-        self.largest_potential = float(np.max(self.slab.ranks.everyone(np.max([0.0, *extremes.values()]))))
+        self.largest_potential = float(np.max(self.slab.ranks.allgather(np.max([0.0, *extremes.values()]))))
         if not np.isfinite(self.largest_potential):
             raise on_all_ranks(RunError("psi is no longer finite"))
 
@@ -255,7 +255,7 @@ class _Wave:
             modes /= self.grid.points
 
         mass, potential = self._through_modes(multiply)
-        kinetic = self.slab.ranks.total(sum(sums[start] for start in sorted(sums)))
+        kinetic = self.slab.ranks.allreduce(sum(sums[start] for start in sorted(sums)))
         kinetic *= 0.5 / float(self.grid.points) ** 2
         balance = kinetic + scale_factor * potential
         if self.balance is None:
@@ -297,7 +297,7 @@ class _Wave:
         self._kick = (0.0, 0.0)
         # plane by plane in their order: the same sum on any number of ranks
         mine = np.concatenate([sums[start] for start in sorted(sums)])
-        mass, energy = np.concatenate(self.slab.ranks.everyone(mine)).sum(axis=0) / self.grid.points
+        mass, energy = np.concatenate(self.slab.ranks.allgather(mine)).sum(axis=0) / self.grid.points
         potential = 0.5 * float(energy)
         self.work += potential * growth
         return float(mass), potential
@@ -311,7 +311,7 @@ class _Wave:
         for name, line in self.alarms.raised(self.health).items():
             if self.alarms.stop:
                 raise on_all_ranks(RunError(line))
-            if name not in self._warned and self.slab.ranks.first:
+            if name not in self._warned and self.slab.ranks.is_root:
                 log.warning(line)
             self._warned.add(name)
 
@@ -346,6 +346,6 @@ def _phase_changes(psi, slab: Slab, mean: float) -> tuple[float, float]:
 
     slab.over_planes(8 * psi.dtype.itemsize, look)
     mine = np.array([found[start] for start in sorted(found)])
-    everywhere = np.concatenate(slab.ranks.everyone(mine))
+    everywhere = np.concatenate(slab.ranks.allgather(mine))
     fast, total = everywhere[:, :2].sum(axis=0)
     return float(everywhere[:, 2].max()), float(fast / total) if total > 0 else 0.0

@@ -18,11 +18,11 @@ from math import sqrt
 
 import numpy as np
 
-from ..backend import CPU
 from ..cosmology.background import Background
 from ..errors import InputError
-from ..fields.fourier import Transform, inverse, transform
-from ..ranks import ALONE, Ranks
+from ..parallel.backend import CPU
+from ..parallel.fft import Transform, inverse, transform
+from ..parallel.ranks import SERIAL, Ranks
 from ..units import CodeUnits
 from ..vectors import three
 from .fourier import on_all_ranks
@@ -43,7 +43,7 @@ def to_second_order(
     units: CodeUnits,
     *,
     order: int = 2,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SERIAL,
     backend=None,
 ) -> float:
     """Bring psi = wave_from_modes(modes, a, ...) to second order, in place; returns rms of delta_2 over that of delta.
@@ -58,13 +58,13 @@ def to_second_order(
     contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
     second, divergence = _second_order(contrast, modes.box, a, background, order, ranks, backend)
     sums = [[np.sum(each, dtype=float), np.sum(each**2, dtype=float)] for each in (contrast, second)]
-    (_, first), (mean, square) = ranks.total(np.array(sums)) / np.prod(modes.box.cells, dtype=float)
+    (_, first), (mean, square) = ranks.allreduce(np.array(sums)) / np.prod(modes.box.cells, dtype=float)
     ratio = sqrt(square / first) if first > 0 else 0.0
     if ratio > LARGEST_RATIO:
         return ratio
     # mass is conserved: what there is of a mean is of products of the highest modes, and of round-off
     second -= mean
-    lowest = min(ranks.everyone(float((contrast + second).min(initial=np.inf))))
+    lowest = min(ranks.allgather(float((contrast + second).min(initial=np.inf))))
     if lowest <= -1:
         message = f"initial redshift {1 / a - 1:.4g}: the contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend import CPU
-from ..model.filament import Model
+from ..filament.model import Model
+from ..parallel.backend import CPU
 from .plane import Plane
 from .schedule import Static, Times
 from .schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ..errors import InputError
-from . import hdf5, numpy_files
+from ..io import hdf5
+from . import numpy_files
 from .options import SnapshotOptions
 from .reader import Reader, bare_grid
 from .snapshot import GridSnapshot

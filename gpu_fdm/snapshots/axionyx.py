@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import read_text
+from ..io.tables import read_text
 from .covering_grid import box_width, covering_grid, fields_of, loaded
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field

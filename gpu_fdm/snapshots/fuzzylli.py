@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
-from . import hdf5
+from ..io import hdf5
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from . import hdf5, parts
+from ..io import hdf5
+from . import parts
 from .gadget_header import counts, is_gadget, number_of_files, read_header, shared
 from .options import SnapshotOptions
 from .reader import Reader

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from . import hdf5, parts
+from ..io import hdf5
+from . import parts
 from .options import SnapshotOptions
 
 MPC_CM = 1e6 * 648000 / math.pi * 1.495978707e13  # IAU 2012 B2, 2015 B2

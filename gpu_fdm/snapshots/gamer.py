@@ -6,7 +6,7 @@ what it stores is comoving, although yt takes it for physical. Source: GAMER's I
 
 from pathlib import Path
 
-from . import hdf5
+from ..io import hdf5
 from .covering_grid import box_width, covering_grid, fields_of, loaded
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, fields
 
 from ..errors import InputError
-from ..options import Maybe, Number, Several, Text, option
+from ..io.kinds import Maybe, Number, Several, Text, option
 
 log = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ def open_snapshot(
     format   name of a reader; by default the first that knows the file
     options  what the user says of it
     readers  the known ones
-    Over ranks, call this on the first alone and lend the result: ranks.on_first(lambda: open_snapshot(...)).
+    Over ranks, call this on the first alone and lend the result: ranks.on_root(lambda: open_snapshot(...)).
     Raises InputError, one line, for what is wrong with the file or missing in it, naming the option that helps.
     """
     path = Path(path)

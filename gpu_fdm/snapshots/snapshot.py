@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ..errors import InputError, RunError
-from ..memory import available
+from ..parallel.memory import available
 
 PIECE = 1 << 26  # bytes read at a time
 BATCH = 1_000_000  # particles handed out at a time

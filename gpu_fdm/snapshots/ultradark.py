@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from . import hdf5, numpy_files
+from ..io import hdf5
+from . import numpy_files
 from .arrays import BARE
 from .options import SnapshotOptions
 from .reader import Reader, bare_grid

@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU: for tests, a backend in place of gpu_fdm.backend.GPU."""
+"""Runs the CUDA kernels on the CPU: for tests, a backend in place of gpu_fdm.parallel.backend.GPU."""
 
 import ctypes
 import re
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from gpu_fdm.backend import THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
+from gpu_fdm.parallel.backend import THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
 
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 _COMPILER = "g++"
@@ -32,7 +32,7 @@ class LaunchError(RuntimeError):
 
 @dataclass(frozen=True)
 class CudaOnCpu:
-    """Answers the calls of gpu_fdm.backend.GPU with NumPy arrays and the CUDA sources compiled by g++.
+    """Answers the calls of gpu_fdm.parallel.backend.GPU with NumPy arrays and the CUDA sources compiled by g++.
 
     Every launch checks what a GPU does not: the number and types of the arguments, reads and writes past the
     end of an array (NaN comes back from the first, LaunchError from the second), and barriers that not all

@@ -1,0 +1,281 @@
+"""Ini files as frozen, checked dataclasses, one a section; writes the resolved ini back.
+
+A section that is absent is a stage that is not run, but for [run], [cosmology] and [dark_matter], which have
+defaults. Every value is checked when a section is made, from an ini or from Python.
+"""
+
+import configparser
+import difflib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..io.kinds import InputFile
+from ..io.tables import read_text
+from .sections import (
+    SECTIONS,
+    BoxSection,
+    CorrelationSection,
+    CosmologySection,
+    CrossSectionSection,
+    DarkMatter,
+    FiguresSection,
+    FilamentSection,
+    GasSection,
+    OneFilamentSection,
+    PopulationSection,
+    PowerSection,
+    Run,
+    Section,
+    SimulationSection,
+    SinglePowerSection,
+    SteadyStateSection,
+    WavefunctionSection,
+)
+
+MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
+
+# None, where a stage is not asked for; of type Any, since a stage is called where its section is there alone, and need
+# not ask for it again
+ABSENT: Any = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """All sections; None where a stage is not asked for.
+
+    source  the ini file that it came from, for messages
+    """
+
+    run: Run = field(default_factory=Run)
+    cosmology: CosmologySection = field(default_factory=CosmologySection)
+    dark_matter: DarkMatter = field(default_factory=DarkMatter)
+    filament: FilamentSection = ABSENT
+    gas: GasSection = ABSENT
+    wavefunction: WavefunctionSection = ABSENT
+    cross_section: CrossSectionSection = ABSENT
+    single_power: SinglePowerSection = ABSENT
+    box: BoxSection = ABSENT
+    power: PowerSection = ABSENT
+    correlation: CorrelationSection = ABSENT
+    population: PopulationSection = ABSENT
+    one_filament: OneFilamentSection = ABSENT
+    simulation: SimulationSection = ABSENT
+    steady_state: SteadyStateSection = ABSENT
+    figures: FiguresSection = ABSENT
+    source: str = field(default="config", compare=False)
+
+    def __post_init__(self):
+        self._check_sections()
+        self._check_keys()
+
+    def _check_sections(self):
+        """Every stage has the sections that it needs."""
+        for stage, *needed in (
+            ("wavefunction", "filament", "gas", "one_filament"),
+            ("cross_section", "filament"),
+            ("steady_state", "filament"),
+            ("gas", "box"),
+            *((stage, "wavefunction") for stage in ("cross_section", "single_power", "box", "one_filament")),
+            ("steady_state", "wavefunction"),
+            *((stage, "filament", "gas") for stage in ("single_power", "box")),
+            ("power", "box"),
+            ("correlation", "box"),
+            ("one_filament", "population"),
+        ):
+            if getattr(self, stage) is not None and all(getattr(self, name) is None for name in needed):
+                which = " or ".join(f"[{name}]" for name in needed)
+                absent = "which is absent" if len(needed) == 1 else "which are absent"
+                raise InputError(f"{self.source}: [{stage}] needs a section {which}, {absent}")
+        if self.filament is not None and self.gas is not None:
+            raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
+
+    def _check_keys(self):
+        """Keys that go with each other."""
+        if self.gas is not None and (self.gas.table is None) == (self.gas.number is None):
+            raise self.error("gas", "number", "must be given where there is no table, and only then")
+        for section, key, value, table in (
+            ("wavefunction", "weights", "table", "weights_table"),
+            ("population", "transfer", "table", "transfer_table"),
+            ("cosmology", "linear_power", "table", "linear_power_table"),
+            ("simulation", "transfer", "table", "transfer_table"),
+        ):
+            owner = getattr(self, section)
+            if owner is not None and (getattr(owner, key) == value) != (getattr(owner, table) is not None):
+                raise self.error(
+                    section, table, f"must be given with {key} = {value}, and only then ({key} = {getattr(owner, key)})"
+                )
+        wave = self.wavefunction
+        if wave is not None and wave.weights == "table" and self.filament is None:
+            raise self.error("wavefunction", "weights", "must be another one: a table is for one filament")
+        if self.box is not None and len(set(self.box.fields)) < len(self.box.fields):
+            raise self.error("box", "fields", "must not name a density twice")
+        if self.box is not None and (self.box.method, self.box.sampling) == ("direct", "average"):
+            raise self.error("box", "sampling", "must be point where method = direct (extruded has averages)")
+        if self.single_power is not None and self.single_power.draws == 1:
+            raise self.error("single_power", "draws", "must be at least 2 to have a scatter, or 0")
+        population = self.population
+        if population is not None and len(set(population.m22)) < len(population.m22):
+            raise self.error("population", "m22", "must not name a mass twice")
+        if population is not None and population.transfer == "table" and len(population.m22) > 1:
+            raise self.error("population", "m22", "must be one where a table gives the transfer")
+        self._check_simulation()
+        self._check_steady_state()
+        for section, low, high in (
+            ("population", "mass_min", "mass_max"),
+            ("one_filament", "mass_min", "mass_max"),
+            ("one_filament", "k_min", "k_max"),
+            ("single_power", "k_min", "k_max"),
+        ):
+            owner = getattr(self, section)
+            top = None if owner is None else getattr(owner, high)
+            if top is not None and not getattr(owner, low) < top:
+                raise self.error(section, low, f"must be smaller than {high}, {top:g}")
+
+    def _check_simulation(self):
+        simulation = self.simulation
+        if simulation is None:
+            return
+        start, end = simulation.redshift_start, simulation.redshift_end
+        if not end < start:
+            raise self.error("simulation", "redshift_end", f"must be below redshift_start, {start:g}")
+        if simulation.order == 3:
+            raise self.error("simulation", "order", "must be 2 or 4")
+        if len(set(simulation.runs)) < len(simulation.runs):
+            raise self.error("simulation", "runs", "must not name a run twice")
+        if any(not end <= redshift <= start for redshift in simulation.snapshots or ()):
+            raise self.error("simulation", "snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
+
+    def _check_steady_state(self):
+        section = self.steady_state
+        if section is None:
+            return
+        for key in ("m22", "weights"):
+            values = getattr(section, key) or ()
+            if len(set(values)) < len(values):
+                raise self.error("steady_state", key, f"must not name a {'mass' if key == 'm22' else 'method'} twice")
+        if section.outputs < 2 * section.periods:
+            raise self.error("steady_state", "outputs", f"must be at least two a period, {2 * section.periods:g}")
+        if section.frames > section.outputs + 1:
+            most = section.outputs + 1
+            raise self.error("steady_state", "frames", f"must be at most outputs and the start, {most}")
+
+    def error(self, section: str, key: str, message: str) -> InputError:
+        """An error that names the file, the section, the key and its value."""
+        kind, value = _kind(section, key), getattr(getattr(self, section), key)
+        return InputError(f"{self.source}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
+
+    def sections(self) -> dict[str, Section]:
+        """The sections that are there, by name, in the order of the stages."""
+        return {name: getattr(self, name) for name in SECTIONS if getattr(self, name) is not None}
+
+    def input_files(self) -> list[tuple[str, str, str]]:
+        """Section, key and name of every file that the config names."""
+        return [
+            (name, item.name, getattr(section, item.name))
+            for name, section in self.sections().items()
+            for item in fields(section)
+            if isinstance(getattr(item.metadata["kind"], "kind", None), InputFile)
+            and getattr(section, item.name) is not None
+        ]
+
+    def to_ini(self, comments: bool = False) -> str:
+        """The resolved ini; with a comment above every key if asked."""
+        lines = []
+        for name, section in self.sections().items():
+            if comments:
+                lines += [f"# {(type(section).__doc__ or '').strip()}"]
+            lines += [f"[{name}]"]
+            for item in fields(section):
+                kind = item.metadata["kind"]
+                if comments:
+                    unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
+                    lines += [f"# {item.metadata['description']}{unit}; {kind.allowed}"]
+                lines += [f"{item.name} = {kind.format(getattr(section, item.name))}".rstrip()]
+            lines += [""]
+        return "\n".join(lines)
+
+
+def read_config(path, overrides=()) -> Config:
+    """Read an ini file.
+
+    overrides  texts "section.key=value" that come after the file, as from --set
+    Raises InputError, one line, for anything that is not right.
+    """
+    path = Path(path)
+    try:
+        text = read_text(path, MOST_TEXT)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, must be an ini file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return _with_files_beside(parse_config(text, str(path), overrides), path.parent)
+
+
+def _with_files_beside(config: Config, folder: Path) -> Config:
+    """The config with the names of files that lie beside the ini, and not in the working directory, completed."""
+    for section, key, name in config.input_files():
+        if not Path(name).is_file() and (folder / name).is_file():
+            completed = replace(getattr(config, section), **{key: str(folder / name)})
+            config = replace(config, **{section: completed})
+    return config
+
+
+def parse_config(text: str, source: str = "config", overrides=()) -> Config:
+    """The same from the text of an ini file; `source` is named in messages."""
+    parser = configparser.ConfigParser(
+        interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
+    )
+    # keys keep their case; the documented way is to replace the method
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    try:
+        parser.read_string(text, source)
+    except configparser.Error as error:
+        raise InputError(" ".join(f"{source}: {error.message}".split())) from None
+    values = {name: dict(parser.items(name)) for name in parser.sections()}
+    for override in overrides:
+        left, equals, value = override.partition("=")
+        section, dot, key = left.strip().partition(".")
+        if not (equals and dot):
+            raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
+        _kind(section, key, f"--set {override}")
+        values.setdefault(section, {})[key] = value.strip()
+    sections = {}
+    for name, keys in values.items():
+        for key in keys:
+            _kind(name, key, source)
+        known_section(name, source)
+        arguments = {}
+        for key, value in keys.items():
+            try:
+                arguments[key] = _kind(name, key).parse(value)
+            except ValueError as error:
+                place = f"{source}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
+                raise InputError(f"{place}: must be {error}") from None
+        sections[name] = SECTIONS[name](**arguments)
+    return Config(**sections, source=source)
+
+
+def known_section(name: str, source: str):
+    """The dataclass of a section, or an InputError that lists the known ones."""
+    if name not in SECTIONS:
+        raise InputError(f"{source}: [{name}]: unknown section{_nearest(name, SECTIONS)}; known: {', '.join(SECTIONS)}")
+    return SECTIONS[name]
+
+
+def _kind(section, key, source="config"):
+    """The kind of a key, or an InputError that lists the known ones."""
+    known = {item.name: item for item in fields(known_section(section, source))}
+    if key not in known:
+        raise InputError(f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}")
+    return known[key].metadata["kind"]
+
+
+def _nearest(word, known):
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

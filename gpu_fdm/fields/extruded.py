@@ -1,0 +1,158 @@
+"""The cross-section of a straight filament as a table, from which whole boxes are extruded.
+
+|psi|^2 holds no wavenumbers above K = 2 a sqrt(2 E_cut): it is evaluated on a grid of the plane just fine enough for K,
+and its Fourier series there is known everywhere. The table holds quintic splines on a grid of its own, whose spacing
+follows from the error asked for and the sixth derivatives that the error is proportional to. Averages over cells cost
+nothing more: the average of an extruded field over a box-shaped cell is its convolution with the cell's projection on
+the plane, a product of three sinc functions in Fourier space (what the soft ends change within one cell is left out).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..filament.wavefunction import WaveFunction
+from ..parallel.backend import CPU
+from . import loops
+from .cross_section import psi_at, tabulate
+from .spline import TAPS, error_of, radial_coefficients, spacing_for, spacing_of, transfer
+
+
+@dataclass(frozen=True)
+class Section:
+    """Spline coefficients of |psi|^2 and <|psi|^2> in the plane.
+
+    coefficients  shape (points, 2 points): [v, u] of both, interleaved along u; index points/2 is the axis
+    step          grid spacing [L];  reach  radius beyond which both are nothing [L]
+    error         bound on the interpolation error over the maximum of the density
+    """
+
+    coefficients: np.ndarray
+    step: float
+    reach: float
+    error: float
+
+
+@dataclass(frozen=True)
+class MeanTable:
+    """Spline coefficients in R of the phase-averaged density: rows, spacing [L], radius_max [L]."""
+
+    coefficients: np.ndarray
+    step: float
+    radius_max: float
+
+    def at(self, radius):
+        """The density at any radii, shape of radius [rho_m0]."""
+        radius = np.asarray(radius, float)
+        out = np.empty(radius.size)
+        loops.spline_points(
+            np.ascontiguousarray(radius.ravel()), self.coefficients, 1 / self.step, self.radius_max, out
+        )
+        return out.reshape(radius.shape)
+
+
+def tabulate_mean(wave: WaveFunction, tolerance: float = 1e-8) -> MeanTable:
+    """Tabulate <|psi|^2>(R); its largest wavenumber is twice that of psi."""
+    library = wave.library
+    points = int(np.ceil(library.radius_max / spacing_for(2 * library.wavenumber_max, tolerance)))
+    points = max(points, TAPS)
+    values = wave.mean_density(np.linspace(0, library.radius_max, points + 1))
+    return MeanTable(radial_coefficients(values, np.ones(())), library.radius_max / points, library.radius_max)
+
+
+def section_points(radius_max: float, wavenumber_max: float, margin: float = 0.0) -> int:
+    """Points a side of the grid on which a wave function that ends at radius_max is evaluated.
+
+    wavenumber_max  of psi [1/L];  margin  added to the reach [L]
+    """
+    from scipy.fft import next_fast_len
+
+    step = _NYQUIST_SHARE * np.pi / (2 * wavenumber_max)
+    return 2 * next_fast_len(int(np.ceil((radius_max + margin) * _ROOM / step)), real=True)
+
+
+def tabulate_section(
+    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-5, dtype=np.float64, cell=None, backend=None
+) -> Section:
+    """Tabulate the cross-section of a wave function at one time.
+
+    time       [T]
+    tolerance  bound on the interpolation error over the maximum of the density
+    cell       the three edges of a cell in the plane, components along u and v, shape (3, 2) [L]:
+               the table then holds averages over such cells
+    """
+    from scipy import fft
+
+    backend = backend or CPU()
+    library = wave.library
+    margin = 0.0 if cell is None else 0.5 * float(np.sum(np.hypot(*np.asarray(cell).T)))
+    reach = library.radius_max + margin
+    points = section_points(library.radius_max, library.wavenumber_max, margin)
+    period = 2 * reach * _ROOM
+    density = _densities(wave, time, tolerance / 100, period / points * (np.arange(points) - points // 2), backend)
+    peak = density.max(axis=(1, 2))
+    options = {"workers": getattr(backend, "threads", None)}
+    spectrum = fft.rfft2(density, norm="forward", **options)
+    k_v = 2 * np.pi / period * fft.fftfreq(points, 1 / points)[:, None]
+    k_u = 2 * np.pi / period * np.arange(points // 2 + 1)[None, :]
+    if cell is not None:
+        for edge_u, edge_v in np.asarray(cell, float):
+            spectrum *= np.sinc((k_u * edge_u + k_v * edge_v) / (2 * np.pi))
+    curvature = _sixth_derivatives(spectrum, k_u, k_v, points, options) / peak
+    fine = _table_points(period, curvature.max(), tolerance)
+    spectrum = _resized(spectrum, points, fine)
+    along = transfer(fine)
+    spectrum /= along[:, None] * along[: fine // 2 + 1]
+    coefficients = np.empty((fine, fine, 2), dtype)
+    for number in range(2):
+        smooth = fft.irfft2(spectrum[number], s=(fine, fine), norm="forward", **options)
+        coefficients[..., number] = smooth
+    step = period / fine
+    return Section(coefficients.reshape(fine, 2 * fine), step, reach, _SAFETY * error_of(curvature.max(), step))
+
+
+_NYQUIST_SHARE = 0.6  # spacing of the grid over pi/K: what tunnels beyond K has fallen below 1e-8 at K/0.6
+_SAFETY = 4.0  # over the leading order of the error: for spacings where (K h)^8 still counts
+_ROOM = 1.06  # half the period over the reach
+
+
+def _densities(wave, time, tolerance, line, backend):
+    """|psi|^2 and its phase average on the grid line x line, shape (2, points, points) [v, u]."""
+    library = wave.library
+    radius = np.hypot(line[:, None], line[None, :])
+    inside = radius < library.radius_max
+    u = np.broadcast_to(line[None, :], inside.shape)[inside]
+    v = np.broadcast_to(line[:, None], inside.shape)[inside]
+    density = np.zeros((2, len(line), len(line)))
+    density[0][inside] = np.abs(psi_at(tabulate(wave, time, tolerance), u, v, backend)) ** 2
+    density[1][inside] = tabulate_mean(wave, tolerance).at(radius[inside])
+    return density
+
+
+def _sixth_derivatives(spectrum, k_u, k_v, points, options):
+    """Largest |d^6/du^6| + |d^6/dv^6| of both densities, shape (2,) [1/L^6 of the density]."""
+    from scipy import fft
+
+    def derivative(part, k):
+        return np.abs(fft.irfft2(part * k**6, s=(points, points), norm="forward", **options))
+
+    return np.array([np.max(derivative(part, k_u) + derivative(part, k_v)) for part in spectrum])
+
+
+def _table_points(period, curvature, tolerance):
+    """Points a side of the spline table for a period and the largest sixth derivatives over the peak [1/L^6]."""
+    from scipy.fft import next_fast_len
+
+    wanted = int(np.ceil(period / spacing_of(_SAFETY * curvature, tolerance)))
+    # taps reach three points beyond the filament on either side
+    least = int(np.ceil((TAPS + 2) / (1 - 1 / _ROOM)))
+    return 2 * next_fast_len(-(-max(wanted, least) // 2), real=True)
+
+
+def _resized(spectrum, points, wanted):
+    """The transform on another number of points: modes cut off, or zeros added; both even."""
+    half = min(points, wanted) // 2
+    resized = np.zeros((2, wanted, wanted // 2 + 1), complex)
+    resized[:, :half, :half] = spectrum[:, :half, :half]
+    resized[:, -half + 1 :, :half] = spectrum[:, -half + 1 :, :half]
+    return resized

@@ -1,0 +1,248 @@
+"""Eigenstates of a wave in the potential of a cylinder, in code units.
+
+    [ -1/(2 a^2) ( d2/dR2 + (1/R) d/dR - l^2/R^2 ) + V(R) ] R_nl = E_nl R_nl,   int_0^inf R R_nl^2 dR = 1
+
+Method: Lagrange functions on Gauss-Legendre nodes in R over [0, R_max] (a discrete variable representation;
+Baye 2015, Phys. Rep. 565, 1). The measure R dR makes them exactly orthogonal under the quadrature, the kinetic
+term exact and the potential diagonal, so that every l is a dense symmetric eigenproblem of about one and a half
+points per half wave. Nodes crowd at the axis, where the momentum is largest and V ~ R^(2-beta) is not smooth.
+What it is not: a solver for potentials with a wall or a step inside.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ..parallel.backend import cpu_count
+from .profile import Profile
+
+DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
+_STATES_AT_ONCE = 1024  # whose values at other radii are in memory together
+DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
+
+
+@dataclass(frozen=True)
+class Library:
+    """All eigenstates (n, l >= 0) with energy up to a cut; modes are ordered by l, then n.
+
+    scale_factor, beta, line_mass   of the profile
+    energy_cut       largest energy allowed, V(R_f) [(L/T)^2]
+    radius_max       edge of the box that the states were solved in [L]
+    nodes, weights   Gauss-Legendre nodes in (0, radius_max) and weights, shape (points,) [L]
+    n, l, energy     shape (modes,), integers, integers, [(L/T)^2]
+    radial           R_nl at the nodes, shape (modes, points) [1/L]
+    """
+
+    scale_factor: float
+    beta: float
+    line_mass: float
+    energy_cut: float
+    radius_max: float
+    nodes: np.ndarray
+    weights: np.ndarray
+    n: np.ndarray
+    l: np.ndarray
+    energy: np.ndarray
+    radial: np.ndarray
+
+    def __len__(self):
+        return len(self.energy)
+
+    @property
+    def multiplicity(self):
+        """How often a mode enters psi: once for l = 0, else twice (+l and -l); shape (modes,)."""
+        return np.where(self.l == 0, 1, 2)
+
+    @property
+    def wavenumber_max(self):
+        """Largest wavenumber in psi, that of the highest state on the axis, a sqrt(2 E) [1/L]."""
+        return self.scale_factor * np.sqrt(2 * self.energy_cut)
+
+    def interpolation_matrix(self, radius):
+        """Matrix M with f(radius) = M @ f(nodes), exact for the states; zero outside radius_max.
+
+        radius  shape (r,), in [0, inf) [L];  returns shape (r, points)
+        """
+        radius = np.asarray(radius, dtype=float)
+        points = len(self.nodes)
+        order = np.arange(points)
+        legendre = np.polynomial.legendre.legvander
+        to_legendre = (
+            (2 * order[:, None] + 1)
+            / self.radius_max
+            * (legendre(2 * self.nodes / self.radius_max - 1, points - 1).T * self.weights)
+        )
+        inside = radius <= self.radius_max
+        matrix = np.zeros((len(radius), points))
+        matrix[inside] = legendre(2 * radius[inside] / self.radius_max - 1, points - 1) @ to_legendre
+        return matrix
+
+    def radial_at(self, radius):
+        """R_nl at any radii, shape (modes, r) [1/L]."""
+        return self.radial @ self.interpolation_matrix(radius).T
+
+    def mean_density(self, weight, radius=None):
+        """Phase average (mu/2pi) sum (2 - delta_l0) w_nl R_nl^2, at the nodes or at `radius` [rho_m0].
+
+        weight  shape (modes,)
+        """
+        weight = self.multiplicity * np.asarray(weight)
+        if radius is None:
+            return self.line_mass / (2 * np.pi) * weight @ self.radial**2
+        to_radius = self.interpolation_matrix(radius).T
+        density = np.zeros(to_radius.shape[1])
+        # not all states at all radii at once: these can be far more than the nodes
+        for first in range(0, len(self), _STATES_AT_ONCE):
+            part = slice(first, first + _STATES_AT_ONCE)
+            density += weight[part] @ (self.radial[part] @ to_radius) ** 2
+        return self.line_mass / (2 * np.pi) * density
+
+
+def eigenstates(
+    profile: Profile, mass_fraction: float = 0.99, points: int | None = None, threads: int | None = None
+) -> Library:
+    """Solve for all states with E_nl <= V(R_f), R_f the radius that holds `mass_fraction` of the line mass.
+
+    points  Gauss-Legendre nodes; chosen from the largest momentum where not given (energies then have
+            converged to 1e-9, see tests/test_eigenstates.py)
+    threads  all CPUs where not given
+    Raises ValueError where the cut leaves no state.
+    """
+    a = profile.scale_factor
+    cut, radius_max, needed = extent(profile, mass_fraction)
+    points = points or needed
+    nodes, weights, kinetic = _legendre_mesh(points, radius_max)
+    kinetic /= 2 * a**2
+    potential = profile.potential(nodes)
+    amplitude = 1 / np.sqrt(weights * nodes)  # Lagrange function at its own node
+
+    def solve(l_and_nodes):
+        l, kept = l_and_nodes
+        hamiltonian = kinetic[np.ix_(kept, kept)]
+        hamiltonian[np.diag_indices(len(kept))] += potential[kept] + l**2 / (2 * a**2 * nodes[kept] ** 2)
+        energy, vectors = np.linalg.eigh(hamiltonian)
+        below = energy <= cut
+        radial = np.zeros((np.count_nonzero(below), points))
+        radial[:, kept] = vectors[:, below].T * amplitude[kept]
+        return energy[below], radial * _signs(radial)
+
+    # one l a thread: threads inside such small matrices cost more than they bring, and much more on a busy node
+    with threadpool_limits(1), ThreadPoolExecutor(threads or cpu_count()) as pool:
+        solved = list(pool.map(solve, _allowed(profile, cut, radius_max, nodes)))
+    energies = [energy for energy, _ in solved if len(energy)]
+    radials = [radial for energy, radial in solved if len(energy)]
+    if not energies:
+        raise ValueError(
+            f"no eigenstate below the energy cut {cut:.4g}: the boson is too light for this filament "
+            "(raise the boson mass, or wavefunction.energy_cut)"
+        )
+    return Library(
+        scale_factor=a,
+        beta=profile.beta,
+        line_mass=profile.line_mass,
+        energy_cut=cut,
+        radius_max=radius_max,
+        nodes=nodes,
+        weights=weights,
+        n=np.concatenate([np.arange(len(e)) for e in energies]),
+        l=np.repeat(np.arange(len(energies)), [len(e) for e in energies]),
+        energy=np.concatenate(energies),
+        radial=np.concatenate(radials),
+    )
+
+
+def estimated_states(profile: Profile, mass_fraction: float = 0.99) -> float:
+    """Number of states with l >= 0 by their phase-space area, a^2 int R (E - V) dR / 2 plus half of l = 0's.
+
+    Source: one state an area of (2 pi)^2 in the plane. Good to a few states; costs nothing.
+    """
+    radius, step, depth = _depth(profile, mass_fraction)
+    signed = profile.scale_factor**2 * np.sum(radius * depth) * step
+    return 0.5 * (signed + axial_states(profile, mass_fraction))
+
+
+def axial_states(profile: Profile, mass_fraction: float = 0.99) -> int:
+    """Number of states with l = 0: half waves between the axis and the turning point."""
+    _, step, depth = _depth(profile, mass_fraction)
+    return int(np.sum(profile.scale_factor * np.sqrt(2 * depth)) * step / np.pi) + 1
+
+
+def _depth(profile, mass_fraction, points=4000):
+    """Radii inside the turning point of the cut, their spacing, and the depth of the potential below the cut."""
+    edge = float(profile.radius_enclosing(mass_fraction))
+    radius = edge * (np.arange(points) + 0.5) / points
+    return radius, edge / points, float(profile.potential(edge)) - profile.potential(radius)
+
+
+def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float, int]:
+    """Energy cut [(L/T)^2], edge of the box that holds the states [L], and the nodes that they need.
+
+    The nodes are a quarter above the mesh's local Nyquist limit for the highest state, and 40 more.
+    """
+    edge = float(profile.radius_enclosing(mass_fraction))
+    cut = float(profile.potential(edge))
+    radius_max = _box_edge(profile, cut, edge)
+    radius = np.linspace(0, edge, 2000)
+    momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
+    # n Legendre nodes on [0, R_max] lie n / (pi sqrt(R (R_max - R))) dense
+    nodes = 1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))
+    # R^(2-beta) at the axis is resolved to an algebraic order only: more nodes where it is rougher
+    return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
+
+
+def _box_edge(profile, cut, turning_point):
+    """Radius where the wave of energy `cut` and l = 0 has decayed by exp(-DECAY_AT_EDGE)."""
+    stretch = 2.0
+    while True:
+        radius = np.linspace(turning_point, stretch * turning_point, 4000)
+        decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(profile.potential(radius) - cut, 0))
+        decay = np.concatenate([[0], np.cumsum((decay_rate[1:] + decay_rate[:-1]) / 2 * np.diff(radius))])
+        if decay[-1] >= DECAY_AT_EDGE:
+            return float(np.interp(DECAY_AT_EDGE, decay, radius))
+        stretch *= 2
+
+
+def _allowed(profile, cut, radius_max, nodes):
+    """Every l whose centrifugal barrier leaves room below the cut, with the indices of the nodes it can reach."""
+    radius = np.linspace(0, radius_max, 20001)[1:]
+    potential, barrier = profile.potential(radius), 1 / (2 * profile.scale_factor**2 * radius**2)
+    allowed = [(0, np.arange(len(nodes)))]
+    while True:
+        l = len(allowed)
+        effective = potential + l**2 * barrier
+        bottom = int(np.argmin(effective))
+        if effective[bottom] > cut:
+            return allowed
+        decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
+        decay = np.cumsum(decay_rate[::-1])[::-1] * (radius[1] - radius[0])
+        # index of the innermost point that is not too deep; 0 where the barrier lets all through
+        innermost = np.count_nonzero(decay > DECAY_AT_CORE)
+        allowed.append((l, np.flatnonzero(nodes >= radius[innermost]) if innermost else np.arange(len(nodes))))
+
+
+def _legendre_mesh(points, radius_max):
+    """Nodes, weights and the kinetic matrix int R f_i' f_j' dR of the orthonormal Lagrange functions."""
+    x, w = np.polynomial.legendre.leggauss(points)
+    nodes, weights = radius_max * (1 + x) / 2, radius_max * w / 2
+    barycentric = (-1.0) ** np.arange(points) * np.sqrt((1 - x**2) * w)
+    difference = radius_max / 2 * (x[:, None] - x[None, :])
+    np.fill_diagonal(difference, 1)
+    derivative = barycentric[None, :] / barycentric[:, None] / difference
+    np.fill_diagonal(derivative, 0)
+    np.fill_diagonal(derivative, -derivative.sum(axis=1))  # the derivative of a constant is zero to round-off
+    measure = np.sqrt(weights * nodes)
+    scaled = measure[:, None] * derivative / measure[None, :]
+    return nodes, weights, scaled.T @ scaled
+
+
+def _signs(radial):
+    """Sign of each state at the outermost node where it has a tenth of its maximum, shape (modes, 1).
+
+    Times this a state is positive there, so that results do not depend on the eigensolver's choice.
+    """
+    size = np.abs(radial)
+    significant = size >= 0.1 * size.max(axis=1, keepdims=True)
+    outermost = radial.shape[1] - 1 - np.argmax(significant[:, ::-1], axis=1)
+    return np.sign(np.take_along_axis(radial, outermost[:, None], axis=1))

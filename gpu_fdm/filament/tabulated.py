@@ -1,0 +1,234 @@
+"""A filament given by a table of its density, measured in a simulation, say; code units throughout.
+
+Potential by quadrature of the enclosed mass, distribution function f = L^(-beta) g(E) by inversion:
+
+    y(V) = R^beta rho / c = int_V^inf g(E) (E - V)^(-beta/2) dE
+    g(E) = -(sin(pi b)/pi) int_E^inf y'(V) (V - E)^(b-1) dV,  b = beta/2        (Abel);  g = -y'(E) for beta = 0
+
+Between the rows ln rho is a cubic spline in ln R. Inside the first row R^beta rho = A + B R^(2-beta), the regular
+core of an equilibrium. Beyond the last row there is no mass; the distribution function continues the last slope of
+ln y(V), so that its end is not a step.
+"""
+
+import re
+
+import numpy as np
+
+from .profile import Profile
+
+_LEAST = 1e-30  # radii and densities below this, or above its inverse, are no measurements
+FINE_POINTS = 3000  # of the grid that potential and inversion are computed on, in equal steps of ln R
+
+
+class TabulatedProfile(Profile):
+    """Profile from rows of radius and density.
+
+    radius        shape (rows,), at least 8, increasing, positive [L, comoving]
+    density       shape (rows,), positive, comoving [rho_m0]
+    beta          velocity anisotropy, in [0, 1)
+    scale_factor  a, in (0, 1]
+    Raises ValueError for rows out of order, a density that is not positive, an infinite central mass, and where
+    the inversion is negative: then no equilibrium with this density and anisotropy exists.
+    """
+
+    def __init__(self, radius, density, beta: float = 0.0, scale_factor: float = 1.0):
+        from scipy.interpolate import CubicHermiteSpline, CubicSpline
+
+        radius, density = np.asarray(radius, float), np.asarray(density, float)
+        self.beta, self.scale_factor = float(beta), float(scale_factor)
+        _check_rows(radius, density, beta, scale_factor)
+        a = self.scale_factor
+        self._rows = radius
+        self._log_density = CubicSpline(np.log(radius), np.log(density))
+
+        # the regular core inside the first row
+        slope = float(self._log_density(np.log(radius[0]), 1))
+        if slope <= -2:
+            raise ValueError(f"density falls as R^{slope:.2f} at the first radius: the central mass is infinite")
+        share = (slope + beta) / (2 - beta)
+        central = density[0] * radius[0] ** beta
+        self._core = central * (1 - share), central * share / radius[0] ** (2 - beta)  # A, B
+        self._first, self._last = radius[0], radius[-1]
+
+        # enclosed mass and potential at equal steps of ln R, by Gauss quadrature over the steps
+        log_radius = np.linspace(np.log(radius[0]), np.log(radius[-1]), FINE_POINTS)
+        fine = np.exp(log_radius)
+        mass_slope = 2 * np.pi * fine**2 * self._density(fine)
+        mass = _running_integral(
+            lambda x: 2 * np.pi * np.exp(2 * x + self._log_density(x)), log_radius, float(self._core_mass(radius[0]))
+        )
+        self._mass = CubicHermiteSpline(log_radius, mass, mass_slope)
+        potential = _running_integral(
+            lambda x: self._mass(x) / (2 * np.pi * a), log_radius, float(self._core_potential(radius[0]))
+        )
+        self._fine_potential = CubicHermiteSpline(log_radius, potential, mass / (2 * np.pi * a))
+        self._line_mass = float(mass[-1])
+        self._fine_radius, self._fine_mass = fine, mass
+        self._log_g, self._tail = self._invert()
+
+    @property
+    def line_mass(self):
+        """Line mass of the table, to its last row [rho_m0 L^2]."""
+        return self._line_mass
+
+    def _density(self, radius):
+        radius = np.asarray(radius, float)
+        inner, outer = self._core
+        with np.errstate(divide="ignore"):  # a cusp is infinite on the axis
+            core = radius**-self.beta * (outer * radius ** (2 - self.beta) + inner)
+        table = np.exp(self._log_density(np.log(np.clip(radius, self._first, self._last))))
+        return np.where(radius < self._first, core, np.where(radius > self._last * (1 + 1e-12), 0.0, table))
+
+    def _core_mass(self, radius):
+        inner, outer = self._core
+        power = radius ** (2 - self.beta)
+        return 2 * np.pi * power * (inner + outer * power / 2) / (2 - self.beta)
+
+    def _core_potential(self, radius):
+        inner, outer = self._core
+        power = radius ** (2 - self.beta)
+        return power * (inner + outer * power / 4) / ((2 - self.beta) ** 2 * self.scale_factor)
+
+    def _enclosed(self, radius):
+        table = self._mass(np.log(np.clip(radius, self._first, self._last)))
+        return np.where(radius < self._first, self._core_mass(radius), table)
+
+    def _potential(self, radius):
+        table = self._fine_potential(np.log(np.clip(radius, self._first, self._last)))
+        outside = np.log(np.maximum(radius / self._last, 1)) * self.line_mass / (2 * np.pi * self.scale_factor)
+        return np.where(radius < self._first, self._core_potential(radius), table + outside)
+
+    def _radius_enclosing(self, fraction):
+        wanted = np.asarray(fraction) * self.line_mass
+        # a grid that reaches into the core, then Newton's steps in ln R
+        core = self._first * np.geomspace(1e-6, 1, 200)[:-1]
+        grid = np.concatenate([core, self._fine_radius])
+        log_radius = np.interp(wanted, np.concatenate([self._core_mass(core), self._fine_mass]), np.log(grid))
+        for _ in range(4):
+            radius = np.exp(log_radius)
+            log_radius = log_radius - (self._enclosed(radius) - wanted) / (
+                2 * np.pi * radius**2 * self._density(radius)
+            )
+            log_radius = np.minimum(log_radius, np.log(self._last))
+        return np.exp(log_radius)
+
+    def _energy_distribution(self, energy):
+        last, tail_scale = self._tail
+        inside = np.exp(self._log_g(np.minimum(energy, last)))
+        return inside * np.exp(-np.maximum(energy - last, 0) / tail_scale)
+
+    def _no_equilibrium(self, radius):
+        row = int(np.searchsorted(self._rows, radius * (1 + 1e-9)))
+        return (
+            f"row {max(row, 1)}: no equilibrium with this density and beta = {self.beta:g}: the distribution function "
+            "is not positive at the energy of a particle at rest there. The density may rise outwards or be noisy: "
+            "smooth the table, or choose another beta"
+        )
+
+    def _invert(self):
+        """ln g as a spline of E up to V at the last row, and (that energy, the energy scale of the tail)."""
+        from scipy.interpolate import CubicSpline
+        from scipy.special import gamma
+
+        beta, a = self.beta, self.scale_factor
+        power = 2 - beta
+        normalisation = 2 ** (1 - beta / 2) * np.sqrt(np.pi) * a**power
+        normalisation *= gamma((1 - beta) / 2) / gamma(1 - beta / 2)
+        inner, outer = self._core
+        # y'(V) = dy/dR / dV/dR; inside the first row from the regular core, exactly
+        core = self._first * (np.arange(40) / 40) ** (1 / power)
+        core_slope = power**2 * a * outer / (inner + outer * core**power / 2)
+        radius = self._fine_radius
+        y = radius**beta * self._density(radius) / normalisation
+        log_slope = beta + self._log_density(np.log(radius), 1)
+        table_slope = y * log_slope * 2 * np.pi * a / self._fine_mass
+        energy = np.concatenate([self._core_potential(core), self._potential(radius)])
+        slope = np.concatenate([core_slope / normalisation, table_slope])
+        tail_scale = -y[-1] / table_slope[-1]
+        place = np.concatenate([core, radius])
+        if tail_scale <= 0:
+            raise ValueError(self._no_equilibrium(radius[-1]))
+        g = _abel(energy, slope, y[-1], tail_scale, beta / 2)
+        negative = np.flatnonzero(~(g > 0))
+        if len(negative):
+            raise ValueError(self._no_equilibrium(place[negative[0]]))
+        return CubicSpline(energy, np.log(g)), (energy[-1], tail_scale)
+
+
+def read_profile(path, length_unit: float, beta: float = 0.0, scale_factor: float = 1.0) -> TabulatedProfile:
+    """A profile from a CSV file with columns radius [cMpc/h] and density [mean matter densities, comoving].
+
+    length_unit  size of the code unit of length [cMpc/h], as CodeUnits.length
+    """
+    from ..io.tables import read_columns
+
+    columns = read_columns(path, ("radius", "density"))
+    with np.errstate(over="ignore"):  # what is not finite is named
+        radius = columns["radius"] / length_unit
+    try:
+        return TabulatedProfile(radius, columns["density"], beta, scale_factor)
+    except ValueError as error:
+        # rows are known here by their lines in the file
+        message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
+        raise ValueError(f"{path}: {message}") from None
+
+
+def _check_rows(radius, density, beta, scale_factor):
+    if radius.ndim != 1 or radius.shape != density.shape or len(radius) < 8:
+        raise ValueError(f"table of shape {radius.shape}: must hold at least 8 rows of radius and density")
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta = {beta}: must be in [0, 1)")
+    if not 0 < scale_factor <= 1:
+        raise ValueError(f"scale_factor = {scale_factor}: must be in (0, 1]")
+    for name, values in (("radius", radius), ("density", density)):
+        bad = np.flatnonzero(~((values > _LEAST) & (values < 1 / _LEAST)))
+        if len(bad):
+            raise ValueError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive, and below {1 / _LEAST:g}")
+    back = np.flatnonzero(np.diff(radius) <= 0)
+    if len(back):
+        row = back[0] + 1
+        raise ValueError(
+            f"row {row + 1}: radius does not increase (it is {radius[row] / radius[row - 1]:.6g} of the row before)"
+        )
+
+
+def _running_integral(function, points, start):
+    """Integral of a function from points[0] to each point, plus start, by 4-point Gauss quadrature a step."""
+    x, w = np.polynomial.legendre.leggauss(4)
+    half = np.diff(points) / 2
+    middle = (points[1:] + points[:-1]) / 2
+    steps = half * (function(middle[:, None] + half[:, None] * x) @ w)
+    return start + np.concatenate([[0], np.cumsum(steps)])
+
+
+def _abel(energy, slope, last, tail_scale, b):
+    """g at the nodes: product integration of the piecewise linear slope y'(V), and the exponential tail exactly.
+
+    energy      V at the nodes, increasing;  slope  y' there
+    last        y at the last node, continued as last * exp(-(V - energy[-1]) / tail_scale)
+    b           beta / 2
+    """
+    if b == 0:
+        return -slope
+    from scipy.special import gamma, gammaincc
+
+    g = np.empty_like(slope)
+    rise = np.diff(slope) / np.diff(energy)
+    for i, start in enumerate(energy):
+        distance = energy[i:] - start
+        # moments of (V - E)^(b-1) and (V - E)^b over each step
+        first = np.diff(distance**b) / b
+        second = np.diff(distance ** (1 + b)) / (1 + b)
+        at_start = slope[i:-1] - rise[i:] * distance[:-1]
+        x = distance[-1] / tail_scale
+        # scipy has the upper incomplete gamma function; its product with e^x stays finite where x is large
+        tail = -last * tail_scale ** (b - 1) * _scaled_gamma(b, x, gamma, gammaincc)
+        g[i] = -np.sin(np.pi * b) / np.pi * (np.sum(at_start * first + rise[i:] * second) + tail)
+    return g
+
+
+def _scaled_gamma(b, x, gamma, gammaincc):
+    """exp(x) Gamma(b, x)."""
+    if x < 200:
+        return np.exp(x) * gamma(b) * gammaincc(b, x)
+    return x ** (b - 1) * (1 + (b - 1) / x * (1 + (b - 2) / x))

@@ -1,0 +1,128 @@
+"""Tables in ECSV, the text format of astropy: a header in YAML, then rows. Only numbers and texts are taken from it.
+
+Nothing in the header becomes an object: astropy's own tags (of units, quantities, times) stand for nothing, units are
+texts, and all other tags are refused. Source: astropy's APE 6.
+"""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+
+_FIRST = re.compile(r"# ?%ECSV 1\.\d+")
+# what stands for another part of the header, which may hold others: few of them cannot make much of little
+_ALIAS = re.compile(r"[\s\[{,:-]\*\w")
+_MOST_ALIASES = 20
+_NUMBERS = re.compile(r"(float|u?int|bool)\d*")
+_KIND = "datatype", "subtype"  # of a column, in the header
+_TRUTH = {"True": "1", "False": "0"}
+
+
+@dataclass(frozen=True)
+class EcsvTable:
+    """What is in a file.
+
+    meta, units  texts by name, of the meta data and of the columns that have a unit
+    columns      texts by name, in the order of the file;  kinds  what they are by the header: float64, string ...
+    lines        number of the line of each row, for messages
+    """
+
+    path: str
+    meta: dict[str, str]
+    units: dict[str, str]
+    columns: dict[str, list[str]]
+    kinds: dict[str, str]
+    lines: list[int]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as numbers, shape (rows,), NaN where there is no value; InputError for what is no number."""
+        if not _NUMBERS.fullmatch(self.kinds[name]):
+            raise InputError(f"{self.path}: column {name}: must be numbers")
+        values = []
+        for line, text in zip(self.lines, self.columns[name], strict=True):
+            try:
+                values.append(float(_TRUTH.get(text, text or "nan")))
+            except ValueError:
+                raise InputError(f"{self.path}, line {line}: {name} = {text}: must be a number") from None
+        return np.array(values, float)
+
+
+def read(path, text: str) -> EcsvTable:
+    """The table in a text; InputError that names the path for what is none."""
+    lines = text.split("\n")
+    length = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    if not _FIRST.fullmatch(lines[0].strip()):
+        raise InputError(f"{path}: not an ECSV table: must begin with # %ECSV 1.0")
+    header = _header(path, "\n".join(line[1:].removeprefix(" ") for line in lines[1:length]))
+    about = header.get("datatype") if isinstance(header, dict) else None
+    if not isinstance(about, list) or not all(isinstance(each, dict) and "name" in each for each in about):
+        raise InputError(f"{path}: not an ECSV table: no list datatype with the name of each column in its header")
+    delimiter = header.get("delimiter", " ")
+    if delimiter not in (" ", ","):
+        raise InputError(f"{path}: delimiter = {delimiter!r} in the header: must be a blank or a comma")
+    columns, numbers = _rows(path, lines, length, delimiter)
+    names = [str(each["name"]) for each in about]
+    if list(columns) != names:
+        raise InputError(f"{path}: columns {', '.join(columns)}: must be {', '.join(names)} by its header")
+    units = {str(each["name"]): str(each["unit"]) for each in about if _is_told(each.get("unit"))}
+    meta = header.get("meta")
+    meta = dict(meta) if _is_pairs(meta) else meta if isinstance(meta, dict) else {}
+    meta = {str(name): str(value) for name, value in meta.items() if _is_told(value)}
+    kinds = {str(each["name"]): " ".join(str(each.get(key, "")) for key in _KIND).strip() for each in about}
+    return EcsvTable(str(path), meta, units, columns, kinds, numbers)
+
+
+def _header(path, text):
+    """What the YAML of a header says; tags of astropy stand for None."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Of texts, numbers, lists and mappings."""
+
+    Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+    if len(_ALIAS.findall(text)) > _MOST_ALIASES:
+        raise InputError(f"{path}: not an ECSV table: more than {_MOST_ALIASES} aliases in its header")
+    try:
+        loader = Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path}: not an ECSV table: {' '.join(str(error).split())[:200]}") from None
+
+
+def _rows(path, lines, begin, delimiter):
+    """Columns of texts by name, and the number of the line of each row, from the lines after the header."""
+    reader = csv.reader(
+        io.StringIO("\n".join(line.strip(" \t") for line in lines[begin:])), delimiter=delimiter, skipinitialspace=True
+    )
+    names, rows, numbers = None, [], []
+    try:
+        for row in reader:
+            if names is None:
+                names = row
+            elif row:
+                if len(row) != len(names):
+                    place = f"{path}, line {begin + reader.line_num}"
+                    raise InputError(f"{place}: {len(row)} values, must be {len(names)}")
+                rows.append([cell.strip() for cell in row])
+                numbers.append(begin + reader.line_num)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {begin + reader.line_num}: {error}") from None
+    if not names:
+        raise InputError(f"{path}: empty, must have a row with the names of the columns below its header")
+    return {name: [row[index] for row in rows] for index, name in enumerate(names)}, numbers
+
+
+def _is_told(value):
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _is_pairs(value):
+    """Whether it is an ordered mapping, as YAML's !!omap is read."""
+    return isinstance(value, list) and all(isinstance(each, tuple) and len(each) == 2 for each in value)

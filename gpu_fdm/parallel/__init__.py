@@ -1,0 +1,1 @@
+"""Where work runs: MPI ranks, CPU or GPU, slabs, transforms between ranks, signals, memory."""

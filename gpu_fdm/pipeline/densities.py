@@ -1,0 +1,146 @@
+"""Densities of the box that are kept without a copy: where they are in the result in the making, or in the result.
+
+They are written once, into the file that becomes the result. Its name, where in it they begin, and the sum of their
+bits are noted as soon as they are there: a run that goes on reads them from the file that the stopped run left, or from
+the result of the run before.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..config.cache_keys import key_of
+from ..config.config import Config
+from ..errors import reason
+from ..fields.box import Box
+from ..io.cache import Kept
+from ..io.digest import sum_of_bits
+from . import plan
+from .context import Context
+from .sources import dtype_of
+
+log = logging.getLogger(__name__)
+
+_NOTE = "density"
+BOTH = ("fdm", "smooth")
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A rank's planes of the two densities [mean matter densities], where the backend wants them.
+
+    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
+    """
+
+    box: Box
+    densities: np.ndarray
+    x_first: int = 0
+
+    @property
+    def fdm(self):
+        """|psi|^2."""
+        return self.densities[0]
+
+    @property
+    def smooth(self):
+        """<|psi|^2>."""
+        return self.densities[1]
+
+
+def density_path(name: str, suffix: str) -> str:
+    """In a result file; suffix /0, /1, ... of frames."""
+    return f"/density/{name}{suffix}"
+
+
+def frames(config: Config) -> list[tuple[str, float]]:
+    """What is added to names in the result, and the time [Myr], of every time at which the box is filled."""
+    if config.box is None:
+        return []
+    times = config.box.frames
+    return [("", config.wavefunction.time)] if times is None else [(f"/{n}", time) for n, time in enumerate(times)]
+
+
+def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
+    """Note where the densities of this time are, once they are written; all ranks call this.
+
+    masses  of both, whether they are in the file or not
+    """
+    file, arrays = context.file, {f"mass_{name}": np.array(mass) for name, mass in masses.items()}
+    for name in context.config.box.fields:
+        path = density_path(name, suffix)
+        part, offset = file.place(path)
+        arrays |= {"written_to": np.array(part), name: np.array([offset, file.sum_of_bits(path)], np.uint64)}
+    context.ranks.on_root(lambda: context.kept.store(_NOTE, _key(context, time), arrays))
+    file.hold()
+
+
+def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str, float]] | None:
+    """The slab and the masses of a run before, None where they are not there any more; all ranks call this.
+
+    result  file of the run before, where it ended
+    """
+    config, ranks = context.config, context.ranks
+    noted = ranks.on_root(lambda: context.kept.load(_NOTE, _key(context, time)))
+    if noted is None or any(name not in noted for name in _needed(config)):
+        return None
+    path = ranks.on_root(lambda: _place(result, noted))
+    if path is None:
+        return None
+    box = Box(config.box.size, config.box.cells)
+    first, last = ranks.slab(box.cells[0])
+    # a density that nobody asks for must not be taken for one
+    densities = np.full((2, last - first, *box.cells[1:]), np.nan, dtype_of(config))
+    sums, why = {}, ""
+    try:
+        for name in _needed(config):
+            plane = densities[0, 0].nbytes
+            with open(path, "rb") as file:
+                file.seek(int(noted[name][0]) + first * plane)
+                for values in densities[BOTH.index(name)]:
+                    if file.readinto(values) != plane:
+                        raise EOFError("it is shorter than it was")
+            sums[name] = sum_of_bits(densities[BOTH.index(name)])
+    except (OSError, EOFError) as error:
+        why = reason(error)
+    shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
+    if not reasons:
+        wrong = [name for name in sums if sum(each[name] for each in shares) % 2**64 != int(noted[name][1])]
+        reasons = [f"its density {name} is not what was written" for name in wrong]
+    if reasons:
+        if ranks.is_root:
+            log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
+        return None
+    if plan.pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
+        densities = context.backend.to_device(densities)
+    return Slab(box, densities, first), {name: float(noted[f"mass_{name}"]) for name in BOTH}
+
+
+def files_noted(kept: Kept) -> frozenset[str]:
+    """Names of unfinished result files that hold densities."""
+    return frozenset(str(arrays["written_to"]) for _, arrays in kept.every(f"{_NOTE}-"))
+
+
+def forget_others(context: Context):
+    """Remove notes of densities that are not in the result, which is whole."""
+    config = context.config
+    mine = {context.kept.path(_NOTE, _key(context, time)) for _, time in frames(config)}
+    for path, _ in context.kept.every(f"{_NOTE}-"):
+        if path not in mine:
+            path.unlink(missing_ok=True)
+
+
+def _key(context, time):
+    return key_of(context.config, "density", time=time, backend=context.backend.name)
+
+
+def _needed(config: Config):
+    """Densities that are kept in the result, or measured."""
+    return BOTH if config.power and config.power.cross == "yes" else config.box.fields
+
+
+def _place(result, noted):
+    """The file in which they are: one that was left unfinished, or the result; None where there is none of them."""
+    left = result.with_name(str(noted["written_to"]))
+    return next((path for path in (left, result) if path.is_file()), None)

@@ -1,0 +1,206 @@
+"""A wave and particles as a run sees them: begun, evolved, measured, saved, and begun again from what was saved."""
+
+import logging
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..fields.particles import ParticleGrid, deposit_batches
+from ..parallel.backend import CPU, GPU, cpu_count
+from ..simulation import phases
+from ..simulation.initial_conditions import particles_from_modes, wave_from_modes
+from ..simulation.particle_mesh import ParticleState, evolve_particles
+from ..simulation.schedule import Times
+from ..simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
+from ..simulation.second_order import LARGEST_RATIO, to_second_order
+from ..spectra.particles import particle_spectrum
+from ..spectra.power import PowerSpectrum, power_spectrum
+from . import simulation_snapshots as snapshots
+from .context import Context
+from .simulation_setup import Setup
+
+log = logging.getLogger(__name__)
+
+WATCH = 32  # steps between two looks at the health of a wave
+_COLUMNS = "position", "momentum"
+_BATCH = 1 << 20  # particles measured at a time
+
+
+class Dynamics(Protocol):
+    """What a run needs of a wave or of particles; all ranks call everything."""
+
+    @property
+    def backend(self) -> CPU | GPU:
+        """Where its state is."""
+
+    def initial(self) -> tuple[WaveState | ParticleState, int]:
+        """The state at redshift_start, and the order of perturbation theory to which it is right."""
+
+    def evolve(self, state, stops, on_step):
+        """States at the stops, and on_step(state) after every step."""
+
+    def spectrum(self, state) -> tuple[PowerSpectrum, np.ndarray | None]:
+        """P(k), and what particles at random would have [(Mpc/h)^3]."""
+
+    def density(self, state) -> np.ndarray:
+        """This rank's planes along x, on the host [mean matter densities]."""
+
+    def write_state(self, file, state):
+        """psi, or the particles, into a snapshot."""
+
+    def packed(self, state) -> tuple[dict, dict]:
+        """Arrays, cut along their first axis, and numbers from which the state is unpacked; not its times."""
+
+    def unpacked(self, saved):
+        """The state of a checkpoint.Saved."""
+
+
+@dataclass(frozen=True)
+class WaveRun:
+    """psi, on the backend of the run. cold: with the initial power of CDM."""
+
+    context: Context
+    setup: Setup
+    cold: bool
+
+    @property
+    def backend(self):
+        """That of the run."""
+        return self.context.backend
+
+    def initial(self) -> tuple[WaveState, int]:
+        """As Dynamics has it: to second order where the series converges, see simulation.second_order."""
+        setup = self.setup
+        options: dict[str, Any] = {"ranks": self.context.ranks, "backend": host(self.context)}
+        modes = setup.modes(self.cold, setup.dtype, **options)
+        given = modes, setup.start, setup.background, setup.units
+        psi, order = wave_from_modes(*given, **options), 2
+        ratio = to_second_order(psi, *given, order=setup.section.lagrangian_order, **options)
+        if ratio > LARGEST_RATIO:
+            order = 1
+            log.warning(
+                "a wave with %s initial power begins to first order: the second is %.2g of it, more than %g "
+                "(particles do not; start earlier for what is below their flows)",
+                "CDM" if self.cold else "FDM",
+                ratio,
+                LARGEST_RATIO,
+            )
+        return WaveState(self.backend.to_device(psi), Times.start(setup.start)), order
+
+    def evolve(self, state, stops, on_step):
+        """As Dynamics has it."""
+        section = self.setup.section
+        return evolve_wave(
+            state,
+            self.setup.grid,
+            self.setup.clock,
+            stops,
+            order=section.order,
+            limits=WaveLimits(section.kinetic_phase, section.potential_phase),
+            watch=WATCH,
+            alarms=Alarms(stop=section.alarms == "stop"),
+            on_step=on_step,
+            ranks=self.context.ranks,
+            backend=self.backend,
+        )
+
+    def spectrum(self, state):
+        """As Dynamics has it."""
+        box = self.setup.box
+        options = {"backend": self.backend, "cells": box.cells, "ranks": self.context.ranks}
+        return power_spectrum(phases.squared_modulus(state.psi, self.backend), box.size, **options), None
+
+    def density(self, state):
+        """As Dynamics has it."""
+        return self.backend.to_host(phases.squared_modulus(state.psi, self.backend))
+
+    def write_state(self, file, state):
+        """As Dynamics has it."""
+        snapshots.write_psi(file, self.setup.box, self.backend.to_host(state.psi), self.context.ranks)
+
+    def packed(self, state):
+        """As Dynamics has it."""
+        numbers = {name: getattr(state, name) for name in ("work", "mass", "balance")}
+        return {"psi": self.backend.to_host(state.psi)}, numbers
+
+    def unpacked(self, saved) -> WaveState:
+        """As Dynamics has it."""
+        numbers = {name: saved.numbers[name] for name in ("work", "mass", "balance")}
+        return WaveState(self.backend.to_device(saved.arrays["psi"]), _times(saved), **numbers)
+
+
+@dataclass(frozen=True)
+class ParticleRun:
+    """Positions and momenta, always on the CPU and in double precision. cold: with the initial power of CDM."""
+
+    context: Context
+    setup: Setup
+    cold: bool
+
+    @property
+    def backend(self):
+        """CPU."""
+        return host(self.context)
+
+    @property
+    def _options(self):
+        return {"ranks": self.context.ranks, "backend": self.backend}
+
+    def initial(self) -> tuple[ParticleState, int]:
+        """As Dynamics has it."""
+        setup, order = self.setup, self.setup.section.lagrangian_order
+        modes = setup.modes(self.cold, np.float64, **self._options)
+        begin = setup.start, setup.background, setup.units
+        particles = particles_from_modes(modes, *begin, order=order, **self._options)
+        return ParticleState(*particles, Times.start(setup.start)), order
+
+    def evolve(self, state, stops, on_step):
+        """As Dynamics has it."""
+        order, setup = self.setup.section.order, self.setup
+        return evolve_particles(state, setup.grid, setup.clock, stops, order=order, on_step=on_step, **self._options)
+
+    def spectrum(self, state):
+        """As Dynamics has it."""
+        measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", **self._options)
+        return measured.spectrum, measured.shot_noise
+
+    def density(self, state):
+        """As Dynamics has it."""
+        grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, **self._options)
+        deposit_batches(self._batches(state), [grid])
+        return grid.slab
+
+    def write_state(self, file, state):
+        """As Dynamics has it."""
+        omega_m = self.setup.config.cosmology.omega_m
+        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
+
+    def packed(self, state):
+        """As Dynamics has it."""
+        columns = {"identity": state.identity}
+        for name in _COLUMNS:
+            columns |= {f"{name}_{axis}": row for axis, row in zip("xyz", getattr(state, name), strict=True)}
+        return columns, {}
+
+    def unpacked(self, saved) -> ParticleState:
+        """As Dynamics has it."""
+        position, momentum = (np.array([saved.arrays[f"{name}_{axis}"] for axis in "xyz"]) for name in _COLUMNS)
+        return ParticleState(position, momentum, saved.arrays["identity"], _times(saved))
+
+    def _batches(self, state):
+        """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""
+        length = self.setup.units.length
+        for first in range(0, len(state.identity), _BATCH):
+            yield np.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
+
+
+def host(context: Context) -> CPU:
+    """The backend for what runs on the CPU."""
+    if context.backend.name == "cpu":
+        return context.backend
+    return CPU(context.config.run.threads or max(1, cpu_count() // context.ranks.local_size))
+
+
+def _times(saved):
+    return Times(**{each.name: saved.numbers[each.name] for each in fields(Times)})

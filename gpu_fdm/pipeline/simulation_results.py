@@ -1,0 +1,315 @@
+"""What a simulation leaves: spectra, projections and health of each run, boosts of one over another, snapshots.
+
+Layout in docs/simulation.md. Spectra of particles keep their shot noise: before streams cross, particles that started
+on a lattice have none. What particles at random would have is stored beside them.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..cosmology.transfer import jeans_wavenumber
+from ..fields.box import Box
+from ..parallel.ranks import Ranks
+from ..spectra.boost import ERRORS, Boost, boost_of
+from ..spectra.spectrum import GRID_FLOOR, Spectrum
+from ..units import CodeUnits
+
+TITLES = {
+    "wave_fdm": "wave, FDM initial power",
+    "particles_fdm": "particles, FDM initial power",
+    "wave_cdm": "wave, CDM initial power",
+    "particles_cdm": "particles, CDM initial power",
+}
+# which ratios are taken: above the line, below it
+BOOSTS = (
+    ("wave_fdm", "particles_fdm"),
+    ("wave_fdm", "particles_cdm"),
+    ("wave_cdm", "particles_cdm"),
+    ("particles_fdm", "particles_cdm"),
+)
+# what each half is called beside other boosts, see docs/boosts.md
+NAMES = {
+    ("wave_fdm", "particles_fdm"): ("fdm", "n-body"),
+    ("wave_fdm", "particles_cdm"): ("fdm", "cdm"),
+    ("wave_cdm", "particles_cdm"): ("cdm as a wave", "n-body"),
+    ("particles_fdm", "particles_cdm"): ("fdm as particles", "cdm"),
+}
+HEALTH = {
+    "scale_factor": "when the wave was looked at",
+    "step": "steps done",
+    "mass_error": "change of <|psi|^2> since the start, relative",
+    "energy_error": "change of K + a W - int W da since the start, over K + a |W|",
+    "phase_change": "largest change of phase between neighbouring cells that both have half the mean density [rad]",
+    "unresolved": "part of the mass whose phase changes by more than pi/2 from cell to cell",
+}
+FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, see simulation.particle_mesh
+PIXELS = 512  # a side of a projection at most
+TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
+
+
+def force_wavenumber(box: Box) -> float:
+    """k up to which the forces on particles are right to 2 %, waves of FORCE_CELLS cells [h/Mpc]."""
+    return float(2 * np.pi / (FORCE_CELLS * np.max(box.spacing)))
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """Spectra and health of one run, as far as it is.
+
+    scale_factor, steps  at which spectra were taken, shape (epochs,)
+    k, modes    mean k of each bin [h/Mpc] and number of its modes, shape (bins,); the first is k = 0
+    power       [(Mpc/h)^3], shape (epochs, bins)
+    shot_noise  expected of particles at random, in power [(Mpc/h)^3], shape (bins,); zero of a wave
+    health      columns of HEALTH, shape (times, 6); of particles no times
+    initial_order  of perturbation theory to which the initial conditions are right, shape ()
+    projection_x, projection_y, projection_z  density averaged along an axis at each epoch [mean matter densities],
+                shape (epochs, pixels, pixels), the axes that are left in their order
+    """
+
+    scale_factor: np.ndarray
+    steps: np.ndarray
+    k: np.ndarray
+    modes: np.ndarray
+    power: np.ndarray
+    shot_noise: np.ndarray
+    health: np.ndarray
+    initial_order: np.ndarray
+    projection_x: np.ndarray
+    projection_y: np.ndarray
+    projection_z: np.ndarray
+
+    @classmethod
+    def empty(cls, initial_order: int) -> "Record":
+        """Before the first spectrum."""
+        reals, integers = np.empty(0), np.empty(0, np.int64)
+        health = np.empty((0, len(HEALTH)))
+        begun, pictures = np.array(initial_order), np.empty((0, 0, 0), np.float32)
+        return cls(reals, integers, reals, integers, np.empty((0, 0)), reals, health, begun, *(3 * [pictures]))
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name, as they are kept."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def with_epoch(self, scale_factor: float, step: int, spectrum, pictures, shot_noise=None) -> "Record":
+        """One more epoch: its spectrum, a PowerSpectrum, all of which have the same bins, and what projected made."""
+        bins = len(spectrum.k)
+        return replace(
+            self,
+            scale_factor=np.append(self.scale_factor, scale_factor),
+            steps=np.append(self.steps, step),
+            k=spectrum.k,
+            modes=spectrum.modes,
+            power=np.vstack([self.power.reshape(-1, bins), spectrum.power]),
+            shot_noise=np.zeros(bins) if shot_noise is None else shot_noise,
+            **{name: _appended(getattr(self, name), picture) for name, picture in pictures.items()},
+        )
+
+    def with_health(self, health) -> "Record":
+        """One more look at a wave in an expanding universe, a schroedinger_poisson.Health."""
+        row = [health.epoch, *(getattr(health, name) for name in list(HEALTH)[1:])]
+        return replace(self, health=np.vstack([self.health, row]))
+
+    def unresolved(self, scale_factor: float) -> float | None:
+        """Of the wave when it was last looked at by then; None of particles."""
+        rows = self.health[self.health[:, 0] <= scale_factor]
+        return float(rows[-1, list(HEALTH).index("unresolved")]) if len(rows) else None
+
+    def spectrum(self, epoch: int, run: str, box: Box, m22: float) -> Spectrum:
+        """The spectrum of an epoch without its k = 0, named as in TITLES."""
+        power = self.power[epoch]
+        return Spectrum(
+            self.k[1:],
+            power[1:],
+            TITLES[run],
+            modes=self.modes[1:],
+            floor=GRID_FLOOR * float(power.max()),
+            box_size=box.size,
+            nyquist=box.nyquist,
+            redshift=1 / self.scale_factor[epoch] - 1,
+            m22=m22,
+        )
+
+
+def _appended(pictures, picture):
+    return np.concatenate([pictures.reshape(-1, *picture.shape), picture[None]])
+
+
+def projected(slab: np.ndarray, ranks: Ranks) -> dict[str, np.ndarray]:
+    """The density of all ranks averaged along each axis, on all of them: those of a Record.
+
+    slab  this rank's planes along x
+    Single precision; PIXELS a side at most: what has more cells is averaged over equal pixels.
+    """
+    planes = sum(ranks.allgather(len(slab)))
+    mine = _in_pixels(_in_pixels(slab.sum(axis=0, dtype=np.float64)).T).T
+    # some rows at a time: ranks send each other no more than a picture
+    rows = np.array_split(mine, min(ranks.size, len(mine)))
+    pictures = {"projection_x": np.concatenate([ranks.allreduce(part) for part in rows]) / planes}
+    for axis, name in ((1, "projection_y"), (2, "projection_z")):
+        mine = _in_pixels(slab.mean(axis=axis, dtype=np.float64).T).T
+        pictures[name] = _in_pixels(np.concatenate(ranks.allgather(mine)))
+    return {name: picture.astype(np.float32) for name, picture in pictures.items()}
+
+
+def _in_pixels(values):
+    """Means over equal pixels along the first axis, where it has more cells than PIXELS."""
+    cells = len(values)
+    if cells <= PIXELS:
+        return values
+    edges = np.linspace(0, cells, PIXELS + 1)
+    whole = np.minimum(edges.astype(int), cells - 1)
+    below = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    at_edges = below[whole] + (edges - whole)[:, None] * values[whole]
+    return np.diff(at_edges, axis=0) * (PIXELS / cells)
+
+
+def boosts(records: dict[str, Record], box: Box, m22: float) -> dict[tuple[str, str], list[Boost | None]]:
+    """All of BOOSTS whose halves are there, at every epoch; None where not both have power above round-off."""
+    found = {}
+    for above, below in BOOSTS:
+        if above in records and below in records:
+            epochs = range(len(records[above].scale_factor))
+            found[above, below] = [
+                _boost(*(records[run].spectrum(epoch, run, box, m22) for run in (above, below))) for epoch in epochs
+            ]
+    return found
+
+
+def _boost(above, below):
+    if same_modes(above, below):
+        below = replace(below, of=f"{below.of} (same initial conditions)")
+    rows = (above.power > above.floor) & (below.power > below.floor)
+    return boost_of(above.rows(rows), below.rows(rows)) if rows.any() else None
+
+
+def same_modes(above: Spectrum, below: Spectrum) -> bool:
+    """Whether two spectra are of runs with the same initial modes, not only the same random numbers."""
+    return above.of.split(", ")[1] == below.of.split(", ")[1]
+
+
+def write_run(file, run: str, record: Record, box: Box, attributes: dict):
+    """/simulation/<run>: attributes, spectrum and projections by number of the epoch, health."""
+    folder, dynamics = f"/simulation/{run}", run.split("_")[0]
+    for epoch, (a, step) in enumerate(zip(record.scale_factor, record.steps, strict=True)):
+        place = f"{folder}/{epoch}"
+        file.dataset(f"{place}/k", record.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving")
+        text = "power of density/mean - 1; the first row is k = 0"
+        file.dataset(f"{place}/power", record.power[epoch], "(Mpc/h)^3", text)
+        file.dataset(f"{place}/modes", record.modes, "1", "modes in each bin, k and -k both counted")
+        if dynamics == "particles":
+            text = "of particles at random on this grid; it is not taken off power"
+            file.dataset(f"{place}/shot_noise", record.shot_noise, "(Mpc/h)^3", text)
+        for axis, left in (("x", "[y, z]"), ("y", "[x, z]"), ("z", "[x, y]")):
+            text = f"density averaged along {axis}, {left}; of a wave |psi|^2, of particles cloud in cell"
+            picture = getattr(record, f"projection_{axis}")[epoch]
+            file.dataset(f"{place}/projection_{axis}", picture, "mean matter densities", text)
+        file.attributes(place, redshift=1 / a - 1, scale_factor=a, step=step, nyquist=box.nyquist, box_size=box.size)
+    if len(record.health):
+        for (name, text), values in zip(HEALTH.items(), record.health.T, strict=True):
+            file.dataset(f"{folder}/health/{name}", values, "rad" if name == "phase_change" else "1", text)
+    of_dynamics = {"force_wavenumber": force_wavenumber(box)} if dynamics == "particles" else {}
+    about = {"title": TITLES[run], "dynamics": dynamics, "steps": int(record.steps[-1])}
+    file.attributes(folder, **about, initial_order=int(record.initial_order), **of_dynamics, **attributes)
+
+
+def read_boosts(file) -> list[Boost]:
+    """All boosts of the simulation in an open result (h5py.File), named as in NAMES; none where there is none.
+
+    Rows where particles at random would have more power than the denominator are left out: their lattice makes it.
+    """
+    found = []
+    for (above, below), (numerator, denominator) in NAMES.items():
+        series = file.get(f"boost/{above}_over_{below}", {})
+        for epoch in sorted(series, key=int):
+            group, place = series[epoch], f"boost/{above}_over_{below}/{epoch}"
+            rows = group["shot_noise"][:] < 1
+            k, boost, error, beyond = (group[name][:][rows] for name in ("k", "boost", "error", "beyond_nyquist"))
+            about: dict[str, Any] = {name: float(group.attrs[name]) for name in ("redshift", "m22")}
+            about |= {"source": f"{file.filename} {place}", "error": error, "beyond_nyquist": beyond}
+            if rows.any():
+                found.append(Boost(k, boost, numerator, denominator, **about))
+    return found
+
+
+def write_boosts(file, found, records: dict[str, Record], box: Box, code: CodeUnits):
+    """/boost/<run above>_over_<run below>/<epoch>."""
+    limit = force_wavenumber(box)
+    for (above, below), series in found.items():
+        for epoch, boost in enumerate(series):
+            if boost is None:
+                continue
+            folder, record = f"/boost/{above}_over_{below}/{epoch}", records[below]
+            for name, values, units, text in (
+                ("k", boost.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving"),
+                ("boost", boost.boost, "1", "power of the numerator over that of the denominator"),
+                ("error", boost.error, "1", f"{ERRORS}: too large where they began alike"),
+                ("beyond_nyquist", boost.beyond_nyquist.astype(np.uint8), "1", "1 where the grid misses directions"),
+                (
+                    "beyond_force",
+                    (boost.k > limit).astype(np.uint8),
+                    "1",
+                    "1 where particles feel less than 0.98 of the force",
+                ),
+                (
+                    "shot_noise",
+                    _noise(record, epoch, boost.k),
+                    "1",
+                    "of particles at random, over the power of the denominator, in which it is",
+                ),
+            ):
+                file.dataset(f"{folder}/{name}", values, units, text)
+            a = records[above].scale_factor[epoch]
+            file.attributes(
+                folder,
+                numerator=boost.numerator,
+                denominator=boost.denominator,
+                redshift=1 / a - 1,
+                scale_factor=a,
+                m22=boost.m22,
+                nyquist=box.nyquist,
+                force_wavenumber=limit,
+                jeans_wavenumber=jeans_wavenumber(code, a),
+                unresolved=records[above].unresolved(a),
+            )
+
+
+def describe_run(run: str, record: Record) -> str:
+    """One line: how many steps, and how well."""
+    line = f"{run}: {int(record.steps[-1])} steps"
+    if len(record.health):
+        last = dict(zip(HEALTH, record.health[-1], strict=True))
+        line += (
+            f", mass {last['mass_error']:+.1e}, energy {last['energy_error']:+.1e}, "
+            f"{100 * last['unresolved']:.2g} % of the mass turns its phase by more than pi/2 a cell"
+        )
+    return line
+
+
+def describe_boosts(found, records: dict[str, Record]) -> list[str]:
+    """A line for each at its last epoch: the least and the largest ratio where grid and particles can be trusted."""
+    lines = []
+    for (_, below), series in found.items():
+        boost = series[-1]
+        if boost is None:
+            continue
+        good = ~boost.beyond_nyquist & (_noise(records[below], -1, boost.k) < TRUSTED_NOISE)
+        told = f"nowhere less than {TRUSTED_NOISE:g} of the power is shot noise"
+        if good.any():
+            k, ratio = boost.k[good], boost.boost[good]
+            low, high = int(np.argmin(ratio)), int(np.argmax(ratio))
+            told = f"{ratio[low]:.3g} at k = {k[low]:.4g} to {ratio[high]:.3g} at k = {k[high]:.4g} h/Mpc"
+        lines.append(f"P of {boost.numerator} over that of {boost.denominator}, z = {boost.redshift:.4g}: {told}")
+    return lines
+
+
+def _noise(record, epoch, k):
+    """Of particles at random, over the power of a run, in the bins with these mean k.
+
+    The same bins of runs on other numbers of ranks have means that differ by round-off: the nearest are meant.
+    """
+    rows = np.abs(record.k[:, None] - k).argmin(axis=0)
+    return record.shot_noise[rows] / record.power[epoch][rows]

@@ -1,0 +1,226 @@
+"""What the runs of a simulation have in common: box, epochs, initial modes; and the checks before hours are spent."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..config.config import Config
+from ..config.sections import SimulationSection
+from ..cosmology.background import Background
+from ..cosmology.linear_power import LinearPower
+from ..cosmology.transfer import transfer
+from ..errors import InputError, RunError
+from ..fields.box import Box
+from ..parallel.ranks import SERIAL, Ranks
+from ..population.population import Population
+from ..simulation.grid import Grid, require_resolved
+from ..simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
+from ..simulation.schedule import Expanding
+from ..units import CodeUnits
+from .sources import dtype_of
+
+MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
+COARSE = 64  # cells a side from whose modes, the largest of the box, velocities are known before the run
+NEGLIGIBLE = 1e-12  # of the power of CDM: taken for none beyond the last k where it is known
+LEAST_WAY = 0.5  # of a particle from its place in the lattice at the start, rms along an axis [cells]
+LEAST_CONTRAST = 0.05  # rms of the linear contrast at the end: with less nothing forms
+SAME_EPOCH = 1e-9  # relative difference of scale factors
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A simulation of a config.
+
+    power  linear power of CDM at z = 0
+    """
+
+    config: Config
+    power: LinearPower
+
+    @classmethod
+    def of(cls, config: Config, ranks: Ranks = SERIAL) -> "Setup":
+        """With the power of its cosmology, found once for all ranks."""
+        return cls(config, ranks.on_root(lambda: Population(config).power))
+
+    @property
+    def section(self) -> SimulationSection:
+        """[simulation]."""
+        return self.config.simulation
+
+    @property
+    def box(self) -> Box:
+        """With its cells."""
+        return Box(self.section.size, self.section.cells)
+
+    @property
+    def units(self) -> CodeUnits:
+        """Of the boson."""
+        cosmology = self.config.cosmology
+        return CodeUnits(self.config.dark_matter.m22, cosmology.h, cosmology.omega_m)
+
+    @property
+    def grid(self) -> Grid:
+        """In code units."""
+        return Grid.of(self.box, self.units)
+
+    @property
+    def background(self) -> Background:
+        """Of the cosmology."""
+        return Background(self.config.cosmology.omega_m)
+
+    @property
+    def clock(self) -> Expanding:
+        """Of the evolution."""
+        return Expanding(self.background)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of densities."""
+        return np.dtype(dtype_of(self.config))
+
+    @property
+    def start(self) -> float:
+        """Scale factor."""
+        return 1 / (1 + self.section.redshift_start)
+
+    @property
+    def end(self) -> float:
+        """Scale factor."""
+        return 1 / (1 + self.section.redshift_end)
+
+    @cached_property
+    def epochs(self) -> tuple[float, ...]:
+        """Scale factors of the spectra."""
+        number = self.section.spectra
+        return (self.end,) if number == 1 else tuple(np.geomspace(self.start, self.end, number).tolist())
+
+    @cached_property
+    def snapshots(self) -> dict[float, float]:
+        """Scale factor -> redshift of each snapshot."""
+        section = self.section
+        if section.content == "none":
+            return {}
+        found = {}
+        for redshift in (section.redshift_end,) if section.snapshots is None else section.snapshots:
+            a = 1 / (1 + redshift)
+            # the epoch of a spectrum where there is one so near that a step between them would be round-off
+            near = [epoch for epoch in self.epochs if abs(a / epoch - 1) < SAME_EPOCH]
+            found[near[0] if near else a] = redshift
+        return found
+
+    @property
+    def stops(self) -> list[float]:
+        """Scale factors at which there is something to be done, ascending."""
+        return sorted({*self.epochs, *self.snapshots})
+
+    def modes(self, cold: bool, dtype, *, cells=None, ranks: Ranks = SERIAL, backend=None) -> LinearModes:
+        """Linear modes with the power of CDM (cold), or of FDM.
+
+        cells  of another grid, which has the same modes as far as it reaches; those of the box where not given
+        Raises InputError where the box has modes for which the power is not known, and not negligible.
+        """
+        section, known = self.section, self.power
+        name, table = ("cdm", None) if cold else (section.transfer, section.transfer_table)
+        cut_off = transfer(name, self.config.dark_matter.m22, h=self.config.cosmology.h, table=table)
+        last = min(known.k_max, cut_off.k_max)
+        corner = float(np.sqrt(np.sum((np.pi / self.box.spacing) ** 2)))
+        if corner > last and float(cut_off(last)) ** 2 > NEGLIGIBLE:
+            raise InputError(
+                f"cells = {', '.join(map(str, section.cells))}: modes reach k = {corner:.4g} h/Mpc: must be at most "
+                f"{last:.4g}, up to where the {'CDM' if cold else 'FDM'} power is known (fewer cells, or a larger box)"
+            )
+
+        def power(k):
+            return np.where(k <= last, known(np.minimum(k, last)), 0.0)
+
+        def cut(k):
+            return cut_off(np.minimum(k, last))
+
+        box = self.box if cells is None else Box(self.box.size, cells)
+        options = {"dtype": dtype, "ranks": ranks, "backend": backend}
+        return linear_modes(box, power, self.config.run.seed, transfer=cut, **options)
+
+
+def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
+    """Warnings of a config; InputError for a simulation that cannot be run.
+
+    Takes a second, for it draws the largest modes of the box alone. One rank calls this.
+    """
+    setup, section = Setup.of(config), config.simulation
+    if ranks.size > section.cells[0]:
+        raise config.error("simulation", "cells", f"more ranks ({ranks.size}) than planes along x ({section.cells[0]})")
+    names = [redshift_name(redshift) for redshift in setup.snapshots.values()]
+    if len(set(names)) < len(names):
+        raise config.error("simulation", "snapshots", "must differ in their first six digits")
+    warnings = []
+    coarse = tuple(min(number, COARSE) for number in section.cells)
+    with named(config):
+        for cold in sorted({is_cold(run) for run in section.runs}):
+            modes = setup.modes(cold, np.float64, cells=coarse)
+            require_small(modes, setup.start, setup.background)
+            if any(is_wave(run) and is_cold(run) == cold for run in section.runs):
+                _require_resolved(setup, modes)
+            contrast = modes.rms(setup.end, setup.background)
+            if contrast < LEAST_CONTRAST:
+                warnings.append(
+                    f"{config.source}: [simulation] redshift_end = {section.redshift_end:g}: the linear "
+                    f"{'CDM' if cold else 'FDM'} contrast has an rms of {contrast:.2g} there: nothing will form "
+                    "(take a larger box, a later end, or a heavier boson)"
+                )
+            elif any(not is_wave(run) and is_cold(run) == cold for run in section.runs):
+                warnings += _warn_of_lattice(setup, modes)
+    return warnings
+
+
+def _require_resolved(setup, modes):
+    velocity = MARGIN * modes.rms_velocity(setup.end, setup.background)
+    try:
+        require_resolved(setup.box, velocity, setup.units, setup.end)
+    except InputError as error:
+        raise InputError(f"{error}, {MARGIN:g} times the rms linear velocity at redshift_end") from None
+
+
+def _warn_of_lattice(setup, modes):
+    """A warning where particles begin so near to their lattice that the mesh does not see what is of second order."""
+    section, spacing = setup.section, float(np.min(setup.box.spacing))
+    way = float(setup.background.growth(setup.start)) * np.sqrt(modes.displacement / 3) / spacing
+    if way >= LEAST_WAY:
+        return []
+    # displacements grow as a does
+    latest, remedy = LEAST_WAY / way * setup.start, "take more cells"
+    if latest < setup.end and modes.rms(latest, setup.background) <= LARGEST_RMS:
+        remedy += f", or start later, at {1 / latest - 1:.3g}"
+    return [
+        f"{setup.config.source}: [simulation] redshift_start = {section.redshift_start:g}: particles begin {way:.2g} "
+        f"cells off their lattice (rms along an axis): below {LEAST_WAY:g} the mesh misses part of what one mode makes "
+        f"of another ({remedy})"
+    ]
+
+
+@contextmanager
+def named(config: Config, run: str = ""):
+    """Of what is wrong inside, tell the file and the section, or the run."""
+    try:
+        yield
+    except (InputError, RunError) as error:
+        place = f"{config.source}: [simulation]" if isinstance(error, InputError) else f"{run}:"
+        told = type(error)(f"{place} {error}")
+        told.on_all_ranks = getattr(error, "on_all_ranks", False)
+        raise told from error
+
+
+def is_wave(run: str) -> bool:
+    """Whether a run is one of a wave, or of particles."""
+    return run.startswith("wave_")
+
+
+def is_cold(run: str) -> bool:
+    """Whether its initial power is that of CDM, or of FDM."""
+    return run.endswith("_cdm")
+
+
+def redshift_name(redshift: float) -> str:
+    """In the name of a file."""
+    return f"{redshift:.6g}"

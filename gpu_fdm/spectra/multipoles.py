@@ -1,0 +1,170 @@
+"""Multipoles of P(k, mu), mu = k_axis/|k|: monopole, quadrupole and hexadecapole along an axis of the box.
+
+P(k, mu) = sum_l P_l(k) L_l(mu), L_l the Legendre polynomials. The modes of a bin do not fill its shell evenly, so that
+on them the L_l are not orthogonal, and the sums (2 l + 1) <P L_l> mix multipoles: in a cube by order 1 in the first
+bin, by up to 0.1 where a bin has a thousand modes, 0.03 with ten thousand and 0.01 with forty thousand, and by order 1
+again beyond the Nyquist wavenumber, where directions are missing. Two ways:
+
+- "sum", P_l = (2 l + 1) <P L_l> over the modes of a bin, as is customary; P_0 is the P(k) of power.py.
+- "fit", the P_l whose sum over l = 0, 2, 4 fits the modes of a bin best (least squares, all modes alike): exact where
+  P(k, mu) has no others, as in linear theory (Kaiser 1987), at the price of larger errors in the first bins. Where the
+  modes of a bin have fewer than three values of |mu| nothing determines them: NaN.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numba import njit
+
+from ..parallel.backend import CPU
+from ..parallel.ranks import Ranks
+from .loops import EDGE_TOLERANCE
+from .power import Bins
+
+ORDERS = (0, 2, 4)
+# L_0, L_2, L_4 in powers 0, 2, 4 of mu
+_LEGENDRE = np.array([[1, 0, 0], [-1 / 2, 3 / 2, 0], [3 / 8, -30 / 8, 35 / 8]])
+_MOST_PARTS = 64
+_LEAST_MODES_A_PART = 1 << 16
+_SINGULAR = 1e-10  # smallest over largest eigenvalue of <L_l L_l'>, from which on bins determine all three
+
+
+@dataclass(frozen=True, eq=False)
+class MultipoleSums:
+    """Sums over the modes of bins in |k|, additive over slabs; rows as in power.ModeSums.
+
+    power  sums of |delta_k|^2 mu^(0, 2, 4), shape (rows, 3)
+    mu     sums of mu^(0, 2, 4, 6, 8), shape (rows, 5)
+    k      sum of |k| [k_f], shape (rows,);  modes  number of modes, int64, shape (rows,)
+    """
+
+    power: np.ndarray
+    mu: np.ndarray
+    k: np.ndarray
+    modes: np.ndarray
+
+    def __add__(self, other: "MultipoleSums") -> "MultipoleSums":
+        return MultipoleSums(self.power + other.power, self.mu + other.mu, self.k + other.k, self.modes + other.modes)
+
+    def over(self, ranks: Ranks) -> "MultipoleSums":
+        """Added up over ranks, the same on all."""
+        return MultipoleSums(*(ranks.allreduce(each) for each in (self.power, self.mu, self.k, self.modes)))
+
+
+@dataclass(frozen=True, eq=False)
+class Multipoles:
+    """Multipoles of the power of a contrast in bins of |k|; empty bins are left out, the first is k = 0, with power 0.
+
+    k       mean |k| over the modes of a bin [h/Mpc], shape (bins,)
+    power   P_0, P_2, P_4 [(cMpc/h)^3], shape (bins, 3)
+    modes   number of modes, k and -k both counted, int64, shape (bins,)
+    mixing  (2 l + 1) <L_l L_l'>, shape (bins, 3, 3): the identity in the limit of many modes; "sum" finds
+            mixing @ (P_0, P_2, P_4)
+    method  "sum" or "fit"
+    bins    grid, box, width and axis
+    """
+
+    k: np.ndarray
+    power: np.ndarray
+    modes: np.ndarray
+    mixing: np.ndarray
+    method: str
+    bins: Bins
+
+    @classmethod
+    def from_sums(cls, sums: MultipoleSums, bins: Bins, method: str = "sum") -> "Multipoles":
+        """The multipoles from the sums over all modes of a grid, of unnormalised transforms of the contrast.
+
+        Raises ValueError if modes are missing or were counted twice, and for unknown methods.
+        """
+        if method not in ("sum", "fit"):
+            raise ValueError(f"method = {method}: must be sum or fit")
+        counted, expected = int(sums.modes.sum()), prod(bins.cells)
+        if counted != expected:
+            raise ValueError(f"sums over {counted} modes of {expected}: slabs missing or counted twice")
+        filled = sums.modes > 0
+        modes = sums.modes[filled]
+        weight = (2 * np.array(ORDERS) + 1)[:, None] * _LEGENDRE
+        power = (sums.power[filled] / modes[:, None]) @ weight.T * (prod(bins.box_size) / expected**2)
+        powers = np.add.outer(np.arange(3), np.arange(3))
+        mixing = weight @ (sums.mu[filled] / modes[:, None])[:, powers] @ _LEGENDRE.T
+        power[0] = 0
+        if method == "fit":
+            power[1:] = _solved(mixing[1:], power[1:])
+        return cls(bins.fundamental * (sums.k[filled] / modes), power, modes, mixing, method, bins)
+
+
+def _solved(mixing, power):
+    """Multipoles that mix to these, NaN where the modes do not determine them."""
+    singular = np.linalg.svd(mixing, compute_uv=False)
+    determined = singular[:, -1] > _SINGULAR * singular[:, 0]
+    solved = np.full_like(power, np.nan)
+    solved[determined] = np.linalg.solve(mixing[determined], power[determined][..., None])[..., 0]
+    return solved
+
+
+def add_multipoles(spectrum, first_index: int, bins: Bins, backend=None) -> MultipoleSums:
+    """Sums over the modes of a slab of lines along y of an rfftn output, on all threads.
+
+    spectrum     of a contrast, complex, shape (nx, lines, nz // 2 + 1), as fourier.transform gives it; on a card its
+                 planes are copied to the host one by one
+    first_index  along y of its first line
+    bins         in |k|; mu_axis is the axis, mu_bins is not used
+    backend      where the slab is. The sums do not depend on the number of threads
+    Raises ValueError for slabs that do not fit.
+    """
+    backend = CPU() if backend is None else backend
+    nx, ny, nz = bins.transform_shape
+    lines = spectrum.shape[1] if spectrum.ndim == 3 else 0
+    if spectrum.shape != (nx, lines, nz) or not 0 <= first_index <= ny - lines:
+        raise ValueError(
+            f"slab of shape {spectrum.shape} from line {first_index} on: no part of a transform of shape {(nx, ny, nz)}"
+        )
+    along = [bins.wavenumbers(axis) for axis in range(3)]
+    along[1] = along[1][first_index : first_index + lines]
+    rows = bins.sums_shape[0]
+    parts = max(1, min(_MOST_PARTS, nx, spectrum.size // max(_LEAST_MODES_A_PART, rows)))
+    power, mu = np.zeros((parts, rows, 3)), np.zeros((parts, rows, 5))
+    k, modes = np.zeros((parts, rows)), np.zeros((parts, rows), np.int64)
+
+    def work(part):
+        for plane in range(nx * part // parts, nx * (part + 1) // parts):
+            here = backend.to_host(spectrum[plane])
+            sums = power[part], mu[part], k[part], modes[part]
+            _add_plane(here, along[0][plane], along[1], along[2], bins.weights(), 1 / bins.width, bins.mu_axis, *sums)
+
+    backend.over(range(parts), work)
+    return MultipoleSums(*(sums.sum(axis=0) for sums in (power, mu, k, modes)))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_plane(values, x, y, z, weights, inverse_width, mu_axis, power, mu, k_sum, modes):
+    """Add the modes of a plane to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
+
+    values  complex, shape (y, z);  x, y, z  |k| along the axes [k_f];  weights  modes that an index along z stands for
+    power, mu, k_sum, modes  as in MultipoleSums, added to
+    """
+    for j in range(len(y)):
+        across = x * x + y[j] * y[j]
+        for m in range(len(z)):
+            square = across + z[m] * z[m]
+            k = np.sqrt(square)
+            row = np.int64(k * inverse_width + (0.5 + EDGE_TOLERANCE)) + 1
+            mu_squared = 0.0
+            if square > 0:
+                parallel = z[m] if mu_axis == 2 else (y[j] if mu_axis == 1 else x)
+                mu_squared = parallel * parallel / square
+            else:
+                row = np.int64(0)
+            weight = weights[m]
+            value = values[j, m]
+            of_mu = np.float64(weight)
+            size = np.float64(value.real) * np.float64(value.real) + np.float64(value.imag) * np.float64(value.imag)
+            for power_of in range(5):
+                if power_of < 3:
+                    power[row, power_of] += size * of_mu
+                mu[row, power_of] += of_mu
+                of_mu *= mu_squared
+            k_sum[row] += weight * k
+            modes[row] += weight

@@ -1,0 +1,179 @@
+"""The power spectrum of one filament, averaged over phases and over orientations.
+
+    P(k) = int_0^1 dmu W(k mu)^2/L^2 P2(k sqrt(1 - mu^2)) / mu_line^2,
+    W(q)^2/L^2 = [sin(qL/2) / (qL/2)]^2 exp(-q^2/(2 s^2))               soft ends of sharpness s
+
+so that P(k -> 0) is one for a filament whose weights sum to one: M^2 P(k) is the power of the filament itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from ..filament.model import Model
+from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, polar_spectrum
+
+WINDOW_END = 8.6  # sharpnesses: the soft ends have taken exp(-37) of the power there
+DETACHED = 2.0  # the interfering filament has this times the power of the smooth one: fringes carry half of it
+STATISTICS = ("fixed", "gaussian")
+ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
+LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
+RELATIVE_STEP = 0.1  # the same, over k
+
+
+@dataclass(frozen=True)
+class SinglePower:
+    """Phase averages of one filament's power over its mass squared: in the plane across it, and over orientations.
+
+    k       comoving [h/Mpc], shape (k,)
+    polar   the plane's, k there in code units; None where it was not asked for
+    smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
+    statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
+    """
+
+    k: np.ndarray
+    polar: PolarSpectrum | None
+    smooth: np.ndarray
+    interference: np.ndarray
+    self_term: np.ndarray
+    statistics: str
+
+    @property
+    def fdm(self) -> np.ndarray:
+        """Of |psi|^2, averaged over phases and orientations; zero where there is nothing but round-off."""
+        return _less_round_off(self.smooth + self.interference - (self.self_term if self.statistics == "fixed" else 0))
+
+    @property
+    def polar_fdm(self) -> np.ndarray:
+        """Of |psi|^2 in the plane, averaged over phases; zero where there is nothing but round-off."""
+        return _less_round_off(self.in_plane.fixed if self.statistics == "fixed" else self.in_plane.gaussian)
+
+    @property
+    def in_plane(self) -> PolarSpectrum:
+        """The plane's; ValueError where it was not asked for."""
+        if self.polar is None:
+            raise ValueError("no spectrum in the plane: it was not asked for (plane = False)")
+        return self.polar
+
+
+def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane: bool = True) -> SinglePower:
+    """The spectra of a solved filament.
+
+    k      comoving [h/Mpc], shape (k,), positive, increasing
+    plane  also the spectrum in the plane, at the same k
+    Raises ValueError for a k that is not, or an unknown name of the statistics.
+    """
+    k = np.asarray(k, float)
+    if k.ndim != 1 or len(k) < 2 or not (np.all(np.isfinite(k)) and k[0] > 0 and np.all(np.diff(k) > 0)):
+        raise ValueError("k: must be positive and increasing, two or more")
+    if statistics not in STATISTICS:
+        raise ValueError(f"statistics = {statistics!r}: must be one of {', '.join(STATISTICS)}")
+    library, weight, unit = model.library, model.wave.weight, model.units.length
+    # the plane's spectrum where it is asked for, and where the average over orientations needs it, in one go
+    rows = _table_wavenumbers(model, k[-1] * unit)
+    asked = len(k) if plane else 0
+    spectrum = polar_spectrum(library, weight, np.concatenate([k[:asked] * unit, rows]), backend=backend)
+    polar, table = spectrum.part(slice(asked)) if plane else None, spectrum.part(slice(asked, None))
+    fringes = _between(rows, table.interference - table.self_term, power_at_origin=2)
+    self_term = _between(rows, table.self_term, power_at_origin=0)
+
+    filament = model.filament
+    across, share = _orientations(k, filament.length, filament.sharpness, library.radius_max * unit)
+    across *= unit
+    smooth = np.sum(share * form_factor(library, weight, across) ** 2, axis=1)
+    self_average = np.sum(share * self_term(across), axis=1)
+    interference = np.sum(share * fringes(across), axis=1) + self_average
+    return SinglePower(k, polar, smooth, interference, self_average, statistics)
+
+
+def scales(model: Model, power: SinglePower) -> dict[str, tuple[float, str]]:
+    """Name -> value and definition of the scales between which the fringes add power; wavenumbers in [h/Mpc], comoving.
+
+    k_detach and what follows from it are left out where the wavenumbers of the spectrum do not reach them.
+    """
+    library, unit = model.library, model.units.length
+    found = {}
+    ground = np.flatnonzero((library.l == 0) & (library.n == 0))[0]
+    mean_radius = np.sum(library.weights * library.nodes**2 * library.radial[ground] ** 2)
+    found["k_gs"] = 1 / mean_radius / unit, "1/<psi_00|R|psi_00>, the size of the ground state"
+    # virial theorem of a cylinder, for any profile: <v_R^2 + v_phi^2> = mu/(4 pi a) (Fiege & Pudritz 2000)
+    dispersion = np.sqrt(library.line_mass / (8 * np.pi * library.scale_factor))
+    found["k_cut"] = (
+        2 * library.scale_factor * dispersion / unit,
+        "2 a m s/hbar, s the velocity dispersion along one direction across the filament, sigma where beta = 0: "
+        "fringes of a locally thermal wave function fall as exp(-(k/k_cut)^2)",
+    )
+    found["k_fringe"] = model.fringe_wavenumber, "twice the largest momentum of a mode: |psi|^2 has no larger ones"
+    excess = power.fdm / power.smooth
+    above = np.flatnonzero(excess >= DETACHED)
+    if len(above) and above[0] > 0:
+        pair = slice(above[0] - 1, above[0] + 1)
+        log_k = np.interp(np.log(DETACHED), np.log(excess[pair]), np.log(power.k[pair]))
+        log_power = np.interp(log_k, np.log(power.k[pair]), np.log(power.fdm[pair]))
+        found["k_detach"] = np.exp(log_k), f"where the power is first {DETACHED:g} times that of the smooth filament"
+        found["detach_power"] = np.exp(log_power), "power over M^2 at k_detach: the amplitude of the excess"
+        end = found["k_cut"][0]
+        if power.k[-1] > end > found["k_detach"][0]:
+            at_end = np.exp(np.interp(np.log(end), np.log(power.k), np.log(np.maximum(power.fdm, 1e-300))))
+            slope = np.log(at_end / found["detach_power"][0]) / np.log(end / found["k_detach"][0])
+            found["slope"] = slope, "mean d ln P/d ln k from k_detach to k_cut"
+    return found
+
+
+def orientation_average(k, polar, length: float, sharpness: float, radius: float) -> np.ndarray:
+    """The average over orientations of a spectrum in the plane.
+
+    k          [h/Mpc], shape (k,);  polar  function of wavenumbers in the plane [h/Mpc], any shape
+    length     of the filament [cMpc/h];  sharpness  of its soft ends [h/cMpc]
+    radius     beyond which the filament holds nothing [cMpc/h]
+    """
+    across, share = _orientations(np.asarray(k, float), length, sharpness, radius)
+    return np.sum(share * polar(across), axis=1)
+
+
+def _orientations(k, length, sharpness, radius):
+    """Wavenumbers in the plane for Gauss-Legendre nodes of the angle between k and the plane, and shares; (k, node)."""
+    largest = np.minimum(k, WINDOW_END * sharpness)  # along the axis
+    end = np.arcsin(largest / k)
+    # the window oscillates as cos(q length), the spectrum in the plane as cos(2 q radius): half as many nodes as
+    # radians, and 40 more, integrate both to round-off
+    x, w = gauss_legendre(int(0.5 * largest.max() * (length + 2 * radius)) + 40)
+    angle = end[:, None] * (1 + x) / 2
+    along = k[:, None] * np.sin(angle)
+    window = np.sinc(along * length / (2 * np.pi)) ** 2 * np.exp(-(along**2) / (2 * sharpness**2))
+    return k[:, None] * np.cos(angle), window * np.cos(angle) * w * end[:, None] / 2
+
+
+def _table_wavenumbers(model, k_max):
+    """Where the spectrum of the fringes is tabulated [1/L]: steps in proportion to k, then even ones."""
+    radius = float(model.profile.radius_enclosing(0.99))
+    k_max = max(min(k_max, NO_POWER * 2 * model.library.wavenumber_max), 1 / radius)
+    k = [0.02 / radius]
+    while k[-1] < k_max:
+        k.append(k[-1] + min(RELATIVE_STEP * k[-1], LARGEST_STEP / radius))
+    return np.array(k)
+
+
+def _between(rows, values, power_at_origin):
+    """Interpolation of a spectrum of fringes by a cubic spline of logarithms; zero beyond round-off.
+
+    It starts as k^power_at_origin: below the first row that is taken as exact.
+    """
+    # of the fringes, which are weaker
+    ended = np.flatnonzero(values <= ROUND_OFF * values.max())
+    if len(ended):
+        rows, values = rows[: ended[0]], values[: ended[0]]
+    spline = CubicSpline(np.log(rows), np.log(values / rows**power_at_origin))
+
+    def at(k):
+        inside = k <= rows[-1]
+        value = np.exp(spline(np.log(np.clip(k, rows[0], rows[-1])))) * k**power_at_origin
+        return np.where(inside, value, 0.0)
+
+    return at
+
+
+def _less_round_off(power):
+    """Sums of parts that cancel leave this much, of either sign."""
+    return np.where(power > ROUND_OFF, power, 0.0)

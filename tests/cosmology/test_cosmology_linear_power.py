@@ -1,0 +1,409 @@
+"""Linear power: the published table, closed forms, sources against each other, the cache, and what is refused."""
+
+import logging
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from locations import DATA
+
+from gpu_fdm.cosmology import camb_power as camb_module
+from gpu_fdm.cosmology.background import Background
+from gpu_fdm.cosmology.camb_power import camb_power, recipe
+from gpu_fdm.cosmology.linear_power import SOURCES, LinearPower, linear_power
+from gpu_fdm.cosmology.parameters import CosmologicalParameters
+from gpu_fdm.errors import InputError, RunError
+
+REFERENCE = DATA / "linear_power_z0.csv"
+K = np.geomspace(1e-3, 10, 40)
+
+
+@pytest.fixture(scope="module")
+def camb_default():
+    return linear_power("camb")
+
+
+def smooth(k):
+    """Something like a power spectrum, with bends."""
+    return 1e5 * k / (1 + (k / 0.02) ** 2) ** 1.9
+
+
+def write_table(path, k, power):
+    path.write_text("k,power\n" + "".join(f"{a:.12g},{b:.12g}\n" for a, b in zip(k, power, strict=True)))
+    return path
+
+
+# the default cosmology, shipped
+
+
+def test_default_agrees_with_the_published_table(camb_default):
+    reference = linear_power("table", table=REFERENCE)
+    k = reference.k[reference.k < camb_default.k_max]
+    deviation = np.abs(camb_default(k) / reference(k) - 1)
+    # the published numbers themselves jump by 1 % at k = 0.0345 and 0.0443 h/Mpc, between rows 1 % apart
+    jumps = (k > 0.031) & (k < 0.045)
+    assert deviation[~jumps].max() < 5e-3 and deviation[jumps].max() < 7e-3
+    assert deviation[(k > 1) & (k < 10)].max() < 2e-4
+    assert len(k) > 450
+
+
+def test_default_needs_no_camb_and_no_cache(monkeypatch):
+    monkeypatch.setitem(sys.modules, "camb", None)
+    power = linear_power("camb")
+    assert power.k_min < 1e-5 and power.k_max > 2e3
+    assert power.source == f"CAMB 2.0.5: {recipe(CosmologicalParameters())}"
+    assert "h = 0.6731, omega_b_h2 = 0.02222, omega_c_h2 = 0.1197, m_nu = 0.06 eV" in power.source
+    assert "n_s = 0.9655, ln10As = 3.089" in power.source
+
+
+def test_large_scales_are_primordial(camb_default):
+    k = np.array([6e-6, 2e-5])
+    slope = np.log(camb_default(k[1]) / camb_default(k[0])) / np.log(k[1] / k[0])
+    assert slope == pytest.approx(0.9655, abs=2e-4)  # the transfer function bends by (k/0.01)^2
+
+
+def test_camb_itself_agrees_with_the_shipped_table(camb_default):
+    pytest.importorskip("camb")
+    k, power = camb_module._run(CosmologicalParameters(), 0.2, 20, 1.0)
+    inside = (k > 1e-4) & (k < 0.2)
+    # AccuracyBoost 1 against 2: 0.05 % in the acoustic oscillations
+    np.testing.assert_allclose(power[inside], camb_default(k[inside]), rtol=1e-3)
+
+
+def test_eisenstein_hu_agrees_with_camb(camb_default):
+    pytest.importorskip("colossus")
+    fit = linear_power("eisenstein_hu")
+    for low, high, tolerance in ((1e-5, 1e-3, 0.006), (1e-3, 0.01, 0.02), (0.01, 100, 0.1)):
+        k = np.geomspace(low * 1.0001, high * 0.9999, 300)
+        # the accuracy of the fit, and neutrinos that do not stream in it (3 % beyond 0.1 h/Mpc)
+        np.testing.assert_allclose(fit(k), camb_default(k), rtol=tolerance)
+    assert fit.source.startswith("Eisenstein & Hu 1998: h = 0.6731, omega_m = 0.314649, omega_b_h2 = 0.02222")
+
+
+def test_eisenstein_hu_scales_with_the_primordial_power():
+    pytest.importorskip("colossus")
+    fit = linear_power("eisenstein_hu")
+    tilted = linear_power("eisenstein_hu", CosmologicalParameters(n_s=1.0, ln10As=3.089 + np.log(2)))
+    expected = 2 * (K * 0.6731 / 0.05) ** (1 - 0.9655)
+    np.testing.assert_allclose(tilted(K) / fit(K), expected, rtol=1e-10)
+
+
+def test_without_colossus(monkeypatch):
+    monkeypatch.setitem(sys.modules, "colossus.cosmology.power_spectrum", None)
+    with pytest.raises(
+        RunError, match=r"^linear_power = eisenstein_hu: colossus is not installed: pip install colossus$"
+    ):
+        linear_power("eisenstein_hu")
+
+
+# interpolation, growth, range
+
+
+def test_power_laws_are_interpolated_exactly():
+    power = LinearPower(K, 3 * K**-2.5, Background(0.3), "power law")
+    between = np.geomspace(1e-3, 10, 999)
+    np.testing.assert_allclose(power(between), 3 * between**-2.5, rtol=1e-12)
+
+
+def test_interpolation_is_of_fourth_order():
+    between, errors = np.geomspace(5e-3, 1, 999), []
+    for rows in (40, 80, 160):
+        k = np.geomspace(1e-3, 10, rows)
+        errors.append(np.abs(LinearPower(k, smooth(k), Background(0.3), "")(between) / smooth(between) - 1).max())
+    assert errors[0] < 1e-3 and errors[0] / errors[1] > 12 and errors[1] / errors[2] > 12
+
+
+def test_rows_are_kept(camb_default):
+    np.testing.assert_allclose(camb_default(camb_default.k), camb_default.power, rtol=1e-13)
+    for values in (camb_default.k, camb_default.power):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 1
+    assert camb_default(0.1).shape == () and camb_default(np.full((2, 3), 0.1)).shape == (2, 3)
+
+
+def test_growth(camb_default):
+    background = Background(0.314649)
+    np.testing.assert_array_equal(camb_default.at(K, 0), camb_default(K))
+    expected = background.growth(0.2) ** 2 * camb_default(K)
+    np.testing.assert_allclose(camb_default.at(K, 4), expected, rtol=1e-14)
+    einstein_de_sitter = LinearPower(K, smooth(K), Background(1.0), "")
+    np.testing.assert_allclose(einstein_de_sitter.at(K, 4), smooth(K) / 25, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("redshift", "ratio", "tolerance"), [(4, 0.0646005, 0.01), (20, 0.00372431, 0.02), (99, 0.000167397, 0.04)]
+)
+def test_growth_against_camb(camb_default, redshift, ratio, tolerance):
+    # P(z)/P(0) at k = 1 h/Mpc of CAMB 2.0.5, which has neutrinos and radiation: more, by what LinearPower states
+    ours = camb_default.at(1.0, redshift) / camb_default(1.0)
+    assert 1 < ratio / ours < 1 + tolerance
+
+
+@pytest.mark.parametrize("k", [5.3e-6, 2690.0, 0.0, -1.0, np.nan])
+def test_k_out_of_range(camb_default, k):
+    message = f"k = {k:g} h/Mpc: must be in [5.34591e-06, 2680.56], the range of the linear power"
+    for call in (camb_default, lambda k: camb_default.at(k, 2)):
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            call([1.0, k])
+
+
+def test_round_off_at_the_ends_of_the_range():
+    power = LinearPower(K, smooth(K), Background(0.3), "")
+    ends = np.exp(np.log(K[[0, -1]])) * [1 - 1e-15, 1 + 1e-15]
+    np.testing.assert_allclose(power(ends), smooth(ends), rtol=1e-12)
+
+
+@pytest.mark.parametrize("redshift", [-0.1, 100, np.nan])
+def test_redshift_out_of_range(camb_default, redshift):
+    message = f"redshift = {redshift:g}: must be in [0, 99], where growth leaves radiation out"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        camb_default.at(1.0, redshift)
+
+
+# tables and names
+
+
+def test_table(tmp_path):
+    power = linear_power("table", CosmologicalParameters(omega_m=0.3, omega_c_h2=None), table=REFERENCE)
+    assert power.source == f"table {REFERENCE}" and power.background == Background(0.3)
+    assert (power.k_min, power.k_max, power(power.k_min)) == (1.0586396e-05, 9740.6084, pytest.approx(50.402672))
+
+
+@pytest.mark.parametrize(
+    ("k", "power", "message"),
+    [
+        (K[:7], K[:7], "table of shape (7,): must hold at least 8 rows of k and power"),
+        (K[[0, 2, 1, *range(3, 40)]], K, "line 4: k = 0.00126638: must be larger than 0.00160372, the one before"),
+        (np.r_[0, K[1:]], K, "line 2: k = 0: must be positive, and below 1e+30"),
+        (K, np.r_[K[:-1], 0], "line 41: power = 0: must be positive"),
+        (K, np.r_[K[:-1], np.inf], "line 41: power = inf: must be a finite number"),
+    ],
+)
+def test_bad_tables(tmp_path, k, power, message):
+    path = write_table(tmp_path / "power.csv", k, power)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}(: |, ){re.escape(message)}$"):
+        linear_power("table", table=path)
+
+
+def test_missing_table(tmp_path):
+    for path, message in ((tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder, must be a CSV file")):
+        with pytest.raises(InputError, match=re.escape(f"{path}: {message}")):
+            linear_power("table", table=path)
+
+
+def test_unknown_name():
+    assert list(SOURCES) == ["camb", "eisenstein_hu", "table"]
+    with pytest.raises(InputError, match=r"^linear_power = class: must be one of camb, eisenstein_hu, table$"):
+        linear_power("class")
+
+
+@pytest.mark.parametrize(("name", "table"), [("table", None), ("camb", "power.csv")])
+def test_table_goes_with_its_name(name, table):
+    message = (
+        f"linear_power_table = {table or '(empty)'}: must be given with linear_power = table, and only then "
+        f"(linear_power = {name})"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        linear_power(name, table=table)
+
+
+# parameters
+
+
+def test_default_parameters_are_exact():
+    p = CosmologicalParameters()
+    assert (p.h, p.omega_m, p.omega_b_h2, p.omega_c_h2, p.m_nu) == (0.6731, 0.314649, 0.02222, 0.1197, 0.06)
+    assert (p.n_s, p.ln10As) == (0.9655, 3.089)
+
+
+@pytest.mark.parametrize(("omega_m", "h", "m_nu"), [(0.3, 0.7, 0.0), (0.314649, 0.6731, 0.06), (1.0, 0.5, 0.3)])
+def test_cold_dark_matter_is_what_is_left(omega_m, h, m_nu):
+    p = CosmologicalParameters(h=h, omega_m=omega_m, omega_c_h2=None, m_nu=m_nu)
+    assert p.omega_b_h2 + p.omega_c_h2 + p.omega_nu_h2 == pytest.approx(omega_m * h**2, rel=1e-14)
+    # and given back it is accepted
+    assert CosmologicalParameters(h=h, omega_m=omega_m, omega_c_h2=p.omega_c_h2, m_nu=m_nu) == p
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"h": 67.31}, "h = 67.31: must be a number in [0.2, 2]"),
+        ({"omega_m": 1.2}, "omega_m = 1.2: must be a number in [0.001, 1]"),
+        ({"omega_b_h2": 0.0}, "omega_b_h2 = 0.0: must be a number in [0.005, 0.1]"),
+        ({"omega_c_h2": -0.1}, "omega_c_h2 = -0.1: must be a number in [0.001, 4]"),
+        ({"m_nu": -1}, "m_nu = -1: must be a number in [0, 5]"),
+        ({"n_s": "one"}, "n_s = one: must be a number in [0.5, 1.5]"),
+        ({"ln10As": np.nan}, "ln10As = nan: must be a number in [0, 6]"),
+        (
+            {"omega_m": 0.3},
+            "omega_m = 0.3: must be 0.314667, to which omega_b_h2 = 0.02222, omega_c_h2 = 0.1197 and m_nu = 0.06 eV "
+            "add up for h = 0.6731; or give omega_c_h2 = 0.113055, or leave omega_c_h2 empty",
+        ),
+        (
+            {"omega_m": 0.04, "omega_c_h2": None},
+            "omega_m = 0.04: must be larger: it leaves omega_c_h2 = -0.00474165 beside omega_b_h2 = 0.02222 and "
+            "m_nu = 0.06 eV for h = 0.6731",
+        ),
+    ],
+)
+def test_bad_parameters(values, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        CosmologicalParameters(**values)
+
+
+# the cache
+
+OTHER = CosmologicalParameters(n_s=0.97)
+
+
+class Runs:
+    """Stands for the runs of CAMB, and counts them."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, parameters, k_max, per_factor_e, accuracy_boost):
+        self.calls.append(k_max)
+        k = np.geomspace(1e-5, 1.1 * k_max, 60)
+        return k, smooth(k) * parameters.n_s
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    pytest.importorskip("camb")
+    runs = Runs()
+    monkeypatch.setattr(camb_module, "_run", runs)
+    return runs
+
+
+def test_computed_once(tmp_path, runs, caplog):
+    folder = tmp_path / "new" / "cache"
+    with caplog.at_level(logging.INFO):
+        k, power, source = camb_power(OTHER, folder)
+    assert runs.calls == [5.0, 2000.0]
+    assert [record.levelname for record in caplog.records] == ["INFO"] and "n_s = 0.97" in caplog.text
+    assert np.all(np.diff(k) > 0) and k[-1] > 2000
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    again = camb_power(OTHER, folder)
+    assert len(runs.calls) == 2 and again[2] == source
+    np.testing.assert_allclose(again[0], k, rtol=1e-8)  # nine digits in the file
+    np.testing.assert_allclose(again[1], power, rtol=1e-8)
+    (file,) = folder.iterdir()  # nothing else is left
+    text = file.read_text()
+    assert f"# {recipe(OTHER)}\n# computed by CAMB " in text
+    # the file is a table too, for another program or for linear_power = table
+    table = linear_power("table", table=file)
+    np.testing.assert_array_equal(table.k, again[0])
+
+
+def test_every_parameter_counts(tmp_path, runs):
+    several = [
+        OTHER,
+        CosmologicalParameters(ln10As=3.0),
+        CosmologicalParameters(h=0.6732, omega_c_h2=None),
+        CosmologicalParameters(omega_b_h2=0.0223, omega_c_h2=None),
+        CosmologicalParameters(m_nu=0.07, omega_c_h2=None),
+    ]
+    for parameters in several:
+        camb_power(parameters, tmp_path)
+    assert len(list(tmp_path.iterdir())) == len(several) and len(runs.calls) == 2 * len(several)
+    # omega_m alone, within its tolerance, is no other power
+    camb_power(CosmologicalParameters(omega_m=0.31466, n_s=0.97), tmp_path)
+    assert len(runs.calls) == 2 * len(several)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[:-30],
+        lambda text: text.replace(",", ";", 20),
+        lambda text: text.replace("n_s = 0.97", "n_s = 0.98"),
+        lambda text: "",
+        lambda text: "\udcff",
+    ],
+)
+def test_damaged_file_is_computed_again(tmp_path, runs, caplog, spoil):
+    k, power, _ = camb_power(OTHER, tmp_path)
+    (file,) = tmp_path.iterdir()
+    good = file.read_text()
+    file.write_bytes(spoil(good).encode(errors="surrogateescape"))
+    assert file.read_bytes() != good.encode()
+    with caplog.at_level(logging.WARNING):
+        again = camb_power(OTHER, tmp_path)
+    assert len(runs.calls) == 4 and len(caplog.records) == 1
+    assert str(file) in caplog.text and "the linear power is computed again" in caplog.text
+    np.testing.assert_array_equal(again[:2], (k, power))
+    assert file.read_text() == good
+
+
+def test_folder_that_cannot_be_written(tmp_path, runs, caplog):
+    (tmp_path / "file").write_text("not a folder")
+    with caplog.at_level(logging.WARNING):
+        k, power, _ = camb_power(OTHER, tmp_path / "file" / "cache")
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    assert (
+        len(caplog.records) == 1
+        and "csv: cannot be written: Not a directory (the linear power is not kept" in caplog.text
+    )
+
+
+def test_full_disk_leaves_nothing_behind(tmp_path, runs, caplog, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(camb_module.os, "replace", full)
+    with caplog.at_level(logging.WARNING):
+        camb_power(OTHER, tmp_path)
+    assert (
+        list(tmp_path.iterdir()) == []
+        and "cannot be written: No space left on device (" in caplog.text
+        and len(caplog.records) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [("/xdg", "/xdg/gpu_fdm"), ("", "/home/me/.cache/gpu_fdm"), ("here", "/home/me/.cache/gpu_fdm")],
+)
+def test_users_cache_folder(monkeypatch, cache, expected):
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert camb_module._cache_folder() == Path(expected)
+
+
+def test_users_cache_folder_is_used(tmp_path, runs, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    linear_power("camb", OTHER)
+    assert len(list((tmp_path / "gpu_fdm").iterdir())) == 1
+
+
+def test_no_home(runs, caplog, monkeypatch):
+    monkeypatch.setattr(camb_module, "_cache_folder", lambda: None)
+    with caplog.at_level(logging.WARNING):
+        k, power, _ = camb_power(OTHER)
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    assert len(caplog.records) == 1 and "no home and no $XDG_CACHE_HOME" in caplog.text
+
+
+def test_without_camb(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "camb", None)
+    message = (
+        "linear_power = camb: CAMB is not installed, and only the table of the default cosmology is shipped: "
+        "pip install camb, or choose linear_power = eisenstein_hu or table"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+        camb_power(OTHER, tmp_path)
+
+
+def test_parameters_that_camb_refuses(tmp_path, monkeypatch):
+    camb = pytest.importorskip("camb")
+
+    def refuse(*arguments):
+        raise camb.CAMBError("no such\nuniverse")
+
+    monkeypatch.setattr(camb_module, "_run", refuse)
+    with pytest.raises(InputError, match=r"^linear_power = camb: CAMB refuses flat, h = 0\.6731.*: no such universe$"):
+        camb_power(OTHER, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,123 @@
+"""The pages of docs/: what is generated is up to date, and the site builds without warnings and needs no network."""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+
+import pytest
+from locations import REPOSITORY
+
+from gpu_fdm.config.config import SECTIONS
+
+DOCS = REPOSITORY / "docs"
+LARGEST_FIGURE = 300_000  # bytes; a repository keeps every version of it
+
+
+def build(root, folder):
+    """Build the site of a checkout, in a process of its own. Not --quiet: mkdocs would then count no warnings."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site."""
+    folder = tmp_path_factory.mktemp("site")
+    built = build(REPOSITORY, folder)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return runpy.run_path(str(DOCS / "generate.py"))
+
+
+def test_every_page_is_built(site):
+    built = {path.stem for path in site.glob("*.html")} - {"404"}
+    assert built == {path.stem for path in DOCS.glob("*.md")}
+    assert "overlap_mass_fraction" in (site / "ini.html").read_text()
+    assert (site / "notebooks" / "look_at_a_result.ipynb").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "said"),
+    [
+        ("gas.md", "[x](boosts.md#nowhere)", "does not contain an anchor '#nowhere'"),
+        ("gas.md", "[x](nothing.md)", "'nothing.md', but the target is not found"),
+        ("new.md", "in no menu", 'not included in the "nav" configuration:\n  - new.md'),
+    ],
+)
+def test_a_warning_ends_the_build(page, text, said, tmp_path):
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    with (tmp_path / "docs" / page).open("a") as file:
+        file.write(f"\n{text}\n")
+    built = build(tmp_path, tmp_path / "site")
+    assert built.returncode == 1 and "Aborted with 1 warnings in strict mode" in built.stdout + built.stderr
+    assert said in built.stdout + built.stderr
+
+
+def test_the_site_needs_no_network(site):
+    loaded = re.compile(r"<(?:script|img|iframe|link)\b[^>]*?(?:src|href)=[\"']?(https?:)?//[^>]*>")
+    for page in site.glob("*.html"):
+        found = [match[0] for match in loaded.finditer(page.read_text()) if 'rel="canonical"' not in match[0]]
+        assert not found, f"{page.name}: {found}"
+
+
+def test_generated_pages_are_up_to_date(generator):
+    for path, text in generator["generated"]().items():
+        assert path.read_text() == text, f"docs/{path.name} is out of date: run python docs/generate.py"
+
+
+def test_every_key_is_in_the_reference():
+    page = (DOCS / "ini.md").read_text()
+    for name, section in SECTIONS.items():
+        part = page.split(f"## [{name}]\n")[1].split("\n## ")[0]
+        told = dict(re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \|", part, re.MULTILINE))
+        assert list(told) == list(section.__dataclass_fields__)
+        # a default as it is written is read as the default
+        for key, text in told.items():
+            kind = section.__dataclass_fields__[key].metadata["kind"]
+            assert kind.parse(text) == section.__dataclass_fields__[key].default
+
+
+def test_cells_of_tables_are_escaped(generator):
+    made = generator["table"](("a", "b"), [("`|x|`", "<|psi|^2> of psi* & co"), ("", "1")])
+    assert made.splitlines()[2] == "| `|x|` | &lt;\\|psi\\|^2> of psi\\* &amp; co |"
+    assert made.splitlines()[3] == "| | 1 |"
+
+
+def test_a_page_without_its_part_is_told(generator):
+    with pytest.raises(SystemExit, match=r"docs/x\.md: must have <!-- begin"):
+        generator["with_part"]("no comments", "text", "x.md")
+
+
+def test_an_attribute_that_is_not_described_is_told(generator):
+    with pytest.raises(SystemExit, match="ATTRIBUTES: /power/fdm has an attribute colour that is not described"):
+        generator["attribute_text"]("/power/fdm", "colour", set())
+
+
+def test_links_hold_on_github():
+    """Relative links and figures of the README and all pages name files, and headings that are there."""
+    for page in [REPOSITORY / "README.md", *DOCS.glob("*.md")]:
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if target.startswith(("http://", "https://")):
+                continue
+            name, _, anchor = target.partition("#")
+            linked = page.parent / name if name else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)", linked.read_text(), re.MULTILINE)
+                anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+                assert anchor in anchors, f"{page.name}: {target}"
+
+
+def test_figures_are_small_and_used():
+    pages = "".join(page.read_text() for page in [REPOSITORY / "README.md", *DOCS.glob("*.md")])
+    for figure in DOCS.glob("figures/*"):
+        assert figure.stat().st_size <= LARGEST_FIGURE, figure
+        assert f"figures/{figure.name}" in pages, f"{figure} is in no page"

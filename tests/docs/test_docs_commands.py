@@ -1,0 +1,289 @@
+"""Every command and every Python example of the README and the docs is run, in the order of its page.
+
+Commands run in a folder that holds what a reader would have: ini/, and small files under the names that pages use. Runs
+that take long are made smaller by overrides that come before those of the page. What cannot be run here is listed with
+the reason; a line that no page has any more may not stay in a list.
+"""
+
+import configparser
+import re
+import shlex
+import shutil
+import subprocess
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
+
+import h5py
+import numpy as np
+import pytest
+import snapshot_files
+from documents import Command, Example, agrees, differs, inline_commands, near, steps
+from locations import REPOSITORY
+from matplotlib.figure import Figure
+
+from gpu_fdm import plots
+from gpu_fdm.commands.main import _parser, main
+from gpu_fdm.config.config import parse_config, read_config
+from gpu_fdm.pipeline import run as pipeline
+from gpu_fdm.plots import comparison
+
+PAGES = {path.stem: path for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]}
+
+CLUSTER = "needs the queue of a cluster; bash -n checks the script"
+NOT_RUN = {
+    "gpu-fdm compare output/one_filament/result.hdf5 output/simulation/result.hdf5 --mixed": (
+        "a tiny box has no power above shot noise; tests/test_comparison.py compares with a simulation"
+    ),
+    "make test": "runs this suite",
+    "sbatch ini/slurm.sh": CLUSTER,
+    "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
+}
+NOT_RUN_AT_ALL = {"source": "a shell's own", "eval": "a shell's own; tests/test_completion.py has the script"}
+# what a target of the Makefile runs
+TARGETS = {"make run": "gpu-fdm run ini/single_filament.ini"}
+# by section of the ini: what makes a run small. They come before what a page sets itself
+SMALLER = {
+    "run": ("run.backend=cpu", "run.threads=1"),
+    "cross_section": ("cross_section.points=32",),
+    "box": ("box.cells=20",),
+    "gas": ("gas.mass_max=4e9", "wavefunction.energy_cut=0.9"),
+    "figures": ("figures.dpi=20",),
+    "population": ("population.m22=1", "population.masses=8"),
+    "one_filament": (
+        "one_filament.mass_max=3.5e9",
+        "one_filament.points=20",
+        "one_filament.k_max=100",
+        "one_filament.tolerance=0.5",
+    ),
+    "simulation": ("simulation.size=0.1", "simulation.cells=12", "simulation.spectra=2"),
+    "steady_state": (
+        "steady_state.m22=0.3",
+        "steady_state.weights=wkb",
+        "steady_state.outputs=5",
+        "steady_state.frames=3",
+    ),
+}
+SMALLER_FIT = "0.7,1.4"  # masses for --fit: spectra of light bosons are solved fast
+# runs that take seconds: as they stand, with the numbers that the page shows
+AS_SHOWN = {
+    "gpu-fdm run filament.ini",
+    "gpu-fdm run filament.ini --set wavefunction.weights=adaptive_lasso --set run.output=output/lasso",
+    "gpu-fdm compare output/lasso/result.hdf5 published --over smooth --fit 0.5,2 --dpi 80",
+}
+
+RESULT = """[run]
+backend = cpu
+threads = 1
+output = {folder}/out
+[filament]
+[wavefunction]
+weights = adaptive_lasso
+[single_power]
+points = 100
+[box]
+cells = 20
+[power]
+[population]
+m22 = 1
+masses = 8
+[one_filament]
+mass_function = published
+shape = published
+mass_max = 3.5e9
+points = 20
+k_max = 100
+tolerance = 0.5
+"""
+
+
+def small_files(folder):
+    """Files under the names that pages use: snapshots of some codes, tables, a result."""
+    random = np.random.default_rng(1)
+    clumps, density = random.random((20, 1, 3)), random.random((8, 8, 8))
+    places = ((clumps + 0.02 * random.standard_normal((20, 100, 3))) % 1).reshape(-1, 3)
+    psi = random.random((8, 8, 8)) + 1j * random.random((8, 8, 8))
+    kpc = {"box_size": 1000.0, "redshift": 4.0, "parameters": {"UnitLength_in_cm": snapshot_files.KPC_CM}}
+    (folder / "snapdir_012").mkdir()
+    snapshot_files.write_gadget(folder / "snapdir_012", 1000 * places, files=2, name="snap_012", **kpc)
+    for name in ("fdm_010", "cdm_010", "fdm_012", "cdm_012"):
+        snapshot_files.write_gadget(folder, 1000 * places, name=name, **kpc)
+    first = snapshot_files.write_gadget(folder, 1000 * places, name="snap_012.0", **kpc)
+    with h5py.File(first, "r+") as file:  # gas beside dark matter
+        file.copy("PartType1", "PartType0")
+        for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
+            values = file["Header"].attrs[name]
+            values[0] = values[1]
+            file["Header"].attrs[name] = values
+    snapshot_files.write_pyultralight(folder / "psi_#100.npz", psi)
+    np.save(folder / "psi_#3.npy", psi)
+    snapshot_files.write_fuzzylli(folder / "box.h5", {"cdm": density, "fdm/0": density})
+    snapshot_files.write_gamer(folder / "Data_000020", *random.random((2, 16, 16, 16)), side=2.0)
+    with h5py.File(folder / "field.h5", "w") as file:
+        file["psi_re"], file["psi_im"] = random.random((2, 8, 8, 16))
+    for name in ("output/gpu_fdm", "out"):
+        (folder / name).mkdir(parents=True)
+    (folder / "mine.csv").write_text(
+        "# numerator: fdm\n# denominator: smooth\n# redshift: 4\n# m22: 1\n# source: none\n# k: h/Mpc\n"
+        "k,boost,error\n100,1.5,0.1\n200,10,1\n300,300,30\n"
+    )
+    shutil.copytree(REPOSITORY / "ini", folder / "ini")
+    pipeline.run(parse_config(RESULT.format(folder=folder)))
+    shutil.copy(folder / "out/result.hdf5", folder / "output/gpu_fdm/result.hdf5")
+
+
+def call(arguments, folder):
+    """Exit code and all that a command prints, run in a folder."""
+    printed = StringIO()
+    with chdir(folder), redirect_stdout(printed), redirect_stderr(printed):
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+    return code, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder_of_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    small_files(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch):
+    """Figures are made but not rendered, which takes longest; tests/test_plots*.py look at them."""
+
+    def save(figure, target, dpi):
+        Figure((0.1, 0.1)).savefig(target, dpi=20, format="png")
+
+    for module in (plots, comparison):
+        monkeypatch.setattr(module, "_save", save)
+
+
+def smaller(words, folder):
+    """A run with overrides for the sections of its ini, before its own; a fit in a smaller range."""
+    if "--fit" in words:
+        at = words.index("--fit") + 1
+        return [*words[:at], SMALLER_FIT, *words[at + 1 :]]
+    if words[0] != "run" or "--dry-run" in words:
+        return words
+    parser = configparser.ConfigParser(inline_comment_prefixes=("#", ";"), interpolation=None)
+    parser.read(folder / words[1])
+    overrides = [text for section in parser.sections() for text in SMALLER.get(section, ())]
+    return [*words[:2], *(part for text in overrides for part in ("--set", text)), *words[2:]]
+
+
+def run_command(command, folder):
+    """Run a command of a page; checks what is shown of its output."""
+    words = shlex.split(TARGETS.get(command.text, command.text).replace("#", "\\#"))
+    if words[0] in ("mpirun", "mpiexec", "srun"):
+        words = words[words.index("gpu-fdm") :]  # tests/test_ranks.py runs on ranks
+    assert words[0] == "gpu-fdm", f"{command.text}: neither run nor listed in NOT_RUN"
+    target = words[words.index(">") + 1] if ">" in words else None
+    words = words[1 : words.index(">")] if ">" in words else words[1:]
+    cheap = words if command.text in AS_SHOWN else smaller(words, folder)
+    code, printed = call(cheap, folder)
+    assert code == 0, f"{command.text}\n{printed}"
+    if target is not None:
+        (folder / target).write_text(printed)
+    if command.output:
+        absent = differs(command.output, printed.splitlines(), exact=cheap == words)
+        assert absent is None, f"{command.text}\nshows: {absent}\nbut printed was:\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_examples(page, folder_of_files, tmp_path):
+    # as a module of a package, so that examples of new modules can import what is beside them
+    namespace = {"__name__": "gpu_fdm.snapshots.example", "__package__": "gpu_fdm.snapshots"}
+    shutil.copytree(folder_of_files, tmp_path, dirs_exist_ok=True)
+    for step in steps(PAGES[page].read_text()):
+        if isinstance(step, Example):
+            code = compile("\n" * step.line + step.code, str(PAGES[page]), "exec")
+            with chdir(tmp_path), redirect_stdout(StringIO()):
+                exec(code, namespace)
+        elif step.text not in NOT_RUN and step.text.split()[0] not in NOT_RUN_AT_ALL:
+            run_command(step, tmp_path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_in_text(page):
+    """What stands in the middle of a sentence has words and options that exist."""
+    for text in inline_commands(PAGES[page].read_text()):
+        if "..." in text or "[" in text:
+            continue
+        try:
+            _parser().parse_args(shlex.split(text)[1:])
+        except SystemExit as stop:
+            # no more than a name of a command, whose arguments are not told
+            assert stop.code == 0 or len(text.split()) == 2, text
+
+
+def test_lists_are_not_stale():
+    commands = [s.text for path in PAGES.values() for s in steps(path.read_text()) if isinstance(s, Command)]
+    assert AS_SHOWN | set(NOT_RUN) | set(TARGETS) <= set(commands)
+    assert set(NOT_RUN_AT_ALL) <= {text.split()[0] for text in commands}
+
+
+def test_the_job_script():
+    script = REPOSITORY / "ini" / "slurm.sh"
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    text = re.sub(r"^\s*#.*$", "", script.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found = re.findall(r"^srun .*?gpu-fdm (.*)$", text, re.MULTILINE)
+    assert len(found) == 2
+    for words in map(shlex.split, found):
+        parsed = _parser().parse_args(words)
+        read_config(REPOSITORY / parsed.ini, [text.replace("$SLURM_CPUS_PER_TASK", "8") for text in parsed.set])
+
+
+def test_targets_are_those_of_the_makefile():
+    makefile = (REPOSITORY / "Makefile").read_text().replace('"$(BIN)/gpu-fdm"', "gpu-fdm")
+    for target, text in TARGETS.items():
+        assert re.search(rf"^{target.split()[1]}:.*\n\t{re.escape(text)}$", makefile, re.MULTILINE)
+
+
+PAGE = """Text, `gpu-fdm info`.
+
+    gpu-fdm init                # a comment
+    gpu-fdm power psi_#1.npz \\
+        --redshift 0
+
+```console
+$ gpu-fdm info
+gpu_fdm 0.1
+...
+```
+
+```text
+gpu-fdm.out
+```
+
+```python
+x = 1
+```
+"""
+
+
+def test_pages_are_read():
+    assert steps(PAGE) == [
+        Command("gpu-fdm init"),
+        Command("gpu-fdm power psi_#1.npz --redshift 0"),
+        Command("gpu-fdm info", ["gpu_fdm 0.1", "..."]),
+        Example("x = 1", 17),
+    ]
+    assert inline_commands(PAGE) == ["gpu-fdm info"]
+
+
+def test_output_is_compared():
+    printed = ["188 modes, error 3.1e-03", "7.0 s", "result: a.hdf5"]
+    assert differs(["188 modes, error 3.1e-03", "...", "result: a.hdf5"], printed, True) is None
+    assert differs(["188 modes, error ...", "...", "result: a.hdf5"], printed, True) is None
+    assert differs(["188 modes, error 3.1e-03", "result: a.hdf5"], printed, True) == "result: a.hdf5"
+    assert "nothing after: 188" in differs(["188 modes, error 3.1e-03"], printed, True)
+    # a line that was printed twice: the second is meant where the next line follows that
+    twice = ["a 1", "b", "a 1", "c"]
+    assert differs(["...", "a 1", "c"], twice, True) is None and differs(["...", "a 1", "d"], twice, True) == "d"
+    assert differs(["1 modes, error 5e-03", "result: a.hdf5"], printed, False) is None
+    assert differs(["1 states, error 5e-03"], printed, False) == "1 states, error 5e-03"
+    assert not agrees("200 modes", "188 modes", True)
+    # to half of the last digit, or 2 %
+    assert near("0.06", "0.064") and not near("0.06", "0.066") and near("100", "98.1") and not near("100", "97")

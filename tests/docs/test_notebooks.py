@@ -1,0 +1,73 @@
+"""Notebooks of docs/notebooks: valid, without outputs, and every cell runs on a small result."""
+
+import ast
+from contextlib import chdir, redirect_stdout
+from io import StringIO
+
+import matplotlib
+import nbformat
+import pytest
+from locations import REPOSITORY
+
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.pipeline import run as pipeline
+
+NOTEBOOKS = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
+RESULT = """[run]
+backend = cpu
+threads = 1
+output = {folder}/output/single_filament
+[filament]
+[wavefunction]
+[cross_section]
+points = 32
+[single_power]
+points = 40
+[box]
+cells = 20
+[power]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a result lies under the name that notebooks open."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    pipeline.run(parse_config(RESULT.format(folder=folder)))
+    return folder
+
+
+def value_of(cell, namespace):
+    """Run the code of a cell; the value of its last line if that is an expression, as a notebook shows it."""
+    tree = ast.parse(cell.source)
+    if isinstance(tree.body[-1], ast.Expr):
+        tree.body[-1] = ast.Assign([ast.Name("shown", ast.Store())], tree.body[-1].value)
+    exec(compile(ast.fix_missing_locations(tree), "cell", "exec"), namespace)
+    return namespace.pop("shown", None)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_valid_and_without_outputs(path):
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert notebook.nbformat == 4
+    for cell in notebook.cells:
+        assert cell.cell_type == "markdown" or (not cell.outputs and cell.execution_count is None)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_cell_runs(path, folder):
+    matplotlib.use("agg")
+    namespace, printed, pictures = {}, StringIO(), []
+    with chdir(folder), redirect_stdout(printed):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                shown = value_of(cell, namespace)
+                pictures += [shown._repr_png_()] if hasattr(shown, "_repr_png_") else []
+    assert len(pictures) == 5 and all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert "single_power/00/k (40,) [h/Mpc]: wavenumber, comoving" in printed.getvalue()
+    assert "k_gs = 108.2 h/Mpc: " in printed.getvalue()
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["look_at_a_result"]

@@ -1,0 +1,192 @@
+"""What every profile must satisfy, and the closed forms and errors of each."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import gamma
+
+from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.filament.tabulated import TabulatedProfile, read_profile
+
+A = 0.2
+BETAS = (0.0, 0.3, 0.5, 0.9)
+
+
+def cylinder(beta):
+    return SteadyStateCylinder(r0=0.27, sigma=7.2, beta=beta, scale_factor=A)
+
+
+def tabulated(beta, rows=200):
+    source = cylinder(beta)
+    radius = np.geomspace(*source.radius_enclosing([1e-4, 0.9995]), rows)
+    return TabulatedProfile(radius, source.density(radius), beta, A)
+
+
+def density_from_distribution(profile, radius, tolerance=1e-9):
+    """rho(R) from g(E) by adaptive quadrature of the one-dimensional integral over energy."""
+    beta, a = profile.beta, profile.scale_factor
+    depth, b, scale = float(profile.potential(radius)), beta / 2, 7.2**2
+
+    def integrand(t):  # E = V + scale t^(1/(1-b)) takes the singularity away
+        return float(profile.energy_distribution(depth + scale * t ** (1 / (1 - b))))
+
+    integral = sum(
+        quad(integrand, *span, epsabs=0, epsrel=tolerance, limit=400)[0] for span in ((0, 2), (2, 8), (8, 40))
+    )
+    integral *= scale ** (1 - b) / (1 - b)
+    constant = 2 ** (1 - b) * np.sqrt(np.pi) * a ** (2 - beta) * gamma((1 - beta) / 2) / gamma(1 - b)
+    return constant * radius**-beta * integral
+
+
+class ProfileContract:
+    """Poisson's equation, mass, inverse functions and f -> rho; a new profile is tested by making a subclass."""
+
+    poisson = 1e-8
+    inversion = 1e-4
+
+    @pytest.fixture(params=BETAS)
+    def profile(self, request):
+        return self.make(request.param)
+
+    def radii(self, profile):
+        return profile.radius_enclosing(np.linspace(0.005, 0.98, 12))
+
+    def test_poisson(self, profile):
+        """(1/R) d(R V')/dR = rho/a, in the form R V' = mu(<R)/(2 pi a), V' by Richardson's finite differences."""
+        radius = self.radii(profile)
+        step = 2e-3 * radius
+
+        def slope(h):
+            return (profile.potential(radius + h) - profile.potential(radius - h)) / (2 * h)
+
+        fine = (64 * slope(step / 4) - 20 * slope(step / 2) + slope(step)) / 45
+        assert radius * fine == pytest.approx(
+            profile.enclosed_line_mass(radius) / (2 * np.pi * profile.scale_factor), rel=self.poisson
+        )
+
+    def test_enclosed_mass_is_the_integral_of_the_density(self, profile):
+        for radius in self.radii(profile)[::4]:
+            # R = radius t^2 takes the cusp away
+            mass = quad(
+                lambda t: 4 * np.pi * radius**2 * t**3 * float(profile.density(radius * t**2)),  # noqa: B023
+                0,
+                1,
+                epsrel=1e-9,
+                limit=400,
+            )[0]
+            assert mass == pytest.approx(float(profile.enclosed_line_mass(radius)), rel=1e-8)
+
+    def test_radius_enclosing_inverts(self, profile):
+        fraction = np.array([0.01, 0.5, 0.95])
+        enclosed = profile.enclosed_line_mass(profile.radius_enclosing(fraction))
+        assert enclosed / profile.line_mass == pytest.approx(fraction, rel=1e-9)
+
+    def test_distribution_integrates_to_the_density(self, profile):
+        for radius in self.radii(profile):
+            found = density_from_distribution(profile, float(radius), self.inversion / 10)
+            assert found == pytest.approx(float(profile.density(radius)), rel=self.inversion)
+
+    def test_distribution_over_momenta(self, profile):
+        """The same in two dimensions: rho = int f dp_R dp_phi with E = p^2/(2 a^2) + V and L = R p_phi."""
+        radius = float(profile.radius_enclosing(0.4))
+        depth, a, beta = float(profile.potential(radius)), profile.scale_factor, profile.beta
+        x, w = np.polynomial.legendre.leggauss(200)
+        # p = p_max s^3 lifts p^(1 - beta) at 0
+        s = (1 + x) / 2
+        momentum = a * 7.2 * 9 * s**3
+        weight_p = a * 7.2 * 9 * 3 * s**2 * w / 2
+        # p_phi = p sin(theta); the singularity sin^-beta at 0 is lifted by theta = (pi/2) s^(1/(1-beta))
+        power = 1 / (1 - beta)
+        theta = np.pi / 2 * s**power
+        weight_theta = np.pi / 2 * power * s ** (power - 1) * w / 2
+        p, th = momentum[:, None], theta[None, :]
+        f = profile.distribution(p**2 / (2 * a**2) + depth, radius * p * np.sin(th))
+        total = 4 * np.sum(f * p * weight_p[:, None] * weight_theta)
+        assert total == pytest.approx(float(profile.density(radius)), rel=max(1e-6, self.inversion))
+
+    def test_bad_arguments(self, profile):
+        with pytest.raises(ValueError, match="radius"):
+            profile.density(-1.0)
+        with pytest.raises(ValueError, match="mass fraction"):
+            profile.radius_enclosing(1.0)
+
+
+class TestSteadyStateCylinder(ProfileContract):
+    make = staticmethod(cylinder)
+    inversion = 1e-8
+
+    def test_published_numbers(self):
+        # code units for m22 = 1, M = 5e9 Msun/h, z = 4
+        profile = SteadyStateCylinder(0.27195996, np.sqrt(52.280477), 0.0, 0.2)
+        assert profile.line_mass == pytest.approx(262.79034, rel=1e-7)
+        assert float(profile.radius_enclosing(0.99)) == pytest.approx(13.529837, rel=1e-7)
+        assert float(profile.potential(profile.radius_enclosing(0.99))) == pytest.approx(481.52099, rel=1e-7)
+
+    @pytest.mark.parametrize("name, value", [("r0", 0), ("sigma", -1), ("beta", 1), ("scale_factor", 0)])
+    def test_bad_shape(self, name, value):
+        shape = {"r0": 0.3, "sigma": 7.0, "beta": 0.0, "scale_factor": 0.2, name: value}
+        with pytest.raises(ValueError, match=f"{name} = {value}"):
+            SteadyStateCylinder(**shape)
+
+    @pytest.mark.parametrize("scale_factor", [1.0, 0.1])
+    def test_any_redshift(self, scale_factor):
+        profile = SteadyStateCylinder(0.3, 7.2, 0.2, scale_factor)
+        radius = float(profile.radius_enclosing(0.3))
+        assert density_from_distribution(profile, radius) == pytest.approx(float(profile.density(radius)), rel=1e-8)
+
+
+class TestTabulatedProfile(ProfileContract):
+    make = staticmethod(tabulated)
+
+    @pytest.mark.parametrize("beta", BETAS)
+    def test_agrees_with_its_source(self, beta):
+        table, source = tabulated(beta), cylinder(beta)
+        radius = source.radius_enclosing(np.linspace(0.001, 0.98, 30))
+        energy = source.potential(radius)
+        assert table.potential(radius) == pytest.approx(energy, rel=1e-7)
+        assert table.enclosed_line_mass(radius) == pytest.approx(source.enclosed_line_mass(radius), rel=1e-7)
+        assert table.energy_distribution(energy) == pytest.approx(source.energy_distribution(energy), rel=1e-4)
+
+    def test_no_mass_outside(self):
+        table = tabulated(0.0)
+        last = table.radius_enclosing(1 - 1e-12)
+        assert float(table.density(2 * last)) == 0
+        slope = float(table.potential(4 * last) - table.potential(2 * last)) / np.log(2)
+        assert slope == pytest.approx(table.line_mass / (2 * np.pi * A), rel=1e-9)
+
+    def test_no_equilibrium(self):
+        radius = np.geomspace(0.1, 10, 100)
+        with pytest.raises(ValueError, match="no equilibrium"):
+            TabulatedProfile(radius, radius**-0.5 * (1 + 0.3 * np.sin(radius)), 0.0, A)
+
+    @pytest.mark.parametrize(
+        "row, radius, density, message",
+        [
+            (3, None, -1.0, r"row 4: density = -1.0: must be positive"),
+            (3, None, np.nan, r"row 4: density = nan"),
+            (5, 0.001, None, r"row 6: radius does not increase"),
+        ],
+    )
+    def test_bad_rows(self, row, radius, density, message):
+        radii = np.geomspace(0.1, 10, 20)
+        values = 1 / (1 + radii**2) ** 2
+        if radius is not None:
+            radii[row] = radius
+        if density is not None:
+            values[row] = density
+        with pytest.raises(ValueError, match=message):
+            TabulatedProfile(radii, values, 0.0, A)
+
+    def test_from_csv(self, tmp_path):
+        source = cylinder(0.0)
+        radius = np.geomspace(*source.radius_enclosing([1e-4, 0.9995]), 100)
+        path = tmp_path / "profile.csv"
+        rows = "\n".join(
+            f"{d!r}, {r * 0.01!r}" for r, d in zip(radius.tolist(), source.density(radius).tolist(), strict=True)
+        )
+        path.write_text(f"# measured\ndensity, radius\n{rows}\n")
+        table = read_profile(path, length_unit=0.01, scale_factor=A)
+        assert table.line_mass == pytest.approx(0.9995 * source.line_mass, rel=1e-4)
+        path.write_text("radius,rho\n1,2\n")
+        with pytest.raises(ValueError, match="line 1: no column density"):
+            read_profile(path, 1.0)

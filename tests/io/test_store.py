@@ -1,0 +1,121 @@
+"""Result files appear whole or not at all."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from gpu_fdm.errors import RunError, reason
+from gpu_fdm.io.result_file import check_writable, replacing
+from gpu_fdm.pipeline.checkpoint import Checkpoint, Saved
+from gpu_fdm.pipeline.simulation_results import Record
+
+PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
+
+
+def write(path, values):
+    with replacing(path, "[run]\nseed = 3\n", **PROVENANCE) as file:
+        file.dataset("/power/fdm/k", values, "h/Mpc", "wavenumber", extra=1)
+        file.attributes("/power", bins=len(values), nothing=None)
+
+
+def test_what_is_written(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    with h5py.File(path) as file:
+        assert set(file.attrs) == {"version", "git_revision", "config", "seed", "ranks", "backend", "device", "created"}
+        assert file.attrs["config"] == "[run]\nseed = 3\n"
+        data = file["power/fdm/k"]
+        assert dict(data.attrs) == {"units": "h/Mpc", "description": "wavenumber", "extra": 1}
+        assert data.chunks is None and np.array_equal(data[:], np.arange(3.0))
+        assert dict(file["power"].attrs) == {"bins": 3}
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_an_error_leaves_what_was_there(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    before = path.read_bytes()
+    with pytest.raises(KeyError), replacing(path, "", **PROVENANCE) as file:
+        file.dataset("/a", np.zeros(1000), "1", "junk")
+        raise KeyError("half way")
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_what_killed_runs_left_is_removed(tmp_path):
+    finished = subprocess.Popen([sys.executable, "-c", ""])
+    finished.wait()
+    host = socket.gethostname()
+    dead = tmp_path / f".result.hdf5.part-{host}-{finished.pid}"
+    alive = tmp_path / f".result.hdf5.part-{host}-{os.getppid()}"
+    elsewhere = tmp_path / f".result.hdf5.part-not{host}-{finished.pid}"
+    for left in (dead, alive, elsewhere):
+        left.write_bytes(b"half")
+    write(tmp_path / "result.hdf5", np.arange(3.0))
+    assert not dead.exists() and alive.exists() and elsewhere.exists()
+
+
+def test_an_open_reader_keeps_the_old_file(tmp_path):
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    with h5py.File(path) as reader:
+        write(path, np.arange(5.0))
+        assert len(reader["power/fdm/k"]) == 3
+    with h5py.File(path) as reader:
+        assert len(reader["power/fdm/k"]) == 5
+
+
+def test_full_disk(tmp_path):
+    """A file size limit stands for a full disk: one error, nothing left, the old result whole."""
+    resource = pytest.importorskip("resource", reason="file size limits are a feature of Unix")
+    import signal
+
+    path = tmp_path / "result.hdf5"
+    write(path, np.arange(3.0))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+        with pytest.raises(RunError, match=r"result.hdf5: cannot be written"):
+            write(path, np.zeros(1 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_folder_that_refuses(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="output folder cannot be written"):
+        check_writable(tmp_path / "file" / "folder")
+    with pytest.raises(RunError, match=r"file: output folder cannot be written: it is a file, not a folder$"):
+        check_writable(tmp_path / "file")
+    check_writable(tmp_path / "new" / "folder")
+    assert os.listdir(tmp_path / "new" / "folder") == []
+
+
+def test_a_folder_of_checkpoints_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    checkpoint = Checkpoint(tmp_path / "file" / "kept", "wave_fdm", {})
+    with pytest.raises(RunError) as caught:
+        checkpoint.save(Saved({}, {}, Record.empty(1)), {})
+    assert str(caught.value) == f"{checkpoint.path}: cannot be written: Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(28, "No space left"), "No space left"),
+        (ValueError("two\n lines"), "two lines"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_why_something_failed(error, text):
+    assert reason(error) == text

@@ -1,0 +1,285 @@
+"""The CUDA kernels give what the numba loops give: through cuda_on_cpu, and on a GPU where there is one."""
+
+import numpy as np
+import pytest
+from cuda_on_cpu import CudaOnCpu, LaunchError
+from scipy.special import jv
+
+from gpu_fdm.fields import loops
+from gpu_fdm.fields.box import Box, Placement, images
+from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
+from gpu_fdm.fields.extruded import MeanTable, Section
+from gpu_fdm.fields.fill import Direct, fill
+from gpu_fdm.fields.spline import TAPS, radial_coefficients
+from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
+
+# round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
+ROUND_OFF = {np.float64: 1e-12, np.float32: 1e-5}
+RADIUS_MAX = 3.0
+
+precisions = pytest.mark.parametrize("dtype", ROUND_OFF)
+
+
+def radial_table(l_count, dtype, radius_max=RADIUS_MAX, steps=384, seed=1):
+    """A table of F_l ~ R^l at the axis that vanish smoothly at radius_max [L]; step 1/128 by default."""
+    random = np.random.default_rng(seed)
+    radius = np.linspace(0, radius_max, steps + 1)
+    window = np.exp(-4 * (radius / (0.6 * radius_max)) ** 8)
+    order = np.arange(l_count)
+    values = np.zeros((steps + 1, 4, l_count))
+    for wavenumber in np.linspace(20, 90, 5) * RADIUS_MAX / radius_max:
+        wave = jv(order, wavenumber * radius[:, None]) * window[:, None]
+        values += random.standard_normal((4, l_count)) * wave[:, None]
+    coefficients = radial_coefficients(values, (-1.0) ** order)
+    return RadialTable(coefficients.astype(dtype), radius_max / steps, radius_max, 90.0)
+
+
+def positions(count, step):
+    """Points inside, outside, on the edge, on the axis and nearer to it than gradients divide by R [L]."""
+    x, y = np.random.default_rng(2).uniform(-1.1 * RADIUS_MAX, 1.1 * RADIUS_MAX, (2, count))
+    x[:7] = 0, -0.0, 1e-4 * step, 0, RADIUS_MAX, 0, 0.2 * step
+    y[:7] = 0, 0, 0, -2e-4 * step, 0, -RADIUS_MAX, 0.1 * step
+    return x.astype(np.float32), y.astype(np.float32)  # the same points in both precisions
+
+
+def difference(found, expected):
+    """Largest difference over the largest value expected."""
+    assert np.all(np.isfinite(expected))
+    assert found.shape == expected.shape
+    return np.max(np.abs(found - expected)) / np.max(np.abs(expected))
+
+
+# psi
+
+
+@precisions
+@pytest.mark.parametrize("count", [7, THREADS_PER_BLOCK, 1000])
+@pytest.mark.parametrize("l_count", [8, 24, 96])
+def test_psi(cuda, l_count, count, dtype):
+    table = radial_table(l_count, dtype)
+    x, y = positions(count, table.step)
+    found, expected = psi_at(table, x, y, cuda), psi_at(table, x, y, CPU(1))
+    assert found.dtype == np.result_type(dtype, np.complex64)
+    assert difference(found, expected) < ROUND_OFF[dtype]
+    outside = np.hypot(x, y) >= RADIUS_MAX
+    assert 0 < np.count_nonzero(outside) < count
+    assert np.all(found[outside] == 0)
+
+
+@precisions
+@pytest.mark.parametrize("count", [7, THREADS_PER_BLOCK, 1000])
+@pytest.mark.parametrize("l_count", [8, 24, 96])
+def test_psi_and_gradient(cuda, l_count, count, dtype):
+    table = radial_table(l_count, dtype)
+    x, y = positions(count, table.step)
+    found, expected = flow_at(table, x, y, cuda), flow_at(table, x, y, CPU(1))
+    for name in ("psi", "psi_x", "psi_y"):
+        assert difference(getattr(found, name), getattr(expected, name)) < ROUND_OFF[dtype], name
+    outside = np.hypot(x, y) >= RADIUS_MAX
+    assert np.all(found.psi_x[outside] == 0)
+    assert np.all(found.psi_y[outside] == 0)
+
+
+def test_single_precision_holds_up_to_large_l(cuda):
+    """Round-off of radius and angle comes back l times as large; in double they leave a few eps = 6e-8."""
+    l_count = 200
+    table = radial_table(l_count, np.float32)
+    exact = RadialTable(table.coefficients.astype(float), table.step, table.radius_max, table.wavenumber_max)
+    x, y = positions(1000, table.step)
+    assert difference(psi_at(table, x, y, cuda), psi_at(exact, x, y, CPU(1))) < 1e-6
+
+
+# filling
+
+
+BOX = Box((2.6, 1.9, 3.1), (13, 10, 17))
+X_FIRST, PLANES = 4, 5  # not a multiple of the threads of a block, by a whole plane
+LENGTH_UNIT = 0.8
+DIRECTIONS = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "tilted": (0.6, -0.5, 0.7)}
+
+
+def placement(direction):
+    """A filament longer than the box, so that several of its images cross the slab, with soft ends inside."""
+    return Placement((0.93, 1.62, 2.87), direction, (0.3, 0.8, 0.45), length=3.9, sharpness=3.0)
+
+
+def section(dtype):
+    """Random coefficients, at the reach and beyond it too."""
+    points, step = 48, 0.03
+    coefficients = np.random.default_rng(3).uniform(-1, 2, (points, 2 * points)).astype(dtype)
+    return Section(coefficients, step, reach=(points // 2 - TAPS) * step - 0.0123, error=0.0)
+
+
+def direct(dtype):
+    """psi that vanishes at the reach, and a mean density that does not."""
+    reach, steps = 0.57, 40
+    psi = radial_table(24, dtype, radius_max=reach, steps=384)
+    mean = np.random.default_rng(4).uniform(0, 1, steps + TAPS)
+    return Direct(psi, MeanTable(mean, reach / steps, reach))
+
+
+SOURCES = {"fill_extruded": section, "fill_direct": direct}
+
+
+def filled(backend, source, direction, before):
+    """Both densities after fill, shape (2, PLANES, ny, nz)."""
+    fdm, smooth = (backend.to_device(field.copy()) for field in before)
+    fill(fdm, smooth, BOX, placement(direction), source, LENGTH_UNIT, X_FIRST, backend)
+    return np.array([backend.to_host(fdm), backend.to_host(smooth)])
+
+
+@precisions
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
+@pytest.mark.parametrize("kernel", SOURCES)
+def test_fill(cuda, kernel, direction, dtype):
+    source = SOURCES[kernel](dtype)
+    slab = (PLANES, *BOX.cells[1:])
+    assert len(images(BOX, placement(direction), source.reach * LENGTH_UNIT, (X_FIRST, X_FIRST + PLANES))) > 1
+    before = np.random.default_rng(5).uniform(-1, 1, (2, *slab)).astype(dtype)
+    found, expected = (filled(backend, source, direction, before) for backend in (cuda, CPU(1)))
+    assert found.dtype == dtype
+    for number in range(2):
+        assert difference(found[number], expected[number]) < ROUND_OFF[dtype]
+    changed = np.any(expected != before, axis=0)
+    assert 0.05 < np.mean(changed) < 0.95
+
+
+@pytest.mark.parametrize("kernel", SOURCES)
+def test_cells_out_of_reach_are_not_written(cuda, kernel):
+    source = SOURCES[kernel](np.float64)
+    before = np.full((2, PLANES, *BOX.cells[1:]), -0.0)  # adding nothing to it would make it +0
+    found, expected = (filled(backend, source, DIRECTIONS["tilted"], before) for backend in (cuda, CPU(1)))
+    untouched = np.signbit(expected) & (expected == 0)
+    assert 0.1 < np.mean(untouched) < 0.9
+    assert np.all(np.signbit(found[untouched]))
+    assert np.all(found[untouched] == 0)
+
+
+def extruded(cuda, dtype, x_first, filaments):
+    """Both densities of a small box, filaments centred anywhere, by the kernel and by its twin in float64."""
+    cells, width, reach = 12, 0.125, 0.5  # exact in float32
+    ends = (1e4, 1.0, 2e4)
+    coefficients = section(dtype).coefficients
+    inverse_step = 32.0
+    fields = [cuda.to_device(np.zeros((cells,) * 3, dtype)) for _ in range(2)]
+    slab = (cells**3, cells, cells, cells, x_first, *(width,) * 3)
+    source = (cuda.to_device(coefficients), len(coefficients), inverse_step)
+    arguments = (*slab, len(filaments), cuda.to_device(filaments), reach, *ends, *source, *fields)
+    cuda.launch("fill", "fill_extruded", dtype, cells**3, arguments)
+    twins = [np.zeros((cells,) * 3) for _ in range(2)]
+    planes, spacing, section_64 = (0, cells), np.full(3, width), coefficients.astype(float)
+    ends = (*ends, loops.soft_end_pieces())
+    loops.fill_extruded(*twins, x_first, planes, spacing, filaments, section_64, inverse_step, reach, ends)
+    return np.array([cuda.to_host(field) for field in fields]), np.array(twins)
+
+
+def test_single_precision_keeps_the_section_in_place(cuda):
+    """Thousands of cells from the centre, the terms of a position across the axis are large and cancel."""
+    basis = placement(DIRECTIONS["tilted"]).basis
+    centre = np.round(6 - 5000 * basis[2])
+    filaments = np.array([[*centre, 0.3, -0.1, 0.7, *basis.ravel()]])
+    assert difference(*extruded(cuda, np.float32, 0, filaments)) < 1e-6  # a few eps
+
+
+@precisions
+def test_filling_far_from_the_origin(cuda, dtype):
+    """Moved by whole cells, however many, a filament fills the very same numbers."""
+    basis = placement(DIRECTIONS["tilted"]).basis
+    near, far = (
+        extruded(cuda, dtype, x_first, np.array([[6 + x_first, 5, 7, 0.3, 0.1, 0.7, *basis.ravel()]]))[0]
+        for x_first in (0, 10**9)
+    )
+    assert np.any(near != 0)
+    np.testing.assert_array_equal(near, far)
+
+
+# what runs the kernels on the CPU
+
+HARNESS = """
+extern "C" __global__ void copy_shifted(long long count, long long shift, const REAL* from, REAL* to)
+{
+    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (item < count) to[item] = from[item + shift];
+}
+
+extern "C" __global__ void fill_shifted(long long count, long long shift, REAL* to)
+{
+    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    if (item < count) to[item + shift] += 1;
+}
+
+extern "C" __global__ void count_threads(unsigned long long* count)
+{
+    atomicAdd(count, 1ull);
+}
+"""
+BARRIERS = """
+extern "C" __global__ void sum_blocks(long long count, const REAL* values, REAL* sums)
+{
+    __shared__ REAL shared[256];
+    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    shared[threadIdx.x] = item < count ? values[item] : REAL(0);
+    __syncthreads();
+    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) sums[blockIdx.x] = shared[0];
+}
+
+extern "C" __global__ void lost_at_barrier(long long count)
+{
+    if (threadIdx.x < count) __syncthreads();
+}
+"""
+
+
+@pytest.mark.parametrize("shift", [0, -1, 1])
+def test_harness_sees_reads_and_writes_outside(shift):
+    values, out = np.arange(1, 301.0), np.zeros(300)
+    CudaOnCpu().launch_text(HARNESS, "copy_shifted", float, 300, (300, shift, values, out))
+    assert np.count_nonzero(np.isnan(out)) == abs(shift)
+    if shift == 0:
+        np.testing.assert_array_equal(out, values)
+        CudaOnCpu().launch_text(HARNESS, "fill_shifted", float, 300, (300, shift, out))
+        np.testing.assert_array_equal(out, values + 1)
+    else:
+        with pytest.raises(LaunchError, match="wrote outside of argument 2"):
+            CudaOnCpu().launch_text(HARNESS, "fill_shifted", float, 300, (300, shift, out))
+
+
+def test_harness_runs_all_threads_of_all_blocks():
+    count = np.zeros(1, np.uint64)
+    CudaOnCpu().launch_text(HARNESS, "count_threads", float, 2 * THREADS_PER_BLOCK + 1, (count,))
+    assert count[0] == 3 * THREADS_PER_BLOCK
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (300, np.zeros(300), np.zeros(300)),
+        (300, 0.0, np.zeros(300), np.zeros(300)),
+        (300, 0, np.zeros(300, np.float32), np.zeros(300)),
+        (300, 0, 1.0, np.zeros(300)),
+        (300, 0, np.zeros(600)[::2], np.zeros(300)),
+    ],
+)
+def test_harness_sees_wrong_arguments(arguments):
+    with pytest.raises(LaunchError, match=r"argument"):
+        CudaOnCpu().launch_text(HARNESS, "copy_shifted", float, 300, arguments)
+
+
+def test_harness_refuses_an_empty_grid():
+    with pytest.raises(LaunchError, match="0 threads"):
+        CudaOnCpu().launch_text(HARNESS, "count_threads", float, 0, (np.zeros(1, np.uint64),))
+
+
+def test_harness_runs_barriers():
+    values = np.random.default_rng(6).integers(0, 100, 700).astype(float)
+    sums = np.zeros(3)
+    CudaOnCpu().launch_text(BARRIERS, "sum_blocks", float, 700, (700, values, sums))
+    expected = [part.sum() for part in np.split(values, [THREADS_PER_BLOCK, 2 * THREADS_PER_BLOCK])]
+    np.testing.assert_array_equal(sums, expected)
+    CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (256,))
+    with pytest.raises(LaunchError, match="barrier"):
+        CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (255,))

@@ -1,0 +1,251 @@
+"""gpu-fdm boost and gpu-fdm compare: sources of spectra, what is said, what is written, and what is refused."""
+
+import csv
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from plot_files import result as made
+from plot_files import simulated_ratio, write_one_filament, write_simulation
+
+from gpu_fdm.commands.main import main
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.pipeline.comparison import model_boosts, read_boosts
+from gpu_fdm.plots import comparison as drawing
+from gpu_fdm.population.population import Population
+from gpu_fdm.spectra.boost import Boost
+from gpu_fdm.spectra.spectrum import Spectrum
+from gpu_fdm.spectra.tables import read_boost, write_boost, write_spectrum
+from gpu_fdm.units import mean_matter_density
+
+INI = """
+[run]
+output = {output}
+backend = cpu
+[dark_matter]
+m22 = {m22}
+[filament]
+[wavefunction]
+[single_power]
+points = 80
+[box]
+cells = 12
+[power]
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    """A result with an exact spectrum and a box."""
+    folder = tmp_path_factory.mktemp("comparison")
+    (folder / "one.ini").write_text(INI.format(output=folder / "out", m22=1))
+    assert main(["--quiet", "run", str(folder / "one.ini")]) == 0
+    logging.getLogger("gpu_fdm").handlers.clear()  # its stream ends with this fixture
+    return folder / "out" / "result.hdf5"
+
+
+def run(capsys, *arguments):
+    code = main(list(map(str, arguments)))
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_boost_of_a_result(result, tmp_path, capsys):
+    target = tmp_path / "boost.ecsv"
+    places = [f"{result}:single_power/00/{name}" for name in ("fdm", "smooth")]
+    code, out, error = run(capsys, "boost", *places, "--output", target, "--dpi", 60)
+    assert code == 0, error
+    assert "fdm/smooth, m22 = 1, z = 4" in out and "detaches (2 times) at 12" in out
+    boost = read_boost(target)
+    assert (boost.numerator, boost.denominator, boost.m22, boost.redshift) == ("fdm", "smooth", 1.0, 4.0)
+    assert boost.boost[0] == pytest.approx(1, abs=1e-3) and boost.boost.max() > 1e3
+    assert target.with_suffix(".png").stat().st_size > 1000
+
+
+def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(2)
+    density = random.random((12, 12, 12))
+    np.save("rho_#1.npy", density)
+    np.save("rho_#2.npy", 3 + density)
+    about = ["--box-size", 4, "--redshift", 1, "--output", "b.csv", "--dpi", 0]
+    code, out, error = run(
+        capsys, "boost", "rho_#1.npy", "rho_#2.npy", "--numerator", "fdm", "--denominator", "n-body", *about
+    )
+    assert code == 0, error
+    boost = read_boost("b.csv")
+    # the same contrast but for the mean
+    assert boost.boost == pytest.approx(((3 + density).mean() / density.mean()) ** 2 * np.ones(len(boost.k)), rel=1e-9)
+    assert "beyond the Nyquist wavenumber" in out and boost.beyond_nyquist.any()
+    code, _, error = run(capsys, "boost", "rho_#1.npy", "rho_#2.npy", *about)
+    assert code == 2 and "name what they are of with --numerator and --denominator" in error
+    k = np.geomspace(1, 9, 20)
+    write_spectrum(Spectrum(k, k**-2.0, "cdm", redshift=1.0), "theory.csv")
+    code, out, error = run(capsys, "boost", "rho_#1.npy", "theory.csv", "--numerator", "fdm", *about)
+    assert code == 0 and out.startswith("fdm/cdm, z = 1"), error
+
+
+def test_compare_with_a_fit(result, tmp_path, capsys):
+    """A mock of another boson, from the same code: its m22 is found."""
+    from gpu_fdm.pipeline.comparison import single_filament_grid
+
+    truth = single_filament_grid(result)(0.9, 1.6)(1.2)
+    rows = np.searchsorted(truth.k, np.geomspace(120, 400, 12))
+    scatter = 0.05 * np.random.default_rng(1).standard_normal(len(rows))
+    mock = Boost(
+        truth.k[rows],
+        truth.boost[rows] * np.exp(scatter),
+        "fdm",
+        "smooth",
+        error=0.05 * truth.boost[rows],
+        redshift=4.0,
+        source="a mock",
+    )
+    write_boost(mock, tmp_path / "mock.csv")
+    code, out, error = run(
+        capsys, "compare", result, tmp_path / "mock.csv", "published", "--fit", "0.8,2", "--over", "smooth", "--output",
+        tmp_path / "compared", "--dpi", 60,
+    )  # fmt: skip
+    assert code == 0, error
+    (line,) = [line for line in out.splitlines() if "fit: m22" in line][:1]
+    found, deviation = float(line.split("=")[1].split("+-")[0]), float(line.split("+-")[1].split("(")[0])
+    assert abs(found - 1.2) < 3 * deviation and deviation < 0.1
+    report = (tmp_path / "compared" / "comparison.html").read_text()
+    assert "a mock" in report and "data:image/png;base64," in report and "Zimmermann" in report
+    assert (tmp_path / "compared" / "comparison.png").is_file()
+
+
+def test_snapshots_beside_the_model(result, tmp_path, capsys):
+    """The box of the model, taken for two snapshots of a simulation: the same boost, and a row of what was found."""
+    with h5py.File(result) as file:
+        for name in ("fdm", "smooth"):
+            np.save(tmp_path / f"rho_#{name}.npy", file[f"density/{name}"][:])
+        size = ",".join(map(str, file["density"].attrs["box_size"]))
+    pair = [tmp_path / f"rho_#{name}.npy" for name in ("fdm", "smooth")]
+    about = ["--box-size", size, "--redshift", 4, "--numerator", "fdm", "--denominator", "smooth"]
+    places = [f"{result}:power/{name}" for name in ("fdm", "smooth")]
+    code, out, error = run(
+        capsys, "compare", result, "published", "--ratio", *pair, "--ratio", *places, *about, "--output",
+        tmp_path / "compared", "--dpi", 60,
+    )  # fmt: skip
+    assert code == 0, error
+    assert f"table: {tmp_path / 'compared' / 'comparison.csv'}" in out
+    with open(tmp_path / "compared" / "comparison.csv", newline="") as file:
+        *published, snapshots, box = csv.DictReader(file)
+    assert [float(row["m22"]) for row in published] == [1, 2, 4, 8]
+    assert all(row["fit_m22"] == "" and float(row["chi_squared"]) > 0 for row in published)
+    assert str(pair[0]) in snapshots["source"] and snapshots["redshift"] == "4.0" and snapshots["m22"] == ""
+    same = ("k_peak", "height", "rms_ln", "chi_squared")
+    # the file has the same single-precision densities
+    assert [float(snapshots[name]) for name in same] == pytest.approx([float(box[name]) for name in same], rel=1e-6)
+    report = (tmp_path / "compared" / "comparison.html").read_text()
+    assert f"{pair[0]} over {pair[1]}" in report
+
+
+@pytest.fixture
+def simulation(tmp_path):
+    """A simulation at z = 9, 4 and 1.5."""
+    with made(tmp_path / "simulation.hdf5", write_simulation):
+        return tmp_path / "simulation.hdf5"
+
+
+def test_boosts_of_a_simulation(simulation):
+    """Nearest in ln(1 + z); without the rows where particles have less power than shot noise."""
+    (same, *_) = read_boosts(str(simulation), 4.1)
+    assert [each.name for each in read_boosts(str(simulation), 4.1)] == [
+        "fdm/n-body",
+        "fdm/cdm",
+        "fdm as particles/cdm",
+    ]
+    assert (same.redshift, same.m22) == (4.0, 1.0) and len(same.k) == 11
+    assert same.boost == pytest.approx(simulated_ratio(same.k, 1), rel=1e-9)
+    assert same.source == f"{simulation} boost/wave_fdm_over_particles_fdm/1"
+    first, second, third = [each for each in read_boosts(str(simulation)) if each.name == "fdm/n-body"]
+    assert [each.redshift for each in (first, second, third)] == pytest.approx([9, 4, 1.5])
+    assert len(first.k) == 10
+
+
+def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, error = run(capsys, "compare", result, simulation)
+    assert code == 2 and error == (
+        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model is this ratio; there are fdm/smooth "
+        "(--mixed shows them all the same)\n"
+    )
+    assert not Path("comparison").exists()
+    figures, save = [], drawing._save
+
+    def keep_figure(figure, path, dpi):
+        figures.append(figure)
+        save(figure, path, 40)
+
+    monkeypatch.setattr(drawing, "_save", keep_figure)
+    code, out, error = run(capsys, "compare", result, simulation, "--mixed")
+    assert code == 0, error
+    assert out.count("no model is this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out
+    code, out, error = run(capsys, "compare", result, simulation, "published", "--mixed", "--all-epochs")
+    assert code == 0 and out.count("no model is this ratio") == 9, error
+    titles = [[panel.texts[0].get_text() for panel in figure.axes] for figure in figures]
+    assert titles[0] == [
+        "fdm/smooth\nover the same filaments without fringes",
+        "fdm/n-body\nover particles from the same initial conditions",
+        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter (sources: linear power, or a simulation)",
+    ]
+    legends = [figure.legends[0] for figure in figures]
+    assert [legend.get_title().get_text() for legend in legends] == ["", "redshifts differ"]
+    assert sum("z = 1.5: " in text.get_text() for text in legends[1].get_texts()) == 3
+
+
+def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkeypatch):
+    """One-filament spectra relative to the density of filaments are brought to that of matter: a ratio below one."""
+    monkeypatch.chdir(tmp_path)
+    with made(tmp_path / "model.hdf5", lambda file: write_one_filament(file, (1.0,))) as file:
+        group = file["one_filament_power/m22_1"]
+        group.attrs["density"] = 0.02 * mean_matter_density(0.314649)
+        file.attrs["config"] = "[population]\n[cosmology]\nredshift = 4.0\n"
+        power = group["power_fdm"][0]
+    (over_cdm,) = (each for each in model_boosts(tmp_path / "model.hdf5") if each.name == "fdm/cdm")
+    linear = Population(parse_config("[population]\n")).power.at(over_cdm.k[:1], 4.0)
+    assert over_cdm.boost[0] == pytest.approx(1 + 0.02**2 * power / linear[0], rel=1e-3)
+    code, out, error = run(capsys, "compare", "model.hdf5", simulation, "--over", "cdm", "--all-epochs", "--dpi", 40)
+    assert code == 0, error
+    told = [line for line in out.splitlines() if line.startswith("fdm/cdm")]
+    assert ["of another redshift than the model: not compared" in line for line in told] == [False, True, True]
+    assert "beside fdm/cdm, m22 = 1, z = 4" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["boost", "{result}", "{result}:power/smooth"], "holds several spectra: name one,"),
+        (["boost", "{result}:power/cdm", "{result}:power/smooth"], "no spectrum power/cdm: must be one of power/fdm"),
+        (["boost", "{result}:power/fdm", "{result}:power/smooth", "--output", "b.txt"], "must end in .csv or .ecsv"),
+        (["boost", "{result}:power/fdm", "{result}:single_power/00/smooth"], "must be in the same units"),
+        (["boost", "gone.csv", "{result}:power/smooth"], "gone.csv"),
+        (["compare", "gone.hdf5", "published"], "gone.hdf5: no such file"),
+        (["compare", "{result}", "gone.csv"], "gone.csv"),
+        (["compare", "{result}"], "nothing beside the model: name a table, a result file, published, or a --ratio"),
+        (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are of fdm"),
+        (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
+        (
+            ["compare", "{result}", "published", "--over", "cdm"],
+            "--over cdm: no ratio over this among the models, only over smooth",
+        ),
+        (["compare", "{result}", "published", "--fit", "2"], "--fit 2: must be two masses, LOW,HIGH"),
+        (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),
+        (["compare", "{result}", "published", "--dpi", "5"], "--dpi 5: must be in [20, 1200]"),
+        (["compare", "{ini}", "published"], "not a result file"),
+        (["compare", "{result}", "other.csv"], "no model is this ratio; there are fdm/smooth"),
+    ],
+)
+def test_bad_input(result, tmp_path, capsys, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    k = np.array([1.0, 2.0, 3.0])
+    write_boost(Boost(k, k, "fdm", "n-body"), Path("other.csv"))
+    names = {"result": result, "ini": result.parent.parent / "one.ini"}
+    code, _, error = run(capsys, *(each.format(**names) for each in arguments))
+    lines = [line for line in error.splitlines() if line.startswith("gpu-fdm: error:")]
+    assert code == 2 and len(lines) == 1 and says in lines[0], error
+    assert "Traceback" not in error

@@ -1,0 +1,191 @@
+"""gpu-fdm power: the same P(k) of every format on any number of ranks, and what the command says and writes."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from snapshot_files import write_gadget
+from test_ranks import MPIEXEC, needs_mpi
+from test_snapshots import CASES, density, psi, squared
+
+from gpu_fdm.commands.main import main
+from gpu_fdm.errors import InputError
+from gpu_fdm.pipeline.snapshot import Measurement, snapshot_power
+from gpu_fdm.plots import box
+from gpu_fdm.snapshots.options import SnapshotOptions
+from gpu_fdm.spectra.power import power_spectrum
+
+HEADER = {"UnitLength_in_cm": 3.0856775814913673e24, "HubbleParam": 0.7, "Omega0": 0.3}
+MEASURE = """
+import pickle, sys
+from gpu_fdm.backend import CPU
+from gpu_fdm.ranks import start_ranks
+from gpu_fdm.stages.snapshot import Measurement, snapshot_power
+ranks = start_ranks()
+assert ranks.size == 3
+asked = pickle.load(open(sys.argv[1], "rb"))
+found = {name: snapshot_power(*what, ranks, CPU(1)) for name, what in asked.items()}
+if ranks.is_root:
+    pickle.dump({name: (m.spectrum.k, m.spectrum.power, m.spectrum.modes, m.multipoles.power)
+                 for name, m in found.items()}, open(sys.argv[1] + ".out", "wb"))
+"""
+
+
+@needs_mpi
+def test_same_spectrum_on_one_and_three_ranks(tmp_path):
+    asked = {}
+    for name, cases in CASES.items():
+        for number, make in enumerate(cases):
+            folder = tmp_path / f"{name}{number}"
+            folder.mkdir()
+            case = make(folder)
+            asked[f"{name}{number}"] = (case.path, None, case.options, Measurement(multipoles=True))
+    positions = 75 * np.random.default_rng(8).random((5001, 3))
+    path = write_gadget(tmp_path, positions, files=4, header=HEADER)
+    asked["gadget"] = (path, None, SnapshotOptions(), Measurement(cells=20, multipoles=True))
+    (tmp_path / "asked").write_bytes(pickle.dumps(asked))
+    (tmp_path / "measure.py").write_text(MEASURE)
+    command = [MPIEXEC, "-n", "3", sys.executable, tmp_path / "measure.py", tmp_path / "asked"]
+    subprocess.run(command, check=True, timeout=300)
+    found = pickle.loads((tmp_path / "asked.out").read_bytes())
+    assert set(found) == set(asked)
+    for name, what in asked.items():
+        alone = snapshot_power(*what)
+        k, power, modes, multipoles = found[name]
+        assert np.array_equal(modes, alone.spectrum.modes) and k == pytest.approx(alone.spectrum.k, rel=1e-12), name
+        largest = np.max(np.abs(alone.spectrum.power))
+        tolerance = 2e-6 if "float32" in str(getattr(alone.snapshot, "dtype", "")) else 1e-11  # transforms in single
+        assert power == pytest.approx(alone.spectrum.power, rel=tolerance, abs=tolerance * largest), name
+        assert multipoles == pytest.approx(alone.multipoles.power, rel=tolerance, abs=20 * tolerance * largest), name
+
+
+def test_psi_and_its_density_agree(tmp_path):
+    values = psi((12, 10, 8))
+    np.save(tmp_path / "psi_#1.npy", values)
+    np.save(tmp_path / "rho_#1.npy", squared(values))
+    options = SnapshotOptions(box_size=(3.0, 2.0, 2.0), redshift=0.5)
+    waves, densities = (snapshot_power(tmp_path / f"{name}_#1.npy", options=options) for name in ("psi", "rho"))
+    assert np.array_equal(waves.spectrum.power, densities.spectrum.power)
+    direct = power_spectrum(squared(values), (3.0, 2.0, 2.0))
+    assert np.array_equal(waves.spectrum.power, direct.power)
+    assert np.array_equal(waves.error, direct.error)
+
+
+def test_multipoles_and_angles(tmp_path):
+    np.save(tmp_path / "rho_1.npy", density((12, 10, 8)))
+    options = SnapshotOptions(box_size=2.0, redshift=0.5)
+    how = Measurement(mu_bins=3, multipoles=True, axis=0)
+    measured = snapshot_power(tmp_path / "rho_1.npy", options=options, how=how)
+    assert measured.multipoles.power[:, 0] == pytest.approx(measured.spectrum.power, rel=1e-12, abs=1e-18)
+    assert measured.of_angle.power.shape == (len(measured.of_angle.k), 3) and measured.of_angle.bins.mu_axis == 0
+
+
+def test_shot_noise(tmp_path):
+    """Particles at random: what is left when the shot noise is taken off is zero within its errors."""
+    number = 40_000
+    path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((number, 3)), header=HEADER)
+    clean = snapshot_power(path, how=Measurement(cells=32))
+    raw = snapshot_power(path, how=Measurement(cells=32, shot_noise=True))
+    assert raw.spectrum.power[1:] - raw.shot_noise[1:] == pytest.approx(clean.spectrum.power[1:], rel=1e-12)
+    assert raw.shot_noise[1] == pytest.approx(75**3 / number, rel=1e-3)
+    within = (clean.spectrum.k < 0.7 * clean.spectrum.nyquist) & (clean.spectrum.k > 0)
+    score = clean.spectrum.power[within] / clean.error[within]
+    assert abs(score.sum()) < 4 * len(score) ** 0.5 and np.mean(score**2) < 2
+
+
+def test_figure_of_particles(tmp_path, monkeypatch):
+    """One curve of what is positive, its band, and the shot noise, in the range of k that was measured."""
+    monkeypatch.chdir(tmp_path)
+    path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((4000, 3)), header=HEADER, name="snap$_1$")
+    assert main(["power", str(path), "--output", "p.hdf5", "--dpi", "0", "--mu-bins", "2", "--multipoles"]) == 0
+    with h5py.File("p.hdf5") as file:
+        figure, measured = box.power(file), file["power/PartType1"]
+        curve, noise = figure.axes[0].get_lines()[:2]
+        values = measured["power"][1:]
+        assert 0 < np.count_nonzero(values <= 0) < len(values)  # random particles: as often below as above
+        assert curve.get_ydata() == pytest.approx(values[values > 0])
+        assert noise.get_ydata() == pytest.approx(measured["shot_noise"][1:])
+        assert figure.axes[0].get_xlim()[1] == pytest.approx(measured["k"][-1])
+    assert figure.get_suptitle() == r"PartType1 of snap\$_1\$.hdf5,  $z=2$"
+
+
+def test_figure_of_a_density_without_structure(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("even.npy", np.ones((6, 6, 6)))
+    code, out, error = run(capsys, "even.npy", "--box-size", "1", "--redshift", "0")
+    assert code == 0 and "figure: even_power_power.png" in out, error
+
+
+def run(capsys, *arguments):
+    code = main(["power", *map(str, arguments)])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("psi_#7.npy", psi((12, 12, 12)))
+    code, out, error = run(capsys, "psi_#7.npy", "--box-size", "4", "--redshift", "1", "--multipoles", "--mu-bins", 2)
+    assert code == 0, error
+    assert "pyultralight snapshot, psi: 4 x 4 x 4 cMpc/h at z = 1" in out and "12 x 12 x 12 cells" in out
+    assert "figure: psi_#7_power_power.png\n" in out and imread("psi_#7_power_power.png").ndim == 3
+    with h5py.File("psi_#7_power.hdf5") as file:
+        (name,) = [each for each in file["power"] if "_" not in each]
+        group = file[f"power/{name}"]
+        assert group["modes"][:].sum() == 12**3 and group.attrs["redshift"] == 1.0
+        assert group["error"].attrs["units"] == "(Mpc/h)^3"
+        assert file[f"power/{name}_multipoles/power"].shape == (len(group["k"]), 3)
+        assert file[f"power/{name}_mu/power"].shape[1] == 2
+    before = Path("psi_#7_power.hdf5").read_bytes()
+    assert run(capsys, "psi_#7.npy", "--box-size", "4", "--redshift", "x")[0] == 2
+    assert Path("psi_#7_power.hdf5").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gone.npy"], "gone.npy: no such file"),
+        (["rho.npy"], "the file does not say its box_size: give --box-size [cMpc/h]"),
+        (["rho.npy", "--box-size", "-1"], "--box-size -1: must be"),
+        (["rho.npy", "--assignment", "best"], "--assignment best: must be one of ngp, cic, tsc, pcs"),
+        (["rho.npy", "--cells", "1"], "--cells 1: must be in [2, 65536]"),
+        (["rho.npy", "--bin-width", "nan"], "--bin-width nan: must be in [0.1, 1e+04]"),
+        (["rho.npy", "--mu-bins", "0"], "--mu-bins 0: must be in [1, 1000]"),
+        (["rho.npy", "--output", "power.txt"], "--output power.txt: must end in .hdf5 or .h5"),
+        (["rho.npy", "--output", "rho.hdf5"], "--output rho.hdf5: is the snapshot itself"),
+        (["rho.npy", "--dpi", "5"], "--dpi 5: must be 0, or in [20, 1200]"),
+        (
+            ["bad.npy", "--box-size", "1", "--redshift", "0"],
+            "error: bad.npy: array: density = nan in cell [1, 2, 3]: must be finite and not negative",
+        ),
+    ],
+)
+def test_bad_input(tmp_path, capsys, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    values = density((6, 6, 6))
+    np.save("rho.npy", values)
+    values[1, 2, 3] = np.nan
+    np.save("bad.npy", values)
+    if "rho.hdf5" in arguments:
+        with h5py.File("rho.hdf5", "w") as file:
+            file["init"] = density((6, 6, 6))
+        arguments = ["rho.hdf5", *arguments[1:]]
+    code, _, error = run(capsys, *arguments)
+    lines = [line for line in error.splitlines() if line.startswith("gpu-fdm: error:")]
+    assert code == 2 and len(lines) == 1 and says in lines[0], error
+    assert not list(tmp_path.glob("*_power*"))
+
+
+def test_more_ranks_than_planes(tmp_path):
+    class Three:
+        size, rank, first, local_size = 9, 0, True, 1
+        on_first = staticmethod(lambda work: work())
+
+    np.save(tmp_path / "rho.npy", density((6, 6, 6)))
+    with pytest.raises(InputError, match="more ranks \\(9\\) than planes along x \\(6\\)"):
+        snapshot_power(tmp_path / "rho.npy", options=SnapshotOptions(box_size=1.0, redshift=0.0), ranks=Three())

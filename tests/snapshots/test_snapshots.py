@@ -1,0 +1,511 @@
+"""Every grid format gives back exactly what was written, whole or in the slabs of any number of ranks."""
+
+import pickle
+import re
+import sys
+import tracemalloc
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from locations import REPOSITORY
+from snapshot_files import (
+    write_axionyx,
+    write_axirepo,
+    write_fuzzylli,
+    write_gamer,
+    write_pyultralight,
+    write_result,
+    write_ultradark,
+)
+
+from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.parallel.ranks import Ranks
+from gpu_fdm.snapshots import snapshot as snapshot_module
+from gpu_fdm.snapshots.options import SnapshotOptions
+from gpu_fdm.snapshots.registry import READERS, open_snapshot
+from gpu_fdm.spectra.power import power_spectrum
+
+CELLS = (7, 6, 5)  # all different: a transposition cannot hide
+GIVEN = SnapshotOptions(box_size=(7.0, 6.0, 5.0), redshift=1.5)
+
+
+class Communicator:
+    """Stands for MPI where only the sharing out of planes matters."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def Get_size(self):
+        return self.size
+
+    def Get_rank(self):
+        return 0
+
+
+@dataclass
+class Case:
+    """A file, and what must come out of it."""
+
+    path: Path
+    density: np.ndarray
+    box_size: tuple = (7.0, 6.0, 5.0)
+    redshift: float = 1.5
+    format: str = ""
+    options: SnapshotOptions = field(default_factory=SnapshotOptions)
+    kind: str = "density"
+    others: tuple = (None, None, None, None)  # h, omega_m, m22, time
+    fields: tuple | None = None
+    units: str = "units of the file"
+
+
+def density(cells=CELLS, dtype=np.float64):
+    return np.random.default_rng(5).random(cells).astype(dtype)
+
+
+def psi(cells=CELLS):
+    random = np.random.default_rng(6)
+    return random.standard_normal(cells) + 1j * random.standard_normal(cells)
+
+
+def squared(values):
+    return values.real**2 + values.imag**2
+
+
+def result(tmp):
+    fdm, smooth = density(dtype=np.float32), np.ones(CELLS, np.float32)
+    path = write_result(tmp / "result.hdf5", {"fdm": fdm, "smooth": smooth}, (7.0, 6.0, 5.0), redshift=1.5)
+    others = (0.6731, 0.314649, 2.0, 3.5)
+    return Case(path, fdm, others=others, fields=("fdm", "smooth"), units="mean matter densities")
+
+
+def result_frame(tmp):
+    frames = {f"fdm/{i}": density() + i for i in range(11)}
+    path = write_result(tmp / "result.hdf5", frames, (7.0, 6.0, 5.0), redshift=1.5)
+    options, others = SnapshotOptions(field="fdm/10"), (0.6731, 0.314649, 2.0, 3.5)
+    return Case(
+        path, density() + 10, options=options, others=others, fields=tuple(frames), units="mean matter densities"
+    )
+
+
+def fuzzylli(tmp):
+    fdm = density((6, 6, 6))
+    path = write_fuzzylli(tmp / "box.h5", {"fdm/0": fdm, "cdm": fdm + 1, "wdm": fdm + 2}, side=2.0, redshift=4.0)
+    fields, units = ("cdm", "fdm/0", "wdm"), "mean matter densities"
+    return Case(path, fdm, (2.0, 2.0, 2.0), 4.0, others=(None, None, 1.0, 0.0), fields=fields, units=units)
+
+
+def axirepo(tmp):
+    # 343 cells over 4 files: cuts in the middle of planes and rows
+    values = psi((7, 7, 7))
+    path = write_axirepo(tmp, values, files=4, dtype=np.float64)
+    return Case(
+        path, squared(values), (10.0, 10.0, 10.0), 3.0, kind="psi", others=(0.7, 0.3, None, None), fields=("psi",)
+    )
+
+
+def axirepo_single_precision(tmp):
+    values = psi((5, 5, 5)).astype(np.complex64)
+    case = Case(write_axirepo(tmp, values), squared(values), (10.0, 10.0, 10.0), 3.0, kind="psi")
+    return replace(case, others=(0.7, 0.3, None, None))
+
+
+def gamer(tmp):
+    pytest.importorskip("yt", reason="the extra yt is not installed")
+    values = density((16, 16, 32), np.float32)
+    path = write_gamer(tmp / "Data_000003", values, density((16, 16, 16)), side=1.4, m22=0.8)
+    others = (0.7, 0.3, pytest.approx(0.8, rel=1e-8), None)  # digits of the constants
+    box_size = (1.4, 1.4, 2.8)
+    return Case(
+        path, values.astype(float), box_size, 3.0, others=others, fields=("Dens",), units="mean matter densities"
+    )
+
+
+def axionyx(tmp):
+    pytest.importorskip("yt", reason="the extra yt is not installed")
+    values = density((8, 8, 16))
+    path = write_axionyx(tmp / "plt00010", values, side=2.0, redshift=3.0, h=0.7)
+    box_size = pytest.approx((1.4, 1.4, 2.8), rel=1e-15)
+    case = Case(path, values, box_size, pytest.approx(3.0, rel=1e-14), others=(0.7, 0.3, None, None))
+    return replace(case, fields=("AxDens", "AxRe"), units="Msun/cMpc^3")
+
+
+def pyultralight(name, values):
+    def make(tmp):
+        kind = "psi" if values.dtype.kind == "c" else "density"
+        expected = squared(values) if kind == "psi" else values
+        return Case(write_pyultralight(tmp / name, values), expected, options=GIVEN, kind=kind)
+
+    return make
+
+
+def ultradark(name, values):
+    def make(tmp):
+        kind = "psi" if values.dtype.kind == "c" else "density"
+        expected = squared(values) if kind == "psi" else values
+        return Case(write_ultradark(tmp / name, values), expected, options=GIVEN, kind=kind)
+
+    return make
+
+
+def hdf5_complex(tmp):
+    with h5py.File(tmp / "any.h5", "w") as file:
+        file.create_dataset("a/psi", data=psi().astype(np.complex64), chunks=(3, 2, 5), compression="gzip")
+        file.create_dataset("a/other", data=density())
+    options = replace(GIVEN, dataset=("a/psi",), h=0.7)
+    others = (0.7, None, None, None)
+    return Case(tmp / "any.h5", squared(psi().astype(np.complex64)), options=options, kind="psi", others=others)
+
+
+def hdf5_two_parts(tmp):
+    with h5py.File(tmp / "any.hdf5", "w") as file:
+        file["re"], file["im"] = psi().real.astype(">f4"), psi().imag.astype(np.float32)
+    options = replace(GIVEN, dataset=("re", "im"))
+    return Case(tmp / "any.hdf5", squared(psi().astype(np.complex64)), options=options, kind="psi")
+
+
+def hdf5_integers(tmp):
+    counts = np.arange(np.prod(CELLS)).reshape(CELLS)
+    with h5py.File(tmp / "counts", "w") as file:
+        file["only"] = counts
+    return Case(tmp / "counts", counts.astype(float), options=GIVEN, fields=("only",))
+
+
+def numpy_compressed(tmp):
+    np.savez_compressed(tmp / "x.npz", rho=density(dtype=np.float16), psi=psi())
+    return Case(tmp / "x.npz", density(dtype=np.float16).astype(np.float32), options=replace(GIVEN, dataset=("rho",)))
+
+
+def numpy_fortran_in_zip(tmp):
+    np.savez(tmp / "x.npz", rho=np.asfortranarray(density()))
+    return Case(tmp / "x.npz", density(), options=GIVEN, fields=("rho",))
+
+
+def numpy_plain(tmp):
+    np.save(tmp / "field.npy", density(dtype=">f8"))
+    return Case(tmp / "field.npy", density(), options=GIVEN)
+
+
+CASES = {
+    "gpu_fdm": [result, result_frame],
+    "fuzzylli": [fuzzylli],
+    "axirepo": [axirepo, axirepo_single_precision],
+    "gamer": [gamer],
+    "axionyx": [axionyx],
+    "pyultralight": [
+        pyultralight("rho_#3.npy", density()),
+        pyultralight("psi_#3.npy", psi()),
+        pyultralight("rho_#0.npz", density()),
+        pyultralight("psi_#12.npz", psi()),
+        pyultralight("rho_#3.hdf5", density()),
+        pyultralight("psi_#3.hdf5", psi()),
+    ],
+    "ultradark": [
+        ultradark("rho_3.npy", density()),
+        ultradark("psi_3.npy", psi()),
+        ultradark("rho_10.h5", density()),
+        ultradark("psi_10.h5", psi()),
+    ],
+    "numpy": [numpy_plain, numpy_compressed, numpy_fortran_in_zip],
+    "hdf5": [hdf5_complex, hdf5_two_parts, hdf5_integers],
+}
+ALL = [pytest.param(name, make, id=f"{name}-{i}") for name, cases in CASES.items() for i, make in enumerate(cases)]
+
+
+def test_every_grid_reader_is_here():
+    assert {*CASES, "gadget"} == {reader.name for reader in READERS}
+    assert len({reader.name for reader in READERS}) == len(READERS)
+
+
+@pytest.mark.parametrize("name, make", ALL)
+class TestGrid:
+    """What a reader of grids promises."""
+
+    def test_headers(self, name, make, tmp_path):
+        case = make(tmp_path)
+        opened = open_snapshot(case.path, options=case.options)
+        assert opened.format == name and opened.kind == case.kind
+        assert opened.cells == case.density.shape
+        assert opened.box_size == case.box_size and opened.redshift == case.redshift
+        assert (opened.h, opened.omega_m, opened.m22, opened.time) == case.others
+        assert opened.density_units == case.units
+        assert opened.field in opened.fields
+        assert case.fields is None or opened.fields == case.fields
+        assert opened == open_snapshot(case.path, name, case.options)
+
+    def test_values_on_any_number_of_ranks(self, name, make, tmp_path, monkeypatch):
+        """|psi|^2 is exact too: one product, one product and one sum in the precision of the file."""
+        case = make(tmp_path)
+        lent = pickle.loads(pickle.dumps(open_snapshot(case.path, options=case.options)))  # as MPI lends it
+        whole = lent.slab(0, lent.cells[0])
+        assert whole.dtype == case.density.dtype == lent.dtype and whole.flags.c_contiguous
+        assert np.array_equal(whole, case.density)
+        for ranks in (2, 3):
+            slabs = [lent.slab(*slab) for slab in Ranks(Communicator(ranks)).slabs(lent.cells[0])]
+            assert np.array_equal(np.concatenate(slabs), case.density)
+        # and where the file is read plane by plane
+        monkeypatch.setattr(snapshot_module, "PIECE", 1000)
+        assert np.array_equal(lent.slab(1, lent.cells[0]), case.density[1:])
+        assert lent.slab(2, 2).shape == (0, *lent.cells[1:])
+        for planes in ((-1, 2), (3, 2), (0, lent.cells[0] + 1)):
+            with pytest.raises(ValueError, match="must be in 0"):
+                lent.slab(*planes)
+
+    def test_options_come_before_the_file(self, name, make, tmp_path, caplog):
+        case = make(tmp_path)
+        opened = open_snapshot(case.path, options=replace(case.options, box_size=9.0, redshift=0.25))
+        assert opened.box_size == (9.0, 9.0, 9.0) and opened.redshift == 0.25
+        said = "--box-size 9,9,9 is used, the file says" in caplog.text
+        assert said == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
+
+
+BAD_CELL = (4, 3, 2)
+
+
+def bad_hdf5(tmp, values):
+    with h5py.File(tmp / "x.hdf5", "w") as file:
+        file.create_dataset("f", data=values, chunks=(2, 3, 5), compression="gzip")
+    return tmp / "x.hdf5", "f"
+
+
+def bad_ultradark(tmp, values):
+    return write_ultradark(tmp / "rho_1.h5", values), "rho"
+
+
+def bad_npy(tmp, values):
+    np.save(tmp / "x.npy", values)
+    return tmp / "x.npy", "array"
+
+
+def bad_fortran_npy(tmp, values):
+    return write_ultradark(tmp / "rho_1.npy", values), "array"
+
+
+def bad_npz(tmp, values):
+    return write_pyultralight(tmp / "rho_#1.npz", values), "arr_0"
+
+
+@pytest.mark.parametrize("piece", [snapshot_module.PIECE, 100])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1e-20])
+@pytest.mark.parametrize("write", [bad_hdf5, bad_ultradark, bad_npy, bad_fortran_npy, bad_npz])
+def test_cells_that_are_no_density(tmp_path, monkeypatch, write, bad, piece):
+    """The first of several is named, as [x, y, z] of the whole grid; slabs without them are read."""
+    monkeypatch.setattr(snapshot_module, "PIECE", piece)
+    values = density()
+    values[BAD_CELL] = values[6, 5, 4] = bad
+    path, name = write(tmp_path, values)
+    opened = open_snapshot(path, options=GIVEN)
+    for first in (0, 3):
+        with pytest.raises(InputError) as error:
+            opened.slab(first, 7)
+        assert (
+            str(error.value) == f"{path}: {name}: density = {bad:g} in cell [4, 3, 2]: must be finite and not negative"
+        )
+    assert np.array_equal(opened.slab(0, 4), values[:4])
+
+
+def test_psi_that_is_not_finite(tmp_path):
+    """In a later file of several, and a square that overflows where psi does not."""
+    values = psi((7, 7, 7)).astype(np.complex64)
+    values[BAD_CELL] = 1e30
+    path = write_axirepo(tmp_path, values, files=4)
+    message = f"{path}: FuzzyDM/PsiRe, FuzzyDM/PsiIm: |psi|^2 = inf in cell [4, 3, 2]: must be finite and not negative"
+    with pytest.raises(InputError, match=re.escape(message)):
+        open_snapshot(path).slab(2, 6)
+
+
+@pytest.mark.parametrize("stored", ["npy", "fortran npy", "hdf5"])
+def test_a_plane_of_two_gigabytes(tmp_path, stored):
+    """A sparse file: what is read and kept is a plane, 0.5 MB, and what the reading itself takes."""
+    shape = (1024, 256, 512)
+    path = tmp_path / ("big.hdf5" if stored == "hdf5" else "big.npy")
+    if stored == "hdf5":
+        with h5py.File(path, "w") as file:
+            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            space = h5py.h5s.create_simple(shape)
+            h5py.h5d.create(file.id, b"big", h5py.h5t.py_create(np.dtype(np.float64)), space, layout)
+            file["big"][700, 3, 4] = 5.0
+        options = replace(GIVEN, dataset=("big",))
+    else:
+        fortran = stored != "npy"
+        if fortran:
+            shape = (2**20, 16, 16)  # a plane along x is a stride through the whole file: 256 pages
+        mapped = np.lib.format.open_memmap(path, "w+", np.float64, shape, fortran_order=fortran)
+        mapped[700, 3, 4] = 5.0
+        del mapped
+        options = GIVEN
+    assert path.stat().st_size >= 2**30 > path.stat().st_blocks * 512
+    opened = open_snapshot(path, options=options)
+    tracemalloc.start()
+    plane = opened.slab(700, 701)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert plane.shape == (1, *shape[1:]) and plane[0, 3, 4] == plane.sum() == 5.0
+    assert peak < 4e6
+
+
+def test_a_slab_that_does_not_fit(tmp_path, monkeypatch):
+    opened = open_snapshot(numpy_plain(tmp_path).path, options=GIVEN)
+    monkeypatch.setattr(snapshot_module, "available", lambda: 2000)
+    message = f"{tmp_path}/field.npy: planes 0..7 take 0.0 GiB of memory, 0.0 GiB are available: use more ranks"
+    with pytest.raises(RunError, match=re.escape(message)):
+        opened.slab(0, 7)
+    assert opened.slab(0, 4).shape == (4, 6, 5)  # 960 bytes, and as many as they are read
+
+
+def test_power_of_a_plane_wave(tmp_path):
+    """|psi|^2 = 1 + A cos(2 pi 3 x/L) has P = V A^2/4 at k = 3 (2 pi/L) and nothing elsewhere: units are right."""
+    side, n, amplitude = 10.0, 16, 0.3
+    contrast = amplitude * np.cos(2 * np.pi * 3 * np.arange(n) / n)
+    values = np.sqrt(1 + contrast)[:, None, None] * np.exp(1j * np.arange(n))[None, :, None] * np.ones(n)
+    opened = open_snapshot(write_axirepo(tmp_path, values, files=3, box_size=1e3 * side, dtype=np.float64))
+    spectrum = power_spectrum(opened.slab(0, n), opened.box_size)
+    row = np.argmax(spectrum.power)
+    # two of the modes in the bin are the wave
+    assert 2 * np.pi * 2.5 / side < spectrum.k[row] < 2 * np.pi * 3.5 / side
+    assert spectrum.power[row] * spectrum.modes[row] == pytest.approx(2 * side**3 * amplitude**2 / 4, rel=1e-12)
+    assert np.delete(spectrum.power, row).max() < 1e-24 * side**3
+
+
+@pytest.mark.parametrize("format_name", [None, "gamer"])
+def test_a_refined_level(tmp_path, format_name):
+    pytest.importorskip("yt", reason="the extra yt is not installed")
+    root, refined = density((16, 16, 32), np.float32), density((16, 16, 16), np.float32)
+    path = write_gamer(tmp_path / "Data_000003", root, refined, side=1.4)
+    opened = open_snapshot(path, format_name, SnapshotOptions(level=1))
+    assert opened.cells == (32, 32, 64)
+    expected = root.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    expected[:16, :16, :16] = refined
+    assert np.array_equal(opened.slab(0, 32), expected)
+    with pytest.raises(InputError, match=r"--level 2: must be in 0\.\.1, the levels of this snapshot"):
+        open_snapshot(path, format_name, SnapshotOptions(level=2))
+
+
+def test_gamer_without_expansion_asks(tmp_path):
+    pytest.importorskip("yt", reason="the extra yt is not installed")
+    grids = density((16, 16, 16), np.float32), density((16, 16, 16), np.float32)
+    path = write_gamer(tmp_path / "Data_000003", *grids, side=1.4, comoving=False)
+    with pytest.raises(InputError, match=r"the file does not say its box_size: give --box-size \[cMpc/h\]"):
+        open_snapshot(path)
+    opened = open_snapshot(path, options=SnapshotOptions(box_size=0.5, redshift=0.0))
+    assert opened.box_size == (0.5, 0.5, 0.5) and opened.density_units == "units of the file" and opened.h is None
+
+
+def test_without_yt(tmp_path, monkeypatch):
+    """The formats are recognised all the same."""
+    monkeypatch.setitem(sys.modules, "yt", None)
+    files = {
+        "gamer": write_gamer(tmp_path / "Data_000003", density((16, 16, 16)), density((16, 16, 16)), side=1.4),
+        "axionyx": write_axionyx(tmp_path / "plt00010", density((8, 8, 16)), side=2.0),
+    }
+    for name, path in files.items():
+        with pytest.raises(InputError) as error:
+            open_snapshot(path)
+        assert str(error.value) == f"{path}: format {name} is read with yt: pip install gpu_fdm[yt]"
+
+
+def test_what_is_missing_is_asked_for_by_its_option(tmp_path):
+    path = numpy_plain(tmp_path).path
+    with pytest.raises(InputError) as error:
+        open_snapshot(path, options=SnapshotOptions(redshift=1.0))
+    assert str(error.value) == f"{path}: the file does not say its box_size: give --box-size [cMpc/h]"
+    with pytest.raises(InputError) as error:
+        open_snapshot(path, options=SnapshotOptions(box_size=1.0))
+    assert str(error.value) == f"{path}: the file does not say its redshift: give --redshift"
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"box_size": -1.0}, "--box-size -1: must be one or 3 values, each a number in [1e-06, 1e+06]"),
+        (
+            {"box_size": (1.0, 2.0)},
+            "--box-size 1,2: must be one or 3 values, each a number in [1e-06, 1e+06]",
+        ),
+        ({"redshift": -1.0}, "--redshift -1: must be a number in (-1, 10000]"),
+        ({"h": float("nan")}, "--h nan: must be a number in [0.01, 10]"),
+        ({"unit_length": 0.0}, "--unit-length 0: must be a number > 0"),
+        ({"particle_type": 1.5}, "--particle-type 1.5: must be an integer in [0, 63]"),
+        ({"level": -1}, "--level -1: must be an integer in [0, 30]"),
+        ({"dataset": ("a", "b", "c")}, "--dataset a,b,c: must be one array, or two for Re psi and Im psi"),
+    ],
+)
+def test_options_out_of_range(values, message):
+    with pytest.raises(InputError) as error:
+        SnapshotOptions(**values)
+    assert str(error.value) == message
+
+
+def test_options_from_the_command_line():
+    texts = {"box_size": "1, 2,3", "level": "2", "dataset": ["re", "im"], "h": None, "field": "fdm/0"}
+    assert SnapshotOptions.from_text(texts) == SnapshotOptions(("re", "im"), "fdm/0", (1.0, 2.0, 3.0), level=2)
+    with pytest.raises(InputError, match=r"--unit-length 1 kpc: must be a number > 0"):
+        SnapshotOptions.from_text({"unit_length": "1 kpc"})
+
+
+def test_the_docs_name_all_formats_and_options():
+    text = (REPOSITORY / "docs" / "snapshots.md").read_text()
+    formats = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert formats == {reader.name for reader in READERS}
+    options = {name.replace("-", "_") for name in re.findall(r"^\| `--([\w-]+) ", text, re.MULTILINE)}
+    assert options == {"format", *(item.name for item in fields(SnapshotOptions))}
+    assert all(set(reader.options) <= options for reader in READERS)
+
+
+def test_options_without_meaning(tmp_path):
+    path = numpy_plain(tmp_path).path
+    with pytest.raises(InputError) as error:
+        open_snapshot(path, options=replace(GIVEN, particle_type=2))
+    assert str(error.value) == (
+        f"{path}: --particle-type has no meaning for format numpy, which takes --dataset, --box-size, --redshift, --h"
+    )
+
+
+def test_fields_are_listed(tmp_path):
+    path = result_frame(tmp_path).path
+    found = "found: " + ", ".join(f"fdm/{i}" for i in range(11))
+    with pytest.raises(InputError, match=re.escape(f"{path}: no field chosen: give --field; {found}")):
+        open_snapshot(path)
+    with pytest.raises(InputError, match=re.escape(f"{path}: --field smooth: no such field; {found}")):
+        open_snapshot(path, options=SnapshotOptions(field="smooth"))
+    path = hdf5_complex(tmp_path).path
+    with pytest.raises(InputError, match=re.escape(f"{path}: no array chosen: give --dataset; found: a/other, a/psi")):
+        open_snapshot(path, options=GIVEN)
+    with pytest.raises(InputError, match=re.escape(f"{path}: psi: no such dataset; found: a/other, a/psi")):
+        open_snapshot(path, options=replace(GIVEN, dataset=("psi",)))
+    path = numpy_compressed(tmp_path).path
+    with pytest.raises(InputError, match=re.escape(f"{path}: no array chosen: give --dataset; found: rho, psi")):
+        open_snapshot(path, options=GIVEN)
+
+
+def test_formats_are_listed(tmp_path):
+    (tmp_path / "notes.txt").write_text("no snapshot at all, but long enough to be looked at")
+    known = "known: fuzzylli, gpu_fdm, axirepo, gadget, gamer, axionyx, ultradark, pyultralight, numpy, hdf5"
+    with pytest.raises(InputError) as error:
+        open_snapshot(tmp_path / "notes.txt")
+    assert str(error.value) == f"{tmp_path}/notes.txt: no known format; {known} (--format)"
+    with pytest.raises(InputError) as error:
+        open_snapshot(tmp_path / "notes.txt", "gadjet")
+    assert str(error.value) == f"--format gadjet: unknown; {known}"
+    with pytest.raises(InputError) as error:
+        open_snapshot(tmp_path / "nothing")
+    assert str(error.value) == f"{tmp_path}/nothing: no such file"
+
+
+def test_the_example_of_the_docs(tmp_path):
+    """docs/snapshots.md shows a whole reader: it works as it stands."""
+    text = (REPOSITORY / "docs" / "snapshots.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+    module = {"__name__": "gpu_fdm.snapshots.raw_cube", "__package__": "gpu_fdm.snapshots"}
+    exec(compile(code, "docs/snapshots.md", "exec"), module)
+    values = density((6, 6, 6), np.float32)
+    (tmp_path / "density.raw").write_bytes(values.tobytes())
+    opened = open_snapshot(tmp_path / "density.raw", options=GIVEN, readers=(module["READER"], *READERS))
+    assert opened.format == "raw" and np.array_equal(opened.slab(1, 5), values[1:5])
+    (tmp_path / "density.raw").write_bytes(values.tobytes()[:-4])
+    with pytest.raises(InputError, match=r"density\.raw: 215 values, must be a cube"):
+        open_snapshot(tmp_path / "density.raw", options=GIVEN, readers=(module["READER"],))
