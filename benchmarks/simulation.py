@@ -37,10 +37,10 @@ def _wave_steps(psi, grid, threads, steps, on_step=None):
     return last
 
 
-def _in_turn(march, beside):
+def _in_turn(integrate, beside):
     """Shortest time of a step, and of beside(), which runs after every step [s].
 
-    march  starts to march STEPS + 2 steps, of which it calls on_step after each
+    integrate  starts to integrate STEPS + 2 steps, of which it calls on_step after each
     """
     times, others = [], []
     begun = perf_counter()
@@ -53,7 +53,7 @@ def _in_turn(march, beside):
         begun = perf_counter()
         others.append(begun - started)
 
-    march(on_step)
+    integrate(on_step)
     # the first step compiles, and the last is measured too
     return min(times[1:-1]), min(others[1:-1])
 
@@ -184,10 +184,10 @@ def particle_mesh_step_128():
         for _ in range(3):
             fft.irfftn(modes, s=real.shape, workers=1)
 
-    def march(on_step):
+    def integrate(on_step):
         options = {"limits": MeshLimits(1e9, 1e9), "on_step": on_step, "backend": CPU(1)}
         for _ in evolve_particles(state, grid, Static(1.0, STEP), [(STEPS + 2) * STEP], **options):
             pass
 
-    seconds, alone = _in_turn(march, transforms)
+    seconds, alone = _in_turn(integrate, transforms)
     return seconds, CELLS**3, "particles/s", f"{seconds / alone:.2f} times its transforms alone ({alone:.3f} s)"

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.io.result_file import replacing
+from gpu_fdm.io.result_file import atomic_result
 
 KPC_CM, MPC_CM = 3.085678e21, 3.085678e24  # as GADGET's parameter files have them
 EV_G = 1.782661921e-33
@@ -15,7 +15,7 @@ EV_G = 1.782661921e-33
 def write_result(path, densities, box_size, redshift=4.0, m22=2.0):
     """A result of gpu-fdm run with densities by name, "fdm" or "fdm/0"."""
     text = parse_config(f"[cosmology]\nredshift = {redshift}\n[dark_matter]\nm22 = {m22}").to_ini()
-    with replacing(path, text, seed=1, backend="cpu", device="test") as file:
+    with atomic_result(path, text, seed=1, backend="cpu", device="test") as file:
         for name, density in densities.items():
             units = "mean matter densities"
             file.reserve(

@@ -181,7 +181,7 @@ def _run(options, ranks):
     try:
         outcome = pipeline.run(config, ranks, options.fresh)
     except KeyboardInterrupt as error:
-        kept = pipeline.kept_folder(pipeline.result_path(config))
+        kept = pipeline.cache_folder(pipeline.result_path(config))
         # a stop may come before the first part is done
         raise KeyboardInterrupt(str(error), kept if kept.exists() else None, options.fresh) from None
     if ranks.is_root:

@@ -91,7 +91,7 @@ def run_power(options, ranks) -> int:
     """Measure, write, draw, and say what was found."""
     import numpy as np
 
-    from ..io.result_file import RESULT_ENDINGS, check_writable, replacing
+    from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
     from ..pipeline import results
     from ..pipeline.run import backend_of
     from ..pipeline.snapshot import snapshot_power
@@ -106,14 +106,14 @@ def run_power(options, ranks) -> int:
         if output.exists() and source.exists() and output.samefile(source):
             raise InputError(f"--output {output}: is the snapshot itself")
         how, about = _measurement(options), snapshot_options(options)
-        check_writable(output.parent)
+        require_writable(output.parent)
         return how, about
 
     how, about = ranks.on_root(checked)
     backend = backend_of(options.backend, None, ranks)
     measured = snapshot_power(source, options.format, about, how, ranks, backend)
     told = {"seed": -1, "backend": backend.name, "device": backend.device, "ranks": ranks}
-    with replacing(output, "", **told) as file:
+    with atomic_result(output, "", **told) as file:
         results.write_snapshot_power(file, measured)
     if not ranks.is_root:
         return 0
@@ -208,7 +208,7 @@ def _measure(options, ranks):
 
 def run_boost(options, ranks) -> int:
     """Read or measure both, divide, write, and say what was found."""
-    from ..io.result_file import check_writable
+    from ..io.result_file import require_writable
     from ..pipeline import comparison
     from ..spectra.fit import marks_of
     from ..spectra.tables import write_boost
@@ -226,7 +226,7 @@ def run_boost(options, ranks) -> int:
 
     ranks.on_root(check)
     measure = _measure(options, ranks)
-    ranks.on_root(lambda: check_writable(output.parent))
+    ranks.on_root(lambda: require_writable(output.parent))
     above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
     if not ranks.is_root:
         return 0
@@ -277,7 +277,7 @@ def _model_files(options):
 
 def _compare(options, files, ratios, masses):
     """The models of some files beside tables and ratios, on one rank."""
-    from ..io.result_file import check_writable, git_revision
+    from ..io.result_file import git_revision, require_writable
     from ..pipeline import comparison
     from ..plots.comparison import draw_boosts
     from ..plots.report import Picture, Section, comparison_section, write_report
@@ -304,7 +304,7 @@ def _compare(options, files, ratios, masses):
             comparison.compare(tables[0], models, masses, grid)  # says what is wrong
         found = [comparison.compare(*pair, masses, grid) for pair in zip(tables, comparable, strict=True) if pair[1]]
     folder = Path(options.output)
-    check_writable(folder)
+    require_writable(folder)
     shown = [each.model for each in found]
     # ratios that were not compared: the last of the models is for the heaviest boson
     told, wanted = {each.name for each in shown}, {each.name for each in models if options.mixed}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, RunError, reason
-from ..io.atomic import make_folder_of, whole_file
+from ..io.atomic import atomic_write, make_parent
 from .parameters import CosmologicalParameters
 
 SHIPPED = Path(__file__).parent / "data"
@@ -146,8 +146,8 @@ def _keep(path, k, power, made_with, version):
         "k,power",
     ]
     try:
-        make_folder_of(path)
-        with whole_file(path) as part:
+        make_parent(path)
+        with atomic_write(path) as part:
             part.write_text("\n".join([*head, *rows, ""]))
     except RunError as error:
         log.warning("%s (the linear power is not kept: the next run computes it again)", error)

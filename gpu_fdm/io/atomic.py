@@ -11,12 +11,12 @@ from ..errors import RunError, reason
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place when all went well; else nothing is left of it.
 
     Raises RunError where the disk is full or the folder refuses.
     """
-    part = part_of(path)
+    part = temporary_path(path)
     try:
         yield part
         os.replace(part, path)
@@ -26,17 +26,17 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def part_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Name beside `path` of the file in the making; never that of another, even where process numbers come again."""
-    return path.with_name(f"{part_prefix(path)}{os.getpid()}-{time_ns()}")
+    return path.with_name(f"{temporary_prefix(path)}{os.getpid()}-{time_ns()}")
 
 
-def part_prefix(path: Path) -> str:
+def temporary_prefix(path: Path) -> str:
     """What names of files in the making begin with that this machine makes of `path`; their process follows."""
     return f".{path.name}.part-{socket.gethostname()}-"
 
 
-def make_folder_of(path: Path):
+def make_parent(path: Path):
     """Make the folder of a file where there is none. Raises RunError where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunError, reason
-from .atomic import make_folder_of, whole_file
+from .atomic import atomic_write, make_parent
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _DIGEST = 32  # bytes of the hash at the end of a file, which readers of .npz do
 
 
 @dataclass(frozen=True)
-class Kept:
+class Cache:
     """Parts in a folder, which is made with the first of them."""
 
     folder: Path
@@ -36,7 +36,7 @@ class Kept:
         """The arrays of a part, None where it is not there, whole, and of this key."""
         return _arrays(self.path(name, key), key_text(key))
 
-    def every(self, start: str) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+    def items(self, start: str) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
         """The parts, of whatever key, whose names start so: their files and arrays."""
         for path in sorted(self.folder.glob(f"{start}*.npz")):
             arrays = _arrays(path)
@@ -46,8 +46,8 @@ class Kept:
     def store(self, name: str, key: dict, arrays: dict[str, Any]):
         """Keep a part. Raises RunError where the disk is full or the folder refuses."""
         path = self.path(name, key)
-        make_folder_of(path)
-        with whole_file(path) as part, open(part, "w+b") as file:
+        make_parent(path)
+        with atomic_write(path) as part, open(part, "w+b") as file:
             np.savez(file, key=key_text(key), **arrays)
             file.write(_digest(file, file.seek(0, os.SEEK_END)))
             file.flush()

@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 
-class Recorded:
+class DeferredWrites:
     """Calls of `attributes` and `dataset`, in their order.
 
     before  whether it was kept from a run before
@@ -47,7 +47,7 @@ class Recorded:
         return {"calls": np.array(json.dumps(self._calls)), **{f"v{i}": each for i, each in enumerate(self._values)}}
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> "Recorded":
+    def of(cls, arrays: dict[str, np.ndarray]) -> "DeferredWrites":
         """From a part that was kept."""
         recorded = cls()
         recorded.before = True

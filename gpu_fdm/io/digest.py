@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 _SUMMED = 1 << 22  # numbers at a time
 _READ = 1 << 24  # bytes at a time
 # what h5py raises for bytes that are not those that it wrote
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+HDF5_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
 
 
-def sum_of_bits(values: np.ndarray) -> int:
+def bit_sum(values: np.ndarray) -> int:
     """Sum of the numbers, their bits taken as integers, modulo 2^64."""
     flat = np.ascontiguousarray(values).reshape(-1)
     width = next(bits for bits in (64, 32, 8) if 8 * flat.itemsize % bits == 0)
@@ -35,12 +35,12 @@ def seal(file: h5py.File, key: str, sums: dict[str, int]):
 
     sums  of the bits of its largest datasets; those of the others are taken here
     """
-    sums = {**{name: sum_of_bits(node[()]) for name, node in _datasets(file) if name not in sums}, **sums}
+    sums = {**{name: bit_sum(node[()]) for name, node in _datasets(file) if name not in sums}, **sums}
     file.attrs["key"] = key
     file.attrs["content_hash"] = _content_hash(file, sums)
 
 
-def is_whole(path: Path, key: str, ranks: Ranks = SERIAL) -> bool:
+def is_intact(path: Path, key: str, ranks: Ranks = SERIAL) -> bool:
     """Whether a file is there that was sealed with this key, and still holds what it held; all ranks call this.
 
     One that is damaged is told in a warning.
@@ -52,7 +52,7 @@ def is_whole(path: Path, key: str, ranks: Ranks = SERIAL) -> bool:
         with h5py.File(path, "r") as file:
             if file.attrs.get("key") == key:
                 sums = {name: _sum_of_share(node, ranks) for name, node in _datasets(file)}
-    except DAMAGE as error:
+    except HDF5_DAMAGE as error:
         why = reason(error)
     shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
     if not reasons and not any(shares):
@@ -70,7 +70,7 @@ def _damage(path, sums):
     try:
         with h5py.File(path, "r") as file:
             same = _content_hash(file, sums) == file.attrs["content_hash"]
-    except DAMAGE as error:
+    except HDF5_DAMAGE as error:
         return reason(error)
     return "" if same else "it is not what was written"
 
@@ -78,10 +78,10 @@ def _damage(path, sums):
 def _sum_of_share(node, ranks):
     """Over this rank's part of a dataset, which is read by pieces."""
     if not node.shape:
-        return sum_of_bits(node[()]) if ranks.is_root else 0
+        return bit_sum(node[()]) if ranks.is_root else 0
     first, last = ranks.slab(len(node))
     step = max(1, _READ // max(1, node.nbytes // max(1, len(node))))
-    return sum(sum_of_bits(node[start : min(start + step, last)]) for start in range(first, last, step))
+    return sum(bit_sum(node[start : min(start + step, last)]) for start in range(first, last, step))
 
 
 def _datasets(file):

@@ -17,8 +17,8 @@ import psutil
 from .. import __version__
 from ..errors import RunError, reason
 from ..parallel.ranks import SERIAL, Ranks
-from .atomic import part_of, part_prefix
-from .digest import seal, sum_of_bits
+from .atomic import temporary_path, temporary_prefix
+from .digest import bit_sum, seal
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,13 @@ class Writer:
         """Name of the file in the making, and where in it a reserved dataset begins [bytes]."""
         return self._path.name, self._offsets[path]
 
-    def sum_of_bits(self, path: str) -> int:
+    def bit_sum(self, path: str) -> int:
         """Of a reserved dataset that was written on all ranks; all call this."""
         return sum(self._ranks.allgather(self._sums[path])) % 2**64
 
     def seal(self, key: str):
         """Last of all: note the key that the file was made with, and a hash of what is in it; all ranks call this."""
-        sums = {path.strip("/"): self.sum_of_bits(path) for path in self._offsets}
+        sums = {path.strip("/"): self.bit_sum(path) for path in self._offsets}
         if self._file is not None:
             with _hdf5_errors():
                 seal(self._file, key, sums)
@@ -96,7 +96,7 @@ class Writer:
     def write_slab(self, path: str, first: int, values: np.ndarray):
         """Write planes from index `first` on into a reserved dataset; all ranks call."""
         values = np.ascontiguousarray(values)
-        self._sums[path] = self._sums.get(path, 0) + sum_of_bits(values)
+        self._sums[path] = self._sums.get(path, 0) + bit_sum(values)
         offset = self._offsets[path] + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
         octets = values.reshape(-1).view(np.uint8)
         pieces = [(start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
@@ -128,7 +128,7 @@ def _write_all(raw, octets):
 
 
 @contextmanager
-def replacing(
+def atomic_result(
     path, config_text: str, *, seed: int, backend: str, device: str, ranks: Ranks = SERIAL, spare=frozenset()
 ):
     """A Writer for a file that appears under `path` only when everything is in it; all ranks call this.
@@ -138,7 +138,7 @@ def replacing(
     Raises RunError where the disk is full or the folder refuses.
     """
     path = Path(path)
-    part, writer = ranks.bcast(part_of(path), 0), None
+    part, writer = ranks.bcast(temporary_path(path), 0), None
     if ranks.is_root:
         _remove_abandoned(path, spare)
     try:
@@ -182,7 +182,7 @@ def replacing(
 
 def _remove_abandoned(path, spare):
     """Remove what runs that ended on this machine left beside a result; those of other living processes stay."""
-    prefix = part_prefix(path)
+    prefix = temporary_prefix(path)
     if not path.parent.is_dir():
         return
     for left in path.parent.iterdir():
@@ -203,7 +203,7 @@ def _hdf5_errors():
         raise OSError(reason(error)) from error
 
 
-def check_writable(folder):
+def require_writable(folder):
     """Make a folder and write in it, or raise RunError: before hours are spent, not after."""
     folder = Path(folder)
     try:

@@ -15,10 +15,10 @@ import h5py
 import numpy as np
 
 from ..errors import reason
-from ..io.atomic import make_folder_of
+from ..io.atomic import make_parent
 from ..io.cache import fingerprint, key_text
-from ..io.digest import DAMAGE, sum_of_bits
-from ..io.result_file import replacing
+from ..io.digest import HDF5_DAMAGE, bit_sum
+from ..io.result_file import atomic_result
 from ..parallel.ranks import SERIAL, Ranks
 from .simulation_results import Record
 
@@ -55,12 +55,12 @@ class Checkpoint:
         return self.folder / f"{self.run}-{fingerprint(self.key)}.checkpoint.hdf5"
 
     def save(self, saved: Saved, provenance: dict, ranks: Ranks = SERIAL):
-        """Write it in the place of the one before; all ranks call this. provenance: arguments for store.replacing.
+        """Write it in the place of the one before; all ranks call this. provenance: arguments for store.atomic_result.
 
         Raises RunError where the disk is full or the folder refuses.
         """
-        ranks.on_root(lambda: make_folder_of(self.path))
-        with replacing(self.path, ranks=ranks, **provenance) as file:
+        ranks.on_root(lambda: make_parent(self.path))
+        with atomic_result(self.path, ranks=ranks, **provenance) as file:
             for name, values in saved.arrays.items():
                 lengths = ranks.allgather(len(values))
                 shape, place = (sum(lengths), *values.shape[1:]), f"/state/{name}"
@@ -82,7 +82,7 @@ class Checkpoint:
         try:
             with h5py.File(self.path, "r") as file:
                 saved, digest = self._read(file, ranks), file.attrs["digest"]
-        except DAMAGE as error:
+        except HDF5_DAMAGE as error:
             why = reason(error)
         reasons = [each for each in ranks.allgather(why) if each]
         if not reasons and _digest(saved, ranks) != digest:
@@ -111,7 +111,7 @@ class Checkpoint:
 
 def _digest(saved, ranks):
     """A hash of all that was saved, the same on all ranks and for any number of them."""
-    sums = {name: sum(ranks.allgather(sum_of_bits(values))) % 2**64 for name, values in sorted(saved.arrays.items())}
+    sums = {name: sum(ranks.allgather(bit_sum(values))) % 2**64 for name, values in sorted(saved.arrays.items())}
     digest = hashlib.sha256(json.dumps([saved.numbers, sums], sort_keys=True).encode())
     for name, values in sorted(saved.record.arrays.items()):
         digest.update(f"{name} {values.dtype} {values.shape}".encode())

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..config.config import Config, DarkMatter, parse_config
 from ..errors import InputError
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..io.hdf5 import is_hdf5, opened, opened_whole
 from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.boost import DIFFERENCES, Boost, boost_of, result_boosts, theory_boosts
@@ -178,7 +178,7 @@ def write_comparisons(found: list[Comparison], path: Path) -> Path:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
     return path
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from ..config.config import ABSENT, Config
-from ..io.cache import Kept
-from ..io.deferred import Recorded
+from ..io.cache import Cache
+from ..io.deferred import DeferredWrites
 from ..io.result_file import Writer
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
@@ -41,14 +41,14 @@ class Context:
     """Of one run; every rank has its own, with the same config.
 
     file  the result in the making, None where a stage is called from Python for its values alone
-    kept  parts that are done, of this run and of those before it, None likewise
+    cache  parts that are done, of this run and of those before it, None likewise
     """
 
     config: Config
     ranks: Ranks = SERIAL
     backend: CPU | GPU = field(default_factory=CPU)
     file: Writer = ABSENT
-    kept: Kept = ABSENT
+    cache: Cache = ABSENT
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -56,25 +56,25 @@ class Context:
         """CPU threads of this rank."""
         return getattr(self.backend, "threads", None)
 
-    def part(self, name: str, key: dict, record) -> Recorded:
+    def part(self, name: str, key: dict, record) -> DeferredWrites:
         """What record(file) writes, for the result: kept from a run before, or computed now and kept.
 
         One rank calls this; where all compute together, see `part_of_all`.
         """
-        return self._before(name, key) or self._computed(name, key, record, self.kept is not None)
+        return self._before(name, key) or self._computed(name, key, record, self.cache is not None)
 
-    def part_of_all(self, name: str, key: dict, record) -> Recorded:
+    def part_of_all(self, name: str, key: dict, record) -> DeferredWrites:
         """The same where all ranks compute, with the same outcome: all call this."""
         before = self.ranks.on_root(lambda: self._before(name, key))
-        return before or self._computed(name, key, record, self.ranks.is_root and self.kept is not None)
+        return before or self._computed(name, key, record, self.ranks.is_root and self.cache is not None)
 
     def _before(self, name, key):
-        arrays = None if self.kept is None else self.kept.load(name, key)
-        return None if arrays is None else Recorded.of(arrays)
+        arrays = None if self.cache is None else self.cache.load(name, key)
+        return None if arrays is None else DeferredWrites.of(arrays)
 
     def _computed(self, name, key, record, keep):
-        recorded = Recorded()
+        recorded = DeferredWrites()
         record(recorded)
         if keep:
-            self.kept.store(name, key, recorded.arrays)
+            self.cache.store(name, key, recorded.arrays)
         return recorded

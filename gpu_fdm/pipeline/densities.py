@@ -15,8 +15,8 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import reason
 from ..fields.box import Box
-from ..io.cache import Kept
-from ..io.digest import sum_of_bits
+from ..io.cache import Cache
+from ..io.digest import bit_sum
 from . import plan
 from .context import Context
 from .sources import dtype_of
@@ -71,8 +71,8 @@ def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
     for name in context.config.box.fields:
         path = density_path(name, suffix)
         part, offset = file.place(path)
-        arrays |= {"written_to": np.array(part), name: np.array([offset, file.sum_of_bits(path)], np.uint64)}
-    context.ranks.on_root(lambda: context.kept.store(_NOTE, _key(context, time), arrays))
+        arrays |= {"written_to": np.array(part), name: np.array([offset, file.bit_sum(path)], np.uint64)}
+    context.ranks.on_root(lambda: context.cache.store(_NOTE, _key(context, time), arrays))
     file.hold()
 
 
@@ -82,7 +82,7 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
     result  file of the run before, where it ended
     """
     config, ranks = context.config, context.ranks
-    noted = ranks.on_root(lambda: context.kept.load(_NOTE, _key(context, time)))
+    noted = ranks.on_root(lambda: context.cache.load(_NOTE, _key(context, time)))
     if noted is None or any(name not in noted for name in _needed(config)):
         return None
     path = ranks.on_root(lambda: _place(result, noted))
@@ -101,7 +101,7 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
                 for values in densities[BOTH.index(name)]:
                     if file.readinto(values) != plane:
                         raise EOFError("it is shorter than it was")
-            sums[name] = sum_of_bits(densities[BOTH.index(name)])
+            sums[name] = bit_sum(densities[BOTH.index(name)])
     except (OSError, EOFError) as error:
         why = reason(error)
     shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
@@ -117,16 +117,16 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
     return Slab(box, densities, first), {name: float(noted[f"mass_{name}"]) for name in BOTH}
 
 
-def files_noted(kept: Kept) -> frozenset[str]:
+def files_noted(cache: Cache) -> frozenset[str]:
     """Names of unfinished result files that hold densities."""
-    return frozenset(str(arrays["written_to"]) for _, arrays in kept.every(f"{_NOTE}-"))
+    return frozenset(str(arrays["written_to"]) for _, arrays in cache.items(f"{_NOTE}-"))
 
 
 def forget_others(context: Context):
     """Remove notes of densities that are not in the result, which is whole."""
     config = context.config
-    mine = {context.kept.path(_NOTE, _key(context, time)) for _, time in frames(config)}
-    for path, _ in context.kept.every(f"{_NOTE}-"):
+    mine = {context.cache.path(_NOTE, _key(context, time)) for _, time in frames(config)}
+    for path, _ in context.cache.items(f"{_NOTE}-"):
         if path not in mine:
             path.unlink(missing_ok=True)
 

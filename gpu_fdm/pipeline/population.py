@@ -190,9 +190,9 @@ class _Boson:
 
 def _solve_nodes(context, tasks, wanted, k):
     """The nodes (m22, mass) that are wanted, from all ranks; the costliest are given out first."""
-    kept, ranks, backend = context.kept, context.ranks, context.backend
+    cache, ranks, backend = context.cache, context.ranks, context.backend
     found = ranks.on_root(
-        lambda: {each: kept.load(_name(each), tasks[each[0]].key(each[1], backend)) for each in wanted}
+        lambda: {each: cache.load(_name(each), tasks[each[0]].key(each[1], backend)) for each in wanted}
     )
     done = {each: arrays for each, arrays in found.items() if arrays is not None}
     if done:
@@ -208,7 +208,7 @@ def _solve_nodes(context, tasks, wanted, k):
     with plan.progress("filaments", len(own), ranks) as step:
         for m22, mass in own:
             mine[m22, mass] = tasks[m22].node(mass, k, context)
-            kept.store(_name((m22, mass)), tasks[m22].key(mass, backend), mine[m22, mass])
+            cache.store(_name((m22, mass)), tasks[m22].key(mass, backend), mine[m22, mass])
             step()
     return done | {each: arrays for part in ranks.allgather(mine) for each, arrays in part.items()}
 

@@ -11,10 +11,10 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError, RunError
 from ..filament.model import Filament, filaments
-from ..io.cache import Kept, fingerprint
-from ..io.digest import is_whole
+from ..io.cache import Cache, fingerprint
+from ..io.digest import is_intact
 from ..io.lock import only_run
-from ..io.result_file import RESULT_ENDINGS, check_writable, replacing
+from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
 from ..parallel.backend import BackendError, choose, cpu_count
 from ..parallel.ranks import SERIAL, Ranks
 from . import plan, results
@@ -53,9 +53,9 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
         result = result_path(config)
         ranks.on_root(lambda: (_require_stages(config), check_tables(config)))
         backend = backend_of(config.run.backend, config.run.threads, ranks)
-        context = Context(config, ranks, backend, kept=Kept(kept_folder(result)), clock=clock)
+        context = Context(config, ranks, backend, cache=Cache(cache_folder(result)), clock=clock)
         # snapshots lie beside the result of a simulation, which looks after them itself
-        if not fresh and config.simulation is None and is_whole(result, _key(context), ranks):
+        if not fresh and config.simulation is None and is_intact(result, _key(context), ranks):
             summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]
         else:
             summary = _compute(context, result, fresh)
@@ -78,11 +78,11 @@ def _compute(context, result, fresh):
             log.warning("%s", warning)
     planned = plan_of(config, table, ranks)
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
-    ranks.on_root(lambda: check_writable(result.parent))
+    ranks.on_root(lambda: require_writable(result.parent))
     provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
     with only_run(result, ranks):
-        spare = ranks.on_root(lambda: _left_before(context.kept, fresh))
-        with replacing(result, config.to_ini(), **provenance, spare=spare) as file:
+        spare = ranks.on_root(lambda: _left_before(context.cache, fresh))
+        with atomic_result(result, config.to_ini(), **provenance, spare=spare) as file:
             context = replace(context, file=file)
             summary = _stages(context, table, result)
             file.seal(_key(context))
@@ -90,12 +90,12 @@ def _compute(context, result, fresh):
     return summary
 
 
-def _left_before(kept, fresh):
+def _left_before(cache, fresh):
     """Unfinished results with densities that a run before left; none after a fresh start, which forgets them."""
     if fresh:
-        kept.clear()
-    kept.remove_abandoned()
-    return files_noted(kept)
+        cache.clear()
+    cache.remove_abandoned()
+    return files_noted(cache)
 
 
 def _figures(context, result):
@@ -190,7 +190,7 @@ def result_path(config: Config) -> Path:
     return output if output.suffix.lower() in RESULT_ENDINGS else output / "result.hdf5"
 
 
-def kept_folder(result: Path) -> Path:
+def cache_folder(result: Path) -> Path:
     """Where the parts of a result are kept while it is not yet whole, and for runs to come."""
     return result.with_name(f"{result.stem}_kept")
 

@@ -17,8 +17,8 @@ import numpy as np
 from ..config.cache_keys import key_of
 from ..errors import RunError
 from ..io.cache import fingerprint
-from ..io.digest import DAMAGE
-from ..io.result_file import replacing
+from ..io.digest import HDF5_DAMAGE
+from ..io.result_file import atomic_result
 from ..parallel.signals import signals_noted
 from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
@@ -109,14 +109,14 @@ class _Running:
         self.context, self.setup, self.run, self.result = context, setup, run, result
         self.dynamics = (WaveRun if is_wave(run) else ParticleRun)(context, setup, is_cold(run))
         self.key = context.ranks.on_root(lambda: _key(setup, run))
-        self.checkpoint = Checkpoint(context.kept.folder, run, self.key)
+        self.checkpoint = Checkpoint(context.cache.folder, run, self.key)
         self.record: Record  # from _begin on
         self.saved_at = perf_counter()
 
     def whole_record(self) -> Record:
         """The record of the whole run: kept from before, or computed from where it was left."""
-        ranks, kept = self.context.ranks, self.context.kept
-        arrays = ranks.on_root(lambda: kept.load(self.run, self.key))
+        ranks, cache = self.context.ranks, self.context.cache
+        arrays = ranks.on_root(lambda: cache.load(self.run, self.key))
         if arrays is not None and self._snapshots_before(inf):
             log.info("%s: kept from a run before", self.run)
             # left by a run that was killed between the two
@@ -127,7 +127,7 @@ class _Running:
         state = self._begin()
         with plan.progress(self.run, 100, ranks) as step, signals_noted() as noted:
             self._evolve(state, step, noted)
-            ranks.on_root(lambda: kept.store(self.run, self.key, self.record.arrays))
+            ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays))
             self.checkpoint.remove(ranks)
             self._end_if_asked(self._asked(noted)[0])
         return self.record
@@ -202,7 +202,7 @@ class _Running:
         self.saved_at = perf_counter()
 
     def _provenance(self, config):
-        """Arguments of store.replacing."""
+        """Arguments of store.atomic_result."""
         backend = self.dynamics.backend
         about = {"seed": config.run.seed, "backend": backend.name, "device": backend.device}
         return {"config_text": config.to_ini(), **about}
@@ -213,7 +213,7 @@ class _Running:
         # the redshift of all that is in the file
         config = self.setup.config
         config = replace(config, cosmology=replace(config.cosmology, redshift=redshift))
-        with replacing(self._snapshots[a], ranks=ranks, **self._provenance(config)) as file:
+        with atomic_result(self._snapshots[a], ranks=ranks, **self._provenance(config)) as file:
             file.attributes("/", run=self.run, redshift=redshift, scale_factor=a, run_key=fingerprint(self.key))
             write_density(file, self.run, box, self.dynamics.density(state), redshift, ranks)
             if self.setup.section.content == "full":
@@ -237,7 +237,7 @@ class _Running:
         try:
             with h5py.File(path, "r") as file:
                 return file.attrs["run_key"] == fingerprint(self.key)
-        except DAMAGE:
+        except HDF5_DAMAGE:
             return False
 
 

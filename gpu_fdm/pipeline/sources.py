@@ -68,16 +68,16 @@ class Sources:
         return model
 
     def _kept_or_solved(self, number):
-        kept, filament, name = self.context.kept, self.table[number], f"model-{number:02d}"
-        if kept is None:
+        cache, filament, name = self.context.cache, self.table[number], f"model-{number:02d}"
+        if cache is None:
             return solve(self.config, filament, self.context.threads)
         key = {**self._key, "filament": number}
-        arrays = kept.load(name, key)
+        arrays = cache.load(name, key)
         if arrays is not None:
             log.debug("%s: kept from a run before", name)
             return solved_before(self.config, filament, arrays)
         model = solve(self.config, filament, self.context.threads)
-        kept.store(name, key, model.arrays)
+        cache.store(name, key, model.arrays)
         return model
 
     @cached_property

@@ -143,8 +143,8 @@ def _hubble_time(config):
 
 def _evolved(context, cases):
     """The evolution of every case, by its name, on all ranks: kept from before, or found here."""
-    kept, ranks = context.kept, context.ranks
-    arrays = ranks.on_root(lambda: {case.name: kept.load(case.name, case.key(context)) for case in cases})
+    cache, ranks = context.cache, context.ranks
+    arrays = ranks.on_root(lambda: {case.name: cache.load(case.name, case.key(context)) for case in cases})
     done = {name: _evolution(found) for name, found in arrays.items() if found is not None}
     if done:
         log.info("%d of %d cross-sections were kept from a run before", len(done), len(cases))
@@ -155,7 +155,7 @@ def _evolved(context, cases):
         lap, place = divmod(number, ranks.size)
         if ranks.rank == (ranks.size - 1 - place if lap % 2 else place):
             mine[case.name] = case.run(context)
-            kept.store(case.name, case.key(context), mine[case.name].arrays)
+            cache.store(case.name, case.key(context), mine[case.name].arrays)
     return done | {name: evolution for part in ranks.allgather(mine) for name, evolution in part.items()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib import style as matplotlib_style
 
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..io.hdf5 import opened_whole
 from . import box, filament, population, simulation, spectra, steady_state
 from .style import FILAMENT, STYLE, figure_path
@@ -73,5 +73,5 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
 
 def _save(figure, target, dpi):
     """A PNG that appears under its name only when it is whole."""
-    with whole_file(target) as part:
+    with atomic_write(target) as part:
         figure.savefig(part, dpi=dpi, format="png")

@@ -17,7 +17,7 @@ from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.figure import Figure
 
 from ..errors import InputError, RunError
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..io.hdf5 import opened_whole
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
@@ -131,7 +131,7 @@ def _write(scene, target, kind, dpi):
     rate = int(np.clip(round(scene.frames / SECONDS), SLOWEST, FASTEST))
     writer = FFMpegWriter(fps=rate) if kind == "mp4" else PillowWriter(fps=rate)
     try:
-        with whole_file(target) as part:
+        with atomic_write(target) as part:
             named = part.with_name(f"{part.name}.{kind}")  # writers go by the ending
             try:
                 with writer.saving(scene.figure, str(named), dpi):

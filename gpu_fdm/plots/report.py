@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..spectra.boost import ERRORS, Boost
 from ..spectra.fit import Agreement, MassFit, marks_of
 
@@ -89,7 +89,7 @@ def html_report(title: str, sections: tuple[Section, ...], provenance: dict[str,
 def write_report(path, title: str, sections: tuple[Section, ...], provenance: dict[str, str]) -> Path:
     """Write the report; returns its path. The file appears when it is whole; RunError where it cannot be written."""
     path = Path(path)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(html_report(title, sections, provenance), encoding="utf-8", errors="backslashreplace")
     return path
 

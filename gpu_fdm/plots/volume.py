@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from ..errors import InputError
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..io.hdf5 import opened_whole
 from .style import figure_path
 
@@ -41,7 +41,7 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
     brightest = float(np.percentile(shown, BRIGHTEST))
     target = figure_path(path, f"volume_{place.removeprefix('density/').replace('/', '_')}.png")
     picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), place, pixels)
-    with whole_file(target) as part:
+    with atomic_write(target) as part:
         imsave(part, picture, format="png")
     return target
 

@@ -26,7 +26,7 @@ from ..vectors import three
 from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
-from .schedule import Clock, Times, march, scheme_of_order
+from .schedule import Clock, Times, integrate, scheme_of_order
 
 _BATCH = 2**16  # particles that a thread pushes at a time
 _TAPER = 0.7  # of the Nyquist wavenumber: where modes fade; the best of 0.5 to 0.8 for pairs of particles
@@ -92,11 +92,11 @@ def evolve_particles(
     mesh = _Mesh(state, grid, Slab(three(grid.cells), ranks, backend), limits)
     scheme = scheme_of_order(order)
     report = None if on_step is None else lambda times: on_step(mesh.state(times))
-    return (mesh.state(times) for times in march(mesh, state.times, clock, scheme, stops, 0, report))
+    return (mesh.state(times) for times in integrate(mesh, state.times, clock, scheme, stops, 0, report))
 
 
 class _Mesh:
-    """The dynamics that schedule.march advances: particles and the forces on the mesh."""
+    """The dynamics that schedule.integrate advances: particles and the forces on the mesh."""
 
     def __init__(self, state, grid, slab, limits):
         count = state.position.shape[-1]

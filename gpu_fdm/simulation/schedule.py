@@ -215,7 +215,7 @@ class Dynamics(Protocol):
         """Look at the synchronised state; may change it by round-off."""
 
 
-def march(
+def integrate(
     dynamics: Dynamics,
     times: Times,
     clock: Clock,

@@ -24,7 +24,7 @@ from ..vectors import three
 from . import phases
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
-from .schedule import Clock, Times, march, scheme_of_order
+from .schedule import Clock, Times, integrate, scheme_of_order
 
 log = logging.getLogger(__name__)
 
@@ -154,11 +154,11 @@ def evolve_wave(
     scheme = scheme_of_order(order)
     wave = _Wave(state, grid, slab, limits, alarms, gravity, external)
     report = None if on_step is None else lambda times: on_step(wave.state(times))
-    return (wave.state(times) for times in march(wave, state.times, clock, scheme, stops, watch, report))
+    return (wave.state(times) for times in integrate(wave, state.times, clock, scheme, stops, watch, report))
 
 
 class _Wave:
-    """The dynamics that schedule.march advances: psi, its potential, and the kick that is due."""
+    """The dynamics that schedule.integrate advances: psi, its potential, and the kick that is due."""
 
     def __init__(self, state, grid, slab, limits, alarms, gravity, external):
         xp = slab.backend.xp

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError, require_file
 from ..io import ecsv
-from ..io.atomic import whole_file
+from ..io.atomic import atomic_write
 from ..io.tables import read_columns, read_text
 from .boost import ERRORS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
@@ -253,7 +253,7 @@ def _write(path, header, columns, units):
     header = {name: value if isinstance(value, str) else float(value) for name, value in header.items()}
     columns = {name: values for name, values in columns.items() if values is not None}
     write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         write(part, header, columns, units)
 
 

@@ -9,7 +9,7 @@ from gpu_fdm.config.cache_keys import PARTS, WITHOUT_INFLUENCE, key_of
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io import cache as kept
-from gpu_fdm.io.cache import Kept, code_hash, fingerprint
+from gpu_fdm.io.cache import Cache, code_hash, fingerprint
 from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Several, Text
 
 SECTION_LINES = "\n".join(f"[{name}]" for name in SECTIONS if name != "gas")
@@ -170,7 +170,7 @@ def test_tables_enter_by_what_is_in_them(tmp_path):
 
 
 def test_another_code_makes_another_key(monkeypatch, tmp_path):
-    parts = Kept(tmp_path)
+    parts = Cache(tmp_path)
     parts.store("part", {"x": 1}, {})
     assert parts.load("part", {"x": 1}) == {} and len(code_hash()) == 64
     before = fingerprint({"x": 1})

@@ -477,7 +477,7 @@ def check_parts(world):
             ranks = Ranks(part)
             assert ranks.size == number
             check_all(ranks)
-        world.wait()
+        world.barrier()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from gpu_fdm.config.config import SECTIONS, parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.filament import gas
 from gpu_fdm.filament.model import profile_of
-from gpu_fdm.io.cache import Kept
+from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.kinds import Choice, Maybe, Number, Several
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.plan import check_memory, in_words
@@ -177,7 +177,7 @@ def test_darts_are_counted_over_all_filaments(monkeypatch):
 
 def test_damaged_parts_are_computed_again(hostile, tmp_path, caplog):
     """Parts of a result that a run keeps: whole and as they were, or not used."""
-    kept, random, values = Kept(tmp_path), np.random.default_rng(14), np.arange(40.0)
+    kept, random, values = Cache(tmp_path), np.random.default_rng(14), np.arange(40.0)
     kept.store("part", {"x": 1.0}, {"values": values})
     (path,) = tmp_path.iterdir()
     octets = path.read_bytes()

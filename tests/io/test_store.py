@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.errors import RunError, reason
-from gpu_fdm.io.result_file import check_writable, replacing
+from gpu_fdm.io.result_file import atomic_result, require_writable
 from gpu_fdm.pipeline.checkpoint import Checkpoint, Saved
 from gpu_fdm.pipeline.simulation_results import Record
 
@@ -18,7 +18,7 @@ PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
 
 
 def write(path, values):
-    with replacing(path, "[run]\nseed = 3\n", **PROVENANCE) as file:
+    with atomic_result(path, "[run]\nseed = 3\n", **PROVENANCE) as file:
         file.dataset("/power/fdm/k", values, "h/Mpc", "wavenumber", extra=1)
         file.attributes("/power", bins=len(values), nothing=None)
 
@@ -40,7 +40,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "result.hdf5"
     write(path, np.arange(3.0))
     before = path.read_bytes()
-    with pytest.raises(KeyError), replacing(path, "", **PROVENANCE) as file:
+    with pytest.raises(KeyError), atomic_result(path, "", **PROVENANCE) as file:
         file.dataset("/a", np.zeros(1000), "1", "junk")
         raise KeyError("half way")
     assert path.read_bytes() == before
@@ -94,10 +94,10 @@ def test_full_disk(tmp_path):
 def test_folder_that_refuses(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="output folder cannot be written"):
-        check_writable(tmp_path / "file" / "folder")
+        require_writable(tmp_path / "file" / "folder")
     with pytest.raises(RunError, match=r"file: output folder cannot be written: it is a file, not a folder$"):
-        check_writable(tmp_path / "file")
-    check_writable(tmp_path / "new" / "folder")
+        require_writable(tmp_path / "file")
+    require_writable(tmp_path / "new" / "folder")
     assert os.listdir(tmp_path / "new" / "folder") == []
 
 

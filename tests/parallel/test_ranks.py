@@ -127,9 +127,9 @@ def test_wrong_input_is_said_once(tmp_path):
 FAILING = """
 import sys
 from importlib import import_module
-from gpu_fdm import cli
+from gpu_fdm.commands import main as cli
 from gpu_fdm.errors import RunError
-from gpu_fdm.ranks import start_ranks
+from gpu_fdm.parallel.ranks import start_ranks
 rank, (module, where) = start_ranks().rank, sys.argv.pop(1).split(".")
 stage = import_module(f"gpu_fdm.pipeline.{{module}}")
 def fail(*arguments, **keywords):
@@ -206,7 +206,7 @@ def test_a_launcher_without_mpi_is_an_error(tmp_path):
 FULL_DISK = """
 import resource, signal, sys
 from mpi4py import MPI  # makes files of its own when it starts
-from gpu_fdm import cli
+from gpu_fdm.commands import main as cli
 MPI.COMM_WORLD.allreduce(1)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writes then fail, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
@@ -234,8 +234,8 @@ def test_a_full_disk_over_ranks(tmp_path):
 def test_a_gpu_on_some_ranks_only_is_an_error():
     class Mixed:
         local_rank, local_size = 0, 3
-        everyone = staticmethod(lambda value: ["gpu", "cpu", "cpu"])
-        on_first = staticmethod(lambda work: work())
+        allgather = staticmethod(lambda value: ["gpu", "cpu", "cpu"])
+        on_root = staticmethod(lambda work: work())
 
     with pytest.raises(RunError, match=r"no CUDA device that CuPy can use on rank 1, 2, but on others \(or use"):
         backend_of("cpu", 1, Mixed())

@@ -33,8 +33,8 @@ from rank_runs import MPIEXEC, needs_mpi
 from gpu_fdm import plots
 from gpu_fdm.commands.main import _of_a_stop
 from gpu_fdm.errors import RunError
-from gpu_fdm.io.cache import Kept
-from gpu_fdm.io.digest import is_whole, seal, sum_of_bits
+from gpu_fdm.io.cache import Cache
+from gpu_fdm.io.digest import bit_sum, is_intact, seal
 from gpu_fdm.io.lock import only_run
 from gpu_fdm.parallel.signals import GOES_ON, NOTHING, signals_as_exceptions
 from gpu_fdm.pipeline import box, sources
@@ -234,7 +234,7 @@ def test_a_whole_result_is_left_alone(tmp_path, whole, monkeypatch):
     text = ini(tmp_path)
     run(text)
     before = (tmp_path / "result.hdf5").stat()
-    forbid(monkeypatch, (pipeline, "check"), (pipeline, "replacing"))
+    forbid(monkeypatch, (pipeline, "check"), (pipeline, "atomic_result"))
     outcome = run(text, "run.threads=2")
     assert outcome.summary[0] == (
         f"nothing to compute: {tmp_path}/result.hdf5 is whole and of these settings (--fresh computes it again)"
@@ -287,12 +287,12 @@ def test_a_damaged_result_is_told_and_not_used(tmp_path, whole, caplog):
     path = run(ini(tmp_path)).result
     with h5py.File(path) as file:
         key = file.attrs["key"]
-    assert is_whole(path, key)
+    assert is_intact(path, key)
     caplog.clear()
     noticed = 0
     for damage in damages(path, random.Random(SEED), 60):
         caplog.clear()
-        if is_whole(path, key):
+        if is_intact(path, key):
             # in room that HDF5 does not use
             assert damage.startswith("flipped")
             assert_same(path, whole[0])
@@ -300,7 +300,7 @@ def test_a_damaged_result_is_told_and_not_used(tmp_path, whole, caplog):
             noticed += 1
             assert f"{path} is damaged (" in caplog.text and caplog.text.count("\n") == 1, damage
     assert noticed > 30
-    assert is_whole(path, key)
+    assert is_intact(path, key)
     cut = path.read_bytes()[:-1]
     path.write_bytes(cut)
     run(ini(tmp_path))
@@ -328,7 +328,7 @@ def test_damaged_parts_are_told_and_made_again(tmp_path, whole, caplog):
         name, before = path.stem, path.read_bytes()
         for damage in damages(path, moments, 10):
             caplog.clear()
-            assert list(Kept(path.parent).every(name)) == [], damage
+            assert list(Cache(path.parent).items(name)) == [], damage
             assert caplog.messages == [f"{path} is damaged (it is not what was written): computed again"]
         assert path.read_bytes() == before and list(np.load(path)["key"].shape) == []
     for path in (tmp_path / "result_kept").iterdir():
@@ -341,12 +341,12 @@ def test_damaged_parts_are_told_and_made_again(tmp_path, whole, caplog):
 @pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "i8", "u1", "S3"])
 def test_sums_of_bits_do_not_depend_on_shares(dtype):
     values = np.frombuffer(random.Random(SEED).randbytes(840), np.uint8).view(dtype)
-    total = sum_of_bits(values)
+    total = bit_sum(values)
     for cut in (0, 1, 7, len(values)):
-        assert (sum_of_bits(values[:cut]) + sum_of_bits(values[cut:])) % 2**64 == total
+        assert (bit_sum(values[:cut]) + bit_sum(values[cut:])) % 2**64 == total
     other = values.copy()
     other.view(np.uint8)[-1] ^= 1
-    assert sum_of_bits(other) != total
+    assert bit_sum(other) != total
 
 
 def test_a_seal_covers_names_numbers_and_attributes(tmp_path, caplog):
@@ -365,13 +365,13 @@ def test_a_seal_covers_names_numbers_and_attributes(tmp_path, caplog):
             file["group"].attrs["x"] = 1
             file["scalar"] = 3
             seal(file, "key", {})
-        assert is_whole(path, "key") and not is_whole(path, "other key")
+        assert is_intact(path, "key") and not is_intact(path, "other key")
         with h5py.File(path, "r+") as file:
             change(file)
         caplog.clear()
-        assert not is_whole(path, "key")
+        assert not is_intact(path, "key")
         assert caplog.messages == [f"{path} is damaged (it is not what was written): it will be replaced"]
-    assert not is_whole(tmp_path / "none.hdf5", "key")
+    assert not is_intact(tmp_path / "none.hdf5", "key")
 
 
 # disks and folders
@@ -491,7 +491,7 @@ def test_a_signal_in_the_middle_of_a_long_loop(leaves):
     """Compiled code that runs for minutes: the process ends all the same."""
     code = f"""
 import hashlib, os, signal, threading
-from gpu_fdm.stopping import signals_as_exceptions
+from gpu_fdm.parallel.signals import signals_as_exceptions
 with signals_as_exceptions({leaves!r}, grace=0.3):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)

@@ -296,14 +296,14 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_bits(tmp_path, monkeypatch
 def test_sigkill(tmp_path):
     code = f"""
 import os, signal, sys
-from gpu_fdm import cli
-from gpu_fdm.stages import checkpoint
+from gpu_fdm.commands import main as cli
+from gpu_fdm.pipeline import checkpoint
 save, count = checkpoint.Checkpoint.save, [0]
 def counted(self, *arguments):
     count[0] += 1
     if count[0] == 4:
         # in the middle of writing
-        half = checkpoint.replacing(self.path, ranks=arguments[2], **arguments[1])
+        half = checkpoint.atomic_result(self.path, ranks=arguments[2], **arguments[1])
         half.__enter__()
         os.kill(os.getpid(), {int(signal.SIGKILL)})
     save(self, *arguments)
@@ -467,9 +467,9 @@ def test_ranks_from_the_start_and_on_one_afterwards(tmp_path, whole):
     """Checkpoints of two ranks, read by one: the second run has nothing else than what a rank's failure left."""
     code = """
 import sys
-from gpu_fdm import cli
+from gpu_fdm.commands import main as cli
 from gpu_fdm.errors import RunError
-from gpu_fdm.stages import checkpoint
+from gpu_fdm.pipeline import checkpoint
 save, count = checkpoint.Checkpoint.save, [0]
 def counted(self, *arguments):
     save(self, *arguments)

@@ -23,9 +23,9 @@ from gpu_fdm.spectra.power import power_spectrum
 HEADER = {"UnitLength_in_cm": 3.0856775814913673e24, "HubbleParam": 0.7, "Omega0": 0.3}
 MEASURE = """
 import pickle, sys
-from gpu_fdm.backend import CPU
-from gpu_fdm.ranks import start_ranks
-from gpu_fdm.stages.snapshot import Measurement, snapshot_power
+from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.ranks import start_ranks
+from gpu_fdm.pipeline.snapshot import Measurement, snapshot_power
 ranks = start_ranks()
 assert ranks.size == 3
 asked = pickle.load(open(sys.argv[1], "rb"))
@@ -183,8 +183,8 @@ def test_bad_input(tmp_path, capsys, monkeypatch, arguments, says):
 
 def test_more_ranks_than_planes(tmp_path):
     class Three:
-        size, rank, first, local_size = 9, 0, True, 1
-        on_first = staticmethod(lambda work: work())
+        size, rank, is_root, local_size = 9, 0, True, 1
+        on_root = staticmethod(lambda work: work())
 
     np.save(tmp_path / "rho.npy", density((6, 6, 6)))
     with pytest.raises(InputError, match="more ranks \\(9\\) than planes along x \\(6\\)"):

@@ -358,8 +358,8 @@ def test_dry_run(tmp_path, capfd):
 
 FAILING = """
 import sys
-from gpu_fdm import cli
-from gpu_fdm.ranks import start_ranks
+from gpu_fdm.commands import main as cli
+from gpu_fdm.parallel.ranks import start_ranks
 from gpu_fdm.simulation import steady_state
 if start_ranks().rank == 1:
     steady_state._ALARMS = steady_state.Alarms(unresolved=1e-9, stop=True)

@@ -8,7 +8,7 @@ from gpu_fdm.cosmology.background import Background
 from gpu_fdm.cosmology.linear_power import LinearPower
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError
-from gpu_fdm.io.result_file import replacing
+from gpu_fdm.io.result_file import atomic_result
 from gpu_fdm.pipeline import results
 from gpu_fdm.spectra.boost import Boost, boost_of, linear_spectrum, overlay, result_boosts, theory_boosts
 from gpu_fdm.spectra.one_filament import OneFilamentSpectrum
@@ -427,7 +427,7 @@ def result(tmp_path):
     sampled = SampledSpectrum(K, np.ones(3), np.array([0.04, 0.09, 1e-4]), 50)
     one = OneFilamentSpectrum(K, np.array([2.0, 1, 0.5]), np.array([2.0, 0.5, 0.1]), np.array([1e9]), 0.0, 1e10)
     path = tmp_path / "result.hdf5"
-    with replacing(path, config, seed=1, backend="cpu", device="") as file:
+    with atomic_result(path, config, seed=1, backend="cpu", device="") as file:
         for name, spectrum in spectra.items():
             results.write_power(file, name, spectrum, "point")
         cross = power_spectrum(random_density(), 2.0, other=random_density(seed=5))
@@ -483,7 +483,7 @@ def test_boosts_of_a_result(result):
 def test_frames_and_snapshots(tmp_path):
     """Frames of a box in their order, and the spectrum of a snapshot, which brings its errors and tells of itself."""
     spectrum, path = power_spectrum(random_density(), 2.0), tmp_path / "result.hdf5"
-    with replacing(path, "", seed=1, backend="cpu", device="") as file:
+    with atomic_result(path, "", seed=1, backend="cpu", device="") as file:
         for frame in (0, 10, 2):
             results.write_power(file, f"fdm/{frame}", spectrum, "point")
             results.write_power(file, f"smooth/{frame}", spectrum, "point")

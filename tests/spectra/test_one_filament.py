@@ -11,9 +11,9 @@ from scipy.integrate import quad
 
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
-from gpu_fdm.io.cache import Kept
+from gpu_fdm.io.cache import Cache
 from gpu_fdm.pipeline import population as stage
-from gpu_fdm.pipeline.run import check, kept_folder, run
+from gpu_fdm.pipeline.run import cache_folder, check, run
 from gpu_fdm.population.shapes import published_mass_function
 from gpu_fdm.spectra.one_filament import (
     OneFilamentSpectrum,
@@ -145,7 +145,7 @@ def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
     for name, spectrum in before.items():
         for key, values in spectrum.items():
             assert np.array_equal(again[name][key], values), key
-    part = sorted(kept_folder(outcome.result).iterdir())[0]
+    part = sorted(cache_folder(outcome.result).iterdir())[0]
     whole = part.read_bytes()
     part.write_bytes(whole[: len(whole) // 2])
     outcome.result.unlink()
@@ -201,7 +201,7 @@ def test_published_fits_hold_at_their_redshift_only(tmp_path, key):
 
 
 def test_kept_parts(tmp_path, caplog):
-    kept = Kept(tmp_path / "kept")
+    kept = Cache(tmp_path / "kept")
     arrays = {"power": np.array([1.0, np.nan, 1e-300]), "states": np.array(3)}
     assert kept.load("part", {"x": 0.1}) is None
     kept.store("part", {"x": 0.1}, arrays)
