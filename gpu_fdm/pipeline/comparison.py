@@ -17,12 +17,14 @@ from ..errors import InputError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import is_hdf5, opened, opened_whole
 from ..parallel.ranks import SERIAL, Ranks
-from ..spectra.boost import DIFFERENCES, Boost, boost_of, result_boosts, theory_boosts
+from ..spectra.boost import DIFFERENCES, Boost, boost_of, theory_boosts
 from ..spectra.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
-from ..spectra.spectrum import Spectrum, of_grid, of_result, result_places
+from ..spectra.grid_spectrum import grid_spectrum
+from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost, read_spectrum
 from ..units import mean_matter_density
 from . import simulation_results
+from .result_spectra import result_boosts, result_spectrum, spectrum_paths
 
 PUBLISHED = "published"  # the tables that are shipped
 TABLES = (".csv", ".ecsv")
@@ -65,7 +67,7 @@ def read_source(text: str, measure=None, ranks: Ranks = SERIAL) -> Spectrum:
         return found
     measured = measure(path)
     about = {"redshift": measured.snapshot.redshift, "m22": measured.snapshot.m22, "source": measured.snapshot.path}
-    return of_grid(measured.spectrum, measured.snapshot.field, error=measured.error, **about)
+    return grid_spectrum(measured.spectrum, measured.snapshot.field, error=measured.error, **about)
 
 
 def ratio(above: Spectrum, below: Spectrum, numerator: str | None, denominator: str | None, allow=()) -> Boost:
@@ -118,7 +120,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
 
 def _over_matter(file, place, kind, config):
     """A one-filament spectrum relative to the mean density of all matter, as linear power is, to which it is added."""
-    spectrum = of_result(file, f"{place}/{kind}")
+    spectrum = result_spectrum(file, f"{place}/{kind}")
     share = float(file[place].attrs["density"]) / mean_matter_density(config.cosmology.omega_m)
     return replace(spectrum, power=spectrum.power * share**2, floor=spectrum.floor * share**2)
 
@@ -269,9 +271,9 @@ def _places(path):
         if "config" not in file.attrs:
             return []
     with opened_whole(path) as file:
-        return result_places(file)
+        return spectrum_paths(file)
 
 
 def _from_result(path, place):
     with opened_whole(path) as file:
-        return of_result(file, place)
+        return result_spectrum(file, place)

@@ -14,7 +14,8 @@ from ..cosmology.transfer import jeans_wavenumber
 from ..fields.box import Box
 from ..parallel.ranks import Ranks
 from ..spectra.boost import ERRORS, Boost, boost_of
-from ..spectra.spectrum import GRID_FLOOR, Spectrum
+from ..spectra.grid_spectrum import grid_floor
+from ..spectra.spectrum import Spectrum
 from ..units import CodeUnits
 
 TITLES = {
@@ -126,7 +127,7 @@ class Record:
             power[1:],
             TITLES[run],
             modes=self.modes[1:],
-            floor=GRID_FLOOR * float(power.max()),
+            floor=grid_floor(power),
             box_size=box.size,
             nyquist=box.nyquist,
             redshift=1 / self.scale_factor[epoch] - 1,

@@ -26,9 +26,7 @@ from .spectrum import (
     check_rows,
     check_wavenumbers,
     common_bins,
-    of_result,
     read_only,
-    result_places,
 )
 
 log = logging.getLogger(__name__)
@@ -232,19 +230,6 @@ def _first_known(first, second):
     return second if first is None else first
 
 
-def result_boosts(file) -> list[Boost]:
-    """Boosts over smooth filaments in an open result file (h5py.File): of the box, single filaments, the population."""
-    places = result_places(file)
-    found = []
-    for place in places:
-        other = "smooth".join(place.rsplit("fdm", 1))
-        if place.startswith("power/"):
-            other = place.replace("power/fdm", "power/smooth")
-        if other != place and other in places:
-            found.append(boost_of(of_result(file, place), of_result(file, other)))
-    return found
-
-
 def linear_spectrum(linear: LinearPower, k, redshift: float, cut_off: Transfer | None = None) -> Spectrum:
     """Linear power at a redshift, of cdm, or of fdm with its cut-off: D^2(z) T^2(k) P(k, z = 0).
 
@@ -265,7 +250,7 @@ def theory_boosts(linear: LinearPower, cut_off: Transfer, fdm: Spectrum, smooth:
     A sum as of a halo model: mass in filaments is in both terms, which matters where they are alike. That over CDM
     has linear power alone below the line.
 
-    fdm, smooth  one-filament spectra at the same k and redshift, from of_one_filament or of_result
+    fdm, smooth  one-filament spectra at the same k and redshift, as pipeline.result_spectra reads them
     k beyond the range of linear power or cut-off are left out, and those where a sum is round-off of the one-filament
     spectrum, which is logged.
     Raises InputError where redshift, k or m22 of the spectra are not those of each other and of the cut-off.

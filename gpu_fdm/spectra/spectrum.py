@@ -4,22 +4,16 @@ A measured spectrum knows the modes of its bins, and two of them are averaged ov
 modes is theory, known at any k within its range, and interpolated.
 """
 
-import configparser
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
-from .loops import EDGE_TOLERANCE
-from .one_filament import FLOOR, OneFilamentSpectrum
-from .power import PowerSpectrum
 
 COMOVING = "(Mpc/h)^3"
 NORMALISED = "1"  # over the mass squared, or the line mass squared in the plane across a filament
-GRID_FLOOR = 1e-12  # of the largest power: below, a smooth field on a grid is the interpolation error of its cells
 _FLAT = 1e-6  # slopes of an integral over ln k that are taken for it: the same to 1e-5
 SAME = 1e-9  # relative, by which equal wavenumbers may differ: amply round-off
 
@@ -217,133 +211,6 @@ def _share(low, high, begin, end, slope):
     power = np.where(np.abs(power) < _FLAT, _FLAT, power)  # k^0 for ln k: round-off is the same
     share = (part[0] ** power - part[1] ** power) / (whole**power - 1)
     return np.where(volume > 1 - SAME, 1.0, np.where(volume > SAME, share, 0.0))
-
-
-def of_grid(spectrum: PowerSpectrum, of: str, *, redshift=None, m22=None, error=None, source="") -> Spectrum:
-    """The spectrum of a grid or of particles, with its box and its modes.
-
-    error  [(Mpc/h)^3], shape of its power: of the power before shot noise was taken off, where that was done
-    Raises InputError for NaN and negative power (from shot noise that was taken off, say), ValueError for P(k, mu) and
-    cross spectra.
-    """
-    if spectrum.power.ndim != 1 or len(spectrum.names) != 1:
-        raise ValueError(f"spectrum of {spectrum.names}, shape {spectrum.power.shape}: must be P(k) of one field")
-    return Spectrum(
-        spectrum.k[1:],
-        spectrum.power[1:],
-        of,
-        modes=spectrum.modes[1:],
-        error=None if error is None else error[1:],
-        edges=_grid_edges(spectrum.k[1:], spectrum.bins.fundamental, spectrum.bins.width),
-        floor=_grid_floor(spectrum.power),
-        box_size=spectrum.box_size,
-        nyquist=spectrum.nyquist,
-        redshift=redshift,
-        m22=m22,
-        source=source,
-    )
-
-
-def of_one_filament(spectrum: OneFilamentSpectrum, redshift: float, m22: float) -> tuple[Spectrum, Spectrum]:
-    """P_1f of |psi|^2 ("fdm") and of <|psi|^2> ("smooth")."""
-    known: dict[str, Any] = {"redshift": redshift, "m22": m22, "source": "one-filament spectrum"}
-    known["floor"] = FLOOR * float(spectrum.fdm.max())
-    return Spectrum(spectrum.k, spectrum.fdm, "fdm", **known), Spectrum(spectrum.k, spectrum.smooth, "smooth", **known)
-
-
-def result_places(file) -> list[str]:
-    """Where spectra are in an open result file: power/fdm, power/fdm/0 (a frame), single_power/00/fdm,
-    single_power/00/polar_fdm (in the plane), one_filament_power/m22_1/fdm, and the same with smooth."""
-    places = []
-    for name, group in file.get("power", {}).items():
-        frames = (
-            [""] if "k" in group else sorted((f"/{frame}" for frame in group), key=lambda frame: (len(frame), frame))
-        )
-        places += [
-            f"power/{name}{frame}" for frame in frames if _is_power(f"{name}{frame}", file[f"power/{name}{frame}"])
-        ]
-    for folder in ("single_power", "one_filament_power"):
-        for name, group in file.get(folder, {}).items():
-            columns = ("power_fdm", "power_smooth", "polar_fdm", "polar_smooth")
-            places += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
-    return places
-
-
-def _is_power(name, group):
-    """Not P(k, mu) or multipoles, and not the cross spectrum, which may be negative."""
-    return "power" in group and group["power"].ndim == 1 and not name.startswith("fdm_smooth")
-
-
-def of_result(file, place: str) -> Spectrum:
-    """A spectrum of an open result file (h5py.File), by its place, of "fdm", "smooth" or what its name or file says.
-
-    Spectra in the plane across a filament are of "fdm in the plane": they are not those of all orientations. Their
-    error is the scatter of single filaments with their phases, where draws are in the file.
-    Raises InputError for a place that there is not, and for values that are no spectrum.
-    """
-    known = result_places(file)
-    if place not in known:
-        raise InputError(f"{file.filename}: no spectrum {place}: must be one of {', '.join(known) or '(it has none)'}")
-    folder, number, last = (place + "/").split("/")[:3]
-    kind = number if folder == "power" else last
-    group = file[place] if folder == "power" else file[f"{folder}/{number}"]
-    run = _Run(file, group)
-    about = {"redshift": run.redshift, "m22": None if kind == "cdm" else run.m22, "source": f"{file.filename} {place}"}
-    if folder == "power":
-        return _of_box(group, str(group.attrs.get("of", kind)).replace("/", " "), run.bin_width, about)
-    name = kind if kind.startswith("polar_") else f"power_{kind}"
-    power, error = group[name][:], None
-    if name == "polar_fdm" and "sampled_scatter" in group:
-        error = group["sampled_scatter"][:]  # how single filaments scatter with their phases
-    units = NORMALISED if folder == "single_power" else COMOVING
-    of = f"{kind.removeprefix('polar_')} in the plane" if name == kind else kind
-    return Spectrum(group["k"][:], power, of, units, error=error, floor=FLOOR * float(power.max()), **about)
-
-
-def _of_box(group, of, bin_width, about):
-    k, power = group["k"][1:], group["power"][1:]
-    sides = tuple(np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3).tolist())
-    edges = None if bin_width is None else _grid_edges(k, 2 * np.pi / max(sides), bin_width)
-    return Spectrum(
-        k,
-        power,
-        of,
-        modes=group["modes"][1:],
-        error=group["error"][1:] if "error" in group else None,
-        edges=edges,
-        floor=_grid_floor(power),
-        box_size=sides,
-        nyquist=float(group.attrs["nyquist"]),
-        **about,
-    )
-
-
-class _Run:
-    """What was measured, from the attributes of a group, else from the ini that a result holds; None where untold."""
-
-    def __init__(self, file, group):
-        self._ini = configparser.ConfigParser(interpolation=None, default_section="")
-        self._ini.read_string(str(file.attrs.get("config", "")))
-        self._attributes = group.attrs
-        self.redshift = self._number("cosmology", "redshift")
-        self.m22 = self._number("dark_matter", "m22")
-        self.bin_width = self._number("power", "bin_width")
-
-    def _number(self, section, name):
-        if name in self._attributes:
-            return float(self._attributes[name])
-        return self._ini.getfloat(section, name, fallback=None)
-
-
-def _grid_edges(k, fundamental, width):
-    """Of the bins of Bins in which these means are; no mode is below the fundamental one."""
-    step = width * fundamental
-    number = np.floor(k / step + 0.5 + EDGE_TOLERANCE)
-    return np.array([np.maximum((number - 0.5) * step, fundamental / 2), (number + 0.5) * step])
-
-
-def _grid_floor(power):
-    return GRID_FLOOR * float(np.max(power))
 
 
 def read_only(values) -> np.ndarray:

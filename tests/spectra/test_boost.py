@@ -1,6 +1,5 @@
 """Spectra on common bins and their ratios: exact where bins coincide, shared out where not, refused where asked."""
 
-import h5py
 import numpy as np
 import pytest
 
@@ -8,23 +7,10 @@ from gpu_fdm.cosmology.background import Background
 from gpu_fdm.cosmology.linear_power import LinearPower
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError
-from gpu_fdm.io.result_file import atomic_result
-from gpu_fdm.pipeline import results
-from gpu_fdm.spectra.boost import Boost, boost_of, linear_spectrum, overlay, result_boosts, theory_boosts
-from gpu_fdm.spectra.one_filament import OneFilamentSpectrum
-from gpu_fdm.spectra.phase_average import PolarSpectrum
+from gpu_fdm.spectra.boost import Boost, boost_of, linear_spectrum, overlay, theory_boosts
+from gpu_fdm.spectra.grid_spectrum import grid_spectrum
 from gpu_fdm.spectra.power import Bins, PowerSpectrum, bin_modes, power_spectrum
-from gpu_fdm.spectra.sampled import SampledSpectrum
-from gpu_fdm.spectra.single_filament import SinglePower
-from gpu_fdm.spectra.spectrum import (
-    NORMALISED,
-    Spectrum,
-    common_bins,
-    of_grid,
-    of_one_filament,
-    of_result,
-    result_places,
-)
+from gpu_fdm.spectra.spectrum import NORMALISED, Spectrum, common_bins
 
 K = np.array([1.0, 2.0, 4.0])
 
@@ -49,20 +35,20 @@ def power_law_grid(cells, box, width, slope):
 def test_wider_bins_with_the_same_edges_are_recovered(width):
     """Bins of 1 and of an odd width share edges: the sums are those of the wider bins."""
     density = random_density()
-    fine, wide = (of_grid(power_spectrum(density, 2.0, bin_width=w), "fdm") for w in (1.0, width))
+    fine, wide = (grid_spectrum(power_spectrum(density, 2.0, bin_width=w), "fdm") for w in (1.0, width))
     first, second = common_bins(fine, wide)
     assert len(first.k) == len(wide.k)
     assert np.array_equal(first.modes, wide.modes)
     assert first.k == pytest.approx(wide.k, rel=1e-13)  # sums in another order
     assert first.power == pytest.approx(wide.power, rel=1e-13)
     assert second.power == pytest.approx(wide.power, rel=1e-13)
-    ratio = boost_of(fine, of_grid(power_spectrum(density, 2.0, bin_width=width), "n-body"))
+    ratio = boost_of(fine, grid_spectrum(power_spectrum(density, 2.0, bin_width=width), "n-body"))
     assert ratio.boost == pytest.approx(np.ones(len(wide.k)), rel=1e-13)
 
 
 def test_equal_bins_are_left_alone():
-    fdm = of_grid(power_spectrum(random_density(seed=1), 2.0), "fdm")
-    cdm = of_grid(power_spectrum(random_density(seed=2), 2.0), "cdm")
+    fdm = grid_spectrum(power_spectrum(random_density(seed=1), 2.0), "fdm")
+    cdm = grid_spectrum(power_spectrum(random_density(seed=2), 2.0), "cdm")
     assert common_bins(fdm, cdm) == (fdm, cdm)
     assert np.array_equal(boost_of(fdm, cdm).boost, fdm.power / cdm.power)
 
@@ -73,8 +59,8 @@ def test_equal_bins_are_left_alone():
 )
 def test_boxes_whose_bins_do_not_coincide(other, slope):
     """The ratio of equal powers is one: 1 % from the fourth bin on, where bins are filled by hundreds of modes."""
-    first = of_grid(power_law_grid(64, 1.0, 1.0, slope), "fdm")
-    second = of_grid(power_law_grid(*other, slope), "cdm")
+    first = grid_spectrum(power_law_grid(64, 1.0, 1.0, slope), "fdm")
+    second = grid_spectrum(power_law_grid(*other, slope), "cdm")
     found = boost_of(first, second, allow=("box_size",))
     tolerance = 5e-3 if slope == -3 else 2e-2  # of the scheme: P follows a power law inside a bin, modes fill it evenly
     assert len(found.k) > 20
@@ -83,7 +69,7 @@ def test_boxes_whose_bins_do_not_coincide(other, slope):
 
 
 def test_sharing_out_keeps_modes_and_power():
-    grid = of_grid(power_spectrum(random_density(), 2.0), "fdm")
+    grid = grid_spectrum(power_spectrum(random_density(), 2.0), "fdm")
     low, high = grid.edges
     edges = np.array([low[0], 7.0, 12.1, 20.0, 27.5, high[-1]])
     wider = grid.rebinned(edges)
@@ -125,8 +111,8 @@ def test_edges_that_are_not_known_are_halfway():
 
 
 def test_lowest_bins_that_do_not_begin_together_are_left_out():
-    first = of_grid(power_law_grid(16, 1.0, 1.0, -1), "fdm")
-    second = of_grid(power_law_grid(16, 2.0, 1.0, -1), "cdm")
+    first = grid_spectrum(power_law_grid(16, 1.0, 1.0, -1), "fdm")
+    second = grid_spectrum(power_law_grid(16, 2.0, 1.0, -1), "cdm")
     assert common_bins(first, second)[0].edges[0, 0] == pytest.approx(1.5 * 2 * np.pi, rel=1e-13)
 
 
@@ -135,7 +121,7 @@ def test_lowest_bins_that_do_not_begin_together_are_left_out():
 
 def test_theory_is_interpolated_at_the_measured_k_and_never_beyond(caplog):
     caplog.set_level("INFO")
-    measured = of_grid(power_law_grid(16, 1.0, 1.0, -3), "fdm")
+    measured = grid_spectrum(power_law_grid(16, 1.0, 1.0, -3), "fdm")
     k = np.geomspace(10, 60, 12)
     theory = Spectrum(k, 5 * k**-2.0, "cdm", redshift=4.0)
     found = boost_of(measured, theory)
@@ -162,8 +148,8 @@ def test_error_is_the_scatter_of_independent_gaussian_fields():
     random = np.random.default_rng(3)
     found = []
     for _ in range(250):
-        halves = [of_grid(power_spectrum(1 + 0.1 * random.standard_normal((16,) * 3), 1.0, bin_width=8), "fdm")]
-        halves += [of_grid(power_spectrum(1 + 0.1 * random.standard_normal((16,) * 3), 1.0, bin_width=8), "cdm")]
+        halves = [grid_spectrum(power_spectrum(1 + 0.1 * random.standard_normal((16,) * 3), 1.0, bin_width=8), "fdm")]
+        halves += [grid_spectrum(power_spectrum(1 + 0.1 * random.standard_normal((16,) * 3), 1.0, bin_width=8), "cdm")]
         found.append(boost_of(*halves))
     last = np.array([each.boost[1] for each in found])
     expected = np.mean([each.error[1] for each in found])
@@ -178,9 +164,9 @@ def test_errors_that_are_given_come_before_the_modes():
 
 
 def test_rows_beyond_the_nyquist_wavenumber_are_kept_and_marked():
-    fdm = of_grid(power_spectrum(random_density(seed=1), 2.0), "fdm")
-    coarse = of_grid(power_spectrum(random_density(12, seed=2), 2.0), "cdm")
-    assert not boost_of(fdm, of_grid(power_spectrum(random_density(seed=2), 2.0), "cdm")).beyond_nyquist.all()
+    fdm = grid_spectrum(power_spectrum(random_density(seed=1), 2.0), "fdm")
+    coarse = grid_spectrum(power_spectrum(random_density(12, seed=2), 2.0), "cdm")
+    assert not boost_of(fdm, grid_spectrum(power_spectrum(random_density(seed=2), 2.0), "cdm")).beyond_nyquist.all()
     found = boost_of(fdm, coarse)
     assert found.beyond_nyquist.tolist() == (found.k > 6 * np.pi).tolist()  # 12 cells in 2 cMpc/h
     assert found.beyond_nyquist.any()
@@ -319,7 +305,7 @@ def test_what_is_no_power_of_one_field():
         power_spectrum(density, 1.0, other=density),
     ):
         with pytest.raises(ValueError, match=r"must be P\(k\) of one field"):
-            of_grid(other, "fdm")
+            grid_spectrum(other, "fdm")
 
 
 def test_arrays_are_copied_and_read_only():
@@ -359,8 +345,8 @@ def linear_power():
 
 
 def filament_spectra(k, m22=1.0, redshift=4.0):
-    of_filaments = OneFilamentSpectrum(k, 2 / (1 + k), 2 / (1 + k) ** 3, np.array([1e9]), 0.0, 1e10)
-    return of_one_filament(of_filaments, redshift, m22)
+    known = {"redshift": redshift, "m22": m22, "source": "one-filament spectrum", "floor": 1e-15}
+    return Spectrum(k, 2 / (1 + k), "fdm", **known), Spectrum(k, 2 / (1 + k) ** 3, "smooth", **known)
 
 
 def test_theory_adds_filaments_to_linear_power():
@@ -409,92 +395,3 @@ def test_theory_needs_spectra_of_one_population():
         InputError, match=r"^fdm, smooth: must be one-filament spectra at the same k, in the same units$"
     ):
         theory_boosts(linear_power(), transfer("hu00", 1.0, h=0.7), fdm, smooth.rows(slice(2)))
-
-
-# result files
-
-
-@pytest.fixture
-def result(tmp_path):
-    """Every kind of spectrum, written as a run does."""
-    config = "[cosmology]\nredshift = 4.0\n[dark_matter]\nm22 = 2.0\n[power]\nbin_width = 2.0\n"
-    spectra = {
-        name: power_spectrum(random_density(seed=seed), 2.0, bin_width=2.0)
-        for seed, name in enumerate(("fdm", "smooth"))
-    }
-    parts = [np.array(values) for values in ([1, 0.5, 1e-3], [0, 0.1, 0.1], [0, 0, 0])]
-    single = SinglePower(K, PolarSpectrum(K, *parts), *parts, "fixed")
-    sampled = SampledSpectrum(K, np.ones(3), np.array([0.04, 0.09, 1e-4]), 50)
-    one = OneFilamentSpectrum(K, np.array([2.0, 1, 0.5]), np.array([2.0, 0.5, 0.1]), np.array([1e9]), 0.0, 1e10)
-    path = tmp_path / "result.hdf5"
-    with atomic_result(path, config, seed=1, backend="cpu", device="") as file:
-        for name, spectrum in spectra.items():
-            results.write_power(file, name, spectrum, "point")
-        cross = power_spectrum(random_density(), 2.0, other=random_density(seed=5))
-        results.write_power(file, "fdm_smooth", cross, "point")
-        results.write_power(file, "fdm_mu", power_spectrum(random_density(), 2.0, mu_bins=3), "point")
-        results.write_single_power(file, 0, single, {}, sampled)
-        results.write_one_filament(file, 1.0, one, 2.0, {"redshift": 3.0})
-    with h5py.File(path) as file:
-        yield file, spectra
-
-
-def test_places_of_a_result(result):
-    file, _ = result
-    assert result_places(file) == [
-        "power/fdm",
-        "power/smooth",
-        *(f"single_power/00/{name}" for name in ("fdm", "smooth", "polar_fdm", "polar_smooth")),
-        "one_filament_power/m22_1/fdm",
-        "one_filament_power/m22_1/smooth",
-    ]
-    with pytest.raises(
-        InputError, match=f"^{file.filename}: no spectrum power/wdm: must be one of power/fdm, power/sm"
-    ):
-        of_result(file, "power/wdm")
-
-
-def test_boxes_of_a_result_are_as_measured(result):
-    file, spectra = result
-    for name, measured in spectra.items():
-        stored, direct = of_result(file, f"power/{name}"), of_grid(measured, name)
-        for column in ("k", "power", "modes", "edges"):
-            assert np.array_equal(getattr(stored, column), getattr(direct, column)), column
-        assert (stored.nyquist, stored.box_size) == (direct.nyquist, direct.box_size)
-        assert (stored.redshift, stored.m22) == (4.0, 2.0)
-
-
-def test_boosts_of_a_result(result):
-    file, spectra = result
-    box, exact, plane, population = result_boosts(file)
-    ratio = spectra["fdm"].ratio(spectra["smooth"])
-    assert np.array_equal(box.k, ratio[0])
-    assert np.array_equal(box.boost, ratio[1])
-    assert exact.boost == pytest.approx([1, 1.2, 101], rel=1e-13)
-    assert (exact.m22, exact.redshift, exact.error) == (2.0, 4.0, None)
-    # how single filaments scatter with their phases
-    assert plane.error == pytest.approx([0.2, 0.6, 10], rel=1e-13)
-    assert population.boost == pytest.approx([1, 2, 5], rel=1e-13)
-    assert (population.m22, population.redshift) == (1.0, 3.0)
-    assert {each.name for each in (box, exact, population)} == {"fdm/smooth"}
-    assert plane.name == "fdm in the plane/smooth in the plane"
-
-
-def test_frames_and_snapshots(tmp_path):
-    """Frames of a box in their order, and the spectrum of a snapshot, which brings its errors and tells of itself."""
-    spectrum, path = power_spectrum(random_density(), 2.0), tmp_path / "result.hdf5"
-    with atomic_result(path, "", seed=1, backend="cpu", device="") as file:
-        for frame in (0, 10, 2):
-            results.write_power(file, f"fdm/{frame}", spectrum, "point")
-            results.write_power(file, f"smooth/{frame}", spectrum, "point")
-        results.write_power(file, "Dens", spectrum, "point")
-        file.dataset("/power/Dens/error", 0.25 * spectrum.power, "(Mpc/h)^3", "error")
-        file.attributes("/power/Dens", of="fdm/3", redshift=1.5)
-    with h5py.File(path) as file:
-        assert result_places(file)[1:4] == [f"power/fdm/{frame}" for frame in (0, 2, 10)]
-        assert [each.boost.tolist() for each in result_boosts(file)] == [[1.0] * (len(spectrum.k) - 1)] * 3
-        snapshot = of_result(file, "power/Dens")
-    assert (snapshot.of, snapshot.redshift, snapshot.m22) == ("fdm 3", 1.5, None)
-    assert np.array_equal(snapshot.deviation, 0.25 * spectrum.power[1:])
-    # the width of its bins is told: their edges are those of the grid
-    assert snapshot.bin_edges[1] / spectrum.bins.fundamental % 1 == pytest.approx(0.5, abs=1e-9)

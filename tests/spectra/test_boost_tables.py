@@ -8,8 +8,9 @@ from locations import DATA
 
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.spectra.boost import Boost
+from gpu_fdm.spectra.grid_spectrum import grid_spectrum
 from gpu_fdm.spectra.power import power_spectrum
-from gpu_fdm.spectra.spectrum import NORMALISED, Spectrum, of_grid
+from gpu_fdm.spectra.spectrum import NORMALISED, Spectrum
 from gpu_fdm.spectra.tables import published_boosts, read_boost, read_spectrum, write_boost, write_spectrum
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".csv", ".ecsv"])
@@ -51,7 +52,9 @@ def test_boosts_are_read_back_exactly(tmp_path_factory, suffix, k, value, m22, e
 @SUFFIXES
 def test_spectra_are_read_back_exactly(tmp_path, suffix):
     density = 1 + 0.3 * np.random.default_rng(2).standard_normal((12, 10, 8))
-    measured = of_grid(power_spectrum(density, (1.2, 1.0, 0.7)), "n-body", redshift=0.3, m22=None, source="snapshot")
+    measured = grid_spectrum(
+        power_spectrum(density, (1.2, 1.0, 0.7)), "n-body", redshift=0.3, m22=None, source="snapshot"
+    )
     single = Spectrum([1.0, 3.0], [1 / 3, 0.0], "fdm", NORMALISED, error=[0.1, 0.0], m22=2.0, floor=1e-19)
     for number, spectrum in enumerate((measured, single)):
         path = tmp_path / f"{number}{suffix}"

@@ -1,0 +1,109 @@
+"""Power spectra and boosts in an open result file: where they are stored, and what each is a spectrum of."""
+
+import configparser
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import InputError
+from ..spectra.boost import Boost, boost_of
+from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
+from ..spectra.one_filament import FLOOR
+from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
+
+
+def spectrum_paths(file: h5py.File) -> list[str]:
+    """Paths of the spectra in a result.
+
+    power/fdm, power/fdm/0 (a frame), single_power/00/fdm, single_power/00/polar_fdm (in the plane across the
+    filament), one_filament_power/m22_1/fdm, and the same with smooth.
+    """
+    paths = []
+    for name, group in file.get("power", {}).items():
+        frames = [""] if "k" in group else [f"/{frame}" for frame in sorted(group, key=lambda text: (len(text), text))]
+        paths += [f"power/{name}{frame}" for frame in frames if _is_spectrum(f"{name}{frame}", file["power"])]
+    for folder in ("single_power", "one_filament_power"):
+        for name, group in file.get(folder, {}).items():
+            columns = ("power_fdm", "power_smooth", "polar_fdm", "polar_smooth")
+            paths += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
+    return paths
+
+
+def _is_spectrum(name: str, power: h5py.Group) -> bool:
+    """Whether a group holds P(k) of one field: P(k, mu) does not, and a cross spectrum may be negative."""
+    group = power[name]
+    return "power" in group and group["power"].ndim == 1 and not name.startswith("fdm_smooth")
+
+
+def result_spectrum(file: h5py.File, path: str) -> Spectrum:
+    """The spectrum at one of the spectrum_paths of a result, of "fdm", "smooth" or what its name or attribute says.
+
+    Spectra in the plane across a filament are of "fdm in the plane": they are not those of all orientations. Their
+    error is the scatter of single filaments with their phases, where the file holds draws of the phases.
+    Raises InputError for a path without a spectrum, and for values that are no spectrum.
+    """
+    known = spectrum_paths(file)
+    if path not in known:
+        raise InputError(f"{file.filename}: no spectrum {path}: must be one of {', '.join(known) or '(it has none)'}")
+    folder, name, column = (path + "/").split("/")[:3]
+    if folder == "power":
+        return _grid_spectrum(file, path, field=name)
+    group = file[f"{folder}/{name}"]
+    in_plane = column.startswith("polar_")
+    of = f"{column.removeprefix('polar_')} in the plane" if in_plane else column
+    power, error = group[column if in_plane else f"power_{column}"][:], None
+    if column == "polar_fdm" and "sampled_scatter" in group:
+        error = group["sampled_scatter"][:]
+    units = NORMALISED if folder == "single_power" else COMOVING
+    floor = FLOOR * float(power.max())
+    return Spectrum(group["k"][:], power, of, units, error=error, floor=floor, **_metadata(file, group, path, column))
+
+
+def _grid_spectrum(file: h5py.File, path: str, field: str) -> Spectrum:
+    group = file[path]
+    k, power = group["k"][1:], group["power"][1:]
+    box_size = tuple(np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3).tolist())
+    bin_width = _number(file, group, "power", "bin_width")
+    return Spectrum(
+        k,
+        power,
+        str(group.attrs.get("of", field)).replace("/", " "),
+        modes=group["modes"][1:],
+        error=group["error"][1:] if "error" in group else None,
+        edges=None if bin_width is None else grid_bin_edges(k, 2 * np.pi / max(box_size), bin_width),
+        floor=grid_floor(power),
+        box_size=box_size,
+        nyquist=float(group.attrs["nyquist"]),
+        **_metadata(file, group, path, field),
+    )
+
+
+def _metadata(file: h5py.File, group: h5py.Group, path: str, field: str) -> dict[str, Any]:
+    return {
+        "redshift": _number(file, group, "cosmology", "redshift"),
+        "m22": None if field == "cdm" else _number(file, group, "dark_matter", "m22"),
+        "source": f"{file.filename} {path}",
+    }
+
+
+def _number(file: h5py.File, group: h5py.Group, section: str, name: str) -> float | None:
+    """An attribute of a group, else the key of the ini that the result holds, else None."""
+    if name in group.attrs:
+        return float(group.attrs[name])
+    ini = configparser.ConfigParser(interpolation=None, default_section="")
+    ini.read_string(str(file.attrs.get("config", "")))
+    return ini.getfloat(section, name, fallback=None)
+
+
+def result_boosts(file: h5py.File) -> list[Boost]:
+    """Boosts over smooth filaments in a result: of the box, of single filaments, of the population."""
+    paths = spectrum_paths(file)
+    boosts = []
+    for path in paths:
+        smooth = "smooth".join(path.rsplit("fdm", 1))
+        if path.startswith("power/"):
+            smooth = path.replace("power/fdm", "power/smooth")
+        if smooth != path and smooth in paths:
+            boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, smooth)))
+    return boosts
