@@ -1,6 +1,6 @@
 # make run    install into .venv and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
-# make lint   style and types alone, as make test checks them first
+# make lint   style, types and imports alone, as make test checks them first
 # make docs   build the site of docs/ into build/site; a warning is an error
 # make bench  time the program on this machine
 # make memory peak memory of every ini in ini/ beside what a dry run says of it
@@ -8,6 +8,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ROOT := $(CURDIR)
+# gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
+COPY := build/lint
 
 .PHONY: run test lint docs bench memory validate clean
 .DELETE_ON_ERROR:
@@ -29,7 +32,9 @@ test: $(VENV)/.test-installed lint
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
-	"$(BIN)/python" -m mypy gpu_fdm
+	rm -rf $(COPY) && mkdir -p $(COPY) && cp -rp gpu_fdm $(COPY) && cp -rp kernels $(COPY)/gpu_fdm
+	cd $(COPY) && "$(ROOT)/$(BIN)/python" -m mypy --config-file "$(ROOT)/pyproject.toml" --cache-dir ../mypy gpu_fdm
+	cd $(COPY) && "$(ROOT)/$(BIN)/lint-imports" --no-logo --no-cache "$(ROOT)/pyproject.toml"
 
 docs: $(VENV)/.test-installed
 	"$(BIN)/python" docs/generate.py

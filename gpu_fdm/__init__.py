@@ -63,7 +63,20 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_HOME_OF[name]}")
+    except ModuleNotFoundError:
+        require_installation()
+        raise
+    return getattr(module, name)
+
+
+def require_installation():
+    """ImportError in a source tree that is not installed: its kernels/ becomes gpu_fdm.kernels only then."""
+    from importlib.util import find_spec
+
+    if find_spec(f"{__name__}.kernels") is None:
+        raise ImportError("gpu_fdm is not installed: run `pip install -e .` or `make run` in its source tree") from None
 
 
 def __dir__():

@@ -2,6 +2,13 @@
 
 import sys
 
+from . import require_installation
+
+try:
+    require_installation()
+except ImportError as error:
+    sys.exit(str(error))
+
 from .commands.main import main
 
 sys.exit(main())

@@ -1,64 +1,12 @@
-"""Data flows one way: each layer imports only from those before it, and start-up stays light."""
+"""Rules that import-linter cannot hold (pyproject.toml has those that it can): start-up, sizes, and who asks what."""
 
-import ast
+import re
 import subprocess
 import sys
 
 from locations import PACKAGE
 
-# a module belongs to the first layer whose prefix it has
-LAYERS = [
-    ("errors", "units", "vectors"),
-    ("parallel",),
-    ("io",),
-    ("cosmology",),
-    ("config",),
-    ("population",),
-    ("filament",),
-    ("fields",),
-    ("spectra",),
-    ("simulation",),
-    ("snapshots",),
-    ("plots",),
-    ("pipeline",),
-    ("commands",),
-    ("__main__", "__init__"),
-]
-
-
-def layer(module):
-    for level, names in enumerate(LAYERS):
-        if module.split(".")[0] in names:
-            return level
-    raise AssertionError(f"{module} is in no layer: put it into LAYERS")
-
-
-def imports(path):
-    """Modules of this package that a file imports, at any depth, without the package's name."""
-    here = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            base = here[: -node.level] if node.level else ()
-            full = ".".join((*base, *([node.module] if node.module else [])))
-            if full == "gpu_fdm":
-                yield from (alias.name for alias in node.names if not alias.name.startswith("__version"))
-            elif full.startswith("gpu_fdm."):
-                yield full.removeprefix("gpu_fdm.")
-        elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("gpu_fdm.") for a in node.names if a.name.startswith("gpu_fdm."))
-
-
-def test_one_way():
-    for path in PACKAGE.rglob("*.py"):
-        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        for imported in imports(path):
-            assert layer(imported) <= layer(module), f"{module} imports {imported}, which comes after it"
-
-
-def test_matplotlib_is_imported_by_plots_alone():
-    for path in PACKAGE.rglob("*.py"):
-        allowed = path.parent.name == "plots" or path.parent.name == "commands"
-        assert allowed or "matplotlib" not in path.read_text(), path
+KERNELS = PACKAGE.parent / "kernels"
 
 
 def test_start_up_imports_little():
@@ -68,5 +16,36 @@ def test_start_up_imports_little():
 
 
 def test_modules_are_short():
-    for path in [*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("kernels/*.cu*")]:
+    for path in [*PACKAGE.rglob("*.py"), *KERNELS.glob("*.py"), *KERNELS.glob("*.cu*")]:
         assert path.read_text().count("\n") <= 500, path
+
+
+def test_kernels_alone_know_the_backend():
+    """Whoever asks for the name of the backend chooses between two ways of one loop: that is done in kernels."""
+    asking = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
+    asking = [name for name in asking if re.search(r"backend\.name\b", (PACKAGE / name).read_text())]
+    assert {name for name in asking if not name.startswith("parallel/")} <= ALLOWED
+
+
+# still to be mended
+ALLOWED = {
+    "commands/spectra.py",
+    "fields/cross_section.py",
+    "fields/fill.py",
+    "fields/particles.py",
+    "pipeline/box.py",
+    "pipeline/densities.py",
+    "pipeline/filament.py",
+    "pipeline/plan.py",
+    "pipeline/population.py",
+    "pipeline/run.py",
+    "pipeline/simulation.py",
+    "pipeline/simulation_dynamics.py",
+    "pipeline/steady_state.py",
+    "simulation/fourier.py",
+    "simulation/particle_mesh.py",
+    "simulation/phases.py",
+    "spectra/loops.py",
+    "spectra/phase_average.py",
+    "spectra/power.py",
+}
