@@ -160,7 +160,7 @@ def _evaluate(table, x, y, backend, gradient):
             part = slice(start, start + _POINTS_A_PART)
             loop(x[part], y[part], *constants, out[part])
 
-        backend.over(range(0, len(x), _POINTS_A_PART), work)
+        backend.for_each(range(0, len(x), _POINTS_A_PART), work)
     complex_dtype = np.result_type(dtype, np.complex64)
     return out.view(complex_dtype).reshape(*shape, values // 2)
 

@@ -79,7 +79,7 @@ def fill(
         part = (first, min(first + _PLANES_A_PART, planes))
         loop(fdm, smooth, x_first, part, box.spacing, touching, *pairs, reach, (*ends, loops.soft_end_pieces()))
 
-    backend.over(range(0, planes, _PLANES_A_PART), work)
+    backend.for_each(range(0, planes, _PLANES_A_PART), work)
 
 
 def _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends, tables, steps):

@@ -130,7 +130,7 @@ class ParticleGrid:
         """Sort by tiles, so that neighbours come after each other, then add tile by tile."""
         positions = np.ascontiguousarray(positions)
         weights = None if weights is None else np.ascontiguousarray(weights)
-        number, place, over = len(positions), self._place, self.backend.over
+        number, place, for_each = len(positions), self._place, self.backend.for_each
         x_tiles, y_tiles, columns, tiles = self._tiles()
         parts = int(np.clip(number // _LEAST_PARTICLES_A_PART, 1, _MOST_PARTS))
         shares = [(number * part // parts, number * (part + 1) // parts) for part in range(parts)]
@@ -141,7 +141,7 @@ class ParticleGrid:
         def find(part):
             bad[part] = loops.find_tiles(positions, *place, x_tiles, y_tiles, shares[part], tile, counts[part])
 
-        over(range(parts), find)
+        for_each(range(parts), find)
         if np.any(bad >= 0):
             return int(bad[bad >= 0][0])
         # tile after tile, and in a tile part after part: the order in which particles came, however many threads
@@ -156,10 +156,10 @@ class ParticleGrid:
             share = edges[column], edges[column + 1]
             loops.add_particles(*in_order, *place, (0,) * self.assignment.order, self._first, share, self.slab)
 
-        over(range(parts), sort)
+        for_each(range(parts), sort)
         # particles of columns side by side touch the same planes: every other column at a time
-        over(range(0, columns, 2), add)
-        over(range(1, columns, 2), add)
+        for_each(range(0, columns, 2), add)
+        for_each(range(1, columns, 2), add)
         return -1
 
     def _tiles(self):

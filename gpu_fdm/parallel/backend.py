@@ -50,7 +50,7 @@ class CPU:
 
         return fft
 
-    def over(self, parts, work):
+    def for_each(self, parts, work):
         """Call work(part) for every part, in threads; the first error is raised here."""
         with ThreadPoolExecutor(self.threads) as pool:
             try:
@@ -96,7 +96,7 @@ class GPU:
 
         return fft
 
-    def over(self, parts, work):
+    def for_each(self, parts, work):
         """Call work(part) for every part; the card is the one that runs in parallel."""
         for part in parts:
             work(part)

@@ -64,7 +64,7 @@ def transform_planes(slab, cells, ranks: Ranks = SERIAL, backend=None, prepare=N
         for block, (first, last) in zip(blocks, slabs_y, strict=True):
             block[begin : begin + len(part)] = part[:, first:last]
 
-    backend.over(range(0, planes, step), planes_of)
+    backend.for_each(range(0, planes, step), planes_of)
     y_first, y_last = ranks.slab(ny)
     if ranks.size > 1:
         # my planes of everyone's lines become everyone's planes of my lines
@@ -108,7 +108,7 @@ def inverse_planes(transformed: Transform, cells, ranks: Ranks = SERIAL, backend
         part = xp.concatenate([block[begin : begin + step] for block in blocks], axis=1)
         slab[begin : begin + step] = fft.irfft2(part, s=(ny, nz))
 
-    backend.over(range(0, planes, step), planes_of)
+    backend.for_each(range(0, planes, step), planes_of)
     return slab
 
 
@@ -120,7 +120,7 @@ def along_x(function, backend, *transforms: Transform):
         parts = [each.values[:, begin : begin + step] for each in transforms]
         parts[0][...] = function(*parts)
 
-    backend.over(range(0, lines, step), lines_of)
+    backend.for_each(range(0, lines, step), lines_of)
 
 
 def _keep_freed_memory(size):

@@ -66,12 +66,12 @@ def run_cross_section(context: Context, model: Model):
 
 
 def run_single_power(context: Context, sources) -> list[str]:
-    """Exact spectra of all filaments, each on the rank that its number falls to; returns lines of the summary."""
+    """Exact spectra of all filaments, each on one rank; returns lines of the summary."""
     ranks, section = context.ranks, context.config.single_power
     key = key_of(context.config, "exact_spectrum", backend=context.backend.name)
     with context.clock("exact spectra"), plan.progress("exact spectra", len(sources.table), ranks) as step:
         mine = {}
-        for number in range(ranks.rank, len(sources.table), ranks.size):
+        for number in sources.own_filaments(range(len(sources.table))):
 
             def record(file, number=number):
                 results.write_single_power(file, number, *_single_power(context, section, sources.model(number)))

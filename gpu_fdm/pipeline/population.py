@@ -14,6 +14,7 @@ from ..config.cache_keys import key_of
 from ..config.config import Config, DarkMatter
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament, profile_of, solve
+from ..parallel.balance import own_tasks
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_mass_function, published_shape
 from ..spectra.one_filament import OneFilamentSpectrum, chebyshev_masses, limit_of_small_wavenumbers, population_density
@@ -197,13 +198,7 @@ def _solve_nodes(context, tasks, wanted, k):
     done = {each: arrays for each, arrays in found.items() if arrays is not None}
     if done:
         log.info("%d of %d filaments were kept from a run before", len(done), len(wanted))
-    missing = sorted((each for each in wanted if each not in done), key=lambda each: -tasks[each[0]].cost(each[1]))
-    load, own = [0.0] * ranks.size, []
-    for each in missing:
-        rank = load.index(min(load))
-        load[rank] += tasks[each[0]].cost(each[1])
-        if rank == ranks.rank:
-            own.append(each)
+    own = own_tasks({(m22, mass): tasks[m22].cost(mass) for m22, mass in wanted if (m22, mass) not in done}, ranks)
     mine = {}
     with plan.progress("filaments", len(own), ranks) as step:
         for m22, mass in own:

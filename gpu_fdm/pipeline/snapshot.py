@@ -151,7 +151,7 @@ def _along(bins, how):
 
 def _multipoles(modes, bins, ranks, backend, factor):
     """P_0, P_2, P_4 of a transform; `factor` makes a contrast of it."""
-    sums = add_multipoles(modes.values, modes.y_first, bins, backend).over(ranks)
+    sums = add_multipoles(modes.values, modes.y_first, bins, backend).reduce(ranks)
     multipoles = Multipoles.from_sums(sums, bins, "sum")
     return replace(multipoles, power=multipoles.power * factor)
 

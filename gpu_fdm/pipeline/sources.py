@@ -1,7 +1,7 @@
 """The filaments of a run, each solved on one rank, once, and lent to all; their places in the box."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..fields.extruded import Section, tabulate_section
 from ..fields.fill import Direct, tabulate_direct
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament, Model, profile_of, solve, solved_before
+from ..parallel.balance import own_tasks
 from . import results
 from .context import Context
 
@@ -92,21 +93,16 @@ class Sources:
         batch = max(_LEAST_BATCH, 2 * self.ranks.size)
         for first in range(0, len(self.table), batch):
             numbers = range(first, min(first + batch, len(self.table)))
-            owner = self._owners(numbers)
-            own = {number: self._tabulate(number, time) for number in numbers if owner[number] == self.ranks.rank}
+            own = {number: self._tabulate(number, time) for number in self.own_filaments(numbers)}
             shared = {number: source for part in self.ranks.allgather(own) for number, source in part.items()}
             for number in numbers:
                 yield shared[number]
 
-    def _owners(self, numbers):
-        """The rank that solves each filament: the costliest first, to the rank that has least to do."""
+    def own_filaments(self, numbers: Iterable[int]) -> list[int]:
+        """Which of these filaments this rank solves, the costliest first."""
         fraction = self.config.wavefunction.energy_cut
-        cost = {n: estimated_states(profile_of(self.config, self.table[n]), fraction) for n in numbers}
-        load, owner = [0.0] * self.ranks.size, {}
-        for number in sorted(numbers, key=lambda n: (-cost[n], n)):
-            owner[number] = load.index(min(load))
-            load[owner[number]] += cost[number]
-        return owner
+        costs = {n: estimated_states(profile_of(self.config, self.table[n]), fraction) for n in numbers}
+        return own_tasks(costs, self.ranks)
 
     def _tabulate(self, number, time):
         model, section = self.model(number), self.config.box
@@ -123,7 +119,7 @@ class Sources:
     def all_records(self) -> list[results.FilamentRecord]:
         """Of every filament, in their order, on all ranks; all call this."""
         known = {number for part in self.ranks.allgather(set(self.records)) for number in part}
-        for number in sorted(set(range(len(self.table))) - known)[self.ranks.rank :: self.ranks.size]:
+        for number in self.own_filaments(sorted(set(range(len(self.table))) - known)):
             self.model(number)
         gathered = {number: kept for part in self.ranks.allgather(self.records) for number, kept in part.items()}
         return [gathered[number] for number in sorted(gathered)]

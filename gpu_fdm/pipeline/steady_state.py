@@ -15,6 +15,7 @@ from ..cosmology.background import Background
 from ..errors import RunError
 from ..filament.eigenstates import eigenstates, estimated_states
 from ..filament.model import Filament, code_units, filaments, profile_of, solve
+from ..parallel.balance import own_tasks
 from ..simulation.steady_state import Evolution, evolve_cross_section
 from . import plan
 from . import steady_state_results as results
@@ -55,6 +56,12 @@ class Case:
     def name(self) -> str:
         """Of the part that is kept."""
         return f"steady_state-m22_{self.m22:g}-{self.weights}"
+
+    @property
+    def cost(self) -> float:
+        """Time that it takes, in arbitrary units: cells and steps both grow as the number of states."""
+        profile = profile_of(self.config, self.filament)
+        return estimated_states(profile, self.config.wavefunction.energy_cut) ** 2
 
     def key(self, context: Context) -> dict:
         """Everything that the evolution depends on."""
@@ -148,14 +155,11 @@ def _evolved(context, cases):
     done = {name: _evolution(found) for name, found in arrays.items() if found is not None}
     if done:
         log.info("%d of %d cross-sections were kept from a run before", len(done), len(cases))
-    missing = [case for case in cases if case.name not in done]
+    missing = {case.name: case for case in cases if case.name not in done}
     mine = {}
-    # costs fall: there and back again over ranks shares them out better than round and round
-    for number, case in enumerate(missing):
-        lap, place = divmod(number, ranks.size)
-        if ranks.rank == (ranks.size - 1 - place if lap % 2 else place):
-            mine[case.name] = case.run(context)
-            cache.store(case.name, case.key(context), mine[case.name].arrays)
+    for name in own_tasks({name: case.cost for name, case in missing.items()}, ranks):
+        mine[name] = missing[name].run(context)
+        cache.store(name, missing[name].key(context), mine[name].arrays)
     return done | {name: evolution for part in ranks.allgather(mine) for name, evolution in part.items()}
 
 

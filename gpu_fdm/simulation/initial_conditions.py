@@ -105,7 +105,7 @@ def linear_modes(
         squares = weight * np.abs(numbers[0]) ** 2
         sums[:, i] = np.sum(squares), np.sum(squares / k.squared(i, 1.0))
 
-    backend.over(range(len(modes[0])), draw)
+    backend.for_each(range(len(modes[0])), draw)
     # one number a mode along x, in their order: on other numbers of ranks it differs by round-off
     variance, displacement = map(float, np.sum(ranks.allreduce(sums), axis=1))
     return LinearModes(amplitude, first, box, variance, displacement)

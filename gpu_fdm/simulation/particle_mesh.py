@@ -167,7 +167,7 @@ class _Mesh:
             loops.push(*push, factor, self.momentum[:, batch])
 
         if factor != 0:
-            self.slab.backend.over(self._batches(), work)
+            self.slab.backend.for_each(self._batches(), work)
 
     def drift(self, factor):
         """x + factor p."""
@@ -175,7 +175,7 @@ class _Mesh:
         def work(batch):
             loops.move(self.position[:, batch], self.momentum[:, batch], factor, self.sides)
 
-        self.slab.backend.over(self._batches(), work)
+        self.slab.backend.for_each(self._batches(), work)
 
     def measure(self, times: Times, scale_factor: float):
         """Nothing that the state needs."""

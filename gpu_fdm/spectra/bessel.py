@@ -30,7 +30,7 @@ def bessel_table(order_max: int, argument: np.ndarray, cpu: CPU | None = None) -
     x = argument.ravel()
     table = np.zeros((order_max + 1, x.size))
     edges = np.linspace(0, -(-x.size // LANES), 8 * cpu.threads + 1).astype(int) * LANES
-    cpu.over(pairwise(edges), lambda part: _recur(x, part[0], min(part[1], x.size), table))
+    cpu.for_each(pairwise(edges), lambda part: _recur(x, part[0], min(part[1], x.size), table))
     return table.reshape(order_max + 1, *argument.shape)
 
 

@@ -158,7 +158,7 @@ def bin_numbers(loop, slabs, chosen, along, weights, width, shape, mu_axis, back
                 else:
                     loop(*these, (x, y[cut][0], z), weights, 1 / width, shape[1], mu_axis, *sums)
 
-    backend.over(range(parts), work)
+    backend.for_each(range(parts), work)
     sums = (backend.to_host(each.sum(axis=1)).reshape(-1, *shape) for each in (total, k, counts))
     return list(zip(*sums, strict=True))
 

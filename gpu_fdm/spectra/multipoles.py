@@ -47,7 +47,7 @@ class MultipoleSums:
     def __add__(self, other: "MultipoleSums") -> "MultipoleSums":
         return MultipoleSums(self.power + other.power, self.mu + other.mu, self.k + other.k, self.modes + other.modes)
 
-    def over(self, ranks: Ranks) -> "MultipoleSums":
+    def reduce(self, ranks: Ranks) -> "MultipoleSums":
         """Added up over ranks, the same on all."""
         return MultipoleSums(*(ranks.allreduce(each) for each in (self.power, self.mu, self.k, self.modes)))
 
@@ -134,7 +134,7 @@ def add_multipoles(spectrum, first_index: int, bins: Bins, backend=None) -> Mult
             sums = power[part], mu[part], k[part], modes[part]
             _add_plane(here, along[0][plane], along[1], along[2], bins.weights(), 1 / bins.width, bins.mu_axis, *sums)
 
-    backend.over(range(parts), work)
+    backend.for_each(range(parts), work)
     return MultipoleSums(*(sums.sum(axis=0) for sums in (power, mu, k, modes)))
 
 

@@ -95,7 +95,7 @@ def spectrum_of_grids(
     bins = Bins(box.cells, box.size, bin_width, mu_bins, mu_axis)
     number, total, squares = grid.totals()
     contrast = contrast_of_grids(grid, shifted)
-    sums = bin_modes(contrast.values, None, contrast.y_first, bins, axis=1, backend=backend).over(ranks)
+    sums = bin_modes(contrast.values, None, contrast.y_first, bins, axis=1, backend=backend).reduce(ranks)
     spectrum = PowerSpectrum.from_sums(sums, bins, (total / prod(box.cells),), (name,))
     white_noise = prod(box.size) * squares / total**2
     noise = _noise_in_bins(grid.assignment, shifted is not None, bins, backend, ranks)
@@ -132,7 +132,7 @@ def contrast_of_grids(grid: ParticleGrid, shifted: ParticleGrid | None = None) -
             part += second.values[plane] * (turn[0][plane] * turn[1][:, None] * turn[2])
         part /= window[0][plane] * window[1][:, None] * window[2]
 
-    grid.backend.over(range(len(first.values)), work)
+    grid.backend.for_each(range(len(first.values)), work)
     if first.y_first == 0 and first.values.shape[1] > 0:
         first.values[0, 0, 0] = 0
     return first
@@ -182,5 +182,5 @@ def _noise_in_bins(assignment: Assignment, interlaced, bins: Bins, backend, rank
         # whose square is binned; less than nothing is round-off
         amplitude = xp.sqrt(xp.maximum(reduce(add, terms) / len(terms), 0)).astype(xp.complex128)
         sums.append(bin_modes(amplitude, None, begin, bins, axis=1, backend=backend))
-    total = reduce(add, sums).over(ranks)
+    total = reduce(add, sums).reduce(ranks)
     return PowerSpectrum.from_sums(total, bins, (1.0,)).power * (prod(bins.cells) ** 2 / prod(bins.box_size))

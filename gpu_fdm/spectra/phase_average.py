@@ -195,7 +195,7 @@ def _spectrum(states, k):
     blocks = _blocks(len(states.radius), orders)
     parts = np.empty((len(blocks), len(k)))
     with threadpool_limits(1):  # a block a thread: threads inside such small matrices cost more than they bring
-        backend.over(enumerate(blocks), of_block)
+        backend.for_each(enumerate(blocks), of_block)
     return np.stack([backend.to_host(amplitude**2), parts.sum(axis=0), backend.to_host(self_term)])
 
 

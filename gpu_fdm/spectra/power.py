@@ -138,7 +138,7 @@ class ModeSums:
         """Of contrasts, from those of density - mean: the product of the means of both fields divided out."""
         return ModeSums(self.power / (means[0] * means[-1]), self.k, self.modes)
 
-    def over(self, ranks: Ranks) -> "ModeSums":
+    def reduce(self, ranks: Ranks) -> "ModeSums":
         """Added up over ranks, the same on all."""
         return ModeSums(ranks.allreduce(self.power), ranks.allreduce(self.k), ranks.allreduce(self.modes))
 
@@ -293,7 +293,7 @@ def _spectra(fields, names, pairs, bins: Bins, backend, ranks: Ranks) -> list[Po
     for each, pair in zip(sums, pairs, strict=True):
         these = sorted(set(pair))
         mean, name = ([values[i] for i in these] for values in (means, names))
-        spectra.append(PowerSpectrum.from_sums(each.over(ranks).over_means(mean), bins, mean, name))
+        spectra.append(PowerSpectrum.from_sums(each.reduce(ranks).over_means(mean), bins, mean, name))
     return spectra
 
 

@@ -44,7 +44,7 @@ class CudaOnCpu:
     xp = np
     fft = fft
 
-    def over(self, parts, work):
+    def for_each(self, parts, work):
         """Call work(part) for every part."""
         for part in parts:
             work(part)
