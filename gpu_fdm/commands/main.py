@@ -204,6 +204,7 @@ def _dry_run(config, ranks):
     from ..filament.model import solve
     from ..pipeline import plan, results
     from ..pipeline import run as pipeline
+    from ..pipeline.progress import in_words
     from ..pipeline.sources import place
     from ..pipeline.steady_state import steady_state_cases
 
@@ -232,15 +233,15 @@ def _dry_run(config, ranks):
         cases = steady_state_cases(config)
         print(f"steady state: {config.steady_state.periods:g} periods of {'; '.join(case.title for case in cases)}")
     if config.simulation:
-        section, size = config.simulation, plan.in_words(plan.checkpoint_size(config))
+        section, size = config.simulation, in_words(plan.checkpoint_size(config))
         print(
             f"simulation: {', '.join(section.runs)}; {' x '.join(map(str, section.cells))} cells, "
             f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
         )
     for stage, memory in planned.stages.items():
-        print(f"memory, {stage}: {plan.in_words(memory)} a rank")
-    print(f"peak memory: {plan.in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")
-    print(f"output: {pipeline.result_path(config)}, {plan.in_words(planned.output)}")
+        print(f"memory, {stage}: {in_words(memory)} a rank")
+    print(f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}")
+    print(f"output: {pipeline.result_path(config)}, {in_words(planned.output)}")
     return 0
 
 
@@ -310,7 +311,7 @@ def _info(options):
     from ..io.result_file import git_revision
     from ..parallel import memory
     from ..parallel.backend import GPU, cpu_count, gpu_count
-    from ..pipeline import plan
+    from ..pipeline.progress import in_words
 
     print(f"gpu_fdm {__version__} {git_revision()}".rstrip())
     print(f"Python {platform.python_version()}, {platform.platform()}")
@@ -325,7 +326,7 @@ def _info(options):
             continue
     print(f"cupy: {cupy}")
     print(f"CPUs: {cpu_count()}")
-    print(f"memory available: {plan.in_words(memory.available())}")
+    print(f"memory available: {in_words(memory.available())}")
     devices = gpu_count()
     print(f"CUDA devices: {devices or 'none'}")
     for index in range(devices):

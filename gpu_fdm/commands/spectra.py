@@ -92,8 +92,8 @@ def run_power(options, ranks) -> int:
     import numpy as np
 
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+    from ..parallel.backend import choose_on_ranks
     from ..pipeline import results
-    from ..pipeline.run import backend_of
     from ..pipeline.snapshot import snapshot_power
 
     source = Path(options.snapshot)
@@ -110,10 +110,9 @@ def run_power(options, ranks) -> int:
         return how, about
 
     how, about = ranks.on_root(checked)
-    backend = backend_of(options.backend, None, ranks)
+    backend = choose_on_ranks(options.backend, None, ranks)
     measured = snapshot_power(source, options.format, about, how, ranks, backend)
-    told = {"seed": -1, "backend": backend.name, "device": backend.device, "ranks": ranks}
-    with atomic_result(output, "", **told) as file:
+    with atomic_result(output, "", seed=-1, ranks=ranks, **backend.provenance) as file:
         results.write_snapshot_power(file, measured)
     if not ranks.is_root:
         return 0
@@ -196,11 +195,11 @@ def _measure(options, ranks):
     backend = None
 
     def measure(path):
-        from ..pipeline.run import backend_of
+        from ..parallel.backend import choose_on_ranks
         from ..pipeline.snapshot import snapshot_power
 
         nonlocal backend
-        backend = backend or backend_of(options.backend, None, ranks)
+        backend = backend or choose_on_ranks(options.backend, None, ranks)
         return snapshot_power(path, options.format, about, how, ranks, backend)
 
     return measure

@@ -11,12 +11,12 @@ import numpy as np
 class DeferredWrites:
     """Calls of `attributes` and `dataset`, in their order.
 
-    before  whether it was kept from a run before
+    from_cache  whether they were read from the cache
     """
 
     def __init__(self):
         self._calls, self._values = [], []
-        self.before = False
+        self.from_cache = False
 
     def attributes(self, path: str, **values):
         """As store.Writer's."""
@@ -50,7 +50,7 @@ class DeferredWrites:
     def of(cls, arrays: dict[str, np.ndarray]) -> "DeferredWrites":
         """From a part that was kept."""
         recorded = cls()
-        recorded.before = True
+        recorded.from_cache = True
         recorded._calls = json.loads(str(arrays["calls"]))
         recorded._values = [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
         return recorded

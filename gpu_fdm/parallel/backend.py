@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+
+from ..errors import RunError
+from .ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,27 @@ class CPU:
     threads: int = field(default_factory=cpu_count)
     name: ClassVar[Literal["cpu"]] = "cpu"
     xp = np
+    arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
+    device_memory: ClassVar[None] = None  # there is none besides the host's
 
     @property
     def device(self) -> str:
         """The processor, in words."""
         return f"CPU, {self.threads} threads"
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Attributes of a result file that say where it was computed."""
+        return {"backend": self.name, "device": self.device}
+
+    @property
+    def host(self) -> "CPU":
+        """The backend of what runs on the CPU only: this one."""
+        return self
+
+    def holding(self, array: Any) -> "CPU":
+        """The backend that computes where an array is: this one."""
+        return self
 
     @property
     def fft(self):
@@ -71,10 +90,12 @@ class CPU:
 
 @dataclass(frozen=True)
 class GPU:
-    """CuPy and the CUDA kernels on one device."""
+    """CuPy and the CUDA kernels on one device, and `threads` threads for what runs on the CPU only."""
 
     index: int = 0
+    threads: int = field(default_factory=cpu_count)
     name: ClassVar[Literal["gpu"]] = "gpu"
+    arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
 
     @cached_property
     def xp(self):
@@ -88,6 +109,20 @@ class GPU:
         """The card, in words."""
         properties = self.xp.cuda.runtime.getDeviceProperties(self.index)
         return f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB"
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Attributes of a result file that say where it was computed."""
+        return {"backend": self.name, "device": self.device}
+
+    @cached_property
+    def host(self) -> CPU:
+        """The backend of what runs on the CPU only."""
+        return CPU(self.threads)
+
+    def holding(self, array: Any) -> "CPU | GPU":
+        """The backend that computes where an array is: the host's for one of NumPy."""
+        return self.host if isinstance(array, np.ndarray) else self
 
     @cached_property
     def fft(self):
@@ -110,7 +145,8 @@ class GPU:
         """The array as NumPy."""
         return self.xp.asnumpy(array)
 
-    def free_memory(self) -> int:
+    @property
+    def device_memory(self) -> int:
         """Bytes free on the card, those in CuPy's pool included."""
         with self.xp.cuda.Device(self.index):
             return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
@@ -194,10 +230,37 @@ def choose(name: str = "auto", local_rank: int = 0, threads: int | None = None) 
         return cpu
     devices = gpu_count()
     if devices:
-        gpu = GPU(local_rank % devices)
+        gpu = GPU(local_rank % devices, cpu.threads)
         gpu.xp.cuda.Device(gpu.index).use()  # where arrays are made from now on
         return gpu
     if name == "gpu":
         raise BackendError("backend gpu: no CUDA device that CuPy can use (use backend = cpu, or auto)")
     log.info("no CUDA device that CuPy can use: running on the CPU")
     return cpu
+
+
+def choose_on_ranks(name: str, threads: int | None, ranks: Ranks) -> CPU | GPU:
+    """This rank's backend by name; all ranks call this.
+
+    threads  CPU threads of a rank; None: a share of the node's CPUs
+    Raises RunError where only some ranks have a GPU, or one was asked for and there is none.
+    """
+    try:
+        backend = choose(name, ranks.local_rank, threads or cpu_share(ranks))
+    except BackendError as error:
+        raise RunError(str(error)) from None
+    names = ranks.allgather(backend.name)
+
+    def require_one_kind():
+        if len(set(names)) > 1:
+            without = ", ".join(str(rank) for rank, name in enumerate(names) if name == "cpu")
+            raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")
+
+    ranks.on_root(require_one_kind)
+    return backend
+
+
+def cpu_share(ranks: Ranks) -> int:
+    """Threads for this rank: its own CPUs where the launcher bound it to some, else its share of the node's."""
+    own = cpu_count()
+    return own if own < (os.cpu_count() or 1) else max(1, own // ranks.local_size)

@@ -26,6 +26,7 @@ from . import densities as stored
 from . import plan, results
 from .context import Context
 from .densities import BOTH, Slab, density_path
+from .progress import progress
 from .sources import Sources, dtype_of, place
 
 log = logging.getLogger(__name__)
@@ -137,35 +138,37 @@ def run_box(context: Context, sources: Sources, result: Path) -> list[str]:
 
     result  the file that the run makes: what runs before left of it is not computed again
     """
-    config, ranks, clock = context.config, context.ranks, context.clock
+    config, ranks, timer = context.config, context.ranks, context.timer
     for suffix, time in stored.frames(config):
-        with clock("box"), plan.progress("box", len(sources.table), ranks) as step:
+        with timer("box"), progress("box", len(sources.table), ranks) as step:
             before = stored.before(context, time, result)
             slab, masses = before or (fill_slab(sources, time, step), None)
-        clock.tell("box", before=before is not None)
+        timer.log("box", from_cache=before is not None)
         masses = _write_box(context, slab, suffix, time, masses)
         for part, title, measure in (
             ("power", "power spectra", _record_power),
             ("correlation", "correlation functions", _record_correlation),
         ):
             if getattr(config, part):
-                key = key_of(config, part, time=time, backend=context.backend.name)
-                with clock(title), _of_this_box(config):
+                key = key_of(config, part, time=time, backend=context.backend.arithmetic)
+                with timer(title), _of_this_box(config):
                     measured = context.part_of_all(
                         f"{part}{suffix.replace('/', '-')}", key, partial(measure, context, slab, suffix)
                     )
                 measured.write(context.file)
-                clock.tell(title, measured.before)
+                timer.log(title, measured.from_cache)
     return _compare_masses(masses, sources.all_records())
 
 
 def _record_power(context, slab, suffix, file):
-    for name, spectrum in power(context.config, slab, context.ranks, _same_place(context.backend, slab)).items():
+    for name, spectrum in power(context.config, slab, context.ranks, context.backend.holding(slab.densities)).items():
         results.write_power(file, name + suffix, spectrum, context.config.box.sampling)
 
 
 def _record_correlation(context, slab, suffix, file):
-    for name, function in correlation(context.config, slab, context.ranks, _same_place(context.backend, slab)).items():
+    for name, function in correlation(
+        context.config, slab, context.ranks, context.backend.holding(slab.densities)
+    ).items():
         results.write_correlation(file, name + suffix, function, context.config.box.sampling)
 
 
@@ -195,18 +198,13 @@ def _of_this_box(config):
         raise RunError(f"{config.source}: no spectrum of this box: {error}") from None
 
 
-def _same_place(backend, slab):
-    """The backend for what follows: a slab that did not fit on the card is on the host."""
-    return CPU() if backend.name == "gpu" and isinstance(slab.densities, np.ndarray) else backend
-
-
 def _write_box(context, slab, suffix, time, masses):
     """Write the densities that the ini keeps; returns the mass of both in the whole box [Msun/h].
 
     masses  of both, where they are known
     """
     config, ranks, backend, file = context.config, context.ranks, context.backend, context.file
-    with context.clock("writing"):
+    with context.timer("writing"):
         masses = masses or _masses(context, slab)
         for name in config.box.fields:
             values, path = backend.to_host(getattr(slab, name)), density_path(name, suffix)
@@ -215,7 +213,7 @@ def _write_box(context, slab, suffix, time, masses):
         ranks.barrier()
         stored.note(context, suffix, time, masses)
         file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
-    context.clock.tell("writing")
+    context.timer.log("writing")
     return masses
 
 

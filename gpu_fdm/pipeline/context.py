@@ -1,4 +1,4 @@
-"""What every stage of a run needs to know: the config, where to compute, where to write, and the time."""
+"""What every stage of a run is given: the config, where to compute, where to write, and a timer."""
 
 import logging
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Clock:
-    """Seconds that the stages took, told as they end."""
+class StageTimer:
+    """Seconds that the stages took, logged as they end."""
 
     seconds: dict = field(default_factory=dict)
 
@@ -28,20 +28,20 @@ class Clock:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
 
-    def tell(self, name: str, before: bool = False):
-        """Log how long a stage took, or that it was done before."""
-        if before:
-            log.info("%s: kept from a run before", name)
+    def log(self, name: str, from_cache: bool = False):
+        """Log how long a stage took, or that its part was in the cache."""
+        if from_cache:
+            log.info("%s: taken from the cache", name)
         else:
             log.info("%s: %.2f s", name, self.seconds[name])
 
 
 @dataclass(frozen=True)
 class Context:
-    """Of one run; every rank has its own, with the same config.
+    """One run on one rank; every rank has its own, with the same config.
 
-    file  the result in the making, None where a stage is called from Python for its values alone
-    cache  parts that are done, of this run and of those before it, None likewise
+    file   the result that is being written, None where a stage is called from Python for its values only
+    cache  parts of the result that this run and earlier ones have computed, None likewise
     """
 
     config: Config
@@ -49,32 +49,32 @@ class Context:
     backend: CPU | GPU = field(default_factory=CPU)
     file: Writer = ABSENT
     cache: Cache = ABSENT
-    clock: Clock = field(default_factory=Clock)
+    timer: StageTimer = field(default_factory=StageTimer)
 
     @property
-    def threads(self) -> int | None:
+    def threads(self) -> int:
         """CPU threads of this rank."""
-        return getattr(self.backend, "threads", None)
+        return self.backend.threads
 
     def part(self, name: str, key: dict, record) -> DeferredWrites:
-        """What record(file) writes, for the result: kept from a run before, or computed now and kept.
+        """What record(file) writes into the result: from the cache, or computed now and cached.
 
         One rank calls this; where all compute together, see `part_of_all`.
         """
-        return self._before(name, key) or self._computed(name, key, record, self.cache is not None)
+        return self._cached(name, key) or self._computed(name, key, record, self.cache is not None)
 
     def part_of_all(self, name: str, key: dict, record) -> DeferredWrites:
         """The same where all ranks compute, with the same outcome: all call this."""
-        before = self.ranks.on_root(lambda: self._before(name, key))
-        return before or self._computed(name, key, record, self.ranks.is_root and self.cache is not None)
+        cached = self.ranks.on_root(lambda: self._cached(name, key))
+        return cached or self._computed(name, key, record, self.ranks.is_root and self.cache is not None)
 
-    def _before(self, name, key):
+    def _cached(self, name, key):
         arrays = None if self.cache is None else self.cache.load(name, key)
         return None if arrays is None else DeferredWrites.of(arrays)
 
-    def _computed(self, name, key, record, keep):
-        recorded = DeferredWrites()
-        record(recorded)
-        if keep:
-            self.cache.store(name, key, recorded.arrays)
-        return recorded
+    def _computed(self, name, key, record, store):
+        writes = DeferredWrites()
+        record(writes)
+        if store:
+            self.cache.store(name, key, writes.arrays)
+        return writes

@@ -132,7 +132,7 @@ def forget_others(context: Context):
 
 
 def _key(context, time):
-    return key_of(context.config, "density", time=time, backend=context.backend.name)
+    return key_of(context.config, "density", time=time, backend=context.backend.arithmetic)
 
 
 def _needed(config: Config):

@@ -12,8 +12,9 @@ from ..fields.vortices import Vortices, find_vortices
 from ..filament.model import Model, filaments, solve
 from ..spectra.sampled import sampled_spectrum
 from ..spectra.single_filament import scales, single_power
-from . import plan, results
+from . import results
 from .context import Context
+from .progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +55,22 @@ def cross_section(config: Config, model: Model, backend=None) -> CrossSection:
 
 def run_cross_section(context: Context, model: Model):
     """psi across the filament, with its vortices, into the result."""
-    key = key_of(context.config, "cross_section", backend=context.backend.name)
+    key = key_of(context.config, "cross_section", backend=context.backend.arithmetic)
 
     def record(file):
         results.write_cross_section(file, 0, cross_section(context.config, model, context.backend))
 
-    with context.clock("cross-section"):
+    with context.timer("cross-section"):
         part = context.part("cross_section", key, record)
     part.write(context.file)
-    context.clock.tell("cross-section", part.before)
+    context.timer.log("cross-section", part.from_cache)
 
 
 def run_single_power(context: Context, sources) -> list[str]:
     """Exact spectra of all filaments, each on one rank; returns lines of the summary."""
     ranks, section = context.ranks, context.config.single_power
-    key = key_of(context.config, "exact_spectrum", backend=context.backend.name)
-    with context.clock("exact spectra"), plan.progress("exact spectra", len(sources.table), ranks) as step:
+    key = key_of(context.config, "exact_spectrum", backend=context.backend.arithmetic)
+    with context.timer("exact spectra"), progress("exact spectra", len(sources.table), ranks) as step:
         mine = {}
         for number in sources.own_filaments(range(len(sources.table))):
 
@@ -81,10 +82,10 @@ def run_single_power(context: Context, sources) -> list[str]:
         everyone = {number: power for part in ranks.allgather(mine) for number, power in part.items()}
     for number in sorted(everyone):
         everyone[number].write(context.file)
-    before = sum(part.before for part in everyone.values())
-    if 0 < before < len(everyone):
-        log.info("exact spectra: %d of %d kept from a run before", before, len(everyone))
-    context.clock.tell("exact spectra", before == len(everyone))
+    cached = sum(part.from_cache for part in everyone.values())
+    if 0 < cached < len(everyone):
+        log.info("exact spectra: %d of %d are in the cache", cached, len(everyone))
+    context.timer.log("exact spectra", cached == len(everyone))
     first = everyone[0].attributes_of(f"/single_power/{0:02d}")
     told = [f"{name} = {first[name]:.4g}" for name in ("k_gs", "k_detach", "k_cut", "k_fringe") if name in first]
     return [f"exact spectrum{' of the first' if len(everyone) > 1 else ''}: {', '.join(told)} h/Mpc"]
@@ -96,10 +97,11 @@ def _single_power(context, section, model):
     power = single_power(model, k, section.statistics, context.backend)
     sampled = None
     if section.draws:
-        cpu = context.backend if context.backend.name == "cpu" else None
         seed = context.config.run.seed
         of_plane = k * model.units.length
-        sampled = sampled_spectrum(model.library, model.wave.weight, of_plane, section.draws, seed, cpu)
+        sampled = sampled_spectrum(
+            model.library, model.wave.weight, of_plane, section.draws, seed, context.backend.host
+        )
     return power, scales(model, power), sampled
 
 

@@ -1,11 +1,7 @@
-"""What a run will need, before it is run: memory, output, pieces of a slab on a card; and how far it is."""
+"""What a run will need, before it is run: memory, output, pieces of a slab on a card."""
 
-import logging
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from time import perf_counter
 
 import numpy as np
 
@@ -20,9 +16,8 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..simulation.plane import plane_cells
 from ..simulation.steady_state import FRAME_REACH
 from ..spectra.phase_average import memory_needed
+from .progress import in_words
 from .simulation_results import PIXELS
-
-log = logging.getLogger(__name__)
 
 _BASE = 235 << 20  # interpreter, libraries and compiled loops [bytes]
 _FIGURES = 40 << 20  # what draws them [bytes]
@@ -33,7 +28,6 @@ _EXACT_WAVENUMBERS = 0.93, 230  # of their table, likewise
 _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
 _EVOLVED = 5.2, 116  # of an evolved cross-section: copies of the states, bytes a cell; to 10 % for m22 = 1, 4, 8
-_LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -204,69 +198,15 @@ def pieces_on_device(shape, dtype, backend) -> int:
 
     Raises RunError where not even a single plane fits.
     """
-    if backend.name == "cpu":
+    free = backend.device_memory
+    if free is None:
         return 1
     plane = 2 * prod(shape[2:]) * np.dtype(dtype).itemsize
     # the transform that follows holds as much again, and the tables their share
-    room = _CARD_SHARE * backend.free_memory() / 2
+    room = _CARD_SHARE * free / 2
     if plane > room:
         raise RunError(
             f"the card is too small: one plane of the box needs {in_words(2 * plane)}, {in_words(room * 2)} are free "
             f"(at most {int(room / plane * prod(shape[2:])):.3g} cells a plane would fit; or run.backend = cpu)"
         )
     return ceil(shape[1] * plane / room)
-
-
-@contextmanager
-def progress(name: str, steps: int, ranks: Ranks = SERIAL):
-    """A function to call after each step: a bar with rate and time left on rank 0 of a terminal, else log lines."""
-    if not ranks.is_root or steps < 2 or not log.isEnabledFor(logging.INFO):
-        yield lambda: None
-    elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(name, total=steps, rate="")
-            started = perf_counter()
-
-            def advance():
-                done = bar.tasks[0].completed + 1
-                bar.update(task, advance=1, rate=f"{done / (perf_counter() - started):.3g}/s")
-
-            yield advance
-    else:
-        yield _log_lines(name, steps)
-
-
-def _log_lines(name, steps):
-    """Lines at most every _LOG_EVERY seconds: how many, how fast, how long still."""
-    started = told = perf_counter()
-    done = 0
-
-    def advance():
-        nonlocal done, told
-        done += 1
-        now = perf_counter()
-        if now - told > _LOG_EVERY:
-            told = now
-            rate = done / (now - started)
-            log.info("%s: %d of %d, %.3g/s, %.0f s left", name, done, steps, rate, (steps - done) / rate)
-
-    return advance
-
-
-def in_words(size: float) -> str:
-    """Bytes with a binary prefix."""
-    for prefix in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.3g} {prefix}"
-        size /= 1024
-    return f"{size:.4g} TiB"

@@ -20,8 +20,9 @@ from ..population.shapes import FIT_REDSHIFT, published_mass_function, published
 from ..spectra.one_filament import OneFilamentSpectrum, chebyshev_masses, limit_of_small_wavenumbers, population_density
 from ..spectra.single_filament import single_power
 from ..units import mean_matter_density
-from . import plan, results
+from . import results
 from .context import Context
+from .progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,9 @@ def prepared_population(config: Config) -> Population:
 
 def run_population(context: Context) -> list[str]:
     """Mass functions of CDM and of every boson, and the collapse of one ellipsoid; returns lines of the summary."""
-    config, clock = context.config, context.clock
+    config, timer = context.config, context.timer
     bosons = config.population.m22
-    with clock("population"):
+    with timer("population"):
         population = context.ranks.on_root(lambda: prepared_population(config))
         if context.ranks.is_root:
             choices = {name: getattr(config.population, name) for name in POPULATION_CHOICES}
@@ -64,17 +65,17 @@ def run_population(context: Context) -> list[str]:
             mass = config.population.example_mass
             examples = {m22: population.example(mass, m22) for m22 in (None, *bosons)}
             results.write_collapse(context.file, mass, examples, choices)
-    clock.tell("population")
+    timer.log("population")
     functions = f"mass functions of CDM and {len(bosons)} boson masses" if len(bosons) > 1 else "mass functions"
     return [f"{functions} at z = {config.cosmology.redshift:g}"]
 
 
 def run_one_filament(context: Context) -> list[str]:
     """P_1f of every boson of the population; returns lines of the summary."""
-    config, ranks, clock = context.config, context.ranks, context.clock
+    config, ranks, timer = context.config, context.ranks, context.timer
     section = config.one_filament
     k = np.geomspace(section.k_min, section.k_max, section.points)
-    with clock("one-filament spectra"):
+    with timer("one-filament spectra"):
         population = ranks.on_root(lambda: prepared_population(config))
         tasks = {m22: _Boson(config, population, m22) for m22 in config.population.m22}
         nodes: dict[tuple[float, float], dict] = {}
@@ -114,7 +115,7 @@ def run_one_filament(context: Context) -> list[str]:
                 len(spectrum.masses),
                 section.tolerance,
             )
-    clock.tell("one-filament spectra")
+    timer.log("one-filament spectra")
     return lines
 
 
@@ -163,7 +164,7 @@ class _Boson:
 
     def key(self, mass, backend) -> dict:
         """Everything that the spectrum of a filament of this mass depends on."""
-        return {**self._key, "m22": self.m22, "mass": mass, "backend": backend.name}
+        return {**self._key, "m22": self.m22, "mass": mass, "backend": backend.arithmetic}
 
     @cached_property
     def _key(self):
@@ -197,10 +198,10 @@ def _solve_nodes(context, tasks, wanted, k):
     )
     done = {each: arrays for each, arrays in found.items() if arrays is not None}
     if done:
-        log.info("%d of %d filaments were kept from a run before", len(done), len(wanted))
+        log.info("%d of %d filaments are in the cache", len(done), len(wanted))
     own = own_tasks({(m22, mass): tasks[m22].cost(mass) for m22, mass in wanted if (m22, mass) not in done}, ranks)
     mine = {}
-    with plan.progress("filaments", len(own), ranks) as step:
+    with progress("filaments", len(own), ranks) as step:
         for m22, mass in own:
             mine[m22, mass] = tasks[m22].node(mass, k, context)
             cache.store(_name((m22, mass)), tasks[m22].key(mass, backend), mine[m22, mass])

@@ -9,17 +9,17 @@ from pathlib import Path
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
-from ..errors import InputError, RunError
+from ..errors import InputError
 from ..filament.model import Filament, filaments
 from ..io.cache import Cache, fingerprint
 from ..io.digest import is_intact
 from ..io.lock import only_run
 from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
-from ..parallel.backend import BackendError, choose, cpu_count
+from ..parallel.backend import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
 from . import plan, results
 from .box import box_warnings, fill_box, run_box
-from .context import Clock, Context
+from .context import Context, StageTimer
 from .densities import files_noted, forget_others, frames
 from .filament import build_model, cross_section, describe_gas, run_cross_section, run_single_power, warn_of_fits
 from .population import heaviest_filament, prepared_population, run_one_filament, run_population
@@ -48,25 +48,25 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
     What a run before has done, of this very config and code, is not done again, unless a fresh start is asked for.
     Every rank calls it with the same config.
     """
-    clock = Clock()
-    with clock("all"):
+    timer = StageTimer()
+    with timer("all"):
         result = result_path(config)
         ranks.on_root(lambda: (_require_stages(config), check_tables(config)))
-        backend = backend_of(config.run.backend, config.run.threads, ranks)
-        context = Context(config, ranks, backend, cache=Cache(cache_folder(result)), clock=clock)
+        backend = choose_on_ranks(config.run.backend, config.run.threads, ranks)
+        context = Context(config, ranks, backend, cache=Cache(cache_folder(result)), timer=timer)
         # snapshots lie beside the result of a simulation, which looks after them itself
         if not fresh and config.simulation is None and is_intact(result, _key(context), ranks):
             summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]
         else:
             summary = _compute(context, result, fresh)
         figures = _figures(context, result)
-    summary.append(f"{clock.seconds['all']:.1f} s")
+    summary.append(f"{timer.seconds['all']:.1f} s")
     return Outcome(result, figures, tuple(summary))
 
 
 def _key(context):
     """Of the whole result."""
-    return fingerprint(key_of(context.config, "result", backend=context.backend.name))
+    return fingerprint(key_of(context.config, "result", backend=context.backend.arithmetic))
 
 
 def _compute(context, result, fresh):
@@ -79,7 +79,7 @@ def _compute(context, result, fresh):
     planned = plan_of(config, table, ranks)
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
     ranks.on_root(lambda: require_writable(result.parent))
-    provenance = {"seed": config.run.seed, "backend": backend.name, "device": backend.device, "ranks": ranks}
+    provenance = {"seed": config.run.seed, "ranks": ranks, **backend.provenance}
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _left_before(context.cache, fresh))
         with atomic_result(result, config.to_ini(), **provenance, spare=spare) as file:
@@ -103,9 +103,9 @@ def _figures(context, result):
     if context.config.figures and context.ranks.is_root:
         from ..plots import draw
 
-        with context.clock("figures"):
+        with context.timer("figures"):
             figures = tuple(draw(result, context.config.figures.dpi))
-        context.clock.tell("figures")
+        context.timer.log("figures")
     context.ranks.barrier()
     return figures
 
@@ -127,14 +127,14 @@ def _stages(context, table, result):
 
 def _filaments(context, table, result):
     """One filament or a gas: modes, cross-section, exact spectrum, box."""
-    config, file, clock = context.config, context.file, context.clock
+    config, file, timer = context.config, context.file, context.timer
     sources = Sources(context, table, keep=config.gas is None or len(frames(config)) > 1)
     summary = []
     if config.gas is None and context.ranks.is_root:
-        with clock("model"):
+        with timer("model"):
             model = sources.model(0)
         log.info("%s", results.describe(sources.records[0]))
-        clock.tell("model")
+        timer.log("model")
         if config.cross_section:
             run_cross_section(context, model)
     if config.single_power:
@@ -200,31 +200,3 @@ def check_tables(config: Config):
     for section, key, name in config.input_files():
         if not Path(name).is_file():
             raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
-
-
-def backend_of(name: str, threads: int | None, ranks: Ranks):
-    """This rank's backend; RunError where only some ranks have a GPU, or one was asked for and is not there.
-
-    threads  None: a share of the node's CPUs
-    """
-    try:
-        backend = choose(name, ranks.local_rank, threads or cpu_share(ranks))
-    except BackendError as error:
-        raise RunError(str(error)) from None
-    names = ranks.allgather(backend.name)
-
-    def same_everywhere():
-        if len(set(names)) > 1:
-            without = ", ".join(str(rank) for rank, name in enumerate(names) if name == "cpu")
-            raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")
-
-    ranks.on_root(same_everywhere)
-    return backend
-
-
-def cpu_share(ranks: Ranks) -> int:
-    """Threads for this rank: its own CPUs where the launcher bound it to some, else its share of the node's."""
-    import os
-
-    mine = cpu_count()
-    return mine if mine < (os.cpu_count() or 1) else max(1, mine // ranks.local_size)

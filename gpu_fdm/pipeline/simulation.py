@@ -26,7 +26,8 @@ from . import plan
 from . import simulation_results as results
 from .checkpoint import Checkpoint, Saved
 from .context import Context
-from .simulation_dynamics import ParticleRun, WaveRun, host
+from .progress import in_words, progress
+from .simulation_dynamics import ParticleRun, WaveRun
 from .simulation_results import Record
 from .simulation_setup import Setup, is_cold, is_wave, named, redshift_name
 from .simulation_snapshots import write_density
@@ -42,14 +43,14 @@ def run_simulation(context: Context, result: Path) -> list[str]:
     config, ranks, file = context.config, context.ranks, context.file
     setup, section = Setup.of(config, ranks), config.simulation
     _require_card(context)
-    with named(config), context.clock("initial modes"):
+    with named(config), context.timer("initial modes"):
         about = {cold: _about_modes(setup, cold, context) for cold in sorted({is_cold(run) for run in section.runs})}
-    context.clock.tell("initial modes")
+    context.timer.log("initial modes")
     records, lines = {}, []
     for run in section.runs:
-        with named(config, run), context.clock(run):
+        with named(config, run), context.timer(run):
             records[run] = _Running(context, setup, run, result).whole_record()
-        context.clock.tell(run)
+        context.timer.log(run)
         attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
         results.write_run(file, run, records[run], setup.box, attributes)
         lines.append(results.describe_run(run, records[run]))
@@ -80,7 +81,7 @@ def snapshot_names(setup: Setup, run: str, result: Path) -> list[str]:
 
 def _about_modes(setup, cold, context):
     """Of the modes of a power; InputError where the contrast at the start is not small."""
-    modes = setup.modes(cold, np.float32, ranks=context.ranks, backend=host(context))
+    modes = setup.modes(cold, np.float32, ranks=context.ranks, backend=context.backend.host)
     require_small(modes, setup.start, setup.background)
     return {
         "initial_power": "cdm" if cold else setup.section.transfer,
@@ -92,13 +93,12 @@ def _about_modes(setup, cold, context):
 
 def _require_card(context):
     """RunError where a card is too small for this rank's part of a wave."""
-    if context.backend.name != "gpu" or not any(map(is_wave, context.config.simulation.runs)):
-        return
-    needed, free = plan.wave_memory(context.config, context.ranks), context.backend.free_memory()
-    if needed > free:
+    free = context.backend.device_memory
+    needed = plan.wave_memory(context.config, context.ranks) if any(map(is_wave, context.config.simulation.runs)) else 0
+    if free is not None and needed > free:
         raise RunError(
-            f"the card is too small: a wave of {context.config.simulation.cells} cells needs {plan.in_words(needed)} "
-            f"a rank, {plan.in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
+            f"the card is too small: a wave of {context.config.simulation.cells} cells needs {in_words(needed)} "
+            f"a rank, {in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
         )
 
 
@@ -118,14 +118,14 @@ class _Running:
         ranks, cache = self.context.ranks, self.context.cache
         arrays = ranks.on_root(lambda: cache.load(self.run, self.key))
         if arrays is not None and self._snapshots_before(inf):
-            log.info("%s: kept from a run before", self.run)
+            log.info("%s: taken from the cache", self.run)
             # left by a run that was killed between the two
             self.checkpoint.remove(ranks)
             return Record(**arrays)
         if arrays is not None:
             log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.run)
         state = self._begin()
-        with plan.progress(self.run, 100, ranks) as step, signals_noted() as noted:
+        with progress(self.run, 100, ranks) as step, signals_noted() as noted:
             self._evolve(state, step, noted)
             ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays))
             self.checkpoint.remove(ranks)
@@ -203,9 +203,7 @@ class _Running:
 
     def _provenance(self, config):
         """Arguments of store.atomic_result."""
-        backend = self.dynamics.backend
-        about = {"seed": config.run.seed, "backend": backend.name, "device": backend.device}
-        return {"config_text": config.to_ini(), **about}
+        return {"config_text": config.to_ini(), "seed": config.run.seed, **self.dynamics.backend.provenance}
 
     def _write_snapshot(self, state):
         a, ranks, box = state.times.epoch, self.context.ranks, self.setup.box

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..fields.particles import ParticleGrid, deposit_batches
-from ..parallel.backend import CPU, GPU, cpu_count
+from ..parallel.backend import CPU, GPU
 from ..simulation import phases
 from ..simulation.initial_conditions import particles_from_modes, wave_from_modes
 from ..simulation.particle_mesh import ParticleState, evolve_particles
@@ -72,7 +72,7 @@ class WaveRun:
     def initial(self) -> tuple[WaveState, int]:
         """As Dynamics has it: to second order where the series converges, see simulation.second_order."""
         setup = self.setup
-        options: dict[str, Any] = {"ranks": self.context.ranks, "backend": host(self.context)}
+        options: dict[str, Any] = {"ranks": self.context.ranks, "backend": self.context.backend.host}
         modes = setup.modes(self.cold, setup.dtype, **options)
         given = modes, setup.start, setup.background, setup.units
         psi, order = wave_from_modes(*given, **options), 2
@@ -141,7 +141,7 @@ class ParticleRun:
     @property
     def backend(self):
         """CPU."""
-        return host(self.context)
+        return self.context.backend.host
 
     @property
     def _options(self):
@@ -193,13 +193,6 @@ class ParticleRun:
         length = self.setup.units.length
         for first in range(0, len(state.identity), _BATCH):
             yield np.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
-
-
-def host(context: Context) -> CPU:
-    """The backend for what runs on the CPU."""
-    if context.backend.name == "cpu":
-        return context.backend
-    return CPU(context.config.run.threads or max(1, cpu_count() // context.ranks.local_size))
 
 
 def _times(saved):

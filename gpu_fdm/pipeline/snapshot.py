@@ -20,7 +20,7 @@ from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 from ..spectra.multipoles import Multipoles, add_multipoles
 from ..spectra.particles import contrast_of_grids, spectrum_of_grids
 from ..spectra.power import PowerSpectrum, power_spectrum
-from .plan import in_words
+from .progress import in_words
 
 log = logging.getLogger(__name__)
 

@@ -75,7 +75,7 @@ class Sources:
         key = {**self._key, "filament": number}
         arrays = cache.load(name, key)
         if arrays is not None:
-            log.debug("%s: kept from a run before", name)
+            log.debug("%s: taken from the cache", name)
             return solved_before(self.config, filament, arrays)
         model = solve(self.config, filament, self.context.threads)
         cache.store(name, key, model.arrays)

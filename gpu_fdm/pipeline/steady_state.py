@@ -17,9 +17,9 @@ from ..filament.eigenstates import eigenstates, estimated_states
 from ..filament.model import Filament, code_units, filaments, profile_of, solve
 from ..parallel.balance import own_tasks
 from ..simulation.steady_state import Evolution, evolve_cross_section
-from . import plan
 from . import steady_state_results as results
 from .context import Context
+from .progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +65,13 @@ class Case:
 
     def key(self, context: Context) -> dict:
         """Everything that the evolution depends on."""
-        return key_of(self.config, "steady_state", backend=context.backend.name)
+        return key_of(self.config, "steady_state", backend=context.backend.arithmetic)
 
     def run(self, context: Context) -> Evolution:
         """Solve for the modes and follow their psi."""
         section, started = self.config.steady_state, perf_counter()
         try:
-            with plan.progress(self.title, section.outputs, context.ranks) as step:
+            with progress(self.title, section.outputs, context.ranks) as step:
                 evolution = evolve_cross_section(
                     solve(self.config, self.filament, context.threads),
                     section.periods,
@@ -115,7 +115,7 @@ def check_steady_state(config: Config):
 def run_steady_state(context: Context) -> list[str]:
     """All cases, each on one rank; returns lines of the summary."""
     config = context.config
-    with context.clock("steady state"):
+    with context.timer("steady state"):
         cases = steady_state_cases(config)
         evolutions = _evolved(context, cases)
         age = float(Background(config.cosmology.omega_m).age(1 / (1 + config.cosmology.redshift)))
@@ -139,7 +139,7 @@ def run_steady_state(context: Context) -> list[str]:
             redshift=config.cosmology.redshift,
             age=age * _hubble_time(config),
         )
-    context.clock.tell("steady state")
+    context.timer.log("steady state")
     return lines
 
 
@@ -154,7 +154,7 @@ def _evolved(context, cases):
     arrays = ranks.on_root(lambda: {case.name: cache.load(case.name, case.key(context)) for case in cases})
     done = {name: _evolution(found) for name, found in arrays.items() if found is not None}
     if done:
-        log.info("%d of %d cross-sections were kept from a run before", len(done), len(cases))
+        log.info("%d of %d cross-sections are in the cache", len(done), len(cases))
     missing = {case.name: case for case in cases if case.name not in done}
     mine = {}
     for name in own_tasks({name: case.cost for name, case in missing.items()}, ranks):

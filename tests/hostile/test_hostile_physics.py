@@ -14,7 +14,8 @@ from gpu_fdm.filament.model import profile_of
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.kinds import Choice, Maybe, Number, Several
 from gpu_fdm.pipeline import run as pipeline
-from gpu_fdm.pipeline.plan import check_memory, in_words
+from gpu_fdm.pipeline.plan import check_memory
+from gpu_fdm.pipeline.progress import in_words
 
 # seconds to minutes for each cosmology; what needs a file of its own
 NEVER = {"camb", "table"}

@@ -10,8 +10,8 @@ import pytest
 from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm.errors import RunError
+from gpu_fdm.parallel.backend import choose_on_ranks
 from gpu_fdm.parallel.ranks import LAUNCHERS, SERIAL, Ranks, launched
-from gpu_fdm.pipeline.run import backend_of
 
 GAS = """
 [dark_matter]
@@ -238,4 +238,4 @@ def test_a_gpu_on_some_ranks_only_is_an_error():
         on_root = staticmethod(lambda work: work())
 
     with pytest.raises(RunError, match=r"no CUDA device that CuPy can use on rank 1, 2, but on others \(or use"):
-        backend_of("cpu", 1, Mixed())
+        choose_on_ranks("cpu", 1, Mixed())

@@ -195,7 +195,7 @@ def test_stopped_in_the_power_spectrum_the_box_is_not_filled_again(tmp_path, who
         patch.setattr(box, "fill", lambda *arguments: filled.append(1) or fill(*arguments))
         run(text)
     # the first of two frames was there
-    assert filled == [1] and "box: kept from a run before" in caplog.text
+    assert filled == [1] and "box: taken from the cache" in caplog.text
     assert_same(tmp_path / "result.hdf5", whole[0])
     assert hidden(tmp_path) == [] and not left.exists()
 

@@ -425,7 +425,7 @@ def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
     pipeline.run(config(tmp_path, "run.seed=2", more="snapshots = 55"))
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path, more="snapshots = 55"))
-    assert "kept from a run before" not in caplog.text
+    assert "taken from the cache" not in caplog.text
     assert_same(first, contents(tmp_path / "result.hdf5"))
 
 

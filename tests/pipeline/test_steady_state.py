@@ -270,7 +270,7 @@ def test_a_second_run_takes_what_was_kept(done, caplog):
     for gone in (kept[1], done.result):  # as if it had been stopped before this one was done
         gone.unlink()
     pipeline.run(config(done.result.parent))
-    assert "1 of 2 cross-sections were kept" in caplog.text
+    assert "1 of 2 cross-sections are in the cache" in caplog.text
     again = contents(done.result)
     assert again.keys() == before.keys()
     for name, values in before.items():

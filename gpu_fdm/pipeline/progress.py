@@ -1,0 +1,67 @@
+"""How far a stage is: a bar on a terminal, lines in a log; and sizes in words."""
+
+import logging
+import sys
+from contextlib import contextmanager
+from time import perf_counter
+
+from ..parallel.ranks import SERIAL, Ranks
+
+log = logging.getLogger(__name__)
+
+_LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
+
+
+@contextmanager
+def progress(name: str, steps: int, ranks: Ranks = SERIAL):
+    """A function to call after each step: a bar with rate and time left on rank 0 of a terminal, else log lines."""
+    if not ranks.is_root or steps < 2 or not log.isEnabledFor(logging.INFO):
+        yield lambda: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(name, total=steps, rate="")
+            started = perf_counter()
+
+            def advance():
+                done = bar.tasks[0].completed + 1
+                bar.update(task, advance=1, rate=f"{done / (perf_counter() - started):.3g}/s")
+
+            yield advance
+    else:
+        yield _log_lines(name, steps)
+
+
+def _log_lines(name, steps):
+    """Lines at most every _LOG_EVERY seconds: how many, how fast, how long still."""
+    started = told = perf_counter()
+    done = 0
+
+    def advance():
+        nonlocal done, told
+        done += 1
+        now = perf_counter()
+        if now - told > _LOG_EVERY:
+            told = now
+            rate = done / (now - started)
+            log.info("%s: %d of %d, %.3g/s, %.0f s left", name, done, steps, rate, (steps - done) / rate)
+
+    return advance
+
+
+def in_words(size: float) -> str:
+    """Bytes with a binary prefix."""
+    for prefix in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.3g} {prefix}"
+        size /= 1024
+    return f"{size:.4g} TiB"
