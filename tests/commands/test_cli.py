@@ -264,12 +264,18 @@ def test_a_run_that_is_stopped_leaves_what_is_done(ini, tmp_path, sent):
     assert sorted(path.name.split("-")[0] for path in kept.iterdir()) == ["cross_section", "model"]
 
 
-def test_a_run_that_is_stopped_before_anything_is_kept(ini, tmp_path, capfd, monkeypatch):
+@pytest.mark.parametrize(("sent", "says"), [("SIGTERM", "stopped by SIGTERM"), ("", "interrupted")])
+def test_what_is_said_of_a_run_that_is_stopped(ini, tmp_path, capfd, monkeypatch, sent, says):
     def stopped(*_):
-        raise KeyboardInterrupt("SIGTERM")
+        raise KeyboardInterrupt(*filter(None, [sent]))
 
     monkeypatch.setattr("gpu_fdm.pipeline.run.run", stopped)
-    fails(run(capfd, ini, tmp_path / "out"), 130, "stopped by SIGTERM: nothing was written under a final name")
+    fails(run(capfd, ini, tmp_path / "out"), 130, f"{says}: nothing was written under a final name")
+    kept = tmp_path / "out" / "result_kept"
+    kept.mkdir(parents=True)
+    left = f"{says}: what is done is kept in {kept}, the same command"
+    fails(run(capfd, ini, tmp_path / "out"), 130, f"{left} goes on from there")
+    fails(run(capfd, ini, tmp_path / "out", extra=["--fresh"]), 130, f"{left} without --fresh goes on from there")
 
 
 def test_missing_file(tmp_path, capfd):

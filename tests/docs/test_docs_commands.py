@@ -22,7 +22,7 @@ from locations import REPOSITORY
 from matplotlib.figure import Figure
 
 from gpu_fdm import plots
-from gpu_fdm.commands.main import _parser, main
+from gpu_fdm.commands.main import build_parser, main
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.plots import comparison
@@ -212,7 +212,7 @@ def test_commands_in_text(page):
         if "..." in text or "[" in text:
             continue
         try:
-            _parser().parse_args(shlex.split(text)[1:])
+            build_parser().parse_args(shlex.split(text)[1:])
         except SystemExit as stop:
             # no more than a name of a command, whose arguments are not told
             assert stop.code == 0 or len(text.split()) == 2, text
@@ -231,7 +231,7 @@ def test_the_job_script():
     found = re.findall(r"^srun .*?gpu-fdm (.*)$", text, re.MULTILINE)
     assert len(found) == 2
     for words in map(shlex.split, found):
-        parsed = _parser().parse_args(words)
+        parsed = build_parser().parse_args(words)
         read_config(REPOSITORY / parsed.ini, [text.replace("$SLURM_CPUS_PER_TASK", "8") for text in parsed.set])
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -31,7 +30,6 @@ from fault_runs import (
 from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm import plots
-from gpu_fdm.commands.main import _of_a_stop
 from gpu_fdm.errors import RunError
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.digest import bit_sum, is_intact, seal
@@ -512,13 +510,6 @@ def test_signals_become_exceptions(name):
     # Python's own of Ctrl-C has no text
     assert str(caught.value) == ("" if name == "SIGINT" else name)
     assert signal.getsignal(getattr(signal, name)) == before and threading.active_count() == threads
-
-
-def test_what_is_said_of_a_stop():
-    goes_on = "what is done is kept in out/result_kept, the same command"
-    assert _of_a_stop("SIGTERM", Path("out/result_kept")) == f"stopped by SIGTERM: {goes_on} goes on from there"
-    assert _of_a_stop("", "out/result_kept", True) == f"interrupted: {goes_on} without --fresh goes on from there"
-    assert _of_a_stop("SIGHUP") == "stopped by SIGHUP: nothing was written under a final name"
 
 
 def test_another_thread_may_call_a_command():

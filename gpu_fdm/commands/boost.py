@@ -1,0 +1,72 @@
+"""gpu-fdm boost: the ratio of two power spectra, with both named."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import (
+    SOURCE,
+    add_measurement_options,
+    add_ratio_options,
+    check_dpi,
+    file_name,
+    marks_in_words,
+    snapshot_measurer,
+)
+
+if TYPE_CHECKING:
+    from ..parallel.ranks import Ranks
+
+HELP = "the ratio of two power spectra, with both named"
+PARALLEL = True
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("above", type=file_name, help=f"spectrum above the line: {SOURCE}")
+    parser.add_argument("below", type=file_name, help="spectrum below the line, likewise")
+    add_ratio_options(parser)
+    text = ".csv or .ecsv (default: boost.csv)"
+    parser.add_argument("--output", type=file_name, default="boost.csv", metavar="FILE", help=text)
+    parser.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
+    add_measurement_options(parser)
+
+
+def execute(options: Namespace, ranks: "Ranks") -> None:
+    """Read or measure both, divide, write, and say what was found."""
+    from ..io.result_file import require_writable
+    from ..pipeline import comparison
+    from ..spectra.fit import marks_of
+    from ..spectra.tables import write_boost
+
+    output = Path(options.output)
+
+    def check() -> None:
+        if output.suffix.lower() not in comparison.TABLES:
+            raise InputError(f"--output {output}: must end in .csv or .ecsv")
+        check_dpi(options.dpi, optional=True)
+        for text in (options.above, options.below):
+            path = comparison.file_of(text)
+            if output.exists() and path.exists() and output.samefile(path):
+                raise InputError(f"--output {output}: is one of the spectra itself")
+
+    ranks.on_root(check)
+    measure = snapshot_measurer(options, ranks)
+    ranks.on_root(lambda: require_writable(output.parent))
+    above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
+    if not ranks.is_root:
+        return
+    boost = comparison.ratio(above, below, options.numerator, options.denominator, options.allow)
+    write_boost(boost, output)
+    print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
+    beyond = int(boost.beyond_nyquist.sum())
+    if beyond:
+        print(f"{beyond} rows are beyond the Nyquist wavenumber (column beyond_nyquist)")
+    if not boost.beyond_nyquist.all():
+        print(marks_in_words(marks_of(boost)))
+    print(f"table: {output}")
+    if options.dpi:
+        from ..plots.comparison import draw_boosts
+
+        print(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")

@@ -1,0 +1,58 @@
+"""gpu-fdm info: versions, devices, MPI and memory of this machine."""
+
+from argparse import ArgumentParser, Namespace
+
+from .. import __version__
+from ..errors import reason
+
+HELP = "versions, devices, MPI, memory"
+PARALLEL = False
+LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
+CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be installed
+
+
+def add(parser: ArgumentParser) -> None:
+    """There are no arguments."""
+
+
+def execute(options: Namespace) -> None:
+    """Print what there is."""
+    import platform
+    from importlib.metadata import version
+
+    from ..io.result_file import git_revision
+    from ..parallel import memory
+    from ..parallel.backend import GPU, cpu_count, gpu_count
+    from ..pipeline.progress import in_words
+
+    print(f"gpu_fdm {__version__} {git_revision()}".rstrip())
+    print(f"Python {platform.python_version()}, {platform.platform()}")
+    for name in LIBRARIES:
+        print(f"{name} {version(name)}")
+    print(f"cupy: {_cupy()}")
+    print(f"CPUs: {cpu_count()}")
+    print(f"memory available: {in_words(memory.available())}")
+    devices = gpu_count()
+    print(f"CUDA devices: {devices or 'none'}")
+    for index in range(devices):
+        print(f"  {GPU(index).device}")
+    print(f"MPI: {_mpi()}")
+
+
+def _cupy() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in CUPY:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "not installed (pip install gpu_fdm[gpu12] or [gpu13])"
+
+
+def _mpi() -> str:
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        return f"none ({reason(error)[:120]})"
+    return MPI.Get_library_version().splitlines()[0].strip("\0 ")

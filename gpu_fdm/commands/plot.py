@@ -1,0 +1,48 @@
+"""gpu-fdm plot: figures, a volume or a movie of a result file."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..errors import InputError, require_file
+from .shared import check_dpi, file_name, print_figures
+
+HELP = "figures for whatever a result file holds"
+PARALLEL = False
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("file", type=file_name, help="result file")
+    parser.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
+    kinds = parser.add_mutually_exclusive_group()
+    text = "instead, a density as a volume: density/fdm, density/smooth/0 ... (default: the first; extra volume)"
+    kinds.add_argument("--volume", nargs="?", const="", metavar="DENSITY", help=text)
+    text = "instead, a movie of a simulation or of the frames of a box: MP4 with ffmpeg, else an animated GIF"
+    kinds.add_argument("--movie", action="store_true", help=text)
+
+
+def execute(options: Namespace) -> None:
+    """Draw what is asked for, and say where it is."""
+    check_dpi(options.dpi)
+    path = Path(options.file)
+    require_file(path)
+    from ..io.hdf5 import is_hdf5
+
+    if not is_hdf5(path):
+        raise InputError(f"{path}: not a result of gpu-fdm run")
+    if options.volume is not None:
+        from ..plots.volume import draw_volume
+
+        print_figures([draw_volume(path, options.volume)])
+    elif options.movie:
+        from ..plots.movie import movie
+
+        made = movie(path, options.dpi)
+        print(f"movie: {made}{' (there is no ffmpeg for an MP4)' if made.suffix == '.gif' else ''}")
+    else:
+        from ..plots import draw
+
+        figures = draw(path, options.dpi)
+        if not figures:
+            raise InputError(f"{path}: holds nothing to draw (no group that gpu-fdm run writes)")
+        print_figures(figures)

@@ -1,0 +1,74 @@
+"""gpu-fdm power: P(k) of a snapshot of a simulation, or of a box."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import add_measurement_options, check_dpi, file_name, measurement, snapshot_options
+
+if TYPE_CHECKING:
+    from ..parallel.ranks import Ranks
+    from ..pipeline.snapshot import Measurement
+    from ..snapshots.options import SnapshotOptions
+
+HELP = "P(k) of a snapshot of a simulation, or of a box"
+PARALLEL = True
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "snapshot", type=file_name, help="file, folder or first part: see docs/snapshots.md for the formats"
+    )
+    text = "result, .hdf5 (default: <snapshot>_power.hdf5 here)"
+    parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
+    parser.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
+    add_measurement_options(parser)
+
+
+def execute(options: Namespace, ranks: "Ranks") -> None:
+    """Measure, write, draw, and say what was found."""
+    import numpy as np
+
+    from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+    from ..parallel.backend import choose_on_ranks
+    from ..pipeline import results
+    from ..pipeline.snapshot import snapshot_power
+
+    source = Path(options.snapshot)
+    output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
+
+    def checked() -> "tuple[Measurement, SnapshotOptions]":
+        check_dpi(options.dpi, optional=True)
+        if output.suffix.lower() not in RESULT_ENDINGS:
+            raise InputError(f"--output {output}: must end in .hdf5 or .h5")
+        if output.exists() and source.exists() and output.samefile(source):
+            raise InputError(f"--output {output}: is the snapshot itself")
+        how, about = measurement(options), snapshot_options(options)
+        require_writable(output.parent)
+        return how, about
+
+    how, about = ranks.on_root(checked)
+    backend = choose_on_ranks(options.backend, None, ranks)
+    measured = snapshot_power(source, options.format, about, how, ranks, backend)
+    with atomic_result(output, "", seed=-1, ranks=ranks, **backend.provenance) as file:
+        results.write_snapshot_power(file, measured)
+    if not ranks.is_root:
+        return
+    snapshot, spectrum = measured.snapshot, measured.spectrum
+    size = " x ".join(f"{side:g}" for side in snapshot.box_size)
+    print(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
+    print(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
+    if measured.shot_noise is not None:
+        print(f"shot noise {'left in' if options.shot_noise else 'taken off'}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
+    beyond = int(np.count_nonzero(spectrum.k > spectrum.nyquist))
+    print(
+        f"{len(spectrum.k) - 1} bins, {beyond} of them beyond the Nyquist wavenumber: some directions are missing there"
+    )
+    print(f"result: {output}")
+    if options.dpi:
+        from ..plots import draw
+
+        for figure in draw(output, options.dpi):
+            print(f"figure: {figure}")
