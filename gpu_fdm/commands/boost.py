@@ -10,8 +10,8 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    features_in_words,
     file_name,
-    marks_in_words,
     snapshot_measurer,
 )
 
@@ -37,7 +37,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and say what was found."""
     from ..io.result_file import require_writable
     from ..pipeline import comparison
-    from ..spectra.fit import marks_of
+    from ..spectra.features import boost_features
     from ..spectra.tables import write_boost
 
     output = Path(options.output)
@@ -64,7 +64,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     if beyond:
         print(f"{beyond} rows are beyond the Nyquist wavenumber (column beyond_nyquist)")
     if not boost.beyond_nyquist.all():
-        print(marks_in_words(marks_of(boost)))
+        print(features_in_words(boost_features(boost)))
     print(f"table: {output}")
     if options.dpi:
         from ..plots.comparison import draw_boosts

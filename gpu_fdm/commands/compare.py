@@ -14,8 +14,8 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    features_in_words,
     file_name,
-    marks_in_words,
     snapshot_measurer,
 )
 
@@ -93,7 +93,7 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     from ..pipeline import comparison
     from ..plots.comparison import draw_boosts
     from ..plots.report import Picture, Section, comparison_section, write_report
-    from ..spectra.fit import marks_of
+    from ..spectra.features import boost_features
 
     with _warnings_only():  # rows of every model that are left out are many
         models = [boost for path in files for boost in comparison.model_boosts(path)]
@@ -131,7 +131,7 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
         reason = "of another redshift than the model" if comparison.alike(table, models) else "no model is this ratio"
         print(f"{table.label} ({table.source}): {reason}: not compared")
         if not table.beyond_nyquist.all():
-            print(f"  table: {marks_in_words(marks_of(table))}")
+            print(f"  table: {features_in_words(boost_features(table))}")
     overview = Section(
         "Ratios of power",
         (f"{len(tables)} tables beside models of {', '.join(map(str, files))}.",),
@@ -171,7 +171,8 @@ def comparison_lines(found: "Comparison") -> list[str]:
     if quality.left_out:
         agreement += f" ({quality.left_out} rows out of the model's range or beyond Nyquist)"
     lines = [f"{found.table.label} ({found.table.source}) beside {found.model.label}: {agreement}"]
-    lines += [f"  {name}: {marks_in_words(marks)}" for name, marks in zip(("table", "model"), found.marks, strict=True)]
+    pairs = zip(("table", "model"), found.features, strict=True)
+    lines += [f"  {name}: {features_in_words(features)}" for name, features in pairs]
     given, model = found.table.m22, found.model.m22
     if found.fit is not None:
         lines.append(f"  fit: {found.fit.text}")

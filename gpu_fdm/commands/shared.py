@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..parallel.backend import CPU, GPU
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
-    from ..spectra.fit import Marks
+    from ..spectra.features import Features
 
 AXES = ("x", "y", "z")
 SOURCE = "table (.csv, .ecsv), FILE:place of a result (out/result.hdf5:power/fdm), or a snapshot"
@@ -126,11 +126,11 @@ def print_figures(figures: Iterable[Path]) -> None:
             print(f"figure: {figure}  {shown_in(figure)}".rstrip())
 
 
-def marks_in_words(marks: "Marks") -> str:
+def features_in_words(features: "Features") -> str:
     """Where a boost detaches, its largest value, and how it falls from there."""
     detach = "does not detach"
-    if marks.k_detach is not None:
-        detach = f"detaches ({marks.threshold:g} times) at {marks.k_detach:.4g} h/Mpc"
-    end = ", its last row" if marks.at_end else ""
-    slope = "" if marks.slope is None else f", then falls with slope {marks.slope:.3g}"
-    return f"{detach}, largest {marks.height:.4g} at {marks.k_peak:.4g} h/Mpc{end}{slope}"
+    if features.k_detach is not None:
+        detach = f"detaches ({features.threshold:g} times) at {features.k_detach:.4g} h/Mpc"
+    end = ", its last row" if features.at_end else ""
+    slope = "" if features.slope is None else f", then falls with slope {features.slope:.3g}"
+    return f"{detach}, largest {features.height:.4g} at {features.k_peak:.4g} h/Mpc{end}{slope}"

@@ -11,15 +11,20 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from attrs import evolve
 
 from ..config.config import Config, DarkMatter, parse_config
 from ..errors import InputError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import is_hdf5, opened, opened_whole
 from ..parallel.ranks import SERIAL, Ranks
-from ..spectra.boost import DIFFERENCES, Boost, boost_of, theory_boosts
-from ..spectra.fit import Agreement, BoostGrid, Marks, MassFit, agreement, fit_m22, marks_of
+from ..spectra.agreement import Agreement, agreement
+from ..spectra.boost import DIFFERENCES, Boost, boost_of
+from ..spectra.boost_grid import BoostGrid
+from ..spectra.features import Features, boost_features
+from ..spectra.fit import MassFit, fit_m22
 from ..spectra.grid_spectrum import grid_spectrum
+from ..spectra.linear_theory import theory_boosts
 from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost, read_spectrum
 from ..units import mean_matter_density
@@ -33,11 +38,11 @@ FIT_MODELS = 9  # boson masses of the grid that a fit goes over
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table beside the model: marks of both, how they agree, and the fit where one was asked for."""
+    """A table beside the model: features of both, how they agree, and the fit where one was asked for."""
 
     table: Boost
     model: Boost
-    marks: tuple[Marks, Marks]
+    features: tuple[Features, Features]
     agreement: Agreement
     fit: MassFit | None = None
 
@@ -72,8 +77,8 @@ def read_source(text: str, measure=None, ranks: Ranks = SERIAL) -> Spectrum:
 
 def ratio(above: Spectrum, below: Spectrum, numerator: str | None, denominator: str | None, allow=()) -> Boost:
     """The boost of two spectra, under the names given, or under those that they have."""
-    above = replace(above, of=numerator or above.of)
-    below = replace(below, of=denominator or below.of)
+    above = evolve(above, of=numerator or above.of)
+    below = evolve(below, of=denominator or below.of)
     if above.of == below.of:
         raise InputError(f"both spectra are of {above.of}: name what they are of with --numerator and --denominator")
     return boost_of(above, below, allow)
@@ -122,7 +127,7 @@ def _over_matter(file, place, kind, config):
     """A one-filament spectrum relative to the mean density of all matter, as linear power is, to which it is added."""
     spectrum = result_spectrum(file, f"{place}/{kind}")
     share = float(file[place].attrs["density"]) / mean_matter_density(config.cosmology.omega_m)
-    return replace(spectrum, power=spectrum.power * share**2, floor=spectrum.floor * share**2)
+    return evolve(spectrum, power=spectrum.power * share**2, floor=spectrum.floor * share**2)
 
 
 def nearest_epochs(boosts: list[Boost], redshift: float | None) -> list[Boost]:
@@ -167,11 +172,11 @@ def compare(table: Boost, models: list[Boost], masses: tuple[float, float] | Non
             raise InputError(f"{table.label}: a fit needs models of four or more m22: name more result files")
         low, high = of_masses.m22_range
         fit = fit_m22(of_masses, table, max(masses[0], low), min(masses[1], high))
-    return Comparison(table, nearest, (marks_of(table), marks_of(nearest)), agreement(table, nearest), fit)
+    return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest), fit)
 
 
 def write_comparisons(found: list[Comparison], path: Path) -> Path:
-    """Write one row a table, as CSV: its marks (k in h/Mpc), those of the model beside it, how they agree, the fit.
+    """Write one row a table, as CSV: its features (k in h/Mpc), those of the model beside it, how they agree, the fit.
 
     Returns the path. What is not known is empty. The file appears whole; RunError where it cannot be written.
     """
@@ -189,9 +194,9 @@ def _row(found):
     table, model, quality, fit = found.table, found.model, found.agreement, found.fit
     row = {name: getattr(table, name) for name in ("numerator", "denominator", "redshift", "m22", "source")}
     row |= {"model_m22": model.m22, "model_source": model.source}
-    for whose, marks in zip(("", "model_"), found.marks, strict=True):
+    for whose, features in zip(("", "model_"), found.features, strict=True):
         for name in ("threshold", "k_detach", "k_peak", "height", "at_end", "slope"):
-            row[whose + name] = getattr(marks, name)
+            row[whose + name] = getattr(features, name)
     row |= {"rms_ln": quality.rms, "rows": quality.rows, "left_out": quality.left_out}
     row |= {"chi_squared": quality.chi_squared}
     for name in ("m22", "bound", "standard_error"):

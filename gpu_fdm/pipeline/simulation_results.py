@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from ..cosmology.transfer import jeans_wavenumber
 from ..fields.box import Box
@@ -182,7 +183,7 @@ def boosts(records: dict[str, Record], box: Box, m22: float) -> dict[tuple[str, 
 
 def _boost(above, below):
     if same_modes(above, below):
-        below = replace(below, of=f"{below.of} (same initial conditions)")
+        below = evolve(below, of=f"{below.of} (same initial conditions)")
     rows = (above.power > above.floor) & (below.power > below.floor)
     return boost_of(above.rows(rows), below.rows(rows)) if rows.any() else None
 

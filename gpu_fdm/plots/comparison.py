@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
 
-from ..spectra.boost import Boost, Series, overlay
+from ..errors import InputError
+from ..spectra.boost import Boost
 from . import _save
 from .style import BOSONS, CDM, HEAVY, LIGHT, PLACE_OF_ONE, SMALL, STYLE, WAVENUMBER, new_figure
 
@@ -37,27 +38,32 @@ def draw_boosts(boosts: Sequence[Boost], path, dpi: int = 150, mixed: bool = Fal
     """
     path = Path(path)
     with matplotlib_style.context(["default", STYLE]):
-        _save(comparison(overlay(boosts, mixed)), path, dpi)
+        _save(comparison(boosts, mixed), path, dpi)
     return path
 
 
-def comparison(series: Sequence[Series]) -> Figure:
+def comparison(boosts: Sequence[Boost], mixed: bool = False) -> Figure:
     """A figure of boosts over k, both logarithmic, a panel for each denominator; beyond the Nyquist wavenumber faint.
 
     Boosts with errors are points, if they are not too many, else dashed lines in a band; all others are lines. A boson
     has one colour; of several epochs, earlier ones are lighter.
+
+    mixed  whether ratios over different denominators may be in it
+    Raises InputError that names two of them where they differ and may not.
     """
-    denominators = list(dict.fromkeys(each.denominator for each in series))
+    if not mixed:
+        _check_denominators(boosts)
+    denominators = list(dict.fromkeys(boost.denominator for boost in boosts))
     height = 4.4 if len(denominators) == 1 else 2.9 * len(denominators)
-    figure = new_figure(7.2, height + ROW * len(series), [])
+    figure = new_figure(7.2, height + ROW * len(boosts), [])
     panels = figure.subplots(len(denominators), 1, sharex=True, squeeze=False)[:, 0]
-    colours = _colours(series)
-    measured = [each for each in series if each.low is not None] or series
-    k = np.concatenate([each.k for each in measured])
-    around = AROUND if len(measured) < len(series) else 1.0
+    colours = _colours(boosts)
+    measured = [boost for boost in boosts if boost.error is not None] or boosts
+    k = np.concatenate([boost.k for boost in measured])
+    around = AROUND if len(measured) < len(boosts) else 1.0
     seen = k.min() / around, k.max() * around
     for panel, denominator in zip(panels, denominators, strict=True):
-        names = _draw_panel(panel, [each for each in series if each.denominator == denominator], colours, seen)
+        names = _draw_panel(panel, [boost for boost in boosts if boost.denominator == denominator], colours, seen)
         if len(denominators) == 1:
             panel.set_ylabel(f"ratio of power:  {names}")
         else:
@@ -66,44 +72,54 @@ def comparison(series: Sequence[Series]) -> Figure:
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
         panels[0].set_xlim(*seen)
-    redshifts = [each.redshift for each in series if each.redshift is not None]
+    redshifts = [boost.redshift for boost in boosts if boost.redshift is not None]
     note = "redshifts differ" if redshifts and max(redshifts) - min(redshifts) > 1e-3 * (1 + max(redshifts)) else None
     figure.legend(loc="outside lower left", fontsize="small", title=note, alignment="left")
     return figure
 
 
-def _draw_panel(panel, series, colours, seen):
+def _check_denominators(boosts):
+    for other in boosts[1:]:
+        if other.denominator != boosts[0].denominator:
+            raise InputError(
+                f"{boosts[0].label} and {other.label}: ratios over different denominators, {boosts[0].denominator} and "
+                f"{other.denominator}, are different quantities: draw them in one figure with --mixed (in Python "
+                "mixed = True) only"
+            )
+
+
+def _draw_panel(panel, boosts, colours, seen):
     """Boosts over one denominator; seen  the range of k that is shown. Returns the names of the ratios."""
-    points = [each for each in series if each.low is not None and len(each.k) <= MOST_POINTS]
-    lines = [each for each in series if not any(each is other for other in points)]
-    bands = [each for each in lines if each.low is not None]
-    times = sorted({each.redshift for each in bands if each.redshift is not None}, reverse=True)
-    for each in lines:
-        several = each in bands and len(times) > 1
-        opacity = EARLY + (1 - EARLY) * times.index(each.redshift) / (len(times) - 1) if several else None
-        _draw_line(panel, each, colours[each.m22], opacity, len(bands) <= MOST_BANDS)
-    for number, each in enumerate(points):
-        _draw_points(panel, each, colours[each.m22], MARKERS[number % len(MARKERS)])
+    points = [boost for boost in boosts if boost.error is not None and len(boost.k) <= MOST_POINTS]
+    lines = [boost for boost in boosts if not any(boost is other for other in points)]
+    bands = [boost for boost in lines if boost.error is not None]
+    times = sorted({boost.redshift for boost in bands if boost.redshift is not None}, reverse=True)
+    for boost in lines:
+        several = boost in bands and len(times) > 1
+        opacity = EARLY + (1 - EARLY) * times.index(boost.redshift) / (len(times) - 1) if several else None
+        _draw_line(panel, boost, colours[boost.m22], opacity, len(bands) <= MOST_BANDS)
+    for number, boost in enumerate(points):
+        _draw_points(panel, boost, colours[boost.m22], MARKERS[number % len(MARKERS)])
     panel.axhline(1, color="black", linewidth=0.8)
     panel.set(xscale="log", yscale="log", ylabel="ratio of power")
     shown = [*points, *bands] or lines
-    inside = [(each.k >= seen[0]) & (each.k <= seen[1]) & (each.boost > 0) for each in shown]
-    values = np.concatenate([*(each.boost[rows] for each, rows in zip(shown, inside, strict=True)), [1.0]])
+    inside = [(boost.k >= seen[0]) & (boost.k <= seen[1]) & (boost.boost > 0) for boost in shown]
+    values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(shown, inside, strict=True)), [1.0]])
     panel.set_ylim(max(values.min() / 2, LOWEST), values.max() * ABOVE)
-    return ",  ".join(dict.fromkeys(_as_it_is(f"{each.numerator}/{each.denominator}") for each in series))
+    return ",  ".join(dict.fromkeys(_as_it_is(f"{boost.numerator}/{boost.denominator}") for boost in boosts))
 
 
-def _colours(series):
+def _colours(boosts):
     """Of each m22, as in the other figures; None is what has none."""
-    bosons = sorted({each.m22 for each in series} - {None})
+    bosons = sorted({boost.m22 for boost in boosts} - {None})
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
     places = np.interp(np.log(bosons), np.log([low, 1, high]), [0, PLACE_OF_ONE, 1])
     return {None: CDM["color"]} | dict(zip(bosons, map(BOSONS, places), strict=True))
 
 
-def _label(series):
-    source = series.source if len(series.source) <= LONGEST else f"{series.source[: LONGEST - 3]}..."
-    return _as_it_is(f"{series.label}: {source}" if source else series.label)
+def _label(boost):
+    source = boost.source if len(boost.source) <= LONGEST else f"{boost.source[: LONGEST - 3]}..."
+    return _as_it_is(f"{boost.label}: {source}" if source else boost.label)
 
 
 def _as_it_is(text):
@@ -111,21 +127,21 @@ def _as_it_is(text):
     return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
 
 
-def _draw_line(panel, series, colour, opacity, band):
+def _draw_line(panel, boost, colour, opacity, band):
     """A model, or, dashed, what was measured at too many k for points."""
-    within, beyond = (np.where(mask, series.boost, np.nan) for mask in (~series.beyond_nyquist, series.beyond_nyquist))
-    look = {"color": colour, "linestyle": "-" if series.low is None else DASHES}
-    panel.plot(series.k, within, alpha=opacity, label=_label(series), **look)
-    panel.plot(series.k, beyond, alpha=FAINT * (opacity or 1), **look)
-    if series.low is not None and band:
-        panel.fill_between(series.k, series.low, series.high, color=colour, alpha=0.15, linewidth=0)
+    within, beyond = (np.where(mask, boost.boost, np.nan) for mask in (~boost.beyond_nyquist, boost.beyond_nyquist))
+    look = {"color": colour, "linestyle": "-" if boost.error is None else DASHES}
+    panel.plot(boost.k, within, alpha=opacity, label=_label(boost), **look)
+    panel.plot(boost.k, beyond, alpha=FAINT * (opacity or 1), **look)
+    if boost.error is not None and band:
+        low, high = boost.boost - boost.error, boost.boost + boost.error
+        panel.fill_between(boost.k, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _draw_points(panel, series, colour, marker):
+def _draw_points(panel, boost, colour, marker):
     look = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "linewidth": 1.0}
-    label = _label(series)
-    for rows, opacity in ((~series.beyond_nyquist, 1.0), (series.beyond_nyquist, FAINT)):
+    label = _label(boost)
+    for rows, opacity in ((~boost.beyond_nyquist, 1.0), (boost.beyond_nyquist, FAINT)):
         if rows.any():
-            spread = (series.boost - series.low)[rows], (series.high - series.boost)[rows]
-            panel.errorbar(series.k[rows], series.boost[rows], spread, label=label, alpha=opacity, **look)
+            panel.errorbar(boost.k[rows], boost.boost[rows], boost.error[rows], label=label, alpha=opacity, **look)
             label = None  # one entry in the legend

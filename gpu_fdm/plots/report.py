@@ -9,8 +9,10 @@ from html import escape
 from pathlib import Path
 
 from ..io.atomic import atomic_write
+from ..spectra.agreement import Agreement
 from ..spectra.boost import ERRORS, Boost
-from ..spectra.fit import Agreement, MassFit, marks_of
+from ..spectra.features import boost_features
+from ..spectra.fit import MassFit
 
 PNG = b"\x89PNG\r\n\x1a\n"
 DIGITS = 4  # of numbers in tables
@@ -95,12 +97,11 @@ def write_report(path, title: str, sections: tuple[Section, ...], provenance: di
 
 
 def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None) -> Section:
-    """A table beside a model: their marks, how they agree, the fit where there is one, and the rows of the table."""
+    """A table beside a model: their features, how they agree, the fit where there is one, and the rows of the table."""
     columns = ("", "k_detach [h/Mpc]", "k of the largest [h/Mpc]", "largest", "last row", "slope after it")
-    marks = [
-        (name, mark.k_detach, mark.k_peak, mark.height, mark.at_end, mark.slope)
-        for name, mark in (("table", marks_of(table)), ("model", marks_of(model)))
-    ]
+    features = {name: boost_features(boost) for name, boost in (("table", table), ("model", model))}
+    threshold = features["model"].threshold
+    found = [(name, row.k_detach, row.k_peak, row.height, row.at_end, row.slope) for name, row in features.items()]
     agrees = f"rms of ln(table/model): {quality.rms:.3g}, over {quality.rows} rows"
     if quality.chi_squared is not None:
         agrees += f"; chi-squared {quality.chi_squared:.4g}"
@@ -114,7 +115,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
         f"{table.label} beside {model.label}",
         tuple(texts),
         tables=(
-            Table(columns, tuple(marks), f"Detached: {marks_of(model).threshold:g} times the power below the line"),
+            Table(columns, tuple(found), f"Detached: {threshold:g} times the power below the line"),
             Table(("k [h/Mpc]", table.name, "error", "beyond Nyquist"), tuple(rows), f"Errors: {ERRORS}"),
         ),
     )

@@ -1,15 +1,18 @@
-"""Tables of boosts and of spectra, CSV or ECSV: with their units and with the names of what they are of.
+"""Tables of boosts and spectra, CSV or ECSV, with their units and with the names of the fields that were measured.
 
 A CSV file has a header of comments, `# name: value`, then the names of the columns, then numbers. An ECSV file
 (astropy.table) has the same names in its meta data, and units with its columns. docs/boosts.md has examples.
 """
 
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, require_file
 from ..io import ecsv
@@ -17,6 +20,9 @@ from ..io.atomic import atomic_write
 from ..io.tables import read_columns, read_text
 from .boost import ERRORS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
+
+Made = TypeVar("Made", Boost, Spectrum)
+Columns = dict[str, NDArray]
 
 PER_MPC, MPC_CUBED = "1/Mpc", "Mpc^3"
 # how units are written, without blanks; ECSV has little h as littleh, or as h, which astropy takes for hours
@@ -29,97 +35,83 @@ UNITS_OF_POWER = {
     **dict.fromkeys((MPC_CUBED, "Mpc3", "cMpc^3"), MPC_CUBED),
     NORMALISED: NORMALISED,
 }
-IN_ECSV = {"h/Mpc": "littleh / Mpc", COMOVING: "Mpc3 / littleh3", NORMALISED: ""}
 
 _HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _PUBLISHED = "zimmermann2025_fig12_m22_{}.csv"
 _PUBLISHED_MASSES = 1, 2, 4, 8
 
 
-def write_boost(boost: Boost, path):
+def write_boost(boost: Boost, path: str | Path) -> None:
     """Write a table of k, boost, error and beyond_nyquist: ECSV where the name ends in .ecsv, else CSV.
 
     read_boost reads back the same numbers. Raises RunError where it cannot be written.
     """
-    header = {
-        "numerator": boost.numerator,
-        "denominator": boost.denominator,
-        "redshift": boost.redshift,
-        "m22": boost.m22,
-        "source": boost.source,
-        "errors": None if boost.error is None else ERRORS,
-    }
-    columns = {"k": boost.k, "boost": boost.boost, "error": boost.error, "beyond_nyquist": boost.beyond_nyquist}
-    _write(path, header, columns, {"k": "h/Mpc", "boost": NORMALISED})
+    path = Path(path)
+    header: dict[str, str | float] = {"numerator": boost.numerator, "denominator": boost.denominator}
+    for name, number in (("redshift", boost.redshift), ("m22", boost.m22)):
+        if number is not None:
+            header[name] = float(number)
+    if boost.source:
+        header["source"] = boost.source
+    columns = {"k": boost.k, "boost": boost.boost}
+    if boost.error is not None:
+        header["errors"], columns["error"] = ERRORS, boost.error
+    header |= {"k": "h/Mpc", "boost": NORMALISED}
+    columns["beyond_nyquist"] = boost.beyond_nyquist
+    write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
+    with atomic_write(path) as part:
+        write(part, header, columns)
 
 
-def read_boost(path) -> Boost:
-    """A table of k and boost; error and beyond_nyquist (0 or 1) where there are such columns.
+def read_boost(path: str | Path) -> Boost:
+    """Read a table of k and boost; error and beyond_nyquist (0 or 1) where there are such columns.
 
     The header must have numerator, denominator and the unit of k: h/Mpc, or 1/Mpc with h.
     Raises InputError that names the file, and the line of the header to add where one is missing.
     """
     table = _Table(path, ("k", "boost"), ("error", "beyond_nyquist"))
     scale = table.wavenumber_unit()
-    about = table.about() | {
-        "numerator": table.text("numerator", "fdm", "what the power above the line is of"),
-        "denominator": table.text("denominator", "smooth, cdm or n-body", "what the power below the line is of"),
-    }
-    return table.make(
-        lambda column: Boost(
-            column["k"] * scale,
-            column["boost"],
-            error=column.get("error"),
-            **about,
-            beyond_nyquist=column.get("beyond_nyquist"),
-        )
-    )
+    numerator = table.text("numerator", "fdm", "what the power above the line is of")
+    denominator = table.text("denominator", "smooth, cdm or n-body", "what the power below the line is of")
+    metadata = table.metadata()
+
+    def make(columns: Columns) -> Boost:
+        k, error = columns["k"] * scale, columns.get("error")
+        beyond = columns.get("beyond_nyquist", np.zeros(len(k), bool))
+        return Boost(k, columns["boost"], numerator, denominator, error=error, beyond_nyquist=beyond, **metadata)
+
+    return table.make(make)
 
 
-def write_spectrum(spectrum: Spectrum, path):
-    """Write a table of k, power, modes, error and the edges k_low, k_high, as far as it has them; as write_boost."""
-    low, high = (None, None) if spectrum.edges is None else spectrum.edges
-    header = {
-        "of": spectrum.of,
-        "redshift": spectrum.redshift,
-        "m22": spectrum.m22,
-        "nyquist": spectrum.nyquist,
-        "box_size": None if spectrum.box_size is None else " ".join(repr(float(side)) for side in spectrum.box_size),
-        "floor": spectrum.floor,
-        "source": spectrum.source,
-    }
-    columns = {"k": spectrum.k, "power": spectrum.power, "modes": spectrum.modes, "error": spectrum.error}
-    columns |= {"k_low": low, "k_high": high}
-    _write(path, header, columns, {"k": "h/Mpc", "power": spectrum.units})
-
-
-def read_spectrum(path) -> Spectrum:
-    """A table of k and power; modes (k and -k both counted), error, k_low and k_high where there are such columns.
+def read_spectrum(path: str | Path) -> Spectrum:
+    """Read a table of k and power; modes (k and -k both counted), error, k_low and k_high where there are such columns.
 
     The header must have of, and the units of k (h/Mpc, or 1/Mpc with h) and of power ((Mpc/h)^3, or Mpc^3 with h, or
     1 for power over the mass squared). nyquist and floor are in these units too; box_size is in cMpc/h.
     Raises InputError as read_boost does.
     """
     table = _Table(path, ("k", "power"), ("modes", "error", "k_low", "k_high"))
-    of_k, (of_power, units) = table.wavenumber_unit(), table.power_unit()
+    k_scale, (power_scale, units) = table.wavenumber_unit(), table.power_unit()
     of = table.text("of", "fdm", "what the spectrum is of")
-    edges = [table.columns[name] * of_k for name in ("k_low", "k_high") if name in table.columns]
-    nyquist, floor, about = table.number("nyquist"), table.number("floor"), table.about()
-    about["box_size"] = table.sides()
-    return table.make(
-        lambda column: Spectrum(
-            column["k"] * of_k,
-            column["power"] * of_power,
+    nyquist, floor = table.number("nyquist"), table.number("floor")
+    metadata = table.metadata() | {"box_size": table.box_size()}
+
+    def make(columns: Columns) -> Spectrum:
+        edges = [columns[name] * k_scale for name in ("k_low", "k_high") if name in columns]
+        return Spectrum(
+            columns["k"] * k_scale,
+            columns["power"] * power_scale,
             of,
             units,
-            modes=column.get("modes"),
-            error=None if "error" not in column else column["error"] * of_power,
+            modes=columns.get("modes"),
+            error=columns["error"] * power_scale if "error" in columns else None,
             edges=np.array(edges) if len(edges) == 2 else None,
-            floor=0.0 if floor is None else floor * of_power,
-            nyquist=None if nyquist is None else nyquist * of_k,
-            **about,
+            floor=0.0 if floor is None else floor * power_scale,
+            nyquist=None if nyquist is None else nyquist * k_scale,
+            **metadata,
         )
-    )
+
+    return table.make(make)
 
 
 def published_boosts() -> tuple[Boost, ...]:
@@ -129,47 +121,52 @@ def published_boosts() -> tuple[Boost, ...]:
     in power, and is taken as the standard deviation of both curves' power and of k:
     (error/boost)^2 = 2 0.21^2 + (0.042 d ln boost/d ln k)^2.
     """
-    folder, found = files("gpu_fdm.spectra") / "data", []
+    folder, boosts = files("gpu_fdm.spectra") / "data", []
     for m22 in _PUBLISHED_MASSES:
         with as_file(folder / _PUBLISHED.format(m22)) as path:
-            found.append(read_boost(path))
-    return tuple(found)
+            boosts.append(read_boost(path))
+    return tuple(boosts)
 
 
 class _Table:
     """A table as it is in a file: header (texts by name) and columns (arrays by name)."""
 
-    def __init__(self, path, needed, optional):
+    header: dict[str, str]
+    columns: Columns
+
+    def __init__(self, path: str | Path, needed: tuple[str, ...], optional: tuple[str, ...]):
         self.path = Path(path)
         require_file(self.path)
         read = _read_ecsv if self.path.suffix == ".ecsv" else _read_csv
         self.header, self.columns = read(self.path, needed, optional)
 
-    def text(self, name, example, meaning):
+    def text(self, name: str, example: str, meaning: str) -> str:
         """A line of the header that must be there."""
         value = self.header.get(name, "")
         if not value:
             raise InputError(f"{self.path}: no {name}: add '# {name}: {example}' to the header, {meaning}")
         return value
 
-    def number(self, name):
+    def number(self, name: str) -> float | None:
         """A number in the header, or None."""
         text = self.header.get(name, "")
+        if not text:
+            return None
         try:
-            value = float(text) if text else None
+            value = float(text)
         except ValueError:
             value = np.nan
-        if value is not None and not np.isfinite(value):
+        if not np.isfinite(value):
             raise InputError(f"{self.path}: {name} = {text} in the header: must be a finite number")
         return value
 
-    def about(self):
-        """What the header may tell."""
-        numbers = {name: self.number(name) for name in ("redshift", "m22")}
+    def metadata(self) -> dict[str, Any]:
+        """Redshift, m22 and source, as far as the header has them."""
+        numbers: dict[str, Any] = {name: self.number(name) for name in ("redshift", "m22")}
         return numbers | {"source": self.header.get("source", "")}
 
-    def sides(self):
-        """The box's, or None."""
+    def box_size(self) -> tuple[float, ...] | None:
+        """Sides of the box, or None."""
         text = self.header.get("box_size", "")
         try:
             sides = [float(side) for side in text.replace(",", " ").split()]
@@ -179,17 +176,17 @@ class _Table:
             raise InputError(f"{self.path}: box_size = {text} in the header: must be one or three positive numbers")
         return tuple((sides * 3)[:3]) or None
 
-    def wavenumber_unit(self):
-        """h/Mpc over the unit of k."""
+    def wavenumber_unit(self) -> float:
+        """The unit of k [h/Mpc]."""
         return self._unit("k", UNITS_OF_K, {"h/Mpc": 1.0, PER_MPC: -1.0})[0]
 
-    def power_unit(self):
-        """The factor to the units of a Spectrum, and these."""
+    def power_unit(self) -> tuple[float, str]:
+        """The factor to the units of a Spectrum, and these units."""
         factor, unit = self._unit("power", UNITS_OF_POWER, {COMOVING: 1.0, MPC_CUBED: 3.0, NORMALISED: 1.0})
         return factor, COMOVING if unit == MPC_CUBED else unit
 
-    def _unit(self, name, known, powers_of_h):
-        """The factor from a column's unit to one with h, and the unit; 1.0 stands for no factor."""
+    def _unit(self, name: str, known: dict[str, str], powers_of_h: dict[str, float]) -> tuple[float, str]:
+        """The factor from a column's unit to one with h, and the unit; the power 1.0 stands for no factor."""
         if name not in self.header:
             units = ", ".join(powers_of_h)
             raise InputError(f"{self.path}: no unit of {name}: add '# {name}: UNIT' to the header, UNIT one of {units}")
@@ -207,26 +204,26 @@ class _Table:
             raise InputError(f"{self.path}: {name} in {unit}: add '# h: 0.7', the H0 / (100 km/s/Mpc) of the table")
         return h ** powers_of_h[unit], unit
 
-    def make(self, of_columns):
-        """What the table holds; what is wrong with it is told with the file."""
+    def make(self, from_columns: Callable[[Columns], Made]) -> Made:
+        """The boost or spectrum of the columns; an error in them names the file."""
         try:
-            return of_columns(self.columns)
+            return from_columns(self.columns)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from None
 
 
-def _read_csv(path, needed, optional):
-    with _named(path):
+def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:
+    with _errors_of_text(path):
         lines = read_text(path).splitlines()
         matches = [_HEADER_LINE.match(line.strip()) for line in lines]
         header = {match[1].lower(): match[2] for match in matches if match}
         names: list[str] = next((line.split(",") for line in lines if line.strip() and line.lstrip()[0] != "#"), [])
-        there = {name.strip() for name in names}
-        return header, read_columns(path, (*needed, *(name for name in optional if name in there)))
+        found = {name.strip() for name in names}
+        return header, read_columns(path, (*needed, *(name for name in optional if name in found)))
 
 
-def _read_ecsv(path, needed, optional):
-    with _named(path):
+def _read_ecsv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:
+    with _errors_of_text(path):
         text = read_text(path)
     table = ecsv.read(path, text)
     missing = [name for name in needed if name not in table.columns]
@@ -237,8 +234,8 @@ def _read_ecsv(path, needed, optional):
 
 
 @contextmanager
-def _named(path):
-    """What is wrong with a file of text, as an InputError."""
+def _errors_of_text(path: Path) -> Iterator[None]:
+    """Errors of a file of text become InputErrors that name it."""
     try:
         yield
     except OSError as error:
@@ -247,33 +244,20 @@ def _named(path):
         raise InputError(str(error)) from None
 
 
-def _write(path, header, columns, units):
-    path = Path(path)
-    header = {name: value for name, value in header.items() if value not in (None, "")}
-    header = {name: value if isinstance(value, str) else float(value) for name, value in header.items()}
-    columns = {name: values for name, values in columns.items() if values is not None}
-    write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
-    with atomic_write(path) as part:
-        write(part, header, columns, units)
-
-
-def _write_csv(path, header, columns, units):
-    lines = [f"# {name}: {value}" for name, value in (header | units).items()]
+def _write_csv(path: Path, header: dict[str, str | float], columns: Columns) -> None:
+    lines = [f"# {name}: {value}" for name, value in header.items()]
     lines.append(",".join(columns))
     flags = {name: values.astype(int) if values.dtype == bool else values for name, values in columns.items()}
     lines += [",".join(map(repr, row)) for row in zip(*(values.tolist() for values in flags.values()), strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def _write_ecsv(path, header, columns, units):
+def _write_ecsv(path: Path, header: dict[str, str | float], columns: Columns) -> None:
     import astropy.cosmology.units as with_h
-    from astropy import units as astropy_units
+    from astropy import units
     from astropy.table import Table
 
-    table = Table(columns, meta=header | units)
-    with astropy_units.add_enabled_units(with_h):
-        for name in columns:
-            unit = units.get("k" if name.startswith("k") else "power" if name == "error" else name)
-            if unit is not None and IN_ECSV[unit]:
-                table[name].unit = IN_ECSV[unit]
+    table = Table(columns, meta=header)
+    with units.add_enabled_units(with_h):
+        table["k"].unit = "littleh / Mpc"
     table.write(path, format="ascii.ecsv")

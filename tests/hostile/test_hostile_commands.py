@@ -9,6 +9,7 @@ import pytest
 from hostile_inputs import NUMBERS, gpu_fdm, limits, spoiled
 from matplotlib import style
 from snapshot_files import write_gadget
+from spectrum_tables import write_spectrum_table
 from test_hostile_snapshots import nodes, wrong_nodes, wrong_values
 
 from gpu_fdm.config.presets import preset_ini
@@ -19,7 +20,7 @@ from gpu_fdm.plots import FIGURES
 from gpu_fdm.plots.style import STYLE
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
-from gpu_fdm.spectra.tables import write_boost, write_spectrum
+from gpu_fdm.spectra.tables import write_boost
 
 K = np.geomspace(0.5, 300, 12)
 DENSITY = np.random.default_rng(1).random((6, 6, 6)) + 0.5
@@ -52,7 +53,7 @@ def files(tmp_path, monkeypatch):
     write_gadget(folder, DENSITY.reshape(-1, 3) % 1, box_size=1.0)
     write_boost(Boost(K, 1 + K, "fdm", "smooth", 0.1 * K, 4.0, 1.0), "boost.csv")
     for of in ("fdm", "smooth"):
-        write_spectrum(Spectrum(K, 1 / K, of, redshift=4.0, m22=1.0, source="a table"), f"{of}.csv")
+        write_spectrum_table(Spectrum(K, 1 / K, of, redshift=4.0, m22=1.0, source="a table"), f"{of}.csv")
     with plot_files.result("result.hdf5", plot_files.write_single_power) as file:
         file.attrs["config"] = preset_ini("single_filament")
     (folder / "x.ini").write_text(preset_ini("mass_function"))

@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 from hostile_inputs import NUMBERS, limits, spoiled
+from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.linear_power import linear_power
@@ -14,7 +15,7 @@ from gpu_fdm.filament.model import filaments, profile_of
 from gpu_fdm.filament.weights import weights_from_table
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.spectrum import Spectrum
-from gpu_fdm.spectra.tables import read_boost, read_spectrum, write_boost, write_spectrum
+from gpu_fdm.spectra.tables import read_boost, read_spectrum, write_boost
 
 K = np.geomspace(0.1, 300, 12)
 
@@ -70,8 +71,8 @@ WITH_GAS = "[wavefunction]\n[box]\nsize = 3\n[gas]\n"
 TABLES = {
     "boost.csv": (boost, lambda path: write_boost(GOOD_BOOST, path)),
     "boost.ecsv": (boost, lambda path: write_boost(GOOD_BOOST, path)),
-    "spectrum.csv": (spectrum, lambda path: write_spectrum(GOOD_SPECTRUM, path)),
-    "spectrum.ecsv": (spectrum, lambda path: write_spectrum(GOOD_SPECTRUM, path)),
+    "spectrum.csv": (spectrum, lambda path: write_spectrum_table(GOOD_SPECTRUM, path)),
+    "spectrum.ecsv": (spectrum, lambda path: write_spectrum_table(GOOD_SPECTRUM, path)),
     "transfer.csv": (
         lambda path: transfer("table", table=path, m22=1.0, h=0.7),
         lambda path: path.write_text(csv(["k,transfer"], K, 1 / (1 + (K / 50) ** 4))),

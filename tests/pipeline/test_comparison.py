@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from plot_files import result as made
 from plot_files import simulated_ratio, write_one_filament, write_simulation
+from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config
@@ -17,7 +18,7 @@ from gpu_fdm.plots import comparison as drawing
 from gpu_fdm.population.population import Population
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
-from gpu_fdm.spectra.tables import read_boost, write_boost, write_spectrum
+from gpu_fdm.spectra.tables import read_boost, write_boost
 from gpu_fdm.units import mean_matter_density
 
 INI = """
@@ -82,7 +83,7 @@ def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
     code, _, error = run(capsys, "boost", "rho_#1.npy", "rho_#2.npy", *about)
     assert code == 2 and "name what they are of with --numerator and --denominator" in error
     k = np.geomspace(1, 9, 20)
-    write_spectrum(Spectrum(k, k**-2.0, "cdm", redshift=1.0), "theory.csv")
+    write_spectrum_table(Spectrum(k, k**-2.0, "cdm", redshift=1.0), "theory.csv")
     code, out, error = run(capsys, "boost", "rho_#1.npy", "theory.csv", "--numerator", "fdm", *about)
     assert code == 0 and out.startswith("fdm/cdm, z = 1"), error
 

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from grid_spectra import random_density
 
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.result_file import atomic_result
@@ -16,10 +17,6 @@ from gpu_fdm.spectra.sampled import SampledSpectrum
 from gpu_fdm.spectra.single_filament import SinglePower
 
 K = np.array([1.0, 2.0, 4.0])
-
-
-def random_density(seed=1):
-    return 1 + 0.3 * np.random.default_rng(seed).standard_normal((24,) * 3)
 
 
 @pytest.fixture

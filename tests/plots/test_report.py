@@ -9,8 +9,9 @@ import pytest
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.plots.comparison import FAINT, comparison, draw_boosts
 from gpu_fdm.plots.report import PNG, Picture, Section, Table, comparison_section, html_report, write_report
-from gpu_fdm.spectra.boost import Boost, overlay
-from gpu_fdm.spectra.fit import agreement, fit_m22
+from gpu_fdm.spectra.agreement import agreement
+from gpu_fdm.spectra.boost import Boost
+from gpu_fdm.spectra.fit import fit_m22
 
 PICTURE = PNG + bytes(range(256))
 VOID = {"meta", "img"}
@@ -137,7 +138,7 @@ def test_figure_of_boosts(tmp_path):
         k[::20], k[::20] / 9, "fdm", "smooth", k[::20] / 90, m22=1.0, beyond_nyquist=[False, False, False, True]
     )
     other = Boost(k, 2 * k, "fdm", "smooth", 0.2 * k, m22=2.0)
-    figure = comparison(overlay([model, table, other]))
+    figure = comparison([model, table, other])
     panel = figure.axes[0]
     within, beyond, banded, *_ = panel.lines
     assert np.array_equal(np.isnan(within.get_ydata()), k > 50)
@@ -151,6 +152,10 @@ def test_figure_of_boosts(tmp_path):
     assert panel.get_ylabel() == "ratio of power:  fdm/smooth"
     path = draw_boosts([model, table], tmp_path / "figure.png", dpi=40)
     Picture(path.read_bytes(), "a PNG")
-    with pytest.raises(InputError, match=r"ratios over different denominators, smooth and cdm, are different"):
-        draw_boosts([model, Boost(k, k, "fdm", "cdm")], tmp_path / "none.png")
+    with pytest.raises(InputError) as caught:
+        draw_boosts([model, Boost(k, k, "fdm", "cdm", redshift=4.0)], tmp_path / "none.png")
+    assert str(caught.value) == (
+        "fdm/smooth, m22 = 1 and fdm/cdm, z = 4: ratios over different denominators, smooth and cdm, are different "
+        "quantities: draw them in one figure with --mixed (in Python mixed = True) only"
+    )
     assert [each.name for each in tmp_path.iterdir()] == ["figure.png"]
