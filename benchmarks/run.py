@@ -151,10 +151,10 @@ def _gas():
 @benchmark
 def gas_512_fill():
     """Eigenstates, cross-sections and the fill of both densities."""
-    from gpu_fdm.filament.model import filaments
     from gpu_fdm.parallel.backend import CPU
     from gpu_fdm.pipeline.box import fill_slab
     from gpu_fdm.pipeline.context import Context
+    from gpu_fdm.pipeline.model import filaments
     from gpu_fdm.pipeline.sources import Sources
 
     config = _gas()
@@ -181,9 +181,9 @@ def gas_512_inside():
     import numpy as np
 
     from gpu_fdm.fields.fill import fill
-    from gpu_fdm.filament.model import filaments
     from gpu_fdm.parallel.backend import CPU
     from gpu_fdm.pipeline.context import Context
+    from gpu_fdm.pipeline.model import filaments
     from gpu_fdm.pipeline.sources import Sources, place
 
     config = _gas()

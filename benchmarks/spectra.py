@@ -64,11 +64,11 @@ def mass_functions():
     """CDM and four boson masses: variances, barrier, first crossing."""
     from gpu_fdm.config.config import Config
     from gpu_fdm.config.sections import PopulationSection
-    from gpu_fdm.population.population import Population
+    from gpu_fdm.pipeline.model import population_of
 
     def work():
         section = PopulationSection()
-        population = Population(Config(population=section))
+        population = population_of(Config(population=section))
         for m22 in (None, *section.m22):
             population.mass_function(m22)
 

@@ -5,7 +5,7 @@ The public names, in the order in which data flows:
     read_config, parse_config, Config        an ini file as a checked object
     CodeUnits                                sizes of the code units
     linear_power, transfer, variance         linear theory
-    Population                               mass functions and shapes from ellipsoidal collapse, from a config
+    Population                               mass functions and shapes from ellipsoidal collapse
     SteadyStateCylinder, TabulatedProfile    the equilibrium of a filament
     eigenstates                              its library of modes
     choose_weights, weights_from_table       their weights
@@ -16,7 +16,7 @@ The public names, in the order in which data flows:
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
     evolve_cross_section                     a filament's cross-section in its own gravity
     open_snapshot, snapshot_power            snapshots of simulations
-    build_model, cross_section, fill_box, run    the same stages from a config
+    population_of, build_model, cross_section, fill_box, run    the same stages from a config
     start_ranks                              MPI, for run(config, ranks)
     InputError, RunError                     what is wrong, with the input or with the run
 """
@@ -49,6 +49,7 @@ _HOMES = {
     "simulation.steady_state": ("evolve_cross_section",),
     "snapshots.registry": ("open_snapshot",),
     "pipeline.snapshot": ("snapshot_power",),
+    "pipeline.model": ("population_of",),
     "pipeline.run": ("build_model", "cross_section", "fill_box", "run"),
     "parallel.ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),

@@ -51,9 +51,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
 
 def _dry_run(config: "Config", ranks: "Ranks") -> None:
-    from ..filament.model import solve
     from ..pipeline import plan, results
     from ..pipeline import run as pipeline
+    from ..pipeline.model import solve
     from ..pipeline.progress import in_words
     from ..pipeline.sources import place
     from ..pipeline.steady_state import steady_state_cases

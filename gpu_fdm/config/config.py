@@ -6,6 +6,8 @@ defaults. Every value is checked when a section is made, from an ini or from Pyt
 
 import configparser
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +167,16 @@ class Config:
         """An error that names the file, the section, the key and its value."""
         kind, value = _kind(section, key), getattr(getattr(self, section), key)
         return InputError(f"{self.source}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
+
+    @contextmanager
+    def errors_in(self, section: str) -> Iterator[None]:
+        """Put the file and the section before the message of an InputError, unless it names the file already."""
+        try:
+            yield
+        except InputError as error:
+            if str(error).startswith(f"{self.source}: "):
+                raise
+            raise InputError(f"{self.source}: [{section}] {error}") from None
 
     def sections(self) -> dict[str, Section]:
         """The sections that are there, by name, in the order of the stages."""

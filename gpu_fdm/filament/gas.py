@@ -13,6 +13,7 @@ from ..io.kinds import Choice, Maybe, Number, Several
 from ..io.tables import read_columns
 from ..population.shapes import FIT_REDSHIFT, PUBLISHED_SLOPE, RADIUS_MASS_FRACTION, published_shape
 from ..vectors import PARALLEL, unit_vectors
+from .model import Filament
 from .overlap import closest_approach, own_image_distance, periodic_distance
 
 # purposes of random numbers; beyond any l, which takes this place in the seeds of the phases of a filament's states
@@ -72,6 +73,27 @@ class FilamentTable:
 
     def __len__(self):
         return len(self.mass)
+
+    def filaments(self, beta: float, redshift: float, m22: float) -> list[Filament]:
+        """The filaments one by one, with what they have in common."""
+        rows = zip(*(getattr(self, name).tolist() for name in (*_SCALARS, *_VECTORS)), strict=True)
+        return [
+            Filament(
+                number=number,
+                mass=mass,
+                length=length,
+                r0=r0,
+                sigma=sigma,
+                beta=beta,
+                centre=tuple(centre),
+                direction=tuple(direction),
+                orientation=tuple(orientation),
+                sharpness=10 / length,
+                redshift=redshift,
+                m22=m22,
+            )
+            for number, (mass, length, r0, sigma, centre, direction, orientation) in enumerate(rows)
+        ]
 
     def columns(self) -> dict[str, tuple[np.ndarray, str, str]]:
         """Name: (values, units, description) of every column, for the datasets of a result file."""

@@ -17,7 +17,7 @@ from ..errors import RunError
 from ..fields.box import MOST_IMAGES, Box, image_distance, images_touching
 from ..fields.fill import fill
 from ..filament.eigenstates import extent
-from ..filament.model import Filament, Model, code_units, profile_of
+from ..filament.model import Filament, Model
 from ..parallel.backend import CPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.correlation import CorrelationFunction, correlation_function
@@ -26,6 +26,7 @@ from . import densities as stored
 from . import plan, results
 from .context import Context
 from .densities import BOTH, Slab, density_path
+from .model import code_units, profile_of
 from .progress import progress
 from .sources import Sources, dtype_of, place
 

@@ -100,7 +100,7 @@ def read_boosts(text: str, redshift: float | None = None) -> list[Boost]:
 def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     """Every boost of a result file: over the smooth filament, with linear power where there is a population, and all
     epochs of a simulation, or that nearest to a redshift."""
-    from ..population.population import Population
+    from .model import population_of
 
     if path.is_file() and not is_hdf5(path):
         raise InputError(f"{path}: not a result file, nor a table (.csv, .ecsv)")
@@ -115,9 +115,11 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
             for name in file.get(folder, {})
         ]
     if pairs:
-        population = Population(config)
+        population = population_of(config)
         for fdm, smooth in pairs:
-            found += theory_boosts(population.power, population.cut_off(fdm.m22), fdm, smooth)
+            with config.errors_in("population"):
+                cut_off = population.cut_off(fdm.m22)
+            found += theory_boosts(population.power, cut_off, fdm, smooth)
     if not found:
         raise InputError(f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box")
     return found

@@ -9,11 +9,12 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..fields.cross_section import psi_at, tabulate
 from ..fields.vortices import Vortices, find_vortices
-from ..filament.model import Model, filaments, solve
+from ..filament.model import Model
 from ..spectra.sampled import sampled_spectrum
 from ..spectra.single_filament import scales, single_power
 from . import results
 from .context import Context
+from .model import filaments, solve
 from .progress import progress
 
 log = logging.getLogger(__name__)

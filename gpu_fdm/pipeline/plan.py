@@ -9,13 +9,14 @@ from ..config.config import Config, DarkMatter
 from ..errors import RunError
 from ..fields.extruded import section_points
 from ..filament.eigenstates import axial_states, estimated_states, extent
-from ..filament.model import Filament, profile_of
+from ..filament.model import Filament
 from ..filament.weights import RADII_PER_HALF_WAVE
 from ..parallel.backend import cpu_count
 from ..parallel.ranks import SERIAL, Ranks
 from ..simulation.plane import plane_cells
 from ..simulation.steady_state import FRAME_REACH
 from ..spectra.phase_average import memory_needed
+from .model import profile_of
 from .progress import in_words
 from .simulation_results import PIXELS
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..config.cache_keys import key_of
 from ..config.config import Config, DarkMatter
 from ..filament.eigenstates import estimated_states
-from ..filament.model import Filament, profile_of, solve
+from ..filament.model import Filament
 from ..parallel.balance import own_tasks
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_mass_function, published_shape
@@ -22,6 +22,7 @@ from ..spectra.single_filament import single_power
 from ..units import mean_matter_density
 from . import results
 from .context import Context
+from .model import population_of, profile_of, solve
 from .progress import progress
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,11 @@ def prepared_population(config: Config) -> Population:
             if window.mass_function == "collapse" and not low <= getattr(window, key) <= high:
                 raise config.error("one_filament", key, f"must be in [{low:g}, {high:g}], the masses of [population]")
         masses = window.mass_min, window.mass_max
-    population = Population(config, masses).prepared(config.population.m22)
-    for m22 in (None, *config.population.m22):
-        population.mass_function(m22)
+    population = population_of(config, masses)
+    with config.errors_in("population"):
+        population.prepared(config.population.m22)
+        for m22 in (None, *config.population.m22):
+            population.mass_function(m22)
     return population
 
 
@@ -141,7 +144,8 @@ class _Boson:
         if self.section.shape == "published":
             length, r0, sigma = published_shape(mass, beta)
         else:
-            shape = self.population.shape(mass, self.m22, beta)
+            with self.config.errors_in("population"):
+                shape = self.population.shape(mass, self.m22, beta)
             length, r0, sigma = float(shape.length), float(shape.r0), float(shape.sigma)
         return Filament(
             number=0,

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError
-from ..filament.model import Filament, filaments
+from ..filament.model import Filament
 from ..io.cache import Cache, fingerprint
 from ..io.digest import is_intact
 from ..io.lock import only_run
@@ -22,6 +22,7 @@ from .box import box_warnings, fill_box, run_box
 from .context import Context, StageTimer
 from .densities import files_noted, forget_others, frames
 from .filament import build_model, cross_section, describe_gas, run_cross_section, run_single_power, warn_of_fits
+from .model import filaments
 from .population import heaviest_filament, prepared_population, run_one_filament, run_population
 from .simulation import run_simulation
 from .simulation_setup import check_simulation

@@ -14,11 +14,11 @@ from ..cosmology.transfer import transfer
 from ..errors import InputError, RunError
 from ..fields.box import Box
 from ..parallel.ranks import SERIAL, Ranks
-from ..population.population import Population
 from ..simulation.grid import Grid, require_resolved
 from ..simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
 from ..simulation.schedule import Expanding
 from ..units import CodeUnits
+from .model import linear_power_of
 from .sources import dtype_of
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
@@ -42,7 +42,7 @@ class Setup:
     @classmethod
     def of(cls, config: Config, ranks: Ranks = SERIAL) -> "Setup":
         """With the power of its cosmology, found once for all ranks."""
-        return cls(config, ranks.on_root(lambda: Population(config).power))
+        return cls(config, ranks.on_root(lambda: linear_power_of(config)))
 
     @property
     def section(self) -> SimulationSection:

@@ -13,10 +13,11 @@ from ..fields.box import Box, Placement, averaged_ends
 from ..fields.extruded import Section, tabulate_section
 from ..fields.fill import Direct, tabulate_direct
 from ..filament.eigenstates import estimated_states
-from ..filament.model import Filament, Model, profile_of, solve, solved_before
+from ..filament.model import Filament, Model
 from ..parallel.balance import own_tasks
 from . import results
 from .context import Context
+from .model import profile_of, solve, solved_before
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,12 @@ from ..config.config import Config, DarkMatter
 from ..cosmology.background import Background
 from ..errors import RunError
 from ..filament.eigenstates import eigenstates, estimated_states
-from ..filament.model import Filament, code_units, filaments, profile_of, solve
+from ..filament.model import Filament
 from ..parallel.balance import own_tasks
 from ..simulation.steady_state import Evolution, evolve_cross_section
 from . import steady_state_results as results
 from .context import Context
+from .model import code_units, filaments, profile_of, solve
 from .progress import progress
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from hankel import polar_power
 from locations import REPOSITORY
 
 from gpu_fdm.config.config import read_config
-from gpu_fdm.filament.model import filaments, solve
+from gpu_fdm.pipeline.model import filaments, solve
 from gpu_fdm.pipeline.run import run
 
 

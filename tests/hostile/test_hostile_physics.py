@@ -10,10 +10,10 @@ from hostile_inputs import limits, spoiled
 from gpu_fdm.config.config import SECTIONS, parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.filament import gas
-from gpu_fdm.filament.model import profile_of
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.kinds import Choice, Maybe, Number, Several
 from gpu_fdm.pipeline import run as pipeline
+from gpu_fdm.pipeline.model import profile_of
 from gpu_fdm.pipeline.plan import check_memory
 from gpu_fdm.pipeline.progress import in_words
 

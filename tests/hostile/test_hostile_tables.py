@@ -11,8 +11,8 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError
-from gpu_fdm.filament.model import filaments, profile_of
 from gpu_fdm.filament.weights import weights_from_table
+from gpu_fdm.pipeline.model import filaments, profile_of
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.spectrum import Spectrum
 from gpu_fdm.spectra.tables import read_boost, read_spectrum, write_boost

@@ -12,10 +12,9 @@ from plot_files import simulated_ratio, write_one_filament, write_simulation
 from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.config.config import parse_config
+from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.pipeline.comparison import model_boosts, read_boosts
 from gpu_fdm.plots import comparison as drawing
-from gpu_fdm.population.population import Population
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
 from gpu_fdm.spectra.tables import read_boost, write_boost
@@ -208,7 +207,7 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         file.attrs["config"] = "[population]\n[cosmology]\nredshift = 4.0\n"
         power = group["power_fdm"][0]
     (over_cdm,) = (each for each in model_boosts(tmp_path / "model.hdf5") if each.name == "fdm/cdm")
-    linear = Population(parse_config("[population]\n")).power.at(over_cdm.k[:1], 4.0)
+    linear = linear_power("camb").at(over_cdm.k[:1], 4.0)
     assert over_cdm.boost[0] == pytest.approx(1 + 0.02**2 * power / linear[0], rel=1e-3)
     code, out, error = run(capsys, "compare", "model.hdf5", simulation, "--over", "cdm", "--all-epochs", "--dpi", 40)
     assert code == 0, error

@@ -1,0 +1,230 @@
+"""From an ini to the explicit values of the physics: cosmology, population, filaments and their models.
+
+config -> linear power, population -> filaments: one, a table, or drawn -> profile, eigenstates, weights, phases
+
+What is wrong is raised as an InputError that names the ini file, the section, and the key where there is one.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..config.config import Config
+from ..config.sections import PopulationSection
+from ..cosmology.linear_power import LinearPower, linear_power
+from ..cosmology.parameters import CosmologicalParameters
+from ..errors import InputError
+from ..filament.eigenstates import eigenstates
+from ..filament.gas import FilamentTable, draw_gas, read_table
+from ..filament.model import Filament, Model, library_and_weights, model_of
+from ..filament.profile import Profile, SteadyStateCylinder
+from ..filament.tabulated import read_profile
+from ..filament.weights import choose_weights, weights_from_table
+from ..io.tables import read_columns
+from ..population.population import Population
+from ..population.shapes import FIT_REDSHIFT, published_shape
+from ..units import CodeUnits
+
+# (mass [Msun/h], beta) -> length [cMpc/h], r0 [Mpc/h, physical], sigma [km/s]
+ShapeOfMass = Callable[[float, float], tuple[float, float, float]]
+
+
+def code_units(config: Config) -> CodeUnits:
+    """The code units of the boson of [dark_matter]."""
+    return CodeUnits(config.dark_matter.m22, config.cosmology.h, config.cosmology.omega_m)
+
+
+def cosmological_parameters(config: Config) -> CosmologicalParameters:
+    """[cosmology] without the redshift.
+
+    The published densities add up to the default omega_m in four digits only: they are taken where all that is given
+    is the default.
+    """
+    names = ("h", "omega_m", "omega_b_h2", "omega_c_h2", "m_nu", "n_s", "ln10As")
+    given = {name: getattr(config.cosmology, name) for name in names}
+    default = CosmologicalParameters()
+    if all(value is None if name == "omega_c_h2" else value == getattr(default, name) for name, value in given.items()):
+        return default
+    return CosmologicalParameters(**given)
+
+
+def linear_power_of(config: Config) -> LinearPower:
+    """Linear power of CDM at z = 0."""
+    section = config.cosmology
+    with config.errors_in("cosmology"):
+        return linear_power(section.linear_power, cosmological_parameters(config), table=section.linear_power_table)
+
+
+def population_of(config: Config, masses: tuple[float, ...] = ()) -> Population:
+    """The population of [population], or of its defaults where only shapes are asked for.
+
+    masses  [Msun/h] that will be asked for besides those of the mass function
+    """
+    section = config.population or PopulationSection()
+    power = linear_power_of(config)
+    with config.errors_in("cosmology"):
+        return Population(
+            power,
+            config.cosmology.h,
+            config.cosmology.redshift,
+            transfer=section.transfer,
+            transfer_table=section.transfer_table,
+            window=section.window,
+            freeze_out=section.freeze_out,
+            ellipticity=section.ellipticity,
+            mass_min=section.mass_min,
+            mass_max=section.mass_max,
+            masses=section.masses,
+            other_masses=(section.example_mass, *masses),
+        )
+
+
+def filaments(config: Config) -> list[Filament]:
+    """All filaments that a config describes, in their order.
+
+    Raises InputError where a value is missing that the mass cannot give, a table is wrong, or a box cannot hold them.
+    """
+    if config.gas is None:
+        return [_single(config)]
+    table = _read_gas(config) if config.gas.table else _draw_gas(config)
+    return table.filaments(config.gas.beta, config.cosmology.redshift, config.dark_matter.m22)
+
+
+def profile_of(config: Config, filament: Filament) -> Profile:
+    """The equilibrium of a filament, in code units."""
+    units, scale_factor = code_units(config), 1 / (1 + filament.redshift)
+    if filament.r0 is None or filament.sigma is None:
+        return _of_file(config, "filament", "profile_table", read_profile, units.length, filament.beta, scale_factor)
+    return SteadyStateCylinder(filament.r0 / units.length, filament.sigma / units.velocity, filament.beta, scale_factor)
+
+
+def solve(config: Config, filament: Filament, threads: int | None = None) -> Model:
+    """Profile, eigenstates, weights and phases of one filament.
+
+    threads  CPUs to use, all where not given
+    """
+    wave = config.wavefunction
+    profile = profile_of(config, filament)
+    try:
+        library = eigenstates(profile, wave.energy_cut, threads=threads)
+    except ValueError as error:
+        raise config.error("dark_matter", "m22", str(error)) from None
+    if wave.weights == "table":
+        weights = _of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
+    else:
+        weights = choose_weights(
+            profile,
+            library,
+            wave.weights,
+            l0_angular_momentum=wave.l0_angular_momentum,
+            scatter=wave.scatter,
+            radii=wave.radii,
+        )
+    return model_of(filament, profile, code_units(config), library, weights, config.run.seed)
+
+
+def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:
+    """The model with the eigenstates and weights of Model.arrays, and its phases made anew."""
+    library, weights = library_and_weights(arrays)
+    return model_of(filament, profile_of(config, filament), code_units(config), library, weights, config.run.seed)
+
+
+def _single(config: Config) -> Filament:
+    section, cosmology = config.filament, config.cosmology
+    given = {"length": section.length, "r0": section.r0, "sigma": section.sigma}
+    if section.profile_table is not None:
+        for key in ("r0", "sigma"):
+            if given.pop(key) is not None:
+                raise config.error("filament", key, "must be empty where profile_table gives the profile")
+    missing = [key for key, value in given.items() if value is None]
+    if missing and section.shape == "published" and cosmology.redshift != FIT_REDSHIFT:
+        raise config.error(
+            "cosmology",
+            "redshift",
+            f"the published fits from mass to shape hold at z = {FIT_REDSHIFT:g} only; "
+            f"at another redshift give [filament] {', '.join(missing)}, or take shape = collapse",
+        )
+    fits = {}
+    if missing:
+        of_mass = _shape_of_mass(config, section.shape, section.mass, section.mass)
+        fits = dict(zip(("length", "r0", "sigma"), of_mass(section.mass, section.beta), strict=True))
+    shape = {key: fits[key] if value is None else value for key, value in given.items()}
+    return Filament(
+        number=0,
+        mass=section.mass,
+        length=shape["length"],
+        r0=shape.get("r0"),
+        sigma=shape.get("sigma"),
+        beta=section.beta,
+        centre=section.centre,
+        direction=section.direction,
+        orientation=section.orientation,
+        sharpness=10 / shape["length"] if section.sharpness is None else section.sharpness,
+        redshift=cosmology.redshift,
+        m22=config.dark_matter.m22,
+    )
+
+
+def _shape_of_mass(config: Config, name: str, mass_min: float, mass_max: float) -> ShapeOfMass:
+    """The shape of a mass between two: published, the fits for z = 4, or collapse, as [population] describes it."""
+    if name == "published":
+        return published_shape
+
+    @cache  # at the first mass: what else is wrong is cheaper to find
+    def population() -> Population:
+        return population_of(config, (mass_min, mass_max))
+
+    def from_collapse(mass: float, beta: float) -> tuple[float, float, float]:
+        with config.errors_in("population"):
+            shape = population().shape(mass, config.dark_matter.m22, beta)
+        return float(shape.length), float(shape.r0), float(shape.sigma)
+
+    return from_collapse
+
+
+def _read_gas(config: Config) -> FilamentTable:
+    return _of_file(config, "gas", "table", read_table, config.box.size)
+
+
+def _draw_gas(config: Config) -> FilamentTable:
+    gas = config.gas
+    assert gas.number is not None  # Config has checked it: there is no table
+    mass_table = None
+    if gas.mass_function is not None:
+        columns = _of_file(config, "gas", "mass_function", read_columns, ("mass", "dn_dlnm"))
+        mass_table = columns["mass"], columns["dn_dlnm"]
+    try:
+        return draw_gas(
+            gas.number,
+            config.box.size,
+            seed=config.run.seed,
+            mass_min=gas.mass_min,
+            mass_max=gas.mass_max,
+            slope=gas.slope,
+            mass_table=mass_table,
+            beta=gas.beta,
+            redshift=config.cosmology.redshift,
+            shape=_shape_of_mass(config, gas.shape, gas.mass_min, gas.mass_max),
+            centres=gas.centres,
+            min_distance=gas.min_distance,
+            overlap_mass_fraction=gas.overlap_mass_fraction,
+            max_attempts=gas.max_attempts,
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{config.source}: [gas] {error}") from None
+
+
+def _of_file(config: Config, section: str, key: str, read: Callable[..., Any], *arguments: Any) -> Any:
+    """Read the file that a key names; what is wrong with it becomes an InputError that names the key."""
+    path = getattr(getattr(config, section), key)
+    try:
+        return read(path, *arguments)
+    except FileNotFoundError:
+        raise config.error(section, key, "no such file") from None
+    except (OSError, ValueError) as error:
+        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
+        raise config.error(section, key, message) from None
