@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__
 from ..errors import InputError, RunError, one_line
-from ..parallel.signals import EXIT, GOES_ON, NOTHING, signals_as_exceptions
+from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from . import boost, compare, completion, info, init, plot, power, run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
     options = build_parser().parse_args(arguments)
     resumes = options.command is run and not options.dry_run
-    with signals_as_exceptions(GOES_ON if resumes else NOTHING):
+    with signals_as_exceptions(RESUME if resumes else NOTHING_WRITTEN):
         return _guarded(options)
 
 
@@ -83,7 +83,7 @@ def _guarded(options: argparse.Namespace) -> int:
             # where all were stopped the first one says so for all, and ends them
             time.sleep(1.5)
         stopped = f"stopped by {error}" if str(error) else "interrupted"
-        left = " ".join(getattr(error, "__notes__", [NOTHING]))
+        left = " ".join(getattr(error, "__notes__", [NOTHING_WRITTEN]))
         return _fail(f"{stopped}: {left}", EXIT, error, ranks)
     except BrokenPipeError:
         # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet

@@ -42,7 +42,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         folder = pipeline.cache_folder(pipeline.result_path(config))
         if folder.exists():  # a stop may come before the first part is done
             without = " without --fresh" if options.fresh else ""
-            error.add_note(f"what is done is kept in {folder}, the same command{without} goes on from there")
+            error.add_note(f"finished parts are cached in {folder}; run the same command again{without} to resume")
         raise
     if ranks.is_root:
         print("\n".join(outcome.summary))

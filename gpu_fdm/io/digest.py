@@ -30,7 +30,7 @@ def bit_sum(values: np.ndarray) -> int:
     return sum(int(piece.sum(dtype=np.uint64)) for piece in pieces) % 2**64
 
 
-def seal(file: h5py.File, key: str, sums: dict[str, int]):
+def write_digest(file: h5py.File, key: str, sums: dict[str, int]):
     """Write the seal of a file that is complete.
 
     sums  of the bits of its largest datasets; those of the others are taken here

@@ -88,7 +88,7 @@ def grid_fields(file, folder: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_whole(file):
+def require_self_contained(file):
     """InputError where a link or a dataset of a file leads into another file, or a dataset is not all in this one."""
     import h5py
 
@@ -110,11 +110,11 @@ def check_whole(file):
 
 
 @contextmanager
-def opened_whole(path):
-    """A result of this program, open, after check_whole; what goes wrong in it is an InputError that names it."""
+def open_result(path):
+    """A result of this program, open; InputError, naming it, for one that is damaged or not self-contained."""
     try:
         with opened(path) as file:
-            check_whole(file)
+            require_self_contained(file)
             yield file
     except (AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
         raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {_reason(error)}") from None

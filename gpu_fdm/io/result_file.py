@@ -18,7 +18,7 @@ from .. import __version__
 from ..errors import RunError, reason
 from ..parallel.ranks import SERIAL, Ranks
 from .atomic import temporary_path, temporary_prefix
-from .digest import bit_sum, seal
+from .digest import bit_sum, write_digest
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Writer:
         self._path, self._ranks, self._file = path, ranks, file
         self._offsets: dict[str, int] = {}
         self._sums: dict[str, int] = {}
-        self.held = False
+        self.kept_on_error = False
 
     def attributes(self, path: str, **values):
         """Set attributes of a group, which is made if it is not there; None is left out."""
@@ -47,7 +47,7 @@ class Writer:
         """Write an array (contiguous, not compressed: ranks and other codes can map it)."""
         if self._file is None:
             return
-        with _hdf5_errors():
+        with _hdf5_as_os_error():
             stored = self._file.create_dataset(path, data=values)
         stored.attrs.update({"units": units, "description": description, **attributes})
 
@@ -59,7 +59,7 @@ class Writer:
             layout.set_layout(h5py.h5d.CONTIGUOUS)
             layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            with _hdf5_errors():
+            with _hdf5_as_os_error():
                 self._file.require_group(str(PurePosixPath(path).parent))
                 h5py.h5d.create(
                     self._file.id,
@@ -74,11 +74,11 @@ class Writer:
             offset = stored.id.get_offset()
         self._offsets[path] = self._ranks.bcast(offset, 0)
 
-    def hold(self):
+    def keep_on_error(self):
         """From now on leave the file where it is on an error, for the run that goes on; all ranks call this."""
-        self.held = True
+        self.kept_on_error = True
 
-    def place(self, path: str) -> tuple[str, int]:
+    def location(self, path: str) -> tuple[str, int]:
         """Name of the file in the making, and where in it a reserved dataset begins [bytes]."""
         return self._path.name, self._offsets[path]
 
@@ -86,12 +86,12 @@ class Writer:
         """Of a reserved dataset that was written on all ranks; all call this."""
         return sum(self._ranks.allgather(self._sums[path])) % 2**64
 
-    def seal(self, key: str):
+    def write_digest(self, key: str):
         """Last of all: note the key that the file was made with, and a hash of what is in it; all ranks call this."""
         sums = {path.strip("/"): self.bit_sum(path) for path in self._offsets}
         if self._file is not None:
-            with _hdf5_errors():
-                seal(self._file, key, sums)
+            with _hdf5_as_os_error():
+                write_digest(self._file, key, sums)
 
     def write_slab(self, path: str, first: int, values: np.ndarray):
         """Write planes from index `first` on into a reserved dataset; all ranks call."""
@@ -144,7 +144,7 @@ def atomic_result(
     try:
         file = None
         if ranks.is_root:
-            with _hdf5_errors():
+            with _hdf5_as_os_error():
                 file = h5py.File(part, "w")
         ranks.barrier()
         try:
@@ -163,7 +163,7 @@ def atomic_result(
             yield writer
         finally:
             if file is not None:
-                with _hdf5_errors():
+                with _hdf5_as_os_error():
                     file.close()
         ranks.barrier()
         if ranks.is_root:
@@ -176,7 +176,7 @@ def atomic_result(
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {reason(error)}") from error
     finally:
-        if writer is None or not writer.held:
+        if writer is None or not writer.kept_on_error:
             part.unlink(missing_ok=True)
 
 
@@ -195,7 +195,7 @@ def _remove_abandoned(path, spare):
 
 
 @contextmanager
-def _hdf5_errors():
+def _hdf5_as_os_error():
     """HDF5 reports a disk that is full as RuntimeError when it flushes: make it the OSError that it is."""
     try:
         yield

@@ -1,14 +1,18 @@
-"""How much memory this process may still take."""
+"""How much memory this process may still allocate."""
 
 from pathlib import Path
 
+_CONTROL_GROUPS = (  # limit and usage, of versions 2 and 1
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
 
 def available() -> int:
-    """Bytes: the least of what the machine, the control group and RLIMIT_AS leave."""
+    """Bytes left [bytes]: the least of what the machine, the control group and RLIMIT_AS allow."""
     import psutil
 
-    limits = [psutil.virtual_memory().available]
-    limits += _control_group()
+    limits = [psutil.virtual_memory().available, *_control_group()]
     try:
         import resource
     except ImportError:  # not on Windows
@@ -19,12 +23,9 @@ def available() -> int:
     return min(limits)
 
 
-def _control_group():
-    """What the control group of a container or a queue leaves, a list of at most one number."""
-    for limit, usage in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
+def _control_group() -> list[int]:
+    """What the control group of a container or a queue leaves [bytes]; empty where it sets no limit."""
+    for limit, usage in _CONTROL_GROUPS:
         try:
             most, used = Path(limit).read_text().strip(), int(Path(usage).read_text())
         except (OSError, ValueError):

@@ -16,7 +16,7 @@ from attrs import evolve
 from ..config.config import Config, DarkMatter, parse_config
 from ..errors import InputError
 from ..io.atomic import atomic_write
-from ..io.hdf5 import is_hdf5, opened, opened_whole
+from ..io.hdf5 import is_hdf5, open_result, opened
 from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.agreement import Agreement, agreement
 from ..spectra.boost import DIFFERENCES, Boost, boost_of
@@ -104,7 +104,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
 
     if path.is_file() and not is_hdf5(path):
         raise InputError(f"{path}: not a result file, nor a table (.csv, .ecsv)")
-    with opened_whole(path) as file:
+    with open_result(path) as file:
         # in the plane across a filament nothing has been measured
         found = [each for each in result_boosts(file) if "/polar_" not in each.source]
         found += nearest_epochs(simulation_results.read_boosts(file), redshift)
@@ -222,7 +222,7 @@ def _epochs_apart(first, second):
 
 def single_filament_grid(path: Path):
     """What makes a BoostGrid from the config of a result file: exact spectra of its filament for several bosons."""
-    with opened_whole(path) as file:
+    with open_result(path) as file:
         if "single_power" not in file:
             return None
         config = _config_of(file)
@@ -277,10 +277,10 @@ def _places(path):
     with opened(path) as file:
         if "config" not in file.attrs:
             return []
-    with opened_whole(path) as file:
+    with open_result(path) as file:
         return spectrum_paths(file)
 
 
 def _from_result(path, place):
-    with opened_whole(path) as file:
+    with open_result(path) as file:
         return result_spectrum(file, place)

@@ -70,10 +70,10 @@ def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
     file, arrays = context.file, {f"mass_{name}": np.array(mass) for name, mass in masses.items()}
     for name in context.config.box.fields:
         path = density_path(name, suffix)
-        part, offset = file.place(path)
+        part, offset = file.location(path)
         arrays |= {"written_to": np.array(part), name: np.array([offset, file.bit_sum(path)], np.uint64)}
     context.ranks.on_root(lambda: context.cache.store(_NOTE, _key(context, time), arrays))
-    file.hold()
+    file.keep_on_error()
 
 
 def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str, float]] | None:

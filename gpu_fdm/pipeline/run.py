@@ -86,7 +86,7 @@ def _compute(context, result, fresh):
         with atomic_result(result, config.to_ini(), **provenance, spare=spare) as file:
             context = replace(context, file=file)
             summary = _stages(context, table, result)
-            file.seal(_key(context))
+            file.write_digest(_key(context))
         ranks.on_root(lambda: forget_others(context))
     return summary
 

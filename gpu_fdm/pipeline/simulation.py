@@ -19,7 +19,7 @@ from ..errors import RunError
 from ..io.cache import fingerprint
 from ..io.digest import HDF5_DAMAGE
 from ..io.result_file import atomic_result
-from ..parallel.signals import signals_noted
+from ..parallel.signals import deferred_signals
 from ..simulation.grid import largest_velocity
 from ..simulation.initial_conditions import require_small
 from . import plan
@@ -125,7 +125,7 @@ class _Running:
         if arrays is not None:
             log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.run)
         state = self._begin()
-        with progress(self.run, 100, ranks) as step, signals_noted() as noted:
+        with progress(self.run, 100, ranks) as step, deferred_signals() as noted:
             self._evolve(state, step, noted)
             ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays))
             self.checkpoint.remove(ranks)

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib import style as matplotlib_style
 
 from ..io.atomic import atomic_write
-from ..io.hdf5 import opened_whole
+from ..io.hdf5 import open_result
 from . import box, filament, population, simulation, spectra, steady_state
 from .style import FILAMENT, STYLE, figure_path
 
@@ -62,7 +62,7 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
     """
     path = Path(path)
     drawn = []
-    with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
+    with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
         for name, (figure_of, _, *sources) in FIGURES.items():
             if any(source in file for source in sources):
                 target = figure_path(path, f"{name}.png")

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError, RunError
 from ..io.atomic import atomic_write
-from ..io.hdf5 import opened_whole
+from ..io.hdf5 import open_result
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
 from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
@@ -48,7 +48,7 @@ def movie(path: Path, dpi: int = 100) -> Path:
     path = Path(path)
     kind = "mp4" if shutil.which("ffmpeg") else "gif"
     target = figure_path(path, f"movie.{kind}")
-    with opened_whole(path) as file, matplotlib_style.context(["default", STYLE]):
+    with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
         scene = scene_of(file)
         _write(scene, target, kind, dpi)
     return target

@@ -8,7 +8,7 @@ from matplotlib.image import imsave
 
 from ..errors import InputError
 from ..io.atomic import atomic_write
-from ..io.hdf5 import opened_whole
+from ..io.hdf5 import open_result
 from .style import figure_path
 
 MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells
@@ -31,7 +31,7 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
         import pyvista
     except ImportError as error:
         raise InputError(f"a volume needs pyvista, pip install gpu_fdm[volume] ({error})") from None
-    with opened_whole(path) as file:
+    with open_result(path) as file:
         place = place or _first(file)
         if not isinstance(file.get(place), h5py.Dataset) or file[place].ndim != 3:
             raise InputError(f"{path}: no density {place}: there are {', '.join(_densities(file)) or 'none'}")

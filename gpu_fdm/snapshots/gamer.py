@@ -27,7 +27,7 @@ def detect(path: Path) -> bool:
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The density "Dens" unless another field is asked for."""
     with hdf5.opened(path) as file:
-        hdf5.check_whole(file)  # yt would follow links into other files
+        hdf5.require_self_contained(file)  # yt would follow links into other files
     with loaded(path, READER.name) as dataset:
         said = dataset.parameters
         comoving = bool(said["Comoving"])

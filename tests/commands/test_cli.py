@@ -258,7 +258,7 @@ def test_a_run_that_is_stopped_leaves_what_is_done(ini, tmp_path, sent):
     assert running.returncode == 130, error
     kept = tmp_path / "out" / "result_kept"
     what = "interrupted" if sent == "SIGINT" else "stopped by SIGTERM"
-    says = f"gpu-fdm: error: {what}: what is done is kept in {kept}, the same command goes on from there\n"
+    says = f"gpu-fdm: error: {what}: finished parts are cached in {kept}; run the same command again to resume\n"
     assert error.endswith(says) and "Traceback" not in error
     assert list((tmp_path / "out").iterdir()) == [kept]
     assert sorted(path.name.split("-")[0] for path in kept.iterdir()) == ["cross_section", "model"]
@@ -270,12 +270,12 @@ def test_what_is_said_of_a_run_that_is_stopped(ini, tmp_path, capfd, monkeypatch
         raise KeyboardInterrupt(*filter(None, [sent]))
 
     monkeypatch.setattr("gpu_fdm.pipeline.run.run", stopped)
-    fails(run(capfd, ini, tmp_path / "out"), 130, f"{says}: nothing was written under a final name")
+    fails(run(capfd, ini, tmp_path / "out"), 130, f"{says}: no result was written")
     kept = tmp_path / "out" / "result_kept"
     kept.mkdir(parents=True)
-    left = f"{says}: what is done is kept in {kept}, the same command"
-    fails(run(capfd, ini, tmp_path / "out"), 130, f"{left} goes on from there")
-    fails(run(capfd, ini, tmp_path / "out", extra=["--fresh"]), 130, f"{left} without --fresh goes on from there")
+    left = f"{says}: finished parts are cached in {kept}; run the same command again"
+    fails(run(capfd, ini, tmp_path / "out"), 130, f"{left} to resume")
+    fails(run(capfd, ini, tmp_path / "out", extra=["--fresh"]), 130, f"{left} without --fresh to resume")
 
 
 def test_missing_file(tmp_path, capfd):

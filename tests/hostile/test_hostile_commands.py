@@ -14,7 +14,7 @@ from test_hostile_snapshots import nodes, wrong_nodes, wrong_values
 
 from gpu_fdm.config.presets import preset_ini
 from gpu_fdm.errors import InputError
-from gpu_fdm.io.hdf5 import opened_whole
+from gpu_fdm.io.hdf5 import open_result
 from gpu_fdm.pipeline import comparison
 from gpu_fdm.plots import FIGURES
 from gpu_fdm.plots.style import STYLE
@@ -247,7 +247,7 @@ def test_results_to_plot(hostile, tmp_path, name):
 
 def figures(path):
     """All but their pixels, which take longest."""
-    with opened_whole(path) as file, style.context(["default", STYLE]):
+    with open_result(path) as file, style.context(["default", STYLE]):
         return [
             figure_of(file) for figure_of, _, *sources in FIGURES.values() if any(source in file for source in sources)
         ]

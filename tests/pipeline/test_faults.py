@@ -32,9 +32,9 @@ from rank_runs import MPIEXEC, needs_mpi
 from gpu_fdm import plots
 from gpu_fdm.errors import RunError
 from gpu_fdm.io.cache import Cache
-from gpu_fdm.io.digest import bit_sum, is_intact, seal
+from gpu_fdm.io.digest import bit_sum, is_intact, write_digest
 from gpu_fdm.io.lock import only_run
-from gpu_fdm.parallel.signals import GOES_ON, NOTHING, signals_as_exceptions
+from gpu_fdm.parallel.signals import NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from gpu_fdm.pipeline import box, sources
 from gpu_fdm.pipeline import run as pipeline
 
@@ -166,7 +166,7 @@ def test_ranks_end_within_seconds_of_a_signal(tmp_path, target):
     # grace, and what the launcher takes, on a busy machine
     assert time.perf_counter() - began < 15
     assert launcher.returncode != 0 and "Traceback" not in output
-    assert f"stopped by SIGTERM: what is done is kept in {kept}, the same command goes on from there" in output
+    assert f"stopped by SIGTERM: finished parts are cached in {kept}; run the same command again to resume" in output
     assert not (tmp_path / "out/result.hdf5").exists()
     assert {each.name.split("-")[0] for each in kept.iterdir()} >= {"cross_section", "exact_spectrum", "model"}
 
@@ -362,7 +362,7 @@ def test_a_seal_covers_names_numbers_and_attributes(tmp_path, caplog):
             file["group/data"] = [1.0, 2.0]
             file["group"].attrs["x"] = 1
             file["scalar"] = 3
-            seal(file, "key", {})
+            write_digest(file, "key", {})
         assert is_intact(path, "key") and not is_intact(path, "other key")
         with h5py.File(path, "r+") as file:
             change(file)
@@ -484,20 +484,20 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
 # signals
 
 
-@pytest.mark.parametrize("leaves", [GOES_ON, NOTHING])
-def test_a_signal_in_the_middle_of_a_long_loop(leaves):
+@pytest.mark.parametrize("outcome", [RESUME, NOTHING_WRITTEN])
+def test_a_signal_in_the_middle_of_a_long_loop(outcome):
     """Compiled code that runs for minutes: the process ends all the same."""
     code = f"""
 import hashlib, os, signal, threading
 from gpu_fdm.parallel.signals import signals_as_exceptions
-with signals_as_exceptions({leaves!r}, grace=0.3):
+with signals_as_exceptions({outcome!r}, grace=0.3):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
 """
     began = time.perf_counter()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 130 and time.perf_counter() - began < 20
-    assert ended.stderr == f"gpu-fdm: error: stopped by SIGTERM, in the middle of a long loop: {leaves}\n"
+    assert ended.stderr == f"gpu-fdm: error: stopped by SIGTERM, in the middle of a long loop: {outcome}\n"
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])

@@ -341,7 +341,7 @@ def test_a_signal_leaves_a_checkpoint(tmp_path, monkeypatch, capsys, run, name):
         patched.setattr(simulation._Running, "_note_health", counted)
         assert main(["run", str(ini)]) == 130
     told = capsys.readouterr().err
-    assert "what is done is kept in" in told and steps == [5]
+    assert "finished parts are cached in" in told and steps == [5]
     (left,) = (tmp_path / "out/result_kept").iterdir()
     assert left.name.startswith(run) and left.suffixes[-2:] == [".checkpoint", ".hdf5"]
     assert main(["run", str(ini)]) == 0
