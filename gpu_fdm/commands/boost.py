@@ -35,29 +35,29 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and say what was found."""
+    from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import require_writable
-    from ..pipeline import comparison
     from ..spectra.features import boost_features
     from ..spectra.tables import write_boost
 
     output = Path(options.output)
 
     def check() -> None:
-        if output.suffix.lower() not in comparison.TABLES:
+        if output.suffix.lower() not in TABLE_ENDINGS:
             raise InputError(f"--output {output}: must end in .csv or .ecsv")
         check_dpi(options.dpi, optional=True)
         for text in (options.above, options.below):
-            path = comparison.file_of(text)
+            path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
                 raise InputError(f"--output {output}: is one of the spectra itself")
 
     ranks.on_root(check)
     measure = snapshot_measurer(options, ranks)
     ranks.on_root(lambda: require_writable(output.parent))
-    above, below = (comparison.read_source(text, measure, ranks) for text in (options.above, options.below))
+    above, below = (read_source(text, measure, ranks) for text in (options.above, options.below))
     if not ranks.is_root:
         return
-    boost = comparison.ratio(above, below, options.numerator, options.denominator, options.allow)
+    boost = ratio(above, below, options.numerator, options.denominator, options.allow)
     write_boost(boost, output)
     print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
     beyond = int(boost.beyond_nyquist.sum())

@@ -20,8 +20,8 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
+    from ..comparison.compare import Comparison
     from ..parallel.ranks import Ranks
-    from ..pipeline.comparison import Comparison
     from ..spectra.boost import Boost
 
 HELP = "the model beside tables or simulations: figure, table, report"
@@ -60,8 +60,8 @@ def add(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
-    """Figure, table and report of the model beside every table and ratio."""
-    from ..pipeline import comparison
+    """Compare the models with every table and ratio; write and say what was found."""
+    from ..comparison.sources import ratio, read_source
 
     def checked() -> tuple[float, float] | None:
         check_dpi(options.dpi)
@@ -71,11 +71,11 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
     masses, measure = ranks.on_root(checked), snapshot_measurer(options, ranks)
     files = ranks.on_root(lambda: _model_files(options))
+    names = options.numerator, options.denominator, options.allow
     ratios = []
     for sources in options.ratios:
-        above, below = (comparison.read_source(text, measure, ranks) for text in sources)
-        names = options.numerator, options.denominator, options.allow
-        ratios.append(ranks.on_root(lambda above=above, below=below: comparison.ratio(above, below, *names)))  # noqa: B023
+        above, below = (read_source(text, measure, ranks) for text in sources)
+        ratios.append(ranks.on_root(lambda above=above, below=below: ratio(above, below, *names)))
     if ranks.is_root:
         _compare(options, files, ratios, masses)
 
@@ -88,69 +88,49 @@ def _model_files(options: Namespace) -> list[Path]:
 
 
 def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masses: tuple[float, float] | None) -> None:
-    """The models of some files beside tables and ratios, on one rank."""
-    from ..io.result_file import git_revision, require_writable
-    from ..pipeline import comparison
+    """Compare on one rank; write the figure, the table and the report."""
+    from ..comparison.compare import boosts_to_draw, compare_all, write_comparisons
+    from ..comparison.models import model_boosts, read_boosts, single_filament_grid
+    from ..io.result_file import require_writable
     from ..plots.comparison import draw_boosts
-    from ..plots.report import Picture, Section, comparison_section, write_report
-    from ..spectra.features import boost_features
 
-    with _warnings_only():  # rows of every model that are left out are many
-        models = [boost for path in files for boost in comparison.model_boosts(path)]
+    with _warnings_only():  # many rows of every model are left out
+        models = [boost for path in files for boost in model_boosts(path)]
     redshift = None if options.all_epochs else models[0].redshift
-    tables = [boost for text in options.table for boost in comparison.read_boosts(text, redshift)] + ratios
+    tables = [boost for text in options.table for boost in read_boosts(text, redshift)] + ratios
     if options.over:
-        for of, kind in (("models", models), ("tables", tables)):
-            known = dict.fromkeys(each.denominator for each in kind)
-            if options.over not in known:
-                only = ", ".join(known) or "nothing"
-                raise InputError(f"--over {options.over}: no ratio over this among the {of}, only over {only}")
-        models, tables = ([each for each in kind if each.denominator == options.over] for kind in (models, tables))
-    grid = comparison.single_filament_grid(files[0]) if masses else None
+        models = _over(options.over, models, "models")
+        tables = _over(options.over, tables, "tables")
+    grid = single_filament_grid(files[0]) if masses else None
     with _warnings_only():
-        comparable = [
-            [model for model in comparison.alike(table, models) if comparison.of_one_epoch(table, model)]
-            for table in tables
-        ]
-        if not options.mixed and not any(comparison.alike(table, models) for table in tables):
-            comparison.compare(tables[0], models, masses, grid)  # says what is wrong
-        found = [comparison.compare(*pair, masses, grid) for pair in zip(tables, comparable, strict=True) if pair[1]]
+        comparisons = compare_all(tables, models, masses, grid, options.mixed)
+    found = [comparison for comparison in comparisons if comparison]
     folder = Path(options.output)
     require_writable(folder)
-    shown = [each.model for each in found]
-    # ratios that were not compared: the last of the models is for the heaviest boson
-    told, wanted = {each.name for each in shown}, {each.name for each in models if options.mixed}
-    wanted |= {each.name for each in tables}
-    shown += list({each.name: each for each in models if each.name in wanted - told}.values())
-    shown = list(dict.fromkeys([*shown, *tables]))
-    figure = draw_boosts(shown, folder / "comparison.png", options.dpi, mixed=options.mixed)
-    for each in found:
-        for line in comparison_lines(each):
-            print(line)
-    for table in [table for table, models_of in zip(tables, comparable, strict=True) if not models_of]:
-        reason = "of another redshift than the model" if comparison.alike(table, models) else "no model is this ratio"
-        print(f"{table.label} ({table.source}): {reason}: not compared")
-        if not table.beyond_nyquist.all():
-            print(f"  table: {features_in_words(boost_features(table))}")
-    overview = Section(
-        "Ratios of power",
-        (f"{len(tables)} tables beside models of {', '.join(map(str, files))}.",),
-        (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
-    )
-    sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
-    made_with = {"version": f"gpu_fdm {__version__} {git_revision()}".rstrip(), "models": ", ".join(map(str, files))}
-    beside = [*options.table, *(f"{above} over {below}" for above, below in options.ratios)]
-    made_with |= {"tables": ", ".join(beside), "fit": options.fit or "none"}
-    title = "Fuzzy dark matter filaments: the model beside tables"
-    report = write_report(folder / "comparison.html", title, (overview, *sections), made_with)
+    boosts = boosts_to_draw(found, tables, models, options.mixed)
+    figure = draw_boosts(boosts, folder / "comparison.png", options.dpi, mixed=options.mixed)
+    lines = [line for comparison in found for line in comparison_lines(comparison)]
+    for table, compared in zip(tables, comparisons, strict=True):
+        lines += [] if compared else _lines_without_model(table, models)
+    print("\n".join(lines))
     print(f"figure: {figure}")
     if found:
-        print(f"table: {comparison.write_comparisons(found, folder / 'comparison.csv')}")
-    print(f"report: {report}")
+        print(f"table: {write_comparisons(found, folder / 'comparison.csv')}")
+    print(f"report: {_write_report(options, folder / 'comparison.html', files, figure, len(tables), found)}")
+
+
+def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":
+    """The boosts over a denominator; InputError where there is none."""
+    over = [boost for boost in boosts if boost.denominator == denominator]
+    if not over:
+        only = ", ".join(dict.fromkeys(boost.denominator for boost in boosts)) or "nothing"
+        raise InputError(f"--over {denominator}: no ratio over this among the {kind}, only over {only}")
+    return over
 
 
 @contextmanager
 def _warnings_only() -> Iterator[None]:
+    """Log no more than warnings."""
     ours = logging.getLogger("gpu_fdm")
     level = ours.level
     ours.setLevel(logging.WARNING)
@@ -160,25 +140,60 @@ def _warnings_only() -> Iterator[None]:
         ours.setLevel(level)
 
 
-def comparison_lines(found: "Comparison") -> list[str]:
-    """What is said of a table beside its model."""
+def comparison_lines(comparison: "Comparison") -> list[str]:
+    """The lines about a table and the model that it was compared with."""
     from ..spectra.boost import DIFFERENCES
 
-    quality = found.agreement
+    table, model, quality, fit = comparison.table, comparison.model, comparison.agreement, comparison.fit
     agreement = f"rms of ln(table/model) {quality.rms:.3g} over {quality.rows} rows"
     if quality.chi_squared is not None:
         agreement += f", chi-squared {quality.chi_squared:.4g}"
     if quality.left_out:
         agreement += f" ({quality.left_out} rows out of the model's range or beyond Nyquist)"
-    lines = [f"{found.table.label} ({found.table.source}) beside {found.model.label}: {agreement}"]
-    pairs = zip(("table", "model"), found.features, strict=True)
-    lines += [f"  {name}: {features_in_words(features)}" for name, features in pairs]
-    given, model = found.table.m22, found.model.m22
-    if found.fit is not None:
-        lines.append(f"  fit: {found.fit.text}")
-    elif given is not None and model is not None and abs(model / given - 1) > DIFFERENCES["m22"]:
-        lines.append(f"  of another boson: no model of m22 = {given:g} is given (--model FILE adds one)")
+    lines = [f"{table.label} ({table.source}) beside {model.label}: {agreement}"]
+    for name, features in zip(("table", "model"), comparison.features, strict=True):
+        lines.append(f"  {name}: {features_in_words(features)}")
+    if fit is not None:
+        lines.append(f"  fit: {fit.text}")
+    elif table.m22 is not None and model.m22 is not None and abs(model.m22 / table.m22 - 1) > DIFFERENCES["m22"]:
+        lines.append(f"  of another boson: no model of m22 = {table.m22:g} is given (--model FILE adds one)")
     return lines
+
+
+def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
+    """The lines about a table that was not compared."""
+    from ..comparison.compare import same_ratio
+    from ..spectra.features import boost_features
+
+    reason = "of another redshift than the model" if same_ratio(table, models) else "no model is this ratio"
+    lines = [f"{table.label} ({table.source}): {reason}: not compared"]
+    if not table.beyond_nyquist.all():
+        lines.append(f"  table: {features_in_words(boost_features(table))}")
+    return lines
+
+
+def _write_report(
+    options: Namespace, path: Path, files: list[Path], figure: Path, tables: int, found: "list[Comparison]"
+) -> Path:
+    """The report; returns its path."""
+    from ..io.result_file import git_revision
+    from ..plots.report import Picture, ReportSection, comparison_section, write_report
+
+    models = ", ".join(map(str, files))
+    overview = ReportSection(
+        "Ratios of power",
+        (f"{tables} tables beside models of {models}.",),
+        (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
+    )
+    sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
+    provenance = {
+        "version": f"gpu_fdm {__version__} {git_revision()}".rstrip(),
+        "models": models,
+        "tables": ", ".join([*options.table, *(f"{above} over {below}" for above, below in options.ratios)]),
+        "fit": options.fit or "none",
+    }
+    title = "Fuzzy dark matter filaments: the model beside tables"
+    return write_report(path, title, (overview, *sections), provenance)
 
 
 def _two_masses(text: str | None) -> tuple[float, float] | None:

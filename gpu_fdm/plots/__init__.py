@@ -8,10 +8,9 @@ from pathlib import Path
 
 from matplotlib import style as matplotlib_style
 
-from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
 from . import box, filament, population, simulation, spectra, steady_state
-from .style import FILAMENT, STYLE, figure_path
+from .style import FILAMENT, STYLE, figure_path, save_png
 
 # what draws each figure, what it shows, and where the file holds data for it
 FIGURES: dict[str, tuple] = {
@@ -66,12 +65,6 @@ def draw(path: Path, dpi: int = 150) -> list[Path]:
         for name, (figure_of, _, *sources) in FIGURES.items():
             if any(source in file for source in sources):
                 target = figure_path(path, f"{name}.png")
-                _save(figure_of(file), target, dpi)
+                save_png(figure_of(file), target, dpi)
                 drawn.append(target)
     return drawn
-
-
-def _save(figure, target, dpi):
-    """A PNG that appears under its name only when it is whole."""
-    with atomic_write(target) as part:
-        figure.savefig(part, dpi=dpi, format="png")

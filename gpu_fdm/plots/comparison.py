@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..spectra.boost import Boost
-from . import _save
-from .style import BOSONS, CDM, HEAVY, LIGHT, PLACE_OF_ONE, SMALL, STYLE, WAVENUMBER, new_figure
+from .style import BOSONS, CDM, HEAVY, LIGHT, PLACE_OF_ONE, SMALL, STYLE, WAVENUMBER, new_figure, save_png
 
 MARKERS = "osD^v<>"
 MOST_POINTS = 60  # that a boost with errors may have to be drawn as points, else it is a line in a band
@@ -38,7 +37,7 @@ def draw_boosts(boosts: Sequence[Boost], path, dpi: int = 150, mixed: bool = Fal
     """
     path = Path(path)
     with matplotlib_style.context(["default", STYLE]):
-        _save(comparison(boosts, mixed), path, dpi)
+        save_png(comparison(boosts, mixed), path, dpi)
     return path
 
 

@@ -60,7 +60,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A part of a report: paragraphs, then pictures, then tables."""
 
     heading: str
@@ -69,7 +69,7 @@ class Section:
     tables: tuple[Table, ...] = ()
 
 
-def html_report(title: str, sections: tuple[Section, ...], provenance: dict[str, str]) -> str:
+def html_report(title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> str:
     """The report, a whole HTML page.
 
     provenance  what is needed to make it again, by name: version, files, options ...
@@ -88,7 +88,7 @@ def html_report(title: str, sections: tuple[Section, ...], provenance: dict[str,
     )
 
 
-def write_report(path, title: str, sections: tuple[Section, ...], provenance: dict[str, str]) -> Path:
+def write_report(path, title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> Path:
     """Write the report; returns its path. The file appears when it is whole; RunError where it cannot be written."""
     path = Path(path)
     with atomic_write(path) as part:
@@ -96,7 +96,7 @@ def write_report(path, title: str, sections: tuple[Section, ...], provenance: di
     return path
 
 
-def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None) -> Section:
+def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None) -> ReportSection:
     """A table beside a model: their features, how they agree, the fit where there is one, and the rows of the table."""
     columns = ("", "k_detach [h/Mpc]", "k of the largest [h/Mpc]", "largest", "last row", "slope after it")
     features = {name: boost_features(boost) for name, boost in (("table", table), ("model", model))}
@@ -111,7 +111,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
     texts += [] if fit is None else [f"Fit: {fit.text}"]
     errors = [None] * len(table.k) if table.error is None else table.error.tolist()
     rows = zip(table.k.tolist(), table.boost.tolist(), errors, table.beyond_nyquist.tolist(), strict=True)
-    return Section(
+    return ReportSection(
         f"{table.label} beside {model.label}",
         tuple(texts),
         tables=(

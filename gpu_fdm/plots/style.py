@@ -14,6 +14,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
+from ..io.atomic import atomic_write
+
 VERMILION, GREEN, YELLOW, SKY, GREY = "#D55E00", "#009E73", "#F0E442", "#56B4E9", "#6F6F6F"  # Okabe & Ito
 PLACE_OF_ONE = 0.25  # of m22 = 1 in the sequence
 BOSONS = LinearSegmentedColormap.from_list(
@@ -56,6 +58,15 @@ NAME_WIDTH = 0.52  # of the name of a scale [inch]
 def figure_path(result: Path, name: str) -> Path:
     """Where a figure of a result lies: beside it, with its name in front unless that is result.hdf5."""
     return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
+
+
+def save_png(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure as a PNG, which appears under its name when it is complete; RunError where it cannot be written.
+
+    dpi  resolution [1/inch]
+    """
+    with atomic_write(path) as part:
+        figure.savefig(part, dpi=dpi, format="png")
 
 
 def new_figure(width: float, height: float, *lines: list[str]) -> Figure:

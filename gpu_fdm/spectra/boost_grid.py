@@ -3,7 +3,7 @@
 from functools import cached_property
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
@@ -26,7 +26,7 @@ class BoostGrid:
     Raises InputError for boosts that make no grid.
     """
 
-    boosts: tuple[Boost, ...] = field(converter=tuple)
+    boosts: tuple[Boost, ...]
     scaling: float = 0.5
 
     def __attrs_post_init__(self) -> None:

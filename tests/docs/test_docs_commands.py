@@ -21,18 +21,16 @@ from documents import Command, Example, agrees, differs, inline_commands, near, 
 from locations import REPOSITORY
 from matplotlib.figure import Figure
 
-from gpu_fdm import plots
 from gpu_fdm.commands.main import build_parser, main
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.pipeline import run as pipeline
-from gpu_fdm.plots import comparison
 
 PAGES = {path.stem: path for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]}
 
 CLUSTER = "needs the queue of a cluster; bash -n checks the script"
 NOT_RUN = {
     "gpu-fdm compare output/one_filament/result.hdf5 output/simulation/result.hdf5 --mixed": (
-        "a tiny box has no power above shot noise; tests/test_comparison.py compares with a simulation"
+        "a tiny box has no power above shot noise; tests/comparison compares with a simulation"
     ),
     "make test": "runs this suite",
     "sbatch ini/slurm.sh": CLUSTER,
@@ -151,13 +149,14 @@ def folder_of_files(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def plain_figures(monkeypatch):
-    """Figures are made but not rendered, which takes longest; tests/test_plots*.py look at them."""
+    """Figures are made but not rendered, which takes longest; tests/plots look at them."""
 
-    def save(figure, target, dpi):
-        Figure((0.1, 0.1)).savefig(target, dpi=20, format="png")
+    render = Figure.savefig
 
-    for module in (plots, comparison):
-        monkeypatch.setattr(module, "_save", save)
+    def save(figure, target, dpi, **options):
+        render(Figure((0.1, 0.1)), target, dpi=20, **options)
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 def smaller(words, folder):

@@ -12,10 +12,12 @@ from snapshot_files import write_gadget
 from spectrum_tables import write_spectrum_table
 from test_hostile_snapshots import nodes, wrong_nodes, wrong_values
 
+from gpu_fdm.comparison.models import model_boosts
+from gpu_fdm.comparison.sources import read_source
 from gpu_fdm.config.presets import preset_ini
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.hdf5 import open_result
-from gpu_fdm.pipeline import comparison
+from gpu_fdm.pipeline.result_spectra import spectrum_paths
 from gpu_fdm.plots import FIGURES
 from gpu_fdm.plots.style import STYLE
 from gpu_fdm.spectra.boost import Boost
@@ -255,9 +257,11 @@ def figures(path):
 
 def boosts(path):
     """All that the commands boost and compare read of a result."""
-    for place in comparison._places(path):
-        comparison.read_source(f"{path}:{place}")
-    return comparison.model_boosts(path)
+    with open_result(path) as file:
+        known = spectrum_paths(file)
+    for spectrum in known:
+        read_source(f"{path}:{spectrum}")
+    return model_boosts(path)
 
 
 @pytest.mark.parametrize("name", ["power", "single_power"])

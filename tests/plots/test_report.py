@@ -8,7 +8,7 @@ import pytest
 
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.plots.comparison import FAINT, comparison, draw_boosts
-from gpu_fdm.plots.report import PNG, Picture, Section, Table, comparison_section, html_report, write_report
+from gpu_fdm.plots.report import PNG, Picture, ReportSection, Table, comparison_section, html_report, write_report
 from gpu_fdm.spectra.agreement import agreement
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.fit import fit_m22
@@ -42,8 +42,8 @@ def report():
     table = Table(
         ("name", "a", "b"), (("x", 1 / 3, None), ("y", np.float64(2e-7), True), ("z", 5, np.bool_(False))), "T"
     )
-    section = Section("Results", ("first", "second"), (Picture(PICTURE, "what it shows"),), (table,))
-    return html_report("A title", (section, Section("Empty")), {"version": "1.2", "files": "a, b"})
+    section = ReportSection("Results", ("first", "second"), (Picture(PICTURE, "what it shows"),), (table,))
+    return html_report("A title", (section, ReportSection("Empty")), {"version": "1.2", "files": "a, b"})
 
 
 def test_everything_is_in_the_page():
@@ -89,7 +89,7 @@ def test_nothing_comes_from_elsewhere():
 def test_texts_are_not_read_as_html():
     evil = "<script>alert('1')</script> & \"<b>\""
     table = Table((evil,), ((evil,),), evil)
-    text = html_report(evil, (Section(evil, (evil,), (Picture(PICTURE, evil),), (table,)),), {evil: evil})
+    text = html_report(evil, (ReportSection(evil, (evil,), (Picture(PICTURE, evil),), (table,)),), {evil: evil})
     page = Page(text)
     assert not {"script", "b"} & {tag for tag, _ in page.elements}
     # title and heading, the section's own, a paragraph, two captions, a column, a cell, a name and a value

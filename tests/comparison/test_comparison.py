@@ -7,14 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from plot_files import result as made
 from plot_files import simulated_ratio, write_one_filament, write_simulation
 from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.commands.main import main
+from gpu_fdm.comparison.models import model_boosts, read_boosts, single_filament_grid
 from gpu_fdm.cosmology.linear_power import linear_power
-from gpu_fdm.pipeline.comparison import model_boosts, read_boosts
-from gpu_fdm.plots import comparison as drawing
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
 from gpu_fdm.spectra.tables import read_boost, write_boost
@@ -89,8 +89,6 @@ def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
 
 def test_compare_with_a_fit(result, tmp_path, capsys):
     """A mock of another boson, from the same code: its m22 is found."""
-    from gpu_fdm.pipeline.comparison import single_filament_grid
-
     truth = single_filament_grid(result)(0.9, 1.6)(1.2)
     rows = np.searchsorted(truth.k, np.geomspace(120, 400, 12))
     scatter = 0.05 * np.random.default_rng(1).standard_normal(len(rows))
@@ -175,13 +173,13 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
         "(--mixed shows them all the same)\n"
     )
     assert not Path("comparison").exists()
-    figures, save = [], drawing._save
+    figures, save = [], Figure.savefig
 
-    def keep_figure(figure, path, dpi):
+    def keep_figure(figure, path, dpi, **options):
         figures.append(figure)
-        save(figure, path, 40)
+        save(figure, path, dpi=40, **options)
 
-    monkeypatch.setattr(drawing, "_save", keep_figure)
+    monkeypatch.setattr(Figure, "savefig", keep_figure)
     code, out, error = run(capsys, "compare", result, simulation, "--mixed")
     assert code == 0, error
     assert out.count("no model is this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out

@@ -1,0 +1,148 @@
+"""Tables compared with models: which model a table is compared with, how they agree, and the table of all of it."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..io.atomic import atomic_write
+from ..spectra.agreement import Agreement, agreement
+from ..spectra.boost import DIFFERENCES, Boost
+from ..spectra.boost_grid import BoostGrid
+from ..spectra.features import Features, boost_features
+from ..spectra.fit import MassFit, fit_m22
+from .models import epoch_distance, grid_of
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table, which is a boost that was measured or published, and the model that it is compared with.
+
+    features   of the table and of the model;  agreement  of both
+    fit        of m22, where one was asked for
+    """
+
+    table: Boost
+    model: Boost
+    features: tuple[Features, Features]
+    agreement: Agreement
+    fit: MassFit | None = None
+
+
+def same_ratio(table: Boost, models: Sequence[Boost]) -> list[Boost]:
+    """The models with the numerator and the denominator of a table."""
+    return [model for model in models if model.name == table.name]
+
+
+def same_epoch(table: Boost, model: Boost) -> bool:
+    """Whether their redshifts are the same, or not both known."""
+    if table.redshift is None or model.redshift is None:
+        return True
+    return epoch_distance(table.redshift, model.redshift) <= DIFFERENCES["redshift"]
+
+
+def compare(
+    table: Boost,
+    models: Sequence[Boost],
+    masses: tuple[float, float] | None = None,
+    grid: Callable[[float, float], BoostGrid] | None = None,
+) -> Comparison:
+    """Compare a table with the likeliest model of its ratio: nearest in boson mass, then in redshift, then in range.
+
+    masses  fit m22 between these two
+    grid    (m22_min, m22_max) -> BoostGrid, for a fit where the models themselves are too few
+    Raises InputError where no model has the ratio, and for a fit with too few models.
+    """
+    same = same_ratio(table, models)
+    if not same:
+        names = ", ".join(dict.fromkeys(model.name for model in models))
+        raise InputError(f"{table.label}: no model is this ratio; there are {names} (--mixed shows them all the same)")
+    nearest = max(same, key=lambda model: _likeness(model, table))
+    fit = None
+    if masses is not None:
+        candidates = grid_of(same) or (grid(*masses) if grid else None)
+        if candidates is None:
+            raise InputError(f"{table.label}: a fit needs models of four or more m22: name more result files")
+        low, high = candidates.m22_range
+        fit = fit_m22(candidates, table, max(masses[0], low), min(masses[1], high))
+    return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest), fit)
+
+
+def compare_all(
+    tables: Sequence[Boost],
+    models: Sequence[Boost],
+    masses: tuple[float, float] | None = None,
+    grid: Callable[[float, float], BoostGrid] | None = None,
+    mixed: bool = False,
+) -> list[Comparison | None]:
+    """Compare every table with the models of its epoch; None for a table without a model of its ratio and epoch.
+
+    masses, grid  as compare has them;  mixed  whether all tables may be without a model of their ratio
+    Raises InputError where they are and may not, and where compare does.
+    """
+    if not mixed and not any(same_ratio(table, models) for table in tables):
+        compare(tables[0], models)
+    comparisons = []
+    for table in tables:
+        candidates = [model for model in same_ratio(table, models) if same_epoch(table, model)]
+        comparisons.append(compare(table, candidates, masses, grid) if candidates else None)
+    return comparisons
+
+
+def boosts_to_draw(
+    comparisons: Sequence[Comparison], tables: Sequence[Boost], models: Sequence[Boost], mixed: bool = False
+) -> list[Boost]:
+    """Models that tables were compared with, a model of each ratio that was not compared, and all tables.
+
+    mixed  whether models of ratios that no table has are drawn too
+    """
+    compared = [comparison.model for comparison in comparisons]
+    wanted = {boost.name for boost in (*tables, *(models if mixed else ()))} - {model.name for model in compared}
+    others = {model.name: model for model in models if model.name in wanted}  # the last: of the heaviest boson
+    return list(dict.fromkeys([*compared, *others.values(), *tables]))
+
+
+def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> Path:
+    """Write a CSV table with a row for each comparison: features of the table and of the model, agreement and fit.
+
+    Returns the path. Wavenumbers are in h/Mpc; what is not known is empty. The file appears when it is complete.
+    Raises RunError where it cannot be written.
+    """
+    rows = [_row(comparison) for comparison in comparisons]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_write(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
+    return path
+
+
+def _row(comparison: Comparison) -> dict[str, object]:
+    table, model, quality, fit = comparison.table, comparison.model, comparison.agreement, comparison.fit
+    row = {name: getattr(table, name) for name in ("numerator", "denominator", "redshift", "m22", "source")}
+    row |= {"model_m22": model.m22, "model_source": model.source}
+    for prefix, features in zip(("", "model_"), comparison.features, strict=True):
+        for name in ("threshold", "k_detach", "k_peak", "height", "at_end", "slope"):
+            row[prefix + name] = getattr(features, name)
+    row |= {"rms_ln": quality.rms, "rows": quality.rows, "left_out": quality.left_out}
+    row |= {"chi_squared": quality.chi_squared}
+    for name in ("m22", "bound", "standard_error"):
+        row[f"fit_{name}"] = getattr(fit, name, None)
+    row["fit_low_95"], row["fit_high_95"] = getattr(fit, "interval", None) or (None, None)
+    return row
+
+
+def _likeness(model: Boost, table: Boost) -> tuple[float, float, int, bool]:
+    """Larger for a nearer mass, then a nearer redshift, then more rows of the table in range, then no errors."""
+    masses = redshifts = 0.0
+    if model.m22 is not None and table.m22 is not None:
+        masses = abs(float(np.log(model.m22 / table.m22)))
+    if model.redshift is not None and table.redshift is not None:
+        redshifts = epoch_distance(model.redshift, table.redshift)
+    rows = int(np.count_nonzero((table.k >= model.k[0]) & (table.k <= model.k[-1])))
+    return -masses, -redshifts, rows, model.error is None

@@ -1,0 +1,142 @@
+"""Boosts of tables and of result files, and the grid of boson masses that a fit goes over."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from attrs import evolve
+
+from ..config.config import Config, DarkMatter, parse_config
+from ..errors import InputError
+from ..io.hdf5 import is_hdf5, open_result
+from ..pipeline import simulation_results
+from ..pipeline.filament import FRINGES_AND_MORE, build_model
+from ..pipeline.model import population_of
+from ..pipeline.result_spectra import result_boosts, result_spectrum
+from ..spectra.boost import Boost, boost_of
+from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
+from ..spectra.linear_theory import theory_boosts
+from ..spectra.phase_average import NO_POWER
+from ..spectra.single_filament import single_power
+from ..spectra.spectrum import Spectrum
+from ..spectra.tables import published_boosts, read_boost
+from ..units import mean_matter_density
+from .sources import TABLE_ENDINGS
+
+PUBLISHED = "published"  # names the tables that come with the package
+GRID_MASSES = 9  # boson masses of the grid that a fit goes over
+
+
+def read_boosts(text: str, redshift: float | None = None) -> list[Boost]:
+    """The boosts of a table, of a result file, or of the published tables (PUBLISHED).
+
+    redshift  only the epoch of a simulation that is nearest to it; None: all epochs
+    Raises InputError that names the file.
+    """
+    if text == PUBLISHED:
+        return list(published_boosts())
+    path = Path(text)
+    if path.suffix.lower() in TABLE_ENDINGS:
+        return [read_boost(path)]
+    return model_boosts(path, redshift)
+
+
+def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
+    """Every boost of a result file.
+
+    Over the smooth filament, for a single one, a population and a box; of a population also with linear power added;
+    and of all epochs of a simulation, or of that nearest to a redshift.
+    Raises InputError for a file that is no result, is damaged, or holds no boost.
+    """
+    if path.is_file() and not is_hdf5(path):
+        raise InputError(f"{path}: not a result file, nor a table ({', '.join(TABLE_ENDINGS)})")
+    with open_result(path) as file:
+        # nothing is measured in the plane across a filament
+        boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
+        boosts += nearest_epochs(simulation_results.read_boosts(file), redshift)
+        config = _config_of(file)
+        folder = "one_filament_power"
+        pairs = [
+            tuple(_over_matter(file, f"{folder}/{name}", field, config) for field in ("fdm", "smooth"))
+            for name in file.get(folder, {})
+        ]
+    if pairs:
+        population = population_of(config)
+        for fdm, smooth in pairs:
+            with config.errors_in("population"):
+                cut_off = population.cut_off(fdm.m22)
+            boosts += theory_boosts(population.power, cut_off, fdm, smooth)
+    if not boosts:
+        raise InputError(f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box")
+    return boosts
+
+
+def _config_of(file: h5py.File) -> Config:
+    return parse_config(str(file.attrs.get("config", "")), f"config of {file.filename}")
+
+
+def _over_matter(file: h5py.File, path: str, field: str, config: Config) -> Spectrum:
+    """A one-filament spectrum relative to the mean density of all matter, like linear power, to which it is added."""
+    spectrum = result_spectrum(file, f"{path}/{field}")
+    share = float(file[path].attrs["density"]) / mean_matter_density(config.cosmology.omega_m)
+    return evolve(spectrum, power=spectrum.power * share**2, floor=spectrum.floor * share**2)
+
+
+def nearest_epochs(boosts: list[Boost], redshift: float | None) -> list[Boost]:
+    """One epoch, that nearest to a redshift, of boosts that differ in their redshift alone; all for no redshift."""
+    if redshift is None:
+        return boosts
+    nearest: dict[tuple, Boost] = {}
+    for boost in boosts:
+        key = boost.name, boost.m22
+        if key not in nearest or _distance(boost, redshift) < _distance(nearest[key], redshift):
+            nearest[key] = boost
+    return list(nearest.values())
+
+
+def _distance(boost: Boost, redshift: float) -> float:
+    return 0.0 if boost.redshift is None else epoch_distance(boost.redshift, redshift)
+
+
+def epoch_distance(first: float, second: float) -> float:
+    """How far apart two redshifts are, in ln(1 + z)."""
+    return abs(float(np.log((1 + first) / (1 + second))))
+
+
+def single_filament_grid(path: Path) -> Callable[[float, float], BoostGrid] | None:
+    """The function (m22_min, m22_max) -> BoostGrid of the single filament of a result file; None if it has none.
+
+    Its boosts are from exact spectra of the filament of the file's config, for GRID_MASSES boson masses.
+    """
+    with open_result(path) as file:
+        if "single_power" not in file:
+            return None
+        config = _config_of(file)
+
+    @cache  # every table is fitted between the same masses
+    def grid(low: float, high: float) -> BoostGrid:
+        return BoostGrid(tuple(_exact_boost(config, float(m22)) for m22 in np.geomspace(low, high, GRID_MASSES)))
+
+    return grid
+
+
+def _exact_boost(config: Config, m22: float) -> Boost:
+    """fdm/smooth of the config's filament for another boson mass."""
+    without: dict[str, Any] = dict.fromkeys(("box", "power", "correlation", "figures"))
+    config = replace(config, dark_matter=DarkMatter(m22), **without)
+    model, section = build_model(config), config.single_power
+    k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+    k = k[k < NO_POWER * model.fringe_wavenumber]
+    power = single_power(model, k, section.statistics, plane=False)
+    metadata: dict[str, Any] = {"units": "1", "redshift": config.cosmology.redshift, "m22": m22, "floor": 1e-15}
+    return boost_of(Spectrum(k, power.fdm, "fdm", **metadata), Spectrum(k, power.smooth, "smooth", **metadata))
+
+
+def grid_of(models: list[Boost]) -> BoostGrid | None:
+    """The models of known m22 as a grid; None where they are too few for one."""
+    by_mass = {model.m22: model for model in models if model.m22 is not None}
+    return BoostGrid(tuple(by_mass[m22] for m22 in sorted(by_mass))) if len(by_mass) >= LEAST_BOOSTS else None
