@@ -3,7 +3,7 @@
     python docs/generate.py          (make docs does it)
 
 Each part stands between two comments in its page, everything else in a page is written by hand. The table of result
-files is taken from files: tiny runs of all sections are made and read. tests/test_docs.py holds the pages to this.
+files is taken from files: tiny runs of all sections are made and read. tests/docs/test_docs.py holds the pages to this.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Runs for tests/test_faults.py: tiny configs, and processes that run one of them until they are done or killed."""
+"""Runs for tests/pipeline/test_faults.py: tiny configs, and processes that run one until it ends or is killed."""
 
 import multiprocessing
 import os

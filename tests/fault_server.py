@@ -1,4 +1,4 @@
-"""Imported by the process that is forked for the runs of tests/test_faults.py: what is compiled is then at hand."""
+"""Imported by the process that tests/pipeline/test_faults.py forks for its runs, so that loops are compiled there."""
 
 import tempfile
 

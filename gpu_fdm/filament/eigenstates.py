@@ -106,7 +106,7 @@ def eigenstates(
     """Solve for all states with E_nl <= V(R_f), R_f the radius that holds `mass_fraction` of the line mass.
 
     points  Gauss-Legendre nodes; chosen from the largest momentum where not given (energies then have
-            converged to 1e-9, see tests/test_eigenstates.py)
+            converged to 1e-9, see tests/filament/test_eigenstates.py)
     threads  all CPUs where not given
     Raises ValueError where the cut leaves no state.
     """

@@ -21,7 +21,7 @@ from .schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 # potential that the modes were solved in
 GRAVITIES = ("own", "completed", "fixed")
 # the largest phases belong to wavenumbers in the corner of the grid, twice those of psi: steps of fourth order move
-# rings by 1e-5 of their mass in half a period, see tests/test_steady_state.py
+# rings by 1e-5 of their mass in half a period, see tests/pipeline/test_steady_state.py
 LIMITS = WaveLimits(kinetic=4.0, potential=1.0)
 FRAME_REACH = 1.05  # of half the side of the frames over R_99
 # unresolved is what moves by more than half the Nyquist wavenumber: at 1.5 times the largest there is, 1 % does

@@ -2,9 +2,9 @@
 
 A grid of particles holds every mode k together with its images k + 2 pi n/h, each times its window. A second grid,
 shifted by half a cell, has the images of odd n_x + n_y + n_z with the other sign: the average of both has lost them,
-among them all the nearest (Sefusatti et al. 2016, MNRAS 460, 3624). What those that are left add to P(k) of a clustered
-mock with P ~ 1/k, at 0.5 to 0.7 of the Nyquist wavenumber (tests/test_particles.py): 2e-3 for ngp, 1e-3 for cic, 1e-4
-for tsc; on one grid 6e-2, 4e-3 and 1.5e-3.
+among them all the nearest (Sefusatti et al. 2016, MNRAS 460, 3624). The other images add to P(k) of a clustered mock
+with P ~ 1/k, at 0.5 to 0.7 of the Nyquist wavenumber, 2e-3 for ngp, 1e-3 for cic and 1e-4 for tsc; on one grid 6e-2,
+4e-3 and 1.5e-3 (tests/spectra/test_particles.py).
 
 Particles at random have the power V sum w^2 / (sum w)^2 at all k, and so in every image: on a grid they have
 V sum w^2 / (sum w)^2 times the sum of the squared windows of the images that are left, over that of the mode. This

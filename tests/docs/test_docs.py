@@ -1,13 +1,15 @@
 """The pages of docs/: what is generated is up to date, and the site builds without warnings and needs no network."""
 
+import pkgutil
 import re
 import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
-from locations import REPOSITORY
+from locations import PACKAGE, REPOSITORY
 
 from gpu_fdm.config.config import SECTIONS
 
@@ -114,6 +116,29 @@ def test_links_hold_on_github():
                 headings = re.findall(r"^#+ (.*)", linked.read_text(), re.MULTILINE)
                 anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
                 assert anchor in anchors, f"{page.name}: {target}"
+
+
+def test_paths_and_modules_exist():
+    """Paths of the repository and dotted names of the package exist where pages and sources mention them."""
+    pages = [*REPOSITORY.glob("*.md"), *DOCS.glob("*.md"), *PACKAGE.rglob("*.py")]
+    for page in set(pages) - {REPOSITORY / "CHANGELOG.md", DOCS / "validation.md"}:  # which name files of the past
+        text = page.read_text()
+        for path in re.findall(r"(?<![\w/.-])(?:gpu_fdm|kernels|tests|docs|ini|benchmarks|validation)/[\w./]*\w", text):
+            assert (REPOSITORY / path).exists(), f"{page.name}: {path}"
+        for name in re.findall(r"(?<![\w/.-])gpu_fdm(?:\.[a-z]\w*)+(?![\w/(])", text):
+            assert pkgutil.resolve_name(name), f"{page.name}: {name}"
+
+
+def test_floors_are_those_of_the_imports():
+    """The drawing of docs/development.md has the layers of import-linter, from the top down, and all packages."""
+    drawing = (DOCS / "development.md").read_text().split("```text\n")[1].split("```")[0]
+    drawn = [re.split(r"  +", line)[0] for line in drawing.splitlines()]
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    floors = [", ".join(part.strip() for part in re.split("[:|]", layer)) for layer in layers]
+    assert drawn == [floor for floor in floors if floor != "__main__"]
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} | {"kernels"}
+    assert packages <= set(drawn)
 
 
 def test_figures_are_small_and_used():

@@ -36,7 +36,7 @@ NOT_RUN = {
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
-NOT_RUN_AT_ALL = {"source": "a shell's own", "eval": "a shell's own; tests/test_completion.py has the script"}
+NOT_RUN_AT_ALL = {"source": "a shell's own", "eval": "a shell's own; tests/commands/test_completion.py has the script"}
 # what a target of the Makefile runs
 TARGETS = {"make run": "gpu-fdm run ini/single_filament.ini"}
 # by section of the ini: what makes a run small. They come before what a page sets itself
@@ -176,7 +176,7 @@ def run_command(command, folder):
     """Run a command of a page; checks what is shown of its output."""
     words = shlex.split(TARGETS.get(command.text, command.text).replace("#", "\\#"))
     if words[0] in ("mpirun", "mpiexec", "srun"):
-        words = words[words.index("gpu-fdm") :]  # tests/test_ranks.py runs on ranks
+        words = words[words.index("gpu-fdm") :]  # tests/parallel/test_ranks.py runs on ranks
     assert words[0] == "gpu-fdm", f"{command.text}: neither run nor listed in NOT_RUN"
     target = words[words.index(">") + 1] if ">" in words else None
     words = words[1 : words.index(">")] if ">" in words else words[1:]

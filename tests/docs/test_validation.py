@@ -3,10 +3,11 @@
 import re
 from functools import lru_cache
 
+import h5py
 import numpy as np
 import pytest
 
-from validation import checks_figures, run
+from validation import checks_figures, run, same
 from validation.catalogue import STAGES
 from validation.registry import ABSOLUTE, ERRORS, RELATIVE, Check, Erratum
 from validation.report import rounded, row
@@ -169,3 +170,41 @@ def test_a_run_that_breaks_leaves_the_document(monkeypatch, tmp_path):
     with pytest.raises(OSError, match="no space"):
         run.main()
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+# results compared bit for bit
+
+
+def write(path, density=1.0, title="a", created="today", name="density"):
+    """A result in miniature."""
+    path.parent.mkdir(exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["created"] = created
+        file.create_group("box").attrs["title"] = title
+        file[f"box/{name}"] = np.array([density, np.nan, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, None),
+        ({"created": "tomorrow"}, None),
+        ({"density": np.nextafter(1.0, 2.0)}, "a.hdf5: box/density: values differ"),
+        ({"density": np.float32(1)}, None),
+        ({"title": "b"}, "a.hdf5: box: attribute title differs"),
+        ({"name": "other"}, "a.hdf5: box/density: only in one of the files"),
+    ],
+)
+def test_results_are_compared_bit_for_bit(change, told, tmp_path, capsys):
+    write(tmp_path / "before" / "a.hdf5")
+    write(tmp_path / "after" / "a.hdf5", **change)
+    assert same.main([str(tmp_path / "before"), str(tmp_path / "after")]) == (told is not None)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-1].startswith("1 files compared, ") and (told is None or told in printed)
+
+
+def test_a_missing_result_differs(tmp_path, capsys):
+    write(tmp_path / "before" / "a.hdf5")
+    assert same.main([str(tmp_path / "before"), str(tmp_path)]) == 1
+    assert same.main([str(tmp_path), str(tmp_path)]) == 1  # nothing was compared
+    assert f"a.hdf5: not in {tmp_path}" in capsys.readouterr().out
