@@ -9,11 +9,11 @@ Constants: CODATA 2022 and IAU 2015, taken from astropy.
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-BOSON_MASS_UNIT_EV = 1e-22  # m22 counts in these
+BOSON_MASS_UNIT_EV = 1e-22  # unit of m22
 
 
 @lru_cache(maxsize=1)
-def _si():
+def _si() -> dict[str, float]:
     """hbar [J s], c [m/s], eV [J], Mpc [m], G [m^3/kg/s^2], solar mass [kg]."""
     from astropy import constants, units
 

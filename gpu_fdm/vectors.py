@@ -1,23 +1,24 @@
-"""Directions in space."""
+"""Vectors in space."""
 
 from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-PARALLEL = 1e-6  # sine of the angle between axis and orientation below which the latter has no meaning
+PARALLEL = 1e-6  # sine of the angle between axis and orientation below which they count as parallel
 
 Value = TypeVar("Value")
 
 
 def three(values: Iterable[Value]) -> tuple[Value, Value, Value]:
-    """The values, one for each axis; ValueError for fewer or more of them."""
+    """Values for x, y and z; ValueError for another number of them."""
     x, y, z = values
     return x, y, z
 
 
-def unit_vectors(vectors) -> np.ndarray:
-    """Vectors of any length but zero, shape (..., 3), made unit vectors; no length over- or underflows.
+def unit_vectors(vectors: ArrayLike) -> NDArray:
+    """Unit vectors along vectors of any length but zero, shape (..., 3); no length over- or underflows.
 
     Raises ValueError for one that is zero or not finite.
     """

@@ -1,27 +1,38 @@
 """Functions of k that are given by rows: how they are checked and read."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..io.tables import read_columns
 
 LEAST_ROWS = 8
-# of values, and of k and 1/k [h/Mpc]: beyond, they are no measurements, and products of them no numbers
+# largest values, and k and 1/k [h/Mpc]: larger ones are no measurements, and their products overflow
 LARGEST, LARGEST_K = 1e60, 1e30
 ROUND_OFF = 1e-9  # relative, by which a value may leave its range: amply that of exp(ln k)
 
+Curve = TypeVar("Curve")
 
-def checked_rows(k, values, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read-only copies of both, shape (rows,), at least 8.
+
+def read_only(values: ArrayLike) -> NDArray:
+    """A copy as floating-point numbers that cannot be changed."""
+    copy = np.array(values, float)
+    copy.setflags(write=False)
+    return copy
+
+
+def check_rows(k: NDArray, values: NDArray, name: str) -> None:
+    """InputError unless k and values are a function of k, shape (rows,), at least 8.
 
     k  [h/Mpc], positive and increasing;  values  finite;  both of sizes that measurements have
     name  of the values, for messages
-    Raises InputError, which begins with "row" and its number, from 1, where one row is wrong.
+    The error begins with "row" and its number, from 1, where one row is wrong.
     """
-    k, values = np.array(k, float), np.array(values, float)
     if k.ndim != 1 or k.shape != values.shape or len(k) < LEAST_ROWS:
         raise InputError(f"table of shape {k.shape}: must hold at least {LEAST_ROWS} rows of k and {name}")
     for column, column_name, good, allowed in (
@@ -32,19 +43,16 @@ def checked_rows(k, values, name: str) -> tuple[np.ndarray, np.ndarray]:
             raise InputError(f"row {row + 1}: {column_name} = {column[row]:g}: must be {allowed}")
     for row in np.flatnonzero(np.diff(k) <= 0)[:1] + 1:
         raise InputError(f"row {row + 1}: k = {k[row]:g}: must be larger than {k[row - 1]:g}, the one before")
-    k.setflags(write=False)
-    values.setflags(write=False)
-    return k, values
 
 
-def check_range(name: str, values, low: float, high: float, unit: str, what: str):
-    """InputError for the first of the values that is out of low..high (but for round-off), or no number."""
+def check_range(name: str, values: NDArray, low: float, high: float, unit: str, what: str) -> None:
+    """InputError for the first of the values that is outside low..high (but for round-off), or NaN."""
     good = (values >= low * (1 - ROUND_OFF)) & (values <= high * (1 + ROUND_OFF))
     for outside in values[~good].flat:
         raise InputError(f"{name} = {outside:g} {unit}: must be in [{low:g}, {high:g}], the range of the {what}")
 
 
-def read_curve(path, name: str, make):
+def read_curve(path: str | Path, name: str, make: Callable[[NDArray, NDArray], Curve]) -> Curve:
     """make(k, values) from a CSV file with columns k [h/Mpc] and `name`; InputError names the file and the line."""
     try:
         columns = read_columns(path, ("k", name))
@@ -57,6 +65,6 @@ def read_curve(path, name: str, make):
     try:
         return make(columns["k"], columns[name])
     except InputError as error:
-        # rows are known here by their lines in the file
+        # make names a row, the user needs its line
         message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
         raise InputError(f"{Path(path)}: {message}") from None

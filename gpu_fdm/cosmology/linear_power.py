@@ -1,24 +1,28 @@
 """Linear power of matter at z = 0, by name: CAMB, the fit of Eisenstein & Hu 1998, or a table."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
+from attrs import field, frozen
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError, RunError
 from .background import EARLIEST, Background
 from .camb_power import camb_power
-from .curves import check_range, checked_rows, read_curve
+from .curves import check_range, check_rows, read_curve, read_only
 from .parameters import PIVOT, CosmologicalParameters
 
 HUBBLE_LENGTH = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
 T_CMB = 2.7255  # temperature of the cosmic microwave background [K]: Fixsen 2009, ApJ 707, 916
 
-_FIT_RANGE = 1e-5, 100.0  # [h/Mpc]; beyond, the pressure of baryons counts, which the fit does not have
+_FIT_RANGE = 1e-5, 100.0  # [h/Mpc]; beyond, the pressure of baryons counts, which the fit leaves out
 _FIT_ROWS = 4000
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class LinearPower:
     """Linear power of matter at z = 0 between the rows of a table, ln P a cubic spline in ln k.
 
@@ -28,23 +32,23 @@ class LinearPower:
 
     k           [h/Mpc], shape (rows,), at least 8, increasing;  power  [(Mpc/h)^3], shape (rows,)
     background  whose growth scales the power to other redshifts
-    source      what it was made with or read from
+    source      code and parameters, or the table
     The arrays are copied, and read-only. Raises InputError for rows that are no power spectrum.
     """
 
-    k: np.ndarray
-    power: np.ndarray
+    k: NDArray = field(converter=read_only)
+    power: NDArray = field(converter=read_only)
     background: Background
     source: str
-    _log_power: CubicSpline = field(init=False, repr=False)
 
-    def __post_init__(self):
-        k, power = checked_rows(self.k, self.power, "power")
-        for row in np.flatnonzero(power <= 0)[:1]:
-            raise InputError(f"row {row + 1}: power = {power[row]:g}: must be positive")
-        object.__setattr__(self, "k", k)
-        object.__setattr__(self, "power", power)
-        object.__setattr__(self, "_log_power", CubicSpline(np.log(k), np.log(power)))
+    def __attrs_post_init__(self) -> None:
+        check_rows(self.k, self.power, "power")
+        for row in np.flatnonzero(self.power <= 0)[:1]:
+            raise InputError(f"row {row + 1}: power = {self.power[row]:g}: must be positive")
+
+    @cached_property
+    def _log_power(self) -> CubicSpline:
+        return CubicSpline(np.log(self.k), np.log(self.power))
 
     @property
     def k_min(self) -> float:
@@ -56,13 +60,13 @@ class LinearPower:
         """Last k of the table [h/Mpc]."""
         return float(self.k[-1])
 
-    def __call__(self, k) -> np.ndarray:
-        """P(k) at z = 0 [(Mpc/h)^3], shape of k [h/Mpc]; InputError for a k out of k_min..k_max."""
+    def __call__(self, k: ArrayLike) -> NDArray:
+        """P(k) at z = 0 [(Mpc/h)^3], shape of k [h/Mpc]; InputError for a k outside k_min..k_max."""
         k = np.asarray(k, float)
         check_range("k", k, self.k_min, self.k_max, "h/Mpc", "linear power")
         return np.exp(self._log_power(np.log(k)))
 
-    def at(self, k, redshift: float) -> np.ndarray:
+    def at(self, k: ArrayLike, redshift: float) -> NDArray:
         """P(k) at a redshift in [0, 99], D^2(a) P(k, z = 0) [(Mpc/h)^3], shape of k [h/Mpc]."""
         latest = 1 / EARLIEST - 1
         if not 0 <= redshift <= latest:
@@ -70,7 +74,13 @@ class LinearPower:
         return self.background.growth(1 / (1 + redshift)) ** 2 * self(k)
 
 
-def linear_power(name: str, parameters=None, *, table=None, cache_folder=None) -> LinearPower:
+def linear_power(
+    name: str,
+    parameters: CosmologicalParameters | None = None,
+    *,
+    table: str | Path | None = None,
+    cache_folder: str | Path | None = None,
+) -> LinearPower:
     """Linear power by a name in SOURCES.
 
     camb           CAMB, for all parameters, from 1e-5 to 2e3 h/Mpc: see camb_power
@@ -78,9 +88,9 @@ def linear_power(name: str, parameters=None, *, table=None, cache_folder=None) -
                    1e-5 to 100 h/Mpc. Neutrinos do not stream in it: up to 10 % above CAMB for the default cosmology
     table          a CSV file with columns k [h/Mpc] and power [(Mpc/h)^3] at z = 0; omega_m alone counts beside it
 
-    parameters    CosmologicalParameters; the default cosmology where not given
+    parameters    the default cosmology where not given
     table         the file, for name = table and only then
-    cache_folder  where CAMB's results are kept; the user's cache folder where not given
+    cache_folder  where CAMB's results are cached; the user's cache folder where not given
     Raises InputError for an unknown name, a table that is wrong, parameters that CAMB refuses; RunError where a
     library that is needed is not installed.
     """
@@ -92,16 +102,19 @@ def linear_power(name: str, parameters=None, *, table=None, cache_folder=None) -
             f"linear_power_table = {table or '(empty)'}: must be given with linear_power = table, and only then "
             f"(linear_power = {name})"
         )
-    return SOURCES[name](parameters, table, cache_folder)
+    if table is not None:
+        background = Background(parameters.omega_m)
+        return read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
+    return _METHODS[name](parameters, cache_folder)
 
 
-def _camb(parameters, table, cache_folder):
+def _camb(parameters: CosmologicalParameters, cache_folder: str | Path | None) -> LinearPower:
     k, power, source = camb_power(parameters, cache_folder)
     return LinearPower(k, power, Background(parameters.omega_m), source)
 
 
-def _eisenstein_hu(parameters, table, cache_folder):
-    """P = 2 pi^2/k^3 (4/25) (c k/H0)^4 (D T/Om)^2 As (k/k_pivot)^(n_s - 1), D -> a early.
+def _eisenstein_hu(parameters: CosmologicalParameters, cache_folder: str | Path | None) -> LinearPower:
+    """P = 2 pi^2/k^3 (4/25) (c k/H0)^4 (D T/Om)^2 As (k/k_pivot)^(n_s - 1), D = a at early times.
 
     This follows from the constancy of the curvature perturbation R: the potential in the era of matter is 3/5 R.
     """
@@ -122,9 +135,8 @@ def _eisenstein_hu(parameters, table, cache_folder):
     return LinearPower(k, 2 * np.pi**2 / k**3 * contrast**2 * curvature, background, source)
 
 
-def _table(parameters, table, cache_folder):
-    background = Background(parameters.omega_m)
-    return read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
-
-
-SOURCES = {"camb": _camb, "eisenstein_hu": _eisenstein_hu, "table": _table}
+_METHODS: dict[str, Callable[[CosmologicalParameters, str | Path | None], LinearPower]] = {
+    "camb": _camb,
+    "eisenstein_hu": _eisenstein_hu,
+}
+SOURCES = (*_METHODS, "table")

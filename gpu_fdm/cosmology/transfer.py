@@ -1,4 +1,4 @@
-"""The cut-off of fuzzy dark matter: transfer functions T(k) by name, half-mode and Jeans scales.
+"""The cut-off of fuzzy dark matter: transfer functions T(k) by name, half modes and Jeans wavenumber.
 
 P_FDM = T^2 P_CDM. T is negative in parts of its oscillating tail.
 """
@@ -7,21 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf, log, pi
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 from ..errors import InputError
 from ..io.kinds import Number
-from ..units import CodeUnits, mean_matter_density
-from .curves import check_range, checked_rows, read_curve
+from ..units import CodeUnits
+from .curves import check_range, check_rows, read_curve
 
-# values of T that define a half mode: where the amplitude is halved, and where the power is
+# T at a half mode: where the amplitude is halved, and where the power is
 HALF_MODES = {"amplitude": 0.5, "power": 0.5**0.5}
 TABLE_START = 1e-3  # how far from 1 a table may begin
 
-_SCAN = 1e-6, 1e9  # wavenumbers between which a half mode is looked for [h/Mpc], in steps of 0.3 %
+_SCAN = 1e-6, 1e9  # range in which a half mode is searched [h/Mpc], in steps of 0.3 %
 _SCAN_ROWS = 12_000
 
 
@@ -30,23 +32,23 @@ class Transfer:
     """T(k) of one boson mass.
 
     name   in TRANSFERS
-    m22    boson mass [1e-22 eV]; None for cdm and table, which depend on none
-    h      H0 / (100 km/s/Mpc), by which k [h/Mpc] becomes the 1/Mpc of the published fits
+    m22    boson mass [1e-22 eV]; None for cdm and table, which do not depend on it
+    h      H0 / (100 km/s/Mpc), which converts k [h/Mpc] to the 1/Mpc of the published fits
     k_max  last k where T is known [h/Mpc]
-    of_k   T as a function of k [1/Mpc]
+    formula  T as a function of k [1/Mpc]
     """
 
     name: str
     m22: float | None
     h: float
     k_max: float
-    of_k: Callable[[np.ndarray], np.ndarray]
+    formula: Callable[[NDArray], NDArray]
 
-    def __call__(self, k) -> np.ndarray:
+    def __call__(self, k: ArrayLike) -> NDArray:
         """T(k), shape of k [h/Mpc]; InputError for k < 0 and k > k_max."""
         k = np.asarray(k, float)
         check_range("k", k, 0.0, self.k_max, "h/Mpc", f"transfer function {self.name}")
-        return self.of_k(k * self.h)
+        return self.formula(k * self.h)
 
     def half_mode(self, definition: str) -> float:
         """Smallest k where T falls to 1/2 (definition = amplitude) or T^2 to 1/2 (power) [h/Mpc].
@@ -60,17 +62,17 @@ class Transfer:
         below = np.flatnonzero(self(k) < level)
         if len(below) == 0:
             raise InputError(f"transfer = {self.name}: must fall to {level:.4g} to have a half mode, and does not")
-        return brentq(lambda each: self(each) - level, k[below[0] - 1], k[below[0]], rtol=1e-14)
+        return brentq(lambda wavenumber: self(wavenumber) - level, k[below[0] - 1], k[below[0]], rtol=1e-14)
 
 
-def transfer(name: str, m22: float | None = None, *, h: float, table=None) -> Transfer:
+def transfer(name: str, m22: float | None = None, *, h: float, table: str | Path | None = None) -> Transfer:
     """T(k), k in h/Mpc, by a name in TRANSFERS: cdm, hu00, ph22, murgia17 (see the functions of FORMULAS) or table.
 
     m22    boson mass [1e-22 eV], for hu00, ph22 and murgia17
     h      H0 / (100 km/s/Mpc)
     table  for name = table and only then: a CSV file with columns k [h/Mpc] and transfer, a cubic spline in ln k
            between the rows. It must begin with |T - 1| < 1e-3, and T = 1 below its first k
-    Raises InputError for an unknown name, a value out of range, and a table that is wrong.
+    Raises InputError for an unknown name, a value out of range, and an invalid table.
     """
     if name not in TRANSFERS:
         raise InputError(f"transfer = {name}: must be one of {', '.join(TRANSFERS)}")
@@ -80,18 +82,13 @@ def transfer(name: str, m22: float | None = None, *, h: float, table=None) -> Tr
             f"transfer_table = {table or '(empty)'}: must be given with transfer = table, and only then "
             f"(transfer = {name})"
         )
-    if name == "table":
+    if table is not None:
         return read_curve(table, "transfer", lambda k, values: _tabulated(k, values, h))
     if name == "cdm":
         m22 = None
     else:
         _check("m22", m22, Number(1e-6, 1e6))
     return Transfer(name, m22, h, inf, partial(FORMULAS[name], m22=m22))
-
-
-def jeans_equality(m22: float, h: float) -> float:
-    """k_J,eq = 9 sqrt(m22)/Mpc, the comoving Jeans wavenumber at equality [h/Mpc]. Source: Hu et al. 2000."""
-    return _jeans_equality_mpc(m22) / h
 
 
 def jeans_wavenumber(units: CodeUnits, scale_factor: float) -> float:
@@ -103,38 +100,30 @@ def jeans_wavenumber(units: CodeUnits, scale_factor: float) -> float:
     return (4 * scale_factor) ** 0.25 / units.length
 
 
-def half_wavelength_mass(k, omega_m: float):
-    """Mean mass in a sphere whose radius is half a wavelength, (4 pi/3) rho_m (pi/k)^3 [Msun/h], shape of k [h/Mpc].
-
-    With k the wavenumber of a half mode (or Jeans') this is the half-mode (or Jeans) mass of that definition.
-    """
-    return 4 * pi / 3 * mean_matter_density(omega_m) * (pi / np.asarray(k)) ** 3
-
-
-def cdm(k, m22=None):
+def cdm(k: NDArray, m22: float | None = None) -> NDArray:
     """1, cold dark matter."""
     return np.ones_like(k)
 
 
-def hu00(k, m22):
+def hu00(k: NDArray, m22: float) -> NDArray:
     """cos(x^3)/(1 + x^8), x = 1.61 m22^(1/18) k/k_J,eq, k in 1/Mpc.
 
     Source: Hu, Barkana & Gruzinov 2000, PRL 85, 1158.
     """
-    x = 1.61 * m22 ** (1 / 18) * k / _jeans_equality_mpc(m22)
+    x = 1.61 * m22 ** (1 / 18) * k / _jeans_wavenumber_at_equality(m22)
     return np.cos(x**3) / (1 + x**8)
 
 
-def ph22(k, m22):
+def ph22(k: NDArray, m22: float) -> NDArray:
     """sin(x^2.5)/[x^2.5 (1 + B x^3.5)], x = A k/k_J,eq, k in 1/Mpc; A = 2.22 m22^(1/25 - ln(m22)/1000).
 
     B = 0.16 m22^(-1/20). Source: Passaglia & Hu 2022, PRD 105, 123529.
     """
-    x = 2.22 * m22 ** (1 / 25 - log(m22) / 1000) * k / _jeans_equality_mpc(m22)
+    x = 2.22 * m22 ** (1 / 25 - log(m22) / 1000) * k / _jeans_wavenumber_at_equality(m22)
     return np.sinc(x**2.5 / pi) / (1 + 0.16 * m22 ** (-1 / 20) * x**3.5)
 
 
-def murgia17(k, m22):
+def murgia17(k: NDArray, m22: float) -> NDArray:
     """[1 + (alpha k)^5.475]^-2, T^2 = 1/2 at 4.5 m22^(4/9)/Mpc, k in 1/Mpc.
 
     Source: the shape of Murgia et al. 2017, JCAP 11, 046, with the exponents of Z25 (A&A 696 A145).
@@ -144,28 +133,29 @@ def murgia17(k, m22):
     return (1 + (alpha * k) ** slope) ** -2
 
 
-FORMULAS = {"cdm": cdm, "hu00": hu00, "ph22": ph22, "murgia17": murgia17}
+FORMULAS: dict[str, Callable[..., NDArray]] = {"cdm": cdm, "hu00": hu00, "ph22": ph22, "murgia17": murgia17}
 TRANSFERS = (*FORMULAS, "table")
 
 
-def _jeans_equality_mpc(m22):
+def _jeans_wavenumber_at_equality(m22: float) -> float:
+    """k_J,eq, comoving [1/Mpc]. Source: Hu et al. 2000."""
     return 9 * m22**0.5
 
 
-def _tabulated(k, values, h):
-    k, values = checked_rows(k, values, "transfer")
+def _tabulated(k: NDArray, values: NDArray, h: float) -> Transfer:
+    check_rows(k, values, "transfer")
     if abs(values[0] - 1) > TABLE_START:
         raise InputError(f"row 1: transfer = {values[0]:g}: must be within {TABLE_START:g} of 1 at the first k")
     spline, first = CubicSpline(np.log(k), values), k[0]
 
-    def of_k(k_mpc):
+    def interpolated(k_mpc: NDArray) -> NDArray:
         k = k_mpc / h
         return np.where(k < first, 1.0, spline(np.log(np.maximum(k, first))))
 
-    return Transfer("table", None, h, float(k[-1]), of_k)
+    return Transfer("table", None, h, float(k[-1]), interpolated)
 
 
-def _check(name, value, kind):
+def _check(name: str, value: float | None, kind: Number) -> None:
     try:
         kind.check(value)
     except ValueError as error:

@@ -2,7 +2,7 @@
 
     S(R) = int dlnk Delta^2(k) W^2(kR),   Delta^2 = k^3 P T^2/(2 pi^2),   M = c (4 pi/3) rho_m R^3
 
-In equal steps of ln k and ln R the integral is a correlation: W^2 is needed once at the steps of ln(kR), whatever the
+In equal steps of ln k and ln R the integral is a correlation: W^2 is computed once at the steps of ln(kR), for any
 number of masses. The trapezoid rule converges exponentially for smooth integrands that vanish at both ends.
 """
 
@@ -12,18 +12,20 @@ from functools import cached_property
 from math import ceil, inf, log, pi
 
 import numpy as np
+from attrs import field, frozen
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import expit, spherical_jn
 
 from ..errors import InputError
 from ..units import mean_matter_density
-from .curves import ROUND_OFF, check_range
+from .curves import ROUND_OFF, check_range, read_only
 from .linear_power import LinearPower
 from .transfer import Transfer
 
 MASSES_PER_DECADE = 60
 STEPS_PER_RADIUS = 3  # steps of ln k in one of ln R
-# part of S that may lie at wavenumbers where the power is not known
+# part of S that may come from wavenumbers where the power is not known
 NEGLECTED = 1e-6
 
 _SMOOTH_K_SLOPE = 9.10049
@@ -40,15 +42,15 @@ class Window:
     """
 
     coefficient: float
-    moments: Callable
-    tail: Callable[[float], float]
+    moments: Callable[[NDArray, NDArray, NDArray], tuple[NDArray, NDArray]]
+    tail: Callable[[NDArray], NDArray]
 
-    def radius(self, mass, omega_m: float):
-        """R [Mpc/h] of a mass [Msun/h]."""
+    def radius(self, mass: float | NDArray, omega_m: float) -> NDArray:
+        """R [Mpc/h] of a mass [Msun/h], shape of mass."""
         return np.cbrt(mass / (self.coefficient * 4 * pi / 3 * mean_matter_density(omega_m)))
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Variance:
     """S(M) at z = 0 between tabulated masses: ln S a cubic Hermite spline in ln M with its exact slopes.
 
@@ -61,15 +63,9 @@ class Variance:
     """
 
     window: str
-    mass: np.ndarray
-    values: np.ndarray
-    slopes: np.ndarray
-
-    def __post_init__(self):
-        for name in ("mass", "values", "slopes"):
-            values = np.array(getattr(self, name), float)
-            values.setflags(write=False)
-            object.__setattr__(self, name, values)
+    mass: NDArray = field(converter=read_only)
+    values: NDArray = field(converter=read_only)
+    slopes: NDArray = field(converter=read_only)
 
     @property
     def mass_min(self) -> float:
@@ -81,24 +77,24 @@ class Variance:
         """Largest mass [Msun/h]."""
         return float(self.mass[-1])
 
-    def __call__(self, mass) -> np.ndarray:
-        """S, shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
-        return np.exp(self._log_values(self._checked(mass)))
+    def __call__(self, mass: ArrayLike) -> NDArray:
+        """S, shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
+        return np.exp(self._log_values(self._log_mass(mass)))
 
-    def slope(self, mass) -> np.ndarray:
-        """dS/dlnM, shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
-        return self._slopes(self._checked(mass))
+    def slope(self, mass: ArrayLike) -> NDArray:
+        """dS/dlnM, shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
+        return self._slopes(self._log_mass(mass))
 
-    def derivative(self, mass) -> np.ndarray:
-        """dS/dM [h/Msun], shape of mass [Msun/h]; InputError for a mass out of mass_min..mass_max."""
+    def derivative(self, mass: ArrayLike) -> NDArray:
+        """dS/dM [h/Msun], shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
         return self.slope(mass) / np.asarray(mass, float)
 
-    def mass_at(self, variance) -> np.ndarray:
+    def mass_at(self, variance: ArrayLike) -> NDArray:
         """M with S(M) = variance [Msun/h], shape of variance: the inverse, where S falls with M.
 
         S of fuzzy dark matter hardly changes at small masses. The inverse reaches down to the mass above which S falls
         everywhere, and by more than round-off.
-        Raises InputError for a variance out of that range.
+        Raises InputError for a variance outside that range.
         """
         variance = np.asarray(variance, float)
         start = self._falls_from
@@ -124,21 +120,21 @@ class Variance:
         return np.exp((low + high) / 2)
 
     @cached_property
-    def _log_values(self):
+    def _log_values(self) -> CubicHermiteSpline:
         return CubicHermiteSpline(np.log(self.mass), np.log(self.values), self.slopes / self.values)
 
     @cached_property
-    def _slopes(self):
+    def _slopes(self) -> CubicSpline:
         return CubicSpline(np.log(self.mass), self.slopes)
 
     @cached_property
-    def _falls_from(self):
+    def _falls_from(self) -> int:
         """Index of the least mass above which S falls from each mass to the next."""
         level = np.flatnonzero(-np.diff(self.values) <= 1e-12 * self.values[1:])
         return int(level[-1]) + 1 if len(level) else 0
 
-    def _checked(self, mass):
-        """ln M."""
+    def _log_mass(self, mass: ArrayLike) -> NDArray:
+        """ln M, shape of mass; InputError for a mass outside the table."""
         mass = np.asarray(mass, float)
         check_range("mass", mass, self.mass_min, self.mass_max, "Msun/h", "variance")
         return np.log(mass)
@@ -159,8 +155,8 @@ def variance(
     sharp_k   1 up to k = 1/R: M = 6 pi^2 rho_m R^3 (Lacey & Cole 1993, MNRAS 262, 627)
     smooth_k  1/(1 + x^9.10049): M = 2.1594 (4 pi/3) rho_m R^3 (Leo et al. 2018, JCAP 04, 010; numbers of Z25)
 
-    mass_min, mass_max  range of the table [Msun/h], which goes on above mass_max to the end of its last step
-    refinement          finer steps of M and k by this factor, for tests of accuracy
+    mass_min, mass_max  range of the table [Msun/h], which extends above mass_max to the end of its last step
+    refinement          factor by which steps of M and k are finer, for tests of accuracy
     Raises InputError for an unknown window, and for masses that need wavenumbers where power or transfer is not known
     (more than 1e-6 of S).
     """
@@ -188,11 +184,13 @@ def variance(
     return Variance(window, mass, values, by_radius / 3)
 
 
-def _check_neglected(window, mass, values, log_k, contrast, log_radius):
+def _check_neglected(
+    window: str, mass: NDArray, values: NDArray, log_k: NDArray, contrast: NDArray, log_radius: NDArray
+) -> None:
     """InputError where too much of S may lie below the first k or above the last.
 
-    Below, Delta^2 is taken to go on as the power law that it begins with; above, to stay what it is at most over the
-    last factor of e.
+    Below, Delta^2 is extrapolated by the power law that it begins with; above, by its largest value over the last
+    factor of e.
     """
     rise = log(contrast[1] / contrast[0]) / (log_k[1] - log_k[0])
     below = contrast[0] / rise if rise > 0 else inf
@@ -209,50 +207,57 @@ def _check_neglected(window, mass, values, log_k, contrast, log_radius):
     raise InputError(f"mass_max = {mass[-1]:g} Msun/h: must be at most {largest:.4g}, above which {needs}")
 
 
-def _correlation(log_k, contrast, log_radius, square):
+def _correlation(
+    log_k: NDArray,
+    contrast: NDArray,
+    log_radius: NDArray,
+    square: Callable[[NDArray], tuple[NDArray, NDArray]],
+) -> tuple[NDArray, NDArray]:
     """S and dS/dlnR for a smooth window; square gives W^2 and dW^2/dlnx at x."""
     step = (log_k[-1] - log_k[0]) / (len(log_k) - 1)
     log_x = log_k[0] + log_radius[0] + step * np.arange(len(log_k) + STEPS_PER_RADIUS * (len(log_radius) - 1))
-    return tuple(
-        np.lib.stride_tricks.sliding_window_view(each, len(log_k))[::STEPS_PER_RADIUS] @ contrast * step
-        for each in square(np.exp(log_x))
-    )
+
+    def integrals(values: NDArray) -> NDArray:
+        return np.lib.stride_tricks.sliding_window_view(values, len(log_k))[::STEPS_PER_RADIUS] @ contrast * step
+
+    squares, slopes = square(np.exp(log_x))
+    return integrals(squares), integrals(slopes)
 
 
-def _top_hat(log_k, contrast, log_radius):
-    def square(x):
+def _top_hat(log_k: NDArray, contrast: NDArray, log_radius: NDArray) -> tuple[NDArray, NDArray]:
+    def square(x: NDArray) -> tuple[NDArray, NDArray]:
         window = 3 * spherical_jn(1, x) / x
         return window**2, -6 * window * spherical_jn(2, x)
 
     return _correlation(log_k, contrast, log_radius, square)
 
 
-def _top_hat_tail(x):
+def _top_hat_tail(x: NDArray) -> NDArray:
     # W^2 <= 9 (1 + x^2)/x^6, and <= 1
     return np.where(x < 1, 15 / 4 - np.log(np.minimum(x, 1)), 9 / (4 * x**4) + 3 / (2 * x**6))
 
 
-def _smooth_k(log_k, contrast, log_radius):
-    def square(x):
+def _smooth_k(log_k: NDArray, contrast: NDArray, log_radius: NDArray) -> tuple[NDArray, NDArray]:
+    def square(x: NDArray) -> tuple[NDArray, NDArray]:
         window = expit(-_SMOOTH_K_SLOPE * np.log(x))
         return window**2, -2 * _SMOOTH_K_SLOPE * window**2 * (1 - window)
 
     return _correlation(log_k, contrast, log_radius, square)
 
 
-def _smooth_k_tail(x):
+def _smooth_k_tail(x: NDArray) -> NDArray:
     power = x**_SMOOTH_K_SLOPE
     return (np.log1p(1 / power) - 1 / (1 + power)) / _SMOOTH_K_SLOPE
 
 
-def _sharp_k(log_k, contrast, log_radius):
+def _sharp_k(log_k: NDArray, contrast: NDArray, log_radius: NDArray) -> tuple[NDArray, NDArray]:
     """S = int_0^(1/R) dlnk Delta^2, by the integral of a cubic spline; dS/dlnR = -Delta^2(1/R)."""
     spline = CubicSpline(log_k, contrast)
     edge = np.minimum(-log_radius, log_k[-1])
     return spline.antiderivative()(edge), np.where(-log_radius > log_k[-1], 0.0, -spline(edge))
 
 
-def _sharp_k_tail(x):
+def _sharp_k_tail(x: NDArray) -> NDArray:
     return np.maximum(-np.log(x), 0)
 
 

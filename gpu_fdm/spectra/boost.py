@@ -16,8 +16,9 @@ from attrs import Factory, field, frozen
 from attrs.converters import optional
 from numpy.typing import ArrayLike, NDArray
 
+from ..cosmology.curves import read_only
 from ..errors import InputError
-from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers, read_only
+from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 from .rebinning import common_bins
 from .spectrum import SAME, Spectrum
 

@@ -1,16 +1,9 @@
 """Checks that spectra and boosts share; each raises InputError naming the spectrum, the value and what is allowed."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..errors import InputError
-
-
-def read_only(values: ArrayLike) -> NDArray:
-    """A copy as floating-point numbers that cannot be changed."""
-    copy = np.array(values, float)
-    copy.setflags(write=False)
-    return copy
 
 
 def check_name(what: str, name: str) -> None:

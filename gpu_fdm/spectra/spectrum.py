@@ -10,8 +10,9 @@ from attrs.converters import optional
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
+from ..cosmology.curves import read_only
 from ..errors import InputError
-from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers, read_only
+from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 
 COMOVING = "(Mpc/h)^3"
 NORMALISED = "1"  # over the mass squared, or the line mass squared in the plane across a filament

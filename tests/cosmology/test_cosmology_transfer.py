@@ -8,13 +8,11 @@ import pytest
 from gpu_fdm.cosmology.transfer import (
     HALF_MODES,
     TRANSFERS,
-    half_wavelength_mass,
-    jeans_equality,
     jeans_wavenumber,
     transfer,
 )
 from gpu_fdm.errors import InputError
-from gpu_fdm.units import CodeUnits, mean_matter_density
+from gpu_fdm.units import CodeUnits
 
 H = 0.6731
 MASSES = [0.1, 1.0, 8.0]
@@ -32,6 +30,11 @@ def write_table(path, k, values):
     rows = "\n".join(f"{a:.12g}, {b:.12g}" for a, b in zip(k, values, strict=True))
     path.write_text(f"# a comment\nk, transfer\n{rows}\n")
     return path
+
+
+def jeans_wavenumber_at_equality(m22):
+    """[h/Mpc]: Hu et al. 2000."""
+    return 9 * m22**0.5 / H
 
 
 def test_every_formula_is_tested():
@@ -64,12 +67,12 @@ class TestCuts:
     """What holds for every cut-off."""
 
     def test_large_scales_are_untouched(self, name, m22):
-        of_k = transfer(name, m22, h=H)
-        assert of_k(0.0) == 1
-        assert of_k(1e-3 * jeans_equality(m22, H)) == pytest.approx(1, abs=1e-7)
+        function = transfer(name, m22, h=H)
+        assert function(0.0) == 1
+        assert function(1e-3 * jeans_wavenumber_at_equality(m22)) == pytest.approx(1, abs=1e-7)
 
     def test_small_scales_are_gone(self, name, m22):
-        k = jeans_equality(m22, H) * np.geomspace(5, 1e3, 1000)
+        k = jeans_wavenumber_at_equality(m22) * np.geomspace(5, 1e3, 1000)
         assert np.all(np.abs(transfer(name, m22, h=H)(k)) < 1e-3)
 
     def test_k_is_in_h_per_mpc(self, name, m22):
@@ -78,13 +81,13 @@ class TestCuts:
         np.testing.assert_allclose(transfer(name, m22, h=0.7)(k / 0.7), transfer(name, m22, h=0.5)(k / 0.5), rtol=1e-10)
 
     def test_half_modes(self, name, m22):
-        of_k = transfer(name, m22, h=H)
-        amplitude, power = of_k.half_mode("amplitude"), of_k.half_mode("power")
-        assert of_k(amplitude) == pytest.approx(0.5, abs=1e-12)
-        assert of_k(power) ** 2 == pytest.approx(0.5, abs=1e-12)
+        function = transfer(name, m22, h=H)
+        amplitude, power = function.half_mode("amplitude"), function.half_mode("power")
+        assert function(amplitude) == pytest.approx(0.5, abs=1e-12)
+        assert function(power) ** 2 == pytest.approx(0.5, abs=1e-12)
         assert 0 < power < amplitude
         # nothing below it comes down to the level
-        assert np.all(of_k(power * np.linspace(0, 1 - 1e-9, 1000)) > 0.5**0.5)
+        assert np.all(function(power * np.linspace(0, 1 - 1e-9, 1000)) > 0.5**0.5)
 
 
 def test_oscillating_tails_change_sign():
@@ -98,8 +101,8 @@ def test_ph22_near_the_zero_of_its_sine():
     # x^2.5 = pi: T crosses zero there
     x = np.pi**0.4
     k = 9 * x / 2.22 / H
-    of_k = transfer("ph22", 1.0, h=H)
-    assert of_k(k * 0.999) > 0 > of_k(k * 1.001)
+    function = transfer("ph22", 1.0, h=H)
+    assert function(k * 0.999) > 0 > function(k * 1.001)
 
 
 def test_half_modes_as_published():
@@ -111,8 +114,7 @@ def test_half_modes_as_published():
         assert transfer("murgia17", m22, h=H).half_mode("power") == pytest.approx(published, rel=1e-12)
 
 
-def test_jeans_scales():
-    assert jeans_equality(4.0, H) == pytest.approx(18 / H, rel=1e-15)
+def test_jeans_wavenumber():
     # 66.5 a^(1/4) (Om h^2/0.12)^(1/4) m22^(1/2)/Mpc: Hui et al. 2017, PRD 95, 043541, three digits
     for m22, a in ((1.0, 1.0), (4.0, 0.2)):
         units = CodeUnits(m22, H, 0.314649)
@@ -127,26 +129,20 @@ def test_jeans_wave_neither_grows_nor_oscillates():
     assert (k**2 / (2 * a**2)) ** 2 == pytest.approx(a**-3, rel=1e-14)
 
 
-def test_half_wavelength_mass():
-    # a sphere of radius 1 Mpc/h for k = pi h/Mpc
-    expected = 4 * np.pi / 3 * mean_matter_density(0.3)
-    np.testing.assert_allclose(half_wavelength_mass([np.pi, 2 * np.pi], 0.3), [expected, expected / 8], rtol=1e-14)
-
-
 def test_table_follows_what_it_was_made_of(tmp_path):
     formula = transfer("ph22", 1.0, h=H)
     errors = []
     for rows in (100, 200):
         k = np.geomspace(0.05, 50, rows)
-        of_k = transfer("table", 1.0, h=H, table=write_table(tmp_path / "t.csv", k, formula(k)))
+        function = transfer("table", 1.0, h=H, table=write_table(tmp_path / "t.csv", k, formula(k)))
         between = np.geomspace(0.051, 10, 999)
-        errors.append(np.abs(of_k(between) - formula(between)).max())
+        errors.append(np.abs(function(between) - formula(between)).max())
     assert errors[1] < 1e-3 and errors[0] / errors[1] > 8  # fourth order, of the scheme
-    assert of_k.m22 is None and of_k.k_max == 50
-    assert of_k(1e-3) == 1 and of_k(0.0) == 1
-    np.testing.assert_allclose(of_k(k), formula(k), atol=1e-11)  # twelve digits in the file
+    assert function.m22 is None and function.k_max == 50
+    assert function(1e-3) == 1 and function(0.0) == 1
+    np.testing.assert_allclose(function(k), formula(k), atol=1e-11)  # twelve digits in the file
     for definition in HALF_MODES:
-        assert of_k.half_mode(definition) == pytest.approx(formula.half_mode(definition), rel=1e-4)
+        assert function.half_mode(definition) == pytest.approx(formula.half_mode(definition), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +204,11 @@ def test_missing_table(tmp_path):
 
 
 def test_k_out_of_range(tmp_path):
-    of_k = transfer("table", h=H, table=write_table(tmp_path / "t.csv", K, np.ones(8)))
+    function = transfer("table", h=H, table=write_table(tmp_path / "t.csv", K, np.ones(8)))
     with pytest.raises(
         InputError, match=r"^k = 11 h/Mpc: must be in \[0, 10\], the range of the transfer function table$"
     ):
-        of_k([1.0, 11.0])
+        function([1.0, 11.0])
     for bad in (-1.0, np.nan):
         with pytest.raises(InputError, match=rf"^k = {bad:g} h/Mpc: must be in \[0, inf\]"):
             transfer("hu00", 1.0, h=H)(bad)
