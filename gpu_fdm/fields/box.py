@@ -104,10 +104,10 @@ def averaged_ends(placement: Placement, box: Box) -> Placement:
 
 
 def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int] | None = None) -> np.ndarray:
-    """The periodic images of a filament that touch the box, or some of its planes, for the loops.
+    """The periodic images of a filament that touch the box, or some of its planes.
 
     reach   radius of the filament [cMpc/h];  planes  (first, last) along x, last excluded
-    Returns shape (images, 15), see loops.fill_extruded.
+    Returns shape (images, 15), see kernels.fill.fill_extruded.
     """
     cells = np.array(box.cells)
     first, last = planes or (0, box.cells[0])

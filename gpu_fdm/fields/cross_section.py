@@ -10,12 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from ..filament.wavefunction import WaveFunction
-from ..parallel.backend import CPU
-from . import loops
-from .spline import TAPS, radial_coefficients, spacing_for
-
-L_BLOCK = 8  # the loops take angular momenta in blocks of this size
-_POINTS_A_PART = 16384
+from ..kernels.common import L_BLOCK, TAPS
+from ..kernels.cross_section import psi_gradient_points, psi_points
+from ..parallel.backend import CPU, GPU
+from .spline import radial_coefficients, spacing_for
 
 
 @dataclass(frozen=True)
@@ -34,15 +32,16 @@ class RadialTable:
     wavenumber_max: float
 
     @cached_property
-    def _on_device(self):
+    def _copies(self) -> dict:
+        """The coefficients by backend (its repr: this is sent between ranks), copied when first asked for."""
         return {}
 
-    def on(self, backend):
+    def on(self, backend: CPU | GPU):
         """The coefficients where the backend wants them."""
-        key = (backend.name, getattr(backend, "index", 0))
-        if key not in self._on_device:
-            self._on_device[key] = backend.to_device(self.coefficients)
-        return self._on_device[key]
+        key = repr(backend)
+        if key not in self._copies:
+            self._copies[key] = backend.to_device(self.coefficients)
+        return self._copies[key]
 
 
 def tabulate(wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype=np.float64) -> RadialTable:
@@ -134,35 +133,10 @@ def _evaluate(table, x, y, backend, gradient):
     shape = x.shape
     dtype = table.coefficients.dtype
     x, y = (np.ascontiguousarray(v.ravel(), dtype) for v in (x, y))
-    values = 6 if gradient else 2
-    name = "psi_gradient_points" if gradient else "psi_points"
-    if backend.name == "gpu":
-        out = backend.xp.empty((len(x), values), dtype)
-        x, y = backend.to_device(x), backend.to_device(y)
-        arguments = (
-            len(x),
-            x,
-            y,
-            table.on(backend),
-            table.coefficients.shape[2],
-            1 / table.step,
-            table.radius_max,
-            out,
-        )
-        backend.launch("psi_points", name, dtype, len(x), arguments)
-        out = backend.to_host(out)
-    else:
-        out = np.empty((len(x), values), dtype)
-        constants = table.coefficients, dtype.type(1 / table.step), dtype.type(table.radius_max)
-        loop = getattr(loops, name)
-
-        def work(start):
-            part = slice(start, start + _POINTS_A_PART)
-            loop(x[part], y[part], *constants, out[part])
-
-        backend.for_each(range(0, len(x), _POINTS_A_PART), work)
+    evaluate = psi_gradient_points if gradient else psi_points
+    out = evaluate(x, y, table.on(backend), table.step, table.radius_max, backend)
     complex_dtype = np.result_type(dtype, np.complex64)
-    return out.view(complex_dtype).reshape(*shape, values // 2)
+    return out.view(complex_dtype).reshape(*shape, -1)
 
 
 def polar_grid(wave: WaveFunction, radii, angles: int, time: float = 0.0) -> np.ndarray:

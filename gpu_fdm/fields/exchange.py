@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..kernels.deposit import count_by_owner, list_by_owner
 from ..parallel.ranks import Ranks
-from . import deposit_loops as loops
 
 
 def raise_everywhere(error: Exception | None, ranks: Ranks):
@@ -33,7 +33,7 @@ def of_one_kind(positions, weights, ranks: Ranks) -> tuple:
 def numbers_by_owner(positions, place, order: int, ranks: Ranks) -> tuple[int, np.ndarray, np.ndarray]:
     """Numbers of the particles that touch planes of each rank.
 
-    positions  shape (particles, 3);  place  scale, offset and cells, see deposit_loops
+    positions  shape (particles, 3);  place  scale, offset and cells, see kernels.deposit
     order      of the assignment
     Returns the number of the first particle with a bad position, or -1; the numbers, those for one rank after another,
     and how many there are for each.
@@ -41,11 +41,11 @@ def numbers_by_owner(positions, place, order: int, ranks: Ranks) -> tuple[int, n
     cells = place[2]
     owners = np.repeat(np.arange(ranks.size), [last - first for first, last in ranks.slabs(cells[0])])
     counts = np.zeros(ranks.size, np.int64)
-    bad = loops.count_by_owner(positions, *place, order, owners, counts)
+    bad = count_by_owner(positions, *place, order, owners, counts)
     if bad >= 0:
         return bad, np.empty(0, np.int64), counts
     numbers = np.empty(counts.sum(), np.int64)
-    loops.list_by_owner(positions, *place, order, owners, np.cumsum(counts) - counts, numbers)
+    list_by_owner(positions, *place, order, owners, np.cumsum(counts) - counts, numbers)
     return -1, numbers, counts
 
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..filament.wavefunction import WaveFunction
+from ..kernels.common import TAPS
+from ..kernels.cross_section import spline_points
 from ..parallel.backend import CPU
-from . import loops
 from .cross_section import psi_at, tabulate
-from .spline import TAPS, error_of, radial_coefficients, spacing_for, spacing_of, transfer
+from .spline import error_of, radial_coefficients, spacing_for, spacing_of, transfer
 
 
 @dataclass(frozen=True)
-class Section:
+class ExtrudedTable:
     """Spline coefficients of |psi|^2 and <|psi|^2> in the plane.
 
     coefficients  shape (points, 2 points): [v, u] of both, interleaved along u; index points/2 is the axis
@@ -45,9 +46,7 @@ class MeanTable:
         """The density at any radii, shape of radius [rho_m0]."""
         radius = np.asarray(radius, float)
         out = np.empty(radius.size)
-        loops.spline_points(
-            np.ascontiguousarray(radius.ravel()), self.coefficients, 1 / self.step, self.radius_max, out
-        )
+        spline_points(np.ascontiguousarray(radius.ravel()), self.coefficients, 1 / self.step, self.radius_max, out)
         return out.reshape(radius.shape)
 
 
@@ -73,7 +72,7 @@ def section_points(radius_max: float, wavenumber_max: float, margin: float = 0.0
 
 def tabulate_section(
     wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-5, dtype=np.float64, cell=None, backend=None
-) -> Section:
+) -> ExtrudedTable:
     """Tabulate the cross-section of a wave function at one time.
 
     time       [T]
@@ -108,7 +107,7 @@ def tabulate_section(
         smooth = fft.irfft2(spectrum[number], s=(fine, fine), norm="forward", **options)
         coefficients[..., number] = smooth
     step = period / fine
-    return Section(coefficients.reshape(fine, 2 * fine), step, reach, _SAFETY * error_of(curvature.max(), step))
+    return ExtrudedTable(coefficients.reshape(fine, 2 * fine), step, reach, _SAFETY * error_of(curvature.max(), step))
 
 
 _NYQUIST_SHARE = 0.6  # spacing of the grid over pi/K: what tunnels beyond K has fallen below 1e-8 at K/0.6

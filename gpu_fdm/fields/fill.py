@@ -1,7 +1,7 @@
 """Filaments into boxes: densities |psi|^2 and <|psi|^2> in every cell of a slab, periodic images summed.
 
-Two ways that agree: `fill` with a Section (extruded, interpolated: fast) and with a Direct (psi evaluated in every
-cell: the reference, and for time series of one box). Densities of images and of filaments add.
+Two ways that agree: `fill` with an ExtrudedTable (interpolated: fast) and with a Direct (psi evaluated in every cell:
+the reference, and for time series of one box). Densities of images and of filaments add.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..filament.wavefunction import WaveFunction
+from ..kernels.fill import fill_direct, fill_extruded
 from ..parallel.backend import CPU
-from . import loops
 from .box import Box, Placement, images
 from .cross_section import RadialTable, tabulate
-from .extruded import MeanTable, Section, tabulate_mean
-
-_PLANES_A_PART = 4
+from .extruded import ExtrudedTable, MeanTable, tabulate_mean
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def fill(
     smooth: np.ndarray,
     box: Box,
     placement: Placement,
-    source: Section | Direct,
+    source: ExtrudedTable | Direct,
     length_unit: float,
     x_first: int = 0,
     backend=None,
@@ -63,44 +61,9 @@ def fill(
     if len(touching) == 0:
         return
     ends = (placement.length / 2, placement.end_sharpness, placement.axial_reach)
-    if isinstance(source, Section):
-        name, tables = "fill_extruded", [source.coefficients]
-        steps = [1 / (source.step * length_unit)]
+    slab = (fdm, smooth, x_first, box.spacing, touching)
+    if isinstance(source, ExtrudedTable):
+        fill_extruded(*slab, source.coefficients, 1 / (source.step * length_unit), reach, ends, backend)
     else:
-        name, tables = "fill_direct", [source.psi.coefficients, source.mean.coefficients]
-        steps = [1 / (source.psi.step * length_unit), 1 / (source.mean.step * length_unit)]
-    if backend.name == "gpu":
-        _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends, tables, steps)
-        return
-    loop = getattr(loops, name)
-    pairs = [item for pair in zip(tables, steps, strict=True) for item in pair]
-
-    def work(first):
-        part = (first, min(first + _PLANES_A_PART, planes))
-        loop(fdm, smooth, x_first, part, box.spacing, touching, *pairs, reach, (*ends, loops.soft_end_pieces()))
-
-    backend.for_each(range(0, planes, _PLANES_A_PART), work)
-
-
-def _fill_on_gpu(backend, name, fdm, smooth, x_first, box, touching, reach, ends, tables, steps):
-    """The same on the card: the kernels take the tables with their lengths."""
-    dtype = fdm.dtype
-    on_device = [backend.to_device(np.asarray(table, dtype)) for table in tables]
-    if name == "fill_extruded":
-        source: tuple = (on_device[0], len(tables[0]), steps[0])
-    else:
-        source = (on_device[0], tables[0].shape[2], steps[0], on_device[1], steps[1])
-    arguments = (
-        fdm.size,
-        *fdm.shape,
-        x_first,
-        *map(float, box.spacing),
-        len(touching),
-        backend.to_device(touching),
-        float(reach),
-        *map(float, ends),
-        *source,
-        fdm,
-        smooth,
-    )
-    backend.launch("fill", name, dtype, fdm.size, arguments)
+        psi, mean = ((table.coefficients, 1 / (table.step * length_unit)) for table in (source.psi, source.mean))
+        fill_direct(*slab, *psi, *mean, reach, ends, backend)

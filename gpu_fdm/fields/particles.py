@@ -1,24 +1,19 @@
 """Particles on periodic grids: what each cell receives of their mass, in slabs over ranks, batch by batch."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..parallel.backend import CPU
+from ..kernels.deposit import add_particles
+from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
-from . import deposit_loops as loops
 from .assignment import find_assignment
 from .box import Box
 from .exchange import exchange, numbers_by_owner, of_one_kind, raise_everywhere
 
 # Particles worked on at a time: with 16 to 36 bytes each they need less than the slab of a large grid.
 _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH = 8, 1 << 20, 1 << 24
-_LEAST_PARTICLES_A_PART, _MOST_PARTS = 1 << 16, 64
-_LEAST_PLANES_A_COLUMN = 4  # as many as a particle touches, or more
-_LEAST_LINES_A_TILE = 8
-_MOST_TILES = 1 << 15  # more would take longer to sort than they save
 
 
 class ParticleGrid:
@@ -42,7 +37,7 @@ class ParticleGrid:
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")
         self.shift = float(shift)
-        self.backend: Any = CPU() if backend is None else backend  # launch is called on a GPU alone
+        self.backend: CPU | GPU = CPU() if backend is None else backend
         self.ranks = ranks
         first, last = ranks.slab(box.cells[0])
         self.slab = self.backend.xp.zeros((last - first, *box.cells[1:]), dtype)
@@ -115,95 +110,15 @@ class ParticleGrid:
 
     @property
     def _place(self):
-        """Scale, offset and cells, see deposit_loops."""
+        """Scale, offset and cells, see kernels.deposit."""
         scale = tuple(n / side for n, side in zip(self.box.cells, self.box.size, strict=True))
         return scale, self.shift - (0.5 if self.assignment.order % 2 == 0 else 0.0), tuple(self.box.cells)
 
     def _add_here(self, positions, weights):
         """Add particles to the slab; returns the number of the first with a bad position, or -1."""
-        if len(positions) == 0:
-            return -1
-        add = self._add_on_gpu if self.backend.name == "gpu" else self._add_on_cpu
-        return add(positions, weights)
-
-    def _add_on_cpu(self, positions, weights):
-        """Sort by tiles, so that neighbours come after each other, then add tile by tile."""
-        positions = np.ascontiguousarray(positions)
-        weights = None if weights is None else np.ascontiguousarray(weights)
-        number, place, for_each = len(positions), self._place, self.backend.for_each
-        x_tiles, y_tiles, columns, tiles = self._tiles()
-        parts = int(np.clip(number // _LEAST_PARTICLES_A_PART, 1, _MOST_PARTS))
-        shares = [(number * part // parts, number * (part + 1) // parts) for part in range(parts)]
-        tile = np.empty(number, np.int32)
-        counts = np.zeros((parts, tiles), np.int64)
-        bad = np.empty(parts, np.int64)
-
-        def find(part):
-            bad[part] = loops.find_tiles(positions, *place, x_tiles, y_tiles, shares[part], tile, counts[part])
-
-        for_each(range(parts), find)
-        if np.any(bad >= 0):
-            return int(bad[bad >= 0][0])
-        # tile after tile, and in a tile part after part: the order in which particles came, however many threads
-        starts = (np.cumsum(counts.T).reshape(tiles, parts) - counts.T).T.copy()
-        edges = [*starts[0, :: tiles // columns].tolist(), number]
-        in_order = np.empty_like(positions), None if weights is None else np.empty_like(weights)
-
-        def sort(part):
-            loops.sort_by_tile(positions, weights, tile, shares[part], starts[part], *in_order)
-
-        def add(column):
-            share = edges[column], edges[column + 1]
-            loops.add_particles(*in_order, *place, (0,) * self.assignment.order, self._first, share, self.slab)
-
-        for_each(range(parts), sort)
-        # particles of columns side by side touch the same planes: every other column at a time
-        for_each(range(0, columns, 2), add)
-        for_each(range(1, columns, 2), add)
-        return -1
-
-    def _tiles(self):
-        """For each cell along x and along y what it adds to the number of a tile; columns along x, and all tiles.
-
-        Columns are counted by the first plane that a particle touches. There is one, or an even number: around the box
-        too, every other one touches planes of its own.
-        """
-        (nx, ny, _), planes, order = self.box.cells, len(self.slab), self.assignment.order
-        touched = (np.arange(nx) - (order - 1) // 2 - self._first) % nx
-        before = 0
-        if planes < nx:
-            before = order - 1  # planes before the slab, from which particles reach into it
-            touched = np.where(touched < planes, touched, np.maximum(touched - nx, -before)) + before
-        columns = max(1, 2 * ((planes + before) // (2 * _LEAST_PLANES_A_COLUMN)))
-        lines = _LEAST_LINES_A_TILE
-        while lines < ny and columns * -(-ny // lines) > _MOST_TILES:
-            lines *= 2
-        rows = -(-ny // lines)
-        return touched * columns // (planes + before) * rows, np.arange(ny) // lines, columns, columns * rows
-
-    def _add_on_gpu(self, positions, weights):
-        device, (scale, offset, cells) = self.backend.to_device, self._place
-        bad = device(np.zeros(1, np.uint64))
-        positions = device(positions)
-        arguments = (
-            len(positions),
-            positions,
-            device(np.ones(1) if weights is None else weights.astype(np.float64)),
-            0 if weights is None else 1,
-            device(np.array([*scale, offset, loops.FARTHEST])),
-            *cells,
-            self._first,
-            len(self.slab),
-            self.assignment.order,
-            self.slab,
-            bad,
+        return add_particles(
+            positions, *self._place, weights, self.assignment.order, self._first, self.slab, self.backend
         )
-        name = f"add_particles_{positions.dtype.name}"
-        self.backend.launch("deposit", name, self.slab.dtype, len(positions), arguments)
-        if int(bad[0]) == 0:
-            return -1
-        cells_away = np.abs(self.backend.to_host(positions) * np.array(scale))
-        return int(np.argmin((cells_away <= loops.FARTHEST).all(axis=1)))
 
     def _check_weights(self, weights):
         """InputError that names the first weight that is not finite."""

@@ -7,7 +7,8 @@ a function of largest wavenumber K that is at most (K h)^6 / 15360 of its maximu
 
 import numpy as np
 
-TAPS = 6
+from ..kernels.common import TAPS
+
 _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli polynomial, at t = 1/2
 
 

@@ -10,7 +10,7 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError
 from ..fields.box import Box, Placement, averaged_ends
-from ..fields.extruded import Section, tabulate_section
+from ..fields.extruded import ExtrudedTable, tabulate_section
 from ..fields.fill import Direct, tabulate_direct
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament, Model
@@ -86,7 +86,7 @@ class Sources:
     def _key(self):
         return key_of(self.config, "model")
 
-    def each(self, time: float) -> Iterator[tuple[Placement, Section | Direct]]:
+    def each(self, time: float) -> Iterator[tuple[Placement, ExtrudedTable | Direct]]:
         """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
 
         They are shared in batches, so that no rank waits for another between the filaments of one.

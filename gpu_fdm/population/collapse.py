@@ -19,12 +19,12 @@ from scipy.optimize import brentq
 
 from ..cosmology.background import Background
 from ..errors import InputError, RunError
-from . import loops
+from ..kernels.collapse import BOND_MYERS, VIRIAL, begin, first_frozen, follow
 
 # when an axis freezes, after turn-around; it then keeps its comoving size
 FREEZE_OUTS = {
-    "virial": loops.VIRIAL,  # (a_i'/a_i)^2 = [ (3 Om/(2a^3)) C_i - (1-Om) ]/(aE)^2; Zimmermann et al. 2025
-    "bond_myers": loops.BOND_MYERS,  # a_i = a (18 pi^2 + 82 y - 39 y^2)^(-1/3), y = Om(a) - 1; Bond & Myers 1996
+    "virial": VIRIAL,  # (a_i'/a_i)^2 = [ (3 Om/(2a^3)) C_i - (1-Om) ]/(aE)^2; Zimmermann et al. 2025
+    "bond_myers": BOND_MYERS,  # a_i = a (18 pi^2 + 82 y - 39 y^2)^(-1/3), y = Om(a) - 1; Bond & Myers 1996
 }
 AXES = {"sheet": 1, "filament": 2, "halo": 3}  # frozen axes
 
@@ -167,9 +167,9 @@ def _follow(model, shear, until, needed, longest=np.inf, path=None, tolerance=TO
     """Freeze-outs (NaN where none), last state and number of rows, for a shear quoted at the collapse."""
     state, tide, freeze = np.empty(7), np.empty(3), np.full(3, np.nan)
     path = np.empty((0, 4)) if path is None else path
-    loops.begin(shear * model.growth_to_start, model.start, model.start_growth, state, tide)
+    begin(shear * model.growth_to_start, model.start, model.start_growth, state, tide)
     rule, omega_m = FREEZE_OUTS[model.freeze_out], float(model.background.omega_m)
-    rows = loops.follow(model.start, float(until), state, tide, omega_m, rule, needed, tolerance, longest, freeze, path)
+    rows = follow(model.start, float(until), state, tide, omega_m, rule, needed, tolerance, longest, freeze, path)
     if rows < 0 or rows > len(path) > 0:
         raise RunError(_TOO_MANY_STEPS)
     return freeze, state, rows
@@ -194,7 +194,7 @@ def _smallest_overdensity(model, isotropic, fixed, axes) -> float | None:
 
     # a scan as exact as `lateness` only where a rough one cannot tell, next to a jump
     for until, tolerance in ((model.scale_factor, _SCAN_TOLERANCE), (latest, TOLERANCE)):
-        found = loops.first_frozen(
+        found = first_frozen(
             overdensities,
             isotropic * model.growth_to_start,
             fixed * model.growth_to_start,

@@ -23,12 +23,13 @@ import numpy as np
 from ..cosmology.background import Background
 from ..errors import InputError
 from ..fields.box import Box
+from ..kernels.particle_mesh import move
+from ..kernels.random_modes import gaussian_modes
 from ..parallel.backend import CPU
 from ..parallel.fft import Transform, inverse, transform
 from ..parallel.ranks import SERIAL, Ranks
 from ..units import CodeUnits
 from ..vectors import three
-from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid, cells_for_velocity, largest_velocity
 from .schedule import Expanding
@@ -97,7 +98,7 @@ def linear_modes(
 
     def draw(i):
         numbers = np.empty((1, *amplitude.shape[1:]), np.complex128)
-        loops.gaussian_modes(modes[0][i : i + 1], modes[1], modes[2], cells, np.uint64(seed), numbers)
+        gaussian_modes(modes[0][i : i + 1], modes[1], modes[2], cells, np.uint64(seed), numbers)
         drawn = numbers[0] != 0
         if drawn.any():
             numbers[0][drawn] *= _size(np.sqrt(k.squared(i)[drawn]), power, transfer, box.volume)
@@ -202,7 +203,7 @@ def particles_from_modes(
             shift = size / units.length * gradient.reshape(-1)
             position[axis] += shift
             momentum[axis] += rate * shift
-    loops.move(position, momentum, 0.0, np.array(grid.sides))
+    move(position, momentum, 0.0, np.array(grid.sides))
     first, last = (number * grid.cells[1] * grid.cells[2] for number in (planes.start, planes.stop))
     return position, momentum, np.arange(first, last, dtype=np.int64)
 

@@ -19,11 +19,11 @@ from math import inf, sqrt
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..kernels.particle_mesh import FIXED_POINT, deposit_clouds, lower_planes, move, push
 from ..parallel.backend import CPU
 from ..parallel.fft import Transform, inverse, transform
 from ..parallel.ranks import SERIAL, Ranks
 from ..vectors import three
-from . import loops
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
 from .schedule import Clock, Times, integrate, scheme_of_order
@@ -87,8 +87,8 @@ def evolve_particles(
     position is no longer finite.
     """
     backend = CPU() if backend is None else backend
-    if backend.name != "cpu":
-        raise ValueError(f"backend {backend.name}: particles run on the CPU")
+    if not isinstance(backend, CPU):
+        raise ValueError(f"backend {backend}: particles run on the CPU")
     mesh = _Mesh(state, grid, Slab(three(grid.cells), ranks, backend), limits)
     scheme = scheme_of_order(order)
     report = None if on_step is None else lambda times: on_step(mesh.state(times))
@@ -107,7 +107,7 @@ class _Mesh:
                 raise ValueError(f"{name} is {given.dtype} of shape {given.shape}: must be {np.dtype(kind)}, {shape}")
         self.position, self.momentum, self.identity = state.position, state.momentum, state.identity
         self.sides = np.array(grid.sides)
-        loops.move(self.position, self.momentum, 0.0, self.sides)  # wrapped into the box
+        move(self.position, self.momentum, 0.0, self.sides)  # wrapped into the box
         self.grid, self.slab, self.limits = grid, slab, limits
         self.number = slab.ranks.allreduce(count)
         self.inverse_spacing = 1 / grid.spacing
@@ -163,8 +163,8 @@ class _Mesh:
         """p - factor grad Phi."""
 
         def work(batch):
-            push = self.position[:, batch], self.inverse_spacing, self.cells, self.slab.planes[0], self.force
-            loops.push(*push, factor, self.momentum[:, batch])
+            mesh = self.inverse_spacing, self.cells, self.slab.planes[0], self.force
+            push(self.position[:, batch], *mesh, factor, self.momentum[:, batch])
 
         if factor != 0:
             self.slab.backend.for_each(self._batches(), work)
@@ -173,7 +173,7 @@ class _Mesh:
         """x + factor p."""
 
         def work(batch):
-            loops.move(self.position[:, batch], self.momentum[:, batch], factor, self.sides)
+            move(self.position[:, batch], self.momentum[:, batch], factor, self.sides)
 
         self.slab.backend.for_each(self._batches(), work)
 
@@ -193,7 +193,7 @@ class _Mesh:
         slab, ranks = self.slab, self.slab.ranks
         planes, ny, nz = slab.shape
         mass = np.zeros((planes + 1, ny, nz), np.int64)
-        loops.deposit(self.position, self.inverse_spacing, self.cells, slab.planes[0], mass)
+        deposit_clouds(self.position, self.inverse_spacing, self.cells, slab.planes[0], mass)
         # what lies beyond my last plane is the next rank's
         received = mass[-1]
         if ranks.size > 1:
@@ -201,7 +201,7 @@ class _Mesh:
             before, after = (ranks.rank - 1) % ranks.size, (ranks.rank + 1) % ranks.size
             ranks.communicator.Sendrecv(mass[-1], dest=after, recvbuf=received, source=before)
         mass[0] += received
-        return mass[:-1] * (self.grid.points / (self.number * loops.FIXED_POINT))
+        return mass[:-1] * (self.grid.points / (self.number * FIXED_POINT))
 
     def _to_owners(self):
         """Send every particle to the rank whose planes hold its lower cell."""
@@ -209,7 +209,7 @@ class _Mesh:
         if ranks.size == 1:
             return
         plane = np.empty(self.position.shape[1], np.int64)
-        loops.lower_planes(self.position[0], self.inverse_spacing[0], self.grid.cells[0], plane)
+        lower_planes(self.position[0], self.inverse_spacing[0], self.grid.cells[0], plane)
         firsts = [first for first, _ in ranks.slabs(self.grid.cells[0])]
         owner = np.searchsorted(firsts, plane, side="right") - 1
         if not any(ranks.allgather(bool(np.any(owner != ranks.rank)))):

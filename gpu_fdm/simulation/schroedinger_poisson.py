@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..kernels.wave import divide_by_k_squared, multiply_phases, potential_phase, squared_modulus, weigh_k_squared
 from ..parallel.backend import CPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..vectors import three
-from . import phases
 from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid
 from .schedule import Clock, Times, integrate, scheme_of_order
@@ -208,11 +208,11 @@ class _Wave:
         extremes = {}
 
         def before(planes):
-            self.spectrum[planes] = backend.fft.rfft2(phases.squared_modulus(self.psi[planes], backend))
+            self.spectrum[planes] = backend.fft.rfft2(squared_modulus(self.psi[planes], backend))
 
         def multiply(modes, columns):
             strength = self.gravity / self.grid.points
-            phases.divide_by_k_squared(modes, *self._axes(self.along, self.across_real[columns]), strength, backend)
+            divide_by_k_squared(modes, *self._axes(self.along, self.across_real[columns]), strength, backend)
 
         def after(planes):
             modes = self.spectrum[planes]
@@ -241,9 +241,7 @@ class _Wave:
         along = np.exp(-0.5j * factor * backend.to_host(self.along)) / self.grid.points
         along = backend.to_device(along)
         across = backend.xp.exp(-0.5j * factor * self.across)
-        self._through_modes(
-            lambda modes, columns: phases.multiply_phases(modes, *self._axes(along, across[columns]), backend)
-        )
+        self._through_modes(lambda modes, columns: multiply_phases(modes, *self._axes(along, across[columns]), backend))
 
     def measure(self, times: Times, scale_factor: float):
         """Kick, and note how the wave is; alarms are raised here."""
@@ -251,7 +249,7 @@ class _Wave:
 
         def multiply(modes, columns):
             axes = self._axes(self.along, self.across[columns])
-            sums[columns.start] = phases.weigh_k_squared(modes, *axes, self.slab.backend)
+            sums[columns.start] = weigh_k_squared(modes, *axes, self.slab.backend)
             modes /= self.grid.points
 
         mass, potential = self._through_modes(multiply)
@@ -282,9 +280,9 @@ class _Wave:
 
         def before(planes):
             psi = self.psi[planes]
-            weights = phases.potential_phase(psi, self.potential[planes], factor, backend)
+            weights = potential_phase(psi, self.potential[planes], factor, backend)
             if self.external is not None:  # no energy of its own: counts in full, not half
-                outside = self.external[planes] * phases.squared_modulus(psi, backend)
+                outside = self.external[planes] * squared_modulus(psi, backend)
                 weights[0, 1] += float(outside.sum(dtype=float))
             sums[planes.start] = weights
             _keep(psi, fft.fft2(psi, overwrite_x=True), backend.xp)

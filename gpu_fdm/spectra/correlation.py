@@ -10,10 +10,10 @@ from math import prod
 
 import numpy as np
 
+from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
 from ..parallel.backend import CPU
 from ..parallel.fft import along_x, inverse_planes
 from ..parallel.ranks import SERIAL, Ranks
-from .loops import EDGE_TOLERANCE, add_separations, bin_numbers
 from .power import MOST_BINS, ModeSums, checked_fields, checked_grid, contrast_transforms, count_rows
 
 

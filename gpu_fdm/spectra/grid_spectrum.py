@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .loops import EDGE_TOLERANCE
+from ..kernels.binning import EDGE_TOLERANCE
 from .power import PowerSpectrum
 from .spectrum import Spectrum
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numba import njit
 
+from ..kernels.binning import add_plane
 from ..parallel.backend import CPU
 from ..parallel.ranks import Ranks
-from .loops import EDGE_TOLERANCE
 from .power import Bins
 
 ORDERS = (0, 2, 4)
@@ -132,39 +131,7 @@ def add_multipoles(spectrum, first_index: int, bins: Bins, backend=None) -> Mult
         for plane in range(nx * part // parts, nx * (part + 1) // parts):
             here = backend.to_host(spectrum[plane])
             sums = power[part], mu[part], k[part], modes[part]
-            _add_plane(here, along[0][plane], along[1], along[2], bins.weights(), 1 / bins.width, bins.mu_axis, *sums)
+            add_plane(here, along[0][plane], along[1], along[2], bins.weights(), 1 / bins.width, bins.mu_axis, *sums)
 
     backend.for_each(range(parts), work)
     return MultipoleSums(*(sums.sum(axis=0) for sums in (power, mu, k, modes)))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _add_plane(values, x, y, z, weights, inverse_width, mu_axis, power, mu, k_sum, modes):
-    """Add the modes of a plane to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
-
-    values  complex, shape (y, z);  x, y, z  |k| along the axes [k_f];  weights  modes that an index along z stands for
-    power, mu, k_sum, modes  as in MultipoleSums, added to
-    """
-    for j in range(len(y)):
-        across = x * x + y[j] * y[j]
-        for m in range(len(z)):
-            square = across + z[m] * z[m]
-            k = np.sqrt(square)
-            row = np.int64(k * inverse_width + (0.5 + EDGE_TOLERANCE)) + 1
-            mu_squared = 0.0
-            if square > 0:
-                parallel = z[m] if mu_axis == 2 else (y[j] if mu_axis == 1 else x)
-                mu_squared = parallel * parallel / square
-            else:
-                row = np.int64(0)
-            weight = weights[m]
-            value = values[j, m]
-            of_mu = np.float64(weight)
-            size = np.float64(value.real) * np.float64(value.real) + np.float64(value.imag) * np.float64(value.imag)
-            for power_of in range(5):
-                if power_of < 3:
-                    power[row, power_of] += size * of_mu
-                mu[row, power_of] += of_mu
-                of_mu *= mu_squared
-            k_sum[row] += weight * k
-            modes[row] += weight

@@ -25,8 +25,8 @@ from scipy.special import j0, roots_legendre
 from threadpoolctl import threadpool_limits
 
 from ..filament.eigenstates import Library
+from ..kernels.bessel import bessel_table
 from ..parallel.backend import CPU
-from .bessel import bessel_table
 
 BLOCK_BYTES = 64 << 20  # of C_m(R, R') that are in memory together
 BLOCK_SIDE = 128  # nodes, at most

@@ -12,10 +12,11 @@ from math import prod
 
 import numpy as np
 
+from ..kernels.binning import EDGE_TOLERANCE, add_modes, bin_numbers
+from ..kernels.contrast import subtract
 from ..parallel.backend import CPU
 from ..parallel.fft import Transform, transform_planes
 from ..parallel.ranks import SERIAL, Ranks
-from . import loops
 
 MOST_BINS = 1_000_000
 
@@ -40,7 +41,7 @@ def count_rows(along, width: float) -> int:
     along  three arrays, |k| along each axis;  width  of a bin, in the same unit
     """
     x, y, z = (each.max() for each in along)
-    return int(np.sqrt(x * x + y * y + z * z) * (1 / width) + 0.5 + loops.EDGE_TOLERANCE) + 2
+    return int(np.sqrt(x * x + y * y + z * z) * (1 / width) + 0.5 + EDGE_TOLERANCE) + 2
 
 
 @dataclass(frozen=True)
@@ -326,14 +327,14 @@ def bin_modes(spectrum, other, first_index: int, bins: Bins, *, axis: int = 0, b
 
 
 def _bin_slabs(slabs, pairs, first_index, bins: Bins, axis, backend, finish=None) -> list[ModeSums]:
-    """Sums over the modes of pairs of slabs, by their numbers; the rest as in bin_modes and loops.bin_numbers."""
+    """Sums over the modes of pairs of slabs, by their numbers; the rest as in bin_modes and in bin_numbers."""
     along = [bins.wavenumbers(each) for each in range(3)]
     cut = slice(first_index, first_index + slabs[0].shape[axis])
     along[axis] = along[axis][cut]
     weights = bins.weights()[cut] if axis == 2 else bins.weights()
     options = along, weights, bins.width, bins.sums_shape, bins.mu_axis, backend
     # of slabs that are cut along z, all lines along y are here
-    sums = loops.bin_numbers(loops.add_modes, slabs, pairs, *options, axis=min(axis, 1), finish=finish)
+    sums = bin_numbers(add_modes, slabs, pairs, *options, axis=min(axis, 1), finish=finish)
     return [ModeSums(*each) for each in sums]
 
 
@@ -382,7 +383,6 @@ class _PlaneSums:
     def __init__(self, field, backend):
         self.backend = backend
         self.sums, self.sizes = backend.xp.zeros((2, len(field)))
-        self.loops = backend.name == "cpu" and field.dtype.isnative and field.flags.c_contiguous
 
     def mean(self, ranks, chosen, field):
         """Mean of some planes, the same on all ranks; zero where it is not finite."""
@@ -393,20 +393,10 @@ class _PlaneSums:
 
     def less(self, value):
         """A function for fourier.transform: planes - value in their precision; it takes their sums on the way."""
-        xp = self.backend.xp
 
         def of(planes, begin):
-            difference = xp.empty(planes.shape, planes.dtype.newbyteorder("="))
-            if self.loops:
-                for i, (plane, out) in enumerate(zip(planes, difference, strict=True), begin):
-                    self.sums[i], self.sizes[i] = loops.less(plane.reshape(-1), value, out.reshape(-1))
-                return difference
-            these = slice(begin, begin + len(planes))
-            with np.errstate(invalid="ignore", over="ignore"):
-                self.sums[these] = planes.sum(axis=(1, 2), dtype=xp.float64)
-                self.sizes[these] = xp.abs(planes).sum(axis=(1, 2), dtype=xp.float64)
-                xp.subtract(planes, value, out=difference)
-            return difference
+            part = slice(begin, begin + len(planes))
+            return subtract(planes, value, self.sums[part], self.sizes[part], self.backend)
 
         return of
 

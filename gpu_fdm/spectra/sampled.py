@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from ..filament.eigenstates import Library
 from ..filament.wavefunction import WaveFunction, random_phases
+from ..kernels.bessel import bessel_table
 from ..parallel.backend import CPU
-from .bessel import bessel_table
 from .phase_average import points_needed, radii
 
 BATCH_BYTES = 128 << 20  # of rho_m(R) of several draws that are in memory together

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels.cross_section import spline_points
 
-from gpu_fdm.fields import loops
 from gpu_fdm.fields.cross_section import flow_at, polar_grid, psi_at, tabulate
 from gpu_fdm.fields.spline import error_of, radial_coefficients, spacing_for
 from gpu_fdm.fields.vortices import find_vortices, winding_numbers
@@ -219,6 +219,6 @@ def test_spline_error_is_as_stated(wavenumber):
     coefficients = radial_coefficients(np.cos(wavenumber * grid), np.ones(()))
     radius = np.linspace(0, grid[-1] * 0.999, 5000)
     out = np.empty_like(radius)
-    loops.spline_points(radius, coefficients, 1 / step, grid[-1], out)
+    spline_points(radius, coefficients, 1 / step, grid[-1], out)
     error = np.max(np.abs(out - np.cos(wavenumber * radius)))
     assert 0.8 < error / error_of(wavenumber**6, step) < 1.2

@@ -47,7 +47,7 @@ def usage(log):
 
 
 def test_kernels_were_found():
-    assert {"fill", "psi_points"} <= set(SOURCES)
+    assert {"fill", "cross_section"} <= set(SOURCES)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu, LaunchError
+from gpu_fdm.kernels.common import TAPS
+from gpu_fdm.kernels.fill import fill_extruded_loop, soft_end_pieces
 from scipy.special import jv
 
-from gpu_fdm.fields import loops
 from gpu_fdm.fields.box import Box, Placement, images
 from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
-from gpu_fdm.fields.extruded import MeanTable, Section
+from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable
 from gpu_fdm.fields.fill import Direct, fill
-from gpu_fdm.fields.spline import TAPS, radial_coefficients
+from gpu_fdm.fields.spline import radial_coefficients
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
@@ -107,7 +108,7 @@ def section(dtype):
     """Random coefficients, at the reach and beyond it too."""
     points, step = 48, 0.03
     coefficients = np.random.default_rng(3).uniform(-1, 2, (points, 2 * points)).astype(dtype)
-    return Section(coefficients, step, reach=(points // 2 - TAPS) * step - 0.0123, error=0.0)
+    return ExtrudedTable(coefficients, step, reach=(points // 2 - TAPS) * step - 0.0123, error=0.0)
 
 
 def direct(dtype):
@@ -168,8 +169,8 @@ def extruded(cuda, dtype, x_first, filaments):
     cuda.launch("fill", "fill_extruded", dtype, cells**3, arguments)
     twins = [np.zeros((cells,) * 3) for _ in range(2)]
     planes, spacing, section_64 = (0, cells), np.full(3, width), coefficients.astype(float)
-    ends = (*ends, loops.soft_end_pieces())
-    loops.fill_extruded(*twins, x_first, planes, spacing, filaments, section_64, inverse_step, reach, ends)
+    ends = (*ends, soft_end_pieces())
+    fill_extruded_loop(*twins, x_first, planes, spacing, filaments, section_64, inverse_step, reach, ends)
     return np.array([cuda.to_host(field) for field in fields]), np.array(twins)
 
 

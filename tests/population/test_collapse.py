@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels.collapse import carlson_rd_three
 from locations import DATA
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
@@ -10,7 +11,6 @@ from scipy.special import elliprd
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.population.collapse import FREEZE_OUTS, CollapseModel, collapse, threshold, threshold_at_shear
-from gpu_fdm.population.loops import carlson_rd_three
 
 BACKGROUND, EINSTEIN_DE_SITTER = Background(0.314649), Background(1.0)
 PUBLISHED = CollapseModel(BACKGROUND, 0.2)

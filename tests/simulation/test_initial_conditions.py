@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels.random_modes import gaussian_modes, philox
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.simulation import loops
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import (
     LinearModes,
@@ -67,14 +67,14 @@ def waves(box, amplitudes):
 )
 def test_philox(counter, key, expected):
     """Known answers of Random123, kat_vectors, philox4x32 10."""
-    assert loops.philox(*map(np.uint32, (*counter, *key))) == expected
+    assert philox(*map(np.uint32, (*counter, *key))) == expected
 
 
 def test_numbers_are_complex_gaussians():
     """Of 2e5: mean 0, mean square 1, kurtosis of each part 3, parts and neighbours independent."""
     mode = np.arange(1, 60)
     numbers = np.empty((59, 59, 59), complex)
-    loops.gaussian_modes(mode, mode, mode, np.array([1000, 1000, 1000]), np.uint64(5), numbers)
+    gaussian_modes(mode, mode, mode, np.array([1000, 1000, 1000]), np.uint64(5), numbers)
     count = numbers.size
     # five standard deviations
     assert abs(numbers.mean()) < 5 / np.sqrt(count)
@@ -84,7 +84,7 @@ def test_numbers_are_complex_gaussians():
     for axis in range(3):
         assert abs(np.mean(numbers * np.roll(numbers, 1, axis).conj())) < 5 / np.sqrt(count)
     other = np.empty_like(numbers)
-    loops.gaussian_modes(mode, mode, mode, np.array([1000, 1000, 1000]), np.uint64(5 + 2**32), other)
+    gaussian_modes(mode, mode, mode, np.array([1000, 1000, 1000]), np.uint64(5 + 2**32), other)
     assert abs(np.mean(numbers * other.conj())) < 5 / np.sqrt(count)
 
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
+from gpu_fdm.kernels.deposit import add_particles
 
 from gpu_fdm.errors import InputError
-from gpu_fdm.fields import deposit_loops as loops
 from gpu_fdm.fields import particles as module
 from gpu_fdm.fields.assignment import ASSIGNMENTS
 from gpu_fdm.fields.box import Box
@@ -64,14 +64,12 @@ def test_slabs(cuda, name):
     positions, weights = particles(300)
     box = Box(SIZE, cells)
     whole = deposit(positions, box, name, weights=weights, backend=CPU(1))
+    scale, offset = tuple(1 / box.spacing), -0.5 if order % 2 == 0 else 0.0
     for first, last in pairwise([0, 1, 3, 3, 9, 13]):
-        grid = ParticleGrid(box, name, backend=cuda)
-        grid.slab, grid._first = cuda.to_device(np.zeros((last - first, *cells[1:]))), first
-        assert grid._add_here(positions, weights) == -1
-        np.testing.assert_allclose(cuda.to_host(grid.slab), whole[first:last], rtol=0, atol=1e-14 * whole.max())
-        part = np.zeros((last - first, *cells[1:]))
-        loops.add_particles(positions, weights, *grid._place, (0,) * order, first, (0, len(positions)), part)
-        np.testing.assert_allclose(part, whole[first:last], rtol=0, atol=1e-14 * whole.max())
+        for backend in (cuda, CPU(1)):
+            slab = backend.to_device(np.zeros((last - first, *cells[1:])))
+            assert add_particles(positions, scale, offset, cells, weights, order, first, slab, backend) == -1
+            np.testing.assert_allclose(backend.to_host(slab), whole[first:last], rtol=0, atol=1e-14 * whole.max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

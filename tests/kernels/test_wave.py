@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels import wave
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
-from gpu_fdm.simulation import phases
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.schedule import Expanding, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveState, evolve_wave
@@ -30,7 +30,7 @@ def close(cuda, found, expected, dtype):
 
 
 def test_blocks_are_those_of_the_backend():
-    """kernels/simulation.cu sums over blocks of that many threads."""
+    """kernels/wave.cu sums over blocks of that many threads."""
     assert THREADS_PER_BLOCK == 256
 
 
@@ -42,8 +42,8 @@ def test_potential_phase(cuda, shape, dtype):
     potential.flat[:3] = 0, np.pi, -np.pi / 2
     potential = np.ascontiguousarray(potential)
     mine, theirs = cuda.to_device(psi.copy()), psi.copy()
-    found = phases.potential_phase(mine, cuda.to_device(potential), 1.7, cuda)
-    expected = phases.potential_phase(theirs, potential, 1.7, CPU(1))
+    found = wave.potential_phase(mine, cuda.to_device(potential), 1.7, cuda)
+    expected = wave.potential_phase(theirs, potential, 1.7, CPU(1))
     close(cuda, mine, theirs, dtype)
     np.testing.assert_allclose(found.sum(axis=0), expected.sum(axis=0), rtol=1e-12)
     # the same by numpy
@@ -57,8 +57,8 @@ def test_potential_phase(cuda, shape, dtype):
 @shapes
 def test_squared_modulus(cuda, shape, dtype):
     psi = numbers(shape, dtype, 3)
-    found = phases.squared_modulus(cuda.to_device(psi), cuda)
-    expected = phases.squared_modulus(psi, CPU(1))
+    found = wave.squared_modulus(cuda.to_device(psi), cuda)
+    expected = wave.squared_modulus(psi, CPU(1))
     close(cuda, found, expected, dtype)
     np.testing.assert_allclose(expected, np.abs(psi) ** 2, rtol=1e-6 if dtype == np.complex64 else 1e-14)
 
@@ -71,21 +71,21 @@ def test_modes(cuda, shape, dtype):
     modes = numbers(shape, dtype, 4)
     along, across = numbers(shape[:1], complex, 5), numbers(shape[1:], complex, 6)
     mine, theirs = cuda.to_device(modes.copy()), modes.copy()
-    phases.multiply_phases(mine, cuda.to_device(along), cuda.to_device(across), cuda)
-    phases.multiply_phases(theirs, along, across, CPU(1))
+    wave.multiply_phases(mine, cuda.to_device(along), cuda.to_device(across), cuda)
+    wave.multiply_phases(theirs, along, across, CPU(1))
     close(cuda, mine, theirs, dtype)
     np.testing.assert_allclose(theirs, modes * np.outer(along, across), rtol=1e-5 if dtype == np.complex64 else 1e-13)
     along, across = along.real**2, across.real**2
     along[0] = across[0] = 0
     mine, theirs = cuda.to_device(modes.copy()), modes.copy()
-    phases.divide_by_k_squared(mine, cuda.to_device(along), cuda.to_device(across), 0.3, cuda)
-    phases.divide_by_k_squared(theirs, along, across, 0.3, CPU(1))
+    wave.divide_by_k_squared(mine, cuda.to_device(along), cuda.to_device(across), 0.3, cuda)
+    wave.divide_by_k_squared(theirs, along, across, 0.3, CPU(1))
     close(cuda, mine, theirs, dtype)
     squared = along[:, None] + across
     squared[0, 0] = np.inf
     np.testing.assert_allclose(theirs, -0.3 * modes / squared, rtol=1e-6 if dtype == np.complex64 else 1e-14)
-    found = phases.weigh_k_squared(cuda.to_device(modes), cuda.to_device(along), cuda.to_device(across), cuda)
-    expected = phases.weigh_k_squared(modes, along, across, CPU(1))
+    found = wave.weigh_k_squared(cuda.to_device(modes), cuda.to_device(along), cuda.to_device(across), cuda)
+    expected = wave.weigh_k_squared(modes, along, across, CPU(1))
     assert found == pytest.approx(expected, rel=1e-12 if dtype == np.complex128 else 1e-6)
     squared[0, 0] = 0
     assert expected == pytest.approx(np.sum(squared * np.abs(modes.astype(complex)) ** 2), rel=1e-12)

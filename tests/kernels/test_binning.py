@@ -5,11 +5,12 @@ from math import prod
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels import binning
+from gpu_fdm.kernels.binning import add_separations, bin_numbers
 from scipy import fft
 
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.fft import inverse, transform
-from gpu_fdm.spectra import loops
 from gpu_fdm.spectra.power import Bins, ModeSums, bin_modes, power_spectrum
 
 # round-off: products and sums are double at both precisions, transforms are not
@@ -88,7 +89,7 @@ def test_mu_bins(cuda, cells, sides, mu_bins, mu_axis):
 @precisions
 def test_slabs(cuda, monkeypatch, axis, dtype):
     cells = (12, 15, 10)
-    monkeypatch.setattr(loops, "_LINES_ON_CARD", 4)
+    monkeypatch.setattr(binning, "_LINES_ON_CARD", 4)
     bins = Bins(cells, (3.0, 2.0, 2.5), mu_bins=3, mu_axis=1)
     first, second = spectrum(cells, dtype), spectrum(cells, dtype, seed=2)
     scale = bin_modes(first, None, 0, bins, backend=CPU(1)).power.max()
@@ -119,7 +120,7 @@ def test_slabs(cuda, monkeypatch, axis, dtype):
 )
 @pytest.mark.parametrize("threads", [1, 300, 256 * 2048])
 def test_all_ways_of_summing(cuda, monkeypatch, width, mu_bins, least, most, threads):
-    monkeypatch.setattr(loops, "_MOST_THREADS", threads)
+    monkeypatch.setattr(binning, "_MOST_THREADS", threads)
     cells = (12, 15, 10)
     bins, modes = Bins(cells, (3.0, 2.0, 2.5), width, mu_bins), spectrum(cells, np.float64)
     assert least <= prod(bins.sums_shape) <= most
@@ -136,7 +137,7 @@ def test_as_many_bins_as_fit_and_one_more(cuda, beyond):
     along[0], along[1] = along[0][:1], along[1][:1]
     arguments = ([(0,)], along, np.ones(7, np.int64), 1.0, shape, 2)
     found, expected = (
-        ModeSums(*loops.bin_numbers(loops.add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
+        ModeSums(*bin_numbers(add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
         for backend in (cuda, CPU(1))
     )
     assert_same_sums(found, expected)
@@ -150,7 +151,7 @@ def test_separations(cuda, dtype):
     values = np.random.default_rng(4).standard_normal(cells).astype(dtype)
     arguments = ([(0,)], along, np.ones(cells[2], np.int64), 0.5, shape, 0)
     found, expected = (
-        ModeSums(*loops.bin_numbers(loops.add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
+        ModeSums(*bin_numbers(add_separations, [backend.to_device(values)], *arguments, backend, axis=0)[0])
         for backend in (cuda, CPU(1))
     )
     assert_same_sums(found, expected)

@@ -1,6 +1,6 @@
-"""The hot loops of particles on grids, on the CPU (numba). They compute and trust: callers check the arguments.
+"""Add particles to a periodic grid. The CUDA kernels are in deposit.cu.
 
-Twin of add_particles in CUDA: kernels/deposit.cu. What the loops share, in this order:
+Callers check the arguments. All functions take, in this order,
     positions  shape (particles, 3), float32 or float64
     scale      cells per unit of length along x, y, z;  offset  added to all three coordinates [cells], so that the
                cell of a particle is the integer below it, and the first that it touches lies (order - 1) // 2 before
@@ -13,11 +13,126 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from ..parallel.backend import CPU, GPU
+
 _OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 _INLINE: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 # Cells from the box within which positions are taken: beyond, double precision has no fractions of a cell to speak of.
 FARTHEST = 2.0**30
+
+_LEAST_PARTICLES_A_PART, _MOST_PARTS = 1 << 16, 64
+_LEAST_PLANES_A_COLUMN = 4  # as many as a particle touches, or more
+_LEAST_LINES_A_TILE = 8
+_MOST_TILES = 1 << 15  # more would take longer to sort than they save
+
+
+def add_particles(
+    positions: np.ndarray,
+    scale: tuple[float, float, float],
+    offset: float,
+    cells: tuple[int, int, int],
+    weights: np.ndarray | None,
+    order: int,
+    x_first: int,
+    grid: np.ndarray,
+    backend: CPU | GPU,
+) -> int:
+    """Add particles to the planes of a slab; what falls on other planes is left out.
+
+    weights  shape (particles,), or None for one each
+    order    of the assignment: cells that a particle touches along an axis, 1 to 4
+    x_first  plane of the whole grid with which the slab begins
+    grid     shape (planes, ny, nz), contiguous, where the backend wants it, added to
+    Returns the number of the first particle whose position is not finite or lies FARTHEST cells away or more, or -1.
+    Cells do not depend on the number of threads, bit for bit; on a card they differ by round-off from run to run.
+    """
+    if len(positions) == 0:
+        return -1
+    add = _add_on_card if backend.name == "gpu" else _add_in_threads
+    return add(positions, (scale, offset, cells), weights, order, x_first, grid, backend)
+
+
+def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
+    """Sort by tiles, so that neighbours come after each other, then add tile by tile."""
+    positions = np.ascontiguousarray(positions)
+    weights = None if weights is None else np.ascontiguousarray(weights)
+    number = len(positions)
+    x_tiles, y_tiles, columns, tiles = _tiles(lattice[2], order, x_first, len(grid))
+    parts = int(np.clip(number // _LEAST_PARTICLES_A_PART, 1, _MOST_PARTS))
+    shares = [(number * part // parts, number * (part + 1) // parts) for part in range(parts)]
+    tile = np.empty(number, np.int32)
+    counts = np.zeros((parts, tiles), np.int64)
+    bad = np.empty(parts, np.int64)
+
+    def find(part):
+        bad[part] = find_tiles(positions, *lattice, x_tiles, y_tiles, shares[part], tile, counts[part])
+
+    backend.for_each(range(parts), find)
+    if np.any(bad >= 0):
+        return int(bad[bad >= 0][0])
+    # tile after tile, and in a tile part after part: the order in which particles came, however many threads
+    starts = (np.cumsum(counts.T).reshape(tiles, parts) - counts.T).T.copy()
+    edges = [*starts[0, :: tiles // columns].tolist(), number]
+    in_order = np.empty_like(positions), None if weights is None else np.empty_like(weights)
+
+    def sort(part):
+        sort_by_tile(positions, weights, tile, shares[part], starts[part], *in_order)
+
+    def add(column):
+        share = edges[column], edges[column + 1]
+        add_particles_loop(*in_order, *lattice, (0,) * order, x_first, share, grid)
+
+    backend.for_each(range(parts), sort)
+    # particles of columns side by side touch the same planes: every other column at a time
+    backend.for_each(range(0, columns, 2), add)
+    backend.for_each(range(1, columns, 2), add)
+    return -1
+
+
+def _tiles(cells, order, x_first, planes):
+    """For each cell along x and along y what it adds to the number of a tile; columns along x, and all tiles.
+
+    Columns are counted by the first plane that a particle touches. There is one, or an even number: around the box
+    too, every other one touches planes of its own.
+    """
+    nx, ny, _ = cells
+    touched = (np.arange(nx) - (order - 1) // 2 - x_first) % nx
+    before = 0
+    if planes < nx:
+        before = order - 1  # planes before the slab, from which particles reach into it
+        touched = np.where(touched < planes, touched, np.maximum(touched - nx, -before)) + before
+    columns = max(1, 2 * ((planes + before) // (2 * _LEAST_PLANES_A_COLUMN)))
+    lines = _LEAST_LINES_A_TILE
+    while lines < ny and columns * -(-ny // lines) > _MOST_TILES:
+        lines *= 2
+    rows = -(-ny // lines)
+    return touched * columns // (planes + before) * rows, np.arange(ny) // lines, columns, columns * rows
+
+
+def _add_on_card(positions, lattice, weights, order, x_first, grid, backend):
+    """One thread a particle."""
+    device, (scale, offset, cells) = backend.to_device, lattice
+    bad = device(np.zeros(1, np.uint64))
+    positions = device(positions)
+    arguments = (
+        len(positions),
+        positions,
+        device(np.ones(1) if weights is None else weights.astype(np.float64)),
+        0 if weights is None else 1,
+        device(np.array([*scale, offset, FARTHEST])),
+        *cells,
+        x_first,
+        len(grid),
+        order,
+        grid,
+        bad,
+    )
+    backend.launch("deposit", f"add_particles_{positions.dtype.name}", grid.dtype, len(positions), arguments)
+    if int(bad[0]) == 0:
+        return -1
+    cells_away = np.abs(backend.to_host(positions) * np.array(scale))
+    return int(np.argmin((cells_away <= FARTHEST).all(axis=1)))
 
 
 @njit(**_INLINE)
@@ -100,14 +215,11 @@ def sort_by_tile(positions, weights, tile, share, starts, sorted_positions, sort
 
 
 @njit(**_OPTIONS)
-def add_particles(positions, weights, scale, offset, cells, taps, x_first, share, grid):
-    """Add particles to the planes of a slab; what falls on other planes is left out.
+def add_particles_loop(positions, weights, scale, offset, cells, taps, x_first, share, grid):
+    """add_particles on the CPU, for some of the particles, whose positions are good.
 
-    weights  shape (particles,), or None for one each
     taps     tuple as long as the order of the assignment: a constant to the compiler, which unrolls the loops
-    x_first  plane of the whole grid with which the slab begins
     share    (first, last) particles to add, last excluded
-    grid     shape (planes, ny, nz), contiguous, added to
     """
     order = len(taps)
     planes, ny, nz = grid.shape

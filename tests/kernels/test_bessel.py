@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from gpu_fdm.kernels.bessel import bessel_table
 from scipy.special import jv
 
 from gpu_fdm.parallel.backend import CPU
-from gpu_fdm.spectra.bessel import bessel_table
 
 
 def test_agrees_with_the_library():

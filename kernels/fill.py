@@ -1,0 +1,302 @@
+"""Add one filament, all its periodic images, to two density fields. The CUDA kernels are in fill.cu.
+
+Callers check the arguments. Loops release the GIL, so that planes are spread over threads; the number added to a cell
+does not depend on how they are divided.
+"""
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..parallel.backend import CPU, GPU
+from .common import FAST, TAPS, psi_points_loop, quintic_weights
+
+_PLANES_A_PART = 4
+
+
+def fill_extruded(
+    fdm: Any,
+    smooth: Any,
+    x_first: int,
+    spacing: np.ndarray,
+    images: np.ndarray,
+    section: np.ndarray,
+    inverse_step: float,
+    reach: float,
+    ends: tuple[float, float, float],
+    backend: CPU | GPU,
+):
+    """Add a filament from its tabulated cross-section.
+
+    fdm, smooth   densities, added to, shape (planes, ny, nz), where the backend wants them [rho_m0]
+    x_first       index of their first plane in the box
+    spacing       cell widths, shape (3,) [L]
+    images        shape (images, 15): cell of the centre (3, integers), offset of the cell centre from it within
+                  the cell (3, in cells), then the unit vectors u, v and the axis in box coordinates (9)
+    section       B-spline coefficients of both densities, the two interleaved along the second axis,
+                  shape (points, 2 points), NumPy; index points/2 is the axis
+    inverse_step  of the section [1/L]
+    reach         radius beyond which the filament is nothing [L]
+    ends          half length [L], sharpness [1/L] and axial reach [L] of the soft ends
+    """
+    grid = (spacing, images)
+    if backend.name == "gpu":
+        source = _on_card(section, fdm, backend), len(section), inverse_step
+        _launch("fill_extruded", fdm, smooth, x_first, *grid, source, reach, ends, backend)
+    else:
+        _run(fill_extruded_loop, fdm, smooth, x_first, *grid, (section, inverse_step), reach, ends, backend)
+
+
+def fill_direct(
+    fdm: Any,
+    smooth: Any,
+    x_first: int,
+    spacing: np.ndarray,
+    images: np.ndarray,
+    table: np.ndarray,
+    inverse_step: float,
+    mean: np.ndarray,
+    mean_inverse_step: float,
+    reach: float,
+    ends: tuple[float, float, float],
+    backend: CPU | GPU,
+):
+    """Add a filament by evaluating psi in every cell; the reference for fill_extruded.
+
+    table, inverse_step      spline coefficients of psi, NumPy, see cross_section.psi_points, and 1/step [1/L]
+    mean, mean_inverse_step  spline coefficients of the phase-averaged density in R, shape (rows,), NumPy, and 1/step
+    reach                    radius beyond which psi is zero [L];  the rest as in fill_extruded
+    """
+    grid = (spacing, images)
+    if backend.name == "gpu":
+        psi = _on_card(table, fdm, backend), table.shape[2], inverse_step
+        source = (*psi, _on_card(mean, fdm, backend), mean_inverse_step)
+        _launch("fill_direct", fdm, smooth, x_first, *grid, source, reach, ends, backend)
+    else:
+        source = table, inverse_step, mean, mean_inverse_step
+        _run(fill_direct_loop, fdm, smooth, x_first, *grid, source, reach, ends, backend)
+
+
+def _run(loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend):
+    """A loop on all threads, some planes at a time."""
+    planes, pieces = len(fdm), soft_end_pieces()
+
+    def work(first):
+        part = (first, min(first + _PLANES_A_PART, planes))
+        loop(fdm, smooth, x_first, part, spacing, images, *source, reach, (*ends, pieces))
+
+    backend.for_each(range(0, planes, _PLANES_A_PART), work)
+
+
+def _launch(kernel, fdm, smooth, x_first, spacing, images, source, reach, ends, backend):
+    """A kernel of fill.cu with one thread a cell."""
+    box = (fdm.size, *fdm.shape, x_first, *map(float, spacing))
+    filament = len(images), backend.to_device(images), float(reach), *map(float, ends)
+    backend.launch("fill", kernel, fdm.dtype, fdm.size, (*box, *filament, *source, fdm, smooth))
+
+
+def _on_card(table, fdm, backend):
+    return backend.to_device(np.asarray(table, fdm.dtype))
+
+
+@njit(inline="always", **FAST)
+def _row_interval(ux, uy, u_step, v_step, s0, s_step, reach, axial_reach):
+    """Interval of the coordinate t of a row where (u, v) = (ux, uy) + t (u_step, v_step) lies within `reach`
+    and the axial coordinate s0 + t s_step within `axial_reach`; empty where the first exceeds the second."""
+    low = -math.inf
+    high = math.inf
+    across = u_step * u_step + v_step * v_step
+    middle = ux * u_step + uy * v_step
+    excess = ux * ux + uy * uy - reach * reach
+    if across > 1e-14:
+        discriminant = middle * middle - across * excess
+        if discriminant < 0:
+            return 1.0, 0.0
+        root = math.sqrt(discriminant)
+        low = (-middle - root) / across
+        high = (-middle + root) / across
+    elif excess > 0:
+        return 1.0, 0.0
+    if abs(s_step) > 1e-14:
+        first = (-axial_reach - s0) / s_step
+        second = (axial_reach - s0) / s_step
+        low = max(low, min(first, second))
+        high = min(high, max(first, second))
+    elif abs(s0) > axial_reach:
+        return 1.0, 0.0
+    return low, high
+
+
+SOFT_END_DEPTH = 6.0  # erf(6) is 1 to 2e-17
+_SOFT_END_STEPS = 4096  # cubic pieces over -6 ... 6: good to 1e-12, four times as fast as erf
+
+
+@cache
+def soft_end_pieces():
+    """Cubic pieces of [1 + erf(depth)] / 2 over equal steps of -6 ... 6, for _soft_end; shape (steps, 4)."""
+    edges = np.linspace(-SOFT_END_DEPTH, SOFT_END_DEPTH, _SOFT_END_STEPS + 1)
+    step = edges[1] - edges[0]
+    value = 0.5 * (1 + np.array([math.erf(edge) for edge in edges]))
+    slope = step * np.exp(-(edges**2)) / math.sqrt(math.pi)
+    rise = np.diff(value)
+    return np.stack(
+        [value[:-1], slope[:-1], 3 * rise - 2 * slope[:-1] - slope[1:], slope[:-1] + slope[1:] - 2 * rise], axis=1
+    )
+
+
+@njit(inline="always", **FAST)
+def _soft_end(axial, half_length, sharpness, pieces):
+    """[erf(sharpness (half_length - |axial|)) + 1] / 2."""
+    depth = sharpness * (half_length - abs(axial))
+    if depth >= 6.0:
+        return 1.0
+    position = max(depth + 6.0, 0.0) * (len(pieces) / 12.0)
+    piece = int(position)
+    t = position - piece
+    return pieces[piece, 0] + t * (pieces[piece, 1] + t * (pieces[piece, 2] + t * pieces[piece, 3]))
+
+
+@njit(inline="always", **FAST)
+def _extent(image, axis, reach, axial_reach):
+    """Half width along a box axis of the cylinder that holds a filament."""
+    along = image[12 + axis]
+    return abs(along) * axial_reach + reach * math.sqrt(max(0.0, 1.0 - along * along))
+
+
+@njit(inline="always", **FAST)
+def _y_range(image, spacing, reach, axial_reach, ny):
+    """First and last row of a plane that the cylinder of a filament can touch."""
+    extent = _extent(image, 1, reach, axial_reach)
+    first = max(0, math.floor(-extent / spacing[1] - image[4] + image[1]))
+    last = min(ny - 1, math.ceil(extent / spacing[1] - image[4] + image[1]))
+    return first, last
+
+
+@njit(inline="always", **FAST)
+def _z_range(image, spacing, low, high, nz):
+    """First and last cell of a row in an interval of its coordinate; empty where low exceeds high."""
+    if low > high:
+        return 0, -1
+    first = max(0, math.floor(max(low / spacing[2] - image[5] + image[2], -1.0)))
+    last = min(nz - 1, math.ceil(min(high / spacing[2] - image[5] + image[2], float(nz))))
+    return first, last
+
+
+@njit(**FAST)
+def fill_extruded_loop(fdm, smooth, x_first, planes, spacing, images, section, inverse_step, reach, ends):
+    """fill_extruded on the CPU, on some planes.
+
+    planes  (first, last) planes of the slab, last excluded
+    ends    half length [L], sharpness [1/L], axial reach [L], soft_end_pieces();  the rest as in fill_extruded
+    """
+    half_length, sharpness, axial_reach, pieces = ends
+    middle = len(section) // 2
+    wu = np.empty(TAPS, section.dtype)
+    wv = np.empty(TAPS, section.dtype)
+    taps = np.empty(2 * TAPS, section.dtype)
+    ny, nz = fdm.shape[1], fdm.shape[2]
+    for number in range(len(images)):
+        image = images[number]
+        u_step, v_step, s_step = image[8], image[11], image[14]
+        x_extent = _extent(image, 0, reach, axial_reach)
+        y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+        for i in range(planes[0], planes[1]):
+            bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
+            if abs(bx) > x_extent:
+                continue
+            for j in range(y_first, y_last + 1):
+                by = ((j - image[1]) + image[4]) * spacing[1]
+                u0 = bx * image[6] + by * image[7]
+                v0 = bx * image[9] + by * image[10]
+                s0 = bx * image[12] + by * image[13]
+                low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
+                first, last = _z_range(image, spacing, low, high, nz)
+                for k in range(first, last + 1):
+                    bz = ((k - image[2]) + image[5]) * spacing[2]
+                    u = u0 + bz * u_step
+                    v = v0 + bz * v_step
+                    axial = s0 + bz * s_step
+                    if u * u + v * v >= reach * reach or abs(axial) >= axial_reach:
+                        continue
+                    su = u * inverse_step + middle
+                    sv = v * inverse_step + middle
+                    iu = int(su)
+                    iv = int(sv)
+                    quintic_weights(su - iu, wu)
+                    quintic_weights(sv - iv, wv)
+                    column = 2 * (iu - 2)
+                    r0, r1, r2 = section[iv - 2], section[iv - 1], section[iv]
+                    r3, r4, r5 = section[iv + 1], section[iv + 2], section[iv + 3]
+                    w0, w1, w2, w3, w4, w5 = wv[0], wv[1], wv[2], wv[3], wv[4], wv[5]
+                    for c in range(2 * TAPS):  # both densities at once, in one vector
+                        e = column + c
+                        taps[c] = (w0 * r0[e] + w1 * r1[e] + w2 * r2[e]) + (w3 * r3[e] + w4 * r4[e] + w5 * r5[e])
+                    sum_fdm = 0.0
+                    sum_smooth = 0.0
+                    for b in range(TAPS):
+                        sum_fdm += wu[b] * taps[2 * b]
+                        sum_smooth += wu[b] * taps[2 * b + 1]
+                    end = _soft_end(axial, half_length, sharpness, pieces)
+                    # interpolated to the tolerance, a density can come out below zero
+                    fdm[i, j, k] += end * max(sum_fdm, 0.0)
+                    smooth[i, j, k] += end * max(sum_smooth, 0.0)
+
+
+@njit(**FAST)
+def fill_direct_loop(
+    fdm, smooth, x_first, planes, spacing, images, table, inverse_step, mean, mean_inverse_step, reach, ends
+):
+    """fill_direct on the CPU, on some planes; planes and ends as in fill_extruded_loop, the rest as in fill_direct."""
+    half_length, sharpness, axial_reach, pieces = ends
+    ny, nz = fdm.shape[1], fdm.shape[2]
+    u_row = np.empty(nz, table.dtype)
+    v_row = np.empty(nz, table.dtype)
+    end_row = np.empty(nz)
+    cell = np.empty(nz, np.int64)
+    psi = np.empty((nz, 2), table.dtype)
+    w = np.empty(TAPS)
+    for number in range(len(images)):
+        image = images[number]
+        u_step, v_step, s_step = image[8], image[11], image[14]
+        x_extent = _extent(image, 0, reach, axial_reach)
+        for i in range(planes[0], planes[1]):
+            bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
+            if abs(bx) > x_extent:
+                continue
+            y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+            for j in range(y_first, y_last + 1):
+                by = ((j - image[1]) + image[4]) * spacing[1]
+                u0 = bx * image[6] + by * image[7]
+                v0 = bx * image[9] + by * image[10]
+                s0 = bx * image[12] + by * image[13]
+                low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
+                first, last = _z_range(image, spacing, low, high, nz)
+                count = 0
+                for k in range(first, last + 1):
+                    bz = ((k - image[2]) + image[5]) * spacing[2]
+                    u = u0 + bz * u_step
+                    v = v0 + bz * v_step
+                    axial = s0 + bz * s_step
+                    if u * u + v * v >= reach * reach or abs(axial) >= axial_reach:
+                        continue
+                    u_row[count] = u
+                    v_row[count] = v
+                    end_row[count] = _soft_end(axial, half_length, sharpness, pieces)
+                    cell[count] = k
+                    count += 1
+                if count == 0:
+                    continue
+                psi_points_loop(u_row[:count], v_row[:count], table, inverse_step, reach, psi)
+                for p in range(count):
+                    k = cell[p]
+                    fdm[i, j, k] += end_row[p] * (psi[p, 0] * psi[p, 0] + psi[p, 1] * psi[p, 1])
+                    position = math.sqrt(u_row[p] * u_row[p] + v_row[p] * v_row[p]) * mean_inverse_step
+                    row = int(position)
+                    quintic_weights(position - row, w)
+                    average = 0.0
+                    for tap in range(TAPS):
+                        average += w[tap] * mean[row + tap]
+                    smooth[i, j, k] += end_row[p] * max(average, 0.0)
