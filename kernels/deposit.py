@@ -58,7 +58,7 @@ def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
     positions = np.ascontiguousarray(positions)
     weights = None if weights is None else np.ascontiguousarray(weights)
     number = len(positions)
-    x_tiles, y_tiles, columns, tiles = _tiles(lattice[2], order, x_first, len(grid))
+    x_tiles, y_tiles, columns, tiles = number_tiles(lattice[2], order, x_first, len(grid))
     parts = int(np.clip(number // _LEAST_PARTICLES_A_PART, 1, _MOST_PARTS))
     shares = [(number * part // parts, number * (part + 1) // parts) for part in range(parts)]
     tile = np.empty(number, np.int32)
@@ -90,9 +90,10 @@ def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
     return -1
 
 
-def _tiles(cells, order, x_first, planes):
-    """For each cell along x and along y what it adds to the number of a tile; columns along x, and all tiles.
+def number_tiles(cells: tuple[int, int, int], order: int, x_first: int, planes: int) -> tuple:
+    """Tiles of the cells of a slab: the number of a tile is the sum of one for the cell along x and one along y.
 
+    Returns both, int64, shapes (nx,) and (ny,), the number of columns of tiles along x, and that of all tiles.
     Columns are counted by the first plane that a particle touches. There is one, or an even number: around the box
     too, every other one touches planes of its own.
     """
@@ -102,12 +103,13 @@ def _tiles(cells, order, x_first, planes):
     if planes < nx:
         before = order - 1  # planes before the slab, from which particles reach into it
         touched = np.where(touched < planes, touched, np.maximum(touched - nx, -before)) + before
-    columns = max(1, 2 * ((planes + before) // (2 * _LEAST_PLANES_A_COLUMN)))
+    reached = max(1, planes + before)
+    columns = max(1, 2 * (reached // (2 * _LEAST_PLANES_A_COLUMN)))
     lines = _LEAST_LINES_A_TILE
     while lines < ny and columns * -(-ny // lines) > _MOST_TILES:
         lines *= 2
     rows = -(-ny // lines)
-    return touched * columns // (planes + before) * rows, np.arange(ny) // lines, columns, columns * rows
+    return touched * columns // reached * rows, np.arange(ny) // lines, columns, columns * rows
 
 
 def _add_on_card(positions, lattice, weights, order, x_first, grid, backend):

@@ -42,12 +42,12 @@ def fill_extruded(
     reach         radius beyond which the filament is nothing [L]
     ends          half length [L], sharpness [1/L] and axial reach [L] of the soft ends
     """
-    grid = (spacing, images)
+    source: tuple = section, inverse_step
     if backend.name == "gpu":
         source = _on_card(section, fdm, backend), len(section), inverse_step
-        _launch("fill_extruded", fdm, smooth, x_first, *grid, source, reach, ends, backend)
+        _launch("fill_extruded", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
-        _run(fill_extruded_loop, fdm, smooth, x_first, *grid, (section, inverse_step), reach, ends, backend)
+        _run(fill_extruded_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
 
 
 def fill_direct(
@@ -70,14 +70,13 @@ def fill_direct(
     mean, mean_inverse_step  spline coefficients of the phase-averaged density in R, shape (rows,), NumPy, and 1/step
     reach                    radius beyond which psi is zero [L];  the rest as in fill_extruded
     """
-    grid = (spacing, images)
+    source: tuple = table, inverse_step, mean, mean_inverse_step
     if backend.name == "gpu":
         psi = _on_card(table, fdm, backend), table.shape[2], inverse_step
-        source = (*psi, _on_card(mean, fdm, backend), mean_inverse_step)
-        _launch("fill_direct", fdm, smooth, x_first, *grid, source, reach, ends, backend)
+        source = *psi, _on_card(mean, fdm, backend), mean_inverse_step
+        _launch("fill_direct", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
-        source = table, inverse_step, mean, mean_inverse_step
-        _run(fill_direct_loop, fdm, smooth, x_first, *grid, source, reach, ends, backend)
+        _run(fill_direct_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
 
 
 def _run(loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend):

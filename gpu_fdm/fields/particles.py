@@ -116,9 +116,9 @@ class ParticleGrid:
 
     def _add_here(self, positions, weights):
         """Add particles to the slab; returns the number of the first with a bad position, or -1."""
-        return add_particles(
-            positions, *self._place, weights, self.assignment.order, self._first, self.slab, self.backend
-        )
+        scale, offset, cells = self._place
+        order = self.assignment.order
+        return add_particles(positions, scale, offset, cells, weights, order, self._first, self.slab, self.backend)
 
     def _check_weights(self, weights):
         """InputError that names the first weight that is not finite."""

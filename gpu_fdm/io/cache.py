@@ -90,7 +90,7 @@ def key_text(key: dict) -> str:
 def code_hash() -> str:
     """A hash of the sources and tables of the program, but for its figures: another code may give other numbers."""
     digest = hashlib.sha256()
-    for package, endings in (("gpu_fdm", (".py", ".csv")), ("gpu_fdm.kernels", (".cu", ".cuh"))):
+    for package, endings in (("gpu_fdm", (".py", ".csv")), ("gpu_fdm.kernels", (".py", ".cu", ".cuh"))):
         for name, file in sorted(_files(resources.files(package), endings)):
             digest.update(f"{name} ".encode())
             digest.update(file.read_bytes())

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..fields.particles import ParticleGrid, deposit_batches
+from ..kernels.wave import squared_modulus
 from ..parallel.backend import CPU, GPU
-from ..simulation import phases
 from ..simulation.initial_conditions import particles_from_modes, wave_from_modes
 from ..simulation.particle_mesh import ParticleState, evolve_particles
 from ..simulation.schedule import Times
@@ -109,11 +109,11 @@ class WaveRun:
         """As Dynamics has it."""
         box = self.setup.box
         options = {"backend": self.backend, "cells": box.cells, "ranks": self.context.ranks}
-        return power_spectrum(phases.squared_modulus(state.psi, self.backend), box.size, **options), None
+        return power_spectrum(squared_modulus(state.psi, self.backend), box.size, **options), None
 
     def density(self, state):
         """As Dynamics has it."""
-        return self.backend.to_host(phases.squared_modulus(state.psi, self.backend))
+        return self.backend.to_host(squared_modulus(state.psi, self.backend))
 
     def write_state(self, file, state):
         """As Dynamics has it."""

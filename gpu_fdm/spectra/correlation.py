@@ -88,8 +88,8 @@ def correlation_function(
     values = inverse_planes(product, cells, ranks, backend)
     along[0] = along[0][slice(*ranks.slab(cells[0]))]
     options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, backend
-    (sums,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
-    sums = ModeSums(*sums).reduce(ranks).over_means(means)
+    (binned,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
+    sums = ModeSums(*binned).reduce(ranks).over_means(means)
     # the last bin that ends within half the smallest side; row 0 is r = 0, row 1 is bin 0
     last = int(np.floor(min(sides) / 2 / (largest * bin_width) - 0.5 + EDGE_TOLERANCE))
     total, distance, count = (each[: last + 2, 0] for each in (sums.power, sums.k, sums.modes))

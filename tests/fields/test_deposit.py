@@ -10,9 +10,10 @@ from scipy.interpolate import BSpline
 
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields import particles as module
-from gpu_fdm.fields.assignment import ASSIGNMENTS, b_spline, find_assignment
+from gpu_fdm.fields.assignment import ASSIGNMENTS, b_spline
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid, deposit, deposit_batches
+from gpu_fdm.kernels import deposit as kernel
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.ranks import Ranks
 
@@ -221,10 +222,8 @@ def test_columns_at_work_together_share_no_plane(name, cells, size):
     """Those of even number, and those of odd number: what a column of particles touches belongs to it alone."""
     order = ASSIGNMENTS[name].order
     for rank in range(size):
-        ranks = Ranks(SomeRanks(rank, size) if size > 1 else None)
-        grid = ParticleGrid(Box(SIZE, cells), name, ranks=ranks)
-        first, last = ranks.slab(cells[0])
-        x_tiles, y_tiles, columns, tiles = grid._tiles()
+        first, last = Ranks(SomeRanks(rank, size) if size > 1 else None).slab(cells[0])
+        x_tiles, y_tiles, columns, tiles = kernel.number_tiles(cells, order, first, last - first)
         rows = tiles // columns
         assert columns == 1 or columns % 2 == 0
         assert x_tiles.min() >= 0 and x_tiles.max() + y_tiles.max() < tiles
@@ -241,10 +240,7 @@ def test_columns_at_work_together_share_no_plane(name, cells, size):
 
 
 def test_large_grids_have_few_tiles():
-    grid = ParticleGrid.__new__(ParticleGrid)
-    grid.box, grid.assignment, grid._first = Box((1.0, 1.0, 1.0), (4096, 4096, 1)), find_assignment("tsc"), 0
-    grid.slab = np.empty((4096, 0, 0))
-    x_tiles, y_tiles, columns, tiles = grid._tiles()
+    x_tiles, y_tiles, columns, tiles = kernel.number_tiles((4096, 4096, 1), 3, 0, 4096)
     assert columns == 1024 and tiles == 1024 * 32 and x_tiles.max() + y_tiles.max() == tiles - 1
 
 
@@ -326,7 +322,7 @@ def test_bad_positions(value, axis):
 
 def test_first_bad_position_of_many(monkeypatch):
     """Counted over all that were added, whatever thread finds it."""
-    monkeypatch.setattr(module, "_LEAST_PARTICLES_A_PART", 10)
+    monkeypatch.setattr(kernel, "_LEAST_PARTICLES_A_PART", 10)
     grid = ParticleGrid(Box(SIZE, (12, 15, 10)), backend=CPU(3))
     grid.add(particles(100)[0])
     positions = np.concatenate([particles(500)[0], spoiled(np.inf)])
@@ -415,17 +411,17 @@ def check_concentrated(ranks):
     """Memory is bounded where all particles are for one rank: it takes no more than its share at a time."""
     module._LEAST_BATCH = module._MOST_BATCH = most = 64
     taken = []
-    add = ParticleGrid._add_here
+    add = module.add_particles
 
-    def noted(grid, positions, weights):
+    def noted(positions, *others):
         taken.append(len(positions))
-        return add(grid, positions, weights)
+        return add(positions, *others)
 
-    ParticleGrid._add_here = noted
+    module.add_particles = noted
     positions = np.random.default_rng(ranks.rank).uniform(0.1, 0.2, (150, 3)).astype(np.float32)
     grid = ParticleGrid(Box(SIZE, (24, 10, 9)), "pcs", ranks=ranks)
     grid.add(positions)
-    ParticleGrid._add_here = add
+    module.add_particles = add
     assert max(taken) <= most
     assert (sum(taken) == 150 * ranks.size) == ranks.is_root or ranks.size == 1
     assert sum(ranks.allgather(float(grid.slab.sum()))) == pytest.approx(150 * ranks.size, rel=1e-13)

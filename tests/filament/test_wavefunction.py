@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels.cross_section import spline_points
 
 from gpu_fdm.fields.cross_section import flow_at, polar_grid, psi_at, tabulate
 from gpu_fdm.fields.spline import error_of, radial_coefficients, spacing_for
 from gpu_fdm.fields.vortices import find_vortices, winding_numbers
 from gpu_fdm.filament.wavefunction import WaveFunction, random_phases
+from gpu_fdm.kernels.cross_section import spline_points
 
 TOLERANCE = 1e-10
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels.bessel import bessel_table
 from scipy.special import jv
 
+from gpu_fdm.kernels.bessel import bessel_table
 from gpu_fdm.parallel.backend import CPU
 
 

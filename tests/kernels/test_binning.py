@@ -5,10 +5,10 @@ from math import prod
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels import binning
-from gpu_fdm.kernels.binning import add_separations, bin_numbers
 from scipy import fft
 
+from gpu_fdm.kernels import binning
+from gpu_fdm.kernels.binning import add_separations, bin_numbers
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.fft import inverse, transform
 from gpu_fdm.spectra.power import Bins, ModeSums, bin_modes, power_spectrum

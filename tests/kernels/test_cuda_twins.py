@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu, LaunchError
-from gpu_fdm.kernels.common import TAPS
-from gpu_fdm.kernels.fill import fill_extruded_loop, soft_end_pieces
 from scipy.special import jv
 
 from gpu_fdm.fields.box import Box, Placement, images
@@ -12,6 +10,8 @@ from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
 from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable
 from gpu_fdm.fields.fill import Direct, fill
 from gpu_fdm.fields.spline import radial_coefficients
+from gpu_fdm.kernels.common import TAPS
+from gpu_fdm.kernels.fill import fill_extruded_loop, soft_end_pieces
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large

@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
-from gpu_fdm.kernels.deposit import add_particles
 
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields import particles as module
 from gpu_fdm.fields.assignment import ASSIGNMENTS
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid, deposit
+from gpu_fdm.kernels.deposit import add_particles
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.spectra.particles import particle_spectrum
 

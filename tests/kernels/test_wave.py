@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels import wave
 
 from gpu_fdm.cosmology.background import Background
+from gpu_fdm.kernels import wave
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.schedule import Expanding, Times

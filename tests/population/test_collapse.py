@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels.collapse import carlson_rd_three
 from locations import DATA
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
@@ -10,6 +9,7 @@ from scipy.special import elliprd
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
+from gpu_fdm.kernels.collapse import carlson_rd_three
 from gpu_fdm.population.collapse import FREEZE_OUTS, CollapseModel, collapse, threshold, threshold_at_shear
 
 BACKGROUND, EINSTEIN_DE_SITTER = Background(0.314649), Background(1.0)

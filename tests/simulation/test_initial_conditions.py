@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gpu_fdm.kernels.random_modes import gaussian_modes, philox
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
+from gpu_fdm.kernels.random_modes import gaussian_modes, philox
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import (

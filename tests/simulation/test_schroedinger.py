@@ -14,6 +14,7 @@ from scipy.special import hyp2f1
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.fields.box import Box
+from gpu_fdm.kernels.wave import potential_phase
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.ranks import SERIAL, Ranks
 from gpu_fdm.simulation.fourier import Slab
