@@ -1,13 +1,22 @@
-"""A source tree that is not installed says so."""
+"""All packages are installed, and a source tree that is not installed says so."""
 
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 
 import pytest
-from locations import PACKAGE
+from locations import PACKAGE, REPOSITORY
 
 SENTENCE = "gpu_fdm is not installed: run `pip install -e .` or `make run` in its source tree"
+
+
+def test_all_packages_are_installed():
+    settings = ConfigParser()
+    settings.read(REPOSITORY / "setup.cfg")
+    folders = [path.parent.relative_to(REPOSITORY) for path in PACKAGE.rglob("__init__.py")]
+    packages = {".".join(folder.parts) for folder in folders} | {"gpu_fdm.kernels"}
+    assert set(settings["options"]["packages"].split()) == packages
 
 
 @pytest.fixture(scope="module")

@@ -165,8 +165,7 @@ def _spectrum(states, k):
     """Smooth, interference and self term, shape (3, k)."""
     xp, backend = states.xp, states.backend
     orders = 2 * states.l_max + 1
-    cpu = backend if backend.name == "cpu" else None
-    bessel = backend.to_device(bessel_table(orders - 1, k[:, None] * states.radius, cpu))
+    bessel = backend.to_device(bessel_table(orders - 1, k[:, None] * states.radius, backend.host))
     multiplicity = backend.to_device(states.multiplicity.astype(float))
     amplitude, self_term = xp.zeros(len(k)), xp.zeros(len(k))
     for first in range(0, len(states.scaled), STATES_AT_ONCE):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from gpu_fdm.parallel.backend import THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
+from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
 
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 _COMPILER = "g++"
@@ -43,6 +43,7 @@ class CudaOnCpu:
     index = -1  # no card: RadialTable keeps its copies apart by this
     xp = np
     fft = fft
+    host = CPU(1)
 
     def for_each(self, parts, work):
         """Call work(part) for every part."""
