@@ -1,4 +1,4 @@
-"""Peak memory of every ini in ini/ beside what --dry-run says of it: `make memory`. Takes as long as the runs."""
+"""Compare the peak memory of every ini in ini/ with that predicted by --dry-run: `make memory` (minutes)."""
 
 import argparse
 import os
@@ -15,14 +15,14 @@ MEBI = {"MiB": 1.0, "GiB": 1024.0}
 
 
 def planned(ini, *settings):
-    """What the dry run says [MiB]."""
+    """The peak memory that the dry run predicts [MiB]."""
     told = subprocess.run([*PROGRAM, ini, *settings, "--dry-run"], capture_output=True, text=True, check=True).stdout
     size, unit = re.search(r"^peak memory: (\S+) (\S+) a rank", told, re.MULTILINE).groups()
     return float(size) * MEBI[unit]
 
 
 def measured(ini, *settings):
-    """The largest resident size of the run [MiB], and its time [s]."""
+    """The largest resident size of a run [MiB], and its time [s]."""
     with tempfile.TemporaryDirectory() as folder:
         command = [*PROGRAM, ini, *settings, "--set", f"run.output={folder}"]
         started = perf_counter()
@@ -35,13 +35,13 @@ def measured(ini, *settings):
 
 
 def main(arguments):
-    """A line for each ini that is named, or for all; --set SECTION.KEY=VALUE as of gpu-fdm run."""
+    """Print a line for every named ini, or for all; --set SECTION.KEY=VALUE is that of gpu-fdm run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="INI", help="single_filament, ... (default: all)")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = parser.parse_args(arguments)
     settings = [part for each in options.set for part in ("--set", each)]
-    print(f"{'ini':<24}{'planned':>12}{'measured':>12}{'ratio':>8}{'time':>10}")
+    print(f"{'ini':<24}{'predicted':>12}{'measured':>12}{'ratio':>8}{'time':>10}")
     for path in [ROOT / "ini" / f"{name}.ini" for name in options.names] or sorted((ROOT / "ini").glob("*.ini")):
         said, (taken, seconds) = planned(str(path), *settings), measured(str(path), *settings)
         print(f"{path.stem:<24}{said:>8.0f} MiB{taken:>8.0f} MiB{taken / said:>8.2f}{seconds:>8.0f} s", flush=True)

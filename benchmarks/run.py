@@ -1,7 +1,7 @@
-"""Times of the stages on this machine: `make bench`.
+"""Time the stages on this machine: `make bench`.
 
-Every line is measured in its own process (so that its peak memory is its own), warm: compiled loops are on disk and
-the stage has run once before it is timed, unless the line says cold. Nothing here is a test.
+Every line runs in a process of its own, which has its own peak memory. Unless the line says cold, compiled loops are
+cached on disk and the stage has run once before it is timed. Nothing here is a test.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def adaptive_lasso_m22_2():
     model = build(2)
     seconds = best_of(lambda: choose_weights(model.profile, model.library, "adaptive_lasso"), 1)
     kept = choose_weights(model.profile, model.library, "adaptive_lasso").kept
-    return seconds, None, "", f"{kept} of {len(model.library)} modes kept"
+    return seconds, None, "", f"{kept} of {len(model.library)} modes have a weight"
 
 
 def _points(count):
@@ -66,7 +66,7 @@ def _points(count):
 
 @benchmark
 def plain_mode_sum_188_modes():
-    """The yardstick: one interpolation and one exponential a mode and a point, as the definition has it."""
+    """The definition of psi, as a reference: one interpolation and one exponential a mode and a point."""
     import numpy as np
 
     model = build(1)
@@ -171,13 +171,13 @@ def gas_512_fill():
         seconds,
         sum(inside),
         "cells/s",
-        f"published gas, single, solving included; {share:.0%} of cells inside",
+        f"published gas, single, with the solver; {share:.0%} of cells inside",
     )
 
 
 @benchmark
 def gas_512_inside():
-    """The fill alone of the planes that hold most of one filament, its section at hand."""
+    """The fill of the planes with most of one filament, from a tabulated section."""
     import numpy as np
 
     from gpu_fdm.fields.fill import fill
@@ -204,7 +204,7 @@ def gas_512_inside():
 
 @benchmark
 def gas_512_two_ranks():
-    """The box stage on one and on two MPI ranks, one thread each, as the program tells it."""
+    """The box stage on one and on two MPI ranks, one thread each, from the times that the program logs."""
     mpiexec = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
     if mpiexec is None:
         return float("nan"), None, "", "no mpiexec"
@@ -246,7 +246,7 @@ def command_line_help():
 
 
 def main():
-    """Run the benchmarks named, or all, and print a table with the ratio to the plain mode sum."""
+    """Run the named benchmarks, or all, and print a table with the ratio to the plain mode sum."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--one", choices=BENCHMARKS, help=argparse.SUPPRESS)

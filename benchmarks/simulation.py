@@ -1,6 +1,6 @@
-"""Benchmarks of the simulation: steps of the wave and of the particles, beside their transforms alone and a peer.
+"""Time steps of the wave and of the particles, beside only their transforms and beside another code.
 
-Steps and what is beside them are timed in turn, so that both meet the same moods of the machine.
+A step and the work beside it run in turn, so that other load on the machine affects both.
 """
 
 import tracemalloc
@@ -9,12 +9,12 @@ from time import perf_counter
 from registry import benchmark
 
 CELLS = 128
-STEPS = 8  # that are timed, after one that is not
+STEPS = 8  # timed, after one that is not
 STEP = 1e-3  # [T]
 
 
 def _begin(dtype):
-    """A grid of sides 2 pi, and a wave with waves in it: contrasts of some percent."""
+    """A grid of sides 2 pi, and a wave with contrasts of some per cent."""
     import numpy as np
 
     from gpu_fdm.simulation.grid import Grid
@@ -26,7 +26,7 @@ def _begin(dtype):
 
 
 def _wave_steps(psi, grid, threads, steps, on_step=None):
-    """The state after so many equal steps."""
+    """The state after a number of equal steps."""
     from gpu_fdm.parallel.backend import CPU
     from gpu_fdm.simulation.schedule import Static, Times
     from gpu_fdm.simulation.schroedinger_poisson import WaveLimits, WaveState, evolve_wave
@@ -40,7 +40,7 @@ def _wave_steps(psi, grid, threads, steps, on_step=None):
 def _in_turn(integrate, beside):
     """Shortest time of a step, and of beside(), which runs after every step [s].
 
-    integrate  starts to integrate STEPS + 2 steps, of which it calls on_step after each
+    integrate  integrates STEPS + 2 steps and calls on_step after every one
     """
     times, others = [], []
     begun = perf_counter()
@@ -104,10 +104,10 @@ def wave_step_128_double_two_cores():
 
 
 def _peer(psi, grid, threads):
-    """A function that does a step in the way of PyUltraLight (Edwards et al. 2018), and one that gives its psi.
+    """Functions for a step and a kick with the algorithm of PyUltraLight (Edwards et al. 2018), and for its psi.
 
-    Whole arrays, planned transforms of FFTW, phases by np.exp in every step; half a kick is merged with that of the
-    next step, as there.
+    It uses complete arrays, planned transforms of FFTW, and np.exp for the phases of every step. Half a kick is merged
+    with that of the next step.
     """
     import numpy as np
     import pyfftw
@@ -143,11 +143,11 @@ def _peer(psi, grid, threads):
 
 @benchmark
 def wave_step_128_double_beside_pyultralight():
-    """The same steps from the same psi by both; it has double precision alone."""
+    """The same steps from the same psi with both; PyUltraLight has only double precision."""
     import numpy as np
 
     try:
-        import pyfftw  # noqa: F401 - is it there?
+        import pyfftw  # noqa: F401 - whether it is installed
     except ImportError:
         return float("nan"), None, "", "pyfftw is not installed"
     grid, psi = _begin("complex128")
@@ -158,13 +158,13 @@ def wave_step_128_double_beside_pyultralight():
     kick(STEP / 2)
     difference = float(np.abs(ours - theirs()).max())
     seconds, beside = _in_turn(lambda on_step: _wave_steps(psi, grid, 1, STEPS + 2, on_step), step)
-    remark = f"in the way of PyUltraLight, on FFTW: {beside:.3f} s, {beside / seconds:.2f} times as long; one core"
+    remark = f"algorithm of PyUltraLight on FFTW: {beside:.3f} s, {beside / seconds:.2f} times as long; one core"
     return seconds, CELLS**3, "cells/s", f"{remark}; psi differs by {difference:.0e} after 3 steps"
 
 
 @benchmark
 def particle_mesh_step_128():
-    """As many particles as cells, on one core."""
+    """One step with as many particles as cells, on one core."""
     import numpy as np
     from scipy import fft
 

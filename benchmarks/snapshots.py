@@ -1,4 +1,4 @@
-"""Benchmarks of what is measured of snapshots, beside Pylians (extra `bench`) in the same process where it is there."""
+"""Time measurements of snapshots, beside Pylians in the same process where it is installed (extra `bench`)."""
 
 import os
 from time import perf_counter
@@ -15,7 +15,7 @@ def _particles():
 
 
 def _pylians():
-    """Its two libraries, or None."""
+    """The two libraries of Pylians, or None."""
     try:
         import MAS_library
         import Pk_library
@@ -31,7 +31,7 @@ def _deposit(name):
     from gpu_fdm.fields.particles import deposit
 
     positions, box = _particles(), Box((SIDE,) * 3, (CELLS,) * 3)
-    # its cells have their centres at i h, ours at (i + 1/2) h
+    # cells of Pylians have their centres at i h, ours at (i + 1/2) h
     seconds = best_of(lambda: deposit(positions, box, name, shift=0.5, dtype=np.float32))
     libraries, beside = _pylians(), "Pylians is not installed"
     if libraries:
@@ -56,7 +56,7 @@ def deposit_pcs():
 
 @benchmark
 def power_spectrum_256_beside_pylians():
-    """P(k) of one grid; bins of theirs, [i, i + 1) k_f, are joined in pairs to ours of twice the width."""
+    """P(k) of one grid; pairs of bins of Pylians, [i, i + 1) k_f, are joined to ours of twice the width."""
     import numpy as np
 
     from gpu_fdm.fields.box import Box
@@ -78,7 +78,7 @@ def power_spectrum_256_beside_pylians():
         row = np.floor((theirs.k3D / ours.bins.fundamental + 1) / 2).astype(int)
         modes = np.bincount(row, theirs.Nmodes3D)
         joined = np.bincount(row, theirs.Nmodes3D * theirs.Pk[:, 0])[1:] / modes[1:]
-        rows = slice(2, 1 + len(joined))  # of ours, 0 is k = 0 and 1 what rounds to it
+        rows = slice(2, 1 + len(joined))  # our row 0 is k = 0, row 1 rounds to it
         count = min(len(ours.power[rows]), len(joined))
         differ = np.abs(ours.power[1 : 1 + count] / joined[:count] - 1).max()
         beside = f"Pylians {min(times):.2f} s, spectra differ by {differ:.0e}"

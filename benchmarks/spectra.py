@@ -1,4 +1,4 @@
-"""Benchmarks of the exact spectra, the sampled route beside them, and the population."""
+"""Time the exact spectra, beside sampled ones, and the population."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from registry import benchmark, best_of, build
 
 
 def _exact(m22, repeats):
-    """200 wavenumbers up to the end of the fringes, in the plane and over orientations; beside it the sampled route."""
+    """200 wavenumbers up to the end of the fringes, in the plane and over orientations, beside sampled spectra."""
     import numpy as np
 
     from gpu_fdm.spectra.sampled import sampled_spectrum
@@ -23,7 +23,7 @@ def _exact(m22, repeats):
     sampled = sampled_spectrum(model.library, model.wave.weight, plane, max(draws, 16))
     fringes = k > 1.5 * 108 * m22**0.5
     scatter = float(np.median((np.sqrt(sampled.variance) / sampled.mean)[fringes]))
-    # errors of draws fall with the root of their number: time for the median error to be 1 %, and 1e-4
+    # errors of draws fall with the root of their number: times for a median error of 1 % and of 1e-4
     percent = sampled_seconds / draws * (scatter / 0.01) ** 2
     return (
         seconds,
@@ -77,7 +77,7 @@ def mass_functions():
 
 @benchmark
 def one_filament_spectra():
-    """The three published ones, m22 = 1, 2, 4 from 3e9 to 3e10 Msun/h."""
+    """The three published spectra, m22 = 1, 2, 4 from 3e9 to 3e10 Msun/h."""
     from gpu_fdm.config.config import read_config
     from gpu_fdm.pipeline.run import run
 

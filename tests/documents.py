@@ -1,19 +1,19 @@
-"""What pages of documentation ask their reader to run: commands with the output that is shown, and Python examples."""
+"""Read pages of documentation: commands with the output that they show, and Python examples."""
 
 import re
 from dataclasses import dataclass, field
 
-# a line of a block that begins so is a command, with `$ ` before it or not
+# a line of a block that begins with one of these, or with `$ ` before it, is a command
 PROGRAMS = "gpu-fdm|make|mpirun|mpiexec|srun|sbatch|pip|python|git|source|export|eval"
 SHELLS = ("", "console", "sh", "bash")  # languages of blocks that may hold commands
 COMMAND = re.compile(rf"(?:\$ )?((?:{PROGRAMS}) .*)")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-ANY = "..."  # in a line that is shown: any text; alone on a line: any lines
+ANY = "..."  # in a shown line: any text; alone on a line: any lines
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it is shown, without its comment; output  the lines that are shown below it."""
+    """A command without its comment, and the lines of output that the page shows below it."""
 
     text: str
     output: list[str] = field(default_factory=list)
@@ -21,14 +21,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Example:
-    """Python code, and the line of the page that it begins on."""
+    """Python code, and the line of the page where it begins."""
 
     code: str
     line: int
 
 
 def blocks(page: str):
-    """(language, first line, lines) of every block of code, fenced or indented."""
+    """Yield (language, first line, lines) of every block of code, fenced or indented."""
     lines, at = page.splitlines(), 0
     while at < len(lines):
         if lines[at].startswith("```"):
@@ -46,7 +46,7 @@ def blocks(page: str):
 
 
 def steps(page: str) -> list[Command | Example]:
-    """All commands and examples in the order of the page."""
+    """Commands and examples in the order of the page."""
     found = []
     for language, at, lines in blocks(page):
         if language == "python" or re.match(r"(import|from) \w", lines[0]):
@@ -67,33 +67,33 @@ def steps(page: str) -> list[Command | Example]:
 
 
 def inline_commands(page: str) -> list[str]:
-    """Commands in the middle of text, between backticks."""
+    """Commands between backticks inside text."""
     text = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     return [" ".join(found.split()) for found in re.findall(r"`(gpu-fdm [^`]+)`", text)]
 
 
 def differs(shown: list[str], printed: list[str], exact: bool) -> str | None:
-    """The first line that is shown and was not printed, or None.
+    """The first shown line that was not printed, or None.
 
-    exact   lines follow each other as shown, but for ANY, and numbers agree to 2 % or half of their last digit;
-            else the lines come in this order among others, with any numbers
+    exact   whether lines must follow each other as shown, except at ANY, and numbers agree to 2 % or half of their
+            last digit; otherwise the lines may be among others, with any numbers
     """
-    # places in `printed` up to which all lines so far have been found
-    places, free = {0}, not exact
+    # positions in `printed` up to which all lines so far were found
+    ends, free = {0}, not exact
     for line in shown:
         if line.strip() == ANY:
             free = True
             continue
-        starts = range(min(places), len(printed)) if free else places
+        starts = range(min(ends), len(printed)) if free else ends
         found = {at + 1 for at in starts if at < len(printed) and agrees(line, printed[at], exact)}
         if not found:
             return line
-        places, free = found, not exact
-    return None if free or len(printed) in places else f"(nothing after: {shown[-1]})"
+        ends, free = found, not exact
+    return None if free or len(printed) in ends else f"(nothing after: {shown[-1]})"
 
 
 def agrees(shown: str, printed: str, exact: bool) -> bool:
-    """Whether a line is as shown."""
+    """Whether a printed line agrees with the shown one."""
     pattern, numbers = "", []
     for piece in re.split(rf"({re.escape(ANY)}|{NUMBER.pattern})", shown):
         if piece == ANY:
@@ -108,7 +108,7 @@ def agrees(shown: str, printed: str, exact: bool) -> bool:
 
 
 def near(shown: str, printed: str) -> bool:
-    """Whether a number is that which is shown, to 2 % or half of its last digit."""
+    """Whether a number agrees with the shown one to 2 % or half of its last digit."""
     digits = len(shown.lower().partition("e")[0].partition(".")[2])
     exponent = int(shown.lower().partition("e")[2] or 0)
     return abs(float(shown) - float(printed)) <= max(0.02 * abs(float(shown)), 0.5 * 10.0 ** (exponent - digits))

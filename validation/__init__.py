@@ -1,1 +1,1 @@
-"""Every number that was published and can be computed again: `make validate` writes docs/validation.md."""
+"""Published numbers computed again: `make validate` writes docs/validation.md."""

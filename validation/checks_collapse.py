@@ -1,4 +1,4 @@
-"""When ellipsoids freeze, and how dense they must begin."""
+"""Collapse of ellipsoids: when axes freeze, and the overdensity that this needs."""
 
 from functools import lru_cache, partial
 
@@ -16,7 +16,7 @@ EINSTEIN_DE_SITTER = Background(1.0)
 
 
 ELLIPTICITIES = ("0.05", "0.2", "0.5", "1.0", "1.5", "2.0", "2.5")
-THRESHOLDS = {  # of tests/data/collapse_thresholds.csv, as printed
+THRESHOLDS = {  # rows of tests/data/collapse_thresholds.csv, as printed
     "virial": ("1.58091", "1.54130", "1.50376", "1.48412", "1.49636", "1.53526", "1.60600"),
     "bond_myers": ("1.61710", "1.60935", "1.58993", "1.55596", "1.52494", "1.49859", "1.47767"),
 }
@@ -57,7 +57,7 @@ def _sphere_without_decaying_mode():
 
 
 def _size_of_a_sphere(ours):
-    """Of a sphere that freezes by the rule of Bond & Myers near a = 1, over a."""
+    """Radius over a of a sphere that freezes by the rule of Bond & Myers near a = 1."""
     result = collapse(CollapseModel(BACKGROUND, 1.0, "bond_myers"), 1.8, 0.0)
     if ours:
         return result.axes[-1][0] / result.scale_factor[-1]
@@ -70,7 +70,7 @@ _NU = {1: np.linspace(0.05, 0.8, 50), 2: np.linspace(0.05, 4.0, 50), 3: np.linsp
 
 @lru_cache
 def _barrier_over_sphere(frozen):
-    """B(S)/delta_c against S/delta_c^2 in the model that the fits are of."""
+    """B(S)/delta_c against S/delta_c^2 in the model of the fits."""
     model = CollapseModel(EINSTEIN_DE_SITTER, 1.0, "bond_myers", start=1e-3)
     sphere = threshold(model, 0.0)
     variance = _NU[frozen] * sphere**2

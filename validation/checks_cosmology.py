@@ -18,7 +18,7 @@ from .shared import BACKGROUND, MASS, OMEGA_M, H, columns, power, units, varianc
 
 SCALE_FACTORS = np.array([0.01, 0.05, 0.2, 0.5, 1.0])
 NEWTON = 4.30091727e-9  # G [Mpc (km/s)^2 / Msun]: CODATA 2018 and IAU 2015
-JUMPS = 0.031, 0.045  # [h/Mpc], where the published power jumps, see the errata
+JUMPS = 0.031, 0.045  # [h/Mpc]; the published power jumps here, see errata_population.py
 SMOOTH_K_SLOPE = 9.10049
 
 
@@ -37,7 +37,7 @@ def _sum_of_densities():
 
 
 def _heath(a):
-    """D of Heath's integral, 5/2 Om E int_0^a da/(aE)^3, over that at a = 1."""
+    """D(a)/D(1) from Heath's integral, 5/2 Om E int_0^a da/(aE)^3."""
 
     def growth(a):
         integral = quad(lambda x: (x * BACKGROUND.expansion(x)) ** -3, 0, a, epsabs=0, epsrel=1e-12)[0]
@@ -48,7 +48,7 @@ def _heath(a):
 
 @lru_cache
 def _growth_rates():
-    """d ln D/d ln a by integrating the growth equation from a = 1e-4."""
+    """d ln D/d ln a from the growth equation, integrated from a = 1e-4."""
 
     def slope(log_a, state):
         fraction = BACKGROUND.matter_fraction(np.exp(log_a))
@@ -61,7 +61,7 @@ def _growth_rates():
 
 
 def _power_rows(low, high, published):
-    """Published linear power, or ours, at the published k between two limits, jumps left out."""
+    """Linear power, published or ours, at the published k between two limits without the jumps."""
     table = columns("linear_power_z0.csv")
     k = table["k"]
     chosen = (k > low) & (k < high) & ~((k > JUMPS[0]) & (k < JUMPS[1]))
@@ -91,7 +91,7 @@ def _transfer(name, k_mpc, m22=1.0):
 
 
 def _half_mode(name, m22):
-    """Where P is halved [1/Mpc]."""
+    """The k where P is halved [1/Mpc]."""
     return transfer(name, m22, h=H).half_mode("power") * H
 
 

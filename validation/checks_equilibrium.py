@@ -1,4 +1,4 @@
-"""The cylinder in equilibrium and its distribution function, closed forms against quadrature."""
+"""Equilibrium of a cylinder and its distribution function: closed forms against quadrature."""
 
 from functools import lru_cache, partial
 
@@ -18,7 +18,7 @@ FRACTIONS = np.linspace(0.005, 0.98, 12)
 
 @lru_cache
 def cylinder(beta):
-    """One much like the published filament for m22 = 1, in code units."""
+    """A cylinder similar to the published filament for m22 = 1, in code units."""
     return SteadyStateCylinder(R0, SIGMA, beta, A)
 
 
@@ -35,7 +35,7 @@ def _tabulated(beta):
 
 
 def _force(beta):
-    """R V' by Richardson's differences."""
+    """R V' from differences with Richardson extrapolation."""
     radius, profile = _radii(beta), cylinder(beta)
     step = 2e-3 * radius
 
@@ -54,7 +54,7 @@ def _line_mass_inside(beta):
 
 
 def _density_of_distribution(beta):
-    """rho from g(E); E = V + sigma^2 t^(1/(1-b)), b = beta/2, takes the singularity away."""
+    """rho from g(E); the substitution E = V + sigma^2 t^(1/(1-b)), b = beta/2, removes the singularity."""
     b, scale, profile = beta / 2, SIGMA**2, cylinder(beta)
     constant = 2 ** (1 - b) * np.sqrt(np.pi) * A ** (2 - beta) * gamma((1 - beta) / 2) / gamma(1 - b)
 

@@ -16,10 +16,10 @@ from gpu_fdm.spectra.tables import published_boosts
 from .registry import ERRORS, Check
 from .shared import DATA, SCALE_FACTOR, model, units
 
-LENGTH = 1.0  # of the filaments of the figure [cMpc/h]
+LENGTH = 1.0  # length of the filaments of the figure [cMpc/h]
 PIXEL_K, PIXEL_POWER = 0.042, 0.21
 SMOOTH = 0  # stands for a boson mass
-POINTS = {  # of tests/data/fig12_digitised.csv, as printed: k [h/Mpc], P over M^2
+POINTS = {  # rows of tests/data/fig12_digitised.csv, as printed: k [h/Mpc], P over M^2
     SMOOTH: ((187, "7.2e-5"), (260, "5.5e-6"), (363, "1.1e-7"), (465, "2.5e-9"), (597, "1.6e-11")),
     1: ((187, "4.8e-4"), (260, "2.0e-4"), (363, "4.9e-5"), (465, "1.1e-5"), (597, "4.6e-7"), (981, "1.9e-12")),
     2: ((187, "2.7e-4"), (260, "1.2e-4"), (363, "4.9e-5"), (465, "4.4e-5"), (597, "2.3e-5"), (981, "6.8e-7")),
@@ -35,7 +35,7 @@ def _smooth_radius():
 
 
 def smooth_power(k):
-    """Of the smooth cylinder: its transform is y K_1(y), y = k r0/a."""
+    """Power of the smooth cylinder, whose transform is y K_1(y), y = k r0/a."""
 
     def polar(q):
         y = np.maximum(q * _smooth_radius(), 1e-12)
@@ -45,7 +45,7 @@ def smooth_power(k):
 
 
 def fdm_power(m22, k):
-    """Of the interfering filament, phases averaged."""
+    """Power of the interfering filament, averaged over phases."""
     solved = model(m22, "adaptive_lasso")
     filament = replace(solved.filament, length=LENGTH, sharpness=10 / LENGTH)
     return single_power(replace(solved, filament=filament), k, plane=False).fdm
@@ -67,7 +67,7 @@ def _power(m22, index):
 
 
 def _error(m22, index):
-    """A pixel in power, and one in k along the slope of our curve."""
+    """The error of a pixel in power, and of one in k along the slope of our curve."""
     return float(POINTS[m22][index][1]) * np.hypot(PIXEL_POWER, PIXEL_K * _curve(m22)[2][index])
 
 
@@ -82,7 +82,7 @@ def _our_boost(m22):
 
 
 def table_agrees():
-    """The points above are those of the table."""
+    """Whether POINTS are those of the table."""
     rows = [line.split(",") for line in (DATA / "fig12_digitised.csv").read_text().splitlines() if line[0].isdigit()]
     columns = {m22: [(int(row[0]), row[1 + n]) for row in rows if row[1 + n]] for n, m22 in enumerate(POINTS)}
     return all(tuple(points) == POINTS[m22] for m22, points in columns.items())

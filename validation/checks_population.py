@@ -16,9 +16,9 @@ from gpu_fdm.spectra.one_filament import limit_of_small_wavenumbers, population_
 from .registry import ABSOLUTE, RELATIVE, Check
 from .shared import MASS, ROOT, SCALE_FACTOR, barrier, units, variance_of
 
-FITTED = np.geomspace(1e7, 1e11, 100)  # the masses that the published power laws were fitted to
+FITTED = np.geomspace(1e7, 1e11, 100)  # masses of the fits of the published power laws [Msun/h]
 GAS_BOX = (2.0, 2.0, 2.0)  # [cMpc/h]
-LOW, HIGH = 3e9, 3e10  # of the published one-filament spectrum
+LOW, HIGH = 3e9, 3e10  # mass window of the published one-filament spectrum [Msun/h]
 SHAPE_FITS = {  # physical lengths; exponent and logarithm of the prefactor, as published
     "length": ("0.27634879", "-7.63270221"),
     "radius": ("0.33619234", "-12.00153483"),
@@ -33,7 +33,7 @@ def gaussian(x, t):
 
 
 class Linear:
-    """B = 6 + 0.15 S, of which the first crossing is an inverse Gaussian."""
+    """B = 6 + 0.15 S, whose first crossing is an inverse Gaussian."""
 
     def __call__(self, variance):
         return 6 + 0.15 * np.asarray(variance, float)
@@ -48,7 +48,7 @@ class Linear:
 
 
 class Daniels:
-    """A curved barrier with a closed form, by images: sources of 1, -b, -c at 0, alpha, 2 alpha cancel on it."""
+    """A curved barrier with a closed form: images of 1, -b, -c at 0, alpha, 2 alpha cancel on it."""
 
     alpha, b, c = 12.0, 2.5, -0.5
 
@@ -108,7 +108,7 @@ def mass_function_of(m22=None):
 
 
 def _peak_mass():
-    """By the parabola through the three largest rows."""
+    """Mass at the maximum of the parabola through the three largest rows [Msun/h]."""
     function = mass_function_of(1.0)
     top = function.dn_dlnm.argmax() + np.array([-1, 0, 1])
     curvature, slope, _ = np.polyfit(

@@ -29,7 +29,7 @@ def evolved(psi, grid, clock, begin, end, **options):
 
 
 def _core_profile(ours):
-    """Density over the central one out to three core radii."""
+    """Density over the central density, out to three core radii."""
     soliton = Soliton(1.0)
     r = np.linspace(0, 3, 31)
     return soliton.psi(r * soliton.core_radius) ** 2 if ours else (1 + 0.091 * r**2) ** -8
@@ -37,7 +37,7 @@ def _core_profile(ours):
 
 @lru_cache
 def _energy_in_a_box():
-    """Of a soliton of central density 1 in a box of 24 L."""
+    """Energy of a soliton of central density 1 in a box of 24 L."""
     return periodic_soliton(Grid((30, 30, 30), (24.0,) * 3), Soliton(1.0))[1]
 
 
@@ -47,7 +47,7 @@ def _madelung():
 
 @lru_cache
 def _ten_periods():
-    """Largest change of the central density over ten periods, relative, and what the phase lacks [rad]."""
+    """Largest relative change of the central density over ten periods, and the error of the phase [rad]."""
     soliton = Soliton(1.0)
     grid = Grid((16, 16, 16), (16.0,) * 3)
     psi, energy = periodic_soliton(grid, soliton)
@@ -60,7 +60,7 @@ def _ten_periods():
 
 
 def _breathing_period():
-    """Of the central density of a soliton that was pushed, from three upward crossings of its mean [T]."""
+    """Period of the central density of a perturbed soliton, from three upward crossings of its mean [T]."""
     soliton, side = Soliton(1.0), 24.0
     grid = Grid((24, 24, 24), (side,) * 3)
     f, _ = periodic_soliton(grid, soliton)
@@ -96,7 +96,7 @@ def _linear_modes():
 
 @lru_cache
 def _linear_theory():
-    """The same by delta'' + 2H delta' + (k^4/(4a^4) - 1/a^3) delta = 0; and the largest of each after a = 0.5."""
+    """The same from delta'' + 2H delta' + (k^4/(4a^4) - 1/a^3) delta = 0, and the largest contrasts after a = 0.5."""
     final, largest = [], []
     for k in _K:
 
@@ -133,7 +133,7 @@ def _matrix_errors(order):
 
 @lru_cache
 def _gravity_errors(order):
-    """rms error of a self-gravitating wave in an expanding universe, with a number of steps and twice as many."""
+    """rms error of a self-gravitating wave in an expanding universe, with 64 or 32 steps, and twice as many."""
     grid = Grid((12, 10, 9), (6.0, 5.0, 4.5))
     x, y, z = np.meshgrid(*(2 * np.pi * grid.centres(i) / grid.sides[i] for i in range(3)), indexing="ij")
     psi = np.sqrt(1 + 0.3 * np.cos(x) + 0.21 * np.cos(y + z)) * np.exp(1j * (0.5 * np.sin(x) + 0.2 * np.cos(z)))
@@ -152,7 +152,7 @@ def _order(errors, order):
 
 
 def _pancake():
-    """Scale factor at which a plane wave of particles crosses, that should at a = 0.2."""
+    """Scale factor at which a plane wave of particles crosses; exact: 0.2."""
     n, begin, crossing = 64, 0.02, 0.2
     grid, q, k = Grid((n, 1, 1), (1.0, 1.0, 1.0)), np.arange(n) / n, 2 * np.pi
     shift = -float(COSMOS.background.growth(begin) / COSMOS.background.growth(crossing)) * np.sin(k * q) / k

@@ -21,7 +21,7 @@ from .shared import DATA, SCALE_FACTOR, columns, model, published_cylinder, publ
 BOSONS = (1, 2, 4, 8)
 GROUND_STATES = ("109", "158", "230", "334")
 MEAN_GROUND_STATES = ("113", "165", "240")
-READ_OFF = 0.042  # a pixel of the published figure, in k
+READ_OFF = 0.042  # relative size of a pixel of the published figure in k
 _DRAWS = "Z25 code, 64 draws of the phases (tests/data/single_power_m22_1_{}.csv)"
 _HARD_K = np.array([0.01, 0.5, 3.0, 20.0])  # [h/Mpc] for a filament of 1 cMpc/h
 _SOFT_K = np.array([2.0, 10.0, 40.0])
@@ -37,7 +37,7 @@ def _draws(name):
 
 @lru_cache
 def weights_of_draws(name):
-    """The weights that the draws had."""
+    """The weights of the draws."""
     path = DATA / f"single_weights_m22_1_{name}.csv"
     return weights_from_table(path, published_library(), published_cylinder())
 
@@ -55,7 +55,7 @@ def _at_zero(weights):
 
 @lru_cache
 def _one_mode(ours):
-    """The spectrum of the mode n = 1, l = 7 alone, with weight 0.3."""
+    """The spectrum of only the mode n = 1, l = 7, with weight 0.3."""
     library = published_library()
     mode = np.flatnonzero((library.l == 7) & (library.n == 1))[0]
     k = np.linspace(0, 2 * library.wavenumber_max, 50)
@@ -79,7 +79,7 @@ def _soft_window():
     """int_0^1 dmu |W(k mu)|^2 with W the transform of [erf(eps(L/2-|z|)) + 1]/2, by sums; L = 1, eps = 10."""
     z, mu = np.linspace(0, 1.2, 1201), np.linspace(0, 1, 2001)
     ends = (erf(10 * (0.5 - z)) + 1) / 2
-    ends[0] /= 2  # of the trapezoidal rule
+    ends[0] /= 2  # trapezoidal rule
     windows = (2 * (z[1] - z[0]) * np.cos(k * mu[:, None] * z) @ ends for k in _SOFT_K)
     return [simpson(window**2, x=mu) for window in windows]
 
@@ -115,7 +115,7 @@ def _thermal_slope(m22):
 
 
 def _pairs_in_order():
-    """Of m22 = 1, 2, 4: k_detach, slope and k_cut rise, the power at k_detach falls."""
+    """Whether k_detach, slope and k_cut rise and the power at k_detach falls with m22 = 1, 2, 4."""
     found = [_scales(m22) for m22 in (1, 2, 4)]
     rising = sum(
         later[name] > earlier[name] for name in ("k_detach", "slope", "k_cut") for earlier, later in pairwise(found)

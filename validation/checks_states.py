@@ -58,7 +58,7 @@ def _ground_over_oscillator(m22):
 
 
 def _heavy_limit(which):
-    """At m22 -> infinity: from m22 = 4, 8, 16, without the parts in 1/m22 and 1/m22^2."""
+    """The limit m22 -> infinity from m22 = 4, 8, 16, without the terms in 1/m22 and 1/m22^2."""
     first, second, third = (_ground_over_oscillator(m22)[which] for m22 in (4, 8, 16))
     return (8 * third - 6 * second + first) / 3
 
@@ -70,14 +70,14 @@ def _oscillator():
 
 @lru_cache
 def _density_ratio(m22, weights, fraction):
-    """<|psi|^2>/rho at 400 radii equal in mass inside a mass fraction."""
+    """<|psi|^2>/rho at 400 radii with equal masses between them, inside a mass fraction."""
     solved = model(m22, weights)
     radius = solved.profile.radius_enclosing((np.arange(400) + 0.5) / 400 * fraction)
     return solved.library.mean_density(solved.weights.weight, radius) / solved.profile.density(radius)
 
 
 def _orthonormality():
-    """Largest overlap of two states of the same l, the norm less one among them, on other nodes."""
+    """Largest overlap of two states of the same l, and error of their norms, on other nodes."""
     library = published_library()
     x, w = np.polynomial.legendre.leggauss(len(library.nodes) + 7)
     radius, weight = library.radius_max * (1 + x) / 2, library.radius_max / 2 * w

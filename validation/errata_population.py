@@ -1,4 +1,4 @@
-"""Published numbers of linear theory, collapse and the population that are wrong, with what is right and why."""
+"""Wrong published numbers of linear theory, collapse and the population, with the right ones and reasons."""
 
 from functools import lru_cache, partial
 
@@ -26,7 +26,7 @@ from .shared import (
     variance_of,
 )
 
-SLOPE = -2.19428402  # of dn/dM
+SLOPE = -2.19428402  # exponent of dn/dM
 _GAS = "Z25, figure 11; Z25 code, generate_cylinder_gas"
 
 
@@ -41,7 +41,7 @@ def _aspect(ellipticity):
 
 
 class LogarithmicBarrier:
-    """B(S) fitted by c + d ln S, to which the published fit a S^b + c of 100 S from 0.05 to 42 tends, b -> 0."""
+    """B(S) fitted by c + d ln S, the limit b -> 0 of the published fit a S^b + c to 100 S from 0.05 to 42."""
 
     def __init__(self):
         variance = np.linspace(0.05, VARIANCE_MAX, 100)
@@ -92,7 +92,7 @@ def _published_axis():
 
 
 def _jump(ours):
-    """P(k)/P(k') of the two neighbouring rows where the published power jumps most, theirs or ours."""
+    """P(k)/P(k') of the neighbouring rows with the largest jump of the published power, theirs or ours."""
     table = columns("linear_power_z0.csv")
     inside = np.flatnonzero((table["k"] > 0.031) & (table["k"] < 0.045))
     ratio = table["power"][inside] / power("camb")(table["k"][inside])
@@ -104,7 +104,7 @@ def _jump(ours):
 
 
 def _median(slope):
-    """Of draws with dn/dM proportional to M^slope from 3e9 on."""
+    """Median mass of draws from dn/dM proportional to M^slope above 3e9."""
     return float(sample_power_law(0.5, slope, 3e9, 1e18))
 
 
@@ -115,7 +115,7 @@ def _published_median():
 def _gap(ours):
     """Distance of the fifth and the eighth filament of the published gas, or the sum of their radii [cMpc/h]."""
     table = gas()
-    radius = 3 * table.r0 / SCALE_FACTOR  # holds 90 % of the mass
+    radius = 3 * table.r0 / SCALE_FACTOR  # contains 90 % of the mass
     if not ours:
         return radius[4] + radius[7]
     half = table.direction * table.length[:, None] / 2

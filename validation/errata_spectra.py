@@ -1,4 +1,4 @@
-"""Published numbers of modes, spectra and scales that are wrong, with what is right and why."""
+"""Wrong published numbers of modes, spectra and scales, with the right ones and reasons."""
 
 from functools import lru_cache, partial
 
@@ -39,13 +39,13 @@ def _mean_cut(m22, factor):
 
 
 def _hbar():
-    """From L^2 m/T of the code units [erg s]."""
+    """hbar = L^2 m/T of the code units [erg s]."""
     mass = 1e-22 * 1.602176634e-19 / 299792458.0**2
     return (units().length_mpc * 3.0856775814913673e22) ** 2 / units().time_s * mass * 1e7
 
 
 def _smallest_share(published):
-    """Of 188 weights, the least over that of the exact f."""
+    """The smallest of 188 ratios of a published weight to that of the exact f."""
     weight = weights_of_draws("wkb").weight if published else _exact_weights()
     return np.min(weight / _exact_weights())
 
@@ -65,14 +65,14 @@ def _limit(name):
 
 
 def _published_lowest_bin():
-    """For the 6 modes with |n| = 1 and the 12 with |n|^2 = 2."""
+    """Mean k of the 6 modes with |n| = 1 and the 12 with |n|^2 = 2."""
     squares, numbers = np.array([1, 2]), np.array([6, 12])
     return np.sum(numbers * ((squares - 1) ** 1.5 + (squares + 1) ** 1.5) / (2 * squares)) / numbers.sum()
 
 
 @lru_cache
 def _spectrum():
-    """Of noise in a box of 32^3 cells of side 1."""
+    """Power spectrum of noise in a box of 32^3 cells and side 1."""
     return power_spectrum(np.random.default_rng(1).uniform(0.5, 1.5, (32, 32, 32)), 1.0)
 
 
@@ -86,13 +86,13 @@ def _in_bins():
 
 
 def _modes_without(lost):
-    """Modes in the bins, those of some planes k_z left out, over all of them."""
+    """Fraction of the modes of the bins that remains without some planes k_z."""
     inside = _in_bins()
     return inside[..., ~np.isin(np.abs(_N), lost)].sum() / inside.sum()
 
 
 def _our_modes():
-    """Those that our spectrum counts, over their number."""
+    """Number of modes that our spectrum counts, over the exact number."""
     return _spectrum().modes[1:16].sum() / np.count_nonzero(_in_bins())
 
 

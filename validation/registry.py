@@ -1,7 +1,7 @@
-"""What a check is: a published number, ours, and how far apart they may be.
+"""Checks: a published number, ours, and the difference that is allowed.
 
-A check is declared once, in the CHECKS of a checks_*.py; an erratum, a published number that is wrong, in errata*.py.
-Nothing is computed before `evaluate`.
+A check is declared in the CHECKS of a checks_*.py; an erratum, a published number that is wrong, in errata_*.py. Only
+`evaluate` computes.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ MEASURES = (RELATIVE, ABSOLUTE, LOGARITHMIC, ERRORS)
 class Check:
     """One row of the table.
 
-    name       unique; what the number is, with its unit
-    published  as the source prints it, a text; or a function that gives a closed form, or a column of a table
-    ours       function without arguments: a number, or an array of the shape of `published`
+    name       quantity with its unit; unique
+    published  text as the source prints it, or a function that returns a closed form or a column of a table
+    ours       function without arguments that returns a number, or an array of the shape of `published`
     allowed    largest difference
-    measure    of differences, in MEASURES; of arrays the largest counts
-    source     of the published number
-    note       where the allowed difference comes from, and what else there is to know
-    cheap      takes no time worth mentioning, and is repeated in the test suite
-    errors     function that gives the standard errors of the published numbers, for the measure ERRORS
-    Raises ValueError where something is missing.
+    measure    one of MEASURES; the largest difference of an array counts
+    source     where the number was published
+    note       origin of the allowed difference, and remarks
+    cheap      whether the test suite repeats it
+    errors     function that returns the standard errors of the published numbers, for the measure ERRORS
+    Raises ValueError for a field that is missing or out of range.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Check:
             raise ValueError(f"{self.name}: allowed = {self.allowed}: must be >= 0 and finite")
 
     def evaluate(self) -> "Outcome":
-        """Compute both numbers; an error of the program is a failure, not the end of the run."""
+        """Compute both numbers; an error of the program is a failed check and does not end the run."""
         try:
             ours, published = np.asarray(self.ours(), float), _published(self.published)
             if ours.shape != published.shape:
@@ -64,7 +64,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a check: published and our number or numbers, and their difference, with its sign for single numbers."""
+    """The result of a check: published and our numbers, and their difference, signed for single numbers."""
 
     check: Check
     published: np.ndarray
@@ -74,7 +74,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is within what is allowed; not a number never is."""
+        """Whether the difference is allowed; NaN never is."""
         return bool(abs(self.difference) <= self.check.allowed)
 
 
@@ -82,15 +82,16 @@ class Outcome:
 class Erratum:
     """A published number that is wrong, beside the right one.
 
-    name       unique; what the number is, with its unit
-    published  as printed, or a function that gives it
-    right      function that gives our number
-    accuracy   of the right number, relative: the published one must be off by more
-    mistaken   function that gives the right number with the mistake put in, None where that cannot be done
-    allowed    largest relative difference of `mistaken` and published
-    why        what is wrong;  source  of the published number
-    cheap      as for a check
-    Raises ValueError where something is missing.
+    name       quantity with its unit; unique
+    published  text as the source prints it, or a function that returns the number
+    right      function that returns our number
+    accuracy   relative accuracy of the right number; the published one must differ by more
+    mistaken   function that returns the right number with the mistake put in, or None
+    allowed    largest relative difference between `mistaken` and `published`
+    why        what is wrong
+    source     where the number was published
+    cheap      whether the test suite repeats it
+    Raises ValueError for a field that is missing.
     """
 
     name: str
@@ -119,7 +120,7 @@ class Erratum:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of an erratum."""
+    """The result of an erratum: its three numbers."""
 
     erratum: Erratum
     published: float
@@ -129,17 +130,17 @@ class Verdict:
 
     @property
     def excess(self) -> float:
-        """Of the published number over the right one, relative."""
+        """Relative excess of the published number over the right one."""
         return self.published / self.right - 1
 
     @property
     def unexplained(self) -> float:
-        """Of the number with the mistake put in over the published one, relative; 0 where that cannot be done."""
+        """Relative excess of the number with the mistake over the published one; 0 where there is none."""
         return 0.0 if self.mistaken is None else self.mistaken / self.published - 1
 
     @property
     def passed(self) -> bool:
-        """We do not have the published number, and, where we know the mistake, it leads to it."""
+        """Whether our number is not the published one, and the mistake, where it is known, leads to that."""
         return bool(abs(self.excess) > self.erratum.accuracy and abs(self.unexplained) <= self.erratum.allowed)
 
 

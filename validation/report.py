@@ -1,6 +1,7 @@
-"""docs/validation.md from outcomes: the same numbers on every rerun, for each is told only as far as it is meant.
+"""Write docs/validation.md from outcomes.
 
-Ours is rounded to a tenth of the allowed difference, and a difference below a hundredth of it is only said to be so.
+Our number is rounded to a tenth of the allowed difference, and a difference below a hundredth of it is written as a
+bound, so that every rerun writes the same page.
 """
 
 from importlib.metadata import version
@@ -33,7 +34,7 @@ number. The program has the right one, but where a row says so.
 
 
 def document(stages) -> str:
-    """The whole file; stages is a list of titles and outcomes, with all verdicts in the last."""
+    """The text of the page; stages is a list of (title, outcomes), the last with all verdicts."""
     results = [result for _, outcomes in stages for result in outcomes]
     failed = [result for result in results if not result.passed]
     lines = [INTRODUCTION, _summary(len(results), len(failed))]
@@ -57,7 +58,7 @@ def document(stages) -> str:
 
 
 def row(result: Outcome | Verdict) -> str:
-    """One line of a table; bold where it fails."""
+    """One line of a table, bold where the check fails."""
     cells = _verdict_cells(result) if isinstance(result, Verdict) else _outcome_cells(result)
     cells = [cell.replace("|", "\\|") for cell in cells]
     if not result.passed:
@@ -80,7 +81,7 @@ def _outcome_cells(outcome):
     else:
         value = float(outcome.published)
         size = 1.0 if check.measure == ABSOLUTE else abs(value)
-        # standard errors are of the figure, a fifth of the value
+        # standard errors are those of the figure, a fifth of the value
         unit = 0.03 * size if check.measure == ERRORS else check.allowed * size / 10
         published = check.published if isinstance(check.published, str) else rounded(value, unit)
         ours = rounded(float(outcome.ours), unit)
@@ -111,7 +112,7 @@ def _verdict_cells(verdict):
 
 
 def rounded(value: float, unit: float) -> str:
-    """A number to the decimal at or below a unit; whole where the unit is 0."""
+    """A number rounded to the decimal at or below a unit, or to an integer where the unit is 0."""
     if not isfinite(value):
         return str(value)
     if unit == 0 or (value == round(value) and unit > 0.01 and abs(value) < 1e6):

@@ -1,6 +1,6 @@
-"""All checks: `python -m validation.run` from the root of the project writes docs/validation.md.
+"""Run all checks: `python -m validation.run` in the root of the project writes docs/validation.md.
 
-Exits with 1 where a check fails. The file appears whole or not at all.
+Exits with 1 where a check fails. The document is replaced only by a complete one.
 """
 
 import os
@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "validation.md"
 
 
 def main() -> int:
-    """Run, print a line a check, write the document; returns the exit status."""
+    """Run all checks, print one line for each, write the document; returns the exit status."""
     stages, started = [], perf_counter()
     for title, checks in STAGES:
         print(title)
@@ -41,7 +41,7 @@ def _write(path, text):
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(part, 0o644)  # mkstemp leaves it readable by its owner alone
+        os.chmod(part, 0o644)  # mkstemp lets only the owner read it
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)

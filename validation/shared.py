@@ -1,4 +1,4 @@
-"""What several checks need, computed once: the published filament, the published tables, populations."""
+"""Values that several checks use, computed once: the published filament, tables, the population."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from gpu_fdm.population.collapse import CollapseModel
 from gpu_fdm.units import CodeUnits
 
 ROOT = Path(__file__).parent.parent
-DATA = ROOT / "tests" / "data"  # the published tables, each with its source in its first lines
+DATA = ROOT / "tests" / "data"  # published tables; their first lines have the source
 H, OMEGA_M, SCALE_FACTOR = 0.6731, 0.314649, 0.2
 MASS = 5e9  # [Msun/h]
 BACKGROUND = Background(OMEGA_M)
@@ -29,14 +29,14 @@ VARIANCE_MAX = 42.0
 
 @lru_cache
 def columns(name) -> dict:
-    """A table of tests/data whose columns are all numbers."""
+    """The columns of a table of numbers in tests/data, by name."""
     path = DATA / name
     header = next(line for line in path.read_text().splitlines() if not line.startswith("#"))
     return read_columns(path, tuple(header.split(",")))
 
 
 def model(m22, weights="wkb", beta=0.0):
-    """The published filament, solved."""
+    """The model of the published filament."""
     return _solved(m22, weights, float(beta))
 
 
@@ -58,19 +58,19 @@ def units(m22=1.0) -> CodeUnits:
 
 @lru_cache
 def published_cylinder() -> SteadyStateCylinder:
-    """The filament for m22 = 1 in the numbers that the public code has, in code units."""
+    """The filament for m22 = 1 with the numbers of the public code, in code units."""
     return SteadyStateCylinder(0.27195996, np.sqrt(52.280477), 0.0, SCALE_FACTOR)
 
 
 @lru_cache
 def published_library():
-    """Its states."""
+    """The states of the published cylinder."""
     return eigenstates(published_cylinder())
 
 
 @lru_cache
 def power(name="table"):
-    """Linear power at z = 0: the published table, or that of CAMB."""
+    """Linear power at z = 0 from the published table or from CAMB."""
     return linear_power("table", table=DATA / "linear_power_z0.csv") if name == "table" else linear_power("camb")
 
 
@@ -82,5 +82,5 @@ def variance_of(m22=None):
 
 @lru_cache
 def barrier(ellipticity="published"):
-    """Of filaments at z = 4."""
+    """The barrier of filaments at z = 4."""
     return collapse_barrier(PUBLISHED, VARIANCE_MAX, ellipticity=ellipticity)

@@ -1,4 +1,4 @@
-"""The pages of docs/: what is generated is up to date, and the site builds without warnings and needs no network."""
+"""The pages of docs/: generated parts are up to date; the site builds without warnings and needs no network."""
 
 import pkgutil
 import re
@@ -18,7 +18,7 @@ LARGEST_FIGURE = 300_000  # bytes; a repository keeps every version of it
 
 
 def build(root, folder):
-    """Build the site of a checkout, in a process of its own. Not --quiet: mkdocs would then count no warnings."""
+    """Build the site of a checkout in a process of its own. With --quiet mkdocs would count no warnings."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
 
@@ -78,10 +78,10 @@ def test_every_key_is_in_the_reference():
     page = (DOCS / "ini.md").read_text()
     for name, section in SECTIONS.items():
         part = page.split(f"## [{name}]\n")[1].split("\n## ")[0]
-        told = dict(re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \|", part, re.MULTILINE))
-        assert list(told) == list(section.__dataclass_fields__)
-        # a default as it is written is read as the default
-        for key, text in told.items():
+        documented = dict(re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \|", part, re.MULTILINE))
+        assert list(documented) == list(section.__dataclass_fields__)
+        # parsing a default returns it
+        for key, text in documented.items():
             kind = section.__dataclass_fields__[key].metadata["kind"]
             assert kind.parse(text) == section.__dataclass_fields__[key].default
 
@@ -92,18 +92,18 @@ def test_cells_of_tables_are_escaped(generator):
     assert made.splitlines()[3] == "| | 1 |"
 
 
-def test_a_page_without_its_part_is_told(generator):
+def test_a_page_without_comments_is_an_error(generator):
     with pytest.raises(SystemExit, match=r"docs/x\.md: must have <!-- begin"):
         generator["with_part"]("no comments", "text", "x.md")
 
 
-def test_an_attribute_that_is_not_described_is_told(generator):
+def test_an_attribute_without_description_is_an_error(generator):
     with pytest.raises(SystemExit, match="ATTRIBUTES: /power/fdm has an attribute colour that is not described"):
         generator["attribute_text"]("/power/fdm", "colour", set())
 
 
 def test_links_hold_on_github():
-    """Relative links and figures of the README and all pages name files, and headings that are there."""
+    """Relative links and figures of the README and all pages lead to files and headings that exist."""
     for page in [REPOSITORY / "README.md", *DOCS.glob("*.md")]:
         text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)\s]+)\)", text):

@@ -1,8 +1,7 @@
 """Every command and every Python example of the README and the docs is run, in the order of its page.
 
-Commands run in a folder that holds what a reader would have: ini/, and small files under the names that pages use. Runs
-that take long are made smaller by overrides that come before those of the page. What cannot be run here is listed with
-the reason; a line that no page has any more may not stay in a list.
+Commands run in a folder with ini/ and small files under the names that pages use. Overrides before those of the page
+reduce long runs. Commands that cannot run here are listed with the reason; a listed line must be in a page.
 """
 
 import configparser
@@ -36,10 +35,13 @@ NOT_RUN = {
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
-NOT_RUN_AT_ALL = {"source": "a shell's own", "eval": "a shell's own; tests/commands/test_completion.py has the script"}
-# what a target of the Makefile runs
+NOT_RUN_AT_ALL = {
+    "source": "built into a shell",
+    "eval": "built into a shell; tests/commands/test_completion.py has the script",
+}
+# commands of targets of the Makefile
 TARGETS = {"make run": "gpu-fdm run ini/single_filament.ini"}
-# by section of the ini: what makes a run small. They come before what a page sets itself
+# overrides that reduce a run, by section of the ini; they come before those of the page
 SMALLER = {
     "run": ("run.backend=cpu", "run.threads=1"),
     "cross_section": ("cross_section.points=32",),
@@ -62,7 +64,7 @@ SMALLER = {
     ),
 }
 SMALLER_FIT = "0.7,1.4"  # masses for --fit: spectra of light bosons are solved fast
-# runs that take seconds: as they stand, with the numbers that the page shows
+# runs of seconds, which are not reduced: the numbers that the page shows are compared
 AS_SHOWN = {
     "gpu-fdm run filament.ini",
     "gpu-fdm run filament.ini --set wavefunction.weights=adaptive_lasso --set run.output=output/lasso",
@@ -95,7 +97,7 @@ tolerance = 0.5
 
 
 def small_files(folder):
-    """Files under the names that pages use: snapshots of some codes, tables, a result."""
+    """Write files under the names that pages use: snapshots, tables, a result."""
     random = np.random.default_rng(1)
     clumps, density = random.random((20, 1, 3)), random.random((8, 8, 8))
     places = ((clumps + 0.02 * random.standard_normal((20, 100, 3))) % 1).reshape(-1, 3)
@@ -130,7 +132,7 @@ def small_files(folder):
 
 
 def call(arguments, folder):
-    """Exit code and all that a command prints, run in a folder."""
+    """Exit code and output of a command that runs in a folder."""
     printed = StringIO()
     with chdir(folder), redirect_stdout(printed), redirect_stderr(printed):
         try:
@@ -160,7 +162,7 @@ def plain_figures(monkeypatch):
 
 
 def smaller(words, folder):
-    """A run with overrides for the sections of its ini, before its own; a fit in a smaller range."""
+    """Words of a reduced command: overrides for the sections of its ini, or a smaller range of a fit."""
     if "--fit" in words:
         at = words.index("--fit") + 1
         return [*words[:at], SMALLER_FIT, *words[at + 1 :]]
@@ -173,7 +175,7 @@ def smaller(words, folder):
 
 
 def run_command(command, folder):
-    """Run a command of a page; checks what is shown of its output."""
+    """Run a command of a page and check the output that the page shows."""
     words = shlex.split(TARGETS.get(command.text, command.text).replace("#", "\\#"))
     if words[0] in ("mpirun", "mpiexec", "srun"):
         words = words[words.index("gpu-fdm") :]  # tests/parallel/test_ranks.py runs on ranks
@@ -192,7 +194,7 @@ def run_command(command, folder):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_and_examples(page, folder_of_files, tmp_path):
-    # as a module of a package, so that examples of new modules can import what is beside them
+    # examples run as a module of a package, so that they can import its modules
     namespace = {"__name__": "gpu_fdm.snapshots.example", "__package__": "gpu_fdm.snapshots"}
     shutil.copytree(folder_of_files, tmp_path, dirs_exist_ok=True)
     for step in steps(PAGES[page].read_text()):
@@ -206,14 +208,14 @@ def test_commands_and_examples(page, folder_of_files, tmp_path):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_in_text(page):
-    """What stands in the middle of a sentence has words and options that exist."""
+    """Commands inside a sentence have subcommands and options that exist."""
     for text in inline_commands(PAGES[page].read_text()):
         if "..." in text or "[" in text:
             continue
         try:
             build_parser().parse_args(shlex.split(text)[1:])
         except SystemExit as stop:
-            # no more than a name of a command, whose arguments are not told
+            # only the name of a command, without its arguments
             assert stop.code == 0 or len(text.split()) == 2, text
 
 
@@ -278,7 +280,7 @@ def test_output_is_compared():
     assert differs(["188 modes, error ...", "...", "result: a.hdf5"], printed, True) is None
     assert differs(["188 modes, error 3.1e-03", "result: a.hdf5"], printed, True) == "result: a.hdf5"
     assert "nothing after: 188" in differs(["188 modes, error 3.1e-03"], printed, True)
-    # a line that was printed twice: the second is meant where the next line follows that
+    # of a line printed twice the second is taken where the next line follows it
     twice = ["a 1", "b", "a 1", "c"]
     assert differs(["...", "a 1", "c"], twice, True) is None and differs(["...", "a 1", "d"], twice, True) == "d"
     assert differs(["1 modes, error 5e-03", "result: a.hdf5"], printed, False) is None

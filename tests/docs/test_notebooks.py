@@ -1,4 +1,4 @@
-"""Notebooks of docs/notebooks: valid, without outputs, and every cell runs on a small result."""
+"""Notebooks of docs/notebooks are valid, have no outputs, and run on a small result."""
 
 import ast
 from contextlib import chdir, redirect_stdout
@@ -31,14 +31,14 @@ cells = 20
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where a result lies under the name that notebooks open."""
+    """A folder with a result under the name that notebooks open."""
     folder = tmp_path_factory.mktemp("notebooks")
     pipeline.run(parse_config(RESULT.format(folder=folder)))
     return folder
 
 
 def value_of(cell, namespace):
-    """Run the code of a cell; the value of its last line if that is an expression, as a notebook shows it."""
+    """Run the code of a cell; returns the value of its last line if that is an expression."""
     tree = ast.parse(cell.source)
     if isinstance(tree.body[-1], ast.Expr):
         tree.body[-1] = ast.Assign([ast.Name("shown", ast.Store())], tree.body[-1].value)

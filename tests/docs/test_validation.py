@@ -1,4 +1,4 @@
-"""docs/validation.md: its quick rows computed again, its names, and what happens to a number that is off."""
+"""docs/validation.md: quick rows computed again, names of checks, and failures for wrong numbers."""
 
 import re
 from functools import lru_cache
@@ -38,7 +38,7 @@ def test_nothing_fails_in_the_document():
 
 @pytest.mark.parametrize("check", CHEAP, ids=[check.name for check in CHEAP])
 def test_cheap_rows(check):
-    """They pass, and are in the document as they are printed."""
+    """Cheap checks pass, and the document has their rows."""
     result = check.evaluate()
     assert result.passed, row(result)
     assert row(result) in written()
@@ -48,7 +48,7 @@ def test_figure_is_the_table():
     assert checks_figures.table_agrees()
 
 
-# the machinery
+# checks, errata and the document
 
 
 def test_an_outcome():
@@ -68,7 +68,7 @@ def test_the_largest_of_many_counts(measure, errors, expected):
 
 
 @pytest.mark.parametrize("ours", [2.03, np.nan, -2.0])
-def test_what_is_off_fails(ours):
+def test_a_wrong_number_fails(ours):
     outcome = Check("S", "2.0", lambda: ours, 0.02, ABSOLUTE, "someone 1999").evaluate()
     assert not outcome.passed
     assert row(outcome).startswith("| **S** | **2.0** | **") and row(outcome).endswith("**FAILS** |")
@@ -114,7 +114,7 @@ def test_errata_that_fail(right, mistaken):
         ({"allowed": -1}, "S: allowed = -1: must be >= 0 and finite"),
     ],
 )
-def test_a_check_is_whole(change, message):
+def test_a_check_is_complete(change, message):
     given = {"name": "S", "published": "2", "ours": float, "allowed": 1, "measure": ABSOLUTE, "source": "someone 1999"}
     with pytest.raises(ValueError, match=re.escape(message)):
         Check(**(given | change))
@@ -146,7 +146,7 @@ def test_rounding(value, unit, expected):
 
 @pytest.mark.parametrize(("allowed", "status"), [(0.02, 0), (0.002, 1)])
 def test_a_run(monkeypatch, tmp_path, capsys, allowed, status):
-    """Every check a line, the document whole, failures by the exit status; and a rerun gives the same file."""
+    """A run prints a line for every check and exits with 1 for failures; a rerun writes the same document."""
     path = tmp_path / "validation.md"
     check = Check("S", "2.0", lambda: 2.01, allowed, ABSOLUTE, "someone 1999")
     monkeypatch.setattr(run, "STAGES", (("Variance", (check,)), ("Errata", (WRONG,))))
