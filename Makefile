@@ -12,6 +12,9 @@ ROOT := $(CURDIR)
 # gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
 COPY := build/lint
 
+# numba compiles a loop anew when its own file changes, not when one does from which it takes functions
+LOOPS := kernels/__pycache__/.common
+
 .PHONY: run test lint docs bench memory validate clean
 .DELETE_ON_ERROR:
 
@@ -24,10 +27,13 @@ $(VENV)/.test-installed: $(VENV)/.installed
 	"$(BIN)/python" -m pip install --quiet --editable ".[test,mpi]"
 	touch "$@"
 
-run: $(VENV)/.installed
+$(LOOPS): kernels/common.py
+	mkdir -p "$(@D)" && rm -f "$(@D)"/*.nb[ic] && touch "$@"
+
+run: $(VENV)/.installed $(LOOPS)
 	"$(BIN)/gpu-fdm" run ini/single_filament.ini
 
-test: $(VENV)/.test-installed lint
+test: $(VENV)/.test-installed lint $(LOOPS)
 	"$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.test-installed

@@ -1,7 +1,6 @@
-// Add the numbers of a slab to the sums of their bins in |k|, or |r|, and mu: one thread an item, or several items a
-// thread.
+// Add the numbers of a slab to the sums of their bins in |k|, or |r|, and mu: each thread adds one item or several.
 //
-// Twins: add_modes and add_separations in gpu_fdm/statistics/loops.py. Both take, in this order,
+// On the CPU: add_modes and add_separations in binning.py. Both kernels take
 //   items, ny, nz           planes * ny * nz and the shape of the slab, z fastest
 //   the numbers, see each kernel
 //   x, y, z                 |k| or |r| along each axis of the slab, shapes (planes,), (ny,), (nz,) [a unit]
@@ -11,12 +10,12 @@
 //   bins                    rows * mu_bins; row 0 is for k = 0 alone, row i + 1 for bin i without it
 //   sum, k_sum, counts      sums of the numbers, of |k| and of the weights, added to, shape (bins,)
 //
-// Bins are found in double, each operation rounded by itself (no fused multiply-add), so that they are the twin's bin
-// for bin: counts are always the same. Sums are formed in double in the order in which threads arrive: from run to
-// run, and from the twin, they differ by round-off.
+// Bins are found in double, each operation rounded by itself (no fused multiply-add): they are those of the CPU, and so
+// are the counts. Sums are formed in double in the order in which threads arrive: they differ by round-off from run to
+// run, and from those of the CPU.
 //
 // A block sums in shared memory, where its bins fit, and adds to global memory once. Items that are neighbours often
-// share a bin, and so do neighbouring threads, who then wait for each other: as many copies of the bins as there is
+// share a bin, and so do neighbouring threads, which then wait for each other: as many copies of the bins as there is
 // room for keep them apart. More bins than fit are rarely shared: then all is added to global memory at once.
 
 #include "common.cuh"

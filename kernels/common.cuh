@@ -1,9 +1,8 @@
-// What the kernels share: the thread's item, quintic B-splines, and psi at a point of the cross-section.
+// Functions of several kernels: the thread's item, quintic B-splines, and psi at a point of the cross-section.
 //
-// REAL, float or double, comes from the compiler's command line. Twins: quintic_weights, quintic_slopes and
-// _rotations in gpu_fdm/fields/loops.py. Lengths are [L], inverse steps [1/L]. Coefficients are those of
-// gpu_fdm/fields/spline.py and cross_section.RadialTable: table[row][part][l], 4 parts, l padded to a
-// multiple of 8, aligned to 16 bytes.
+// On the CPU: common.py. The compiler's command line sets REAL to float or double. Lengths are [L], inverse
+// steps [1/L]. Coefficients are those of gpu_fdm/fields/spline.py and cross_section.RadialTable:
+// table[row][part][l], 4 parts, l padded to a multiple of 8, aligned to 16 bytes.
 //
 // Positions are double at both precisions, sums over coefficients are REAL: an error of the radius comes back
 // K R times as large (K the largest wavenumber) and one of the angle l times, both in the hundreds, while the

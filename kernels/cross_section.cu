@@ -1,8 +1,10 @@
-// psi, and psi with its gradient, at points of the cross-section: one thread a point.
+// psi, and psi with its gradient, at points of the cross-section: each thread evaluates one point.
 //
-// Twins: psi_points and psi_gradient_points in gpu_fdm/fields/loops.py.
+// On the CPU: psi_points_loop in common.py and psi_gradient_points_loop in cross_section.py. Both kernels take
+//   points        number of points
 //   x, y          positions, shape (points,) [L]
 //   table         spline coefficients, shape (rows, 4, l_count), l_count a multiple of 8, see RadialTable
+//   l_count       angular momenta of the table
 //   inverse_step  of its rows [1/L];  radius_max  psi is zero from there on [L]
 //   out           written, shape (points, 2): Re psi, Im psi [rho_m0^1/2];
 //                 or (points, 6): followed by d/dx and then d/dy of both

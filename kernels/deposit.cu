@@ -1,8 +1,7 @@
-// Add particles to the planes of a slab of a periodic grid: one thread a particle. What falls on other planes is left
-// out.
+// Add particles to the planes of a slab of a periodic grid: each thread adds one particle, but for what falls on other
+// planes.
 //
-// Twin: add_particles in gpu_fdm/fields/deposit_loops.py. For positions in float and in double, the kernels take, in this
-// order,
+// On the CPU: add_particles_loop in deposit.py. The kernels, for positions in float and in double, take
 //   count                   particles
 //   positions               shape (count, 3)
 //   weights, weighted       shape (count,), or of any length for one each where weighted is 0
@@ -14,9 +13,9 @@
 //   grid                    shape (planes, ny, nz), added to
 //   bad                     number of particles whose position is not finite or too far, added to; they are left out
 //
-// Cells are found in double, each operation rounded by itself (no fused multiply-add): they are the twin's. Weights are
-// double too, rounded to the precision of the grid before they are added to it, in the order in which threads arrive:
-// from run to run, and from the twin, cells differ by round-off.
+// Cells are found in double, each operation rounded by itself (no fused multiply-add): they are those of the CPU.
+// Weights are double too, rounded to the precision of the grid before they are added to it, in the order in which
+// threads arrive: cells differ by round-off from run to run, and from those of the CPU.
 
 #include "common.cuh"
 

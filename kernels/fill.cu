@@ -1,6 +1,6 @@
-// Add one filament, all its periodic images, to two density fields: one thread a cell.
+// Add one filament, all its periodic images, to two density fields: each thread fills one cell.
 //
-// Twins: fill_extruded and fill_direct in gpu_fdm/fields/loops.py. Both take, in this order,
+// On the CPU: fill_extruded_loop and fill_direct_loop in fill.py. Both kernels take
 //   cells, planes, ny, nz   planes * ny * nz and the shape of the slab of this rank, z fastest
 //   x_first                 global index of its plane 0
 //   dx, dy, dz              cell widths [L]

@@ -1,16 +1,18 @@
-// What is done to a wave between its Fourier transforms: one thread a cell or a mode.
+// A wave between its Fourier transforms: each thread takes one cell or one mode.
 //
-// Twins: the functions of the same names in gpu_fdm/simulation/loops.py. Complex numbers are pairs. Tables, factors and
-// arithmetic are double at both precisions, so that phases have modulus one to 1e-16 and the mass does not drift; the
-// kernels wait for memory, not for arithmetic.
-//
-// The first argument is the number of items, cells or modes; modes lie as (nx, columns), columns fastest.
+// On the CPU: the loops of these names in wave.py. Tables, factors and arithmetic are double at both precisions, so
+// that phases have modulus one to 1e-16 and the mass does not drift; the kernels wait for memory, not for arithmetic.
+// Complex numbers are pairs. The kernels take
+//   items            cells or modes
+//   psi, potential   of the cells of some planes, psi in pairs;  density  written
+//   modes            shape (nx, columns), columns fastest, pairs, changed in place
+//   along, across    factors along x, shape (nx,), and of the columns, shape (columns,), see each kernel
 
 #include "common.cuh"
 
-constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/backend.py
+constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
 
-// sin x and cos x with the range reduction and the polynomials (Moshier's Cephes library) of the twin; the library's
+// sin x and cos x with the range reduction and the polynomials (Moshier's Cephes library) of wave.py; CUDA's own
 // reduction of huge arguments would need local memory.
 __device__ __forceinline__ void sine_cosine(double x, double& sine, double& cosine)
 {
@@ -40,7 +42,7 @@ __device__ __forceinline__ void sine_cosine(double x, double& sine, double& cosi
     if (quadrant == 1 || quadrant == 2) cosine = -cosine;
 }
 
-// psi exp(-i factor potential), and the sums of |psi|^2 and |psi|^2 potential over each block of threads, (blocks, 2)
+// psi times exp(-i factor potential), in place; sums  of |psi|^2 and |psi|^2 potential over each block, (blocks, 2)
 extern "C" __global__ void potential_phase(long long items, const REAL* __restrict__ potential,
                                            const double* __restrict__ factor, REAL* psi, double* sums)
 {
@@ -72,6 +74,7 @@ extern "C" __global__ void potential_phase(long long items, const REAL* __restri
     }
 }
 
+// |psi|^2
 extern "C" __global__ void squared_modulus(long long items, const REAL* __restrict__ psi, REAL* density)
 {
     const long long item = thread_item();
@@ -80,7 +83,7 @@ extern "C" __global__ void squared_modulus(long long items, const REAL* __restri
     density[item] = wave.first * wave.first + wave.second * wave.second;
 }
 
-// along  (nx,), across  (columns,)  pairs whose product mode (i, j) is multiplied by
+// mode (i, j) times along_i across_j, all complex
 extern "C" __global__ void multiply_phases(long long items, long long columns, const double* __restrict__ along,
                                            const double* __restrict__ across, REAL* modes)
 {
@@ -95,7 +98,7 @@ extern "C" __global__ void multiply_phases(long long items, long long columns, c
     mode->second = static_cast<REAL>(real * sine + imaginary * cosine);
 }
 
-// along  k_x^2, (nx,), across  k_y^2 + k_z^2, (columns,): mode (i, j) times -strength/k^2, or 0 where k = 0
+// mode (i, j) times -strength / k^2, or 0 where k = 0; along is k_x^2, across k_y^2 + k_z^2
 extern "C" __global__ void divide_by_k_squared(long long items, long long columns,
                                                const double* __restrict__ along,
                                                const double* __restrict__ across,

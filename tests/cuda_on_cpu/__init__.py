@@ -40,7 +40,6 @@ class CudaOnCpu:
     """
 
     name = "gpu"
-    index = -1  # no card: RadialTable keeps its copies apart by this
     xp = np
     fft = fft
     host = CPU(1)
