@@ -19,6 +19,7 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path, PurePosixPath
 
+import attrs
 import h5py
 
 import gpu_fdm
@@ -215,7 +216,7 @@ def ini_tables() -> str:
                 item.metadata["kind"].allowed,
                 item.metadata["description"],
             )
-            for item in fields(section)
+            for item in attrs.fields(section)
         ]
         lines += [table(("key", "default", "unit", "allowed", "meaning"), rows), ""]
     return "\n".join(lines)

@@ -2,10 +2,11 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import attrs
 
 from ..errors import InputError
 from ..snapshots.options import SnapshotOptions, flag
@@ -48,7 +49,7 @@ def add_measurement_options(parser: ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="(default: auto)")
     group = parser.add_argument_group("what the file does not say")
     group.add_argument("--format", metavar="NAME", help="of the snapshot; by default the one that knows the file")
-    for item in fields(SnapshotOptions):
+    for item in attrs.fields(SnapshotOptions):
         unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
         action = "append" if item.name == "dataset" else "store"
         text = item.metadata["description"] + unit

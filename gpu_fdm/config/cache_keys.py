@@ -4,9 +4,10 @@ A part names sections, and keys of sections ("run.seed"); "-box.fields" takes a 
 key that is added to a section is so taken to matter, until it is taken out here.
 """
 
-from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
+
+import attrs
 
 from ..io.kinds import InputFile
 from .config import Config
@@ -90,7 +91,7 @@ def key_of(config: Config, part: str, **more) -> dict:
     names = (*PARTS[part], *_where_shapes_are_from(config, part))
     values = {}
     for section, owner in config.sections().items():
-        for item in fields(owner):
+        for item in attrs.fields(type(owner)):
             name = f"{section}.{item.name}"
             if name in names or (section in names and f"-{name}" not in names):
                 values[name] = _value(getattr(owner, item.name), item.metadata["kind"])

@@ -8,9 +8,11 @@ import configparser
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import attrs
 
 from ..errors import InputError
 from ..io.kinds import InputFile
@@ -187,7 +189,7 @@ class Config:
         return [
             (name, item.name, getattr(section, item.name))
             for name, section in self.sections().items()
-            for item in fields(section)
+            for item in attrs.fields(type(section))
             if isinstance(getattr(item.metadata["kind"], "kind", None), InputFile)
             and getattr(section, item.name) is not None
         ]
@@ -199,11 +201,12 @@ class Config:
             if comments:
                 lines += [f"# {(type(section).__doc__ or '').strip()}"]
             lines += [f"[{name}]"]
-            for item in fields(section):
+            for item in attrs.fields(type(section)):
                 kind = item.metadata["kind"]
                 if comments:
+                    what, semicolon, more = item.metadata["description"].partition(";")
                     unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
-                    lines += [f"# {item.metadata['description']}{unit}; {kind.allowed}"]
+                    lines += [f"# {what}{unit}{semicolon}{more}; {kind.allowed}"]
                 lines += [f"{item.name} = {kind.format(getattr(section, item.name))}".rstrip()]
             lines += [""]
         return "\n".join(lines)
@@ -233,7 +236,7 @@ def _with_files_beside(config: Config, folder: Path) -> Config:
     """The config with the names of files that lie beside the ini, and not in the working directory, completed."""
     for section, key, name in config.input_files():
         if not Path(name).is_file() and (folder / name).is_file():
-            completed = replace(getattr(config, section), **{key: str(folder / name)})
+            completed = attrs.evolve(getattr(config, section), **{key: str(folder / name)})
             config = replace(config, **{section: completed})
     return config
 
@@ -282,7 +285,7 @@ def known_section(name: str, source: str):
 
 def _kind(section, key, source="config"):
     """The kind of a key, or an InputError that lists the known ones."""
-    known = {item.name: item for item in fields(known_section(section, source))}
+    known = {item.name: item for item in attrs.fields(known_section(section, source))}
     if key not in known:
         raise InputError(f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}")
     return known[key].metadata["kind"]

@@ -1,10 +1,33 @@
-"""Kinds of ini values: how each is read from text, checked and written back.
+"""Kinds of values in an ini or on the command line: how each is read from text, checked and written back.
 
 A kind has parse(text), check(value) and format(value); parse and check raise ValueError with what is allowed.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import attrs
+
+from ..errors import InputError
+
+
+class Kind(Protocol):
+    """What every kind has."""
+
+    @property
+    def allowed(self) -> str:
+        """The values that are allowed, in words that follow "must be"."""
+
+    def parse(self, text: str) -> Any:
+        """The value of a text. Raises ValueError, saying what is allowed."""
+
+    def check(self, value: Any) -> Any:
+        """The value in its own type, a list as a tuple say. Raises ValueError, saying what is allowed."""
+
+    def format(self, value: Any) -> str:
+        """Text that parse reads back to the same value."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +52,18 @@ class Number:
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
         return f"{what} in {left}{low}, {high}{right}"
 
-    def parse(self, text):
+    def parse(self, text: str) -> float:
         """A float, or an int where integers are asked for."""
         try:
             value: float | None = int(text) if self.integer else float(text)
         except ValueError:
-            value = _whole(text) if self.integer else None
+            value = _integer(text) if self.integer else None
         if value is None:
             raise ValueError(self.allowed)
         return self.check(value)
 
-    def check(self, value):
-        """The value, as int or float."""
+    def check(self, value: Any) -> float:
+        """The value as a float, or as an int where integers are asked for."""
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
         good = good and (not self.integer or value == int(value))
         good = good and (value > self.low if self.open_low else value >= self.low)
@@ -49,12 +72,12 @@ class Number:
             raise ValueError(self.allowed)
         return int(value) if self.integer else float(value)
 
-    def format(self, value):
+    def format(self, value: float) -> str:
         """Text that parse reads back to the same value."""
         return str(value) if self.integer else f"{value:.17g}" if float(f"{value:.12g}") != value else f"{value:.12g}"
 
 
-def _is_finite(value):
+def _is_finite(value: float) -> bool:
     """Whether a float can hold the value and is finite; an integer may be too large for one."""
     try:
         return math.isfinite(value)
@@ -62,7 +85,7 @@ def _is_finite(value):
         return False
 
 
-def _whole(text):
+def _integer(text: str) -> int | None:
     """An integer written as 1e3 or 512.0, or None."""
     try:
         value = float(text)
@@ -82,17 +105,17 @@ class Choice:
         """The names."""
         return "one of " + ", ".join(self.names)
 
-    def parse(self, text):
+    def parse(self, text: str) -> str:
         """The name."""
         return self.check(text)
 
-    def check(self, value):
+    def check(self, value: Any) -> str:
         """The name."""
         if value not in self.names:
             raise ValueError(self.allowed)
         return value
 
-    def format(self, value):
+    def format(self, value: str) -> str:
         """The name."""
         return value
 
@@ -103,11 +126,11 @@ class Text:
 
     allowed: str = "text that is not empty, without ' #' and ' ;'"
 
-    def parse(self, text):
+    def parse(self, text: str) -> str:
         """The text."""
         return self.check(text)
 
-    def check(self, value):
+    def check(self, value: Any) -> str:
         """The text."""
         if (
             not isinstance(value, str)
@@ -117,7 +140,7 @@ class Text:
             raise ValueError(self.allowed)
         return value
 
-    def format(self, value):
+    def format(self, value: str) -> str:
         """The text."""
         return value
 
@@ -149,17 +172,17 @@ class Several:
 
     @property
     def allowed(self) -> str:
-        """In words."""
+        """The number of values and what each may be, in words."""
         if self.count is None:
             return self._bounded if self.most < MOST_VALUES else f"a list, each {self.kind.allowed}"
         number = f"one or {self.count} values" if self.one_for_all else f"{self.count} values"
         return f"{number}, each {self.kind.allowed}" + (", not all zero" if self.nonzero else "")
 
     @property
-    def _bounded(self):
+    def _bounded(self) -> str:
         return f"a list of at most {self.most}, each {self.kind.allowed}"
 
-    def parse(self, text):
+    def parse(self, text: str) -> tuple:
         """A tuple."""
         try:
             values = tuple(self.kind.parse(word) for word in text.replace(",", " ").split())
@@ -167,7 +190,7 @@ class Several:
             raise ValueError(self.allowed) from None
         return self.check(values)
 
-    def check(self, value):
+    def check(self, value: Any) -> tuple:
         """A tuple of `count` values."""
         values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
         try:
@@ -184,7 +207,7 @@ class Several:
             raise ValueError(self.allowed)
         return values
 
-    def format(self, value):
+    def format(self, value: tuple) -> str:
         """Comma separated; one value where all are the same and one is enough."""
         values = value[:1] if self.one_for_all and len(set(value)) == 1 else value
         return ", ".join(self.kind.format(v) for v in values)
@@ -198,22 +221,39 @@ class Maybe:
 
     @property
     def allowed(self) -> str:
-        """In words."""
+        """The values of the kind, or empty."""
         return self.kind.allowed + ", or empty"
 
-    def parse(self, text):
+    def parse(self, text: str) -> Any:
         """The value or None."""
         return self.kind.parse(text) if text.strip() else None
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         """The value or None."""
         return None if value is None else self.kind.check(value)
 
-    def format(self, value):
+    def format(self, value: Any) -> str:
         """Empty text for none."""
         return "" if value is None else self.kind.format(value)
 
 
-def option(default, kind, description: str, unit: str = ""):
-    """A dataclass field for an ini key: its default, kind, unit and what it means."""
-    return field(default=default, metadata={"kind": kind, "description": description, "unit": unit})
+def _checked(value: Any, key: attrs.Attribute) -> Any:
+    try:
+        return key.metadata["kind"].check(value)
+    except ValueError as error:
+        raise InputError(f"{key.name} = {value}: must be {error}") from None
+
+
+def option(
+    default: Any,
+    kind: Kind,
+    description: str,
+    unit: str = "",
+    checked: Callable[[Any, attrs.Attribute], Any] = _checked,
+) -> Any:
+    """A field of an attrs class for a key or an option: its default, its kind, what it is, and its unit.
+
+    checked  (value, field) -> the value by its kind; raises InputError
+    """
+    metadata = {"kind": kind, "description": description, "unit": unit}
+    return attrs.field(default=default, converter=attrs.Converter(checked, takes_field=True), metadata=metadata)

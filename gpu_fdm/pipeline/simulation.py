@@ -13,6 +13,7 @@ from time import perf_counter
 
 import h5py
 import numpy as np
+from attrs import evolve
 
 from ..config.cache_keys import key_of
 from ..errors import RunError
@@ -210,7 +211,7 @@ class _Running:
         redshift = self.setup.snapshots[a]
         # the redshift of all that is in the file
         config = self.setup.config
-        config = replace(config, cosmology=replace(config.cosmology, redshift=redshift))
+        config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
         with atomic_result(self._snapshots[a], ranks=ranks, **self._provenance(config)) as file:
             file.attributes("/", run=self.run, redshift=redshift, scale_factor=a, run_key=fingerprint(self.key))
             write_density(file, self.run, box, self.dynamics.density(state), redshift, ranks)

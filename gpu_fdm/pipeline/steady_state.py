@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
+from attrs import evolve
 
 from ..config.cache_keys import key_of
 from ..config.config import Config, DarkMatter
@@ -95,7 +96,7 @@ def steady_state_cases(config: Config) -> list[Case]:
     found = []
     for m22 in sorted(section.m22 or (config.dark_matter.m22,), reverse=True):
         for method in section.weights:
-            wave = replace(config.wavefunction, weights=method, weights_table=None)
+            wave = evolve(config.wavefunction, weights=method, weights_table=None)
             of_case = replace(config, dark_matter=DarkMatter(m22), wavefunction=wave)
             found.append(Case(of_case, filaments(of_case)[0]))
     return found

@@ -2,10 +2,14 @@
 
 import logging
 import math
-from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import attrs
 
 from ..errors import InputError
-from ..io.kinds import Maybe, Number, Several, Text, option
+from ..io.kinds import Maybe, Number, Several, Text
+from ..io.kinds import option as checked_option
 
 log = logging.getLogger(__name__)
 
@@ -13,7 +17,17 @@ DIFFERENCE = 1e-5  # relative, between an option and the file, that is worth a w
 _LENGTH = Number(low=1e-6, high=1e6)
 
 
-@dataclass(frozen=True)
+def _checked(value: Any, item: attrs.Attribute) -> Any:
+    try:
+        return item.metadata["kind"].check(value)
+    except ValueError as error:
+        raise InputError(f"{flag(item.name)} {_text(value)}: must be {error}") from None
+
+
+option = partial(checked_option, checked=_checked)
+
+
+@attrs.frozen
 class SnapshotOptions:
     """Options of open_snapshot; None where not given. What is given comes before what the file says.
 
@@ -33,13 +47,7 @@ class SnapshotOptions:
     particle_type: int | None = option(None, Maybe(Number(0, 63, integer=True)), "N of PartTypeN; 1 if not given")
     level: int | None = option(None, Maybe(Number(0, 30, integer=True)), "refinement level to sample; 0 if not given")
 
-    def __post_init__(self):
-        for item in fields(self):
-            value = getattr(self, item.name)
-            try:
-                object.__setattr__(self, item.name, item.metadata["kind"].check(value))
-            except ValueError as error:
-                raise InputError(f"{flag(item.name)} {_text(value)}: must be {error}") from None
+    def __attrs_post_init__(self) -> None:
         if self.dataset is not None and len(self.dataset) > 2:
             raise InputError(f"--dataset {_text(self.dataset)}: must be one array, or two for Re psi and Im psi")
 
@@ -50,7 +58,7 @@ class SnapshotOptions:
         Raises InputError, naming the option, for what is out of range.
         """
         values = {}
-        for item in fields(cls):
+        for item in attrs.fields(cls):
             text = texts.get(item.name)
             try:
                 values[item.name] = item.metadata["kind"].parse(text) if isinstance(text, str) else text
@@ -60,7 +68,7 @@ class SnapshotOptions:
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that are given."""
-        return tuple(item.name for item in fields(self) if getattr(self, item.name) is not None)
+        return tuple(item.name for item in attrs.fields(type(self)) if getattr(self, item.name) is not None)
 
     def over(self, name: str, stored, path, needed: bool = True):
         """The value of an option: as given, else as stored in the file.
@@ -69,7 +77,7 @@ class SnapshotOptions:
         needed  whether there must be a value; else None is returned where there is none
         Raises InputError, naming the option, where neither is there, and for a stored value out of range.
         """
-        item = next(item for item in fields(self) if item.name == name)
+        item = next(item for item in attrs.fields(type(self)) if item.name == name)
         unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
         given = getattr(self, name)
         if stored is not None:

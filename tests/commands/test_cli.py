@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import warnings
-from dataclasses import fields
 from pathlib import Path
 
+import attrs
 import h5py
 import numpy as np
 import pytest
@@ -205,7 +205,7 @@ def test_told_when_the_modes_do_not_make_the_density(ini, tmp_path, capfd):
 def _numbers():
     """Every numeric key with both ends of what is allowed."""
     for name, section in SECTIONS.items():
-        for item in fields(section):
+        for item in attrs.fields(section):
             kind = item.metadata["kind"]
             while not isinstance(kind, Number) and hasattr(kind, "kind"):
                 kind = kind.kind

@@ -1,7 +1,6 @@
 """Ini files: what is read, what is written back, and what every mistake says."""
 
-from dataclasses import fields
-
+import attrs
 import pytest
 from locations import REPOSITORY
 
@@ -39,7 +38,7 @@ def test_shipped_inis_are_read_and_commented(path):
 def test_every_key_is_documented():
     for section in SECTIONS.values():
         assert section.__doc__
-        for item in fields(section):
+        for item in attrs.fields(section):
             assert item.metadata["description"] and item.metadata["kind"].allowed
 
 

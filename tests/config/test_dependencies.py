@@ -1,9 +1,9 @@
 """A part is kept under a key of everything that it depends on, and of nothing else."""
 
 import copy
-from dataclasses import fields, replace
 
 import pytest
+from attrs import evolve, fields
 
 from gpu_fdm.config.cache_keys import PARTS, WITHOUT_INFLUENCE, key_of
 from gpu_fdm.config.config import parse_config
@@ -54,7 +54,7 @@ WHOLLY = {
 
 
 def all_keys(config):
-    return [(name, item) for name, owner in config.sections().items() for item in fields(owner)]
+    return [(name, item) for name, owner in config.sections().items() for item in fields(type(owner))]
 
 
 def other_value(kind, value, table):
@@ -82,7 +82,7 @@ def other_value(kind, value, table):
 def changed(config, section, key, value):
     """A config with one key changed, whether or not the others agree with it."""
     other = copy.copy(config)
-    object.__setattr__(other, section, replace(getattr(config, section), **{key: value}))
+    object.__setattr__(other, section, evolve(getattr(config, section), **{key: value}))
     return other
 
 

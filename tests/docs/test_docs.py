@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 
+import attrs
 import pytest
 from locations import PACKAGE, REPOSITORY
 
@@ -79,11 +80,11 @@ def test_every_key_is_in_the_reference():
     for name, section in SECTIONS.items():
         part = page.split(f"## [{name}]\n")[1].split("\n## ")[0]
         documented = dict(re.findall(r"^\| `(\w+)` \|(?: `([^`]*)`)? \|", part, re.MULTILINE))
-        assert list(documented) == list(section.__dataclass_fields__)
+        keys = attrs.fields_dict(section)
+        assert list(documented) == list(keys)
         # parsing a default returns it
         for key, text in documented.items():
-            kind = section.__dataclass_fields__[key].metadata["kind"]
-            assert kind.parse(text) == section.__dataclass_fields__[key].default
+            assert keys[key].metadata["kind"].parse(text) == keys[key].default
 
 
 def test_cells_of_tables_are_escaped(generator):

@@ -1,9 +1,8 @@
 """Whatever an ini or --set says: a config that is written back the same, or one clear line."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
+from attrs import fields
 from hostile_inputs import HOSTILE, NUMBERS, limits, spoiled
 from hypothesis import given, settings
 from hypothesis import strategies as st

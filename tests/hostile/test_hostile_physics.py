@@ -1,10 +1,10 @@
 """Configs whose every value is allowed: a plan in seconds, or one clear line; no number in it that is none."""
 
 import math
-from dataclasses import fields
 
 import numpy as np
 import pytest
+from attrs import fields
 from hostile_inputs import limits, spoiled
 
 from gpu_fdm.config.config import SECTIONS, parse_config

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from attrs import evolve
 from rank_runs import MPIEXEC, needs_mpi
 from scipy.integrate import simpson
 
@@ -297,7 +298,7 @@ def test_cases(tmp_path):
         m22=(1.0, 4.0, 2.0), weights=("poisson", "wkb"), outputs=6, frames=3
     )
     # of a table of weights, which is for one boson, the section knows nothing
-    table = replace(
+    table = evolve(
         config(tmp_path).wavefunction, weights="table", weights_table=str(Path(__file__).parent / "no such.csv")
     )
     assert steady_state_cases(replace(config(tmp_path), wavefunction=table))[0].weights == "wkb"

@@ -4,12 +4,13 @@ import pickle
 import re
 import sys
 import tracemalloc
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from attrs import evolve, fields
 from locations import REPOSITORY
 from snapshot_files import (
     write_axionyx,
@@ -154,7 +155,7 @@ def hdf5_complex(tmp):
     with h5py.File(tmp / "any.h5", "w") as file:
         file.create_dataset("a/psi", data=psi().astype(np.complex64), chunks=(3, 2, 5), compression="gzip")
         file.create_dataset("a/other", data=density())
-    options = replace(GIVEN, dataset=("a/psi",), h=0.7)
+    options = evolve(GIVEN, dataset=("a/psi",), h=0.7)
     others = (0.7, None, None, None)
     return Case(tmp / "any.h5", squared(psi().astype(np.complex64)), options=options, kind="psi", others=others)
 
@@ -162,7 +163,7 @@ def hdf5_complex(tmp):
 def hdf5_two_parts(tmp):
     with h5py.File(tmp / "any.hdf5", "w") as file:
         file["re"], file["im"] = psi().real.astype(">f4"), psi().imag.astype(np.float32)
-    options = replace(GIVEN, dataset=("re", "im"))
+    options = evolve(GIVEN, dataset=("re", "im"))
     return Case(tmp / "any.hdf5", squared(psi().astype(np.complex64)), options=options, kind="psi")
 
 
@@ -175,7 +176,7 @@ def hdf5_integers(tmp):
 
 def numpy_compressed(tmp):
     np.savez_compressed(tmp / "x.npz", rho=density(dtype=np.float16), psi=psi())
-    return Case(tmp / "x.npz", density(dtype=np.float16).astype(np.float32), options=replace(GIVEN, dataset=("rho",)))
+    return Case(tmp / "x.npz", density(dtype=np.float16).astype(np.float32), options=evolve(GIVEN, dataset=("rho",)))
 
 
 def numpy_fortran_in_zip(tmp):
@@ -255,7 +256,7 @@ class TestGrid:
 
     def test_options_come_before_the_file(self, name, make, tmp_path, caplog):
         case = make(tmp_path)
-        opened = open_snapshot(case.path, options=replace(case.options, box_size=9.0, redshift=0.25))
+        opened = open_snapshot(case.path, options=evolve(case.options, box_size=9.0, redshift=0.25))
         assert opened.box_size == (9.0, 9.0, 9.0) and opened.redshift == 0.25
         said = "--box-size 9,9,9 is used, the file says" in caplog.text
         assert said == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
@@ -329,7 +330,7 @@ def test_a_plane_of_two_gigabytes(tmp_path, stored):
             space = h5py.h5s.create_simple(shape)
             h5py.h5d.create(file.id, b"big", h5py.h5t.py_create(np.dtype(np.float64)), space, layout)
             file["big"][700, 3, 4] = 5.0
-        options = replace(GIVEN, dataset=("big",))
+        options = evolve(GIVEN, dataset=("big",))
     else:
         fortran = stored != "npy"
         if fortran:
@@ -459,7 +460,7 @@ def test_the_docs_name_all_formats_and_options():
 def test_options_without_meaning(tmp_path):
     path = numpy_plain(tmp_path).path
     with pytest.raises(InputError) as error:
-        open_snapshot(path, options=replace(GIVEN, particle_type=2))
+        open_snapshot(path, options=evolve(GIVEN, particle_type=2))
     assert str(error.value) == (
         f"{path}: --particle-type has no meaning for format numpy, which takes --dataset, --box-size, --redshift, --h"
     )
@@ -476,7 +477,7 @@ def test_fields_are_listed(tmp_path):
     with pytest.raises(InputError, match=re.escape(f"{path}: no array chosen: give --dataset; found: a/other, a/psi")):
         open_snapshot(path, options=GIVEN)
     with pytest.raises(InputError, match=re.escape(f"{path}: psi: no such dataset; found: a/other, a/psi")):
-        open_snapshot(path, options=replace(GIVEN, dataset=("psi",)))
+        open_snapshot(path, options=evolve(GIVEN, dataset=("psi",)))
     path = numpy_compressed(tmp_path).path
     with pytest.raises(InputError, match=re.escape(f"{path}: no array chosen: give --dataset; found: rho, psi")):
         open_snapshot(path, options=GIVEN)
