@@ -3,7 +3,20 @@
 import numpy as np
 from scipy.special import jv
 
-from gpu_fdm.fields.cross_section import polar_grid
+
+def polar_grid(wave, radii, angles):
+    """psi on a polar grid by one FFT over the angle, complex, shape (len(radii), angles).
+
+    radii   [L];  angles  number of equal steps from phi = 0, more than 2 l_max
+    """
+    factors = wave.azimuthal()
+    l_max = factors.shape[1] - 1
+    assert angles > 2 * l_max
+    at_radii = factors @ wave.library.interpolation_matrix(radii).T
+    spectrum = np.zeros((len(radii), angles), complex)
+    spectrum[:, : l_max + 1] = at_radii[0].T
+    spectrum[:, -np.arange(1, l_max + 1)] = at_radii[1, 1:].T
+    return np.fft.ifft(spectrum, axis=1) * angles
 
 
 def polar_power(wave, k, smooth=False):

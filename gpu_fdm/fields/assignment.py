@@ -1,4 +1,4 @@
-"""How particles are shared out among the cells around them, and what that does to a Fourier transform.
+"""Mass assignment: shares of a particle in the cells around it, and their window in Fourier space.
 
 A cell receives m W(x) W(y) W(z) of a particle, W a B-spline of the distance of their centres along each axis [cells]:
 of order 1 a top hat of one cell (ngp), and each further order one more convolution with it (cic, tsc, pcs). Over all
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import comb, factorial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import InputError
 
@@ -26,14 +27,14 @@ class Assignment:
     name: str
     order: int
 
-    def window(self, phase) -> np.ndarray:
+    def window(self, phase: ArrayLike) -> np.ndarray:
         """Fourier transform of W along an axis, [sin(kh/2) / (kh/2)]^order.
 
         phase  k h, wavenumber times width of a cell
         """
         return np.sinc(np.asarray(phase) / (2 * np.pi)) ** self.order
 
-    def images(self, phase, alternating: bool = False) -> np.ndarray:
+    def images(self, phase: ArrayLike, alternating: bool = False) -> np.ndarray:
         """Sum of the squared window over the images of a mode along an axis, sum_n s^n window(kh + 2 pi n)^2.
 
         phase        k h, wavenumber times width of a cell
@@ -45,8 +46,8 @@ class Assignment:
         return np.cos(np.multiply.outer(phase, distance)) @ b_spline(2 * self.order, distance)
 
 
-def b_spline(order: int, x) -> np.ndarray:
-    """The cardinal B-spline of an order at x, which is nothing from |x| = order/2 on; its integral is one."""
+def b_spline(order: int, x: ArrayLike) -> np.ndarray:
+    """The cardinal B-spline of an order at x; it is zero from |x| = order/2 on, and its integral is one."""
     x = np.asarray(x, dtype=float)
     total = np.zeros_like(x)
     for i in range(order + 1):
@@ -60,7 +61,7 @@ ASSIGNMENTS = {assignment.name: assignment for assignment in _ALL}
 
 
 def find_assignment(name: str) -> Assignment:
-    """The assignment of a name; InputError for one that is not known."""
+    """The assignment of a name; InputError for an unknown one."""
     if name not in ASSIGNMENTS:
         raise InputError(f"assignment = {name}: unknown; known: {', '.join(ASSIGNMENTS)}")
     return ASSIGNMENTS[name]

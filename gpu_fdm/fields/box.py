@@ -1,4 +1,4 @@
-"""Where filaments lie: a periodic box of cells and the place of a cylinder in it.
+"""A periodic box of cells, and where a filament lies in it.
 
 Lengths here are comoving, in cMpc/h. Cell (i, j, k) has its centre at ((i, j, k) + 1/2) times the cell widths.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..vectors import PARALLEL, unit_vectors
 
-MOST_IMAGES = 20_000  # of one filament: more would only mean a box far smaller than the filament
+MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the filament
 SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
 _SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
 
@@ -20,6 +20,7 @@ class Box:
     """A periodic box.
 
     size   (3,) [cMpc/h];  cells  (3,)
+    Raises ValueError for sizes and cells that are not three positive numbers.
     """
 
     size: tuple[float, float, float]
@@ -43,7 +44,7 @@ class Box:
 
     @property
     def volume(self) -> float:
-        """[(cMpc/h)^3]."""
+        """Volume [(cMpc/h)^3]."""
         return float(np.prod(self.size))
 
     def cells_resolving(self, wavenumber: float) -> tuple[int, int, int]:
@@ -58,7 +59,7 @@ class Placement:
     """A finite filament: its centre, its axis and the direction of phi = 0.
 
     centre       (3,) [cMpc/h];  direction, orientation  (3,), need not be normalised or perpendicular
-    length       between the points where the soft ends are at one half [cMpc/h]
+    length       between the points where the soft ends are one half [cMpc/h]
     sharpness    of the soft ends, density times [erf(sharpness (length/2 - |z|)) + 1]/2 [h/cMpc];
                  10/length where not given
     """
@@ -71,12 +72,12 @@ class Placement:
 
     @property
     def end_sharpness(self) -> float:
-        """[h/cMpc]."""
+        """Sharpness of the ends [h/cMpc]."""
         return 10 / self.length if self.sharpness is None else self.sharpness
 
     @property
     def axial_reach(self) -> float:
-        """Distance from the centre along the axis beyond which nothing is left [cMpc/h]."""
+        """Distance from the centre along the axis beyond which the density is zero [cMpc/h]."""
         return self.length / 2 + SOFT_END_REACH / self.end_sharpness
 
     @property
@@ -91,10 +92,14 @@ class Placement:
 
 
 def images_touching(box: Box, placement: Placement, reach: float) -> float:
-    """About how many periodic images of a filament touch the box; arguments as in images."""
+    """Approximate number of periodic images of a filament that touch the box; arguments as in images."""
+    return float(np.prod(2 * _extent(placement, reach) / np.array(box.size) + 1))
+
+
+def _extent(placement: Placement, reach: float) -> np.ndarray:
+    """Half widths along x, y and z of the cylinder that holds a filament, shape (3,) [cMpc/h]."""
     along = np.abs(placement.basis[2])
-    extent = along * placement.axial_reach + reach * np.sqrt(np.maximum(0, 1 - along**2))
-    return float(np.prod(2 * extent / np.array(box.size) + 1))
+    return along * placement.axial_reach + reach * np.sqrt(np.maximum(0, 1 - along**2))
 
 
 def averaged_ends(placement: Placement, box: Box) -> Placement:
@@ -112,9 +117,7 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
     cells = np.array(box.cells)
     first, last = planes or (0, box.cells[0])
     basis = placement.basis
-    along = np.abs(basis[2])
-    extent = along * placement.axial_reach + reach * np.sqrt(np.maximum(0, 1 - along**2))
-    extent_cells = extent / box.spacing + 1
+    extent_cells = _extent(placement, reach) / box.spacing + 1
     # position in cells from the first cell's centre, split into a cell and a rounded part of one
     position = np.array(placement.centre) / box.spacing - 0.5
     cell = np.floor(position)
@@ -131,7 +134,7 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
 
 
 def image_distance(box: Box, placement: Placement) -> float:
-    """Smallest distance between the axis of a filament and the parts of its own images that lie beside it [cMpc/h]."""
+    """Smallest distance between the axis of a filament and those of its images beside it [cMpc/h]."""
     axis = placement.basis[2]
     shortest = np.inf
     for shift in product(range(-2, 3), repeat=3):

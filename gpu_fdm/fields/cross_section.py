@@ -1,4 +1,4 @@
-"""psi and what follows from it on points of a filament's cross-section, by sums over angular momentum.
+"""psi, its gradient and its flow at points of a filament's cross-section, by sums over angular momentum.
 
 The factors F_l(R) of a wave function are tabulated once for each time as quintic splines; a point then costs
 2 l_max + 1 terms. All in code units; x and y lie along the filament's orientation and across it.
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
@@ -18,7 +19,7 @@ from .spline import radial_coefficients, spacing_for
 
 @dataclass(frozen=True)
 class RadialTable:
-    """Spline coefficients of F_l(R), as the loops want them.
+    """Spline coefficients of F_l(R), as the kernels take them.
 
     coefficients  shape (rows, 4, l padded to L_BLOCK): with F+ = p + iq and F- = r + is the parts are
                   p + r, q - s, q + s, p - r, so that Re psi = sum_l A cos - B sin, Im psi = sum_l C cos + D sin
@@ -33,23 +34,25 @@ class RadialTable:
 
     @cached_property
     def _copies(self) -> dict:
-        """The coefficients by backend (its repr: this is sent between ranks), copied when first asked for."""
+        """Copies of the coefficients by backend; ranks send tables to each other, so that the key is its repr."""
         return {}
 
-    def on(self, backend: CPU | GPU):
-        """The coefficients where the backend wants them."""
+    def on(self, backend: CPU | GPU) -> np.ndarray:
+        """The coefficients on the device of a backend, copied at the first call."""
         key = repr(backend)
         if key not in self._copies:
             self._copies[key] = backend.to_device(self.coefficients)
         return self._copies[key]
 
 
-def tabulate(wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype=np.float64) -> RadialTable:
+def tabulate(
+    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype: DTypeLike = np.float64
+) -> RadialTable:
     """Tabulate a wave function at one time.
 
     time       [T]
     tolerance  interpolation error of each F_l over its maximum
-    dtype      precision of the table, and of what is computed from it
+    dtype      precision of the table and of psi computed from it
     """
     library = wave.library
     radius_max = library.radius_max
@@ -69,34 +72,35 @@ def tabulate(wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dty
     return RadialTable(coefficients, radius_max / points, radius_max, library.wavenumber_max)
 
 
-def psi_at(table: RadialTable, x, y, backend=None) -> np.ndarray:
-    """psi at points of the cross-section, complex, shape of x.
+def psi_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> np.ndarray:
+    """psi at points of the cross-section, complex, shape of x [rho_m0^1/2].
 
     x, y  positions that broadcast [L]
+    Raises ValueError for positions that are not finite.
     """
     return _evaluate(table, x, y, backend, gradient=False)[..., 0]
 
 
 @dataclass(frozen=True)
 class Flow:
-    """psi and its gradient on points, and what they say of the flow; arrays of one shape."""
+    """psi and its gradient at points, and the flow that follows from them; arrays of one shape."""
 
     psi: np.ndarray
     psi_x: np.ndarray
     psi_y: np.ndarray
 
     @property
-    def density(self):
+    def density(self) -> np.ndarray:
         """|psi|^2 [rho_m0]."""
         return np.abs(self.psi) ** 2
 
     @property
-    def phase(self):
+    def phase(self) -> np.ndarray:
         """arg psi in (-pi, pi] [rad]."""
         return np.angle(self.psi)
 
     @property
-    def velocity(self):
+    def velocity(self) -> np.ndarray:
         """u = Im(psi* grad psi) / |psi|^2, shape (2, ...) [1/L]; the peculiar velocity is u/a.
 
         Infinite on a vortex, where |psi| vanishes."""
@@ -104,13 +108,13 @@ class Flow:
             return self.momentum_density / self.density
 
     @property
-    def momentum_density(self):
+    def momentum_density(self) -> np.ndarray:
         """Im(psi* grad psi), shape (2, ...); finite everywhere."""
         conjugate = np.conj(self.psi)
         return np.stack([(conjugate * self.psi_x).imag, (conjugate * self.psi_y).imag])
 
     @property
-    def vorticity(self):
+    def vorticity(self) -> np.ndarray:
         """Curl of the momentum density, 2 Im(d psi*/dx d psi/dy).
 
         The curl of u itself is a delta function on each vortex and zero elsewhere; this one is smooth, peaks
@@ -118,38 +122,21 @@ class Flow:
         return 2 * (np.conj(self.psi_x) * self.psi_y).imag
 
 
-def flow_at(table: RadialTable, x, y, backend=None) -> Flow:
+def flow_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> Flow:
     """psi with its gradient at points of the cross-section; x, y as in psi_at."""
     parts = _evaluate(table, x, y, backend, gradient=True)
     return Flow(parts[..., 0], parts[..., 1], parts[..., 2])
 
 
-def _evaluate(table, x, y, backend, gradient):
+def _evaluate(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None, gradient: bool) -> np.ndarray:
     """psi (and its two derivatives) along a last axis of length 1 (or 3), complex, as NumPy."""
     backend = backend or CPU()
-    x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
+    both = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
+    if not np.all(np.isfinite(both)):
         raise ValueError("positions must be finite")
-    shape = x.shape
     dtype = table.coefficients.dtype
-    x, y = (np.ascontiguousarray(v.ravel(), dtype) for v in (x, y))
+    points_x, points_y = (np.ascontiguousarray(positions.ravel(), dtype) for positions in both)
     evaluate = psi_gradient_points if gradient else psi_points
-    out = evaluate(x, y, table.on(backend), table.step, table.radius_max, backend)
+    out = evaluate(points_x, points_y, table.on(backend), table.step, table.radius_max, backend)
     complex_dtype = np.result_type(dtype, np.complex64)
-    return out.view(complex_dtype).reshape(*shape, -1)
-
-
-def polar_grid(wave: WaveFunction, radii, angles: int, time: float = 0.0) -> np.ndarray:
-    """psi on a polar grid by one FFT over the angle, complex, shape (len(radii), angles).
-
-    radii   [L];  angles  number of equal steps from phi = 0, more than 2 l_max
-    """
-    factors = wave.azimuthal(time)
-    l_max = factors.shape[1] - 1
-    if angles <= 2 * l_max:
-        raise ValueError(f"angles = {angles}: must be more than 2 l_max = {2 * l_max}")
-    at_radii = factors @ wave.library.interpolation_matrix(radii).T
-    spectrum = np.zeros((len(radii), angles), complex)
-    spectrum[:, : l_max + 1] = at_radii[0].T
-    spectrum[:, -np.arange(1, l_max + 1)] = at_radii[1, 1:].T
-    return np.fft.ifft(spectrum, axis=1) * angles
+    return out.view(complex_dtype).reshape(*both[0].shape, -1)

@@ -1,6 +1,6 @@
 """The cross-section of a straight filament as a table, from which whole boxes are extruded.
 
-|psi|^2 holds no wavenumbers above K = 2 a sqrt(2 E_cut): it is evaluated on a grid of the plane just fine enough for K,
+|psi|^2 has no wavenumbers above K = 2 a sqrt(2 E_cut): it is evaluated on a grid of the plane just fine enough for K,
 and its Fourier series there is known everywhere. The table holds quintic splines on a grid of its own, whose spacing
 follows from the error asked for and the sixth derivatives that the error is proportional to. Averages over cells cost
 nothing more: the average of an extruded field over a box-shaped cell is its convolution with the cell's projection on
@@ -10,11 +10,12 @@ the plane, a product of three sinc functions in Fourier space (what the soft end
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import TAPS
 from ..kernels.cross_section import spline_points
-from ..parallel.backend import CPU
+from ..parallel.backend import CPU, GPU
 from .cross_section import psi_at, tabulate
 from .spline import error_of, radial_coefficients, spacing_for, spacing_of, transfer
 
@@ -24,7 +25,7 @@ class ExtrudedTable:
     """Spline coefficients of |psi|^2 and <|psi|^2> in the plane.
 
     coefficients  shape (points, 2 points): [v, u] of both, interleaved along u; index points/2 is the axis
-    step          grid spacing [L];  reach  radius beyond which both are nothing [L]
+    step          grid spacing [L];  reach  radius beyond which both are zero [L]
     error         bound on the interpolation error over the maximum of the density
     """
 
@@ -42,8 +43,8 @@ class MeanTable:
     step: float
     radius_max: float
 
-    def at(self, radius):
-        """The density at any radii, shape of radius [rho_m0]."""
+    def at(self, radius: ArrayLike) -> np.ndarray:
+        """The density at any radii [L], shape of radius [rho_m0]."""
         radius = np.asarray(radius, float)
         out = np.empty(radius.size)
         spline_points(np.ascontiguousarray(radius.ravel()), self.coefficients, 1 / self.step, self.radius_max, out)
@@ -59,8 +60,8 @@ def tabulate_mean(wave: WaveFunction, tolerance: float = 1e-8) -> MeanTable:
     return MeanTable(radial_coefficients(values, np.ones(())), library.radius_max / points, library.radius_max)
 
 
-def section_points(radius_max: float, wavenumber_max: float, margin: float = 0.0) -> int:
-    """Points a side of the grid on which a wave function that ends at radius_max is evaluated.
+def extruded_points(radius_max: float, wavenumber_max: float, margin: float = 0.0) -> int:
+    """Points along a side of the grid on which a wave function that ends at radius_max [L] is evaluated.
 
     wavenumber_max  of psi [1/L];  margin  added to the reach [L]
     """
@@ -70,15 +71,21 @@ def section_points(radius_max: float, wavenumber_max: float, margin: float = 0.0
     return 2 * next_fast_len(int(np.ceil((radius_max + margin) * _ROOM / step)), real=True)
 
 
-def tabulate_section(
-    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-5, dtype=np.float64, cell=None, backend=None
+def tabulate_extruded(
+    wave: WaveFunction,
+    time: float = 0.0,
+    tolerance: float = 1e-5,
+    dtype: DTypeLike = np.float64,
+    cell: ArrayLike | None = None,
+    backend: CPU | GPU | None = None,
 ) -> ExtrudedTable:
     """Tabulate the cross-section of a wave function at one time.
 
     time       [T]
     tolerance  bound on the interpolation error over the maximum of the density
-    cell       the three edges of a cell in the plane, components along u and v, shape (3, 2) [L]:
-               the table then holds averages over such cells
+    dtype      of the coefficients
+    cell       the three edges of a cell in the plane, components along u and v, shape (3, 2) [L]: the densities are
+               then averages over such cells
     """
     from scipy import fft
 
@@ -86,11 +93,11 @@ def tabulate_section(
     library = wave.library
     margin = 0.0 if cell is None else 0.5 * float(np.sum(np.hypot(*np.asarray(cell).T)))
     reach = library.radius_max + margin
-    points = section_points(library.radius_max, library.wavenumber_max, margin)
+    points = extruded_points(library.radius_max, library.wavenumber_max, margin)
     period = 2 * reach * _ROOM
     density = _densities(wave, time, tolerance / 100, period / points * (np.arange(points) - points // 2), backend)
     peak = density.max(axis=(1, 2))
-    options = {"workers": getattr(backend, "threads", None)}
+    options = {"workers": backend.host.threads}
     spectrum = fft.rfft2(density, norm="forward", **options)
     k_v = 2 * np.pi / period * fft.fftfreq(points, 1 / points)[:, None]
     k_u = 2 * np.pi / period * np.arange(points // 2 + 1)[None, :]
@@ -115,7 +122,7 @@ _SAFETY = 4.0  # over the leading order of the error: for spacings where (K h)^8
 _ROOM = 1.06  # half the period over the reach
 
 
-def _densities(wave, time, tolerance, line, backend):
+def _densities(wave: WaveFunction, time: float, tolerance: float, line: np.ndarray, backend: CPU | GPU) -> np.ndarray:
     """|psi|^2 and its phase average on the grid line x line, shape (2, points, points) [v, u]."""
     library = wave.library
     radius = np.hypot(line[:, None], line[None, :])
@@ -128,17 +135,19 @@ def _densities(wave, time, tolerance, line, backend):
     return density
 
 
-def _sixth_derivatives(spectrum, k_u, k_v, points, options):
+def _sixth_derivatives(
+    spectrum: np.ndarray, k_u: np.ndarray, k_v: np.ndarray, points: int, options: dict
+) -> np.ndarray:
     """Largest |d^6/du^6| + |d^6/dv^6| of both densities, shape (2,) [1/L^6 of the density]."""
     from scipy import fft
 
-    def derivative(part, k):
+    def derivative(part: np.ndarray, k: np.ndarray) -> np.ndarray:
         return np.abs(fft.irfft2(part * k**6, s=(points, points), norm="forward", **options))
 
     return np.array([np.max(derivative(part, k_u) + derivative(part, k_v)) for part in spectrum])
 
 
-def _table_points(period, curvature, tolerance):
+def _table_points(period: float, curvature: float, tolerance: float) -> int:
     """Points a side of the spline table for a period and the largest sixth derivatives over the peak [1/L^6]."""
     from scipy.fft import next_fast_len
 
@@ -148,8 +157,8 @@ def _table_points(period, curvature, tolerance):
     return 2 * next_fast_len(-(-max(wanted, least) // 2), real=True)
 
 
-def _resized(spectrum, points, wanted):
-    """The transform on another number of points: modes cut off, or zeros added; both even."""
+def _resized(spectrum: np.ndarray, points: int, wanted: int) -> np.ndarray:
+    """The transform on `wanted` points: modes are cut off, or zeros added; both numbers are even."""
     half = min(points, wanted) // 2
     resized = np.zeros((2, wanted, wanted // 2 + 1), complex)
     resized[:, :half, :half] = spectrum[:, :half, :half]

@@ -7,10 +7,11 @@ the reference, and for time series of one box). Densities of images and of filam
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.fill import fill_direct, fill_extruded
-from ..parallel.backend import CPU
+from ..parallel.backend import CPU, GPU
 from .box import Box, Placement, images
 from .cross_section import RadialTable, tabulate
 from .extruded import ExtrudedTable, MeanTable, tabulate_mean
@@ -18,18 +19,20 @@ from .extruded import ExtrudedTable, MeanTable, tabulate_mean
 
 @dataclass(frozen=True)
 class Direct:
-    """What direct evaluation needs: psi and its phase average, tabulated in R."""
+    """psi and its phase average, tabulated in R, for direct evaluation."""
 
     psi: RadialTable
     mean: MeanTable
 
     @property
-    def reach(self):
+    def reach(self) -> float:
         """Radius beyond which psi is zero [L]."""
         return self.psi.radius_max
 
 
-def tabulate_direct(wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype=np.float64) -> Direct:
+def tabulate_direct(
+    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype: DTypeLike = np.float64
+) -> Direct:
     """Prepare direct evaluation; arguments as in cross_section.tabulate."""
     return Direct(tabulate(wave, time, tolerance, dtype), tabulate_mean(wave, tolerance))
 
@@ -42,15 +45,16 @@ def fill(
     source: ExtrudedTable | Direct,
     length_unit: float,
     x_first: int = 0,
-    backend=None,
+    backend: CPU | GPU | None = None,
 ):
     """Add one filament to two density fields, in place.
 
-    fdm, smooth   a slab of planes of the box, shape (planes, ny, nz), float32 or float64, where the backend wants
-                  them [mean matter densities]
+    fdm, smooth   a slab of planes of the box, shape (planes, ny, nz), float32 or float64, on the backend's device
+                  [mean matter densities]
     source        the filament's cross-section
     length_unit   of the source [cMpc/h]
     x_first       index of the slab's first plane in the box
+    Raises ValueError for slabs that do not fit the box.
     """
     backend = backend or CPU()
     planes = fdm.shape[0]

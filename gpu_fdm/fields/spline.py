@@ -1,7 +1,7 @@
 """Interpolation of smooth functions on uniform grids by quintic B-splines.
 
-The coefficients come from one FFT: samples divided by the transfer function of the sampled B-spline. Sampled every h
-the interpolation error is h^6 / 15360 times the sixth derivative, to leading order (Unser 1999, IEEE SPM 16, 22); for
+The coefficients come from one FFT: samples divided by the transfer function of the sampled B-spline. For samples every
+h the interpolation error is h^6 / 15360 times the sixth derivative, to leading order (Unser 1999, IEEE SPM 16, 22); for
 a function of largest wavenumber K that is at most (K h)^6 / 15360 of its maximum (Bernstein's inequality).
 """
 
@@ -15,13 +15,13 @@ _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli
 def spacing_of(curvature: float, tolerance: float) -> float:
     """Largest grid spacing with error at most `tolerance`.
 
-    curvature  largest sixth derivative (summed over dimensions), in what tolerance counts in
+    curvature  largest sixth derivative (summed over dimensions), in the unit of tolerance over length^6
     """
     return (tolerance / (_LEADING_ERROR * curvature)) ** (1 / 6)
 
 
 def error_of(curvature: float, spacing: float) -> float:
-    """The bound on the interpolation error that belongs to a spacing."""
+    """Bound on the interpolation error at a spacing; curvature as in spacing_of."""
     return _LEADING_ERROR * curvature * spacing**6
 
 

@@ -1,18 +1,19 @@
 """Vortices of a cross-section: points where psi = 0 and its phase winds.
 
 The winding around each square of a grid counts the zeros inside it; Newton's method on psi then finds each to
-round-off. Pairs of opposite winding within one square cancel: the grid decides what is seen.
+round-off. Pairs of opposite winding within one square cancel: the search finds those farther apart than its step.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..parallel.backend import CPU, GPU
 from .cross_section import RadialTable, flow_at, psi_at
 
 _NEWTON_STEPS = 30
 _POINTS_A_BAND = 1 << 21
-_SUBDIVISIONS = 4  # squares where Newton strays are cut into this many a side
+_SUBDIVISIONS = 4  # squares where Newton's method strays are cut into this many along a side
 _MAX_DEPTH = 8
 
 
@@ -35,7 +36,7 @@ def winding_numbers(psi: np.ndarray) -> np.ndarray:
     """
     phase = np.angle(psi)
 
-    def step(first, second):
+    def step(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.angle(np.exp(1j * (second - first)))
 
     lower_left, lower_right = phase[:-1, :-1], phase[:-1, 1:]
@@ -45,8 +46,10 @@ def winding_numbers(psi: np.ndarray) -> np.ndarray:
     return np.rint(around / (2 * np.pi)).astype(int)
 
 
-def find_vortices(table: RadialTable, radius: float, step: float | None = None, backend=None) -> Vortices:
-    """All vortices within `radius` of the axis.
+def find_vortices(
+    table: RadialTable, radius: float, step: float | None = None, backend: CPU | GPU | None = None
+) -> Vortices:
+    """All vortices within `radius` [L] of the axis.
 
     step  of the search grid [L]; a 24th of the shortest wavelength where not given
     Raises RuntimeError if a winding cannot be traced to zeros (the grid is then far too coarse).
@@ -68,8 +71,10 @@ def find_vortices(table: RadialTable, radius: float, step: float | None = None, 
     return Vortices(x[inside][order], y[inside][order], winding[inside][order])
 
 
-def _refine(table, left, bottom, step, backend, depth):
-    """Zeros in squares with lower left corners (left, bottom); squares where Newton strays are cut up."""
+def _refine(
+    table: RadialTable, left: np.ndarray, bottom: np.ndarray, step: float, backend: CPU | GPU | None, depth: int
+) -> tuple:
+    """Zeros in squares with lower left corners (left, bottom); squares where Newton's method strays are cut up."""
     x, y, settled, winding = _newton(table, left + step / 2, bottom + step / 2, step, backend)
     # a zero on the rim may be reached from the next square too: it belongs to the square that holds it
     settled &= (np.abs(x - left - step / 2) <= 0.5 * step * (1 + 1e-9)) & (
@@ -89,7 +94,7 @@ def _refine(table, left, bottom, step, backend, depth):
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
-def _newton(table, x, y, step, backend):
+def _newton(table: RadialTable, x: np.ndarray, y: np.ndarray, step: float, backend: CPU | GPU | None) -> tuple:
     """Newton's method from (x, y), steps of at most half a square; also whether it settled, and the winding."""
     x, y = x.copy(), y.copy()
     settled = np.zeros(len(x), bool)

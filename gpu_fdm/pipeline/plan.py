@@ -7,7 +7,7 @@ import numpy as np
 
 from ..config.config import Config, DarkMatter
 from ..errors import RunError
-from ..fields.extruded import section_points
+from ..fields.extruded import extruded_points
 from ..filament.eigenstates import axial_states, estimated_states, extent
 from ..filament.model import Filament
 from ..filament.weights import RADII_PER_HALF_WAVE
@@ -119,7 +119,7 @@ def _plan_box(config, largest, states, ranks):
     if config.box:
         itemsize, cells, local = _itemsize(config), prod(config.box.cells), _local_cells(config.box.cells, ranks)
         wavenumber = largest.scale_factor * (2 * cut) ** 0.5
-        side = 0 if config.box.method == "direct" else section_points(radius_max, wavenumber)
+        side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber)
         stages["box: tables"] = states + 96 * side**2
         stages["box"] = states + 2 * (local + 2 * side**2) * itemsize
         frames = 1 if config.box.frames is None else len(config.box.frames)

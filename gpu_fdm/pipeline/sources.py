@@ -10,7 +10,7 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError
 from ..fields.box import Box, Placement, averaged_ends
-from ..fields.extruded import ExtrudedTable, tabulate_section
+from ..fields.extruded import ExtrudedTable, tabulate_extruded
 from ..fields.fill import Direct, tabulate_direct
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament, Model
@@ -112,9 +112,9 @@ class Sources:
         if section.method == "direct":
             return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
         if section.sampling == "point":
-            return placement, tabulate_section(model.wave, time, section.tolerance, dtype, backend=self.backend)
+            return placement, tabulate_extruded(model.wave, time, section.tolerance, dtype, backend=self.backend)
         cell = np.diag(box.spacing / model.units.length) @ placement.basis[:2].T
-        source = tabulate_section(model.wave, time, section.tolerance, dtype, cell, self.backend)
+        source = tabulate_extruded(model.wave, time, section.tolerance, dtype, cell, self.backend)
         return averaged_ends(placement, box), source
 
     def all_records(self) -> list[results.FilamentRecord]:

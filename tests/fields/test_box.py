@@ -8,7 +8,7 @@ from scipy.special import erf
 
 from gpu_fdm.fields.box import Box, Placement, averaged_ends, image_distance, images
 from gpu_fdm.fields.cross_section import psi_at, tabulate
-from gpu_fdm.fields.extruded import tabulate_mean, tabulate_section
+from gpu_fdm.fields.extruded import tabulate_extruded, tabulate_mean
 from gpu_fdm.fields.fill import fill, tabulate_direct
 from gpu_fdm.parallel.backend import CPU
 
@@ -58,7 +58,7 @@ def test_direct_is_the_definition(wave, reference, backend):
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6, 1e-8])
 def test_extruded_agrees_with_direct_to_the_stated_error(wave, reference, tolerance, backend):
-    section = tabulate_section(wave, tolerance=tolerance)
+    section = tabulate_extruded(wave, tolerance=tolerance)
     assert section.error <= tolerance
     fields = filled(wave, BOX, TILTED, section, backend=backend)
     assert np.max(np.abs(fields[0] - reference[0])) < tolerance * reference[0].max()
@@ -67,7 +67,7 @@ def test_extruded_agrees_with_direct_to_the_stated_error(wave, reference, tolera
 
 def test_at_another_time(wave):
     time = 0.05
-    section, direct = tabulate_section(wave, time), tabulate_direct(wave, time)
+    section, direct = tabulate_extruded(wave, time), tabulate_direct(wave, time)
     box = Box((0.7, 0.65, 0.5), (20, 21, 9))
     placement = Placement((0.3, 0.3, 0.2), (0.0, 0.0, 1.0), (1.0, 1.0, 0.0), 0.4)
     extruded, exact, before = (filled(wave, box, placement, s) for s in (section, direct, tabulate_direct(wave)))
@@ -77,7 +77,7 @@ def test_at_another_time(wave):
 
 
 def test_single_precision(wave, reference, backend):
-    fields = filled(wave, BOX, TILTED, tabulate_section(wave, dtype=np.float32), np.float32, backend)
+    fields = filled(wave, BOX, TILTED, tabulate_extruded(wave, dtype=np.float32), np.float32, backend)
     assert np.max(np.abs(fields - reference)) < 2e-5 * reference.max()
 
 
@@ -95,13 +95,13 @@ def test_mass(wave, placement):
     box = Box(BOX.size, (96, 90, 150))
     expected = wave.line_mass * UNIT**2 * placement.length
     for dtype, tolerance in ((np.float64, 1e-5), (np.float32, 1e-5)):
-        fields = filled(wave, box, placement, tabulate_section(wave, dtype=dtype), dtype)
+        fields = filled(wave, box, placement, tabulate_extruded(wave, dtype=dtype), dtype)
         mass = fields.mean(axis=(1, 2, 3), dtype=np.float64) * box.volume
         assert mass == pytest.approx(expected, rel=tolerance)
 
 
 def test_move_by_whole_cells_is_exact(wave):
-    section = tabulate_section(wave)
+    section = tabulate_extruded(wave)
     shift = np.array([7, -11, 25])
     moved = Placement(
         tuple(np.array(TILTED.centre) + shift * BOX.spacing), TILTED.direction, TILTED.orientation, TILTED.length
@@ -111,7 +111,7 @@ def test_move_by_whole_cells_is_exact(wave):
 
 
 def test_slabs_and_threads_make_no_difference(wave):
-    section = tabulate_section(wave)
+    section = tabulate_extruded(wave)
     whole = filled(wave, BOX, TILTED, section)
     parts = np.zeros_like(whole)
     for first, last in ((0, 1), (1, 14), (14, 33)):
@@ -125,7 +125,7 @@ def test_cell_averages(wave):
     """Averages over coarse cells against Gauss quadrature of the definition inside single cells."""
     box = Box((0.7, 0.65, 1.1), (23, 20, 30))
     cell = np.diag(box.spacing / UNIT) @ TILTED.basis[:2].T
-    section = tabulate_section(wave, tolerance=1e-6, cell=cell)
+    section = tabulate_extruded(wave, tolerance=1e-6, cell=cell)
     fields = filled(wave, box, averaged_ends(TILTED, box), section)
     table, mean = tabulate(wave, tolerance=1e-10), tabulate_mean(wave, 1e-10)
     x, w = np.polynomial.legendre.leggauss(24)
@@ -156,8 +156,8 @@ def test_averages_keep_the_mass_where_points_do_not(wave):
     placement = Placement((0.42, 0.4, 0.4), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0), 0.5)
     cell = np.diag(box.spacing / UNIT) @ placement.basis[:2].T
     expected = wave.line_mass * UNIT**2 * placement.length
-    averaged = filled(wave, box, averaged_ends(placement, box), tabulate_section(wave, cell=cell))
-    sampled = filled(wave, box, placement, tabulate_section(wave))
+    averaged = filled(wave, box, averaged_ends(placement, box), tabulate_extruded(wave, cell=cell))
+    sampled = filled(wave, box, placement, tabulate_extruded(wave))
     assert averaged[0].mean() * box.volume == pytest.approx(expected, rel=1e-3)
     assert abs(sampled[0].mean() * box.volume / expected - 1) > 1e-2
 
