@@ -31,7 +31,6 @@ NOT_RUN = {
     "gpu-fdm compare output/one_filament/result.hdf5 output/simulation/result.hdf5 --mixed": (
         "a tiny box has no power above shot noise; tests/comparison compares with a simulation"
     ),
-    "make test": "runs this suite",
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
@@ -152,11 +151,13 @@ def folder_of_files(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def plain_figures(monkeypatch):
     """Figures are made but not rendered, which takes longest; tests/plots look at them."""
-
     render = Figure.savefig
 
     def save(figure, target, dpi, **options):
-        render(Figure((0.1, 0.1)), target, dpi=20, **options)
+        if options.get("format") == "rgba":  # a frame of a movie
+            render(figure, target, dpi=dpi, **options)
+        else:
+            render(Figure((0.1, 0.1)), target, dpi=20, **options)
 
     monkeypatch.setattr(Figure, "savefig", save)
 
