@@ -3,12 +3,14 @@
 Lengths are comoving, in cMpc/h, but for the scale radius r0, which is physical, in Mpc/h. Masses are in Msun/h.
 """
 
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
 from scipy.special import exprel
 
+from ..cosmology.curves import read_only
 from ..io.kinds import Choice, Maybe, Number, Several
 from ..io.tables import read_columns
 from ..population.shapes import FIT_REDSHIFT, PUBLISHED_SLOPE, RADIUS_MASS_FRACTION, published_shape
@@ -34,7 +36,7 @@ _VECTORS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class FilamentTable:
     """N filaments. The arrays are copied, and read-only.
 
@@ -45,25 +47,23 @@ class FilamentTable:
     a mass, length, r0 or sigma is not positive, or direction and orientation are not perpendicular unit vectors.
     """
 
-    mass: np.ndarray
-    length: np.ndarray
-    r0: np.ndarray
-    sigma: np.ndarray
-    centre: np.ndarray
-    direction: np.ndarray
-    orientation: np.ndarray
+    mass: NDArray = field(converter=read_only)
+    length: NDArray = field(converter=read_only)
+    r0: NDArray = field(converter=read_only)
+    sigma: NDArray = field(converter=read_only)
+    centre: NDArray = field(converter=read_only)
+    direction: NDArray = field(converter=read_only)
+    orientation: NDArray = field(converter=read_only)
 
-    def __post_init__(self):
+    def __attrs_post_init__(self) -> None:
         for name in (*_SCALARS, *_VECTORS):
-            values = np.array(getattr(self, name), float)
+            values = getattr(self, name)
             shape = (np.size(self.mass), 3)[: 1 if name in _SCALARS else 2]
             if values.shape != shape or not len(values):
                 raise ValueError(f"{name} of shape {values.shape}: must be {shape}, at least one filament")
             self._require(name, values, np.isfinite(values), "finite")
             if name in _SCALARS:
                 self._require(name, values, values > 0, "> 0")
-            values.setflags(write=False)
-            object.__setattr__(self, name, values)
         for name in ("direction", "orientation"):
             vectors = getattr(self, name)
             norm = np.linalg.norm(vectors, axis=1)

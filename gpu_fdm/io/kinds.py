@@ -237,23 +237,28 @@ class Maybe:
         return "" if value is None else self.kind.format(value)
 
 
-def _checked(value: Any, key: attrs.Attribute) -> Any:
+def checked(name: str, value: Any, kind: Kind) -> Any:
+    """The value by its kind; InputError that begins with its name and the value."""
     try:
-        return key.metadata["kind"].check(value)
+        return kind.check(value)
     except ValueError as error:
-        raise InputError(f"{key.name} = {value}: must be {error}") from None
+        raise InputError(f"{name} = {value}: must be {error}") from None
 
 
 def option(
     default: Any,
     kind: Kind,
-    description: str,
+    description: str = "",
     unit: str = "",
-    checked: Callable[[Any, attrs.Attribute], Any] = _checked,
+    check: Callable[[str, Any, Kind], Any] = checked,
 ) -> Any:
     """A field of an attrs class for a key or an option: its default, its kind, what it is, and its unit.
 
-    checked  (value, field) -> the value by its kind; raises InputError
+    check  as `checked`, of which messages may begin otherwise
     """
+
+    def convert(value: Any, field: attrs.Attribute) -> Any:
+        return check(field.name, value, kind)
+
     metadata = {"kind": kind, "description": description, "unit": unit}
-    return attrs.field(default=default, converter=attrs.Converter(checked, takes_field=True), metadata=metadata)
+    return attrs.field(default=default, converter=attrs.Converter(convert, takes_field=True), metadata=metadata)

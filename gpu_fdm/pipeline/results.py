@@ -1,7 +1,8 @@
 """What a result file holds, group by group; the layout is described in docs/files.md."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
+import attrs
 import numpy as np
 
 from ..filament.gas import FilamentTable
@@ -193,7 +194,7 @@ def write_correlation(file, name: str, function: CorrelationFunction, sampling: 
 
 def write_gas(file, table: list[Filament]):
     """/gas: the table of filaments, one dataset a column, as read or drawn."""
-    names = [column.name for column in fields(FilamentTable)]
+    names = [column.name for column in attrs.fields(FilamentTable)]
     gas = FilamentTable(**{name: np.array([getattr(filament, name) for filament in table]) for name in names})
     for name, column in gas.columns().items():
         file.dataset(f"/gas/{name}", *column)

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from ..errors import InputError
+from ..io import kinds
 from ..io.kinds import Maybe, Number, Several, Text
-from ..io.kinds import option as checked_option
 
 log = logging.getLogger(__name__)
 
@@ -17,14 +17,25 @@ DIFFERENCE = 1e-5  # relative, between an option and the file, that is worth a w
 _LENGTH = Number(low=1e-6, high=1e6)
 
 
-def _checked(value: Any, item: attrs.Attribute) -> Any:
+def flag(name: str) -> str:
+    """An option as it is written on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _checked(name: str, value: Any, kind: kinds.Kind) -> Any:
     try:
-        return item.metadata["kind"].check(value)
+        return kind.check(value)
     except ValueError as error:
-        raise InputError(f"{flag(item.name)} {_text(value)}: must be {error}") from None
+        raise InputError(f"{flag(name)} {_text(value)}: must be {error}") from None
 
 
-option = partial(checked_option, checked=_checked)
+option = partial(kinds.option, check=_checked)
 
 
 @attrs.frozen
@@ -92,17 +103,6 @@ class SnapshotOptions:
         if stored is not None and not _close(given, stored):
             log.warning("%s: %s %s is used, the file says %s%s", path, flag(name), _text(given), _text(stored), unit)
         return given
-
-
-def flag(name: str) -> str:
-    """An option as it is written on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def _text(value):
-    if isinstance(value, tuple):
-        return ",".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _close(one, other):
