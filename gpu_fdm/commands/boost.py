@@ -1,4 +1,4 @@
-"""gpu-fdm boost: the ratio of two power spectra, with both named."""
+"""gpu-fdm boost: write and draw the ratio of two power spectra, with both named."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from .shared import (
     SOURCE,
+    add_dpi_option,
     add_measurement_options,
     add_ratio_options,
     check_dpi,
@@ -18,23 +19,23 @@ from .shared import (
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
-HELP = "the ratio of two power spectra, with both named"
+HELP = "write and draw the ratio of two power spectra, with both named"
 PARALLEL = True
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("above", type=file_name, help=f"spectrum above the line: {SOURCE}")
-    parser.add_argument("below", type=file_name, help="spectrum below the line, likewise")
+    parser.add_argument("above", type=file_name, help=f"numerator: {SOURCE}")
+    parser.add_argument("below", type=file_name, help="denominator, likewise")
     add_ratio_options(parser)
-    text = ".csv or .ecsv (default: boost.csv)"
+    text = "table to write, .csv or .ecsv (default: boost.csv)"
     parser.add_argument("--output", type=file_name, default="boost.csv", metavar="FILE", help=text)
-    parser.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
+    add_dpi_option(parser, optional=True)
     add_measurement_options(parser)
 
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
-    """Read or measure both, divide, write, and say what was found."""
+    """Read or measure both, divide, write, and print what was found."""
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import require_writable
     from ..spectra.features import boost_features
@@ -49,7 +50,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         for text in (options.above, options.below):
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
-                raise InputError(f"--output {output}: is one of the spectra itself")
+                raise InputError(f"--output {output}: must not be one of the two spectra")
 
     ranks.on_root(check)
     measure = snapshot_measurer(options, ranks)

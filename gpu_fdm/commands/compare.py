@@ -1,4 +1,4 @@
-"""gpu-fdm compare: the model beside tables and simulations."""
+"""gpu-fdm compare: compare models with tables and simulations."""
 
 import logging
 from argparse import ArgumentParser, Namespace
@@ -11,6 +11,7 @@ from .. import __version__
 from ..errors import InputError, require_file
 from .shared import (
     SOURCE,
+    add_dpi_option,
     add_measurement_options,
     add_ratio_options,
     check_dpi,
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..spectra.boost import Boost
 
-HELP = "the model beside tables or simulations: figure, table, report"
+HELP = "compare models with tables or simulations, in a figure, a table and a report"
 PARALLEL = True
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    text = "result file with [single_power], [one_filament] or the densities of a box"
+    text = "result file with [single_power], [one_filament] or both densities of a box"
     parser.add_argument("model", type=file_name, help=text)
-    text = "table of a boost (.csv, .ecsv), result file, or: published"
+    text = "table of a boost (.csv, .ecsv), result file, or the word published, for the tables of a publication"
     parser.add_argument("table", nargs="*", type=file_name, help=text)
     parser.add_argument(
         "--ratio",
@@ -42,31 +43,32 @@ def add(parser: ArgumentParser) -> None:
         default=[],
         type=file_name,
         metavar=("ABOVE", "BELOW"),
-        help=f"also the ratio of two spectra, any number of times; each a {SOURCE}",
+        help=f"compare also the ratio of two spectra, each {SOURCE}; may be given several times",
     )
     add_ratio_options(parser)
+    text = "another model; may be given several times"
     parser.add_argument(
-        "--model", dest="models", action="append", default=[], type=file_name, metavar="FILE", help="more models"
+        "--model", dest="models", action="append", default=[], type=file_name, metavar="FILE", help=text
     )
-    parser.add_argument("--over", metavar="NAME", help="only ratios over this: smooth, cdm ...")
-    parser.add_argument("--fit", metavar="LOW,HIGH", help="fit m22 between these two")
-    parser.add_argument("--mixed", action="store_true", help="ratios over different things in one figure")
-    text = "of a simulation, not only the epoch nearest to the model's redshift"
+    parser.add_argument("--over", metavar="NAME", help="compare only ratios over this denominator: smooth, cdm ...")
+    parser.add_argument("--fit", metavar="LOW,HIGH", help="fit the boson mass m22 [1e-22 eV] between these two")
+    parser.add_argument("--mixed", action="store_true", help="draw ratios over different denominators in one figure")
+    text = "take all epochs of a simulation, not only that nearest to the model's redshift"
     parser.add_argument("--all-epochs", action="store_true", help=text)
-    text = "(default: comparison)"
+    text = "folder to write to (default: comparison)"
     parser.add_argument("--output", type=file_name, default="comparison", metavar="FOLDER", help=text)
-    parser.add_argument("--dpi", type=int, default=150, help="of the figure (default: 150)")
+    add_dpi_option(parser)
     add_measurement_options(parser)
 
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
-    """Compare the models with every table and ratio; write and say what was found."""
+    """Compare the models with every table and ratio; write and print what was found."""
     from ..comparison.sources import ratio, read_source
 
     def checked() -> tuple[float, float] | None:
         check_dpi(options.dpi)
         if not options.table and not options.ratios:
-            raise InputError("compare: nothing beside the model: name a table, a result file, published, or a --ratio")
+            raise InputError("compare: nothing to compare with: give a table, a result file, published, or --ratio")
         return _two_masses(options.fit)
 
     masses, measure = ranks.on_root(checked), snapshot_measurer(options, ranks)
@@ -124,7 +126,7 @@ def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":
     over = [boost for boost in boosts if boost.denominator == denominator]
     if not over:
         only = ", ".join(dict.fromkeys(boost.denominator for boost in boosts)) or "nothing"
-        raise InputError(f"--over {denominator}: no ratio over this among the {kind}, only over {only}")
+        raise InputError(f"--over {denominator}: no ratio of the {kind} has this denominator: they have {only}")
     return over
 
 
@@ -149,14 +151,14 @@ def comparison_lines(comparison: "Comparison") -> list[str]:
     if quality.chi_squared is not None:
         agreement += f", chi-squared {quality.chi_squared:.4g}"
     if quality.left_out:
-        agreement += f" ({quality.left_out} rows out of the model's range or beyond Nyquist)"
-    lines = [f"{table.label} ({table.source}) beside {model.label}: {agreement}"]
+        agreement += f" ({quality.left_out} rows are out of the model's range or beyond the Nyquist wavenumber)"
+    lines = [f"{table.label} ({table.source}) compared with {model.label}: {agreement}"]
     for name, features in zip(("table", "model"), comparison.features, strict=True):
         lines.append(f"  {name}: {features_in_words(features)}")
     if fit is not None:
         lines.append(f"  fit: {fit.text}")
     elif table.m22 is not None and model.m22 is not None and abs(model.m22 / table.m22 - 1) > DIFFERENCES["m22"]:
-        lines.append(f"  of another boson: no model of m22 = {table.m22:g} is given (--model FILE adds one)")
+        lines.append(f"  the model is of another boson: give one of m22 = {table.m22:g} with --model FILE")
     return lines
 
 
@@ -165,8 +167,8 @@ def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
     from ..comparison.compare import same_ratio
     from ..spectra.features import boost_features
 
-    reason = "of another redshift than the model" if same_ratio(table, models) else "no model is this ratio"
-    lines = [f"{table.label} ({table.source}): {reason}: not compared"]
+    reason = "no model has its redshift" if same_ratio(table, models) else "no model has this ratio"
+    lines = [f"{table.label} ({table.source}): not compared: {reason}"]
     if not table.beyond_nyquist.all():
         lines.append(f"  table: {features_in_words(boost_features(table))}")
     return lines
@@ -182,7 +184,7 @@ def _write_report(
     models = ", ".join(map(str, files))
     overview = ReportSection(
         "Ratios of power",
-        (f"{tables} tables beside models of {models}.",),
+        (f"{tables} tables compared with models of {models}.",),
         (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
     )
     sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
@@ -192,7 +194,7 @@ def _write_report(
         "tables": ", ".join([*options.table, *(f"{above} over {below}" for above, below in options.ratios)]),
         "fit": options.fit or "none",
     }
-    title = "Fuzzy dark matter filaments: the model beside tables"
+    title = "Fuzzy dark matter filaments: models compared with tables"
     return write_report(path, title, (overview, *sections), provenance)
 
 

@@ -4,14 +4,15 @@ from argparse import ArgumentParser, Namespace
 
 from .shared import file_name
 
-HELP = "print what makes a shell complete commands, options and files"
+HELP = "print a script that makes a shell complete commands, options and files"
 PARALLEL = False
 SHELLS = ("bash", "zsh", "fish")
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the argument."""
-    parser.add_argument("shell", choices=SHELLS, help='which; bash: eval "$(gpu-fdm completion bash)"')
+    text = 'shell that the script is for; in bash: eval "$(gpu-fdm completion bash)"'
+    parser.add_argument("shell", choices=SHELLS, help=text)
 
 
 def execute(options: Namespace) -> None:

@@ -1,22 +1,22 @@
-"""gpu-fdm info: versions, devices, MPI and memory of this machine."""
+"""gpu-fdm info: print versions, and the devices, the MPI library and the memory of this machine."""
 
 from argparse import ArgumentParser, Namespace
 
 from .. import __version__
 from ..errors import reason
 
-HELP = "versions, devices, MPI, memory"
+HELP = "print versions, devices, MPI library and memory"
 PARALLEL = False
 LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
 CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be installed
 
 
 def add(parser: ArgumentParser) -> None:
-    """There are no arguments."""
+    """Add no arguments."""
 
 
 def execute(options: Namespace) -> None:
-    """Print what there is."""
+    """Print a line for each."""
     import platform
     from importlib.metadata import version
 

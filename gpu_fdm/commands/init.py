@@ -1,16 +1,16 @@
-"""gpu-fdm init: print a commented ini to start from."""
+"""gpu-fdm init: print a commented ini file to start from."""
 
 from argparse import ArgumentParser, Namespace
 
 from ..errors import InputError
 
-HELP = "print a commented ini to start from"
+HELP = "print a commented ini file to start from"
 PARALLEL = False
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the argument."""
-    parser.add_argument("kind", nargs="?", help="which; without it, list the kinds")
+    parser.add_argument("kind", nargs="?", help="kind of run; without it, the kinds are listed")
 
 
 def execute(options: Namespace) -> None:
@@ -21,6 +21,6 @@ def execute(options: Namespace) -> None:
         for name, (text, _) in PRESETS.items():
             print(f"{name}: {text}")
     elif options.kind not in PRESETS:
-        raise InputError(f"init {options.kind}: unknown kind; known: {', '.join(PRESETS)}")
+        raise InputError(f"init {options.kind}: unknown kind: must be one of {', '.join(PRESETS)}")
     else:
         print(preset_ini(options.kind), end="")

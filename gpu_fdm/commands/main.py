@@ -30,7 +30,7 @@ COMMANDS: tuple[ModuleType, ...] = (run, power, boost, compare, plot, init, info
 def main(arguments: list[str] | None = None) -> int:
     """Execute a subcommand; returns the exit code."""
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     options = build_parser().parse_args(arguments)
     resumes = options.command is run and not options.dry_run
     with signals_as_exceptions(RESUME if resumes else NOTHING_WRITTEN):
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
-    parser.add_argument("--quiet", action="store_true", help="warnings and errors only")
+    parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     parser.set_defaults(parser=parser)
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -55,14 +55,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as all else does."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)\n")
 
 
 def _guarded(options: argparse.Namespace) -> int:
-    """The exit code of a command; what went wrong is one line, from one rank, and no rank is left waiting."""
+    """Execute a command; returns its exit code. An error is one line, from one rank, and leaves no rank waiting."""
     ranks = None
     try:
         if options.command.PARALLEL:
@@ -77,16 +77,17 @@ def _guarded(options: argparse.Namespace) -> int:
     except RunError as error:
         return _fail(error, 1, error, ranks)
     except MemoryError as error:
-        return _fail(f"out of memory: {error or 'an allocation failed'} (see gpu-fdm run --dry-run)", 1, error, ranks)
+        what = f"out of memory: {error or 'an allocation failed'}: gpu-fdm run --dry-run estimates what is needed"
+        return _fail(what, 1, error, ranks)
     except KeyboardInterrupt as error:
         if ranks is not None and not ranks.is_root:
-            # where all were stopped the first one says so for all, and ends them
+            # where all ranks were stopped, rank 0 reports it for all, and ends them
             time.sleep(1.5)
         stopped = f"stopped by {error}" if str(error) else "interrupted"
         left = " ".join(getattr(error, "__notes__", [NOTHING_WRITTEN]))
         return _fail(f"{stopped}: {left}", EXIT, error, ranks)
     except BrokenPipeError:
-        # the reader of our output has gone; point stdout elsewhere so that the interpreter's last flush is quiet
+        # nobody reads the output any more; point stdout elsewhere so that the interpreter's last flush is quiet
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -94,10 +95,11 @@ def _guarded(options: argparse.Namespace) -> int:
     except RuntimeError as error:
         if "new thread" not in str(error):
             raise
-        return _fail("the system allows no more threads or memory for them (set run.threads)", 1, error, ranks)
+        what = "the system allows no more threads, or no memory for them: set run.threads to fewer"
+        return _fail(what, 1, error, ranks)
     except BaseException:
         if ranks is not None and ranks.size > 1:
-            # a defect: show it here, and do not leave the other ranks waiting for this one
+            # a defect: show it here, and end the other ranks, which would wait for this one
             import traceback
 
             traceback.print_exc()
@@ -106,12 +108,12 @@ def _guarded(options: argparse.Namespace) -> int:
 
 
 def _fail(message: object, code: int, error: BaseException, ranks: "Ranks | None") -> int:
-    """Say what is wrong; an error that not all ranks have ends them all."""
-    everywhere = getattr(error, "on_all_ranks", False)
-    if ranks is None or ranks.is_root or not everywhere:
-        place = f" (rank {ranks.rank})" if ranks is not None and ranks.size > 1 and not everywhere else ""
-        print(f"gpu-fdm: error: {one_line(message)}{place}", file=sys.stderr, flush=True)
-    if ranks is not None and not everywhere:
+    """Print what is wrong; returns the exit code. An error that not all ranks have ends them all."""
+    on_all_ranks = getattr(error, "on_all_ranks", False)
+    if ranks is None or ranks.is_root or not on_all_ranks:
+        rank = f" (rank {ranks.rank})" if ranks is not None and ranks.size > 1 and not on_all_ranks else ""
+        print(f"gpu-fdm: error: {one_line(message)}{rank}", file=sys.stderr, flush=True)
+    if ranks is not None and not on_all_ranks:
         ranks.abort(code)
     return code
 
@@ -126,7 +128,7 @@ def _start_logging(quiet: bool, first: bool) -> None:
 
 
 class _Plain(logging.Formatter):
-    """Log lines as they are; warnings marked."""
+    """Log lines without more; warnings and errors marked as such."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()

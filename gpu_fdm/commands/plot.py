@@ -1,28 +1,28 @@
-"""gpu-fdm plot: figures, a volume or a movie of a result file."""
+"""gpu-fdm plot: draw figures, a volume or a movie of a result file."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError, require_file
-from .shared import check_dpi, file_name, print_figures
+from .shared import add_dpi_option, check_dpi, file_name, print_figures
 
-HELP = "figures for whatever a result file holds"
+HELP = "draw figures of everything that a result file holds"
 PARALLEL = False
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("file", type=file_name, help="result file")
-    parser.add_argument("--dpi", type=int, default=150, help="resolution (default: %(default)s)")
+    add_dpi_option(parser)
     kinds = parser.add_mutually_exclusive_group()
-    text = "instead, a density as a volume: density/fdm, density/smooth/0 ... (default: the first; extra volume)"
+    text = "draw a density as a volume instead: density/fdm, density/smooth/0 ... (default: the first; needs pyvista)"
     kinds.add_argument("--volume", nargs="?", const="", metavar="DENSITY", help=text)
-    text = "instead, a movie of a simulation or of the frames of a box: MP4 with ffmpeg, else an animated GIF"
+    text = "make a movie of a simulation or of the frames of a box instead: MP4 with ffmpeg, else an animated GIF"
     kinds.add_argument("--movie", action="store_true", help=text)
 
 
 def execute(options: Namespace) -> None:
-    """Draw what is asked for, and say where it is."""
+    """Draw what is asked for, and print where it is."""
     check_dpi(options.dpi)
     path = Path(options.file)
     require_file(path)
@@ -38,11 +38,11 @@ def execute(options: Namespace) -> None:
         from ..plots.movie import movie
 
         made = movie(path, options.dpi)
-        print(f"movie: {made}{' (there is no ffmpeg for an MP4)' if made.suffix == '.gif' else ''}")
+        print(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
     else:
         from ..plots import draw
 
         figures = draw(path, options.dpi)
         if not figures:
-            raise InputError(f"{path}: holds nothing to draw (no group that gpu-fdm run writes)")
+            raise InputError(f"{path}: holds nothing to draw: it has no group that gpu-fdm run writes")
         print_figures(figures)

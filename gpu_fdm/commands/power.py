@@ -1,34 +1,33 @@
-"""gpu-fdm power: P(k) of a snapshot of a simulation, or of a box."""
+"""gpu-fdm power: measure the power spectrum of a snapshot of a simulation, or of a box."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_measurement_options, check_dpi, file_name, measurement, snapshot_options
+from .shared import add_dpi_option, add_measurement_options, check_dpi, file_name, measurement, snapshot_options
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement
     from ..snapshots.options import SnapshotOptions
 
-HELP = "P(k) of a snapshot of a simulation, or of a box"
+HELP = "measure the power spectrum of a snapshot of a simulation, or of a box"
 PARALLEL = True
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument(
-        "snapshot", type=file_name, help="file, folder or first part: see docs/snapshots.md for the formats"
-    )
-    text = "result, .hdf5 (default: <snapshot>_power.hdf5 here)"
+    text = "file, folder or first part of the snapshot; docs/snapshots.md lists the formats"
+    parser.add_argument("snapshot", type=file_name, help=text)
+    text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5 in the working directory)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
-    parser.add_argument("--dpi", type=int, default=150, help="of the figure; 0 for none (default: 150)")
+    add_dpi_option(parser, optional=True)
     add_measurement_options(parser)
 
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
-    """Measure, write, draw, and say what was found."""
+    """Measure, write, draw, and print what was found."""
     import numpy as np
 
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
@@ -44,7 +43,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         if output.suffix.lower() not in RESULT_ENDINGS:
             raise InputError(f"--output {output}: must end in .hdf5 or .h5")
         if output.exists() and source.exists() and output.samefile(source):
-            raise InputError(f"--output {output}: is the snapshot itself")
+            raise InputError(f"--output {output}: must not be the snapshot itself")
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
         return how, about
@@ -61,10 +60,11 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     print(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
     print(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
     if measured.shot_noise is not None:
-        print(f"shot noise {'left in' if options.shot_noise else 'taken off'}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
+        treated = "not subtracted" if options.shot_noise else "subtracted"
+        print(f"shot noise, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
     beyond = int(np.count_nonzero(spectrum.k > spectrum.nyquist))
     print(
-        f"{len(spectrum.k) - 1} bins, {beyond} of them beyond the Nyquist wavenumber: some directions are missing there"
+        f"{len(spectrum.k) - 1} bins, {beyond} of them beyond the Nyquist wavenumber, where some directions are missing"
     )
     print(f"result: {output}")
     if options.dpi:

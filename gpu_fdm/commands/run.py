@@ -1,4 +1,4 @@
-"""gpu-fdm run: all stages that an ini asks for, or, with --dry-run, what they would need."""
+"""gpu-fdm run: run all stages that an ini file asks for, or, with --dry-run, print what they would need."""
 
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..parallel.ranks import Ranks
 
-HELP = "all stages that an ini asks for"
+HELP = "run all stages that an ini file asks for"
 PARALLEL = True
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
@@ -17,17 +17,17 @@ CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("ini", type=file_name, help="ini file; gpu-fdm init writes one to start from")
-    text = "override a key, any number of times"
+    parser.add_argument("ini", type=file_name, help="ini file; gpu-fdm init prints one to start from")
+    text = "override a key of the ini; may be given several times"
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
-    text = "say what would be done: modes, memory, output; write nothing"
+    text = "print what would be done, with its modes, memory and output, and write nothing"
     parser.add_argument("--dry-run", action="store_true", help=text)
-    text = "start over: what runs before have kept of this result is removed"
+    text = "start over: delete the cached parts of this result first"
     parser.add_argument("--fresh", action="store_true", help=text)
 
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
-    """Run the stages and say what was found and where it is; where stopped, say what is left."""
+    """Run the stages; print what was found and where it is. A note on KeyboardInterrupt says what can be resumed."""
     from ..config.config import read_config
 
     config = ranks.on_root(lambda: read_config(options.ini, options.set))

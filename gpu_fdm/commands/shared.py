@@ -1,4 +1,4 @@
-"""What several subcommands share: options of snapshots, of ratios and of figures, and what is printed of results."""
+"""Arguments that several subcommands have, the checks of them, and lines that several print."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..spectra.features import Features
 
 AXES = ("x", "y", "z")
-SOURCE = "table (.csv, .ecsv), FILE:place of a result (out/result.hdf5:power/fdm), or a snapshot"
+SOURCE = "a table (.csv, .ecsv), a spectrum in a result file (out/result.hdf5:power/fdm), or a snapshot"
 METAVARS = {  # of the options of a snapshot
     "dataset": "NAME",
     "field": "NAME",
@@ -32,23 +32,29 @@ METAVARS = {  # of the options of a snapshot
 
 
 def file_name(text: str) -> str:
-    """The type of an argument that names a file, which shells complete."""
+    """The type of arguments that name a file: shells complete them."""
     return text
 
 
 def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
-    parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help="[2 pi / largest side] (default: 1)")
-    parser.add_argument("--mu-bins", type=int, metavar="N", help="also P(k, mu) in N bins of mu")
-    parser.add_argument("--multipoles", action="store_true", help="also P_0, P_2, P_4")
-    parser.add_argument("--axis", choices=AXES, default="z", help="from which mu is counted (default: z)")
-    parser.add_argument("--cells", type=int, metavar="N", help="a side of the grid for particles")
-    parser.add_argument("--assignment", default="tsc", metavar="NAME", help="ngp, cic, tsc or pcs (default: tsc)")
-    parser.add_argument("--no-interlacing", action="store_true", help="one grid for particles instead of two")
-    parser.add_argument("--shot-noise", action="store_true", help="leave the shot noise of particles in")
-    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help="(default: auto)")
-    group = parser.add_argument_group("what the file does not say")
-    group.add_argument("--format", metavar="NAME", help="of the snapshot; by default the one that knows the file")
+    text = "width of bins of k [2 pi / longest side of the box] (default: 1)"
+    parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help=text)
+    parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
+    parser.add_argument("--multipoles", action="store_true", help="measure also the multipoles P_0, P_2 and P_4")
+    text = "line of sight of mu and of the multipoles (default: z)"
+    parser.add_argument("--axis", choices=AXES, default="z", help=text)
+    text = "cells along the longest side of the grid for particles (default: cube root of their number)"
+    parser.add_argument("--cells", type=int, metavar="N", help=text)
+    text = "mass assignment of particles: ngp, cic, tsc or pcs (default: tsc)"
+    parser.add_argument("--assignment", default="tsc", metavar="NAME", help=text)
+    text = "assign particles to one grid instead of two interlaced ones"
+    parser.add_argument("--no-interlacing", action="store_true", help=text)
+    parser.add_argument("--shot-noise", action="store_true", help="do not subtract the shot noise of particles")
+    text = "device to compute on (default: auto, a GPU where there is one)"
+    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help=text)
+    group = parser.add_argument_group("how the snapshot is read", "what is given here comes before what the file says")
+    group.add_argument("--format", metavar="NAME", help="format of the snapshot (default: recognised from the file)")
     for item in attrs.fields(SnapshotOptions):
         unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
         action = "append" if item.name == "dataset" else "store"
@@ -104,15 +110,22 @@ def snapshot_measurer(options: Namespace, ranks: "Ranks") -> "Callable[[Path], S
 
 
 def add_ratio_options(parser: ArgumentParser) -> None:
-    """Add the options that name both halves of a ratio, and what of them may differ."""
-    parser.add_argument("--numerator", metavar="NAME", help="what the spectrum above is of, in a word")
-    parser.add_argument("--denominator", metavar="NAME", help="what the spectrum below is of: smooth, cdm, n-body ...")
-    allowed = "box_size, redshift, m22"
-    parser.add_argument("--allow", action="append", default=[], metavar="NAME", help=f"to differ: {allowed}")
+    """Add the options that name numerator and denominator of a ratio, and say what may differ between them."""
+    parser.add_argument("--numerator", metavar="NAME", help="name of what the numerator is a spectrum of: fdm ...")
+    text = "name of what the denominator is a spectrum of: smooth, cdm, n-body ..."
+    parser.add_argument("--denominator", metavar="NAME", help=text)
+    text = "allow box_size, redshift or m22 to differ between the two; may be given several times"
+    parser.add_argument("--allow", action="append", default=[], metavar="NAME", help=text)
+
+
+def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:
+    """Add the resolution of a figure; 0 draws none where the figure is optional."""
+    text = f"resolution of the figure, in dots per inch{'; 0 draws none' if optional else ''} (default: 150)"
+    parser.add_argument("--dpi", type=int, default=150, help=text)
 
 
 def check_dpi(dpi: int, optional: bool = False) -> None:
-    """InputError for a resolution that no figure can have; 0, no figure, is one where it is optional."""
+    """InputError for a resolution out of range; 0 is within it where the figure is optional."""
     if not 20 <= dpi <= 1200 and not (optional and dpi == 0):
         raise InputError(f"--dpi {dpi}: must be {'0, or ' if optional else ''}in [20, 1200]")
 

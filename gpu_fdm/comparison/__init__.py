@@ -1,1 +1,1 @@
-"""Boosts beside each other: spectra from whatever holds them, the boosts of models, and models compared with tables."""
+"""Boosts compared: spectra of every source, boosts of models, and tables compared with models."""

@@ -60,13 +60,14 @@ def compare(
     same = same_ratio(table, models)
     if not same:
         names = ", ".join(dict.fromkeys(model.name for model in models))
-        raise InputError(f"{table.label}: no model is this ratio; there are {names} (--mixed shows them all the same)")
+        there = f"the models have {names}"
+        raise InputError(f"{table.label}: no model has this ratio: {there} (--mixed draws all the same)")
     nearest = max(same, key=lambda model: _likeness(model, table))
     fit = None
     if masses is not None:
         candidates = grid_of(same) or (grid(*masses) if grid else None)
         if candidates is None:
-            raise InputError(f"{table.label}: a fit needs models of four or more m22: name more result files")
+            raise InputError(f"{table.label}: a fit needs models of four or more m22: give more with --model FILE")
         low, high = candidates.m22_range
         fit = fit_m22(candidates, table, max(masses[0], low), min(masses[1], high))
     return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest), fit)

@@ -53,7 +53,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     Raises InputError for a file that is no result, is damaged, or holds no boost.
     """
     if path.is_file() and not is_hdf5(path):
-        raise InputError(f"{path}: not a result file, nor a table ({', '.join(TABLE_ENDINGS)})")
+        raise InputError(f"{path}: must be a result file or a table ({', '.join(TABLE_ENDINGS)})")
     with open_result(path) as file:
         # nothing is measured in the plane across a filament
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]

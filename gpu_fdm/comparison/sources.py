@@ -54,7 +54,7 @@ def _stored_spectrum(text: str) -> Spectrum | None:
     if inner is not None and not known:
         raise InputError(f"{text}: {path} holds no spectra: name the file alone to measure it as a snapshot")
     if inner is None and len(known) > 1:
-        several = f"holds several spectra: name one, {path}:{known[0]}; there are {', '.join(known)}"
+        several = f"holds several spectra: name one of them, such as {path}:{known[0]}; there are {', '.join(known)}"
         raise InputError(f"{text}: {several}")
     if not known:
         return None
@@ -95,5 +95,5 @@ def ratio(
     above = evolve(above, of=numerator or above.of)
     below = evolve(below, of=denominator or below.of)
     if above.of == below.of:
-        raise InputError(f"both spectra are of {above.of}: name what they are of with --numerator and --denominator")
+        raise InputError(f"both spectra are named {above.of}: give two names with --numerator and --denominator")
     return boost_of(above, below, allow)

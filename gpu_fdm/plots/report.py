@@ -97,7 +97,7 @@ def write_report(path, title: str, sections: tuple[ReportSection, ...], provenan
 
 
 def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None) -> ReportSection:
-    """A table beside a model: their features, how they agree, the fit where there is one, and the rows of the table."""
+    """A table compared with a model: features of both, how they agree, the fit if there is one, and the rows."""
     columns = ("", "k_detach [h/Mpc]", "k of the largest [h/Mpc]", "largest", "last row", "slope after it")
     features = {name: boost_features(boost) for name, boost in (("table", table), ("model", model))}
     threshold = features["model"].threshold
@@ -112,7 +112,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
     errors = [None] * len(table.k) if table.error is None else table.error.tolist()
     rows = zip(table.k.tolist(), table.boost.tolist(), errors, table.beyond_nyquist.tolist(), strict=True)
     return ReportSection(
-        f"{table.label} beside {model.label}",
+        f"{table.label} compared with {model.label}",
         tuple(texts),
         tables=(
             Table(columns, tuple(found), f"Detached: {threshold:g} times the power below the line"),

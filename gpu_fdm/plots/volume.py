@@ -30,11 +30,13 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
     try:
         import pyvista
     except ImportError as error:
-        raise InputError(f"a volume needs pyvista, pip install gpu_fdm[volume] ({error})") from None
+        raise InputError(f"a volume needs pyvista: pip install gpu_fdm[volume] ({error})") from None
     with open_result(path) as file:
-        place = place or _first(file)
+        known = _densities(file)
+        place = place or next(iter(known), "density")
         if not isinstance(file.get(place), h5py.Dataset) or file[place].ndim != 3:
-            raise InputError(f"{path}: no density {place}: there are {', '.join(_densities(file)) or 'none'}")
+            there = f"must be one of {', '.join(known)}" if known else "the file has none"
+            raise InputError(f"{path}: no density {place}: {there}")
         density = averaged(file[place])
         size = np.broadcast_to(file[place].attrs.get("box_size", file["density"].attrs["box_size"]), 3)
     shown = np.log10(np.maximum(density, np.finfo(np.float32).tiny))
@@ -68,11 +70,6 @@ def _densities(file):
             lambda name, item: found.append(f"density/{name}") if isinstance(item, h5py.Dataset) else None
         )
     return found
-
-
-def _first(file):
-    found = _densities(file)
-    return found[0] if found else "density"
 
 
 def _picture(pyvista, shown, size, limits, place, pixels):

@@ -80,7 +80,7 @@ def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
     assert boost.boost == pytest.approx(((3 + density).mean() / density.mean()) ** 2 * np.ones(len(boost.k)), rel=1e-9)
     assert "beyond the Nyquist wavenumber" in out and boost.beyond_nyquist.any()
     code, _, error = run(capsys, "boost", "rho_#1.npy", "rho_#2.npy", *about)
-    assert code == 2 and "name what they are of with --numerator and --denominator" in error
+    assert code == 2 and "give two names with --numerator and --denominator" in error
     k = np.geomspace(1, 9, 20)
     write_spectrum_table(Spectrum(k, k**-2.0, "cdm", redshift=1.0), "theory.csv")
     code, out, error = run(capsys, "boost", "rho_#1.npy", "theory.csv", "--numerator", "fdm", *about)
@@ -169,8 +169,8 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     code, out, error = run(capsys, "compare", result, simulation)
     assert code == 2 and error == (
-        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model is this ratio; there are fdm/smooth "
-        "(--mixed shows them all the same)\n"
+        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model has this ratio: the models have fdm/smooth "
+        "(--mixed draws all the same)\n"
     )
     assert not Path("comparison").exists()
     figures, save = [], Figure.savefig
@@ -182,9 +182,9 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
     monkeypatch.setattr(Figure, "savefig", keep_figure)
     code, out, error = run(capsys, "compare", result, simulation, "--mixed")
     assert code == 0, error
-    assert out.count("no model is this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out
+    assert out.count("not compared: no model has this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out
     code, out, error = run(capsys, "compare", result, simulation, "published", "--mixed", "--all-epochs")
-    assert code == 0 and out.count("no model is this ratio") == 9, error
+    assert code == 0 and out.count("not compared: no model has this ratio") == 9, error
     titles = [[panel.texts[0].get_text() for panel in figure.axes] for figure in figures]
     assert titles[0] == [
         "fdm/smooth\nover the same filaments without fringes",
@@ -210,32 +210,32 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
     code, out, error = run(capsys, "compare", "model.hdf5", simulation, "--over", "cdm", "--all-epochs", "--dpi", 40)
     assert code == 0, error
     told = [line for line in out.splitlines() if line.startswith("fdm/cdm")]
-    assert ["of another redshift than the model: not compared" in line for line in told] == [False, True, True]
-    assert "beside fdm/cdm, m22 = 1, z = 4" in told[0]
+    assert ["not compared: no model has its redshift" in line for line in told] == [False, True, True]
+    assert "compared with fdm/cdm, m22 = 1, z = 4" in told[0]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["boost", "{result}", "{result}:power/smooth"], "holds several spectra: name one,"),
+        (["boost", "{result}", "{result}:power/smooth"], "holds several spectra: name one of them,"),
         (["boost", "{result}:power/cdm", "{result}:power/smooth"], "no spectrum power/cdm: must be one of power/fdm"),
         (["boost", "{result}:power/fdm", "{result}:power/smooth", "--output", "b.txt"], "must end in .csv or .ecsv"),
         (["boost", "{result}:power/fdm", "{result}:single_power/00/smooth"], "must be in the same units"),
         (["boost", "gone.csv", "{result}:power/smooth"], "gone.csv"),
         (["compare", "gone.hdf5", "published"], "gone.hdf5: no such file"),
         (["compare", "{result}", "gone.csv"], "gone.csv"),
-        (["compare", "{result}"], "nothing beside the model: name a table, a result file, published, or a --ratio"),
-        (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are of fdm"),
+        (["compare", "{result}"], "nothing to compare with: give a table, a result file, published, or --ratio"),
+        (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are named fdm"),
         (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
         (
             ["compare", "{result}", "published", "--over", "cdm"],
-            "--over cdm: no ratio over this among the models, only over smooth",
+            "--over cdm: no ratio of the models has this denominator: they have smooth",
         ),
         (["compare", "{result}", "published", "--fit", "2"], "--fit 2: must be two masses, LOW,HIGH"),
         (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),
         (["compare", "{result}", "published", "--dpi", "5"], "--dpi 5: must be in [20, 1200]"),
-        (["compare", "{ini}", "published"], "not a result file"),
-        (["compare", "{result}", "other.csv"], "no model is this ratio; there are fdm/smooth"),
+        (["compare", "{ini}", "published"], "must be a result file or a table"),
+        (["compare", "{result}", "other.csv"], "no model has this ratio: the models have fdm/smooth"),
     ],
 )
 def test_bad_input(result, tmp_path, capsys, monkeypatch, arguments, says):

@@ -181,7 +181,7 @@ def test_gif(tmp_path, no_ffmpeg, write, capsys):
         assert_readable_scene(scene)
     assert main(["plot", str(tmp_path / "m22_1.hdf5"), "--movie", "--dpi", "20"]) == 0
     target = tmp_path / "m22_1_movie.gif"
-    assert capsys.readouterr().out == f"movie: {target} (there is no ffmpeg for an MP4)\n"
+    assert capsys.readouterr().out == f"movie: {target} (an MP4 needs ffmpeg on PATH)\n"
     with Image.open(target) as image:
         assert image.n_frames == 3 and image.info["duration"] == 500
         first = np.asarray(image.convert("RGB"), int)

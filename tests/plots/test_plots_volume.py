@@ -39,10 +39,10 @@ def test_blocks_of_cells(tmp_path, monkeypatch):
 def test_what_is_refused(box, monkeypatch):
     if importlib.util.find_spec("pyvista") is None:
         monkeypatch.setitem(sys.modules, "pyvista", sys)  # it is asked for before the file
-    with pytest.raises(InputError, match=r"box.hdf5: no density density/cdm: there are density/fdm$"):
+    with pytest.raises(InputError, match=r"box.hdf5: no density density/cdm: must be one of density/fdm$"):
         volume.draw_volume(box, "density/cdm")
     monkeypatch.setitem(sys.modules, "pyvista", None)
-    with pytest.raises(InputError, match=r"a volume needs pyvista, pip install gpu_fdm\[volume\]"):
+    with pytest.raises(InputError, match=r"a volume needs pyvista: pip install gpu_fdm\[volume\]"):
         volume.draw_volume(box)
 
 

@@ -122,7 +122,7 @@ def test_comparison():
     fit = fit_m22(model, table, 0.5, 2)
     section = comparison_section(table, model(1.0), agreement(table, model(1.0)), fit)
     page = Page(html_report("t", (section,), {}))
-    assert "fdm/smooth, m22 = 1 beside fdm/smooth, m22 = 1" in page.texts
+    assert "fdm/smooth, m22 = 1 compared with fdm/smooth, m22 = 1" in page.texts
     assert "Table: <a table>" in page.texts
     assert "Model: (no source)" in page.texts
     assert f"Fit: {fit.text}" in page.texts
