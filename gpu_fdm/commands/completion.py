@@ -24,6 +24,7 @@ def execute(options: Namespace) -> None:
     parser = options.parser
     (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
     for command in commands.values():
+        command.add_arguments()
         for action in command._actions:
             if action.type is file_name:
                 action.complete = shtab.FILE

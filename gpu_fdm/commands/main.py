@@ -2,8 +2,8 @@
 
 Each subcommand is a module of this package: HELP, one line; PARALLEL, whether it runs on several MPI ranks;
 add(parser), which adds its arguments; execute(options), or execute(options, ranks) where PARALLEL, which does it.
-A subcommand imports libraries and the packages that need them when it is executed, so that the command line starts
-at once.
+A subcommand imports libraries, and packages that need them, inside of functions, so that the command line starts at
+once.
 
 Exit 0 done, 1 failed, 2 the user's input was wrong, 130 stopped by a signal.
 """
@@ -13,8 +13,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, RunError, one_line
@@ -39,23 +40,36 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the command line; what it parses has the module of the subcommand as `command`."""
-    parser = _Parser(
-        prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.", allow_abbrev=False
-    )
+    parser = _Parser(prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.")
     parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     parser.set_defaults(parser=parser)
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         name = command.__name__.rpartition(".")[2]
-        subparser = subparsers.add_parser(name, help=command.HELP, allow_abbrev=False)
-        command.add(subparser)
-        subparser.set_defaults(command=command)
+        subparsers.add_parser(name, help=command.HELP, add=command.add).set_defaults(command=command)
     return parser
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line; that of a subcommand adds its arguments when it is first used.
+
+    add  adds them: what one subcommand imports for its arguments then costs the others no time
+    """
+
+    def __init__(self, add: Callable[[argparse.ArgumentParser], None] | None = None, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self._add = add
+
+    def add_arguments(self) -> None:
+        """Add the arguments of a subcommand, once."""
+        add, self._add = self._add, None
+        if add is not None:
+            add(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.add_arguments()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)\n")

@@ -6,15 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-
 from ..errors import InputError
-from ..snapshots.options import SnapshotOptions, flag
 
 if TYPE_CHECKING:
     from ..parallel.backend import CPU, GPU
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
+    from ..snapshots.options import SnapshotOptions
     from ..spectra.features import Features
 
 AXES = ("x", "y", "z")
@@ -38,6 +36,10 @@ def file_name(text: str) -> str:
 
 def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
+    import attrs
+
+    from ..snapshots.options import SnapshotOptions, flag
+
     text = "width of bins of k [2 pi / longest side of the box] (default: 1)"
     parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help=text)
     parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
@@ -62,8 +64,10 @@ def add_measurement_options(parser: ArgumentParser) -> None:
         group.add_argument(flag(item.name), action=action, metavar=METAVARS[item.name], help=text)
 
 
-def snapshot_options(options: Namespace) -> SnapshotOptions:
+def snapshot_options(options: Namespace) -> "SnapshotOptions":
     """How to read a snapshot; InputError for a value out of range."""
+    from ..snapshots.options import SnapshotOptions
+
     texts = dict(vars(options))
     if texts["dataset"] is not None:
         texts["dataset"] = tuple(texts["dataset"])
