@@ -1,11 +1,10 @@
-"""What no file, option or number of a user may do: raise anything but one clear line, hang, or take the memory."""
+"""Hostile files, options and numbers: they may only give a result or one clear line, in bounded time and memory."""
 
 import faulthandler
 import io
 import re
 import signal
 import sys
-from collections import Counter
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError, RunError
 
-SECONDS = 60  # that one input may take on a busy core: amply more than any should
-MOST_SECONDS = 600  # and a file of tests
+SECONDS = 60  # that one input may take on a busy core: amply more than any needs
+MOST_SECONDS = 600  # that a test file can take
 MOST_MEMORY = 256 << 20  # bytes; the libraries that a command loads are part of it
 MOST_LINE = 1100  # characters of an error
 # the same examples on every machine; fixtures of pytest are made once for all examples, which is meant
@@ -26,7 +25,7 @@ HOSTILE = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-# numbers as nobody should write them
+# numbers in forms that nobody should write
 NUMBERS = (
     *("nan", "-nan", "inf", "-inf", "infinity", "1e400", "-1e400", "1e-400", "4.9e-324", "1e308", "-1e308", "1e300"),
     *("0", "-0", "-0.0", "1", "-1", "2", "8", "0.5", "1e3", "512.0", "1e999999999", "-1e999999999", "1e-999999999"),
@@ -68,23 +67,18 @@ NUMBERS = (
 
 
 class TooLong(BaseException):
-    """Raised in what takes too long; not an Exception, which might be taken for one of a parser."""
+    """Raised after SECONDS; not an Exception, which a reader of damaged files might catch."""
 
 
 class Hostile:
-    """Runs what a user might do to the program, and counts."""
+    """Runs hostile inputs, and counts them and their tracebacks."""
 
     def __init__(self):
-        self.tried, self.tracebacks = Counter(), 0
-
-    @property
-    def total(self) -> int:
-        """Of inputs."""
-        return self.tried.total()
+        self.tried = self.tracebacks = 0
 
     def __call__(self, action, *arguments):
         """What an action returns, or the InputError or RunError that it raises; anything else fails the test."""
-        self.tried[sys._getframe(1).f_globals["__name__"]] += 1
+        self.tried += 1
         try:
             with watched():
                 return action(*arguments)
@@ -97,7 +91,7 @@ class Hostile:
 
     def command(self, *arguments) -> tuple[int, str, str]:
         """Exit code, standard output and error of gpu-fdm, run here."""
-        self.tried[sys._getframe(1).f_globals["__name__"]] += 1
+        self.tried += 1
         try:
             with watched():
                 code, out, error = gpu_fdm(*arguments)
@@ -105,16 +99,16 @@ class Hostile:
             self.tracebacks += 1
             raise
         assert "Traceback" not in error
-        told = [line for line in error.splitlines() if line.startswith("gpu-fdm: error: ")]
-        assert code in (0, 1, 2) and len(told) == (code != 0), (code, error)
-        for line in told:
+        messages = [line for line in error.splitlines() if line.startswith("gpu-fdm: error: ")]
+        assert code in (0, 1, 2) and len(messages) == (code != 0), (code, error)
+        for line in messages:
             _check_line(line)
         return code, out, error
 
 
-def _check_line(said):
-    assert said.strip(), "nothing is said"
-    assert len(said) <= MOST_LINE and len(said.splitlines()) == 1 and said.isprintable(), ascii(said)
+def _check_line(message):
+    assert message.strip(), "an empty message"
+    assert len(message) <= MOST_LINE and len(message.splitlines()) == 1 and message.isprintable(), ascii(message)
 
 
 def gpu_fdm(*arguments) -> tuple[int, str, str]:
@@ -135,7 +129,7 @@ def watched(seconds=SECONDS):
     """TooLong where it takes longer."""
 
     def stop(number, frame):
-        raise TooLong(f"still at it after {seconds} s")
+        raise TooLong(f"still running after {seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -148,8 +142,8 @@ def watched(seconds=SECONDS):
 
 @contextmanager
 def limits(most=MOST_MEMORY):
-    """For a file of tests: an AssertionError where resident memory grew by more at any time, and an end with the stacks
-    of all threads where a library hangs, which signals do not stop."""
+    """Bounds of a test file: an AssertionError if resident memory grew by more than `most` at any time, and an end with
+    the stacks of all threads if a library hangs, which signals do not stop."""
     Path("/proc/self/clear_refs").write_text("5")  # Linux then forgets an earlier peak
     before = _resident("VmRSS")
     faulthandler.dump_traceback_later(MOST_SECONDS, exit=True)
@@ -166,24 +160,24 @@ def _resident(name):
 
 
 def spoiled(octets: bytes, random: np.random.Generator, begin: int = 0, end: int | None = None) -> bytes:
-    """A copy with a few bytes between begin and end changed, cut out, doubled or swapped, or the end cut off."""
+    """A copy with a few bytes between begin and end changed, deleted or inserted, or the end cut off."""
     end = len(octets) if end is None else min(end, len(octets))
     made = bytearray(octets)
     for _ in range(random.integers(1, 5)):
-        place, length = int(random.integers(begin, max(end, begin + 1))), int(random.integers(1, 17))
+        start, length = int(random.integers(begin, max(end, begin + 1))), int(random.integers(1, 17))
         other = int(random.integers(begin, max(end, begin + 1)))
         match random.integers(8):
             case 0:
-                del made[place : place + length]
+                del made[start : start + length]
             case 1:
-                made[place:place] = made[other : other + length]
+                made[start:start] = made[other : other + length]
             case 2:
-                made[place : place + length] = bytes([0xFF if random.integers(2) else 0]) * length
+                made[start : start + length] = bytes([0xFF if random.integers(2) else 0]) * length
             case 3:
-                made[place:place] = random.bytes(length)
+                made[start:start] = random.bytes(length)
             case 4:
                 del made[int(random.integers(len(made) + 1)) :]
             case _:
-                if place < len(made):
-                    made[place] ^= 1 << int(random.integers(8))
+                if start < len(made):
+                    made[start] ^= 1 << int(random.integers(8))
     return bytes(made)

@@ -1,1 +1,1 @@
-"""Snapshots of simulations, one reader a format; registry.open_snapshot chooses the reader."""
+"""Snapshots of simulations, one reader for each format; registry.open_snapshot chooses the reader."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io.tables import read_text
-from .covering_grid import box_width, covering_grid, fields_of, loaded
+from .covering_grid import box_width, covering_grid, opened_with_yt, stored_fields
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot
@@ -13,24 +13,24 @@ DENSITY = "AxDens"
 
 
 def detect(path: Path) -> bool:
-    """A folder with the scale factor that Nyx writes beside AMReX's header."""
+    """Whether a folder has the scale factor that Nyx writes beside AMReX's header."""
     return path.is_dir() and (path / "Header").is_file() and (path / "comoving_a").is_file()
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """The density "AxDens" unless another field is asked for."""
+    """The density "AxDens" unless another field is chosen."""
     _check_inside(path)
-    with loaded(path, READER.name) as dataset:
+    with opened_with_yt(path, READER.name) as dataset:
         cosmological = bool(getattr(dataset, "cosmological_simulation", 0))
-        h = options.over("h", float(dataset.hubble_constant) if cosmological else None, path)
-        fields = fields_of(dataset, "boxlib")
+        h = options.resolve("h", float(dataset.hubble_constant) if cosmological else None, path)
+        fields = stored_fields(dataset, "boxlib")
         field = chosen_field(fields, options.field, DENSITY, path)
         source = covering_grid(dataset, path, READER.name, "boxlib", field, options)
         return GridSnapshot(
             path=str(path),
             format=READER.name,
-            box_size=options.over("box_size", tuple(side * h for side in box_width(dataset)), path),
-            redshift=options.over("redshift", 1 / _scale_factor(path) - 1, path),
+            box_size=options.resolve("box_size", tuple(side * h for side in box_width(dataset)), path),
+            redshift=options.resolve("redshift", 1 / _scale_factor(path) - 1, path),
             fields=fields,
             field=field,
             h=h,
@@ -41,8 +41,8 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         )
 
 
-def _check_inside(path):
-    """InputError where a header names a file that is not in the folder of the snapshot: yt would read it."""
+def _check_inside(path: Path) -> None:
+    """InputError for a header that names a file outside the folder of the snapshot: yt would read it."""
     for header in (path / "Header", *sorted(path.glob("Level_*/*_H"))):
         try:
             words = read_text(header).split()
@@ -53,7 +53,7 @@ def _check_inside(path):
                 raise InputError(f"{header}: {word}: leads out of the snapshot, which is not followed")
 
 
-def _scale_factor(path):
+def _scale_factor(path: Path) -> float:
     try:
         a = float((path / "comoving_a").read_text())
     except ValueError:

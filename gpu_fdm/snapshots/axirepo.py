@@ -1,19 +1,22 @@
-"""Wave functions of AxiREPO: FuzzyDM/PsiRe and FuzzyDM/PsiIm, a cube flat in C order, cut over snap.<i>.hdf5.
+"""Wave functions of AxiREPO: FuzzyDM/PsiRe and FuzzyDM/PsiIm, a cube flat in C order, split over snap.<i>.hdf5.
 
-The cuts need not be between planes. Source: May & Springel 2021 (MNRAS 506, 2603) for the code; the layout as its
-readers know it.
+A file need not end with a plane. Source: May & Springel 2021 (MNRAS 506, 2603) for the code; the layout is that which
+other readers of its files assume.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io import hdf5
 from . import parts
-from .gadget_header import number_of_files, read_header, shared
+from .gadget_header import number_of_files, read_header, shared_attributes
 from .options import SnapshotOptions
 from .reader import Reader
 from .snapshot import GridSnapshot
@@ -23,10 +26,10 @@ NAMES = ("FuzzyDM/PsiRe", "FuzzyDM/PsiIm")
 
 @dataclass(frozen=True)
 class FlatParts:
-    """Cells that are flat in C order and cut over files.
+    """Cells of a cube, flat in C order, split over files.
 
-    files  path and number of cells of each
-    side   cells along each side of the cube
+    files  path and number of cells of each file
+    side   cells along a side of the cube
     """
 
     path: str
@@ -37,23 +40,23 @@ class FlatParts:
     axes_reversed = False
 
     @contextmanager
-    def arrays(self):
-        """The real and the imaginary part."""
+    def arrays(self) -> Iterator[list["_Planes"]]:
+        """The real and the imaginary part, to be sliced along x."""
         yield [_Planes(self, name) for name in self.names]
 
 
 @dataclass(frozen=True)
 class _Planes:
-    """One of the two parts, to be sliced along x."""
+    """The real or the imaginary part, to be sliced along x."""
 
     parts: FlatParts
     name: str
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return np.dtype(self.parts.dtype)
 
-    def __getitem__(self, planes: slice):
+    def __getitem__(self, planes: slice) -> NDArray:
         side = self.parts.side
         first, last = planes.start * side**2, planes.stop * side**2
         values = np.empty(last - first, self.dtype)
@@ -68,8 +71,8 @@ class _Planes:
         return values.reshape(-1, side, side)
 
 
-def _checked(file, name, count=None):
-    """A flat dataset of a part, with as many cells as expected."""
+def _checked(file: h5py.File, name: str, count: int | None = None) -> h5py.Dataset:
+    """A flat dataset of a file, with as many cells as expected."""
     stored = hdf5.checked_dataset(file, name, 1, "f")
     if count is not None and stored.size != count:
         raise InputError(f"{file.filename}: {name} has {stored.size} cells: must be {count}")
@@ -77,8 +80,8 @@ def _checked(file, name, count=None):
 
 
 def detect(path: Path) -> bool:
-    """Whether there is a wave function in a file, or in the first of several."""
-    first = parts.located(path)
+    """Whether a file, or the first of several, has a wave function."""
+    first = parts.find_file(path)
     if first is None or not hdf5.is_hdf5(first):
         return False
     with hdf5.opened(first) as file:
@@ -86,7 +89,7 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """Opens all files and compares their sizes."""
+    """The wave function of all files, whose sizes and headers must agree."""
     first = parts.first_part(path)
     files, dtypes, headers = [], [], []
     for part in parts.all_parts(first, number_of_files(first)):
@@ -94,7 +97,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             real = _checked(file, NAMES[0])
             dtypes += [real.dtype, _checked(file, NAMES[1], real.size).dtype]
             files.append((str(part), int(real.size)))
-            headers.append(shared(file))
+            headers.append(shared_attributes(file))
             if headers[-1] != headers[0]:
                 raise InputError(f"{part}: its header differs from {files[0][0]}: not a part of the same snapshot")
     total = sum(count for _, count in files)

@@ -1,9 +1,13 @@
-"""Grids of adaptive codes, sampled on one level by yt (extra yt): the whole box, slab by slab."""
+"""Grids of adaptive codes, sampled on one level by yt (extra yt): the entire box, slab by slab."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
 from ..vectors import three
@@ -11,10 +15,10 @@ from .options import SnapshotOptions
 
 
 @contextmanager
-def loaded(path, format_name: str):
+def opened_with_yt(path: str | Path, format_name: str) -> Iterator[Any]:
     """The yt dataset of a path.
 
-    Raises InputError where yt is not installed, and for what yt cannot read.
+    Raises InputError if yt is not installed, and for files that yt cannot read.
     """
     try:
         import yt
@@ -25,21 +29,21 @@ def loaded(path, format_name: str):
         yield yt.load(str(path))
     except (InputError, RunError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - yt's parsers raise whatever they stumble over
+    except Exception as error:  # noqa: BLE001 - yt's parsers raise errors of any type
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: yt cannot read it as {format_name}: {type(error).__name__} {reason}") from None
 
 
 @dataclass(frozen=True)
 class CoveringGrid:
-    """A field on one refinement level; where the level is missing, its parent's values.
+    """A field on one refinement level; where the level is missing, the values of its parent.
 
-    kind, field  yt's name of the field
+    field_type, field  yt's name of the field
     """
 
     path: str
     format: str
-    kind: str
+    field_type: str
     field: str
     level: int
     cells: tuple[int, int, int]
@@ -48,47 +52,51 @@ class CoveringGrid:
 
     @property
     def names(self) -> tuple[str]:
-        """The field, for messages."""
+        """Name of the field, for messages."""
         return (self.field,)
 
     @contextmanager
-    def arrays(self):
+    def arrays(self) -> Iterator[list["_Planes"]]:
         """The field, to be sliced along x."""
-        with loaded(self.path, self.format) as dataset:
+        with opened_with_yt(self.path, self.format) as dataset:
             yield [_Planes(dataset, self)]
 
 
 class _Planes:
-    def __init__(self, dataset, grid):
+    """Planes of a covering grid along x, as slices."""
+
+    def __init__(self, dataset: Any, grid: CoveringGrid):
         self._dataset, self._grid, self.dtype = dataset, grid, np.dtype(grid.dtype)
 
-    def __getitem__(self, planes):
+    def __getitem__(self, planes: slice) -> NDArray:
         cells = self._grid.cells
-        # yt takes a covering grid of a single plane for one of a flat data set, and misplaces it: ask for two
+        # yt misplaces a covering grid of a single plane, as if the dataset were flat: read two
         first = min(planes.start, max(0, cells[0] - 2))
         dims = (max(planes.stop, min(first + 2, cells[0])) - first, *cells[1:])
         left, right = self._dataset.domain_left_edge, self._dataset.domain_right_edge
         corner = left.copy()
         corner[0] += (right[0] - left[0]) * (first / cells[0])
         covering = self._dataset.covering_grid(self._grid.level, left_edge=corner, dims=dims)
-        return covering[self._grid.kind, self._grid.field].d[planes.start - first : planes.stop - first]
+        return covering[self._grid.field_type, self._grid.field].d[planes.start - first : planes.stop - first]
 
 
-def covering_grid(dataset, path, format_name: str, kind: str, field: str, options: SnapshotOptions) -> CoveringGrid:
-    """The source of a field of an open yt dataset, on the level that is asked for (0, the root grid, if none is)."""
+def covering_grid(
+    dataset: Any, path: Path, format_name: str, field_type: str, field: str, options: SnapshotOptions
+) -> CoveringGrid:
+    """The source of a field of an open yt dataset, on the chosen level (0, the root grid, by default)."""
     level, finest = options.level or 0, int(dataset.index.max_level)
     if level > finest:
         raise InputError(f"{path}: --level {level}: must be in 0..{finest}, the levels of this snapshot")
     refined = int(dataset.refine_by) ** level
-    cells = tuple(int(n) * refined for n in dataset.domain_dimensions)
-    return CoveringGrid(str(path), format_name, kind, field, level, cells)
+    cells = three(int(n) * refined for n in dataset.domain_dimensions)
+    return CoveringGrid(str(path), format_name, field_type, field, level, cells)
 
 
-def fields_of(dataset, kind: str) -> tuple[str, ...]:
-    """Names of the fields of a kind that are stored."""
-    return tuple(sorted(name for each, name in dataset.field_list if each == kind))
+def stored_fields(dataset: Any, field_type: str) -> tuple[str, ...]:
+    """Names of the stored fields of a field type."""
+    return tuple(sorted(name for stored_type, name in dataset.field_list if stored_type == field_type))
 
 
-def box_width(dataset) -> tuple[float, float, float]:
-    """Sides in the code's own unit of length."""
+def box_width(dataset: Any) -> tuple[float, float, float]:
+    """Sides of the box in the code's unit of length."""
     return three(float(side) for side in dataset.domain_width.to("code_length").d)

@@ -12,7 +12,7 @@ SIDE = "L_Mpc_div_h"
 
 
 def detect(path: Path) -> bool:
-    """Whether the root says its side as fuzzylli does."""
+    """Whether the root has the side of the box under the name that fuzzylli gives it."""
     if not hdf5.is_hdf5(path):
         return False
     with hdf5.opened(path) as file:
@@ -20,7 +20,7 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """The density "fdm" unless another is asked for."""
+    """The density "fdm" unless another one is chosen."""
     with hdf5.opened(path) as file:
         fields = hdf5.grid_fields(file, "density")
         field = chosen_field(fields, options.field, "fdm", path)
@@ -32,8 +32,8 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         return GridSnapshot(
             path=str(path),
             format=READER.name,
-            box_size=options.over("box_size", None if side is None else (side,), path),
-            redshift=options.over("redshift", hdf5.number(file, "z"), path),
+            box_size=options.resolve("box_size", None if side is None else (side,), path),
+            redshift=options.resolve("redshift", hdf5.number(file, "z"), path),
             fields=fields,
             field=field,
             m22=hdf5.number(file, "m22_1e-22eV"),

@@ -1,30 +1,33 @@
-"""Particles of GADGET-2/3/4, AREPO, GIZMO and their relatives in HDF5, in one file or many."""
+"""Particles of GADGET-2/3/4, AREPO, GIZMO and related codes in HDF5, in one file or many."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io import hdf5
 from . import parts
-from .gadget_header import counts, is_gadget, number_of_files, read_header, shared
+from .gadget_header import Header, counts, is_gadget, number_of_files, read_header, shared_attributes
 from .options import SnapshotOptions
 from .reader import Reader
 from .snapshot import ParticleSnapshot
 
-DARK_MATTER = 1  # the type of particles that is read by default
+DARK_MATTER = 1  # type of particles that is read by default
 
 
 @dataclass(frozen=True)
 class ParticleFiles:
     """Particles of one type in several files.
 
-    files      path and number of particles of each
+    files      path and number of particles of each file
     group      PartTypeN
     length     unit of the positions [cMpc/h]
     box_size   sides [cMpc/h]
-    has_mass   whether there is a dataset of masses
+    has_mass   whether the particles have masses of their own
     """
 
     files: tuple[tuple[str, int], ...]
@@ -33,7 +36,7 @@ class ParticleFiles:
     box_size: tuple[float, float, float]
     has_mass: bool
 
-    def batches(self, first: int, last: int, most: int):
+    def batches(self, first: int, last: int, batch_size: int) -> Iterator[tuple[NDArray, NDArray | None]]:
         """See ParticleSnapshot.batches."""
         begin = 0
         for path, count in self.files:
@@ -43,17 +46,17 @@ class ParticleFiles:
                 continue
             with hdf5.opened(path) as file:
                 coordinates, masses = _datasets(file, self.group, count, self.has_mass)
-                for a in range(start, stop, most):
-                    b = min(a + most, stop)
+                for a in range(start, stop, batch_size):
+                    b = min(a + batch_size, stop)
                     yield (
                         self._positions(path, coordinates[a:b], a),
                         None if masses is None else self._masses(path, masses[a:b], a),
                     )
 
-    def _positions(self, path, stored, begin):
+    def _positions(self, path: str, stored: NDArray, begin: int) -> NDArray:
         positions = stored.astype(np.float64) * self.length
         box = np.array(self.box_size)
-        # NaN fails the comparisons
+        # comparisons with NaN are false
         if not np.all((positions.min(axis=0) >= -box) & (positions.max(axis=0) < 2 * box)):
             n, axis = np.argwhere(~((positions >= -box) & (positions < 2 * box)))[0]
             if not np.isfinite(positions[n, axis]):
@@ -67,7 +70,7 @@ class ParticleFiles:
             )
         return positions
 
-    def _masses(self, path, stored, begin):
+    def _masses(self, path: str, stored: NDArray, begin: int) -> NDArray:
         masses = stored.astype(np.float64)
         if not (masses.min() >= 0 and masses.max() < np.inf):
             n = np.argmax(~((masses >= 0) & (masses < np.inf)))
@@ -78,31 +81,33 @@ class ParticleFiles:
 
 
 def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
-    """Opens all files, reads their headers and compares them with what is in them."""
+    """The particles of all files, whose headers must agree with each other and with the data."""
     first = parts.first_part(path)
     kind = DARK_MATTER if options.particle_type is None else options.particle_type
     group = f"PartType{kind}"
     files: list[tuple[str, int]] = []
-    said, header = [], None
+    headers: list[_PartHeader] = []
+    header: Header | None = None
     for part in parts.all_parts(first, number_of_files(first)):
         with hdf5.opened(part) as file:
-            said.append(_PartHeader.read(file, kind))
-            if said[-1].common != said[0].common:
+            headers.append(_PartHeader.read(file, kind))
+            if headers[-1].common != headers[0].common:
                 raise InputError(
                     f"{part}: box size, redshift, masses or total numbers in its header differ from those in "
                     f"{files[0][0]}: not a part of the same snapshot"
                 )
-            count = said[-1].numbers[kind]
+            count = headers[-1].numbers[kind]
             files.append((str(part), count))
             if count:
-                coordinates, _ = _datasets(file, group, count, not said[0].mass)
+                coordinates, _ = _datasets(file, group, count, not headers[0].mass)
                 header = header or read_header(file, options, coordinates)
     number = sum(count for _, count in files)
-    if said[0].total not in (None, number):
+    if headers[0].total not in (None, number):
         raise InputError(
-            f"{first}: NumPart_Total says {said[0].total} of {group}, its {len(files)} files hold {number}"
+            f"{first}: NumPart_Total says {headers[0].total} of {group}, its {len(files)} files hold {number}"
         )
-    fields = tuple(f"PartType{t}" for t in range(len(said[0].numbers)) if any(each.numbers[t] for each in said))
+    types = range(len(headers[0].numbers))
+    fields = tuple(f"PartType{t}" for t in types if any(part_header.numbers[t] for part_header in headers))
     if header is None:
         raise InputError(f"{first}: no particles of {group}; found: {', '.join(fields) or 'none'} (--particle-type)")
     return ParticleSnapshot(
@@ -115,8 +120,8 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         h=header.h,
         omega_m=header.omega_m,
         number=number,
-        particle_mass=said[0].mass or None,
-        source=ParticleFiles(tuple(files), group, header.length, header.box_size, not said[0].mass),
+        particle_mass=headers[0].mass or None,
+        source=ParticleFiles(tuple(files), group, header.length, header.box_size, not headers[0].mass),
     )
 
 
@@ -125,9 +130,9 @@ class _PartHeader:
     """The header of one file.
 
     numbers  of particles in this file, by type
-    total    of the type asked for, over all files, or None where the file does not say
-    mass     of each particle of that type, 0 where they differ
-    common   what the headers of all files share
+    total    number of particles of the chosen type in all files, or None if the file does not have it
+    mass     of a particle of that type, 0 if they differ
+    common   attributes that are the same in all files of a snapshot
     """
 
     numbers: tuple[int, ...]
@@ -136,7 +141,7 @@ class _PartHeader:
     common: tuple
 
     @classmethod
-    def read(cls, file, kind):
+    def read(cls, file: h5py.File, kind: int) -> "_PartHeader":
         numbers = counts(file, "NumPart_ThisFile") or ()
         if kind >= len(numbers):
             raise InputError(f"{file.filename}: --particle-type {kind}: its header has {len(numbers)} types, from 0")
@@ -145,19 +150,19 @@ class _PartHeader:
         if not 0 <= mass < np.inf:
             raise InputError(f"{file.filename}: MassTable[{kind}] = {mass}: must be finite and not negative")
         total = _total(file, kind)
-        return cls(numbers, total, mass, (len(numbers), mass, total, *shared(file)))
+        return cls(numbers, total, mass, (len(numbers), mass, total, *shared_attributes(file)))
 
 
-def _total(file, kind):
-    """Particles of a type in all files, or None: a number of 64 bits, or two words of 32."""
+def _total(file: h5py.File, kind: int) -> int | None:
+    """Particles of a type in all files, or None; stored as a number of 64 bits, or two words of 32 bits."""
     low, high = (counts(file, name) or () for name in ("NumPart_Total", "NumPart_Total_HighWord"))
     if kind >= len(low):
         return None
     return low[kind] + (high[kind] << 32 if kind < len(high) else 0)
 
 
-def _datasets(file, group, count, has_mass):
-    """Positions and masses (or None) of a file; InputError where they are not what the header says."""
+def _datasets(file: h5py.File, group: str, count: int, has_mass: bool) -> tuple[h5py.Dataset, h5py.Dataset | None]:
+    """Positions and masses (or None) of a file; InputError if they disagree with the header."""
     coordinates = hdf5.checked_dataset(file, f"{group}/Coordinates", 2, "f")
     masses = hdf5.checked_dataset(file, f"{group}/Masses", 1, "f") if has_mass else None
     for dataset, shape in ((coordinates, (count, 3)), (masses, (count,))):

@@ -1,41 +1,44 @@
-"""NumPy's npy and npz files, in slabs: never unpickled, npy mapped into memory, npz read as a stream."""
+"""NumPy's npy and npz files in slabs, never unpickled: npy mapped into memory, npz read as a stream."""
 
 import lzma
 import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
+from ..vectors import three
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
-# what numpy and zipfile raise for it
+# errors that numpy and zipfile raise for damaged files
 _DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
     *(SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
 )
 
 
-def is_numpy(path) -> bool:
-    """Whether a file begins as npy or npz files do, and an npz ends in .npz."""
-    path = Path(path)
+def is_numpy(path: Path) -> bool:
+    """Whether a file begins like npy files, or like zip files and is called .npz."""
     return path.is_file() and (_begins(path, _NPY) or (_begins(path, _ZIP) and path.suffix == ".npz"))
 
 
-def _begins(path, octets):
+def _begins(path: Path, octets: bytes) -> bool:
     with open(path, "rb") as file:
         return file.read(len(octets)) == octets
 
 
 @contextmanager
-def _readable(path):
-    """What goes wrong in a file becomes an InputError of one line that names it."""
+def _readable(path: str | Path) -> Iterator[None]:
+    """Errors of a file become InputErrors of one line that name it."""
     try:
         yield
     except (InputError, RunError):
@@ -51,8 +54,8 @@ def _readable(path):
 class NumpyArray:
     """An array in a file.
 
-    member         of an npz file, else empty
-    shape          in the order of the file: x last where the array is stored in Fortran order
+    member         name in an npz file, else empty
+    shape          in the order of the file: x last if the array is stored in Fortran order
     """
 
     path: str
@@ -63,16 +66,16 @@ class NumpyArray:
 
     @property
     def names(self) -> tuple[str]:
-        """The array, for messages."""
+        """Name of the array, for messages."""
         return (self.member or "array",)
 
     @property
     def cells(self) -> tuple[int, int, int]:
-        """Along x, y, z."""
+        """Cells along x, y, z."""
         return self.shape[::-1] if self.axes_reversed else self.shape
 
     @contextmanager
-    def arrays(self):
+    def arrays(self) -> Iterator[list[Any]]:
         """The array, its slowest axis first."""
         with _readable(self.path):
             if self.member:
@@ -89,13 +92,13 @@ class NumpyArray:
 
 
 class _Stream:
-    """An array that comes as a stream, to be sliced along its slowest axis, forwards."""
+    """An array in a stream, to be sliced along its slowest axis in increasing order."""
 
-    def __init__(self, stream, array):
+    def __init__(self, stream: IO[bytes], array: NumpyArray):
         self.dtype = np.dtype(array.dtype)
         self._stream, self._shape, self._start = stream, array.shape, stream.tell()
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: slice | tuple[slice, ...]) -> NDArray:
         rows, *inside = key if isinstance(key, tuple) else (key,)
         row = prod(self._shape[1:]) * self.dtype.itemsize
         self._stream.seek(self._start + rows.start * row)
@@ -104,12 +107,11 @@ class _Stream:
         return values[(slice(None), *inside)]
 
 
-def open_array(path, dataset: tuple[str, ...] | None) -> NumpyArray:
-    """The array of an npy file, or the one of an npz file that is asked for (the only one if none is).
+def open_array(path: Path, dataset: tuple[str, ...] | None) -> NumpyArray:
+    """The array of an npy file, or the chosen one of an npz file (by default its only one).
 
-    Raises InputError for what is no grid of numbers, and for files that are cut.
+    Raises InputError for an array that is no grid of numbers, and for truncated files.
     """
-    path = Path(path)
     with _readable(path):
         if _begins(path, _ZIP):
             with zipfile.ZipFile(path) as archive:
@@ -119,28 +121,30 @@ def open_array(path, dataset: tuple[str, ...] | None) -> NumpyArray:
         return _npy_array(path)
 
 
-def _member(path, archive, dataset):
+def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | None) -> str:
     found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     wanted = tuple(found) if dataset is None else dataset
     if len(wanted) != 1 or wanted[0] not in found:
-        said = "no array chosen: give --dataset" if dataset is None else f"--dataset {','.join(dataset)}: no such array"
-        raise InputError(f"{path}: {said}; found: {', '.join(found[:20]) or 'none'}")
+        problem = "no array chosen: give --dataset"
+        if dataset is not None:
+            problem = f"--dataset {','.join(dataset)}: no such array"
+        raise InputError(f"{path}: {problem}; found: {', '.join(found[:20]) or 'none'}")
     return wanted[0]
 
 
-def _npz_array(path, member, archive):
+def _npz_array(path: str | Path, member: str, archive: zipfile.ZipFile) -> NumpyArray:
     info = archive.getinfo(f"{member}.npy")
     with archive.open(info) as stream:
         return _described(stream, info.file_size, path, member)
 
 
-def _npy_array(path):
+def _npy_array(path: str | Path) -> NumpyArray:
     with open(path, "rb") as stream:
         return _described(stream, Path(path).stat().st_size, path, "")
 
 
-def _header(stream):
-    """Shape, Fortran order and dtype; leaves the stream where the values begin."""
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and dtype; leaves the stream at the first value."""
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
@@ -148,16 +152,16 @@ def _header(stream):
     return readers[version](stream)
 
 
-def _described(stream, size, path, member):
-    """The array whose file, or part of one, begins at the stream and has `size` bytes."""
-    place = f"{path}: {member}" if member else f"{path}"
+def _described(stream: IO[bytes], size: int, path: str | Path, member: str) -> NumpyArray:
+    """The array in a stream of `size` bytes."""
+    name = f"{path}: {member}" if member else f"{path}"
     shape, fortran, dtype = _header(stream)
     if dtype.kind not in "fciu":
-        raise InputError(f"{place}: holds values of type {dtype}: must be real or complex numbers")
-    shape = tuple(map(int, shape))  # True is an integer to NumPy's reader
+        raise InputError(f"{name}: holds values of type {dtype}: must be real or complex numbers")
+    shape = tuple(map(int, shape))  # NumPy's reader accepts True as an integer
     if len(shape) != 3 or any(n < 1 for n in shape):
-        raise InputError(f"{place}: has shape {shape}: must have 3 dimensions, none of them empty")
+        raise InputError(f"{name}: has shape {shape}: must have 3 dimensions, none of them empty")
     found, needed = size - stream.tell(), prod(shape) * dtype.itemsize
     if found != needed:
-        raise InputError(f"{place}: has {found} bytes after its header: must be {needed} for shape {shape}")
-    return NumpyArray(str(path), member, shape[::-1] if fortran else shape, dtype.str, bool(fortran))
+        raise InputError(f"{name}: has {found} bytes after its header: must be {needed} for shape {shape}")
+    return NumpyArray(str(path), member, three(shape[::-1] if fortran else shape), dtype.str, bool(fortran))

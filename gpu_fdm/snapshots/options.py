@@ -1,8 +1,9 @@
-"""What a user may say of a snapshot on the command line: which part of it, and what its files do not tell."""
+"""Options of a snapshot on the command line: which part of it is read, and values that its files lack."""
 
 import logging
 import math
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,12 +14,12 @@ from ..io.kinds import Maybe, Number, Several, Text
 
 log = logging.getLogger(__name__)
 
-DIFFERENCE = 1e-5  # relative, between an option and the file, that is worth a warning: digits of published units
+DIFFERENCE = 1e-5  # relative, between an option and the file, above which a warning is logged: digits of units
 _LENGTH = Number(low=1e-6, high=1e6)
 
 
 def flag(name: str) -> str:
-    """An option as it is written on the command line."""
+    """The name of an option on the command line."""
     return "--" + name.replace("_", "-")
 
 
@@ -40,7 +41,7 @@ option = partial(kinds.option, check=_checked)
 
 @attrs.frozen
 class SnapshotOptions:
-    """Options of open_snapshot; None where not given. What is given comes before what the file says.
+    """Options of open_snapshot; None if not given. An option overrides the value in the file.
 
     Raises InputError for a value out of range.
     """
@@ -63,10 +64,10 @@ class SnapshotOptions:
             raise InputError(f"--dataset {_text(self.dataset)}: must be one array, or two for Re psi and Im psi")
 
     @classmethod
-    def from_text(cls, texts: dict) -> "SnapshotOptions":
-        """From what the command line has, by name: a text, several for `dataset`, or None where not given.
+    def from_text(cls, texts: dict[str, Any]) -> "SnapshotOptions":
+        """Options by name as on the command line: a text, several for `dataset`, or None if not given.
 
-        Raises InputError, naming the option, for what is out of range.
+        Raises InputError, naming the option, for a value out of range.
         """
         values = {}
         for item in attrs.fields(cls):
@@ -78,15 +79,15 @@ class SnapshotOptions:
         return cls(**values)
 
     def given(self) -> tuple[str, ...]:
-        """Names of the options that are given."""
+        """Names of the options that are not None."""
         return tuple(item.name for item in attrs.fields(type(self)) if getattr(self, item.name) is not None)
 
-    def over(self, name: str, stored, path, needed: bool = True):
+    def resolve(self, name: str, stored: Any, path: str | Path, needed: bool = True) -> Any:
         """The value of an option: as given, else as stored in the file.
 
-        stored  in the option's unit, or None where the file does not say
-        needed  whether there must be a value; else None is returned where there is none
-        Raises InputError, naming the option, where neither is there, and for a stored value out of range.
+        stored  in the option's unit, or None if the file lacks it
+        needed  whether a missing value is an error; otherwise None is returned for it
+        Raises InputError, naming the option, for a missing value, and for a stored value out of range.
         """
         item = next(item for item in attrs.fields(type(self)) if item.name == name)
         unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
@@ -105,6 +106,6 @@ class SnapshotOptions:
         return given
 
 
-def _close(one, other):
+def _close(one: Any, other: Any) -> bool:
     one, other = (value if isinstance(value, tuple) else (value,) for value in (one, other))
     return all(math.isclose(a, b, rel_tol=DIFFERENCE, abs_tol=1e-12) for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""Snapshots that are split over files <base>.0.hdf5, <base>.1.hdf5, ..., in a folder or beside each other."""
+"""Snapshots in several files, <base>.0.hdf5, <base>.1.hdf5, ..., in a folder or beside each other."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ _PART = re.compile(r"(?P<base>.+)\.(?P<number>\d+)(?P<ending>\.hdf5|\.h5)")
 _ENDINGS = (".hdf5", ".h5")
 
 
-def located(path: Path) -> Path | None:
-    """A file of the snapshot: itself, the first in a folder, or of those called <path>.hdf5, <path>.0.hdf5, ...
+def find_file(path: Path) -> Path | None:
+    """A file of the snapshot: the path, the first file in a folder, or the first of <path>.hdf5, <path>.0.hdf5, ...
 
-    None where there is none. Raises InputError for a folder with several snapshots.
+    Returns None if there is none. Raises InputError for a folder with several snapshots.
     """
     if path.is_file():
         return path
@@ -31,15 +31,15 @@ def located(path: Path) -> Path | None:
 
 
 def first_part(path: Path) -> Path:
-    """As located; InputError for a folder without a snapshot."""
-    first = located(path)
+    """A file of the snapshot, see find_file; InputError for a folder without a snapshot."""
+    first = find_file(path)
     if first is None:
         raise InputError(f"{path}: a folder without NAME.hdf5 or NAME.0.hdf5: no snapshot of this format")
     return first
 
 
 def all_parts(path: Path, count: int) -> Iterator[Path]:
-    """The files of a snapshot of `count` parts, in order; `path` is one of them.
+    """The files of a snapshot with `count` parts, in order; `path` is one of them.
 
     Raises InputError, naming the file, for a part that is missing.
     """

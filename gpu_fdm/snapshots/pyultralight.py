@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..io import hdf5
 from . import numpy_files
-from .arrays import BARE
+from .arrays import ARRAY_OPTIONS
 from .options import SnapshotOptions
-from .reader import Reader, bare_grid
+from .reader import Reader, snapshot_of_array
 from .snapshot import GridSnapshot
 
 DATASET = "init"
@@ -15,7 +15,7 @@ _NAME = re.compile(r"(rho|psi)_#\d+\.(npy|npz)")
 
 
 def detect(path: Path) -> bool:
-    """By the file's name, or by its only dataset."""
+    """Whether the file has the name of a PyUltraLight grid, or only its dataset."""
     if hdf5.is_hdf5(path):
         with hdf5.opened(path) as file:
             return list(file) == [DATASET]
@@ -23,14 +23,14 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """The one array that is in the file."""
+    """The only array in the file."""
     source: hdf5.Hdf5Arrays | numpy_files.NumpyArray
     if hdf5.is_hdf5(path):
         with hdf5.opened(path) as file:
             source = hdf5.Hdf5Arrays.check(file, options.dataset or (DATASET,))
     else:
         source = numpy_files.open_array(path, options.dataset)
-    return bare_grid(source, source.cells, READER.name, options)
+    return snapshot_of_array(source, READER.name, options)
 
 
-READER = Reader("pyultralight", "PyUltraLight grid, npy, npz or HDF5", BARE, detect, read)
+READER = Reader("pyultralight", "PyUltraLight grid, npy, npz or HDF5", ARRAY_OPTIONS, detect, read)

@@ -1,23 +1,32 @@
-"""What a reader of a format is, and what readers share."""
+"""The interface of a reader, and helpers that readers share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import InputError
 from .options import SnapshotOptions
-from .snapshot import GridSnapshot, ParticleSnapshot
+from .snapshot import GridSnapshot, GridSource, ParticleSnapshot
+
+
+class ArraySource(GridSource, Protocol):
+    """An array whose shape is that of the grid."""
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Cells along x, y, z."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A format.
+    """The reader of one format.
 
     name         for --format
     description  one line
-    options      names of the SnapshotOptions that it uses; another one given is an error
-    detect       whether a path looks like the format: fast, and False for what it does not know
-    read         opens a snapshot: reads headers only and checks all that is cheap; InputError for what is wrong
+    options      names of the SnapshotOptions that it uses; any other that is given is an error
+    detect       whether a path has the format: fast, and False for unknown files
+    read         opens a snapshot: reads headers only and checks what is cheap; InputError for invalid files
     """
 
     name: str
@@ -27,25 +36,25 @@ class Reader:
     read: Callable[[Path, SnapshotOptions], GridSnapshot | ParticleSnapshot]
 
 
-def bare_grid(source, cells, format_name: str, options: SnapshotOptions) -> GridSnapshot:
-    """A snapshot of arrays that come without anything else: box size and redshift must be given."""
+def snapshot_of_array(source: ArraySource, format_name: str, options: SnapshotOptions) -> GridSnapshot:
+    """The snapshot of an array without metadata: its box size and redshift are options."""
     name = ", ".join(source.names)
     return GridSnapshot(
         path=source.path,
         format=format_name,
-        box_size=options.over("box_size", None, source.path),
-        redshift=options.over("redshift", None, source.path),
+        box_size=options.resolve("box_size", None, source.path),
+        redshift=options.resolve("redshift", None, source.path),
         fields=(name,),
         field=name,
         h=options.h,
-        cells=cells,
+        cells=source.cells,
         density_units="units of the file",
         source=source,
     )
 
 
-def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, path) -> str:
-    """The field to read: the one asked for, else the preferred one, or its only frame.
+def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, path: Path) -> str:
+    """The field to read: the wanted one, else the preferred one or its only frame.
 
     Raises InputError that lists the fields.
     """
@@ -56,7 +65,7 @@ def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, pa
         return wanted
     if preferred in fields:
         return preferred
-    below = [name for name in fields if name.startswith(f"{preferred}/")]
-    if len(below) != 1:
+    frames = [name for name in fields if name.startswith(f"{preferred}/")]
+    if len(frames) != 1:
         raise InputError(f"{path}: no field chosen: give --field; found: {known}")
-    return below[0]
+    return frames[0]

@@ -1,4 +1,4 @@
-"""All formats, and the one way to open a snapshot."""
+"""All formats, and open_snapshot, which chooses between them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from .options import SnapshotOptions, flag
 from .reader import Reader
 from .snapshot import GridSnapshot, ParticleSnapshot
 
-# in the order in which they are asked whether they know a file: the special before the general
+# in the order of detection: special formats before general ones
 READERS = (
     fuzzylli.READER,
     result.READER,
@@ -24,27 +24,27 @@ READERS = (
 
 
 def open_snapshot(
-    path,
+    path: str | Path,
     format: str | None = None,
     options: SnapshotOptions = SnapshotOptions(),  # noqa: B008 - frozen
     readers: tuple[Reader, ...] = READERS,
 ) -> GridSnapshot | ParticleSnapshot:
-    """Open a snapshot: its headers are read and checked, its data are not.
+    """Open a snapshot: read and check its headers, but not its data.
 
     path     file, folder, first part of several, or their common name
-    format   name of a reader; by default the first that knows the file
-    options  what the user says of it
-    readers  the known ones
-    Over ranks, call this on the first alone and lend the result: ranks.on_root(lambda: open_snapshot(...)).
-    Raises InputError, one line, for what is wrong with the file or missing in it, naming the option that helps.
+    format   name of a reader; by default the first that recognises the file
+    options  what the user says about it
+    readers  in the order of detection
+    With several ranks, only rank 0 calls this: ranks.on_root(lambda: open_snapshot(...)).
+    Raises InputError, one line, for an invalid or incomplete file, naming the option that helps.
     """
     path = Path(path)
     reader = _by_name(format, readers) if format is not None else None
-    _check_there(path)
+    _check_exists(path)
     if reader is None:
-        reader = next((each for each in readers if each.detect(path)), None)
+        reader = next((known for known in readers if known.detect(path)), None)
     if reader is None:
-        raise InputError(f"{path}: no known format; known: {', '.join(each.name for each in readers)} (--format)")
+        raise InputError(f"{path}: no known format; known: {', '.join(known.name for known in readers)} (--format)")
     for name in options.given():
         if name not in reader.options:
             allowed = ", ".join(map(flag, reader.options))
@@ -52,9 +52,9 @@ def open_snapshot(
     return reader.read(path, options)
 
 
-def _check_there(path):
+def _check_exists(path: Path) -> None:
     try:
-        if not path.exists() and parts.located(path) is None:
+        if not path.exists() and parts.find_file(path) is None:
             raise InputError(f"{path}: no such file")
         if path.is_file():
             with open(path, "rb") as file:
@@ -64,7 +64,7 @@ def _check_there(path):
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _by_name(name, readers):
+def _by_name(name: str, readers: tuple[Reader, ...]) -> Reader:
     for reader in readers:
         if reader.name == name:
             return reader

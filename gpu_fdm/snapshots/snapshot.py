@@ -1,6 +1,6 @@
-"""What a snapshot offers to the statistics: a density in slabs of planes, or particles in batches.
+"""Snapshots as the statistics read them: a density in slabs of planes, or particles in batches.
 
-A snapshot is a plain value without open files: rank 0 opens it, all ranks get it, and each reads its own part.
+A snapshot is a plain value without open files: rank 0 opens it, all ranks receive it and read their own parts.
 """
 
 from collections.abc import Iterator
@@ -10,55 +10,59 @@ from math import prod
 from typing import ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
 from ..parallel.memory import available
 
 PIECE = 1 << 26  # bytes read at a time
-BATCH = 1_000_000  # particles handed out at a time
+BATCH = 1_000_000  # particles in a batch
+
+Block = tuple[slice, slice, slice]  # part of a slab
+Batches = Iterator[tuple[NDArray, NDArray | None]]
 
 
 class GridSource(Protocol):
-    """Where the cells of a grid are stored."""
+    """The stored cells of a grid."""
 
     @property
     def path(self) -> str:
-        """Of the file, for messages."""
+        """Path of the file, for messages."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the array, or of those of the real and the imaginary part."""
+        """Name of the array, or names of the real and the imaginary part."""
 
     @property
     def dtype(self) -> str:
-        """Of the cells in the file, as np.dtype.str has it."""
+        """Type of the cells in the file, an np.dtype.str."""
 
     @property
     def axes_reversed(self) -> bool:
         """Whether x is the last axis of the arrays."""
 
     def arrays(self) -> AbstractContextManager[list]:
-        """The arrays, open, to be sliced along their first axis or, if reversed, all three."""
+        """The open arrays, to be sliced along their first axis or, if reversed, along all three."""
 
 
 class ParticleSource(Protocol):
-    """Where particles are stored."""
+    """Stored particles."""
 
-    def batches(self, first: int, last: int, most: int) -> Iterator[tuple]:
-        """Positions and masses of particles first..last - 1, as ParticleSnapshot.batches has them."""
+    def batches(self, first: int, last: int, batch_size: int) -> Batches:
+        """Positions and masses of particles first..last - 1, see ParticleSnapshot.batches."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What every snapshot says of itself.
+    """Metadata of all snapshots.
 
-    path      of the file, the folder or the first part
+    path      file, folder or first part
     format    name of its reader
     box_size  sides along x, y, z [cMpc/h]
-    redshift  of the snapshot
-    fields    names of what there is: densities for --field, types of particles for --particle-type
+    redshift  redshift of the snapshot
+    fields    names of all densities (--field) or types of particles (--particle-type)
     field     the one that is read
-    h, omega_m, m22 [1e-22 eV], time [Myr]  where the file tells them, else None
+    h, omega_m, m22 [1e-22 eV], time [Myr]  None if the file lacks them
     """
 
     path: str
@@ -79,7 +83,7 @@ class GridSnapshot(Snapshot):
 
     cells          along x, y, z
     density_units  units of the values that slab returns
-    source         where the cells are stored
+    source         the stored cells
     """
 
     cells: tuple[int, int, int]
@@ -88,12 +92,12 @@ class GridSnapshot(Snapshot):
 
     @property
     def kind(self) -> str:
-        """Either "psi", where the density is |psi|^2 of what is stored, or "density"."""
+        """Either "psi", if the density is |psi|^2 of the stored values, or "density"."""
         return "psi" if len(self.source.names) == 2 or np.dtype(self.source.dtype).kind == "c" else "density"
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the density: float32 where the file has no more digits, else float64."""
+        """Type of the density: float32 if the file has no more digits, else float64."""
         stored = np.dtype(self.source.dtype)
         digits = stored.itemsize // (2 if stored.kind == "c" else 1)
         return np.dtype(np.float32 if stored.kind in "fc" and digits <= 4 else np.float64)
@@ -101,9 +105,9 @@ class GridSnapshot(Snapshot):
     def slab(self, first: int, last: int) -> np.ndarray:
         """Density of the planes first..last - 1 along x, shape (last - first, ny, nz).
 
-        Not divided by its mean; |psi|^2 where psi is stored. Reads the slab alone, 64 MiB at a time.
-        Raises ValueError for planes that there are not, InputError naming file, array and cell where a density is
-        negative or not finite or the file cannot be read, RunError where the slab does not fit into memory.
+        The density is not divided by its mean; it is |psi|^2 if psi is stored. Only the slab is read, 64 MiB at a time.
+        Raises ValueError for planes outside the grid, InputError naming file, array and cell for a density that is
+        negative or not finite and for a damaged file, RunError for a slab that does not fit into memory.
         """
         if not 0 <= first <= last <= self.cells[0]:
             raise ValueError(f"planes {first}..{last}: must be in 0..{self.cells[0]}")
@@ -119,21 +123,21 @@ class GridSnapshot(Snapshot):
                     f"{free / 2**30:.1f} GiB are available: use more ranks"
                 )
             density = np.empty(shape, self.dtype)
-            for place, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
-                _fill(density[place], values)
-                self._check(density[place], place, first)
+            for block, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
+                _fill(density[block], values)
+                self._check(density[block], block, first)
         return density
 
-    def _check(self, part, place, first):
-        # a NaN is carried by min and max, and fails the comparison
+    def _check(self, part: NDArray, block: Block, first: int) -> None:
+        # min and max are NaN if one value is, and comparisons with NaN are false
         if part.min() >= 0 and part.max() < np.inf:
             return
         inside = np.unravel_index(np.argmax(~((part >= 0) & (part < np.inf))), part.shape)
         offset = (first, 0, 0)
-        cell = [offset[i] + (place[i].start or 0) + int(inside[i]) for i in range(3)]
-        what = "|psi|^2" if self.kind == "psi" else "density"
+        cell = [offset[i] + (block[i].start or 0) + int(inside[i]) for i in range(3)]
+        name = "|psi|^2" if self.kind == "psi" else "density"
         raise InputError(
-            f"{self.source.path}: {', '.join(self.source.names)}: {what} = {part[inside]:g} in cell {cell}: "
+            f"{self.source.path}: {', '.join(self.source.names)}: {name} = {part[inside]:g} in cell {cell}: "
             "must be finite and not negative"
         )
 
@@ -142,9 +146,9 @@ class GridSnapshot(Snapshot):
 class ParticleSnapshot(Snapshot):
     """Particles in the periodic box.
 
-    number         of particles, over all files
-    particle_mass  of each particle where all have the same, in the file's units, else None
-    source         where they are stored
+    number         number of particles in all files
+    particle_mass  mass of a particle if all have the same, in the file's units, else None
+    source         the stored particles
     """
 
     number: int
@@ -152,24 +156,28 @@ class ParticleSnapshot(Snapshot):
     source: ParticleSource
     kind: ClassVar[str] = "particles"
 
-    def batches(self, first: int = 0, last: int | None = None, most: int = BATCH) -> Iterator[tuple]:
-        """Positions (n, 3) [cMpc/h], float64, and masses (n,) or None where all are the same, at most `most` at a time.
+    def batches(self, first: int = 0, last: int | None = None, batch_size: int = BATCH) -> Batches:
+        """Positions (n, 3) [cMpc/h], float64, and masses (n,) or None if all are the same, with n <= batch_size.
 
         first, last  range of particles over all files, for a rank ranks.slab(snapshot.number); all by default
         Positions are comoving and as in the file: a particle may be outside the box by less than a box length.
-        Raises ValueError for particles that there are not, InputError naming file, array and particle for values
-        that make no sense or a file that cannot be read.
+        Raises ValueError for particles out of range, InputError naming file, array and particle for invalid values and
+        for a damaged file.
         """
         last = self.number if last is None else last
-        if not 0 <= first <= last <= self.number or most < 1:
-            raise ValueError(f"particles {first}..{last}, {most} at a time: must be in 0..{self.number}, at least 1")
-        return self.source.batches(first, last, most)
+        if not 0 <= first <= last <= self.number or batch_size < 1:
+            raise ValueError(
+                f"particles {first}..{last}, {batch_size} at a time: must be in 0..{self.number}, at least 1"
+            )
+        return self.source.batches(first, last, batch_size)
 
 
-def blocks(arrays, cells, first: int, last: int, axes_reversed: bool):
-    """Parts of a slab as they lie in the file, about PIECE bytes each: (place in the slab, arrays [x, y, z]).
+def blocks(
+    arrays: list, cells: tuple[int, int, int], first: int, last: int, axes_reversed: bool
+) -> Iterator[tuple[Block, list[NDArray]]]:
+    """Blocks of a slab in the order of the file, about PIECE bytes each: (indices in the slab, arrays [x, y, z]).
 
-    The file is read once and in its own order: where x is its last axis, in blocks along z.
+    The file is read once: in blocks along z if x is its last axis.
     """
     begin, end = (0, cells[2]) if axes_reversed else (first, last)
     step, _ = _piece(arrays, cells, first, last, axes_reversed)
@@ -190,20 +198,20 @@ def blocks(arrays, cells, first: int, last: int, axes_reversed: bool):
         start = stop
 
 
-def _piece(arrays, cells, first, last, axes_reversed):
-    """Rows of the file that are read at a time, at most as many as there are, and the bytes of one."""
+def _piece(arrays: list, cells: tuple[int, int, int], first: int, last: int, axes_reversed: bool) -> tuple[int, int]:
+    """Rows of the file in a block, and the bytes of a row."""
     rows, width = (cells[2], last - first) if axes_reversed else (last - first, cells[2])
-    # whole chunks at a time, so that none is unpacked twice
+    # blocks end where chunks end, so that no chunk is unpacked twice
     chunk = max((getattr(array, "chunks", None) or (1,))[0] for array in arrays)
     row = sum(array.dtype.itemsize for array in arrays) * cells[1] * width
     return min(max(chunk, PIECE // row // chunk * chunk), max(chunk, rows)), row
 
 
-def _fill(part, values):
-    """The density of stored values: themselves, or |psi|^2 of a complex array or of two real ones."""
+def _fill(part: NDArray, values: list[NDArray]) -> None:
+    """Write the density of stored values into part: the values, or |psi|^2 of a complex array or of two real ones."""
     if len(values) == 1 and values[0].dtype.kind == "c":
         values = [values[0].real, values[0].imag]
-    # what is not finite is found and named afterwards
+    # GridSnapshot._check finds values that are not finite
     with np.errstate(over="ignore", invalid="ignore"):
         if len(values) == 1:
             part[...] = values[0]

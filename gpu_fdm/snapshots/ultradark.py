@@ -6,9 +6,9 @@ from pathlib import Path
 from ..errors import InputError
 from ..io import hdf5
 from . import numpy_files
-from .arrays import BARE
+from .arrays import ARRAY_OPTIONS
 from .options import SnapshotOptions
-from .reader import Reader, bare_grid
+from .reader import Reader, snapshot_of_array
 from .snapshot import GridSnapshot
 
 DATASETS = ("psi", "rho")
@@ -16,7 +16,7 @@ _NAME = re.compile(r"(rho|psi)_\d+\.(npy|h5)")
 
 
 def detect(path: Path) -> bool:
-    """By the file's name, and in HDF5 by its dataset."""
+    """Whether the file has the name of an UltraDark.jl grid, and in HDF5 only its dataset."""
     if _NAME.fullmatch(path.name) is None:
         return False
     if hdf5.is_hdf5(path):
@@ -26,7 +26,7 @@ def detect(path: Path) -> bool:
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """The one array that is in the file."""
+    """The only array in the file."""
     source: hdf5.Hdf5Arrays | numpy_files.NumpyArray
     if hdf5.is_hdf5(path):
         with hdf5.opened(path) as file:
@@ -36,7 +36,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=True)
     else:
         source = numpy_files.open_array(path, options.dataset)
-    return bare_grid(source, source.cells, READER.name, options)
+    return snapshot_of_array(source, READER.name, options)
 
 
-READER = Reader("ultradark", "UltraDark.jl grid, npy or h5", BARE, detect, read)
+READER = Reader("ultradark", "UltraDark.jl grid, npy or h5", ARRAY_OPTIONS, detect, read)

@@ -26,7 +26,7 @@ def written():
 
 def test_names_are_unique_and_all_in_the_document():
     names = [check.name.replace("|", "\\|") for check in CHECKS]
-    assert len(set(names)) == len(names) > 200
+    assert len(set(names)) == len(names)
     in_document = [re.split(r" (?<!\\)\| ", line)[0].removeprefix("| ") for line in written() if line.startswith("| ")]
     assert [name for name in in_document if name != "quantity"] == names
 

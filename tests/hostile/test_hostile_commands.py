@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import plot_files
 import pytest
+from hostile_hdf5 import nodes, wrong_nodes, wrong_values
 from hostile_inputs import NUMBERS, gpu_fdm, limits, spoiled
 from matplotlib import style
 from snapshot_files import write_gadget
 from spectrum_tables import write_spectrum_table
-from test_hostile_snapshots import nodes, wrong_nodes, wrong_values
 
 from gpu_fdm.comparison.models import model_boosts
 from gpu_fdm.comparison.sources import read_source

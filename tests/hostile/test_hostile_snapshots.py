@@ -1,14 +1,13 @@
-"""Whatever is in a snapshot: its spectrum, or one clear line; nothing outside of it is read, no memory is taken."""
+"""Hostile snapshots give a spectrum or one clear line; nothing outside of them is read, and memory is bounded."""
 
 import io
 import struct
 import zipfile
-import zlib
-from functools import cache
 
 import h5py
 import numpy as np
 import pytest
+from hostile_hdf5 import large_chunk, nodes, wrong_nodes, wrong_values
 from hostile_inputs import limits, spoiled
 from snapshot_files import (
     write_axionyx,
@@ -24,7 +23,7 @@ from snapshot_files import (
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.pipeline.snapshot import Measurement, snapshot_power
 from gpu_fdm.snapshots.options import SnapshotOptions
-from gpu_fdm.snapshots.registry import open_snapshot
+from gpu_fdm.snapshots.registry import READERS, open_snapshot
 
 RANDOM = np.random.default_rng(5)
 DENSITY = RANDOM.random((8, 8, 8)) + 0.5
@@ -48,7 +47,7 @@ FILES = {
     "axionyx": (lambda at: write_axionyx(at / "plt00001", REPOSITORY, 1.0), NOTHING),
 }
 IN_HDF5 = [name for name in FILES if name not in ("npy", "npz", "axionyx")]
-# part of the inputs, for what takes long: many attributes, files in parts, and yt
+# share of the inputs that are tried, for slow formats: many attributes, files in parts, and yt
 PART = {"gpu_fdm": 0.12, "fuzzylli": 0.15, "axirepo": 0.08, "gadget": 0.08, "gadget parts": 0.06, "gamer": 0.01}
 SPOILED = {"gamer": 4, "axionyx": 4}
 HOW = Measurement(cells=8, mu_bins=2, multipoles=True)
@@ -78,16 +77,26 @@ def measured(path, options, format_name=None):
 yt_leaves_files_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+def test_every_format_is_tried(tmp_path):
+    formats = set()
+    for number, (write, options) in enumerate(FILES.values()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        formats.add(open_snapshot(write(folder), options=options).format)
+    # the readers of arrays behind those of PyUltraLight and UltraDark.jl, with files of other names
+    assert formats | {"hdf5", "numpy"} == {reader.name for reader in READERS}
+
+
 @yt_leaves_files_open
 @pytest.mark.parametrize("name", FILES)
 def test_spoiled_files(hostile, tmp_path, name):
     """Bytes changed, cut out and put in: most of them where the structure is, before the data."""
     write, options = FILES[name]
     path, random = write(tmp_path), np.random.default_rng(6)
-    of_this = sorted(each for each in tmp_path.rglob("*") if each.is_file())
-    octets, errors = {each: each.read_bytes() for each in of_this}, 0
+    files = sorted(file for file in tmp_path.rglob("*") if file.is_file())
+    octets, errors = {file: file.read_bytes() for file in files}, 0
     for number in range(SPOILED.get(name, 50)):
-        spoilt = of_this[random.integers(len(of_this))]
+        spoilt = files[random.integers(len(files))]
         before = octets[spoilt]
         end = 2048 if number % 2 else None
         made = spoiled(before, random, end=end)
@@ -101,116 +110,44 @@ def test_spoiled_files(hostile, tmp_path, name):
     assert errors
 
 
-def wrong_values():
-    """For an attribute or a dataset: what others do not expect there."""
-    text, compound = h5py.string_dtype(), np.dtype([("a", "f8"), ("b", "i4")])
-    yield from (np.nan, np.inf, -np.inf, -1, 0, 1e300, -1e300, 5e-324, 2**31, 2**62, -(2**62), np.uint64(2**64 - 1))
-    yield from (0.5, -1e-9, True, "1", "nan", b"1\xff", "x" * 10_000, np.float16(np.inf), np.longdouble("1e4000"))
-    for value in (np.nan, -1, 2**62, b"1"):
-        yield np.full(6, value)
-    for value in (0.0, True, 1e300, np.float32(1e38), 5e-324, np.inf, 2**63 - 1, 1e300 + 1e300j):
-        yield np.full((8, 8, 8), value)
-    for value in (1e300, np.nan, np.int8(1)):
-        yield np.full((300, 3), value)
-    for value in (1e308, -1.0, 0.0):
-        yield np.full(300, value)
-    yield from (np.zeros(0), np.zeros((0, 3)), np.arange(5000.0), np.zeros((2, 3, 4)), np.ones(216, ">f4"), 1 + 2j)
-    yield from (np.zeros(3, compound), np.zeros((), compound), np.array(["a", "b"], object), np.array("é", text))
-    yield from (h5py.Empty("f8"), h5py.Empty(text), np.array(b"\0\1", "V2"), np.ones((2, 2), "S300"))
-    yield np.array([1, 2], h5py.enum_dtype({"A": 1, "B": 2}))
-    yield np.array([np.arange(3.0), np.arange(2.0)], object).astype(h5py.vlen_dtype(np.float64))
-
-
-@cache
-def packed():
-    """68 MiB that take a thousandth of it in a file."""
-    return zlib.compress(bytes(68 << 20))
-
-
-def large_chunk(file, name):
-    """Cells of which few are used."""
-    chunks = (68, 1024, 128)
-    made = file.create_dataset(name, (8,) * 3, "f8", chunks=chunks, maxshape=(None,) * 3, compression="gzip")
-    made.id.write_direct_chunk((0, 0, 0), packed())
-
-
-def wrong_nodes(path):
-    """What takes the place of a dataset or a group: a function of the open file and the name."""
-    other = path.with_name("secret.raw")
-    other.write_bytes(bytes(8 * 8**3))
-    with h5py.File(path.with_name("secret.hdf5"), "w") as file:
-        file["density/fdm"], file["a"] = DENSITY, DENSITY
-
-    def virtual(file, name):
-        layout = h5py.VirtualLayout((8, 8, 8), np.float64)
-        layout[...] = h5py.VirtualSource("secret.hdf5", "a", (8, 8, 8))
-        file.create_virtual_dataset(name, layout)
-
-    yield lambda file, name: file.create_group(name)
-    yield lambda file, name: file.__setitem__(name, np.dtype("f8"))
-    yield lambda file, name: file.__setitem__(name, h5py.SoftLink("/nowhere"))
-    yield lambda file, name: file.__setitem__(name, h5py.SoftLink(f"/{name}"))
-    yield lambda file, name: file.__setitem__(name, h5py.SoftLink("/"))
-    yield lambda file, name: file.__setitem__(name, file["/"])
-    yield lambda file, name: file.__setitem__(name, h5py.ExternalLink("secret.hdf5", "/a"))
-    yield lambda file, name: file.__setitem__(name, h5py.ExternalLink("secret.hdf5", "/"))
-    yield lambda file, name: file.__setitem__(name, h5py.ExternalLink("/etc/passwd", "/"))
-    yield virtual
-    yield large_chunk
-    yield lambda file, name: file.create_dataset(name, (8,) * 3, "f8", external=[(str(other), 0, h5py.h5f.UNLIMITED)])
-    yield lambda file, name: file.create_dataset(name, (2**20, 2**20, 1), "f8")
-    yield lambda file, name: file.create_dataset(name, (2**40,), "f4", chunks=(2**20,), fillvalue=1)
-    yield lambda file, name: file.create_dataset(name, (2**20, 2**10, 2**10), "f8", chunks=(64,) * 3, fillvalue=1)
-    yield lambda file, name: file.create_dataset(name, (2**40, 3), "f8", chunks=(2**16, 3))
-    yield lambda file, name: file.create_dataset(name, (4,), h5py.ref_dtype)
-    yield lambda file, name: file.create_dataset(name, (), h5py.regionref_dtype)
-    yield lambda file, name: None
-
-
-def nodes(file):
-    """Names of all objects, and (name, attribute) of all attributes."""
-    found = []
-    file.visit(found.append)
-    return found, [(name, key) for name in ["/", *found] for key in file[name].attrs]
-
-
 @yt_leaves_files_open
 @pytest.mark.parametrize("name", IN_HDF5)
 def test_other_types_and_numbers(hostile, tmp_path, name):
-    """Every attribute and every dataset in turn is what it should not be, or is not there."""
+    """Every attribute and every object in turn has a wrong value or is missing."""
     write, options = FILES[name]
     path, random = write(tmp_path), np.random.default_rng(7)
     octets = path.read_bytes()
     with h5py.File(path) as file:
         datasets, attributes = nodes(file)
-    keep = PART.get(name, 1.0)
-    for place, key in attributes:
-        for value in [None, *wrong_values()]:
-            if random.random() > keep:
-                continue
+    for node, key in attributes:
+        for value in share_of([None, *wrong_values()], name, random):
             path.unlink()  # yt may still have it open
             path.write_bytes(octets)
             with h5py.File(path, "r+") as file:
-                del file[place].attrs[key]
+                del file[node].attrs[key]
                 if value is not None:
-                    file[place].attrs[key] = value
+                    file[node].attrs[key] = value
             hostile(measured, path, options)
-    for place in datasets:
-        for value in [*wrong_values(), *wrong_nodes(path)]:
-            if random.random() > keep:
-                continue
+    for node in datasets:
+        for value in share_of([*wrong_values(), *wrong_nodes(path)], name, random):
             path.unlink()  # yt may still have it open
             path.write_bytes(octets)
             with h5py.File(path, "r+") as file:
-                kept = dict(file[place].attrs)
-                del file[place]
+                attributes_before = dict(file[node].attrs)
+                del file[node]
                 if callable(value):
-                    value(file, place)
+                    value(file, node)
                 else:
-                    file[place] = value
-                if isinstance(file.get(place, getlink=True), h5py.HardLink):
-                    file[place].attrs.update(kept)
+                    file[node] = value
+                if isinstance(file.get(node, getlink=True), h5py.HardLink):
+                    file[node].attrs.update(attributes_before)
             hostile(measured, path, options)
+
+
+def share_of(values, name, random):
+    """A part of the inputs for slow formats, at least one."""
+    chosen = [value for value in values if random.random() <= PART.get(name, 1.0)]
+    return chosen or [values[random.integers(len(values))]]
 
 
 def header(descr="<f8", shape="(8, 8, 8)", fortran="False", version=b"\1\0", length=None):
@@ -295,13 +232,13 @@ def test_plotfiles_that_name_files_outside(tmp_path, file, word, other):
         open_snapshot(path)
 
 
-@pytest.mark.parametrize("place", ["GridData/Dens", "Tree/Son", "Info/KeyInfo", "Extra"])
-def test_gamer_with_links_outside(tmp_path, place):
-    """Before yt follows them."""
+@pytest.mark.parametrize("name", ["GridData/Dens", "Tree/Son", "Info/KeyInfo", "Extra"])
+def test_gamer_with_links_outside(tmp_path, name):
+    """They are refused before yt follows them."""
     path = write_gamer(tmp_path / "Data_000001", REPOSITORY, REPOSITORY, 1.0)
     with h5py.File(path, "r+") as file:
-        if place in file:
-            del file[place]
-        file[place] = h5py.ExternalLink("secret.hdf5", "/a")
-    with pytest.raises(InputError, match=f"{place}: a link into another file, secret.hdf5, is not followed"):
+        if name in file:
+            del file[name]
+        file[name] = h5py.ExternalLink("secret.hdf5", "/a")
+    with pytest.raises(InputError, match=f"{name}: a link into another file, secret.hdf5, is not followed"):
         open_snapshot(path, "gamer")

@@ -1,17 +1,19 @@
-"""Whatever is in a table: its numbers, or one clear line; nothing is run that is in it."""
+"""Hostile tables give numbers or one clear line, and nothing in them is executed."""
 
 import gzip
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from hostile_inputs import NUMBERS, limits, spoiled
 from spectrum_tables import write_spectrum_table
 
-from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.config import SECTIONS, parse_config
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError
 from gpu_fdm.filament.weights import weights_from_table
+from gpu_fdm.io.kinds import InputFile
 from gpu_fdm.pipeline.model import filaments, profile_of
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.spectrum import Spectrum
@@ -38,7 +40,7 @@ def of_config(text, path):
 
 
 def weights(path, library):
-    """Errors of a table of weights as a run tells them."""
+    """Errors of a table of weights as a run reports them."""
     try:
         return weights_from_table(path, library)
     except ValueError as error:
@@ -47,7 +49,7 @@ def weights(path, library):
 
 
 def boost(path):
-    """A boost, or the ratio of a spectrum by itself."""
+    """A boost."""
     read = read_boost(path)
     return read.k
 
@@ -93,9 +95,27 @@ TABLES = {
 }
 
 
+# keys of an ini that name a file, and where it is tried
+TABLES_OF_KEYS = {
+    "linear_power_table": "linear_power.csv",
+    "profile_table": "profile.csv",
+    "table": "gas.csv",
+    "mass_function": "mass_function.csv",
+    "transfer_table": "transfer.csv",
+    "weights_table": "test_weights",
+}
+
+
+def test_every_table_of_an_ini_is_tried():
+    keys = [item for section in SECTIONS.values() for item in fields(section)]
+    files = {item.name for item in keys if isinstance(getattr(item.metadata["kind"], "kind", None), InputFile)}
+    assert files == set(TABLES_OF_KEYS)
+    assert set(TABLES_OF_KEYS.values()) <= {*TABLES, "test_weights"}
+
+
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_that_are_right(tmp_path, name):
-    """What is spoiled below is read without an error as it is."""
+def test_valid_tables(tmp_path, name):
+    """The tables that are damaged below are read without an error."""
     read, write = TABLES[name]
     write(tmp_path / name)
     read(tmp_path / name)

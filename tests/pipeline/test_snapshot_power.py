@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from rank_runs import MPIEXEC, needs_mpi
+from snapshot_cases import CASES, density, psi, squared
 from snapshot_files import write_gadget
-from test_ranks import MPIEXEC, needs_mpi
-from test_snapshots import CASES, density, psi, squared
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError

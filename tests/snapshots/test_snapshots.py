@@ -4,21 +4,18 @@ import pickle
 import re
 import sys
 import tracemalloc
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from attrs import evolve, fields
 from locations import REPOSITORY
+from snapshot_cases import CASES, GIVEN, density, hdf5_complex, numpy_compressed, numpy_plain, psi, result_frame
 from snapshot_files import (
     write_axionyx,
     write_axirepo,
-    write_fuzzylli,
     write_gamer,
     write_pyultralight,
-    write_result,
     write_ultradark,
 )
 
@@ -28,9 +25,6 @@ from gpu_fdm.snapshots import snapshot as snapshot_module
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.snapshots.registry import READERS, open_snapshot
 from gpu_fdm.spectra.power import power_spectrum
-
-CELLS = (7, 6, 5)  # all different: a transposition cannot hide
-GIVEN = SnapshotOptions(box_size=(7.0, 6.0, 5.0), redshift=1.5)
 
 
 class Communicator:
@@ -46,172 +40,6 @@ class Communicator:
         return 0
 
 
-@dataclass
-class Case:
-    """A file, and what must come out of it."""
-
-    path: Path
-    density: np.ndarray
-    box_size: tuple = (7.0, 6.0, 5.0)
-    redshift: float = 1.5
-    format: str = ""
-    options: SnapshotOptions = field(default_factory=SnapshotOptions)
-    kind: str = "density"
-    others: tuple = (None, None, None, None)  # h, omega_m, m22, time
-    fields: tuple | None = None
-    units: str = "units of the file"
-
-
-def density(cells=CELLS, dtype=np.float64):
-    return np.random.default_rng(5).random(cells).astype(dtype)
-
-
-def psi(cells=CELLS):
-    random = np.random.default_rng(6)
-    return random.standard_normal(cells) + 1j * random.standard_normal(cells)
-
-
-def squared(values):
-    return values.real**2 + values.imag**2
-
-
-def result(tmp):
-    fdm, smooth = density(dtype=np.float32), np.ones(CELLS, np.float32)
-    path = write_result(tmp / "result.hdf5", {"fdm": fdm, "smooth": smooth}, (7.0, 6.0, 5.0), redshift=1.5)
-    others = (0.6731, 0.314649, 2.0, 3.5)
-    return Case(path, fdm, others=others, fields=("fdm", "smooth"), units="mean matter densities")
-
-
-def result_frame(tmp):
-    frames = {f"fdm/{i}": density() + i for i in range(11)}
-    path = write_result(tmp / "result.hdf5", frames, (7.0, 6.0, 5.0), redshift=1.5)
-    options, others = SnapshotOptions(field="fdm/10"), (0.6731, 0.314649, 2.0, 3.5)
-    return Case(
-        path, density() + 10, options=options, others=others, fields=tuple(frames), units="mean matter densities"
-    )
-
-
-def fuzzylli(tmp):
-    fdm = density((6, 6, 6))
-    path = write_fuzzylli(tmp / "box.h5", {"fdm/0": fdm, "cdm": fdm + 1, "wdm": fdm + 2}, side=2.0, redshift=4.0)
-    fields, units = ("cdm", "fdm/0", "wdm"), "mean matter densities"
-    return Case(path, fdm, (2.0, 2.0, 2.0), 4.0, others=(None, None, 1.0, 0.0), fields=fields, units=units)
-
-
-def axirepo(tmp):
-    # 343 cells over 4 files: cuts in the middle of planes and rows
-    values = psi((7, 7, 7))
-    path = write_axirepo(tmp, values, files=4, dtype=np.float64)
-    return Case(
-        path, squared(values), (10.0, 10.0, 10.0), 3.0, kind="psi", others=(0.7, 0.3, None, None), fields=("psi",)
-    )
-
-
-def axirepo_single_precision(tmp):
-    values = psi((5, 5, 5)).astype(np.complex64)
-    case = Case(write_axirepo(tmp, values), squared(values), (10.0, 10.0, 10.0), 3.0, kind="psi")
-    return replace(case, others=(0.7, 0.3, None, None))
-
-
-def gamer(tmp):
-    pytest.importorskip("yt", reason="the extra yt is not installed")
-    values = density((16, 16, 32), np.float32)
-    path = write_gamer(tmp / "Data_000003", values, density((16, 16, 16)), side=1.4, m22=0.8)
-    others = (0.7, 0.3, pytest.approx(0.8, rel=1e-8), None)  # digits of the constants
-    box_size = (1.4, 1.4, 2.8)
-    return Case(
-        path, values.astype(float), box_size, 3.0, others=others, fields=("Dens",), units="mean matter densities"
-    )
-
-
-def axionyx(tmp):
-    pytest.importorskip("yt", reason="the extra yt is not installed")
-    values = density((8, 8, 16))
-    path = write_axionyx(tmp / "plt00010", values, side=2.0, redshift=3.0, h=0.7)
-    box_size = pytest.approx((1.4, 1.4, 2.8), rel=1e-15)
-    case = Case(path, values, box_size, pytest.approx(3.0, rel=1e-14), others=(0.7, 0.3, None, None))
-    return replace(case, fields=("AxDens", "AxRe"), units="Msun/cMpc^3")
-
-
-def pyultralight(name, values):
-    def make(tmp):
-        kind = "psi" if values.dtype.kind == "c" else "density"
-        expected = squared(values) if kind == "psi" else values
-        return Case(write_pyultralight(tmp / name, values), expected, options=GIVEN, kind=kind)
-
-    return make
-
-
-def ultradark(name, values):
-    def make(tmp):
-        kind = "psi" if values.dtype.kind == "c" else "density"
-        expected = squared(values) if kind == "psi" else values
-        return Case(write_ultradark(tmp / name, values), expected, options=GIVEN, kind=kind)
-
-    return make
-
-
-def hdf5_complex(tmp):
-    with h5py.File(tmp / "any.h5", "w") as file:
-        file.create_dataset("a/psi", data=psi().astype(np.complex64), chunks=(3, 2, 5), compression="gzip")
-        file.create_dataset("a/other", data=density())
-    options = evolve(GIVEN, dataset=("a/psi",), h=0.7)
-    others = (0.7, None, None, None)
-    return Case(tmp / "any.h5", squared(psi().astype(np.complex64)), options=options, kind="psi", others=others)
-
-
-def hdf5_two_parts(tmp):
-    with h5py.File(tmp / "any.hdf5", "w") as file:
-        file["re"], file["im"] = psi().real.astype(">f4"), psi().imag.astype(np.float32)
-    options = evolve(GIVEN, dataset=("re", "im"))
-    return Case(tmp / "any.hdf5", squared(psi().astype(np.complex64)), options=options, kind="psi")
-
-
-def hdf5_integers(tmp):
-    counts = np.arange(np.prod(CELLS)).reshape(CELLS)
-    with h5py.File(tmp / "counts", "w") as file:
-        file["only"] = counts
-    return Case(tmp / "counts", counts.astype(float), options=GIVEN, fields=("only",))
-
-
-def numpy_compressed(tmp):
-    np.savez_compressed(tmp / "x.npz", rho=density(dtype=np.float16), psi=psi())
-    return Case(tmp / "x.npz", density(dtype=np.float16).astype(np.float32), options=evolve(GIVEN, dataset=("rho",)))
-
-
-def numpy_fortran_in_zip(tmp):
-    np.savez(tmp / "x.npz", rho=np.asfortranarray(density()))
-    return Case(tmp / "x.npz", density(), options=GIVEN, fields=("rho",))
-
-
-def numpy_plain(tmp):
-    np.save(tmp / "field.npy", density(dtype=">f8"))
-    return Case(tmp / "field.npy", density(), options=GIVEN)
-
-
-CASES = {
-    "gpu_fdm": [result, result_frame],
-    "fuzzylli": [fuzzylli],
-    "axirepo": [axirepo, axirepo_single_precision],
-    "gamer": [gamer],
-    "axionyx": [axionyx],
-    "pyultralight": [
-        pyultralight("rho_#3.npy", density()),
-        pyultralight("psi_#3.npy", psi()),
-        pyultralight("rho_#0.npz", density()),
-        pyultralight("psi_#12.npz", psi()),
-        pyultralight("rho_#3.hdf5", density()),
-        pyultralight("psi_#3.hdf5", psi()),
-    ],
-    "ultradark": [
-        ultradark("rho_3.npy", density()),
-        ultradark("psi_3.npy", psi()),
-        ultradark("rho_10.h5", density()),
-        ultradark("psi_10.h5", psi()),
-    ],
-    "numpy": [numpy_plain, numpy_compressed, numpy_fortran_in_zip],
-    "hdf5": [hdf5_complex, hdf5_two_parts, hdf5_integers],
-}
 ALL = [pytest.param(name, make, id=f"{name}-{i}") for name, cases in CASES.items() for i, make in enumerate(cases)]
 
 

@@ -284,7 +284,7 @@ def test_batches_are_bounded(tmp_path):
     path = write_gadget(tmp_path, positions(number=300_000), files=2)
     opened = open_snapshot(path, options=SnapshotOptions(unit_length=1.0))
     tracemalloc.start()
-    count = sum(len(x) for x, _ in opened.batches(most=10_000))
+    count = sum(len(x) for x, _ in opened.batches(batch_size=10_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 300_000 and peak < 2e6
