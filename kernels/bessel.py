@@ -21,7 +21,8 @@ def bessel_table(order_max: int, argument: np.ndarray, cpu: CPU | None = None) -
     """J_m(x) for m = 0 ... order_max, shape (order_max + 1, *argument.shape).
 
     argument  x >= 0, any shape; rounding it makes the largest error, 1e-16 x
-    cpu       whose threads to use
+    cpu       its threads share the arguments
+    Raises ValueError for negative arguments and NaN.
     """
     argument = np.asarray(argument, dtype=float)
     if not np.all(argument >= 0):

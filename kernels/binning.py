@@ -54,8 +54,8 @@ def bin_numbers(
         x, y, z = along
         slabs, along, mu_axis = [slab.swapaxes(0, 1) for slab in slabs], (y, x, z), (1, 0, 2)[mu_axis]
     x, y, z, weights, edges = map(backend.to_device, (*along, weights, np.array([1 / width, EDGE_TOLERANCE])))
-    on_card, bins = backend.name == "gpu", prod(shape)
-    if on_card:
+    bins = prod(shape)
+    if backend.name == "gpu":
         parts, cuts = 1, [slice(first, first + _LINES_ON_CARD) for first in range(0, len(y), _LINES_ON_CARD)]
     else:
         cuts = _mirrored(y)
@@ -64,13 +64,13 @@ def bin_numbers(
     total, k = backend.xp.zeros((2, len(operands), parts, bins))
     counts = backend.xp.zeros((len(operands), parts, bins), np.int64)
 
-    def work(part):
+    def work(part: int) -> None:
         for cut in cuts[len(cuts) * part // parts : len(cuts) * (part + 1) // parts]:
             cut_slabs = (slab[:, cut] for slab in slabs)
             lines = [backend.to_device(some if finish is None else finish(some)) for some in cut_slabs]
             for i, numbers in enumerate(operands):
                 operand, sums = [lines[number] for number in numbers], (total[i, part], k[i, part], counts[i, part])
-                if on_card:
+                if backend.name == "gpu":
                     _launch(loop, operand, (x, y[cut], z, weights, edges, shape[1], mu_axis, bins), sums, backend)
                 else:
                     loop(*operand, (x, y[cut][0], z), weights, 1 / width, shape[1], mu_axis, *sums)
@@ -80,14 +80,14 @@ def bin_numbers(
     return list(zip(*sums, strict=True))
 
 
-def _mirrored(y):
+def _mirrored(y: np.ndarray) -> list[slice]:
     """Slices of y: for each value the one element that has it, or the two."""
     last = len(y) - 1
     first, back = (np.unique(values, return_index=True)[1].tolist() for values in (y, y[::-1]))
     return [slice(i, last - j + 1, max(1, last - j - i)) for i, j in zip(first, back, strict=True)]
 
 
-def _launch(loop, operand, options, sums, backend):
+def _launch(loop: Callable, operand: list, options: tuple, sums: tuple, backend: GPU) -> None:
     """The kernel of a loop's name, which takes complex numbers as pairs of real ones, of one precision."""
     dtype = np.result_type(*(lines.dtype for lines in operand))
     real = np.finfo(dtype).dtype

@@ -1,6 +1,6 @@
-"""The hot loop of the population (numba): a homogeneous ellipsoid that is followed until its axes freeze.
+"""The collapse of a homogeneous ellipsoid, followed until its axes freeze, on the CPU alone.
 
-It computes and trusts: arguments are checked by the callers.
+Callers check the arguments.
 State y = (a_1, a_2, a_3, a_1', a_2', a_3', g): the axes, their derivatives with respect to the scale factor a, and the
 growing mode g, which obeys an equation of first order, g' = Om(a) (5/2 - 3/2 g/a).
 """
@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 VIRIAL, BOND_MYERS = 0, 1
-MOST_STEPS = 100_000  # a hundred are enough
+MOST_STEPS = 100_000  # a hundred suffice
 _STATE = 7
-_FRACTION_TOLERANCE = 1e-13  # of a step, when looking for the moment at which an axis freezes
+_FRACTION_TOLERANCE = 1e-13  # of a step, for the moment at which an axis freezes
 _SMALLEST_STEP = 1e-14  # over the scale factor; below it round-off rules
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -138,7 +138,7 @@ def _step(a, h, y, slopes, frozen, tide, omega_m, new):
 
 @njit(**_OPTIONS)
 def _until_frozen(a, y, i, rule, tide, omega_m, work):
-    """What is positive until axis i freezes, which it does after turn-around only."""
+    """A function that is positive until axis i freezes, which happens only after turn-around."""
     if y[3 + i] >= 0:
         return 1.0
     if rule == VIRIAL:
@@ -155,7 +155,7 @@ def _until_frozen(a, y, i, rule, tide, omega_m, work):
 def _fraction_of_step(i, a, h, y, new, slopes, frozen, rule, tide, omega_m, trial, work):
     """Fraction of the step from y to new at which axis i freezes; 2 if it does not.
 
-    By the Illinois method on the length of the step: every trial is a step of its own, of full order.
+    The Illinois method varies the length of the step: every trial is a step of its own, of full order.
     Source: Dowell & Jarratt 1971.
     """
     low, high = 0.0, 1.0
@@ -191,9 +191,9 @@ def follow(start, stop, y, tide, omega_m, rule, needed, tolerance, longest, free
     tide      (lambda_i - sum lambda/3)/g at the start, (3,)
     rule      VIRIAL or BOND_MYERS
     tolerance of a step, relative;  longest  step allowed
-    freeze    (3,), the scale factor at which each axis froze is written, the rest is left alone
-    path      (rows, 4), a and the axes are written at the start and after each step, as far as there are rows
-    Returns the number of rows there were to write, or -1 where the steps became too small or too many.
+    freeze    (3,), written: the scale factor at which an axis froze; axes that did not are left alone
+    path      (rows, 4), written: a and the axes at the start and after each step, as far as there are rows
+    Returns the number of rows of the complete path, or -1 where the steps became too small or too many.
     """
     frozen = np.zeros(3, np.bool_)
     slopes = np.empty((7, _STATE))
@@ -259,7 +259,7 @@ def first_frozen(overdensities, isotropic, fixed, start, scale_factor, stop, gro
     Returns the number of overdensities if none has, and -1 where `follow` fails.
 
     isotropic, fixed   (3,), the shear at the start is overdensity * isotropic + fixed
-    stop               until when to follow, >= scale_factor
+    stop               scale factor up to which to follow, >= scale_factor
     """
     y, tide, freeze, path = np.empty(_STATE), np.empty(3), np.empty(3), np.empty((0, 4))
     for index in range(len(overdensities)):

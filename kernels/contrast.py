@@ -6,7 +6,9 @@ from numba import njit
 from ..parallel.backend import CPU, GPU
 
 
-def subtract(planes: np.ndarray, value, sums: np.ndarray, sizes: np.ndarray, backend: CPU | GPU) -> np.ndarray:
+def subtract(
+    planes: np.ndarray, value: np.floating, sums: np.ndarray, sizes: np.ndarray, backend: CPU | GPU
+) -> np.ndarray:
     """planes - value, a new array in the byte order of the machine.
 
     planes       shape (planes, ny, nz), float32 or float64, NumPy or CuPy;  value  of their precision

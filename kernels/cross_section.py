@@ -5,7 +5,7 @@ not depend on how they are divided.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -17,7 +17,7 @@ _POINTS_A_PART = 16384
 
 
 def psi_points(
-    x: np.ndarray, y: np.ndarray, table: Any, step: float, radius_max: float, backend: CPU | GPU
+    x: np.ndarray, y: np.ndarray, table: np.ndarray, step: float, radius_max: float, backend: CPU | GPU
 ) -> np.ndarray:
     """psi [rho_m0^1/2] at points of the cross-section: Re psi and Im psi, shape (points, 2), NumPy.
 
@@ -30,7 +30,7 @@ def psi_points(
 
 
 def psi_gradient_points(
-    x: np.ndarray, y: np.ndarray, table: Any, step: float, radius_max: float, backend: CPU | GPU
+    x: np.ndarray, y: np.ndarray, table: np.ndarray, step: float, radius_max: float, backend: CPU | GPU
 ) -> np.ndarray:
     """psi and its gradient: Re psi, Im psi, d/dx Re, d/dx Im, d/dy Re, d/dy Im, shape (points, 6).
 
@@ -39,7 +39,17 @@ def psi_gradient_points(
     return _evaluate(psi_gradient_points_loop, "psi_gradient_points", 6, x, y, table, step, radius_max, backend)
 
 
-def _evaluate(loop, kernel, values, x, y, table, step, radius_max, backend):
+def _evaluate(
+    loop: Callable,
+    kernel: str,
+    values: int,
+    x: np.ndarray,
+    y: np.ndarray,
+    table: np.ndarray,
+    step: float,
+    radius_max: float,
+    backend: CPU | GPU,
+) -> np.ndarray:
     """Run the loop in threads, or the kernel of that name with one thread a point."""
     out = backend.xp.empty((len(x), values), table.dtype)
     if backend.name == "gpu":
@@ -49,7 +59,7 @@ def _evaluate(loop, kernel, values, x, y, table, step, radius_max, backend):
         return backend.to_host(out)
     constants = table, table.dtype.type(1 / step), table.dtype.type(radius_max)
 
-    def work(first):
+    def work(first: int) -> None:
         part = slice(first, first + _POINTS_A_PART)
         loop(x[part], y[part], *constants, out[part])
 

@@ -49,11 +49,21 @@ def add_particles(
     """
     if len(positions) == 0:
         return -1
-    add = _add_on_card if backend.name == "gpu" else _add_in_threads
-    return add(positions, (scale, offset, cells), weights, order, x_first, grid, backend)
+    lattice = scale, offset, cells
+    if backend.name == "gpu":
+        return _add_on_card(positions, lattice, weights, order, x_first, grid, backend)
+    return _add_in_threads(positions, lattice, weights, order, x_first, grid, backend)
 
 
-def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
+def _add_in_threads(
+    positions: np.ndarray,
+    lattice: tuple,
+    weights: np.ndarray | None,
+    order: int,
+    x_first: int,
+    grid: np.ndarray,
+    backend: CPU,
+) -> int:
     """Sort by tiles, so that neighbours come after each other, then add tile by tile."""
     positions = np.ascontiguousarray(positions)
     weights = None if weights is None else np.ascontiguousarray(weights)
@@ -65,7 +75,7 @@ def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
     counts = np.zeros((parts, tiles), np.int64)
     bad = np.empty(parts, np.int64)
 
-    def find(part):
+    def find(part: int) -> None:
         bad[part] = find_tiles(positions, *lattice, x_tiles, y_tiles, shares[part], tile, counts[part])
 
     backend.for_each(range(parts), find)
@@ -76,10 +86,10 @@ def _add_in_threads(positions, lattice, weights, order, x_first, grid, backend):
     edges = [*starts[0, :: tiles // columns].tolist(), number]
     in_order = np.empty_like(positions), None if weights is None else np.empty_like(weights)
 
-    def sort(part):
+    def sort(part: int) -> None:
         sort_by_tile(positions, weights, tile, shares[part], starts[part], *in_order)
 
-    def add(column):
+    def add(column: int) -> None:
         share = edges[column], edges[column + 1]
         add_particles_loop(*in_order, *lattice, (0,) * order, x_first, share, grid)
 
@@ -112,7 +122,15 @@ def number_tiles(cells: tuple[int, int, int], order: int, x_first: int, planes: 
     return touched * columns // reached * rows, np.arange(ny) // lines, columns, columns * rows
 
 
-def _add_on_card(positions, lattice, weights, order, x_first, grid, backend):
+def _add_on_card(
+    positions: np.ndarray,
+    lattice: tuple,
+    weights: np.ndarray | None,
+    order: int,
+    x_first: int,
+    grid: np.ndarray,
+    backend: GPU,
+) -> int:
     """One thread a particle."""
     device, (scale, offset, cells) = backend.to_device, lattice
     bad = device(np.zeros(1, np.uint64))

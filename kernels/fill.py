@@ -5,8 +5,8 @@ does not depend on how they are divided.
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -18,8 +18,8 @@ _PLANES_A_PART = 4
 
 
 def fill_extruded(
-    fdm: Any,
-    smooth: Any,
+    fdm: np.ndarray,
+    smooth: np.ndarray,
     x_first: int,
     spacing: np.ndarray,
     images: np.ndarray,
@@ -51,8 +51,8 @@ def fill_extruded(
 
 
 def fill_direct(
-    fdm: Any,
-    smooth: Any,
+    fdm: np.ndarray,
+    smooth: np.ndarray,
     x_first: int,
     spacing: np.ndarray,
     images: np.ndarray,
@@ -79,25 +79,48 @@ def fill_direct(
         _run(fill_direct_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
 
 
-def _run(loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend):
+def _run(
+    loop: Callable,
+    fdm: np.ndarray,
+    smooth: np.ndarray,
+    x_first: int,
+    spacing: np.ndarray,
+    images: np.ndarray,
+    source: tuple,
+    reach: float,
+    ends: tuple[float, float, float],
+    backend: CPU,
+) -> None:
     """A loop on all threads, some planes at a time."""
     planes, pieces = len(fdm), soft_end_pieces()
 
-    def work(first):
+    def work(first: int) -> None:
         part = (first, min(first + _PLANES_A_PART, planes))
         loop(fdm, smooth, x_first, part, spacing, images, *source, reach, (*ends, pieces))
 
     backend.for_each(range(0, planes, _PLANES_A_PART), work)
 
 
-def _launch(kernel, fdm, smooth, x_first, spacing, images, source, reach, ends, backend):
+def _launch(
+    kernel: str,
+    fdm: np.ndarray,
+    smooth: np.ndarray,
+    x_first: int,
+    spacing: np.ndarray,
+    images: np.ndarray,
+    source: tuple,
+    reach: float,
+    ends: tuple[float, float, float],
+    backend: GPU,
+) -> None:
     """A kernel of fill.cu with one thread a cell."""
     box = (fdm.size, *fdm.shape, x_first, *map(float, spacing))
     filament = len(images), backend.to_device(images), float(reach), *map(float, ends)
     backend.launch("fill", kernel, fdm.dtype, fdm.size, (*box, *filament, *source, fdm, smooth))
 
 
-def _on_card(table, fdm, backend):
+def _on_card(table: np.ndarray, fdm: np.ndarray, backend: GPU) -> np.ndarray:
+    """A table on the device, in the precision of the densities."""
     return backend.to_device(np.asarray(table, fdm.dtype))
 
 
@@ -134,7 +157,7 @@ _SOFT_END_STEPS = 4096  # cubic pieces over -6 ... 6: good to 1e-12, four times 
 
 
 @cache
-def soft_end_pieces():
+def soft_end_pieces() -> np.ndarray:
     """Cubic pieces of [1 + erf(depth)] / 2 over equal steps of -6 ... 6, for _soft_end; shape (steps, 4)."""
     edges = np.linspace(-SOFT_END_DEPTH, SOFT_END_DEPTH, _SOFT_END_STEPS + 1)
     step = edges[1] - edges[0]

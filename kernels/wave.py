@@ -77,7 +77,7 @@ def weigh_k_squared(modes: np.ndarray, along: np.ndarray, across: np.ndarray, ba
     return weigh_k_squared_loop(_pairs(modes).reshape(*modes.shape, 2), along, across)
 
 
-def _pairs(values):
+def _pairs(values: np.ndarray) -> np.ndarray:
     """Complex numbers as pairs of real ones, flat."""
     return values.reshape(-1).view(values.real.dtype)
 

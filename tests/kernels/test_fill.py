@@ -1,8 +1,7 @@
-"""The CUDA kernels give what the numba loops give: through cuda_on_cpu, and on a GPU where there is one."""
+"""The kernels that fill boxes and evaluate psi agree with the numba loops, through cuda_on_cpu and on a GPU."""
 
 import numpy as np
 import pytest
-from cuda_on_cpu import CudaOnCpu, LaunchError
 from scipy.special import jv
 
 from gpu_fdm.fields.box import Box, Placement, images
@@ -192,95 +191,3 @@ def test_filling_far_from_the_origin(cuda, dtype):
     )
     assert np.any(near != 0)
     np.testing.assert_array_equal(near, far)
-
-
-# what runs the kernels on the CPU
-
-HARNESS = """
-extern "C" __global__ void copy_shifted(long long count, long long shift, const REAL* from, REAL* to)
-{
-    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-    if (item < count) to[item] = from[item + shift];
-}
-
-extern "C" __global__ void fill_shifted(long long count, long long shift, REAL* to)
-{
-    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-    if (item < count) to[item + shift] += 1;
-}
-
-extern "C" __global__ void count_threads(unsigned long long* count)
-{
-    atomicAdd(count, 1ull);
-}
-"""
-BARRIERS = """
-extern "C" __global__ void sum_blocks(long long count, const REAL* values, REAL* sums)
-{
-    __shared__ REAL shared[256];
-    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-    shared[threadIdx.x] = item < count ? values[item] : REAL(0);
-    __syncthreads();
-    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-        __syncthreads();
-    }
-    if (threadIdx.x == 0) sums[blockIdx.x] = shared[0];
-}
-
-extern "C" __global__ void lost_at_barrier(long long count)
-{
-    if (threadIdx.x < count) __syncthreads();
-}
-"""
-
-
-@pytest.mark.parametrize("shift", [0, -1, 1])
-def test_harness_sees_reads_and_writes_outside(shift):
-    values, out = np.arange(1, 301.0), np.zeros(300)
-    CudaOnCpu().launch_text(HARNESS, "copy_shifted", float, 300, (300, shift, values, out))
-    assert np.count_nonzero(np.isnan(out)) == abs(shift)
-    if shift == 0:
-        np.testing.assert_array_equal(out, values)
-        CudaOnCpu().launch_text(HARNESS, "fill_shifted", float, 300, (300, shift, out))
-        np.testing.assert_array_equal(out, values + 1)
-    else:
-        with pytest.raises(LaunchError, match="wrote outside of argument 2"):
-            CudaOnCpu().launch_text(HARNESS, "fill_shifted", float, 300, (300, shift, out))
-
-
-def test_harness_runs_all_threads_of_all_blocks():
-    count = np.zeros(1, np.uint64)
-    CudaOnCpu().launch_text(HARNESS, "count_threads", float, 2 * THREADS_PER_BLOCK + 1, (count,))
-    assert count[0] == 3 * THREADS_PER_BLOCK
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (300, np.zeros(300), np.zeros(300)),
-        (300, 0.0, np.zeros(300), np.zeros(300)),
-        (300, 0, np.zeros(300, np.float32), np.zeros(300)),
-        (300, 0, 1.0, np.zeros(300)),
-        (300, 0, np.zeros(600)[::2], np.zeros(300)),
-    ],
-)
-def test_harness_sees_wrong_arguments(arguments):
-    with pytest.raises(LaunchError, match=r"argument"):
-        CudaOnCpu().launch_text(HARNESS, "copy_shifted", float, 300, arguments)
-
-
-def test_harness_refuses_an_empty_grid():
-    with pytest.raises(LaunchError, match="0 threads"):
-        CudaOnCpu().launch_text(HARNESS, "count_threads", float, 0, (np.zeros(1, np.uint64),))
-
-
-def test_harness_runs_barriers():
-    values = np.random.default_rng(6).integers(0, 100, 700).astype(float)
-    sums = np.zeros(3)
-    CudaOnCpu().launch_text(BARRIERS, "sum_blocks", float, 700, (700, values, sums))
-    expected = [part.sum() for part in np.split(values, [THREADS_PER_BLOCK, 2 * THREADS_PER_BLOCK])]
-    np.testing.assert_array_equal(sums, expected)
-    CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (256,))
-    with pytest.raises(LaunchError, match="barrier"):
-        CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (255,))
