@@ -37,6 +37,6 @@ def published(m22):
 
 def build(m22):
     """The model of the published filament with WKB weights."""
-    from gpu_fdm.pipeline.run import build_model
+    from gpu_fdm.pipeline.model import build_model
 
     return build_model(published(m22))

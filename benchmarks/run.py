@@ -112,7 +112,7 @@ def _box(method, precision="single"):
     from dataclasses import replace
 
     from gpu_fdm.config.config import BoxSection, Run
-    from gpu_fdm.pipeline.run import fill_box
+    from gpu_fdm.pipeline.box import fill_box
 
     box = BoxSection(size=(0.7, 0.7, 1.2), cells=(256, 256, 256), method=method)
     config = replace(published(1), box=box, run=Run(precision=precision))
@@ -152,17 +152,17 @@ def _gas():
 def gas_512_fill():
     """Eigenstates, cross-sections and the fill of both densities."""
     from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.parallel.ranks import SERIAL
     from gpu_fdm.pipeline.box import fill_slab
-    from gpu_fdm.pipeline.context import Context
     from gpu_fdm.pipeline.model import filaments
-    from gpu_fdm.pipeline.sources import Sources
+    from gpu_fdm.pipeline.models import Models
 
-    config = _gas()
+    config, cpu = _gas(), CPU()
     table = filaments(config)
     inside = []
 
     def work():
-        slab = fill_slab(Sources(Context(config, backend=CPU()), table, keep=False), 0.0)
+        slab = fill_slab(Models(config, table, ranks=SERIAL, threads=cpu.threads, remember=False), 0.0, cpu)
         inside[:] = [int((plane != 0).sum()) for plane in slab.fdm]
 
     seconds = best_of(work, 2)
@@ -182,20 +182,21 @@ def gas_512_inside():
 
     from gpu_fdm.fields.fill import fill
     from gpu_fdm.parallel.backend import CPU
-    from gpu_fdm.pipeline.context import Context
+    from gpu_fdm.parallel.ranks import SERIAL
     from gpu_fdm.pipeline.model import filaments
-    from gpu_fdm.pipeline.sources import Sources, place
+    from gpu_fdm.pipeline.models import Models
+    from gpu_fdm.pipeline.placement import cross_sections, place
 
-    config = _gas()
+    config, cpu = _gas(), CPU()
     table = filaments(config)
     rates = []
     for number in (0, 6):
-        sources = Sources(Context(config, backend=CPU()), table, keep=True)
-        placement, source = sources._tabulate(number, 0.0)
+        models = Models(config, [table[number]], ranks=SERIAL, threads=cpu.threads)
+        placement, source = next(cross_sections(models, 0.0, cpu))
         box, _ = place(config, table[number])
         first = int(placement.centre[0] / box.spacing[0]) - 64
         fields = np.zeros((2, 128, 512, 512), np.float32)
-        unit = sources.model(number).units.length
+        unit = models.model(0).units.length
         seconds = best_of(lambda: fill(*fields, box, placement, source, unit, first))  # noqa: B023
         rates.append((seconds, int((fields[0] != 0).sum())))
     text = ", ".join(f"{cells / seconds / 1e6:.0f}" for seconds, cells in rates)

@@ -49,8 +49,10 @@ _HOMES = {
     "simulation.steady_state": ("evolve_cross_section",),
     "snapshots.registry": ("open_snapshot",),
     "pipeline.snapshot": ("snapshot_power",),
-    "pipeline.model": ("population_of",),
-    "pipeline.run": ("build_model", "cross_section", "fill_box", "run"),
+    "pipeline.model": ("population_of", "build_model"),
+    "pipeline.cross_section": ("cross_section",),
+    "pipeline.box": ("fill_box",),
+    "pipeline.run": ("run",),
     "parallel.ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),
 }

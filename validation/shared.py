@@ -13,7 +13,7 @@ from gpu_fdm.cosmology.variance import variance
 from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.io.tables import read_columns
-from gpu_fdm.pipeline.run import build_model
+from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.population.barrier import collapse_barrier
 from gpu_fdm.population.collapse import CollapseModel
 from gpu_fdm.units import CodeUnits

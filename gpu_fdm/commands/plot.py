@@ -40,9 +40,10 @@ def execute(options: Namespace) -> None:
         made = movie(path, options.dpi)
         print(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
     else:
+        from ..pipeline.stages import figures
         from ..plots import draw
 
-        figures = draw(path, options.dpi)
-        if not figures:
+        drawn = draw(path, figures(), options.dpi)
+        if not drawn:
             raise InputError(f"{path}: holds nothing to draw: it has no group that gpu-fdm run writes")
-        print_figures(figures)
+        print_figures(drawn)

@@ -68,7 +68,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     )
     print(f"result: {output}")
     if options.dpi:
+        from ..pipeline.stages import figures
         from ..plots import draw
 
-        for figure in draw(output, options.dpi):
+        for figure in draw(output, figures(), options.dpi):
             print(f"figure: {figure}")

@@ -134,14 +134,13 @@ def check_dpi(dpi: int, optional: bool = False) -> None:
         raise InputError(f"--dpi {dpi}: must be {'0, or ' if optional else ''}in [20, 1200]")
 
 
-def print_figures(figures: Iterable[Path]) -> None:
+def print_figures(paths: Iterable[Path]) -> None:
     """Print where figures are, and what they show."""
-    figures = list(figures)
-    if figures:
-        from ..plots import shown_in
+    from ..pipeline.stages import figures
+    from ..plots import what_shows
 
-        for figure in figures:
-            print(f"figure: {figure}  {shown_in(figure)}".rstrip())
+    for path in paths:
+        print(f"figure: {path}  {what_shows(path, figures())}".rstrip())
 
 
 def features_in_words(features: "Features") -> str:

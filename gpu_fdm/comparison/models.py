@@ -14,9 +14,9 @@ from ..config.config import Config, DarkMatter, parse_config
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
 from ..pipeline import simulation_results
-from ..pipeline.filament import FRINGES_AND_MORE, build_model
-from ..pipeline.model import population_of
+from ..pipeline.model import build_model, population_of
 from ..pipeline.result_spectra import result_boosts, result_spectrum
+from ..pipeline.single_power import FRINGES_AND_MORE
 from ..spectra.boost import Boost, boost_of
 from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
 from ..spectra.linear_theory import theory_boosts

@@ -1,46 +1,117 @@
-"""Densities of all filaments in a periodic box, over ranks, and their statistics.
+"""Densities of all filaments in a periodic box, over ranks; stages that measure them run within this one.
 
-place -> Sources (each filament solved and tabulated on one rank) -> fill_slab -> power, correlation -> the result
+placement (each filament solved and tabulated on one rank) -> fill_slab -> statistics -> the result
 """
 
 import logging
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
+from math import prod
+from typing import ClassVar
 
 import numpy as np
 
-from ..config.cache_keys import key_of
 from ..config.config import Config
-from ..errors import RunError
 from ..fields.box import MOST_IMAGES, Box, image_distance, images_touching
+from ..fields.extruded import extruded_points
 from ..fields.fill import fill
 from ..filament.eigenstates import extent
-from ..filament.model import Filament, Model
-from ..parallel.backend import CPU
+from ..filament.model import Model
+from ..io.cache import Cache
+from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
-from ..spectra.correlation import CorrelationFunction, correlation_function
-from ..spectra.power import PowerSpectrum, power_spectrum
+from ..plots import Figure
 from . import densities as stored
-from . import plan, results
-from .context import Context
-from .densities import BOTH, Slab, density_path
-from .model import code_units, profile_of
+from . import results
+from .inputs import Inputs
+from .model import code_units, dtype_of, profile_of
+from .models import Models
+from .placement import cross_sections, place
 from .progress import progress
-from .sources import Sources, dtype_of, place
+from .sizes import ModelSize
+from .slab import BOTH, Frame, Slab, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
+from .slab_statistic import SlabStatistic
+from .stage import Context, Estimate, Stage
 
 log = logging.getLogger(__name__)
 
 MASS_WARNING = 0.01  # relative error of the mass in the box that is worth a warning
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
+_POINT = 96  # bytes of a point of a table of a cross-section while it is made
 
 
-def box_warnings(config: Config, table: list[Filament]) -> list[str]:
+class BoxStage(Stage):
+    """The densities in every cell, at every time that the ini names."""
+
+    section: ClassVar[str] = "box"
+    within: ClassVar[str] = "wavefunction"
+    selects: ClassVar[tuple[str, ...]] = ("box.fields", "box.frames", "wavefunction.time")
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure("projection", "column density of the box", "box.projection", ("density/fdm", "density/smooth")),
+    )
+
+    def keys(self, config: Config) -> tuple[str, ...]:
+        """Those of both densities."""
+        return density_keys(config)
+
+    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """Warnings of cells that are too coarse, and of filaments that meet their own images."""
+        config = inputs.config
+        if ranks.size > config.box.cells[0]:
+            raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
+        return _warnings(inputs)
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """Tables of the cross-sections, and the slab."""
+        config, size = inputs.config, ModelSize.of_largest(inputs.config, inputs.filaments)
+        itemsize = np.dtype(dtype_of(config)).itemsize
+        cut, radius_max, _ = size.extent
+        wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
+        side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber)
+        local = cells_of_largest_slab(config.box.cells, ranks)
+        memory = {
+            "box: tables": size.states + _POINT * side**2,
+            "box": size.states + 2 * (local + 2 * side**2) * itemsize,
+        }
+        written = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) * itemsize
+        return Estimate(memory, written, None)
+
+    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """Its cells."""
+        box, _ = place(inputs.config, inputs.filaments[0])
+        return [f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"]
+
+    def run(self, context: Context) -> list[str]:
+        """Fill the box, or take it from an earlier run, write it and have it measured, frame by frame."""
+        config = context.config
+        statistics = [stage for stage in context.stages if isinstance(stage, SlabStatistic)]
+        needed = {name for statistic in statistics for name in statistic.needs(config)} | set(config.box.fields)
+        for suffix, time in frames(config):
+            with context.timer("box"), progress("box", len(context.models.filaments), context.ranks) as step:
+                found = stored.before(context, time, tuple(name for name in BOTH if name in needed))
+                slab, masses = found or (fill_slab(context.models, time, context.backend, step), None)
+            context.timer.log("box", from_cache=found is not None)
+            frame = Frame(suffix, time, slab)
+            written = _write(context, frame, masses)
+            replace(context, frame=frame).run_within(self.section)
+        return _compare_masses(written, context.models.records())
+
+    def unfinished(self, cache: Cache) -> frozenset[str]:
+        """Files that hold densities."""
+        return stored.files_noted(cache)
+
+    def clean_up(self, context: Context) -> None:
+        """Forget densities that are not in the result."""
+        stored.forget_others(context)
+
+
+def _warnings(inputs: Inputs) -> list[str]:
     """What a user should know about the box before it is filled, one line each."""
+    config = inputs.config
     unit, cut = code_units(config).length, config.wavefunction.energy_cut
     warnings, finest = [], 0.0
-    for filament in table:
+    for filament in inputs.filaments:
         box, placement = place(config, filament)
         profile = profile_of(config, filament)
         _, radius_max, _ = extent(profile, cut)
@@ -71,111 +142,47 @@ def box_warnings(config: Config, table: list[Filament]) -> list[str]:
     return warnings
 
 
-def fill_box(config: Config, model: Model, backend=None) -> Slab:
+def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> Slab:
     """Both densities of one filament in every cell of the box, on one rank."""
-    context = Context(config, backend=backend or CPU())
-    sources = Sources(context, [model.filament], keep=True, models={0: model})
-    return fill_slab(sources, config.wavefunction.time)
+    backend = backend or CPU()
+    models = Models(config, [model.filament], ranks=SERIAL, threads=backend.threads, known={0: model})
+    return fill_slab(models, config.wavefunction.time, backend)
 
 
-def fill_slab(sources: Sources, time: float, progress=None) -> Slab:
+def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[], None] | None = None) -> Slab:
     """Densities of all filaments at one time [Myr] in this rank's slab; all ranks call.
 
-    progress  called after each filament
+    step  called after each filament
     """
-    config, ranks, backend = sources.config, sources.ranks, sources.backend
+    config, ranks = models.config, models.ranks
     box = Box(config.box.size, config.box.cells)
     first, last = ranks.slab(box.cells[0])
     unit = code_units(config).length
     shape = (2, last - first, *box.cells[1:])
-    pieces = plan.pieces_on_device(shape, dtype_of(config), backend)
+    pieces = pieces_on_device(shape, dtype_of(config), backend)
     if pieces == 1:
         densities = backend.xp.zeros(shape, dtype_of(config))
-        for placement, source in sources.each(time):
-            fill(densities[0], densities[1], box, placement, source, unit, first, backend)
-            if progress:
-                progress()
+        for placement, section in cross_sections(models, time, backend):
+            fill(densities[0], densities[1], box, placement, section, unit, first, backend)
+            if step:
+                step()
         return Slab(box, densities, first)
     log.info("the slab does not fit on the card: it is filled in %d pieces", pieces)
     densities = np.zeros(shape, dtype_of(config))
     edges = np.linspace(0, last - first, pieces + 1).astype(int)
-    for placement, source in sources.each(time):
+    for placement, section in cross_sections(models, time, backend):
         for start, stop in pairwise(edges):
             piece = backend.to_device(densities[:, start:stop])
-            fill(piece[0], piece[1], box, placement, source, unit, first + start, backend)
+            fill(piece[0], piece[1], box, placement, section, unit, first + start, backend)
             densities[:, start:stop] = backend.to_host(piece)
-        if progress:
-            progress()
+        if step:
+            step()
     return Slab(box, densities, first)
 
 
-def power(config: Config, slab: Slab, ranks: Ranks = SERIAL, backend=None) -> dict[str, PowerSpectrum]:
-    """The power spectra that the ini asks for: of each density that it keeps, over mu, and the cross spectrum."""
-    section, names = config.power, config.box.fields
-    options = {"bin_width": section.bin_width, "backend": backend, "cells": slab.box.cells, "ranks": ranks}
-    size = slab.box.size
-    spectra = {name: power_spectrum(getattr(slab, name), size, names=(name,), **options) for name in names}
-    if section.mu_bins:
-        for name in names:
-            density = getattr(slab, name)
-            spectra[f"{name}_mu"] = power_spectrum(density, size, names=(name,), mu_bins=section.mu_bins, **options)
-    if section.cross == "yes":
-        both = {"other": slab.smooth, "names": ("fdm", "smooth")}
-        spectra["fdm_smooth"] = power_spectrum(slab.fdm, size, **both, **options)
-    return spectra
-
-
-def correlation(config: Config, slab: Slab, ranks: Ranks = SERIAL, backend=None) -> dict[str, CorrelationFunction]:
-    """The correlation function of each density that the ini keeps."""
-    options = {"bin_width": config.correlation.bin_width, "backend": backend, "cells": slab.box.cells, "ranks": ranks}
-    size = slab.box.size
-    return {
-        name: correlation_function(getattr(slab, name), size, names=(name,), **options) for name in config.box.fields
-    }
-
-
-def run_box(context: Context, sources: Sources, result: Path) -> list[str]:
-    """Fill, measure and write, for every time that the ini names; returns lines of the summary.
-
-    result  the file that the run makes: what runs before left of it is not computed again
-    """
-    config, ranks, timer = context.config, context.ranks, context.timer
-    for suffix, time in stored.frames(config):
-        with timer("box"), progress("box", len(sources.table), ranks) as step:
-            before = stored.before(context, time, result)
-            slab, masses = before or (fill_slab(sources, time, step), None)
-        timer.log("box", from_cache=before is not None)
-        masses = _write_box(context, slab, suffix, time, masses)
-        for part, title, measure in (
-            ("power", "power spectra", _record_power),
-            ("correlation", "correlation functions", _record_correlation),
-        ):
-            if getattr(config, part):
-                key = key_of(config, part, time=time, backend=context.backend.arithmetic)
-                with timer(title), _of_this_box(config):
-                    measured = context.part_of_all(
-                        f"{part}{suffix.replace('/', '-')}", key, partial(measure, context, slab, suffix)
-                    )
-                measured.write(context.file)
-                timer.log(title, measured.from_cache)
-    return _compare_masses(masses, sources.all_records())
-
-
-def _record_power(context, slab, suffix, file):
-    for name, spectrum in power(context.config, slab, context.ranks, context.backend.holding(slab.densities)).items():
-        results.write_power(file, name + suffix, spectrum, context.config.box.sampling)
-
-
-def _record_correlation(context, slab, suffix, file):
-    for name, function in correlation(
-        context.config, slab, context.ranks, context.backend.holding(slab.densities)
-    ).items():
-        results.write_correlation(file, name + suffix, function, context.config.box.sampling)
-
-
-def _compare_masses(masses, records):
+def _compare_masses(masses: dict[str, float], records: list[results.FilamentRecord]) -> list[str]:
     """Mass in the box against that of the modes of all filaments: lines, and warnings where they differ."""
-    expected = sum(kept.mode_mass for kept in records)
+    expected = sum(record.mode_mass for record in records)
     whose = "filament's" if len(records) == 1 else "filaments'"
     lines = []
     for name, found in masses.items():
@@ -190,36 +197,27 @@ def _compare_masses(masses, records):
     return lines
 
 
-@contextmanager
-def _of_this_box(config):
-    """A box without mass, or with NaN, has no spectrum: say so as a failed run."""
-    try:
-        yield
-    except ValueError as error:
-        raise RunError(f"{config.source}: no spectrum of this box: {error}") from None
-
-
-def _write_box(context, slab, suffix, time, masses):
+def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> dict[str, float]:
     """Write the densities that the ini keeps; returns the mass of both in the whole box [Msun/h].
 
     masses  of both, where they are known
     """
-    config, ranks, backend, file = context.config, context.ranks, context.backend, context.file
+    config, backend, file, slab = context.config, context.backend, context.file, frame.slab
     with context.timer("writing"):
         masses = masses or _masses(context, slab)
         for name in config.box.fields:
-            values, path = backend.to_host(getattr(slab, name)), density_path(name, suffix)
-            results.reserve_density(file, name + suffix, slab.box, values.dtype, config.box.sampling, time)
-            file.write_slab(path, slab.x_first, values)
-        ranks.barrier()
-        stored.note(context, suffix, time, masses)
+            values = backend.to_host(getattr(slab, name))
+            results.reserve_density(file, name + frame.suffix, slab.box, values.dtype, config.box.sampling, frame.time)
+            file.write_slab(density_path(name, frame.suffix), slab.x_first, values)
+        context.ranks.barrier()
+        stored.note(context, frame.suffix, frame.time, masses)
         file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
     context.timer.log("writing")
     return masses
 
 
-def _masses(context, slab):
-    """Of both densities [Msun/h]: planes are summed alone, so that ranks do not matter."""
+def _masses(context: Context, slab: Slab) -> dict[str, float]:
+    """Masses of both densities [Msun/h]: planes are summed alone, so that ranks do not matter."""
     to_mass = code_units(context.config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
     masses = {}
     for name in BOTH:

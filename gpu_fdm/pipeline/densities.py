@@ -6,60 +6,21 @@ the result of the run before.
 """
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..config.cache_keys import key_of
-from ..config.config import Config
 from ..errors import reason
 from ..fields.box import Box
 from ..io.cache import Cache
 from ..io.digest import bit_sum
-from . import plan
-from .context import Context
-from .sources import dtype_of
+from .model import dtype_of
+from .slab import BOTH, Slab, density_keys, density_path, frames, pieces_on_device
+from .stage import Context
 
 log = logging.getLogger(__name__)
 
 _NOTE = "density"
-BOTH = ("fdm", "smooth")
-
-
-@dataclass(frozen=True)
-class Slab:
-    """A rank's planes of the two densities [mean matter densities], where the backend wants them.
-
-    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
-    """
-
-    box: Box
-    densities: np.ndarray
-    x_first: int = 0
-
-    @property
-    def fdm(self):
-        """|psi|^2."""
-        return self.densities[0]
-
-    @property
-    def smooth(self):
-        """<|psi|^2>."""
-        return self.densities[1]
-
-
-def density_path(name: str, suffix: str) -> str:
-    """In a result file; suffix /0, /1, ... of frames."""
-    return f"/density/{name}{suffix}"
-
-
-def frames(config: Config) -> list[tuple[str, float]]:
-    """What is added to names in the result, and the time [Myr], of every time at which the box is filled."""
-    if config.box is None:
-        return []
-    times = config.box.frames
-    return [("", config.wavefunction.time)] if times is None else [(f"/{n}", time) for n, time in enumerate(times)]
 
 
 def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
@@ -76,16 +37,16 @@ def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
     file.keep_on_error()
 
 
-def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str, float]] | None:
+def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[Slab, dict[str, float]] | None:
     """The slab and the masses of a run before, None where they are not there any more; all ranks call this.
 
-    result  file of the run before, where it ended
+    needed  densities without which they are of no use
     """
     config, ranks = context.config, context.ranks
     noted = ranks.on_root(lambda: context.cache.load(_NOTE, _key(context, time)))
-    if noted is None or any(name not in noted for name in _needed(config)):
+    if noted is None or any(name not in noted for name in needed):
         return None
-    path = ranks.on_root(lambda: _place(result, noted))
+    path = ranks.on_root(lambda: _place(context.result, noted))
     if path is None:
         return None
     box = Box(config.box.size, config.box.cells)
@@ -94,7 +55,7 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
     densities = np.full((2, last - first, *box.cells[1:]), np.nan, dtype_of(config))
     sums, why = {}, ""
     try:
-        for name in _needed(config):
+        for name in needed:
             plane = densities[0, 0].nbytes
             with open(path, "rb") as file:
                 file.seek(int(noted[name][0]) + first * plane)
@@ -112,7 +73,7 @@ def before(context: Context, time: float, result: Path) -> tuple[Slab, dict[str,
         if ranks.is_root:
             log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
         return None
-    if plan.pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
+    if pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
         densities = context.backend.to_device(densities)
     return Slab(box, densities, first), {name: float(noted[f"mass_{name}"]) for name in BOTH}
 
@@ -132,12 +93,9 @@ def forget_others(context: Context):
 
 
 def _key(context, time):
-    return key_of(context.config, "density", time=time, backend=context.backend.arithmetic)
-
-
-def _needed(config: Config):
-    """Densities that are kept in the result, or measured."""
-    return BOTH if config.power and config.power.cross == "yes" else config.box.fields
+    return key_of(
+        context.config, "density", density_keys(context.config), time=time, backend=context.backend.arithmetic
+    )
 
 
 def _place(result, noted):

@@ -6,12 +6,13 @@ What is wrong is raised as an InputError that names the ini file, the section, a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ..config.config import Config
+from ..config.config import Config, DarkMatter
 from ..config.sections import PopulationSection
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
@@ -29,6 +30,16 @@ from ..units import CodeUnits
 
 # (mass [Msun/h], beta) -> length [cMpc/h], r0 [Mpc/h, physical], sigma [km/s]
 ShapeOfMass = Callable[[float, float], tuple[float, float, float]]
+
+
+def dtype_of(config: Config) -> type[np.floating]:
+    """Precision of densities, [run] precision."""
+    return np.float32 if config.run.precision == "single" else np.float64
+
+
+def for_boson(config: Config, m22: float) -> Config:
+    """The config with another boson mass [1e-22 eV]."""
+    return config if m22 == config.dark_matter.m22 else replace(config, dark_matter=DarkMatter(m22))
 
 
 def code_units(config: Config) -> CodeUnits:
@@ -123,6 +134,11 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
             radii=wave.radii,
         )
     return model_of(filament, profile, code_units(config), library, weights, config.run.seed)
+
+
+def build_model(config: Config) -> Model:
+    """The filament of a config, solved; the first of a gas."""
+    return solve(config, filaments(config)[0])
 
 
 def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:

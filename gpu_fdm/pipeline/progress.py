@@ -1,8 +1,10 @@
-"""How far a stage is: a bar on a terminal, lines in a log; and sizes in words."""
+"""How far a stage is, a bar on a terminal or lines in a log, and how long it took; sizes in words."""
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from ..parallel.ranks import SERIAL, Ranks
@@ -12,8 +14,29 @@ log = logging.getLogger(__name__)
 _LOG_EVERY = 30.0  # seconds between progress lines where there is no terminal
 
 
+@dataclass
+class StageTimer:
+    """Seconds that the stages took, logged as they end."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a stage, or a part of it: parts of one name add up."""
+        started = perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - started
+
+    def log(self, name: str, from_cache: bool = False) -> None:
+        """Log how long a stage took, or that its part was in the cache."""
+        if from_cache:
+            log.info("%s: taken from the cache", name)
+        else:
+            log.info("%s: %.2f s", name, self.seconds[name])
+
+
 @contextmanager
-def progress(name: str, steps: int, ranks: Ranks = SERIAL):
+def progress(name: str, steps: int, ranks: Ranks = SERIAL) -> Iterator[Callable[[], None]]:
     """A function to call after each step: a bar with rate and time left on rank 0 of a terminal, else log lines."""
     if not ranks.is_root or steps < 2 or not log.isEnabledFor(logging.INFO):
         yield lambda: None
@@ -32,7 +55,7 @@ def progress(name: str, steps: int, ranks: Ranks = SERIAL):
             task = bar.add_task(name, total=steps, rate="")
             started = perf_counter()
 
-            def advance():
+            def advance() -> None:
                 done = bar.tasks[0].completed + 1
                 bar.update(task, advance=1, rate=f"{done / (perf_counter() - started):.3g}/s")
 
@@ -41,17 +64,17 @@ def progress(name: str, steps: int, ranks: Ranks = SERIAL):
         yield _log_lines(name, steps)
 
 
-def _log_lines(name, steps):
+def _log_lines(name: str, steps: int) -> Callable[[], None]:
     """Lines at most every _LOG_EVERY seconds: how many, how fast, how long still."""
-    started = told = perf_counter()
+    started = logged = perf_counter()
     done = 0
 
-    def advance():
-        nonlocal done, told
+    def advance() -> None:
+        nonlocal done, logged
         done += 1
         now = perf_counter()
-        if now - told > _LOG_EVERY:
-            told = now
+        if now - logged > _LOG_EVERY:
+            logged = now
             rate = done / (now - started)
             log.info("%s: %d of %d, %.3g/s, %.0f s left", name, done, steps, rate, (steps - done) / rate)
 

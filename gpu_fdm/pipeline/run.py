@@ -1,42 +1,30 @@
-"""A run: the stages that a config asks for, over ranks; the command line and Python users call `run`.
-
-config -> filaments -> solve -> cross_section, densities in the box -> power -> result file -> figures
-"""
+"""A run: the stages that a config asks for, over ranks; the command line and Python users call `run`."""
 
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError
-from ..filament.model import Filament
 from ..io.cache import Cache, fingerprint
 from ..io.digest import is_intact
 from ..io.lock import only_run
 from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
 from ..parallel.backend import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
-from . import plan, results
-from .box import box_warnings, fill_box, run_box
-from .context import Context, StageTimer
-from .densities import files_noted, forget_others, frames
-from .filament import build_model, cross_section, describe_gas, run_cross_section, run_single_power, warn_of_fits
-from .model import filaments
-from .population import heaviest_filament, prepared_population, run_one_filament, run_population
-from .simulation import run_simulation
-from .simulation_setup import check_simulation
-from .sources import Sources
-from .steady_state import check_steady_state, run_steady_state, steady_state_cases
+from . import plan
+from .inputs import Inputs
+from .progress import StageTimer
+from .stage import Context
+from .stages import STAGES, figures, result_key, stages_of
 
 log = logging.getLogger(__name__)
-
-__all__ = ["Outcome", "build_model", "check", "cross_section", "fill_box", "result_path", "run"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run made: the result file, the figures, and lines to tell the user."""
+    """What a run made: the result file, the figures, and lines that say what was found."""
 
     result: Path
     figures: tuple[Path, ...] = ()
@@ -44,142 +32,46 @@ class Outcome:
 
 
 def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
-    """All stages that a config asks for; results appear under their final names when they are whole.
+    """Run all stages that a config asks for; results appear under their final names when they are complete.
 
-    What a run before has done, of this very config and code, is not done again, unless a fresh start is asked for.
-    Every rank calls it with the same config.
+    What an earlier run of this very config and code has computed is not computed again, unless a fresh start is asked
+    for. Every rank calls this with the same config.
     """
     timer = StageTimer()
     with timer("all"):
         result = result_path(config)
-        ranks.on_root(lambda: (_require_stages(config), check_tables(config)))
+        ranks.on_root(lambda: _check_sections(config))
         backend = choose_on_ranks(config.run.backend, config.run.threads, ranks)
-        context = Context(config, ranks, backend, cache=Cache(cache_folder(result)), timer=timer)
-        # snapshots lie beside the result of a simulation, which looks after them itself
-        if not fresh and config.simulation is None and is_intact(result, _key(context), ranks):
+        cache, stages = Cache(cache_folder(result)), stages_of(config)
+        context = Context(Inputs(config), ranks, backend, result, cache=cache, timer=timer, stages=stages)
+        beside = any(stage.beside for stage in stages)
+        if not fresh and not beside and is_intact(result, _key(context), ranks):
             summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]
         else:
-            summary = _compute(context, result, fresh)
-        figures = _figures(context, result)
+            summary = _compute(context, fresh)
+        drawn = _draw(context)
     summary.append(f"{timer.seconds['all']:.1f} s")
-    return Outcome(result, figures, tuple(summary))
+    return Outcome(result, drawn, tuple(summary))
 
 
-def _key(context):
-    """Of the whole result."""
-    return fingerprint(key_of(context.config, "result", backend=context.backend.arithmetic))
+def dry_run(config: Config, ranks: Ranks = SERIAL) -> list[str]:
+    """What a run would do and need, in lines; nothing is written. One rank calls this, for all."""
+    inputs, warnings = check(config, ranks)
+    return plan.describe(stages_of(config), inputs, warnings, result_path(config), ranks)
 
 
-def _compute(context, result, fresh):
-    """The result file; returns the lines of the summary."""
-    config, ranks, backend = context.config, context.ranks, context.backend
-    table, warnings = ranks.on_root(lambda: check(config, ranks))
-    if ranks.is_root:
-        for warning in warnings:
-            log.warning("%s", warning)
-    planned = plan_of(config, table, ranks)
-    ranks.on_root(lambda: plan.check_memory(planned, ranks))
-    ranks.on_root(lambda: require_writable(result.parent))
-    provenance = {"seed": config.run.seed, "ranks": ranks, **backend.provenance}
-    with only_run(result, ranks):
-        spare = ranks.on_root(lambda: _left_before(context.cache, fresh))
-        with atomic_result(result, config.to_ini(), **provenance, spare=spare) as file:
-            context = replace(context, file=file)
-            summary = _stages(context, table, result)
-            file.write_digest(_key(context))
-        ranks.on_root(lambda: forget_others(context))
-    return summary
+def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
+    """The inputs of a run and its warnings, after all checks that cost little; one rank calls this, for all.
 
-
-def _left_before(cache, fresh):
-    """Unfinished results with densities that a run before left; none after a fresh start, which forgets them."""
-    if fresh:
-        cache.clear()
-    cache.remove_abandoned()
-    return files_noted(cache)
-
-
-def _figures(context, result):
-    figures: tuple[Path, ...] = ()
-    if context.config.figures and context.ranks.is_root:
-        from ..plots import draw
-
-        with context.timer("figures"):
-            figures = tuple(draw(result, context.config.figures.dpi))
-        context.timer.log("figures")
-    context.ranks.barrier()
-    return figures
-
-
-def _stages(context, table, result):
-    """All stages in their order; returns the lines of the summary."""
-    config = context.config
-    summary = []
-    if config.population:
-        summary += run_population(context)
-    if config.one_filament:
-        summary += run_one_filament(context)
-    if config.simulation:
-        summary += run_simulation(context, result)
-    if table:
-        summary += _filaments(context, table, result)
-    return summary
-
-
-def _filaments(context, table, result):
-    """One filament or a gas: modes, cross-section, exact spectrum, box."""
-    config, file, timer = context.config, context.file, context.timer
-    sources = Sources(context, table, keep=config.gas is None or len(frames(config)) > 1)
-    summary = []
-    if config.gas is None and context.ranks.is_root:
-        with timer("model"):
-            model = sources.model(0)
-        log.info("%s", results.describe(sources.records[0]))
-        timer.log("model")
-        if config.cross_section:
-            run_cross_section(context, model)
-    if config.single_power:
-        summary += run_single_power(context, sources)
-    if config.steady_state:
-        summary += run_steady_state(context)
-    if config.box:
-        summary += run_box(context, sources, result)
-    records = sources.all_records()
-    centre = None if not config.box else tuple(side / 2 for side in config.box.size)
-    for kept in records:
-        results.write_filament(file, kept, centre)
-    if config.gas:
-        results.write_gas(file, table)
-    warn_of_fits(records)
-    return [results.describe(records[0]) if len(records) == 1 else describe_gas(records), *summary]
-
-
-def check(config: Config, ranks: Ranks = SERIAL) -> tuple[list[Filament], list[str]]:
-    """The filaments and the warnings of a config, after all checks that cost nothing."""
-    _require_stages(config)
-    if config.box and ranks.size > config.box.cells[0]:
-        raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
-    check_tables(config)
-    if config.population:
-        prepared_population(config)
-    warnings = check_simulation(config, ranks) if config.simulation else []
-    table = filaments(config) if config.filament or config.gas else []
-    if config.steady_state:
-        check_steady_state(config)
-    return table, [*warnings, *(box_warnings(config, table) if config.box else [])]
-
-
-def _require_stages(config):
-    if config.wavefunction is None and config.population is None and config.simulation is None:
-        sections = "[wavefunction], [population] or [simulation]"
-        raise InputError(f"{config.source}: nothing to do: there is no section {sections}")
-
-
-def plan_of(config: Config, table: list[Filament], ranks: Ranks = SERIAL) -> plan.Plan:
-    """Memory and output of the stages of a config whose filaments are known."""
-    heaviest = [heaviest_filament(config)] if config.one_filament else []
-    evolved = steady_state_cases(config)[0].filament if config.steady_state else None
-    return plan.plan(config, [*table, *heaviest], ranks, evolved)
+    Stages that need what others make come after them, and are checked before: what is wrong with their keys is then
+    found before anything is computed for them.
+    """
+    _check_sections(config)
+    inputs = Inputs(config)
+    warnings: list[str] = []
+    for stage in reversed(stages_of(config)):
+        warnings = stage.check(inputs, ranks) + warnings
+    return inputs, warnings
 
 
 def result_path(config: Config) -> Path:
@@ -192,12 +84,67 @@ def result_path(config: Config) -> Path:
 
 
 def cache_folder(result: Path) -> Path:
-    """Where the parts of a result are kept while it is not yet whole, and for runs to come."""
+    """The folder of the parts of a result, while it is made and for later runs."""
     return result.with_name(f"{result.stem}_kept")
 
 
-def check_tables(config: Config):
-    """InputError for a table that is named but not there."""
+def _check_sections(config: Config) -> None:
+    """InputError for a config that asks for nothing, or names a table that is not there."""
+    if not stages_of(config):
+        *others, last = [f"[{stage.section}]" for stage in STAGES if stage.begins]
+        raise InputError(f"{config.source}: nothing to do: there is no section {', '.join(others)} or {last}")
     for section, key, name in config.input_files():
         if not Path(name).is_file():
             raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
+
+
+def _key(context: Context) -> str:
+    """The key of the result, a short hash."""
+    return fingerprint(result_key(context.config, context.backend.arithmetic))
+
+
+def _compute(context: Context, fresh: bool) -> list[str]:
+    """Make the result file; returns the lines of the summary."""
+    config, ranks, backend, result = context.config, context.ranks, context.backend, context.result
+    inputs, warnings = ranks.on_root(lambda: check(config, ranks))
+    if ranks.is_root:
+        for warning in warnings:
+            log.warning("%s", warning)
+    planned = plan.plan(context.stages, inputs, ranks)
+    ranks.on_root(lambda: plan.check_memory(planned, ranks))
+    ranks.on_root(lambda: require_writable(result.parent))
+    with only_run(result, ranks):
+        spare = ranks.on_root(lambda: _left_before(context.cache, fresh))
+        options: dict[str, Any] = {"ranks": ranks, "spare": spare, **backend.provenance}
+        with atomic_result(result, config.to_ini(), seed=config.run.seed, **options) as file:
+            context = replace(context, inputs=inputs, file=file)
+            summary = context.run_within("")
+            file.write_digest(_key(context))
+        ranks.on_root(lambda: _clean_up(context))
+    return summary
+
+
+def _left_before(cache: Cache, fresh: bool) -> frozenset[str]:
+    """Unfinished results of earlier runs that are read from; none after a fresh start, which removes them."""
+    if fresh:
+        cache.clear()
+    cache.remove_abandoned()
+    return frozenset[str]().union(*(stage.unfinished(cache) for stage in STAGES))
+
+
+def _clean_up(context: Context) -> None:
+    for stage in STAGES:
+        stage.clean_up(context)
+
+
+def _draw(context: Context) -> tuple[Path, ...]:
+    """Draw the figures, on rank 0, if they are asked for."""
+    drawn: tuple[Path, ...] = ()
+    if context.config.figures and context.ranks.is_root:
+        from ..plots import draw
+
+        with context.timer("figures"):
+            drawn = tuple(draw(context.result, figures(), context.config.figures.dpi))
+        context.timer.log("figures")
+    context.ranks.barrier()
+    return drawn

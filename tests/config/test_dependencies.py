@@ -5,52 +5,61 @@ import copy
 import pytest
 from attrs import evolve, fields
 
-from gpu_fdm.config.cache_keys import PARTS, WITHOUT_INFLUENCE, key_of
+from gpu_fdm.config.cache_keys import key_of, selected_keys
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io import cache as kept
 from gpu_fdm.io.cache import Cache, code_hash, fingerprint
 from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Several, Text
+from gpu_fdm.pipeline.models import model_keys
+from gpu_fdm.pipeline.stages import STAGES, result_key, stages_of
 
 SECTION_LINES = "\n".join(f"[{name}]" for name in SECTIONS if name != "gas")
-# which of the kept parts there are, and what is made of them each time
-CHOOSES = {
-    "box.frames",
-    "population.m22",
-    "population.masses",
-    "one_filament.mass_function",
-    "one_filament.normalisation",
-    "one_filament.tolerance",
-    "steady_state.m22",
-    "steady_state.weights",
-    "simulation.runs",
+# where results go, how fast, how far a run that goes wrong is let go on, and the figures
+WITHOUT_INFLUENCE = {
+    "run.output",
+    "run.backend",
+    "run.threads",
+    "figures.dpi",
+    "simulation.checkpoint_minutes",
+    "simulation.alarms",
 }
-# the sections that a part must not know of, whatever is added to them
+# sections whose keys no part of a stage may depend on, whatever is added to them
 FOREIGN = {
-    "model": {"run", "cross_section", "single_power", "box", "power", "correlation", "figures", "simulation"},
-    "cross_section": {"single_power", "box", "power", "correlation", "figures", "simulation", "population"},
-    "exact_spectrum": {"cross_section", "box", "power", "correlation", "figures", "simulation", "population"},
-    "steady_state": {"cross_section", "single_power", "box", "power", "correlation", "figures", "simulation"},
-    "density": {"cross_section", "single_power", "power", "correlation", "figures", "simulation", "steady_state"},
-    "power": {"cross_section", "single_power", "correlation", "figures", "simulation", "population"},
-    "correlation": {"cross_section", "single_power", "power", "figures", "simulation", "population"},
-    "node": {"run", "dark_matter", "filament", "box", "power", "correlation", "figures", "simulation"},
-    "simulation": {"run", "filament", "wavefunction", "box", "power", "population", "figures", "steady_state"},
-    "result": {"figures"},
+    "wavefunction": {"cross_section", "single_power", "box", "power", "correlation", "simulation", "steady_state"},
+    "cross_section": {"single_power", "box", "power", "correlation", "simulation", "population"},
+    "single_power": {"cross_section", "box", "power", "correlation", "simulation", "population"},
+    "steady_state": {"cross_section", "single_power", "box", "power", "correlation", "simulation"},
+    "box": {"cross_section", "single_power", "power", "correlation", "simulation", "steady_state"},
+    "power": {"cross_section", "single_power", "correlation", "simulation", "population"},
+    "correlation": {"cross_section", "single_power", "power", "simulation", "population"},
+    "population": {"run", "dark_matter", "filament", "wavefunction", "box", "one_filament", "simulation"},
+    "one_filament": {"run", "dark_matter", "filament", "box", "power", "correlation", "simulation"},
+    "simulation": {"run", "filament", "wavefunction", "box", "power", "population", "steady_state"},
 }
-# sections all of whose keys matter
+# sections all of whose keys matter to it
 WHOLLY = {
-    "model": {"cosmology", "dark_matter", "filament"},
+    "wavefunction": {"cosmology", "dark_matter", "filament"},
     "cross_section": {"cosmology", "dark_matter", "filament", "wavefunction", "cross_section"},
-    "exact_spectrum": {"cosmology", "dark_matter", "filament", "single_power"},
+    "single_power": {"cosmology", "dark_matter", "filament", "single_power"},
     "steady_state": {"cosmology", "dark_matter", "filament"},
-    "density": {"cosmology", "dark_matter", "filament"},
+    "box": {"cosmology", "dark_matter", "filament"},
     "power": {"cosmology", "dark_matter", "filament", "power"},
     "correlation": {"cosmology", "dark_matter", "filament", "correlation"},
-    "node": {"cosmology"},
+    "population": {"cosmology", "population"},
+    "one_filament": {"cosmology"},
     "simulation": {"dark_matter"},
-    "result": {"cosmology", "filament", "wavefunction", "box", "power", "population", "one_filament"},
 }
+
+
+def key(config, stage):
+    """What a part of a stage depends on."""
+    return key_of(config, stage.section, stage.keys(config))
+
+
+def whole(config):
+    """What a result depends on."""
+    return result_key(config, "cpu")
 
 
 def all_keys(config):
@@ -99,64 +108,67 @@ def table(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_keys_that_matter_and_keys_that_do_not(part, table):
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.section)
+def test_keys_that_matter_and_keys_that_do_not(stage, table):
     config = parse_config(SECTION_LINES)
-    before = key_of(config, part, time=0.0)
+    before = key(config, stage)
     for section, item in all_keys(config):
-        other = with_another(config, section, item, table)
-        matters = key_of(other, part, time=0.0) != before
-        if section in FOREIGN[part] and (section, item.name) not in {
-            ("run", "seed"),
-            ("run", "precision"),
-            ("box", "fields"),
-        }:
-            assert not matters, (section, item.name)
-        if section in WHOLLY[part] and f"{section}.{item.name}" not in WITHOUT_INFLUENCE:
-            if part == "node" and f"{section}.{item.name}" in CHOOSES:
-                continue
-            assert matters, (section, item.name)
-    assert key_of(config, part, time=1.0) != before
+        matters = key(with_another(config, section, item, table), stage) != before
+        name = f"{section}.{item.name}"
+        if section in (*FOREIGN.get(stage.section, ()), "figures") and name not in stage.keys(config):
+            assert not matters, name
+        if section in WHOLLY.get(stage.section, ()) and name not in WITHOUT_INFLUENCE:
+            assert matters, name
 
 
 def test_no_key_is_forgotten(table):
-    """Each is in the key of a part, or is said to choose parts, or to have no influence; exactly one of them."""
+    """Each has an influence on the result, or is said to have none; it is in the key of a part, or selects parts."""
     config = parse_config(SECTION_LINES)
     gas = parse_config("[gas]\nnumber = 2\n[wavefunction]\n[box]\n")
     for each in (config, gas):
+        selecting = {name for stage in stages_of(each) for name in selected_keys(each, stage.selects)}
         for section, item in all_keys(each):
-            name = f"{section}.{item.name}"
-            other = with_another(each, section, item, table)
-            matters = any(key_of(other, part) != key_of(each, part) for part in PARTS if part != "result")
-            assert matters + (name in CHOOSES) + (name in WITHOUT_INFLUENCE) == 1, name
-            assert (key_of(other, "result") != key_of(each, "result")) == (name not in WITHOUT_INFLUENCE), name
+            name, other = f"{section}.{item.name}", with_another(each, section, item, table)
+            matters = any(key(other, stage) != key(each, stage) for stage in stages_of(each))
+            assert (whole(other) != whole(each)) == (name not in WITHOUT_INFLUENCE), name
+            always = name in ("run.seed", "run.precision")  # which a result records
+            assert (matters or name in selecting or always) == (name not in WITHOUT_INFLUENCE), name
     known = {f"{section}.{item.name}" for section, kind in SECTIONS.items() for item in fields(kind)}
-    assert known >= CHOOSES | set(WITHOUT_INFLUENCE)
+    assert known >= WITHOUT_INFLUENCE
+
+
+def stage_of(section):
+    return next(stage for stage in STAGES if stage.section == section)
 
 
 def test_a_simulation_has_redshifts_of_its_own():
-    config = parse_config("[simulation]")
-    for key, value, matters in (("redshift", 1.0, False), ("h", 0.7, True)):
-        other = changed(config, "cosmology", key, value)
-        assert (key_of(other, "simulation") != key_of(config, "simulation")) == matters, key
+    config, simulation = parse_config("[simulation]"), stage_of("simulation")
+    for name, value, matters in (("redshift", 1.0, False), ("h", 0.7, True)):
+        other = changed(config, "cosmology", name, value)
+        assert (key(other, simulation) != key(config, simulation)) == matters, name
 
 
 def test_shapes_from_collapse_depend_on_the_population():
+    filaments = stage_of("wavefunction")
     for text in ("[filament]\nshape = {}\n[population]\n", "[gas]\nnumber = 2\nshape = {}\n[box]\n[population]\n"):
         for shape, matters in (("published", False), ("collapse", True)):
             config = parse_config(text.format(shape) + "[wavefunction]")
-            for key, value, among in (("window", "top_hat", True), ("mass_max", 2e12, True), ("masses", 300, False)):
-                other = changed(config, "population", key, value)
-                assert (key_of(other, "model") != key_of(config, "model")) == (matters and among), (shape, key)
+            for name, value, among in (("window", "top_hat", True), ("mass_max", 2e12, True), ("masses", 300, False)):
+                other = changed(config, "population", name, value)
+                assert (key(other, filaments) != key(config, filaments)) == (matters and among), (shape, name)
 
 
 def test_a_gas_that_is_drawn_depends_on_seed_and_box():
     one, gas = (f"[{name}]\n{more}\n[wavefunction]\n[box]" for name, more in (("filament", ""), ("gas", "number = 2")))
     for text, matters in ((one, False), (gas, True)):
         config = parse_config(text)
+
+        def models(config):
+            return key_of(config, "model", model_keys(config))
+
         for override in ("run.seed=2", "box.size=3,4,5"):
-            assert (key_of(parse_config(text, overrides=[override]), "model") != key_of(config, "model")) == matters
-        assert key_of(parse_config(text, overrides=["box.cells=20"]), "model") == key_of(config, "model")
+            assert (models(parse_config(text, overrides=[override])) != models(config)) == matters
+        assert models(parse_config(text, overrides=["box.cells=20"])) == models(config)
 
 
 def test_tables_enter_by_what_is_in_them(tmp_path):
@@ -164,9 +176,9 @@ def test_tables_enter_by_what_is_in_them(tmp_path):
     for path in (first, second):
         path.write_text("radius,density\n1,2\n")
     configs = [parse_config(f"[filament]\nprofile_table = {path}\n[wavefunction]") for path in (first, second)]
-    assert key_of(configs[0], "model") == key_of(configs[1], "model")
+    assert whole(configs[0]) == whole(configs[1])
     second.write_text("radius,density\n1,3\n")
-    assert key_of(configs[0], "model") != key_of(configs[1], "model")
+    assert whole(configs[0]) != whole(configs[1])
 
 
 def test_another_code_makes_another_key(monkeypatch, tmp_path):

@@ -14,8 +14,10 @@ from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.kinds import Choice, Maybe, Number, Several
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.model import profile_of
-from gpu_fdm.pipeline.plan import check_memory
+from gpu_fdm.pipeline.plan import check_memory, plan
 from gpu_fdm.pipeline.progress import in_words
+from gpu_fdm.pipeline.sizes import ModelSize
+from gpu_fdm.pipeline.stages import stages_of
 
 # seconds to minutes for each cosmology; what needs a file of its own
 NEVER = {"camb", "table"}
@@ -116,13 +118,16 @@ def _that_fit(name, keys, random):
 def planned(ini):
     """What a dry run does before it solves anything: all numbers are numbers."""
     config = parse_config(ini, "x.ini")
-    table, warnings = pipeline.check(config)
-    found = pipeline.plan_of(config, table)
-    assert math.isfinite(found.modes) and found.modes >= 0
-    for size in (found.peak, found.output, *found.stages.values()):
+    inputs, warnings = pipeline.check(config)
+    found = plan(stages_of(config), inputs)
+    for size in (found.peak, found.disk, *found.memory.values()):
         assert isinstance(size, int) and size >= 0
         in_words(size)
-    for filament in table[:1]:
+    for seconds in found.seconds.values():
+        assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
+    for filament in inputs.filaments[:1] if config.filament or config.gas else ():
+        modes = ModelSize.of(config, filament).modes
+        assert math.isfinite(modes) and modes >= 0
         numbers = [
             profile_of(config, filament).line_mass,
             filament.length,

@@ -35,8 +35,10 @@ from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.digest import bit_sum, is_intact, write_digest
 from gpu_fdm.io.lock import only_run
 from gpu_fdm.parallel.signals import NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from gpu_fdm.pipeline import box, sources
+from gpu_fdm.pipeline import box, models
 from gpu_fdm.pipeline import run as pipeline
+from gpu_fdm.pipeline.correlation import CorrelationStage
+from gpu_fdm.pipeline.power import PowerStage
 
 SEED = int(os.environ.get("GPU_FDM_FAULTS_SEED", "1"))
 KILLS, KILLS_OF_RANKS = 12, 8
@@ -182,12 +184,12 @@ def forbid(monkeypatch, *places):
 def test_stopped_in_the_power_spectrum_the_box_is_not_filled_again(tmp_path, whole, monkeypatch, caplog):
     text = ini(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(box, "power", stop)
+        patch.setattr(PowerStage, "measure", stop)
         with pytest.raises(Stop):
             run(text)
     (left,) = tmp_path.glob(".result.hdf5.part-*")
     with monkeypatch.context() as patch, caplog.at_level("INFO"):
-        forbid(patch, (sources, "solve"))
+        forbid(patch, (models, "solve"))
         filled = []
         fill = box.fill
         patch.setattr(box, "fill", lambda *arguments: filled.append(1) or fill(*arguments))
@@ -201,17 +203,18 @@ def test_stopped_in_the_power_spectrum_the_box_is_not_filled_again(tmp_path, who
 def test_stopped_again_and_again_nothing_is_lost(tmp_path, whole, monkeypatch):
     """Densities move on from one unfinished file to the next, and there are never more than two of those."""
     text, fill_slab = ini(tmp_path), box.fill_slab
-    only_first = {"fill_slab": lambda sources, time, step: stop() if time else fill_slab(sources, time, step)}
-    only_second = {"fill_slab": lambda sources, time, step: fill_slab(sources, time, step) if time else never()}
-    for places in ({"power": stop}, {"correlation": stop, **only_first}, only_first, {"correlation": stop}):
+    first = box, "fill_slab", lambda models, time, *more: stop() if time else fill_slab(models, time, *more)
+    second = box, "fill_slab", lambda models, time, *more: fill_slab(models, time, *more) if time else never()
+    power, correlation = (PowerStage, "measure", stop), (CorrelationStage, "measure", stop)
+    for places in ([power], [correlation, first], [first], [correlation]):
         with monkeypatch.context() as patch:
-            for name, work in places.items():
-                patch.setattr(box, name, work)
+            for place in places:
+                patch.setattr(*place)
             with pytest.raises(Stop):
                 run(text)
         assert 1 <= len(list(tmp_path.glob(".result.hdf5.part-*"))) <= 2
     with monkeypatch.context() as patch:
-        patch.setattr(box, "fill_slab", only_second["fill_slab"])
+        patch.setattr(*second)
         run(text)
     assert_same(tmp_path / "result.hdf5", whole[0])
     assert hidden(tmp_path) == []
@@ -219,7 +222,7 @@ def test_stopped_again_and_again_nothing_is_lost(tmp_path, whole, monkeypatch):
 
 def test_a_section_added_to_a_finished_run(tmp_path, whole, monkeypatch):
     run(ini(tmp_path, power=""))
-    forbid(monkeypatch, (sources, "solve"), (box, "fill"), (box, "correlation"))
+    forbid(monkeypatch, (models, "solve"), (box, "fill"), (CorrelationStage, "measure"))
     run(ini(tmp_path))
     assert_same(tmp_path / "result.hdf5", whole[0])
     # and again, from the new one
@@ -239,7 +242,7 @@ def test_a_whole_result_is_left_alone(tmp_path, whole, monkeypatch):
     )
     shutil.rmtree(tmp_path / "result_kept")
     # figures are drawn, and nothing else is done
-    monkeypatch.setattr(plots, "draw", lambda path, dpi: [(path, dpi)])
+    monkeypatch.setattr(plots, "draw", lambda path, figures, dpi: [(path, dpi)])
     assert run(text + "[figures]\n", "figures.dpi=20").figures == ((tmp_path / "result.hdf5", 20),)
     after = (tmp_path / "result.hdf5").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -250,10 +253,10 @@ def test_fresh(tmp_path, whole, monkeypatch):
     run(text)
     (tmp_path / "result_kept/notes.txt").write_text("the user's")
     with monkeypatch.context() as patch:
-        patch.setattr(box, "correlation", stop)
+        patch.setattr(CorrelationStage, "measure", stop)
         with pytest.raises(Stop):
             run(text, "run.seed=3")
-        forbid(patch, (sources, "solve"))
+        forbid(patch, (models, "solve"))
         with pytest.raises(AssertionError, match="computed again"):
             run(text, fresh=True)
     assert os.listdir(tmp_path / "result_kept") == ["notes.txt"]

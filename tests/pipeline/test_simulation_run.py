@@ -18,10 +18,14 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.pipeline import checkpoint, plan, simulation, simulation_dynamics, simulation_results
+from gpu_fdm.pipeline import checkpoint, simulation_results
 from gpu_fdm.pipeline import run as pipeline
-from gpu_fdm.pipeline.simulation_setup import Setup, check_simulation
+from gpu_fdm.pipeline.inputs import Inputs
+from gpu_fdm.pipeline.plan import BASE, plan
+from gpu_fdm.pipeline.simulation import dynamics, evolve
+from gpu_fdm.pipeline.simulation.setup import Setup, check_simulation
 from gpu_fdm.pipeline.snapshot import snapshot_power
+from gpu_fdm.pipeline.stages import stages_of
 from gpu_fdm.simulation.initial_conditions import contrast_from_modes
 from gpu_fdm.simulation.schroedinger_poisson import Alarms
 from gpu_fdm.snapshots.options import SnapshotOptions
@@ -329,7 +333,7 @@ def test_a_signal_leaves_a_checkpoint(tmp_path, monkeypatch, capsys, run, name):
     """Whatever checkpoint_minutes says; the same command then ends with the same bits."""
     ini, steps = tmp_path / "box.ini", [0]
     ini.write_text(config(tmp_path / "out", runs=run, more="checkpoint_minutes = 1e5").to_ini())
-    note = simulation._Running._note_health
+    note = evolve.RunInProgress.note_health
 
     def counted(self, state):
         steps[0] += 1
@@ -338,7 +342,7 @@ def test_a_signal_leaves_a_checkpoint(tmp_path, monkeypatch, capsys, run, name):
         note(self, state)
 
     with monkeypatch.context() as patched:
-        patched.setattr(simulation._Running, "_note_health", counted)
+        patched.setattr(evolve.RunInProgress, "note_health", counted)
         assert main(["run", str(ini)]) == 130
     told = capsys.readouterr().err
     assert "finished parts are cached in" in told and steps == [5]
@@ -411,7 +415,7 @@ def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
 
     with monkeypatch.context() as patch:
         for name in ("evolve_wave", "evolve_particles"):
-            patch.setattr(simulation_dynamics, name, never)
+            patch.setattr(dynamics, name, never)
         # what only says how to run, or what else to run, is not what a run depends on
         override = "simulation.checkpoint_minutes=3", "simulation.runs=particles_fdm, wave_fdm"
         pipeline.run(config(tmp_path, *override, more="snapshots = 55"))
@@ -559,7 +563,7 @@ def test_what_is_told(tmp_path):
 
 
 def test_an_alarm_ends_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation_dynamics, "Alarms", lambda stop: Alarms(energy=1e-9, stop=stop))
+    monkeypatch.setattr(dynamics, "Alarms", lambda stop: Alarms(energy=1e-9, stop=stop))
     with pytest.raises(RunError, match=r"^wave_fdm: violation of the energy balance"):
         pipeline.run(config(tmp_path, runs="wave_fdm", more="alarms = stop"))
 
@@ -569,7 +573,7 @@ def test_planned_memory_is_what_is_taken(tmp_path, run):
     options = {"runs": run, "more": "content = none", "end": 58}
     pipeline.run(config(tmp_path / "first", **options))  # loops are compiled
     large = config(tmp_path / "second", "simulation.cells=72", **options)
-    planned = plan.plan(large, []).stages[run] - plan._BASE
+    planned = plan(stages_of(large), Inputs(large)).memory[run] - BASE
     tracemalloc.start()
     pipeline.run(large)
     taken = tracemalloc.get_traced_memory()[1]

@@ -17,11 +17,13 @@ from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import Config, DarkMatter, FilamentSection, WavefunctionSection, parse_config
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.backend import CPU
-from gpu_fdm.pipeline import plan
 from gpu_fdm.pipeline import run as pipeline
-from gpu_fdm.pipeline.context import Context
-from gpu_fdm.pipeline.filament import build_model
-from gpu_fdm.pipeline.steady_state import steady_state_cases
+from gpu_fdm.pipeline.inputs import Inputs
+from gpu_fdm.pipeline.model import build_model
+from gpu_fdm.pipeline.plan import BASE, plan
+from gpu_fdm.pipeline.stage import Context
+from gpu_fdm.pipeline.stages import stages_of
+from gpu_fdm.pipeline.steady_state import cases_of
 from gpu_fdm.simulation import plane as plane_module
 from gpu_fdm.simulation import steady_state
 from gpu_fdm.simulation.plane import BINS, Plane
@@ -271,7 +273,7 @@ def test_a_second_run_takes_what_was_kept(done, caplog):
     for gone in (kept[1], done.result):  # as if it had been stopped before this one was done
         gone.unlink()
     pipeline.run(config(done.result.parent))
-    assert "1 of 2 cross-sections are in the cache" in caplog.text
+    assert "1 of 2 steady states are in the cache" in caplog.text
     again = contents(done.result)
     assert again.keys() == before.keys()
     for name, values in before.items():
@@ -281,7 +283,7 @@ def test_a_second_run_takes_what_was_kept(done, caplog):
 def test_what_is_kept_depends_on_everything(tmp_path):
     def key(*overrides):
         changed = config(tmp_path, *overrides)
-        return steady_state_cases(changed)[0].key(Context(changed))
+        return cases_of(changed)[0].key(Context(Inputs(changed)))
 
     first = key()
     for override in ("run.seed=2", "steady_state.outputs=8", "wavefunction.energy_cut=0.98", "filament.beta=0.1"):
@@ -290,7 +292,7 @@ def test_what_is_kept_depends_on_everything(tmp_path):
 
 
 def test_cases(tmp_path):
-    cases = steady_state_cases(config(tmp_path, "steady_state.m22=1,4,2", "steady_state.weights=poisson,wkb"))
+    cases = cases_of(config(tmp_path, "steady_state.m22=1,4,2", "steady_state.weights=poisson,wkb"))
     assert [(case.m22, case.weights) for case in cases] == [
         (m22, weights) for m22 in (4, 2, 1) for weights in ("poisson", "wkb")
     ]
@@ -301,7 +303,7 @@ def test_cases(tmp_path):
     table = evolve(
         config(tmp_path).wavefunction, weights="table", weights_table=str(Path(__file__).parent / "no such.csv")
     )
-    assert steady_state_cases(replace(config(tmp_path), wavefunction=table))[0].weights == "wkb"
+    assert cases_of(replace(config(tmp_path), wavefunction=table))[0].weights == "wkb"
 
 
 @pytest.mark.parametrize(
@@ -351,10 +353,10 @@ def test_dry_run(tmp_path, capfd):
     assert f"steady state: 2 periods of {cases}\n" in said
     assert "memory, steady state: " in said and not (tmp_path / "out").exists()
     bosons = [config(tmp_path, f"steady_state.m22={m22}", "wavefunction.energy_cut=0.99") for m22 in ("0.3", "4, 0.3")]
-    planned = [pipeline.plan_of(each, pipeline.check(each)[0]) for each in bosons]
-    low, high = (each.stages["steady state"] - plan._BASE for each in planned)
+    planned = [plan(stages_of(each), pipeline.check(each)[0]) for each in bosons]
+    low, high = (each.memory["steady state"] - BASE for each in planned)
     assert high > 5 * low > 0
-    assert planned[1].output > planned[0].output
+    assert planned[1].disk > planned[0].disk
 
 
 FAILING = """

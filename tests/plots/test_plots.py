@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import matplotlib
@@ -30,6 +31,7 @@ from plot_files import (
 
 from gpu_fdm import plots
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.pipeline.stages import figures
 from gpu_fdm.plots import box, filament, style
 
 HBAR_OVER_MASS = 1.054571817e-34 / (1e-22 * 1.602176634e-19 / 299792458.0**2)  # for m22 = 1 [m^2/s]
@@ -49,13 +51,20 @@ NAMES = list(itertools.chain(*PARTS.values()))
 OF_ONE_FILAMENT = NAMES[:6]
 
 
+FIGURES = {figure.name: figure for figure in figures()}
+
+
+def draw(path):
+    return plots.draw(path, figures(), DPI)
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """A whole result, drawn once: its path and what draw returned."""
     path = tmp_path_factory.mktemp("whole") / "result.hdf5"
     with result(path, *PARTS):
         pass
-    return path, plots.draw(path, DPI)
+    return path, draw(path)
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def drawn_names(path, *writers):
     """Names of the figures that a file with some parts leads to."""
     with result(path, *writers):
         pass
-    return [figure.name for figure in plots.draw(path, DPI)]
+    return [figure.name for figure in draw(path)]
 
 
 def test_all_figures_and_nothing_else(drawn):
@@ -167,13 +176,14 @@ def test_settings_of_the_user_neither_change_nor_matter(drawn, tmp_path):
         del file["filaments/00/modes"], file["filaments/00/cross_section"], file["filaments/00/profile"]
     with matplotlib.rc_context({"figure.facecolor": "black", "font.size": 30, "lines.linewidth": 9}):
         before = settings()
-        (again,) = plots.draw(tmp_path / "result.hdf5", DPI)
+        (again,) = draw(tmp_path / "result.hdf5")
         assert settings() == before
     assert again.read_bytes() == path.with_name("power.png").read_bytes()
 
 
-def test_no_pyplot():
-    code = "import sys, gpu_fdm.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+def test_stages_import_no_matplotlib_and_figures_no_pyplot():
+    code = "import sys, gpu_fdm.pipeline.stages; assert 'matplotlib' not in sys.modules\n"
+    code += "from gpu_fdm.plots import box; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -182,22 +192,21 @@ def test_a_figure_that_cannot_be_written(tmp_path):
     with result(tmp_path / "result.hdf5", write_power):
         pass
     with pytest.raises(RunError, match=r"power\.png: cannot be written"):
-        plots.draw(tmp_path / "result.hdf5", DPI)
+        draw(tmp_path / "result.hdf5")
     assert {entry.name for entry in tmp_path.iterdir()} == {"power.png", "result.hdf5"}
 
 
 def test_no_result(tmp_path):
     (tmp_path / "result.hdf5").write_text("not HDF5")
     with pytest.raises(InputError, match=r"result\.hdf5: not an HDF5 file, .*file signature not found"):
-        plots.draw(tmp_path / "result.hdf5")
+        draw(tmp_path / "result.hdf5")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_readable(file, name):
     """Large enough, inside the figure, and no text upon another."""
-    figure_of, *_ = plots.FIGURES[name]
     with matplotlib.style.context(["default", style.STYLE]):
-        figure = figure_of(file)
+        figure = FIGURES[name].draw(file)
         figure.draw_without_rendering()
     assert_readable(figure)
     assert "z=4" in figure.get_suptitle()
@@ -205,9 +214,8 @@ def test_text_is_readable(file, name):
 
 @pytest.mark.parametrize("name", OF_ONE_FILAMENT)
 def test_every_figure_of_a_filament_says_which(file, name):
-    figure_of, *_ = plots.FIGURES[name]
-    assert "m_{22}=1" in figure_of(file).get_suptitle()
-    assert r"M=5\times 10^{9}" in figure_of(file).get_suptitle()
+    title = FIGURES[name].draw(file).get_suptitle()
+    assert "m_{22}=1" in title and r"M=5\times 10^{9}" in title
 
 
 def test_cross_section(file):
@@ -252,7 +260,7 @@ def test_as_little_as_there_can_be(tmp_path):
             del file[f"power/{name}/k"], file[f"power/{name}/power"]
             file[f"power/{name}/k"], file[f"power/{name}/power"] = [0.0, 400.0], [0.0, 0.1]
         file["density"].attrs["box_size"] = (1.0, 1.0, 50.0)
-    assert len(plots.draw(tmp_path / "result.hdf5", DPI)) == 5
+    assert len(draw(tmp_path / "result.hdf5")) == 5
 
 
 def test_profile(file):
@@ -330,7 +338,18 @@ def test_power(file, nyquist, last):
 
 
 def test_what_figures_show():
-    assert plots.shown_in(Path("out/one_filament.png")) == plots.FIGURES["one_filament"][1]
-    assert plots.shown_in(Path("mine_power.png")) == plots.FIGURES["power"][1]
-    assert plots.shown_in(Path("mine_simulation_power.png")) == plots.FIGURES["simulation_power"][1]
-    assert plots.shown_in(Path("volume_fdm.png")) == ""
+    for path, name in (
+        ("out/one_filament.png", "one_filament"),
+        ("mine_power.png", "power"),
+        ("mine_simulation_power.png", "simulation_power"),
+    ):
+        assert plots.what_shows(Path(path), FIGURES.values()) == FIGURES[name].text
+    assert plots.what_shows(Path("volume_fdm.png"), FIGURES.values()) == ""
+
+
+def test_every_figure_of_a_stage_has_a_name_of_its_own_and_a_function():
+    names = [figure.name for figure in figures()]
+    assert len(set(names)) == len(names)
+    for figure in figures():
+        module, function = figure.function.split(".")
+        assert callable(getattr(import_module(f"gpu_fdm.plots.{module}"), function)) and figure.sources

@@ -24,10 +24,11 @@ from plot_files import (
 from gpu_fdm import plots
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.pipeline.simulation.stage import SimulationStage
 from gpu_fdm.plots import movie, simulation, style
 from gpu_fdm.units import CodeUnits
 
-FIGURES = ["simulation_boost", "simulation_power", "simulation_frames", "simulation_health"]
+FIGURES = [figure.name for figure in SimulationStage.figures]
 WIDEST = 1.1 / 20  # cell [cMpc/h]
 
 
@@ -49,7 +50,7 @@ def file(path):
 def figures(path):
     """All figures by name, laid out."""
     with h5py.File(path) as file, matplotlib.style.context(["default", style.STYLE]):
-        figures = {name: plots.FIGURES[name][0](file) for name in FIGURES}
+        figures = {figure.name: figure.draw(file) for figure in SimulationStage.figures}
         for figure in figures.values():
             figure.draw_without_rendering()
     return figures
@@ -65,7 +66,8 @@ def test_which_figures_are_drawn(tmp_path, monkeypatch):
         path = tmp_path / f"{len(expected)}.hdf5"
         with result(path, lambda file, runs=runs: write_simulation(file, runs)):
             pass
-        assert [each.stem.removeprefix(f"{path.stem}_") for each in plots.draw(path)] == expected
+        drawn = plots.draw(path, SimulationStage.figures)
+        assert [each.stem.removeprefix(f"{path.stem}_") for each in drawn] == expected
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -77,7 +79,7 @@ def test_figures_can_be_read(figures, name):
 
 def test_figures_of_a_single_epoch_and_run(tmp_path):
     with result(tmp_path / "one.hdf5", lambda file: write_simulation(file, ("wave_fdm",), 1)) as file:
-        made = [plots.FIGURES[name][0](file) for name in FIGURES[1:]]
+        made = [figure.draw(file) for figure in SimulationStage.figures[1:]]
         assert [len(figure.axes) for figure in made] == [1, 2, 2]  # a picture, and the colours
 
 

@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.cache import Cache
-from gpu_fdm.pipeline import population as stage
+from gpu_fdm.pipeline import one_filament as stage
 from gpu_fdm.pipeline.run import cache_folder, check, run
 from gpu_fdm.population.shapes import published_mass_function
 from gpu_fdm.spectra.one_filament import (

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.special import sici
 
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.pipeline.run import build_model
+from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.spectra.phase_average import polar_spectrum
 from gpu_fdm.spectra.single_filament import orientation_average, scales, single_power
 

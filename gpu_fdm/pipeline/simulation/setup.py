@@ -1,25 +1,28 @@
 """What the runs of a simulation have in common: box, epochs, initial modes; and the checks before hours are spent."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..config.config import Config
-from ..config.sections import SimulationSection
-from ..cosmology.background import Background
-from ..cosmology.linear_power import LinearPower
-from ..cosmology.transfer import transfer
-from ..errors import InputError, RunError
-from ..fields.box import Box
-from ..parallel.ranks import SERIAL, Ranks
-from ..simulation.grid import Grid, require_resolved
-from ..simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
-from ..simulation.schedule import Expanding
-from ..units import CodeUnits
-from .model import linear_power_of
-from .sources import dtype_of
+from ...config.config import Config
+from ...config.sections import SimulationSection
+from ...cosmology.background import Background
+from ...cosmology.linear_power import LinearPower
+from ...cosmology.transfer import transfer
+from ...errors import InputError, RunError
+from ...fields.box import Box
+from ...parallel.backend import CPU
+from ...parallel.ranks import SERIAL, Ranks
+from ...simulation.grid import Grid, require_resolved
+from ...simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
+from ...simulation.schedule import Expanding
+from ...units import CodeUnits
+from ..model import code_units, dtype_of, linear_power_of
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
 COARSE = 64  # cells a side from whose modes, the largest of the box, velocities are known before the run
@@ -41,7 +44,7 @@ class Setup:
 
     @classmethod
     def of(cls, config: Config, ranks: Ranks = SERIAL) -> "Setup":
-        """With the power of its cosmology, found once for all ranks."""
+        """The setup with the power of its cosmology, found once for all ranks."""
         return cls(config, ranks.on_root(lambda: linear_power_of(config)))
 
     @property
@@ -51,43 +54,42 @@ class Setup:
 
     @property
     def box(self) -> Box:
-        """With its cells."""
+        """The box and its cells."""
         return Box(self.section.size, self.section.cells)
 
     @property
     def units(self) -> CodeUnits:
-        """Of the boson."""
-        cosmology = self.config.cosmology
-        return CodeUnits(self.config.dark_matter.m22, cosmology.h, cosmology.omega_m)
+        """Code units of the boson."""
+        return code_units(self.config)
 
     @property
     def grid(self) -> Grid:
-        """In code units."""
+        """The grid in code units."""
         return Grid.of(self.box, self.units)
 
     @property
     def background(self) -> Background:
-        """Of the cosmology."""
+        """The background of the cosmology."""
         return Background(self.config.cosmology.omega_m)
 
     @property
     def clock(self) -> Expanding:
-        """Of the evolution."""
+        """The clock of the evolution."""
         return Expanding(self.background)
 
     @property
     def dtype(self) -> np.dtype:
-        """Of densities."""
+        """Precision of densities."""
         return np.dtype(dtype_of(self.config))
 
     @property
     def start(self) -> float:
-        """Scale factor."""
+        """Scale factor where it starts."""
         return 1 / (1 + self.section.redshift_start)
 
     @property
     def end(self) -> float:
-        """Scale factor."""
+        """Scale factor where it ends."""
         return 1 / (1 + self.section.redshift_end)
 
     @cached_property
@@ -115,7 +117,15 @@ class Setup:
         """Scale factors at which there is something to be done, ascending."""
         return sorted({*self.epochs, *self.snapshots})
 
-    def modes(self, cold: bool, dtype, *, cells=None, ranks: Ranks = SERIAL, backend=None) -> LinearModes:
+    def modes(
+        self,
+        cold: bool,
+        dtype: DTypeLike,
+        *,
+        cells: tuple[int, int, int] | None = None,
+        ranks: Ranks = SERIAL,
+        backend: CPU | None = None,
+    ) -> LinearModes:
         """Linear modes with the power of CDM (cold), or of FDM.
 
         cells  of another grid, which has the same modes as far as it reaches; those of the box where not given
@@ -132,14 +142,14 @@ class Setup:
                 f"{last:.4g}, up to where the {'CDM' if cold else 'FDM'} power is known (fewer cells, or a larger box)"
             )
 
-        def power(k):
+        def power(k: np.ndarray) -> np.ndarray:
             return np.where(k <= last, known(np.minimum(k, last)), 0.0)
 
-        def cut(k):
+        def cut(k: np.ndarray) -> np.ndarray:
             return cut_off(np.minimum(k, last))
 
         box = self.box if cells is None else Box(self.box.size, cells)
-        options = {"dtype": dtype, "ranks": ranks, "backend": backend}
+        options: dict[str, Any] = {"dtype": dtype, "ranks": ranks, "backend": backend}
         return linear_modes(box, power, self.config.run.seed, transfer=cut, **options)
 
 
@@ -174,7 +184,8 @@ def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     return warnings
 
 
-def _require_resolved(setup, modes):
+def _require_resolved(setup: Setup, modes: LinearModes) -> None:
+    """InputError where cells do not resolve the velocities of the modes at the end."""
     velocity = MARGIN * modes.rms_velocity(setup.end, setup.background)
     try:
         require_resolved(setup.box, velocity, setup.units, setup.end)
@@ -182,7 +193,7 @@ def _require_resolved(setup, modes):
         raise InputError(f"{error}, {MARGIN:g} times the rms linear velocity at redshift_end") from None
 
 
-def _warn_of_lattice(setup, modes):
+def _warn_of_lattice(setup: Setup, modes: LinearModes) -> list[str]:
     """A warning where particles begin so near to their lattice that the mesh does not see what is of second order."""
     section, spacing = setup.section, float(np.min(setup.box.spacing))
     way = float(setup.background.growth(setup.start)) * np.sqrt(modes.displacement / 3) / spacing
@@ -200,15 +211,15 @@ def _warn_of_lattice(setup, modes):
 
 
 @contextmanager
-def named(config: Config, run: str = ""):
-    """Of what is wrong inside, tell the file and the section, or the run."""
+def named(config: Config, run: str = "") -> Iterator[None]:
+    """Put the file and the section before the message of an InputError, and the run before that of a RunError."""
     try:
         yield
     except (InputError, RunError) as error:
         place = f"{config.source}: [simulation]" if isinstance(error, InputError) else f"{run}:"
-        told = type(error)(f"{place} {error}")
-        told.on_all_ranks = getattr(error, "on_all_ranks", False)
-        raise told from error
+        complete = type(error)(f"{place} {error}")
+        complete.on_all_ranks = getattr(error, "on_all_ranks", False)
+        raise complete from error
 
 
 def is_wave(run: str) -> bool:
@@ -222,5 +233,5 @@ def is_cold(run: str) -> bool:
 
 
 def redshift_name(redshift: float) -> str:
-    """In the name of a file."""
+    """A redshift in the name of a file."""
     return f"{redshift:.6g}"

@@ -1,24 +1,28 @@
 """A wave and particles as a run sees them: begun, evolved, measured, saved, and begun again from what was saved."""
 
 import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ..fields.particles import ParticleGrid, deposit_batches
-from ..kernels.wave import squared_modulus
-from ..parallel.backend import CPU, GPU
-from ..simulation.initial_conditions import particles_from_modes, wave_from_modes
-from ..simulation.particle_mesh import ParticleState, evolve_particles
-from ..simulation.schedule import Times
-from ..simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
-from ..simulation.second_order import LARGEST_RATIO, to_second_order
-from ..spectra.particles import particle_spectrum
-from ..spectra.power import PowerSpectrum, power_spectrum
-from . import simulation_snapshots as snapshots
-from .context import Context
-from .simulation_setup import Setup
+from ...fields.particles import ParticleGrid, deposit_batches
+from ...io.result_file import Writer
+from ...kernels.wave import squared_modulus
+from ...parallel.backend import CPU, GPU
+from ...simulation.initial_conditions import particles_from_modes, wave_from_modes
+from ...simulation.particle_mesh import ParticleState, evolve_particles
+from ...simulation.schedule import Times
+from ...simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
+from ...simulation.second_order import LARGEST_RATIO, to_second_order
+from ...spectra.particles import particle_spectrum
+from ...spectra.power import PowerSpectrum, power_spectrum
+from .. import simulation_snapshots as snapshots
+from ..checkpoint import Saved
+from ..stage import Context
+from .setup import Setup
 
 log = logging.getLogger(__name__)
 
@@ -27,50 +31,65 @@ _COLUMNS = "position", "momentum"
 _BATCH = 1 << 20  # particles measured at a time
 
 
-class Dynamics(Protocol):
-    """What a run needs of a wave or of particles; all ranks call everything."""
-
-    @property
-    def backend(self) -> CPU | GPU:
-        """Where its state is."""
-
-    def initial(self) -> tuple[WaveState | ParticleState, int]:
-        """The state at redshift_start, and the order of perturbation theory to which it is right."""
-
-    def evolve(self, state, stops, on_step):
-        """States at the stops, and on_step(state) after every step."""
-
-    def spectrum(self, state) -> tuple[PowerSpectrum, np.ndarray | None]:
-        """P(k), and what particles at random would have [(Mpc/h)^3]."""
-
-    def density(self, state) -> np.ndarray:
-        """This rank's planes along x, on the host [mean matter densities]."""
-
-    def write_state(self, file, state):
-        """psi, or the particles, into a snapshot."""
-
-    def packed(self, state) -> tuple[dict, dict]:
-        """Arrays, cut along their first axis, and numbers from which the state is unpacked; not its times."""
-
-    def unpacked(self, saved):
-        """The state of a checkpoint.Saved."""
+State = WaveState | ParticleState
+S = TypeVar("S", WaveState, ParticleState)
 
 
 @dataclass(frozen=True)
-class WaveRun:
-    """psi, on the backend of the run. cold: with the initial power of CDM."""
+class Dynamics(ABC, Generic[S]):
+    """What a run needs of a wave or of particles; all ranks call everything.
+
+    cold  whether it begins with the power of CDM
+    """
 
     context: Context
     setup: Setup
     cold: bool
 
     @property
-    def backend(self):
-        """That of the run."""
+    @abstractmethod
+    def backend(self) -> CPU | GPU:
+        """Where its state is."""
+
+    @abstractmethod
+    def initial(self) -> tuple[S, int]:
+        """The state at redshift_start, and the order of perturbation theory to which it is right."""
+
+    @abstractmethod
+    def evolve(self, state: S, stops: Sequence[float], on_step: Callable[[S], None]) -> Iterator[S]:
+        """States at the stops, and on_step(state) after every step."""
+
+    @abstractmethod
+    def spectrum(self, state: S) -> tuple[PowerSpectrum, np.ndarray | None]:
+        """P(k), and what particles at random would have [(Mpc/h)^3]."""
+
+    @abstractmethod
+    def density(self, state: S) -> np.ndarray:
+        """This rank's planes along x, on the host [mean matter densities]."""
+
+    @abstractmethod
+    def write_state(self, file: Writer, state: S) -> None:
+        """Write psi, or the particles, into a snapshot."""
+
+    @abstractmethod
+    def packed(self, state: S) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays, cut along their first axis, and numbers from which the state is unpacked; not its times."""
+
+    @abstractmethod
+    def unpacked(self, saved: Saved) -> S:
+        """The state of a checkpoint."""
+
+
+class WaveRun(Dynamics[WaveState]):
+    """psi, on the backend of the run."""
+
+    @property
+    def backend(self) -> CPU | GPU:
+        """The backend of the run."""
         return self.context.backend
 
     def initial(self) -> tuple[WaveState, int]:
-        """As Dynamics has it: to second order where the series converges, see simulation.second_order."""
+        """To second order where the series converges, see simulation.second_order."""
         setup = self.setup
         options: dict[str, Any] = {"ranks": self.context.ranks, "backend": self.context.backend.host}
         modes = setup.modes(self.cold, setup.dtype, **options)
@@ -88,8 +107,9 @@ class WaveRun:
             )
         return WaveState(self.backend.to_device(psi), Times.start(setup.start)), order
 
-    def evolve(self, state, stops, on_step):
-        """As Dynamics has it."""
+    def evolve(
+        self, state: WaveState, stops: Sequence[float], on_step: Callable[[WaveState], None]
+    ) -> Iterator[WaveState]:
         section = self.setup.section
         return evolve_wave(
             state,
@@ -105,95 +125,81 @@ class WaveRun:
             backend=self.backend,
         )
 
-    def spectrum(self, state):
-        """As Dynamics has it."""
+    def spectrum(self, state: WaveState) -> tuple[PowerSpectrum, np.ndarray | None]:
         box = self.setup.box
-        options = {"backend": self.backend, "cells": box.cells, "ranks": self.context.ranks}
+        options: dict[str, Any] = {"backend": self.backend, "cells": box.cells, "ranks": self.context.ranks}
         return power_spectrum(squared_modulus(state.psi, self.backend), box.size, **options), None
 
-    def density(self, state):
-        """As Dynamics has it."""
+    def density(self, state: WaveState) -> np.ndarray:
         return self.backend.to_host(squared_modulus(state.psi, self.backend))
 
-    def write_state(self, file, state):
-        """As Dynamics has it."""
+    def write_state(self, file: Writer, state: WaveState) -> None:
         snapshots.write_psi(file, self.setup.box, self.backend.to_host(state.psi), self.context.ranks)
 
-    def packed(self, state):
-        """As Dynamics has it."""
+    def packed(self, state: WaveState) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         numbers = {name: getattr(state, name) for name in ("work", "mass", "balance")}
         return {"psi": self.backend.to_host(state.psi)}, numbers
 
-    def unpacked(self, saved) -> WaveState:
-        """As Dynamics has it."""
-        numbers = {name: saved.numbers[name] for name in ("work", "mass", "balance")}
+    def unpacked(self, saved: Saved) -> WaveState:
+        numbers: dict[str, Any] = {name: saved.numbers[name] for name in ("work", "mass", "balance")}
         return WaveState(self.backend.to_device(saved.arrays["psi"]), _times(saved), **numbers)
 
 
-@dataclass(frozen=True)
-class ParticleRun:
-    """Positions and momenta, always on the CPU and in double precision. cold: with the initial power of CDM."""
-
-    context: Context
-    setup: Setup
-    cold: bool
+class ParticleRun(Dynamics[ParticleState]):
+    """Positions and momenta, always on the CPU and in double precision."""
 
     @property
-    def backend(self):
-        """CPU."""
+    def backend(self) -> CPU:
+        """The CPU of this rank."""
         return self.context.backend.host
 
     @property
-    def _options(self):
+    def _options(self) -> dict[str, Any]:
         return {"ranks": self.context.ranks, "backend": self.backend}
 
     def initial(self) -> tuple[ParticleState, int]:
-        """As Dynamics has it."""
         setup, order = self.setup, self.setup.section.lagrangian_order
         modes = setup.modes(self.cold, np.float64, **self._options)
         begin = setup.start, setup.background, setup.units
         particles = particles_from_modes(modes, *begin, order=order, **self._options)
         return ParticleState(*particles, Times.start(setup.start)), order
 
-    def evolve(self, state, stops, on_step):
-        """As Dynamics has it."""
+    def evolve(
+        self, state: ParticleState, stops: Sequence[float], on_step: Callable[[ParticleState], None]
+    ) -> Iterator[ParticleState]:
         order, setup = self.setup.section.order, self.setup
         return evolve_particles(state, setup.grid, setup.clock, stops, order=order, on_step=on_step, **self._options)
 
-    def spectrum(self, state):
-        """As Dynamics has it."""
+    def spectrum(self, state: ParticleState) -> tuple[PowerSpectrum, np.ndarray | None]:
         measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", **self._options)
         return measured.spectrum, measured.shot_noise
 
-    def density(self, state):
-        """As Dynamics has it."""
+    def density(self, state: ParticleState) -> np.ndarray:
         grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, **self._options)
         deposit_batches(self._batches(state), [grid])
         return grid.slab
 
-    def write_state(self, file, state):
-        """As Dynamics has it."""
+    def write_state(self, file: Writer, state: ParticleState) -> None:
         omega_m = self.setup.config.cosmology.omega_m
         snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
 
-    def packed(self, state):
-        """As Dynamics has it."""
+    def packed(self, state: ParticleState) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         columns = {"identity": state.identity}
         for name in _COLUMNS:
             columns |= {f"{name}_{axis}": row for axis, row in zip("xyz", getattr(state, name), strict=True)}
         return columns, {}
 
-    def unpacked(self, saved) -> ParticleState:
-        """As Dynamics has it."""
+    def unpacked(self, saved: Saved) -> ParticleState:
         position, momentum = (np.array([saved.arrays[f"{name}_{axis}"] for axis in "xyz"]) for name in _COLUMNS)
         return ParticleState(position, momentum, saved.arrays["identity"], _times(saved))
 
-    def _batches(self, state):
+    def _batches(self, state: ParticleState) -> Iterator[tuple[np.ndarray, None]]:
         """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""
         length = self.setup.units.length
         for first in range(0, len(state.identity), _BATCH):
             yield np.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
 
 
-def _times(saved):
-    return Times(**{each.name: saved.numbers[each.name] for each in fields(Times)})
+def _times(saved: Saved) -> Times:
+    numbers: dict[str, Any] = {item.name: saved.numbers[item.name] for item in fields(Times)}
+    return Times(**numbers)

@@ -1,0 +1,50 @@
+"""Correlation functions of the densities in the box."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from ..io.deferred import DeferredWrites
+from ..parallel.ranks import Ranks
+from ..spectra.correlation import CorrelationFunction, correlation_function
+from . import results
+from .inputs import Inputs
+from .model import dtype_of
+from .sizes import ModelSize
+from .slab import cells_of_largest_slab
+from .slab_statistic import SlabStatistic
+from .stage import Context, Estimate
+
+
+class CorrelationStage(SlabStatistic):
+    """xi(r) of each density that the result keeps."""
+
+    section: ClassVar[str] = "correlation"
+    title: ClassVar[str] = "correlation functions"
+
+    def measure(self, context: Context) -> dict[str, CorrelationFunction]:
+        """xi(r) of each density that the result keeps."""
+        slab = context.frame.slab
+        return {
+            name: correlation_function(
+                getattr(slab, name),
+                slab.box.size,
+                bin_width=context.config.correlation.bin_width,
+                names=(name,),
+                backend=context.backend.holding(slab.densities),
+                cells=slab.box.cells,
+                ranks=context.ranks,
+            )
+            for name in context.config.box.fields
+        }
+
+    def write(self, file: DeferredWrites, name: str, measured: CorrelationFunction, sampling: str) -> None:
+        """Write /correlation/<name>."""
+        results.write_correlation(file, name, measured, sampling)
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """Both densities and a complex transform, which is there twice where it is transposed over ranks."""
+        config = inputs.config
+        numbers = (3 if ranks.size == 1 else 4) * cells_of_largest_slab(config.box.cells, ranks)
+        states = ModelSize.of_largest(config, inputs.filaments).states
+        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, None)

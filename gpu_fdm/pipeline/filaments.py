@@ -1,0 +1,117 @@
+"""The filaments of a run: solved for their modes, and written with them. Other stages draw on their models."""
+
+import logging
+from dataclasses import replace
+from typing import ClassVar
+
+from ..config.config import Config
+from ..parallel.ranks import Ranks
+from ..plots import Figure
+from . import results
+from .inputs import Inputs
+from .model import solve
+from .models import Models, model_keys
+from .sizes import ModelSize
+from .slab import frames
+from .stage import Context, Estimate, Stage
+
+log = logging.getLogger(__name__)
+
+WORST_FIT = 0.3  # rms of ln density inside R_95 above which a warning says so
+# what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
+CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
+_RECORD = 40  # bytes of a mode in the result
+
+
+class FilamentsStage(Stage):
+    """Modes of one filament or of a gas; the stages that need them run within this one."""
+
+    section: ClassVar[str] = "wavefunction"
+    begins: ClassVar[bool] = True
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            "profile",
+            "density of the modes beside that of the equilibrium",
+            "filament.profile",
+            ("filaments/00/profile",),
+        ),
+        Figure("weights", "which modes carry how much mass", "filament.weights", ("filaments/00/modes",)),
+    )
+
+    def is_asked(self, config: Config) -> bool:
+        """Whether there are filaments, and modes of them; one-filament spectra solve for their own."""
+        return config.wavefunction is not None and (config.filament is not None or config.gas is not None)
+
+    def keys(self, config: Config) -> tuple[str, ...]:
+        """Those of the models, and the seed of the phases."""
+        return (*model_keys(config), "run.seed")
+
+    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """InputError for filaments that cannot be."""
+        _ = inputs.filaments
+        return []
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """The largest filament, and the records of all."""
+        size = ModelSize.of_largest(inputs.config, inputs.filaments)
+        memory = size.solving((inputs.config.wavefunction.weights,))
+        return Estimate(memory, _RECORD * int(size.modes) * len(inputs.filaments), None)
+
+    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """The modes of one filament, where they take seconds; else about how many there are."""
+        size = ModelSize.of_largest(inputs.config, inputs.filaments)
+        memory = max(size.solving((inputs.config.wavefunction.weights,)).values())
+        if len(inputs.filaments) == 1 and size.modes < CHEAP_MODES and memory < CHEAP_MEMORY:
+            model = solve(inputs.config, inputs.filaments[0])
+            fringes = f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc"
+            return [results.describe(results.record(model)), fringes]
+        count = "1 filament" if len(inputs.filaments) == 1 else f"{len(inputs.filaments)} filaments, the largest"
+        return [f"{count} with about {size.modes:.4g} modes"]
+
+    def run(self, context: Context) -> list[str]:
+        """Solve, run what draws on the models, and write all filaments."""
+        config, file = context.config, context.file
+        models = Models(
+            config,
+            context.inputs.filaments,
+            ranks=context.ranks,
+            threads=context.threads,
+            cache=context.cache,
+            remember=config.gas is None or len(frames(config)) > 1,
+        )
+        if config.gas is None and context.ranks.is_root:
+            with context.timer("model"):
+                model = models.model(0)
+            log.info("%s", results.describe(results.record(model)))
+            context.timer.log("model")
+        lines = replace(context, models=models).run_within(self.section)
+        records = models.records()
+        centre = None if not config.box else tuple(side / 2 for side in config.box.size)
+        for record in records:
+            results.write_filament(file, record, centre)
+        if config.gas:
+            results.write_gas(file, context.inputs.filaments)
+        _warn_of_fits(records)
+        return [results.describe(records[0]) if len(records) == 1 else _describe_gas(records), *lines]
+
+
+def _warn_of_fits(records: list[results.FilamentRecord]) -> None:
+    """Log a warning where the modes do not make the density that they should."""
+    for record in records:
+        modes = record.mode_attributes
+        if modes["rms_log_density"] > WORST_FIT or not 0.8 < modes["weight_sum"] < 1.1:
+            log.warning(
+                "filament %d: its %s modes make %.3g %% of the line mass, rms of ln density %.2g: "
+                "take another [wavefunction] weights, a higher energy_cut, or a heavier boson",
+                record.filament.number,
+                modes["weights"],
+                100 * modes["weight_sum"],
+                modes["rms_log_density"],
+            )
+
+
+def _describe_gas(records: list[results.FilamentRecord]) -> str:
+    """One line: how many filaments and modes."""
+    modes = [record.mode_attributes["library_modes"] for record in records]
+    kept = sum(len(record.modes["n"]) for record in records)
+    return f"{len(records)} filaments with {min(modes)} to {max(modes)} modes each; {kept} of {sum(modes)} modes kept"

@@ -1,0 +1,247 @@
+"""One-filament power spectra: means over the population.
+
+Single filaments are solved at nested Chebyshev masses: every level halves the steps, until the spectrum of each boson
+has converged. The masses of all bosons are spread over ranks, and the spectrum of each is cached as soon as it is done.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..config.cache_keys import key_of
+from ..config.config import Config
+from ..config.sections import OneFilamentSection
+from ..filament.eigenstates import estimated_states
+from ..filament.model import Filament
+from ..parallel.ranks import Ranks
+from ..plots import Figure
+from ..population.population import Population
+from ..population.shapes import FIT_REDSHIFT, published_mass_function, published_shape
+from ..spectra.one_filament import OneFilamentSpectrum, chebyshev_masses, limit_of_small_wavenumbers, population_density
+from ..spectra.single_filament import single_power
+from ..units import mean_matter_density
+from . import results
+from .inputs import Inputs
+from .model import for_boson, profile_of, solve
+from .population import POPULATION_CHOICES
+from .sizes import ModelSize
+from .stage import Context, Estimate, Stage
+from .tasks import Arrays, arrays_of
+
+log = logging.getLogger(__name__)
+
+FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
+WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
+
+
+class OneFilamentStage(Stage):
+    """P_1f of every boson of the population."""
+
+    section: ClassVar[str] = "one_filament"
+    selects: ClassVar[tuple[str, ...]] = ("one_filament",)
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            "one_filament",
+            "one-filament spectra of the population",
+            "spectra.one_filament",
+            ("one_filament_power",),
+        ),
+    )
+
+    def keys(self, config: Config) -> tuple[str, ...]:
+        """What the spectrum of one filament of the population depends on, but for its mass and boson."""
+        return (
+            "cosmology",
+            "wavefunction",
+            "-wavefunction.time",
+            "population",
+            "-population.m22",
+            "-population.masses",
+            self.section,
+            "-one_filament.mass_function",
+            "-one_filament.normalisation",
+            "-one_filament.tolerance",
+        )
+
+    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """InputError for masses beyond those of the population, and for fits at another redshift than theirs."""
+        config, section = inputs.config, inputs.config.one_filament
+        for key in ("mass_function", "shape"):
+            if getattr(section, key) == "published" and config.cosmology.redshift != FIT_REDSHIFT:
+                raise config.error(self.section, key, f"holds at z = {FIT_REDSHIFT:g} only")
+        low, high = config.population.mass_min, config.population.mass_max
+        for key in ("mass_min", "mass_max"):
+            if section.mass_function == "collapse" and not low <= getattr(section, key) <= high:
+                raise config.error(self.section, key, f"must be in [{low:g}, {high:g}], the masses of [population]")
+        return []
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """The heaviest filament for the heaviest boson."""
+        size = _largest(inputs)
+        memory = size.solving((inputs.config.wavefunction.weights,))
+        return Estimate({**memory, "exact spectra": size.exact_spectra}, 0, None)
+
+    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """The modes of that filament."""
+        return [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
+
+    def run(self, context: Context) -> list[str]:
+        """Solve filaments until the spectra of all bosons have converged, and write them."""
+        config, section, title = context.config, context.config.one_filament, "one-filament spectra"
+        k = np.geomspace(section.k_min, section.k_max, section.points)
+        with context.timer(title):
+            bosons = {m22: Boson(config, context.inputs.population, m22) for m22 in config.population.m22}
+            spectra = _converged(context, bosons, k)
+        lines = []
+        for m22, spectrum in spectra.items():
+            window = bosons[m22].mass_function, section.mass_min, section.mass_max
+            limit = limit_of_small_wavenumbers(*window, spectrum.density)
+            choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
+            choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
+            choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
+            results.write_one_filament(context.file, m22, spectrum, limit, choices)
+            lines.append(
+                f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
+                f"P(k -> 0) = {limit:.4g} (Mpc/h)^3"
+            )
+            if spectrum.error > section.tolerance:
+                log.warning(
+                    "one-filament spectrum, m22 = %g: error %.2g after %d masses, more than [one_filament] tolerance "
+                    "= %g (few modes make it a rough function of mass: take wavefunction.weights = wkb)",
+                    m22,
+                    spectrum.error,
+                    len(spectrum.masses),
+                    section.tolerance,
+                )
+        context.timer.log(title)
+        return lines
+
+
+@dataclass(frozen=True, eq=False)
+class Boson:
+    """The filaments of the population for one boson mass [1e-22 eV]."""
+
+    of_run: Config
+    population: Population
+    m22: float
+
+    @cached_property
+    def config(self) -> Config:
+        """The config with this boson mass."""
+        return for_boson(self.of_run, self.m22)
+
+    @property
+    def section(self) -> OneFilamentSection:
+        """[one_filament]."""
+        return self.config.one_filament
+
+    @cached_property
+    def mass_function(self) -> Callable[[np.ndarray], np.ndarray]:
+        """dn/dlnM [(h/Mpc)^3] of mass [Msun/h]."""
+        if self.section.mass_function == "collapse":
+            return self.population.mass_function(self.m22)
+        return published_mass_function
+
+    def filament(self, mass: float) -> Filament:
+        """A filament of a mass [Msun/h]."""
+        beta = self.section.beta
+        if self.section.shape == "published":
+            length, r0, sigma = published_shape(mass, beta)
+        else:
+            with self.config.errors_in("population"):
+                shape = self.population.shape(mass, self.m22, beta)
+            length, r0, sigma = float(shape.length), float(shape.r0), float(shape.sigma)
+        return Filament(
+            number=0,
+            mass=mass,
+            length=length,
+            r0=r0,
+            sigma=sigma,
+            beta=beta,
+            centre=None,
+            direction=(0.0, 0.0, 1.0),
+            orientation=(1.0, 0.0, 0.0),
+            sharpness=10 / length,
+            redshift=self.config.cosmology.redshift,
+            m22=self.m22,
+        )
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """What the spectrum of a filament of any mass depends on."""
+        return key_of(self.config, OneFilamentStage.section, OneFilamentStage().keys(self.config), m22=self.m22)
+
+    def spectrum(self, k: np.ndarray, nodes: Mapping[tuple[float, float], Arrays]) -> OneFilamentSpectrum:
+        """P_1f from the spectra of filaments, by boson and mass; those of other bosons are left out."""
+        section = self.section
+        masses = np.array(sorted(mass for m22, mass in nodes if m22 == self.m22))
+        fdm, smooth = (
+            np.array([nodes[self.m22, mass][name] for mass in masses.tolist()]) for name in ("fdm", "smooth")
+        )
+        density = mean_matter_density(self.config.cosmology.omega_m)
+        if section.normalisation == "population":
+            density = population_density(self.mass_function, section.mass_min, section.mass_max)
+        return OneFilamentSpectrum.of_nodes(k, masses, fdm, smooth, self.mass_function, density)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A filament of one mass [Msun/h], whose spectra over the mass squared are a pipeline.tasks.Task."""
+
+    boson: Boson
+    mass: float
+    k: np.ndarray
+    steps: ClassVar[int] = 1
+
+    @property
+    def name(self) -> str:
+        """Name of its part in the cache."""
+        return f"filament-m22_{self.boson.m22:g}-{self.mass:.4e}"
+
+    @cached_property
+    def cost(self) -> float:
+        """Time, in arbitrary units: the square of the number of states, as matrix products take."""
+        config = self.boson.config
+        return estimated_states(profile_of(config, self.boson.filament(self.mass)), config.wavefunction.energy_cut) ** 2
+
+    def key(self, context: Context) -> dict[str, Any]:
+        """Everything that its spectra depend on."""
+        return {**self.boson.key, "mass": self.mass, "backend": context.backend.arithmetic}
+
+    def compute(self, context: Context, step: Callable[[], None]) -> Arrays:
+        """Spectra over M^2, and how many states they are made of."""
+        boson, section = self.boson, self.boson.section
+        model = solve(boson.config, boson.filament(self.mass), context.threads)
+        power = single_power(model, self.k, section.statistics, context.backend, plane=False)
+        scale = model.weights.weight_sum**-2 if section.mode_mass == "scaled" else 1.0
+        step()
+        return {"fdm": scale * power.fdm, "smooth": scale * power.smooth, "states": np.array(len(model.library))}
+
+
+def _converged(context: Context, bosons: dict[float, Boson], k: np.ndarray) -> dict[float, OneFilamentSpectrum]:
+    """P_1f of all bosons, from as many masses as each needs."""
+    section = context.config.one_filament
+    nodes: dict[tuple[float, float], Arrays] = {}
+    spectra: dict[float, OneFilamentSpectrum] = {}
+    for level in range(FIRST_LEVEL, LAST_LEVEL + 1):
+        unfinished = [m22 for m22 in bosons if m22 not in spectra or spectra[m22].error > section.tolerance]
+        if not unfinished:
+            break
+        masses = chebyshev_masses(section.mass_min, section.mass_max, level).tolist()
+        wanted = [Node(bosons[m22], mass, k) for m22 in unfinished for mass in masses if (m22, mass) not in nodes]
+        found = arrays_of(context, wanted, "filaments")
+        nodes |= {(node.boson.m22, node.mass): found[node.name] for node in wanted}
+        for m22 in unfinished:
+            spectra[m22] = bosons[m22].spectrum(k, nodes)
+    return spectra
+
+
+def _largest(inputs: Inputs) -> ModelSize:
+    """The states of the heaviest filament for the heaviest boson."""
+    m22 = max(inputs.config.population.m22)
+    boson = Boson(inputs.config, inputs.population, m22)
+    return ModelSize.of(inputs.config, boson.filament(inputs.config.one_filament.mass_max))

@@ -1,0 +1,70 @@
+"""Where filaments lie in the box, and their cross-sections as cells need them: tabulated on one rank, lent to all."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..config.config import Config
+from ..errors import InputError
+from ..fields.box import Box, Placement, averaged_ends
+from ..fields.extruded import ExtrudedTable, tabulate_extruded
+from ..fields.fill import Direct, tabulate_direct
+from ..filament.model import Filament
+from ..parallel.backend import CPU, GPU
+from .model import dtype_of
+from .models import Models
+
+LEAST_SHARPNESS = 6.0  # of soft ends, over 1/length: the integral of the ends is then the length to 4e-6
+_LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
+
+
+def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
+    """The box and where a filament lies in it; InputError where it cannot."""
+    box = Box(config.box.size, config.box.cells)
+    centre = filament.centre or tuple(side / 2 for side in box.size)
+    placement = Placement(centre, filament.direction, filament.orientation, filament.length, filament.sharpness)
+    try:
+        basis = placement.basis
+    except ValueError:
+        raise config.error("filament", "orientation", "must not be parallel to the direction of the axis") from None
+    if placement.end_sharpness * placement.length < LEAST_SHARPNESS:
+        raise config.error(
+            "filament", "sharpness", f"must be at least {LEAST_SHARPNESS:g}/length: softer ends would not keep the mass"
+        )
+    for name, along, side in zip("xyz", np.abs(basis[2]), box.size, strict=True):
+        if filament.length * along > side * (1 + 1e-12):
+            raise InputError(
+                f"{config.source}: [filament] length = {filament.length:.6g} cMpc/h: longer than the periodic box "
+                f"(it extends {filament.length * along:.6g} along {name}, where [box] size is {side:.6g})"
+            )
+    return box, placement
+
+
+def cross_sections(
+    models: Models, time: float, backend: CPU | GPU
+) -> Iterator[tuple[Placement, ExtrudedTable | Direct]]:
+    """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
+
+    They are shared in batches, so that no rank waits for another between the filaments of one.
+    """
+    ranks, count = models.ranks, len(models.filaments)
+    batch = max(_LEAST_BATCH, 2 * ranks.size)
+    for first in range(0, count, batch):
+        numbers = range(first, min(first + batch, count))
+        own = {number: _tabulate(models, number, time, backend) for number in models.own_filaments(numbers)}
+        shared = {number: section for part in ranks.allgather(own) for number, section in part.items()}
+        for number in numbers:
+            yield shared[number]
+
+
+def _tabulate(models: Models, number: int, time: float, backend: CPU | GPU) -> tuple[Placement, ExtrudedTable | Direct]:
+    model, section = models.model(number), models.config.box
+    box, placement = place(models.config, model.filament)
+    time, dtype = model.code_time(time), dtype_of(models.config)
+    if section.method == "direct":
+        return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
+    if section.sampling == "point":
+        return placement, tabulate_extruded(model.wave, time, section.tolerance, dtype, backend=backend)
+    cell = np.diag(box.spacing / model.units.length) @ placement.basis[:2].T
+    source = tabulate_extruded(model.wave, time, section.tolerance, dtype, cell, backend)
+    return averaged_ends(placement, box), source

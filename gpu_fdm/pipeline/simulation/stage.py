@@ -1,0 +1,131 @@
+"""The same random modes evolved as a wave and as particles, and the ratios of their power spectra.
+
+Each run of [simulation] runs goes from its initial conditions, or from a checkpoint, to redshift_end. Spectra are taken
+at epochs in equal ratios of the scale factor. The spectra of a run that is done are cached, and it is not repeated.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...config.config import Config
+from ...errors import RunError
+from ...parallel.ranks import Ranks
+from ...plots import Figure
+from ...simulation.grid import largest_velocity
+from ...simulation.initial_conditions import require_small
+from .. import simulation_results as results
+from ..inputs import Inputs
+from ..progress import in_words
+from ..stage import Context, Estimate, Stage
+from .evolve import RunInProgress, run_keys, snapshot_names
+from .memory import checkpoint_size, output_size, particle_memory, wave_memory
+from .setup import Setup, check_simulation, is_cold, is_wave, named
+
+
+class SimulationStage(Stage):
+    """All runs, one after the other: spectra, boosts and snapshots."""
+
+    section: ClassVar[str] = "simulation"
+    begins: ClassVar[bool] = True
+    selects: ClassVar[tuple[str, ...]] = ("simulation.runs",)
+    beside: ClassVar[bool] = True
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            "simulation_boost",
+            "P(k) of waves over particles, and where it can be trusted",
+            "simulation.boost",
+            ("boost",),
+        ),
+        Figure("simulation_power", "P(k) of all runs", "simulation.power", ("simulation",)),
+        Figure("simulation_frames", "column density of all runs against time", "simulation.frames", ("simulation",)),
+        Figure(
+            "simulation_health",
+            "what the solver watched: mass, energy, unresolved velocities",
+            "simulation.health",
+            ("simulation/wave_fdm/health", "simulation/wave_cdm/health"),
+        ),
+    )
+
+    def keys(self, config: Config) -> tuple[str, ...]:
+        """What a run depends on."""
+        return run_keys()
+
+    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """Warnings of runs in which nothing forms, or particles begin on their lattice."""
+        return check_simulation(inputs.config, ranks)
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """Each run, which is there alone."""
+        config, runs = inputs.config, inputs.config.simulation.runs
+        memory = {
+            run: wave_memory(config, ranks, initial=True) if is_wave(run) else particle_memory(config, ranks)
+            for run in runs
+        }
+        return Estimate(memory, sum(output_size(config, run) for run in runs), None)
+
+    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+        """Runs, cells, redshifts and checkpoints."""
+        config, section = inputs.config, inputs.config.simulation
+        size = in_words(max(checkpoint_size(config, run) for run in section.runs))
+        return [
+            f"simulation: {', '.join(section.runs)}; {' x '.join(map(str, section.cells))} cells, "
+            f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
+        ]
+
+    def run(self, context: Context) -> list[str]:
+        """Evolve all runs, and write what they leave."""
+        config, ranks, file, result = context.config, context.ranks, context.file, context.result
+        setup, section = Setup.of(config, ranks), config.simulation
+        _require_card(context)
+        with named(config), context.timer("initial modes"):
+            about = {cold: _about_modes(setup, cold, context) for cold in sorted({is_cold(r) for r in section.runs})}
+        context.timer.log("initial modes")
+        records, lines = {}, []
+        for run in section.runs:
+            with named(config, run), context.timer(run):
+                records[run] = RunInProgress(context, setup, run).whole_record()
+            context.timer.log(run)
+            attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
+            results.write_run(file, run, records[run], setup.box, attributes)
+            lines.append(results.describe_run(run, records[run]))
+        m22 = config.dark_matter.m22
+        boosts = results.boosts(records, setup.box, m22)
+        results.write_boosts(file, boosts, records, setup.box, setup.units)
+        file.attributes(
+            "/simulation",
+            size=section.size,
+            cells=section.cells,
+            redshift_start=section.redshift_start,
+            redshift_end=section.redshift_end,
+            m22=m22,
+            transfer=section.transfer,
+            linear_power=setup.power.source,
+            order=section.order,
+            lagrangian_order=section.lagrangian_order,
+            largest_velocity_end=largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end),
+        )
+        return lines + results.describe_boosts(boosts, records)
+
+
+def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
+    """Attributes of the modes of a power; InputError where the contrast at the start is not small."""
+    modes = setup.modes(cold, np.float32, ranks=context.ranks, backend=context.backend.host)
+    require_small(modes, setup.start, setup.background)
+    return {
+        "initial_power": "cdm" if cold else setup.section.transfer,
+        "rms_contrast": modes.rms(setup.start, setup.background),
+        "rms_contrast_end": modes.rms(setup.end, setup.background),
+        "rms_velocity_end": modes.rms_velocity(setup.end, setup.background),
+    }
+
+
+def _require_card(context: Context) -> None:
+    """RunError where a card is too small for this rank's part of a wave."""
+    config, free = context.config, context.backend.device_memory
+    needed = wave_memory(config, context.ranks) if any(map(is_wave, config.simulation.runs)) else 0
+    if free is not None and needed > free:
+        raise RunError(
+            f"the card is too small: a wave of {config.simulation.cells} cells needs {in_words(needed)} "
+            f"a rank, {in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
+        )

@@ -1,0 +1,87 @@
+"""Exact power spectra of single filaments, averaged over phases and orientations."""
+
+import logging
+from typing import ClassVar
+
+import numpy as np
+
+from ..config.config import Config
+from ..filament.model import Model
+from ..io.deferred import DeferredWrites
+from ..parallel.ranks import Ranks
+from ..plots import Figure
+from ..spectra.sampled import SampledSpectrum, sampled_spectrum
+from ..spectra.single_filament import SinglePower, scales, single_power
+from . import results
+from .inputs import Inputs
+from .models import model_keys
+from .progress import progress
+from .sizes import ModelSize
+from .stage import Context, Estimate, Stage
+
+log = logging.getLogger(__name__)
+
+FRINGES_AND_MORE = 1.2  # of the largest wavenumber of the fringes: where spectra end by default
+
+
+class SinglePowerStage(Stage):
+    """The spectrum of every filament, each on one rank."""
+
+    section: ClassVar[str] = "single_power"
+    within: ClassVar[str] = "wavefunction"
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure(
+            "single_power",
+            "exact spectrum of one filament and its scales",
+            "spectra.single_power",
+            ("single_power/00",),
+        ),
+    )
+
+    def keys(self, config: Config) -> tuple[str, ...]:
+        """Those of the model, and the seed of the draws."""
+        return (*model_keys(config), "run.seed", self.section)
+
+    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+        """The largest filament."""
+        size = ModelSize.of_largest(inputs.config, inputs.filaments)
+        return Estimate({"exact spectra": size.exact_spectra}, 0, None)
+
+    def run(self, context: Context) -> list[str]:
+        """Compute and write the spectra of all filaments."""
+        ranks, models = context.ranks, context.models
+        count = len(models.filaments)
+        with context.timer("exact spectra"), progress("exact spectra", count, ranks) as step:
+            own = {}
+            for number in models.own_filaments(range(count)):
+
+                def record(file: DeferredWrites, number: int = number) -> None:
+                    results.write_single_power(file, number, *_spectrum(context, models.model(number)))
+
+                own[number] = context.part(f"exact_spectrum-{number:02d}", self.key(context, filament=number), record)
+                step()
+            spectra = {number: spectrum for part in ranks.allgather(own) for number, spectrum in part.items()}
+        for number in sorted(spectra):
+            spectra[number].write(context.file)
+        cached = sum(spectrum.from_cache for spectrum in spectra.values())
+        if 0 < cached < count:
+            log.info("exact spectra: %d of %d are in the cache", cached, count)
+        context.timer.log("exact spectra", cached == count)
+        first = spectra[0].attributes_of(f"/single_power/{0:02d}")
+        found = [f"{name} = {first[name]:.4g}" for name in ("k_gs", "k_detach", "k_cut", "k_fringe") if name in first]
+        return [f"exact spectrum{' of the first' if count > 1 else ''}: {', '.join(found)} h/Mpc"]
+
+
+def _spectrum(
+    context: Context, model: Model
+) -> tuple[SinglePower, dict[str, tuple[float, str]], SampledSpectrum | None]:
+    """Spectra, scales, and draws of the phases if asked for."""
+    section = context.config.single_power
+    k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+    power = single_power(model, k, section.statistics, context.backend)
+    sampled = None
+    if section.draws:
+        seed, host = context.config.run.seed, context.backend.host
+        in_plane = k * model.units.length
+        sampled = sampled_spectrum(model.library, model.wave.weight, in_plane, section.draws, seed, host)
+    return power, scales(model, power), sampled

@@ -1,0 +1,96 @@
+"""Densities of the box: a rank's planes of them, at one of the times at which the box is filled."""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..config.config import Config
+from ..errors import RunError
+from ..fields.box import Box
+from ..parallel.backend import CPU, GPU
+from ..parallel.ranks import Ranks
+from .models import model_keys
+from .progress import in_words
+
+BOTH = ("fdm", "smooth")
+_CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A rank's planes of the two densities [mean matter densities], where the backend wants them.
+
+    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
+    """
+
+    box: Box
+    densities: np.ndarray
+    x_first: int = 0
+
+    @property
+    def fdm(self) -> np.ndarray:
+        """|psi|^2."""
+        return self.densities[0]
+
+    @property
+    def smooth(self) -> np.ndarray:
+        """<|psi|^2>."""
+        return self.densities[1]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The box at one time.
+
+    suffix  of the names of what is measured: /0, /1, ... of several frames, empty of one alone
+    time    [Myr]
+    """
+
+    suffix: str
+    time: float
+    slab: Slab
+
+
+def frames(config: Config) -> list[tuple[str, float]]:
+    """Suffix and time [Myr] of every frame; none where there is no box."""
+    if config.box is None:
+        return []
+    times = config.box.frames
+    return [("", config.wavefunction.time)] if times is None else [(f"/{n}", time) for n, time in enumerate(times)]
+
+
+def density_path(name: str, suffix: str) -> str:
+    """Path of a density of a frame in a result file."""
+    return f"/density/{name}{suffix}"
+
+
+def density_keys(config: Config) -> tuple[str, ...]:
+    """Keys that both densities depend on, but for the time of the frame."""
+    return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.frames")
+
+
+def pieces_on_device(shape: tuple[int, ...], dtype: DTypeLike, backend: CPU | GPU) -> int:
+    """Pieces along x in which both densities of a slab go through a card; 1 where there is none.
+
+    shape  (2, planes, ny, nz)
+    Raises RunError where not even a single plane fits.
+    """
+    free = backend.device_memory
+    if free is None:
+        return 1
+    plane = 2 * prod(shape[2:]) * np.dtype(dtype).itemsize
+    # the transform that follows holds as much again, and the tables their share
+    room = _CARD_SHARE * free / 2
+    if plane > room:
+        raise RunError(
+            f"the card is too small: one plane of the box needs {in_words(2 * plane)}, {in_words(room * 2)} are free "
+            f"(at most {int(room / plane * prod(shape[2:])):.3g} cells a plane would fit; or run.backend = cpu)"
+        )
+    return ceil(shape[1] * plane / room)
+
+
+def cells_of_largest_slab(cells: tuple[int, ...], ranks: Ranks) -> int:
+    """Cells of the rank with the thickest slab."""
+    return ceil(cells[0] / ranks.size) * prod(cells[1:])

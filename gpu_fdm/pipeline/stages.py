@@ -1,0 +1,50 @@
+"""The stages of a run, in their order."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..config.cache_keys import key_of, selected_keys
+from ..config.config import Config
+from ..plots import Figure
+from .box import BoxStage
+from .correlation import CorrelationStage
+from .cross_section import CrossSectionStage
+from .filaments import FilamentsStage
+from .one_filament import OneFilamentStage
+from .population import PopulationStage
+from .power import PowerStage
+from .simulation.stage import SimulationStage
+from .single_power import SinglePowerStage
+from .stage import Stage
+from .steady_state import SteadyStateStage
+
+STAGES: tuple[Stage, ...] = (
+    PopulationStage(),
+    OneFilamentStage(),
+    SimulationStage(),
+    FilamentsStage(),
+    CrossSectionStage(),
+    SinglePowerStage(),
+    SteadyStateStage(),
+    BoxStage(),
+    PowerStage(),
+    CorrelationStage(),
+)
+
+
+def stages_of(config: Config) -> tuple[Stage, ...]:
+    """The stages that a config asks for."""
+    return tuple(stage for stage in STAGES if stage.is_asked(config))
+
+
+def figures() -> Iterator[Figure]:
+    """Figures of all stages."""
+    return (figure for stage in STAGES for figure in stage.figures)
+
+
+def result_key(config: Config, arithmetic: str) -> dict[str, Any]:
+    """The key of a whole result: all that its stages depend on, and the seed and precision that it records."""
+    names = {"run.seed", "run.precision"}
+    for stage in stages_of(config):
+        names |= selected_keys(config, stage.keys(config)) | selected_keys(config, stage.selects)
+    return key_of(config, "result", names, backend=arithmetic)
