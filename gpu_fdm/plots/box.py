@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from .style import (
     FILAMENT,
@@ -20,17 +23,18 @@ from .style import (
     draw_excess,
     filament_figure,
     fringes,
+    literal,
     log_range,
     mark_line,
     new_figure,
 )
 
-COLUMN_DECADES = 4.0  # that a map of column density shows
-SLAB_BYTES = 2**26  # of a density that are in memory at a time
+COLUMN_DECADES = 4.0  # shown in a map of column density
+SLAB_BYTES = 2**26  # of a density in memory at a time
 
 
 def projection(file: h5py.File) -> Figure:
-    """Column densities of the box, seen from the side of the filament where there is one."""
+    """Column densities of the box, along a line of sight across the filament where there is one."""
     group, side = file["density"], Side.of(file)
     names = [name for name in LABELS if name in group]
     maps = [side.column(_first_frame(group[name])) for name in names]
@@ -51,7 +55,7 @@ def projection(file: h5py.File) -> Figure:
 class Side:
     """The side from which a box is seen.
 
-    size  of the box [cMpc/h];  along, right, upward  axes: of the line of sight, and of the picture
+    size  of the box [cMpc/h];  along  axis of the line of sight;  right, upward  axes of the picture
     """
 
     size: np.ndarray
@@ -61,12 +65,12 @@ class Side:
 
     @classmethod
     def of(cls, file: h5py.File) -> "Side":
-        """That of the filament, where there is one."""
+        """The side on which the filament lies longest, where there is one."""
         attributes = file[FILAMENT].attrs if FILAMENT in file else {}
         size = np.broadcast_to(np.asarray(file["density"].attrs["box_size"], float), 3)
         direction = np.abs(attributes.get("direction", np.zeros(3)))
         along = int(np.argmin(direction))
-        # the longer side of the picture lies horizontally; of two equal ones, that nearer to the filament's axis
+        # the longer side of the picture is horizontal; of two equal ones, that nearer to the axis of the filament
         upward, right = sorted({0, 1, 2} - {along}, key=lambda axis: (size[axis], direction[axis], -axis))
         return cls(size, along, right, upward)
 
@@ -81,29 +85,30 @@ class Side:
         return column if self.upward < self.right else column.T
 
     def layout(self, pictures: int) -> tuple[int, int, float, float]:
-        """Rows and columns of so many pictures, width and height of their figure [inch]."""
+        """Rows and columns for a number of pictures, and width and height of their figure [inch]."""
         rows = pictures if self.flatness > 2 else 1
         columns = pictures // rows
         width = 10.0 if self.flatness > 2 or columns > 1 else 6.6
-        # a picture flatter than 6 to 1 is stretched: there would be no room for its labels
+        # a picture flatter than 6 to 1 is stretched, for its labels to have room
         height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(self.flatness, 6) + 0.3))
         return rows, columns, width, height
 
-    def show(self, panel, name: str, column: np.ndarray, norm):
-        """A column density in a panel; the image is returned."""
+    def show(self, panel: Axes, name: str, column: np.ndarray, norm: Any) -> AxesImage:
+        """Draw a column density in a panel; returns the image."""
         extent = (0, self.size[self.right], 0, self.size[self.upward])
-        aspect = "equal" if self.flatness <= 6 else "auto"
         panel.set(xlabel=rf"${'xyz'[self.right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[self.upward]}\;\;[{MPC}]$")
         panel.set_title(LABELS[name])
         panel.tick_params(**MAP_TICKS)
         panel.label_outer()
-        return panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent, aspect=aspect)
+        image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent)
+        panel.set_aspect("equal" if self.flatness <= 6 else "auto")
+        return image
 
 
 def power(file: h5py.File) -> Figure:
     """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of a snapshot."""
     group = file["power"]
-    measured = _of_snapshot(group)
+    measured = _snapshot_group(group)
     if measured is not None:
         return _snapshot_power(measured)
     names = [name for name in LABELS if name in group]
@@ -135,19 +140,17 @@ def power(file: h5py.File) -> Figure:
     return figure
 
 
-def _of_snapshot(group):
-    """What gpu-fdm power has measured, wherever the name of the field has put it; None in the result of a box."""
+def _snapshot_group(group: h5py.Group) -> h5py.Group | None:
+    """The group that gpu-fdm power wrote, however deep the name of its field puts it; None in a result of a box."""
     return group.visititems(lambda _, item: item if "format" in item.attrs else None)
 
 
-def _snapshot_power(measured):
-    """P(k) of one field with its scatter, beside the shot noise of as many particles."""
+def _snapshot_power(measured: h5py.Group) -> Figure:
+    """P(k) of one field with its error, and the shot noise of as many particles."""
     k, values, error = (measured[name][1:] for name in ("k", "power", "error"))  # the first row is k = 0
     nyquist, attributes = float(measured.attrs["nyquist"]), measured.attrs
     name = f"{attributes['of']} of {Path(attributes['source']).name}"
-    # a dollar in the name of a file is no mathematics, and not all bytes are text
-    name = name.replace("$", r"\$").encode("utf-8", "backslashreplace").decode()
-    figure = new_figure(6.6, 4.2, [name, rf"$z={attributes['redshift']:.4g}$"])
+    figure = new_figure(6.6, 4.2, [literal(name), rf"$z={attributes['redshift']:.4g}$"])
     panel = figure.subplots()
     seen = values > 0
     panel.loglog(k[seen], values[seen], color=VERMILION, label="measured")
@@ -164,7 +167,7 @@ def _snapshot_power(measured):
 
 
 def project(density: h5py.Dataset, axis: int) -> np.ndarray:
-    """Sum of a density over one axis, read in slabs of planes, so that a box larger than memory can be shown.
+    """The sum of a density over one axis, read in slabs of planes, so that a box larger than memory can be shown.
 
     density  shape (nx, ny, nz);  returns float64, the shape of the other two axes
     """
@@ -176,6 +179,6 @@ def project(density: h5py.Dataset, axis: int) -> np.ndarray:
     return column
 
 
-def _first_frame(item):
-    """A dataset or a group as it is; the first of a time series."""
+def _first_frame(item: Any) -> Any:
+    """The first frame of a time series; any other dataset or group itself."""
     return item["0"] if isinstance(item, h5py.Group) and "0" in item else item

@@ -1,27 +1,31 @@
-"""Boosts in one figure: models as lines, tables and simulations as points."""
+"""Boosts in one figure: models are lines, tables and simulations are points."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import style as matplotlib_style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..spectra.boost import Boost
-from .style import BOSONS, CDM, HEAVY, LIGHT, PLACE_OF_ONE, SMALL, STYLE, WAVENUMBER, new_figure, save_png
+from .style import BOSONS, CDM, HEAVY, LIGHT, POSITION_OF_ONE, SMALL, STYLE, WAVENUMBER, literal, new_figure, save_png
+
+Colours = dict[float | None, Any]  # by m22
 
 MARKERS = "osD^v<>"
-MOST_POINTS = 60  # that a boost with errors may have to be drawn as points, else it is a line in a band
+MOST_POINTS = 60  # rows of a boost with errors; one with more is a line in a band
 FAINT = 0.35  # opacity of what is beyond the Nyquist wavenumber
-AROUND = 3.0  # by how much the figure goes beyond the k of the points
-ABOVE = 30.0  # and above their boosts: over a smooth filament models go on without bound
-LONGEST = 60  # of a source in the legend [characters]
+AROUND = 3.0  # factor by which the figure goes beyond the k of the points
+ABOVE = 30.0  # and above their boosts: over a smooth filament models grow without bound
+LONGEST = 60  # characters of a source in the legend
 DASHES = (0, (4, 1.5))  # of lines that were measured
 EARLY = 0.35  # opacity of the earliest of several epochs
-MOST_BANDS = 2  # in a panel: more cover each other
-LOWEST = 1e-3  # that is shown
-OVER = {  # what denominators are
+MOST_BANDS = 2  # of a panel: more would cover each other
+LOWEST = 1e-3  # least boost shown
+DENOMINATORS = {  # in words
     "smooth": "the same filaments without fringes",
     "cdm": "cold dark matter (sources: linear power, or a simulation)",
     "n-body": "particles from the same initial conditions",
@@ -29,7 +33,7 @@ OVER = {  # what denominators are
 ROW = 0.2  # height of a row of the legend [inch]
 
 
-def draw_boosts(boosts: Sequence[Boost], path, dpi: int = 150, mixed: bool = False) -> Path:
+def draw_boosts(boosts: Sequence[Boost], path: Path | str, dpi: int = 150, mixed: bool = False) -> Path:
     """Draw boosts into a PNG; returns its path.
 
     mixed  whether ratios over different denominators may be in it
@@ -60,24 +64,24 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False) -> Figure:
     measured = [boost for boost in boosts if boost.error is not None] or boosts
     k = np.concatenate([boost.k for boost in measured])
     around = AROUND if len(measured) < len(boosts) else 1.0
-    seen = k.min() / around, k.max() * around
+    shown = k.min() / around, k.max() * around
     for panel, denominator in zip(panels, denominators, strict=True):
-        names = _draw_panel(panel, [boost for boost in boosts if boost.denominator == denominator], colours, seen)
+        names = _draw_panel(panel, [boost for boost in boosts if boost.denominator == denominator], colours, shown)
         if len(denominators) == 1:
             panel.set_ylabel(f"ratio of power:  {names}")
         else:
-            text = f"{names}\nover {OVER.get(denominator, denominator)}"
+            text = f"{names}\nover {DENOMINATORS.get(denominator, denominator)}"
             panel.text(0.03, 0.95, text, va="top", fontsize=SMALL, transform=panel.transAxes)
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
-        panels[0].set_xlim(*seen)
+        panels[0].set_xlim(*shown)
     redshifts = [boost.redshift for boost in boosts if boost.redshift is not None]
     note = "redshifts differ" if redshifts and max(redshifts) - min(redshifts) > 1e-3 * (1 + max(redshifts)) else None
     figure.legend(loc="outside lower left", fontsize="small", title=note, alignment="left")
     return figure
 
 
-def _check_denominators(boosts):
+def _check_denominators(boosts: Sequence[Boost]) -> None:
     for other in boosts[1:]:
         if other.denominator != boosts[0].denominator:
             raise InputError(
@@ -87,49 +91,48 @@ def _check_denominators(boosts):
             )
 
 
-def _draw_panel(panel, boosts, colours, seen):
-    """Boosts over one denominator; seen  the range of k that is shown. Returns the names of the ratios."""
+def _draw_panel(panel: Axes, boosts: Sequence[Boost], colours: Colours, shown: tuple[float, float]) -> str:
+    """Draw boosts over one denominator; returns the names of the ratios.
+
+    shown  range of k
+    """
     points = [boost for boost in boosts if boost.error is not None and len(boost.k) <= MOST_POINTS]
-    lines = [boost for boost in boosts if not any(boost is other for other in points)]
+    lines = [boost for boost in boosts if boost.error is None or len(boost.k) > MOST_POINTS]
     bands = [boost for boost in lines if boost.error is not None]
     times = sorted({boost.redshift for boost in bands if boost.redshift is not None}, reverse=True)
     for boost in lines:
-        several = boost in bands and len(times) > 1
-        opacity = EARLY + (1 - EARLY) * times.index(boost.redshift) / (len(times) - 1) if several else None
+        opacity = None
+        if boost.error is not None and boost.redshift is not None and len(times) > 1:
+            opacity = EARLY + (1 - EARLY) * times.index(boost.redshift) / (len(times) - 1)
         _draw_line(panel, boost, colours[boost.m22], opacity, len(bands) <= MOST_BANDS)
     for number, boost in enumerate(points):
         _draw_points(panel, boost, colours[boost.m22], MARKERS[number % len(MARKERS)])
     panel.axhline(1, color="black", linewidth=0.8)
     panel.set(xscale="log", yscale="log", ylabel="ratio of power")
-    shown = [*points, *bands] or lines
-    inside = [(boost.k >= seen[0]) & (boost.k <= seen[1]) & (boost.boost > 0) for boost in shown]
-    values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(shown, inside, strict=True)), [1.0]])
+    decisive = [*points, *bands] or lines
+    inside = [(boost.k >= shown[0]) & (boost.k <= shown[1]) & (boost.boost > 0) for boost in decisive]
+    values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(decisive, inside, strict=True)), [1.0]])
     panel.set_ylim(max(values.min() / 2, LOWEST), values.max() * ABOVE)
-    return ",  ".join(dict.fromkeys(_as_it_is(f"{boost.numerator}/{boost.denominator}") for boost in boosts))
+    return ",  ".join(dict.fromkeys(literal(f"{boost.numerator}/{boost.denominator}") for boost in boosts))
 
 
-def _colours(boosts):
-    """Of each m22, as in the other figures; None is what has none."""
-    bosons = sorted({boost.m22 for boost in boosts} - {None})
+def _colours(boosts: Sequence[Boost]) -> Colours:
+    """The colour of every m22, the same as in other figures; None is for boosts without one."""
+    bosons = sorted({boost.m22 for boost in boosts if boost.m22 is not None})
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
-    places = np.interp(np.log(bosons), np.log([low, 1, high]), [0, PLACE_OF_ONE, 1])
-    return {None: CDM["color"]} | dict(zip(bosons, map(BOSONS, places), strict=True))
+    positions = np.interp(np.log(bosons), np.log([low, 1, high]), [0, POSITION_OF_ONE, 1])
+    return {None: CDM["color"]} | dict(zip(bosons, map(BOSONS, positions), strict=True))
 
 
-def _label(boost):
+def _label(boost: Boost) -> str:
     source = boost.source if len(boost.source) <= LONGEST else f"{boost.source[: LONGEST - 3]}..."
-    return _as_it_is(f"{boost.label}: {source}" if source else boost.label)
+    return literal(f"{boost.label}: {source}" if source else boost.label)
 
 
-def _as_it_is(text):
-    """A text that users gave: matplotlib shall find no mathematics in it, and cannot draw octets that are no text."""
-    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
-
-
-def _draw_line(panel, boost, colour, opacity, band):
-    """A model, or, dashed, what was measured at too many k for points."""
+def _draw_line(panel: Axes, boost: Boost, colour: Any, opacity: float | None, band: bool) -> None:
+    """Draw a model, or, dashed, a boost that was measured at too many k for points."""
     within, beyond = (np.where(mask, boost.boost, np.nan) for mask in (~boost.beyond_nyquist, boost.beyond_nyquist))
-    look = {"color": colour, "linestyle": "-" if boost.error is None else DASHES}
+    look: dict[str, Any] = {"color": colour, "linestyle": "-" if boost.error is None else DASHES}
     panel.plot(boost.k, within, alpha=opacity, label=_label(boost), **look)
     panel.plot(boost.k, beyond, alpha=FAINT * (opacity or 1), **look)
     if boost.error is not None and band:
@@ -137,10 +140,11 @@ def _draw_line(panel, boost, colour, opacity, band):
         panel.fill_between(boost.k, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _draw_points(panel, boost, colour, marker):
-    look = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "linewidth": 1.0}
-    label = _label(boost)
+def _draw_points(panel: Axes, boost: Boost, colour: Any, marker: str) -> None:
+    look: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "linewidth": 1.0}
+    label: str | None = _label(boost)
     for rows, opacity in ((~boost.beyond_nyquist, 1.0), (boost.beyond_nyquist, FAINT)):
         if rows.any():
-            panel.errorbar(boost.k[rows], boost.boost[rows], boost.error[rows], label=label, alpha=opacity, **look)
+            error = None if boost.error is None else boost.error[rows]
+            panel.errorbar(boost.k[rows], boost.boost[rows], error, label=label, alpha=opacity, **look)
             label = None  # one entry in the legend

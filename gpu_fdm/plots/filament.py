@@ -1,22 +1,38 @@
-"""Figures of one filament: psi across it, its profile, the weights of its modes."""
+"""Figures of one filament: its cross-section, its profile, and the weights of its modes."""
 
 from typing import Any
 
 import h5py
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
-from .style import FILAMENT, GREEN, KPC, MAP_TICKS, MPC, SMOOTH, YELLOW, filament_figure, fringes, log_range, mark_line
+from .style import (
+    FILAMENT,
+    GREEN,
+    KPC,
+    MAP_TICKS,
+    MPC,
+    SMOOTH,
+    YELLOW,
+    Look,
+    filament_figure,
+    fringes,
+    log_range,
+    mark_line,
+)
 
 INTEGERS: dict[str, Any] = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
 METHODS = {"wkb": "WKB", "poisson": r"$\ell_1$-Poisson"}
-DENSITY_DECADES = 4.5  # that a density map shows; <|psi|^2> falls by 4 decades out to R_99
-WEIGHT_DECADES = 8.0  # that the figure of the weights shows at most
-LOG_CONTRAST = 1.0  # that the map of log10 |psi|^2/<|psi|^2> shows; at nodes of psi it has no lower bound
+DENSITY_DECADES = 4.5  # shown in a density map; <|psi|^2> falls by 4 decades out to R_99
+WEIGHT_DECADES = 8.0  # of weights shown at most
+LOG_CONTRAST = 1.0  # shown of log10 |psi|^2/<|psi|^2>, which has no lower bound at the nodes of psi
 
 
 def cross_section(file: h5py.File) -> Figure:
@@ -40,7 +56,7 @@ def cross_section(file: h5py.File) -> Figure:
     image = panels[1].imshow(contrast, vmin=-LOG_CONTRAST, vmax=LOG_CONTRAST, cmap="RdBu_r", **placed)
     _bar_below(figure, image, r"$\log_{10}\;|\psi|^2\,/\,\langle|\psi|^2\rangle$", "both")
 
-    # colours, not phases, are averaged where pixels are few: the mean of pi and -pi is not 0
+    # average colours, not phases, where pixels are few: the mean of phases pi and -pi is not 0
     limits = {"vmin": -np.pi, "vmax": np.pi, "cmap": "twilight", "interpolation_stage": "rgba"}
     image = panels[2].imshow(np.ma.masked_where(density == 0, group["phase"]), **limits, **placed)
     bar = _bar_below(figure, image, r"$\arg\psi$")
@@ -80,7 +96,7 @@ def profile(file: h5py.File) -> Figure:
     upper.legend(loc="lower left")
     lower.plot(radius, difference, **fringes(file))
     lower.axhline(0, color="black", linewidth=0.8)
-    # the energy cut takes everything away outside, which must not hide how well the modes do inside
+    # the energy cut removes everything outside; the panel shall show how well the modes do inside
     limit = float(np.clip(1.4 * np.max(np.abs(difference[radius <= edges[95]]), initial=0), 0.05, 1.05))
     lower.set(ylim=(-limit, limit), ylabel=r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$", xlabel=rf"$R\;\;[{MPC}]$")
     for share, edge in edges.items():
@@ -110,7 +126,7 @@ def weights(file: h5py.File) -> Figure:
     mark_line((left,), cut, "energy cut")
     left.set(yscale="log", xlim=(0, 1.04 * cut), ylim=(norm.vmin / 2, norm.vmax * 4))
     left.set(xlabel=r"$E_{nl}\;\;[(\mathrm{km/s})^2]$", ylabel=r"weight $w_{nl}=|a_{nl}|^2$")
-    not_pale = ListedColormap(colormaps["magma_r"](np.linspace(0.15, 1, 256)))  # pale is lost on white
+    not_pale = ListedColormap(colormaps["magma_r"](np.linspace(0.15, 1, 256)))  # pale colours are lost on white
     points = right.scatter(l, n, size, weight, norm=norm, cmap=not_pale, linewidths=0, marker="s")
     figure.colorbar(points, ax=right, label="weight $w_{nl}$", pad=0.02)
     for axis in (right.xaxis, right.yaxis):
@@ -120,7 +136,7 @@ def weights(file: h5py.File) -> Figure:
 
 
 def de_broglie_length(file: h5py.File) -> float | None:
-    """2 pi hbar / (m a sigma), comoving [cMpc/h]; None for a filament without a sigma, from a table."""
+    """de Broglie length 2 pi hbar / (m a sigma), comoving [cMpc/h]; None for a profile from a table, without sigma."""
     attributes = file[FILAMENT].attrs
     if "sigma" not in attributes:
         return None
@@ -128,25 +144,25 @@ def de_broglie_length(file: h5py.File) -> float | None:
     return float(2 * np.pi / momentum * attributes["length_unit"])
 
 
-def _phase_average(profile, radius):
-    """<|psi|^2> at any radius from the stored table, zero where the table ends."""
+def _phase_average(profile: h5py.Group, radius: np.ndarray) -> np.ndarray:
+    """<|psi|^2> at any radius, from the stored table; zero beyond it."""
     inside = profile["density_modes"][:] > 0
     tabulated, mean = profile["radius"][:][inside], profile["density_modes"][:][inside]
     log_mean = np.interp(np.log(np.maximum(radius, tabulated[0])), np.log(tabulated), np.log(mean))
     return np.where(radius <= tabulated[-1], np.exp(log_mean), 0.0)
 
 
-def _bar_below(figure, image, label, extend="neither"):
+def _bar_below(figure: Figure, image: AxesImage, label: str, extend: str = "neither") -> Colorbar:
     return figure.colorbar(image, location="bottom", label=label, extend=extend, pad=0.02, aspect=25, fraction=0.06)
 
 
-def _mark_vortices(panel, vortices):
-    """Positions by winding sign, their numbers in the legend."""
+def _mark_vortices(panel: Axes, vortices: h5py.Group) -> None:
+    """Mark vortices by the sign of their winding, with their numbers in the legend."""
     x, y, winding = (vortices[name][:] for name in ("x", "y", "winding"))
     size = float(np.clip(2500 / max(len(x), 1), 0.3, 26))
     for sign, marker, colour, name in ((1, "o", YELLOW, "+"), (-1, "D", GREEN, "$-$")):
         chosen = np.sign(winding) == sign
-        style = {"marker": marker, "color": colour, "edgecolors": "black", "linewidths": min(0.5, size / 12)}
+        style: Look = {"marker": marker, "color": colour, "edgecolors": "black", "linewidths": min(0.5, size / 12)}
         label = f"{np.count_nonzero(chosen)} vortices {name}"
         panel.scatter(1e3 * x[chosen], 1e3 * y[chosen], size, label=label, **style)
     tight = {"borderaxespad": 0.2, "handletextpad": 0.1, "columnspacing": 1.0}

@@ -1,6 +1,6 @@
-"""Movies of what a result holds several pictures of: the runs of a simulation, or the frames of a box.
+"""Movies of a result that holds several times: of the runs of a simulation, or of the frames of a box.
 
-MP4 where there is ffmpeg, else an animated GIF, which needs nothing beyond matplotlib.
+They are MP4 where there is ffmpeg, else animated GIF, which needs nothing beyond matplotlib.
 """
 
 import os
@@ -23,14 +23,14 @@ from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
 from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
 
-SECONDS = 8.0  # that a movie lasts, within these rates
+SECONDS = 8.0  # length of a movie, within these rates
 SLOWEST, FASTEST = 2, 25  # [frames/s]
 NEEDED = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a movie shows: a figure, how many frames there are, and show(frame), which changes the figure to one."""
+    """A figure, the number of its frames, and show(frame), which changes the figure to one of them."""
 
     figure: Figure
     frames: int
@@ -58,16 +58,16 @@ def scene_of(file: h5py.File) -> Scene:
     """The simulation of an open result, or else its box; InputError for fewer than two frames."""
     if "simulation" in file:
         number = len(epochs_of(file["simulation"][runs_of(file)[0]]))
-        make, what = _of_simulation, "a spectrum"
+        make, what = _simulation_scene, "a spectrum"
     else:
-        number, make, what = _box_frames(file), _of_box, "a frame"
+        number, make, what = _box_frames(file), _box_scene, "a frame"
     if number < 2:
         holds = f"holds one picture, that of {what}" if number else "holds no pictures of several times"
         raise InputError(f"{file.filename}: {holds}: {NEEDED}")
     return make(file, number)
 
 
-def _of_simulation(file, number):
+def _simulation_scene(file: h5py.File, number: int) -> Scene:
     """All runs side by side, on one colour scale."""
     runs, view = runs_of(file), View.of(file)
     pictures = [[view.picture(epoch) for epoch in epochs_of(file["simulation"][run])] for run in runs]
@@ -84,7 +84,7 @@ def _of_simulation(file, number):
     figure.colorbar(images[0], ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
     top = figure.get_suptitle().split("\n")[0]
 
-    def show(frame):
+    def show(frame: int) -> None:
         figure.suptitle(f"{top}\n$z={redshifts[frame]:.2f}$")
         for image, of_run in zip(images, pictures, strict=True):
             image.set_data(np.maximum(of_run[frame].T, lowest))  # an empty pixel is dark, not missing
@@ -92,32 +92,32 @@ def _of_simulation(file, number):
     return Scene(figure, number, show)
 
 
-def _box_frames(file):
-    """How many times the box of a result has."""
+def _box_frames(file: h5py.File) -> int:
+    """The number of times at which the box of a result is stored."""
     if "density" not in file:
         return 0
     group = next((file["density"][name] for name in LABELS if name in file["density"]), None)
     return len(group) if isinstance(group, h5py.Group) else int(group is not None)
 
 
-def _of_box(file, number):
+def _box_scene(file: h5py.File, number: int) -> Scene:
     """Column densities of the box, with and without fringes, on one colour scale."""
     group, side = file["density"], Side.of(file)
     names = [name for name in LABELS if name in group]
-    # a smooth density may have been stored once
+    # a smooth density may be stored once for all times
     frames = {name: [group[name][str(frame)] for frame in range(number)] for name in names}
-    pictures = {name: [side.column(each).astype(np.float32) for each in of_name] for name, of_name in frames.items()}
-    norm = log_range([max(float(each.max()) for each in of_name) for of_name in pictures.values()], COLUMN_DECADES)
+    pictures = {name: [side.column(frame).astype(np.float32) for frame in frames[name]] for name in names}
+    norm = log_range([max(float(column.max()) for column in pictures[name]) for name in names], COLUMN_DECADES)
     rows, columns, width, height = side.layout(len(names))
     figure = filament_figure(file, width, height + 0.2, of_box=True)
     top = figure.get_suptitle()
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    images = [side.show(*each, norm) for each in zip(panels.flat, names, (pictures[n][0] for n in names), strict=True)]
+    images = [side.show(panel, name, pictures[name][0], norm) for panel, name in zip(panels.flat, names, strict=True)]
     label = rf"column density  $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
     figure.colorbar(images[0], ax=panels, label=label, extend="min", pad=0.02, aspect=30)
-    times = [float(each.attrs["time"]) for each in frames[names[0]]]
+    times = [float(frame.attrs["time"]) for frame in frames[names[0]]]
 
-    def show(frame):
+    def show(frame: int) -> None:
         figure.suptitle(f"{top}\n{times[frame]:.4g} Myr")
         for image, name in zip(images, names, strict=True):
             image.set_data(np.maximum(pictures[name][frame], norm.vmin))
@@ -126,13 +126,13 @@ def _of_box(file, number):
     return Scene(figure, number, show)
 
 
-def _write(scene, target, kind, dpi):
-    """A movie that appears under its name only when it is whole."""
+def _write(scene: Scene, target: Path, kind: str, dpi: int) -> None:
+    """Write a movie, which appears under its name when it is complete."""
     rate = int(np.clip(round(scene.frames / SECONDS), SLOWEST, FASTEST))
     writer = FFMpegWriter(fps=rate) if kind == "mp4" else PillowWriter(fps=rate)
     try:
         with atomic_write(target) as part:
-            named = part.with_name(f"{part.name}.{kind}")  # writers go by the ending
+            named = part.with_name(f"{part.name}.{kind}")  # writers choose the format by the ending
             try:
                 with writer.saving(scene.figure, str(named), dpi):
                     for frame in range(scene.frames):
@@ -142,5 +142,5 @@ def _write(scene, target, kind, dpi):
             finally:
                 named.unlink(missing_ok=True)
     except subprocess.CalledProcessError as error:
-        told = " ".join(str(error.stderr or error).split())[-300:]
-        raise RunError(f"{target}: ffmpeg failed: {told} (without it on PATH a GIF is made)") from None
+        said = " ".join(str(error.stderr or error).split())[-300:]
+        raise RunError(f"{target}: ffmpeg failed: {said} (without ffmpeg on PATH the movie is a GIF)") from None

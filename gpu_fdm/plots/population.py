@@ -1,4 +1,4 @@
-"""Figures of the population: mass functions, and the collapse of one ellipsoid."""
+"""Figures of a population of filaments: mass functions, and the collapse of one ellipsoid."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ TRANSFERS = {
     "murgia17": "Murgia et al. 2017",
     "table": "a table",
 }
-MASS_FUNCTION_DECADES = 7.0  # below its peak that a mass function shows at most
-ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # where marks would go through a text
+MASS_FUNCTION_DECADES = 7.0  # shown of a mass function below its peak, at most
+ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # for a text that marks would cross
 AXES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))  # lines of the three axes
 
 
@@ -36,7 +36,7 @@ def mass_function(file: h5py.File) -> Figure:
     figure = new_figure(6.6, 6.4 if compared else 4.6, about, _choices(attributes))
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=(2, 1)[:rows])[:, 0]
     for m22, (mass, density) in functions.items():
-        rim = {"linewidth": 3} if m22 is None else {}  # seen where bosons lie upon CDM
+        rim = {"linewidth": 3} if m22 is None else {}  # visible where bosons coincide with CDM
         panels[0].loglog(mass, density, label=boson_name(m22), **looks[m22], **rim)
         if compared and m22 is not None:
             panels[1].plot(mass, density / np.interp(mass, *functions[None]), **looks[m22], zorder=3)
@@ -90,8 +90,8 @@ def collapse(file: h5py.File) -> Figure:
     return figure
 
 
-def _choices(attributes):
-    """How axes freeze and which ellipticity the barrier has, in words."""
+def _choices(attributes: h5py.AttributeManager) -> list[str]:
+    """How axes freeze, and which ellipticity the barrier has, in words."""
     return [
         f"axes freeze {words(FREEZE_OUTS, attributes['freeze_out'])}",
         f"ellipticity {words(ELLIPTICITIES, attributes['ellipticity'])}",

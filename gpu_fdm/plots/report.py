@@ -1,12 +1,13 @@
 """A report as one HTML file: text, figures, tables, provenance. Nothing in it is loaded from elsewhere.
 
-Texts are shown as they are given: what looks like HTML in a name or a path is not.
+All texts are escaped: what looks like HTML in a name or a path is shown as text.
 """
 
 import base64
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from ..io.atomic import atomic_write
 from ..spectra.agreement import Agreement
@@ -15,9 +16,9 @@ from ..spectra.features import boost_features
 from ..spectra.fit import MassFit
 
 PNG = b"\x89PNG\r\n\x1a\n"
-DIGITS = 4  # of numbers in tables
+DIGITS = 4  # significant digits of numbers in tables
 
-# no scripts, and nothing from outside, even if a text should get through
+# no scripts, and nothing from elsewhere, even if a text were not escaped
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #8881; }
@@ -40,20 +41,20 @@ class Picture:
     png: bytes
     caption: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.png.startswith(PNG):
             raise ValueError(f"picture {self.caption!r}: must be a PNG")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts, numbers, booleans and None (nothing), each as long as the columns; ValueError if one is not."""
+    """Rows of texts, numbers, booleans and None (nothing). Raises ValueError for a row not as long as the columns."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple, ...]
     caption: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ValueError(f"table {self.caption!r}: row of {len(row)}, must be {len(self.columns)}")
@@ -72,7 +73,7 @@ class ReportSection:
 def html_report(title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> str:
     """The report, a whole HTML page.
 
-    provenance  what is needed to make it again, by name: version, files, options ...
+    provenance  what is needed to make the report again, by name: version, files, options ...
     """
     parts = [f"<h1>{escape(title)}</h1>", *(_section(section) for section in sections)]
     if provenance:
@@ -88,8 +89,8 @@ def html_report(title: str, sections: tuple[ReportSection, ...], provenance: dic
     )
 
 
-def write_report(path, title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> Path:
-    """Write the report; returns its path. The file appears when it is whole; RunError where it cannot be written."""
+def write_report(path: Path | str, title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> Path:
+    """Write the report; returns its path. The file appears when it is complete; RunError where it cannot be written."""
     path = Path(path)
     with atomic_write(path) as part:
         part.write_text(html_report(title, sections, provenance), encoding="utf-8", errors="backslashreplace")
@@ -121,7 +122,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
     )
 
 
-def _section(section):
+def _section(section: ReportSection) -> str:
     parts = [f"<h2>{escape(section.heading)}</h2>"]
     parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
     parts += [_picture(picture) for picture in section.pictures]
@@ -129,26 +130,26 @@ def _section(section):
     return f"<section>{''.join(parts)}</section>"
 
 
-def _picture(picture):
+def _picture(picture: Picture) -> str:
     data, caption = base64.b64encode(picture.png).decode(), escape(picture.caption)
     image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
-def _table(table):
+def _table(table: Table) -> str:
     caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     rows = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in table.rows)
     return f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cell(value):
-    """Numbers to DIGITS digits, integers whole, yes and no, a dash for nothing."""
+def _cell(value: Any) -> str:
+    """A number to DIGITS digits, an integer with all of them, yes or no, or a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, str):
         return escape(value)
-    # NumPy's own scalars too, which are no subclasses of Python's
+    # NumPy's scalars are not all subclasses of Python's
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, bool):
         return "yes" if value else "no"

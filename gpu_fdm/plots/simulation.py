@@ -1,45 +1,60 @@
-"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and how well the waves are."""
+"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and the health of the solver."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import h5py
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from .style import GREEN, GREY, MAP_TICKS, MPC, SKY, SMALL, VERMILION, WAVENUMBER, mark_line, mark_scales, new_figure
+from .style import (
+    GREEN,
+    GREY,
+    MAP_TICKS,
+    MPC,
+    SKY,
+    SMALL,
+    VERMILION,
+    WAVENUMBER,
+    Look,
+    mark_line,
+    mark_scales,
+    new_figure,
+)
 
-RUNS: dict[str, dict[str, Any]] = {  # in the order of rows and legends, and how their lines look
+RUNS: dict[str, Look] = {  # in the order of rows and legends: how their lines are drawn
     "wave_fdm": {"color": VERMILION},
     "particles_fdm": {"color": SKY, "linestyle": (0, (5, 2))},
     "wave_cdm": {"color": GREEN},
     "particles_cdm": {"color": "black", "linestyle": (0, (5, 2))},
 }
-EPOCHS = colormaps["plasma_r"]  # late ones are dark
-FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # of that map
-MOST_LINES = 8  # of a ratio that are shown, each of an epoch
-MOST_PICTURES = 4  # of a run that are shown
-POWERS = 3  # epochs of which spectra are shown
-WIDTH = 6.6  # of a figure of a column [inch]
-FAINT = 0.45  # opacity of rows that are to be trusted less
-LOST = (0, (1, 1))  # of lines where the particles have less power than shot noise would be
-LOWEST = 3e-4  # that ratios are shown down to
-NOISE_MOST = 0.9  # of the power: where more of it would be noise nothing is left
-SAME = "same initial conditions"  # of a denominator
-LEAST_POWER = 1e-10  # of k^3 P/(2 pi^2) over its largest value that is shown
-PICTURE_DECADES = 3.0  # that projections show below their peak, at most
+EPOCHS = colormaps["plasma_r"]  # late epochs are dark
+FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # in that map
+MOST_LINES = 8  # epochs shown of a ratio
+MOST_PICTURES = 4  # epochs shown of a run
+MOST_SPECTRA = 3  # epochs shown of spectra
+WIDTH = 6.6  # of a figure of one column [inch]
+FAINT = 0.45  # opacity of less reliable rows
+LOST = (0, (1, 1))  # line where the particles have less power than shot noise
+LOWEST = 3e-4  # least ratio shown
+NOISE_MOST = 0.9  # fraction of the power that may be noise for the rest to be shown
+SAME = "same initial conditions"  # in the name of a denominator
+LEAST_POWER = 1e-10  # shown of k^3 P/(2 pi^2), over its largest value
+PICTURE_DECADES = 3.0  # shown of projections below their peak, at most
 MAP = "magma"
 AXES = "xyz"
-SCALE_FACTORS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)  # at ticks
+SCALE_FACTORS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)  # with ticks
 
 
 def boost(file: h5py.File) -> Figure:
-    """Ratios of the power of two runs, a panel each, at epochs from the start to the end."""
+    """Ratios of the power of two runs, a panel for each pair, at epochs from the start to the end."""
     folder = file["boost"]
     names = list(folder)
     figure = new_figure(WIDTH, 2.2 + 2.9 * len(names), about_simulation(file))
@@ -66,8 +81,8 @@ def boost(file: h5py.File) -> Figure:
     return figure
 
 
-def _draw_ratio(panel, group, chosen):
-    """One ratio at the chosen redshifts, the last with its error and with what shot noise may do."""
+def _draw_ratio(panel: Axes, group: h5py.Group, chosen: list[float]) -> None:
+    """Draw a ratio at the chosen redshifts, the last with its error and with the effect of shot noise."""
     known = epochs_of(group)
     epochs = [epoch for epoch in known if epoch.attrs["redshift"] in chosen] or known[-1:]
     reliable = [1.0]
@@ -84,21 +99,21 @@ def _draw_ratio(panel, group, chosen):
     error = epochs[-1]["error"][:]
     panel.fill_between(k, np.maximum(ratio - error, 0), ratio + error, color=GREY, alpha=0.18, linewidth=0, zorder=0)
     some = (noise > 0) & (noise < NOISE_MOST) & (epochs[-1]["beyond_nyquist"][:] == 0)
-    hatched = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0, "zorder": 1}
+    hatched: Look = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0, "zorder": 1}
     panel.fill_between(k[some], ratio[some], (ratio / (1 - noise))[some], **hatched)
     panel.axhline(1, color="black", linewidth=0.8)
     numerator, denominator = (str(epochs[-1].attrs[name]) for name in ("numerator", "denominator"))
     if SAME in denominator:
         panel.set_ylim(0, 1.6 * max(reliable))
         denominator = denominator.replace(f" ({SAME})", f"\n({SAME})")
-    else:  # what a cut-off takes away goes over decades
+    else:  # a cut-off takes decades of power away
         panel.set(yscale="log", ylim=(max(min(reliable) / 2, LOWEST), 30 * max(reliable)))
     panel.set_ylabel("ratio of power")
     panel.text(0.03, 0.95, f"{numerator} /\n{denominator}", va="top", fontsize=SMALL, transform=panel.transAxes)
 
 
-def _joined(rows, k, values):
-    """The wanted rows, and the one before each, so that lines of neighbouring kinds join."""
+def _joined(rows: np.ndarray, k: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """k and the values of some rows and of the row before each, so that lines of neighbouring kinds join."""
     wanted = rows.copy()
     wanted[:-1] |= rows[1:]
     return k, np.where(wanted, values, np.nan)
@@ -107,7 +122,7 @@ def _joined(rows, k, values):
 def power(file: h5py.File) -> Figure:
     """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch."""
     folder = file["simulation"]
-    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], POWERS)
+    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
     figure = new_figure(10.0, 4.6, about_simulation(file))
     panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
     peak, noises = 0.0, False
@@ -131,7 +146,7 @@ def power(file: h5py.File) -> Figure:
     panels[0].set(xlim=(k[0] / 1.2, 1.2 * k[-1]), ylim=(max(LEAST_POWER * peak, 1e-8), 10 * peak))
     panels[0].set_ylabel(r"$k^3P(k)/2\pi^2$")
     if np.ptp(np.floor(np.log10(panels[0].get_xlim()))) >= 1:
-        # labels of a decade are enough, and others have no room
+        # labels of decades are enough; others have no room
         panels[0].xaxis.set_minor_formatter(NullFormatter())
     mark_line(panels, nyquist, "Nyquist")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -161,8 +176,8 @@ def health(file: h5py.File) -> Figure:
         lower.axhline(share, color=GREY, linestyle=":", linewidth=1.2)
         note = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
         lower.annotate(name, (1, share), xycoords=("axes fraction", "data"), color=GREY, **note)
-    ticks = [each for each in SCALE_FACTORS if a[0] <= each <= a[-1] * 1.001]
-    lower.set_xticks(ticks, [f"{each:g}" for each in ticks])
+    ticks = [tick for tick in SCALE_FACTORS if a[0] <= tick <= a[-1] * 1.001]
+    lower.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     lower.minorticks_off()
     lower.set(xlabel="scale factor", ylim=(2e-5, 2), ylabel="part that turns its phase by\nmore than $\\pi/2$ a cell")
     figure.align_ylabels()
@@ -175,27 +190,26 @@ def frames(file: h5py.File) -> Figure:
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
     pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
     norm = view.norm([picture for row in pictures for picture in row])
-    each = 7.7 / len(redshifts)  # inch
-    figure = new_figure(10.0, 1.2 + len(runs) * (each / view.flatness + 0.1), about_simulation(file))
+    width = 7.7 / len(redshifts)  # of a picture [inch]
+    figure = new_figure(10.0, 1.2 + len(runs) * (width / view.flatness + 0.1), about_simulation(file))
     panels = figure.subplots(len(runs), len(redshifts), sharex=True, sharey=True, squeeze=False)
-    for place, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
-        for panel, redshift, picture in zip(panels[place], redshifts, of_run, strict=True):
+    for row, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
+        for panel, redshift, picture in zip(panels[row], redshifts, of_run, strict=True):
             image = view.show(panel, picture, norm)
-            panel.set_title(f"$z={redshift:.4g}$" if place == 0 else "")
+            panel.set_title(f"$z={redshift:.4g}$" if row == 0 else "")
             panel.label_outer()
         title = str(folder[run].attrs["title"]).replace(", ", ",\n")
-        panels[place, 0].set_ylabel(f"{title}\n{panels[place, 0].get_ylabel()}")
+        panels[row, 0].set_ylabel(f"{title}\n{panels[row, 0].get_ylabel()}")
     figure.colorbar(image, ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
     return figure
 
 
 @dataclass(frozen=True)
 class View:
-    """From where the projections of a simulation are seen: along the axis where they show most, all alike.
+    """How all projections of a simulation are seen: along the axis where they vary most, the densest column centred.
 
-    axis   0, 1, 2, along which densities are averaged;  size  of the box [cMpc/h]
-    shift  pixels by which pictures are turned round the periodic box, so that the densest column at the end is
-           in the middle
+    axis   0, 1 or 2, along which densities are averaged;  size  of the box [cMpc/h]
+    shift  pixels by which pictures are moved round the periodic box
     """
 
     axis: int
@@ -204,7 +218,7 @@ class View:
 
     @classmethod
     def of(cls, file: h5py.File) -> "View":
-        """For the first run at its last epoch."""
+        """The view that suits the first run at its last epoch."""
         group = file["simulation"]
         last = epochs_of(group[runs_of(file)[0]])[-1]
         pictures = [last[f"projection_{name}"][:] for name in AXES]
@@ -216,73 +230,81 @@ class View:
 
     @property
     def sides(self) -> tuple[float, float]:
-        """Of a picture [cMpc/h], to the right and upward."""
+        """Sides of a picture [cMpc/h], to the right and upward."""
         right, upward = (side for axis, side in enumerate(self.size) if axis != self.axis)
         return right, upward
 
     @property
     def flatness(self) -> float:
-        """Width of a picture over its height, not beyond 6 to 1."""
+        """Width of a picture over its height, within 1/6 and 6."""
         return float(np.clip(self.sides[0] / self.sides[1], 1 / 6, 6))
 
     @property
     def label(self) -> str:
-        """Of the colours."""
+        """The label of the colour bar."""
         return rf"density along ${AXES[self.axis]}$  $[\bar\rho_\mathrm{{m}}]$"
 
     def picture(self, epoch: h5py.Group) -> np.ndarray:
-        """The projection of an epoch, as it is seen, first index to the right [mean matter densities]."""
+        """The projection of an epoch; the first index is to the right [mean matter densities]."""
         return np.roll(epoch[f"projection_{AXES[self.axis]}"][:], self.shift, (0, 1))
 
-    def norm(self, pictures) -> LogNorm:
-        """One colour scale for pictures: from the peak down to the least, or by PICTURE_DECADES."""
-        peak, least = max(float(each.max()) for each in pictures), min(float(each.min()) for each in pictures)
+    def norm(self, pictures: Sequence[np.ndarray]) -> LogNorm:
+        """One colour scale for pictures: from their peak to their least value, or PICTURE_DECADES down."""
+        peak = max(float(picture.max()) for picture in pictures)
+        least = min(float(picture.min()) for picture in pictures)
         return LogNorm(max(least, peak / 10**PICTURE_DECADES), max(peak, 1.01 * least))
 
-    def show(self, panel, picture, norm):
-        """A picture in a panel; the image is returned."""
+    def show(self, panel: Axes, picture: np.ndarray, norm: LogNorm) -> AxesImage:
+        """Draw a picture in a panel; returns the image."""
         right, upward = self.sides
         panel.tick_params(**MAP_TICKS)
         across, up = (name for axis, name in enumerate(AXES) if axis != self.axis)
         panel.set(xlabel=rf"${across}\;\;[{MPC}]$", ylabel=rf"${up}\;\;[{MPC}]$")
         extent, aspect = (-right / 2, right / 2, -upward / 2, upward / 2), right / upward / self.flatness
-        return panel.imshow(np.maximum(picture.T, norm.vmin), norm=norm, cmap=MAP, extent=extent, aspect=aspect)
+        return panel.imshow(np.maximum(picture.T, norm.vmin or 0.0), norm=norm, cmap=MAP, extent=extent, aspect=aspect)
 
 
 def runs_of(file: h5py.File) -> list[str]:
-    """Names of the runs in a file, waves and particles of one power side by side."""
+    """Names of the runs in a file, waves and particles of the same initial power next to each other."""
     return [run for run in RUNS if run in file["simulation"]]
 
 
 def epochs_of(group: h5py.Group) -> list[h5py.Group]:
-    """Groups 0, 1, ... of a run or a boost, in their order; one that has no rows is not there."""
+    """Groups 0, 1, ... of a run or a boost, in order; an epoch of a boost without rows is missing."""
     return [group[number] for number in sorted((name for name in group if name.isdigit()), key=int)]
 
 
-def _at(group, redshift):
+def _at(group: h5py.Group, redshift: float) -> h5py.Group:
+    """The epoch nearest to a redshift."""
     return min(epochs_of(group), key=lambda epoch: abs(epoch.attrs["redshift"] - redshift))
 
 
-def _spread(values, most):
-    """At most so many of a list, the first and the last among them."""
-    places = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
-    return [float(values[place]) for place in places]
+def _spread(values: Sequence[float], most: int) -> list[float]:
+    """At most `most` of the values, evenly spread, with the first and the last among them."""
+    chosen = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
+    return [float(values[index]) for index in chosen]
 
 
-def _colour(redshift, chosen):
-    nearest = min(chosen, key=lambda each: abs(each - redshift))
-    place = chosen.index(nearest) / max(len(chosen) - 1, 1)
-    return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * place)
+def _colour(redshift: float, chosen: list[float]) -> tuple[float, float, float, float]:
+    """The colour of the one of the chosen redshifts that is nearest."""
+    nearest = min(chosen, key=lambda other: abs(other - redshift))
+    position = chosen.index(nearest) / max(len(chosen) - 1, 1)
+    return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * position)
 
 
 def about_simulation(file: h5py.File) -> list[str]:
-    """What a figure begins with: parts of a line."""
+    """Parts of the first line of a figure of a simulation."""
     about = file["simulation"].attrs
     cells, size = (np.atleast_1d(about[name]) for name in ("cells", "size"))
-    of_cells, of_size = (
-        f"{each[0]:g}" if len(set(each.tolist())) == 1 else r"\times ".join(f"{x:g}" for x in each)
-        for each in (cells, size)
+    cells_text, size_text = (
+        f"{sides[0]:g}" if len(set(sides.tolist())) == 1 else r"\times ".join(f"{side:g}" for side in sides)
+        for sides in (cells, size)
     )
     start, end = (float(about[f"redshift_{name}"]) for name in ("start", "end"))
-    way = f"$z={start:g}$ to ${end:g}$"
-    return [rf"$m_{{22}}={float(about['m22']):.4g}$", rf"${of_size}\,{MPC}$", f"${of_cells}$ cells a side", way]
+    redshifts = f"$z={start:g}$ to ${end:g}$"
+    return [
+        rf"$m_{{22}}={float(about['m22']):.4g}$",
+        rf"${size_text}\,{MPC}$",
+        f"${cells_text}$ cells a side",
+        redshifts,
+    ]

@@ -1,7 +1,11 @@
-"""Figures of exact spectra: of one filament, and of a population filament by filament."""
+"""Figures of exact spectra: of one filament, and of a population in the one-filament approximation."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import h5py
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -16,6 +20,8 @@ from .style import (
     SKY,
     SMOOTH,
     WAVENUMBER,
+    Look,
+    Panels,
     boson_groups,
     boson_looks,
     boson_name,
@@ -39,12 +45,12 @@ SCALES = {  # attributes -> names of scales
 STATISTICS = {"fixed": r"phases random, $|a_{nl}|$ fixed", "gaussian": r"$a_{nl}$ Gaussian"}
 NORMALISATIONS = {"population": "mean density of these filaments", "matter": "mean density of all matter"}
 POPULATIONS = {"collapse": "from collapse", "published": "as published"}
-ROUND_OFF = 1e-14  # of spectra over the mass squared, which begin at one
-MOST_POINTS = 40  # of a spectrum from draws that are shown
+ROUND_OFF = 1e-14  # of spectra over the mass squared, which are 1 at k = 0
+MOST_POINTS = 40  # shown of a spectrum that was sampled
 
 
 def single_power(file: h5py.File) -> Figure:
-    """The exact spectrum of a filament and its parts, the excess over the smooth one, and draws where there are."""
+    """The exact spectrum of a filament and its parts, its ratio to the smooth one, and samples where there are any."""
     group = file[SINGLE_POWER]
     k, look = group["k"][:], fringes(file)
     drawn = "sampled_mean" in group
@@ -83,7 +89,7 @@ def one_filament(file: h5py.File) -> Figure:
     attributes = bosons[0][1].attrs
     spectra = {m22: [group[name][:] for name in ("k", "power_fdm", "power_smooth")] for m22, group in bosons}
     peak = max(max(fdm.max(), smooth.max()) for _, fdm, smooth in spectra.values())
-    floor = DEEPEST * peak  # below, the error of the integral over masses is not known
+    floor = DEEPEST * peak  # below it the error of the integral over masses is unknown
 
     window = (
         rf"$M={mass_in_words(attributes['mass_min'])}\;\mathrm{{to}}\;{mass_in_words(attributes['mass_max'])}\,{MSUN}$"
@@ -114,8 +120,8 @@ def one_filament(file: h5py.File) -> Figure:
     return figure
 
 
-def _draw_parts(panel, group, names, look):
-    """The spectrum, first of the datasets that are named, and its parts, down to the floor that is returned."""
+def _draw_parts(panel: Axes, group: h5py.Group, names: Sequence[str], look: Look) -> float:
+    """Draw a spectrum, the first of the datasets `names`, and its parts; returns the least power that is shown."""
     k = group["k"][:]
     of_self = "self term, subtracted" if group.attrs["statistics"] == "fixed" else "self term, included"
     labels = (LABELS["fdm"], LABELS["smooth"], "interference of all modes", of_self)
@@ -134,20 +140,20 @@ def _draw_parts(panel, group, names, look):
     return floor
 
 
-def _draw_plane(panels, group, look):
-    """The spectrum in the plane, with the mean over draws of the phases, and the difference between both."""
+def _draw_plane(panels: Panels, group: h5py.Group, look: Look) -> None:
+    """Draw the spectrum in the plane, the mean over samples of the phases, and the difference of both."""
     k, exact = group["k"][:], group["polar_fdm"][:]
     mean, error, scatter = (group[f"sampled_{name}"][:] for name in ("mean", "error", "scatter"))
     floor = _draw_parts(panels[0], group, ("polar_fdm", "polar_smooth"), look)
     panels[0].set_ylabel(r"$P_\perp(k)\,/\,\mu^2$, plane across the filament")
     shown = np.flatnonzero(mean > floor)
     shown = shown[:: max(1, -(-len(shown) // MOST_POINTS))]
-    points = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
+    points: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
     some = error > 0
     draws = round(float(np.median((scatter[some] / error[some]) ** 2))) if some.any() else 0
     label = f"mean of {draws} draws of the phases"
     bars = panels[0].errorbar(k[shown], mean[shown], error[shown], label=label, **points)
-    single = {"color": GREY, "alpha": 0.3, "linewidth": 0, "label": "scatter of single filaments"}
+    single: dict[str, Any] = {"color": GREY, "alpha": 0.3, "linewidth": 0, "label": "scatter of single filaments"}
     band = panels[0].fill_between(k, np.maximum(mean - scatter, floor / 10), mean + scatter, **single)
     panels[0].legend(handles=[bars, band], loc="lower left")
     difference, bar = mean[shown] / exact[shown] - 1, error[shown] / exact[shown]

@@ -1,4 +1,4 @@
-"""Figures of a cross-section evolved in its own gravity: what drifts, how the potential fluctuates, and the density."""
+"""Figures of a cross-section evolved in its own gravity: drifts, fluctuations of the potential, and density."""
 
 from typing import Any
 
@@ -13,6 +13,8 @@ from .style import (
     KPC,
     MAP_TICKS,
     MSUN,
+    Look,
+    Panels,
     boson_groups,
     boson_looks,
     boson_name,
@@ -21,15 +23,15 @@ from .style import (
     new_figure,
 )
 
-DENSITY_DECADES = 4.5  # that the frames show; <|psi|^2> falls by 4 decades out to R_99
-UNDER_LEGEND = 0.87  # of the height of a panel
+DENSITY_DECADES = 4.5  # shown in frames; <|psi|^2> falls by 4 decades out to R_99
+UNDER_LEGEND = 0.87  # fraction of the height of a panel
 MOST_FRAMES, LARGEST_FRAME = 6, 2.7  # of a row, and the side of one [inch]
 PERIODS: tuple[Any, Any] = ((0, (4, 2)), "-")  # lines of the first and of the last period
 GRAVITIES = {"own": "own gravity", "completed": "own gravity and that of the mass beyond the energy cut"}
 
 
 def steady_state(file: h5py.File) -> Figure:
-    """Change of the line mass inside a radius, and the rms fluctuation of the potential; a column for each method."""
+    """Change of the line mass within a radius, and rms fluctuation of the potential; a column for each method."""
     looks, groups = boson_looks(file), boson_groups(file["steady_state"])
     methods = list(dict.fromkeys(name for _, group in groups for name in group))
     methods.sort(key=lambda name: name != "wkb")
@@ -50,8 +52,10 @@ def steady_state(file: h5py.File) -> Figure:
     low, high = panels[0, 0].get_ylim()
     panels[0, 0].set_ylim(low - 0.38 * (high - low), high)  # room for the legend
     panels[1, 0].set_ylim(0, 1.3 * panels[1, 0].get_ylim()[1])
-    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top", "color": GREY}
-    panels[1, 0].annotate(f"age of the universe, {age:.2f} Gyr", (age, UNDER_LEGEND), (4, 0), **place)
+    at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    panels[1, 0].annotate(
+        f"age of the universe, {age:.2f} Gyr", (age, UNDER_LEGEND), (4, 0), va="top", color=GREY, **at
+    )
     number = len(next(iter(groups[0][1].values())).attrs["drift_own"])
     last = {2: "second", 3: "third"}.get(number, f"{number}th")
     marks = [Line2D([], [], color="black", linestyle=line) for line in PERIODS]
@@ -94,15 +98,16 @@ def frames(file: h5py.File) -> Figure:
     return figure
 
 
-def _figure(file, width, height):
+def _figure(file: h5py.File, width: float, height: float) -> Figure:
+    """An empty figure with the line of all figures of steady states."""
     attributes = file["steady_state"].attrs
     parts = [f"$M={mass_in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
     name = GRAVITIES[str(attributes["gravity"])]
     return new_figure(width, height, [*parts, f"evolved in its {name}"])
 
 
-def _draw_case(column, case, look, name):
-    """Both panels of one method: the change of the enclosed mass, and the fluctuations."""
+def _draw_case(column: Panels, case: h5py.Group, look: Look, name: str) -> None:
+    """Draw both panels of one method: the change of the enclosed mass, and the fluctuations."""
     radius, expected = case["edges"][1:] / case["edges"][-1], np.cumsum(case["expected"])
     time, period = case["time"][:], float(case.attrs["period"])
     last = len(case.attrs["drift_own"])

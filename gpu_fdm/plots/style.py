@@ -1,32 +1,36 @@
-"""What all figures share: colours, settings, the line on top, marks.
+"""Colours, settings, first lines and marks that figures share.
 
-A boson mass has one colour in all figures of a file: from orange for the light, by vermilion for m22 = 1, to navy for
-the heavy, which come close to CDM, which is black. Lightness falls along with it, so that the order is seen without
-colours too.
+A boson mass has one colour in all figures of a file: orange for light bosons, vermilion for m22 = 1, navy for heavy
+ones, which come close to CDM, which is black. Lightness falls with the mass, so that the order is visible in grey too.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
 from ..io.atomic import atomic_write
 
+Look = dict[str, Any]  # how a line is drawn: keywords of matplotlib
+Panels = Sequence[Axes] | np.ndarray  # an array as Figure.subplots makes it
+
 VERMILION, GREEN, YELLOW, SKY, GREY = "#D55E00", "#009E73", "#F0E442", "#56B4E9", "#6F6F6F"  # Okabe & Ito
-PLACE_OF_ONE = 0.25  # of m22 = 1 in the sequence
+POSITION_OF_ONE = 0.25  # of m22 = 1 in the sequence
 BOSONS = LinearSegmentedColormap.from_list(
-    "bosons", [(0, "#F2B134"), (PLACE_OF_ONE, VERMILION), (0.5, "#B52A6E"), (0.75, "#5F44C8"), (1, "#0A2A80")]
+    "bosons", [(0, "#F2B134"), (POSITION_OF_ONE, VERMILION), (0.5, "#B52A6E"), (0.75, "#5F44C8"), (1, "#0A2A80")]
 )
 LIGHT, HEAVY = 0.5, 8.0  # m22 at the ends of the sequence unless a file goes beyond, so that files compare
-LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; where masses are closer they share it out evenly
-CDM = {"color": "black"}
-SMOOTH: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2))}
+LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; closer masses are spread evenly over it
+CDM: Look = {"color": "black"}
+SMOOTH: Look = {"color": "black", "linestyle": (0, (4, 2))}
 
-STYLE = {  # upon matplotlib's defaults, so that a user's settings neither change a figure nor are changed
+STYLE: dict[str, Any] = {  # on top of matplotlib's defaults: a user's settings neither change figures nor are changed
     "font.size": 11,
     "axes.titlesize": 11,
     "figure.titlesize": 11,
@@ -41,8 +45,8 @@ STYLE = {  # upon matplotlib's defaults, so that a user's settings neither chang
     "ytick.labelsize": 10,
     "ytick.right": True,
 }
-SMALL = 10  # points, of names and notes inside panels
-MAP_TICKS = {"direction": "out", "top": False, "right": False}  # inside they are lost on a dark map
+SMALL = 10  # points: size of names and notes inside panels
+MAP_TICKS: dict[str, Any] = {"direction": "out", "top": False, "right": False}  # inward ticks are lost on a dark map
 
 FILAMENT = "filaments/00"
 LABELS = {"fdm": r"fuzzy dark matter, $|\psi|^2$", "smooth": r"smooth filament, $\langle|\psi|^2\rangle$"}
@@ -51,12 +55,12 @@ WAVENUMBER = r"$k\;\;[h\,\mathrm{cMpc}^{-1}]$"
 
 OVER_SMOOTH = "over the smooth filament, not over CDM"
 
-POWER_DECADES = 12.0  # that spectra show; some below, a smooth one is the interpolation error of the box
-NAME_WIDTH = 0.52  # of the name of a scale [inch]
+POWER_DECADES = 12.0  # shown of spectra; somewhat below, a smooth one is the interpolation error of the box
+NAME_WIDTH = 0.52  # width of the name of a scale [inch]
 
 
 def figure_path(result: Path, name: str) -> Path:
-    """Where a figure of a result lies: beside it, with its name in front unless that is result.hdf5."""
+    """The path of a figure of a result: in its folder, with its name in front unless that is result.hdf5."""
     return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
 
 
@@ -69,22 +73,26 @@ def save_png(figure: Figure, path: Path, dpi: int) -> None:
         figure.savefig(part, dpi=dpi, format="png")
 
 
-def new_figure(width: float, height: float, *lines: list[str]) -> Figure:
-    """An empty figure of a size in inches; lines  that it begins with, each of several parts."""
+def new_figure(width: float, height: float, *lines: Sequence[str]) -> Figure:
+    """An empty figure of a size in inches.
+
+    lines  its first lines, each of several parts
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle("\n".join(",  ".join(parts) for parts in lines))
     return figure
 
 
 def filament_figure(file: h5py.File, width: float, height: float, about: str = "", of_box: bool = False) -> Figure:
-    """An empty figure under the line that every figure of a filament begins with.
+    """An empty figure whose first line is that of every figure of a filament.
 
-    about   what follows in that line;  of_box  the figure is of a whole box: of a gas it tells the number, not `about`
+    about   what follows in that line
+    of_box  whether the figure shows a whole box: for a gas the line then has the number of filaments, not `about`
     """
     parts = [about] if about else []
     if FILAMENT in file:
         attributes = file[FILAMENT].attrs
-        # the ini's mass sets the shape; where a table gives the profile it says nothing
+        # the mass of the ini sets the shape, but not where a table gives the profile
         what = f"$M={mass_in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
         if "gas" in file:
             number = len(file["gas/mass"])
@@ -95,30 +103,35 @@ def filament_figure(file: h5py.File, width: float, height: float, about: str = "
 
 
 def mass_in_words(number: float) -> str:
-    """A mass as mathematical text, 5 x 10^9."""
+    """A mass as mathematical text such as 5 x 10^9."""
     mantissa, exponent = f"{number:.2e}".split("e")
     power = f"10^{{{int(exponent)}}}"
     return power if float(mantissa) == 1 else rf"{float(mantissa):g}\times {power}"
 
 
-def words(known: dict[str, str], name) -> str:
-    """What a figure calls a choice; the name itself where there is no other."""
+def words(known: dict[str, str], name: object) -> str:
+    """The words for a choice; its name where there are none."""
     return known.get(str(name), str(name))
 
 
+def literal(text: str) -> str:
+    """A text of a user for matplotlib: `$`, which begins mathematics, and undecodable bytes are escaped."""
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
 def boson_groups(folder: h5py.Group) -> list[tuple[float | None, h5py.Group]]:
-    """m22 and group of CDM, which is None, and of every boson in a folder of the file, in the order of their masses."""
+    """m22, None for CDM, and group of every case in a folder of the file: CDM first, then bosons by mass."""
     groups = [(float(group.attrs["m22"]) if "m22" in group.attrs else None, group) for group in folder.values()]
     return sorted(groups, key=lambda pair: (pair[0] is not None, pair[0] or 0.0))
 
 
 def boson_name(m22: float | None) -> str:
-    """As a legend has it."""
+    """The name in a legend."""
     return "CDM" if m22 is None else f"$m_{{22}}={m22:.4g}$"
 
 
-def boson_looks(file: h5py.File) -> dict[float | None, dict]:
-    """How lines of CDM, which is None, and of every boson of a file look."""
+def boson_looks(file: h5py.File) -> dict[float | None, Look]:
+    """How lines are drawn, by m22, None for CDM, for all bosons of a file."""
     names = ("mass_function", "collapse", "one_filament_power", "steady_state")
     folders = [file[name] for name in names if name in file]
     known = {m22 for folder in folders for m22, _ in boson_groups(folder) if m22 is not None}
@@ -126,25 +139,29 @@ def boson_looks(file: h5py.File) -> dict[float | None, dict]:
         known.add(float(file[FILAMENT].attrs["m22"]))
     bosons = sorted(known)
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
-    places = np.interp(np.log(bosons), np.log([low, 1, high]), [0, PLACE_OF_ONE, 1])
-    if np.any(np.diff(places) < LEAST_CONTRAST):
-        places = np.linspace(0, 1, len(bosons))
-    return {None: CDM} | {m22: {"color": BOSONS(place)} for m22, place in zip(bosons, places, strict=True)}
+    positions = np.interp(np.log(bosons), np.log([low, 1, high]), [0, POSITION_OF_ONE, 1])
+    if np.any(np.diff(positions) < LEAST_CONTRAST):
+        positions = np.linspace(0, 1, len(bosons))
+    return {None: CDM} | {m22: {"color": BOSONS(x)} for m22, x in zip(bosons, positions, strict=True)}
 
 
-def fringes(file: h5py.File) -> dict:
-    """How lines of the filaments' |psi|^2 look: in the colour of their boson."""
+def fringes(file: h5py.File) -> Look:
+    """How lines of |psi|^2 of the filaments are drawn: in the colour of their boson."""
     return boson_looks(file)[float(file[FILAMENT].attrs["m22"])] if FILAMENT in file else {"color": VERMILION}
 
 
-def log_range(values, decades: float) -> Any:
-    """A LogNorm from the peak down; Any, since matplotlib's hints let its limits be None, which these are not."""
+def log_range(values: Any, decades: float) -> Any:
+    """A LogNorm over some decades below the largest value.
+
+    values  an array, or a list of numbers or of arrays of one shape
+    Returns Any, since matplotlib's hints let the limits be None.
+    """
     peak = float(np.max(values)) or 1.0
     return LogNorm(peak / 10**decades, peak)
 
 
-def draw_excess(panel, lines, note: str = OVER_SMOOTH):
-    """Ratios of the interfering to the smooth power, in a panel that says what they are.
+def draw_excess(panel: Axes, lines: Iterable[tuple[np.ndarray, np.ndarray, Look]], note: str = OVER_SMOOTH) -> None:
+    """Draw ratios of the interfering to the smooth power in a panel, with a note on what they are over.
 
     lines  k, ratio, and look of each
     """
@@ -157,33 +174,33 @@ def draw_excess(panel, lines, note: str = OVER_SMOOTH):
     panel.text(0.03, 0.88, note, va="top", transform=panel.transAxes)
 
 
-def mark_line(panels, x: float, name: str):
-    """A vertical line through panels, its name in the first on the left of its upper end."""
+def mark_line(panels: Panels, x: float, name: str) -> None:
+    """Draw a vertical line through panels; its name is in the first, on the left of its upper end."""
     for panel in panels:
         panel.axvline(x, color=GREY, linestyle=":", linewidth=1.2)
-    place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "ha": "right", "va": "top"}
-    panels[0].annotate(name, (x, 1), (-4, -6), color=GREY, **place)
+    at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    panels[0].annotate(name, (x, 1), (-4, -6), color=GREY, ha="right", va="top", **at)
 
 
-def mark_scales(panels, scales: dict[str, float], width: float):
-    """Vertical lines through panels, names and values side by side above the first one, in which they may be close.
+def mark_scales(panels: Panels, scales: dict[str, float], width: float) -> None:
+    """Draw vertical lines through panels; names and values are side by side above the first, however close the lines.
 
-    scales  name -> place on the logarithmic abscissa, whose limits are set;  width  of a panel [inch]
+    scales  name -> position on the logarithmic abscissa, whose limits are set;  width  of a panel [inch]
     """
     low, high = np.log(panels[0].get_xlim())
     marks = sorted((value, name) for name, value in scales.items() if low < np.log(value) < high)
     room = NAME_WIDTH / width * np.arange(len(marks))
     at = np.array([(np.log(value) - low) / (high - low) for value, _ in marks])
-    # the least shifts, in the sense of their squares, that keep the order and leave room for each
+    # the shifts with the least sum of squares that keep the order and leave room for every name
     spread = isotonic_regression(at - room).x + room if marks else at
-    for (value, name), place in zip(marks, spread, strict=True):
+    for (value, name), position in zip(marks, spread, strict=True):
         for panel in panels:
             panel.axvline(value, color=GREY, linestyle=":", linewidth=1.2)
         leader = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0)}
         panels[0].annotate(
             f"{name}\n{value:.3g}",
             (value, 1),
-            (place, 1.05),
+            (position, 1.05),
             xycoords=("data", "axes fraction"),
             textcoords="axes fraction",
             ha="center",

@@ -1,6 +1,7 @@
-"""A box of density seen from outside, as a volume that shines where it is dense; needs pyvista (extra `volume`)."""
+"""A volume rendering of the density in a box, which shines where it is dense; needs pyvista (extra `volume`)."""
 
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import numpy as np
@@ -11,20 +12,20 @@ from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
 from .style import figure_path
 
-MOST_CELLS = 256  # a side that is drawn; finer boxes are averaged over blocks of cells
-DECADES = 3.0  # of density below the brightest, which is that of one cell in 10^4
+MOST_CELLS = 256  # a side; finer boxes are averaged over blocks of cells
+DECADES = 3.0  # of density below the brightest, which one cell in 10^4 exceeds
 BRIGHTEST = 99.99  # percentile of the density
 BACKGROUND, LINES = "#0b0b14", "white"
 PIXELS = 1400, 900
-FIRST_DENSITY = ""  # of a result file
+FIRST_DENSITY = ""
 
 
-def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] = PIXELS) -> Path:
-    """Draw a density of a result or of a snapshot of this program into a PNG beside it; returns its path.
+def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int] = PIXELS) -> Path:
+    """Draw a density of a result or of a snapshot of this program into a PNG in its folder; returns its path.
 
-    place   of the density in the file, density/fdm for example; the first that there is where not given
-    pixels  width and height
-    Raises InputError where there is no such density, or no pyvista.
+    density  its path in the file, such as density/fdm; FIRST_DENSITY takes the first that the file holds
+    pixels   width and height
+    Raises InputError where the file has no such density, or pyvista is not installed.
     """
     path = Path(path)
     try:
@@ -33,28 +34,29 @@ def draw_volume(path: Path, place: str = FIRST_DENSITY, pixels: tuple[int, int] 
         raise InputError(f"a volume needs pyvista: pip install gpu_fdm[volume] ({error})") from None
     with open_result(path) as file:
         known = _densities(file)
-        place = place or next(iter(known), "density")
-        if not isinstance(file.get(place), h5py.Dataset) or file[place].ndim != 3:
+        density = density or next(iter(known), "density")
+        dataset = file.get(density)
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
             there = f"must be one of {', '.join(known)}" if known else "the file has none"
-            raise InputError(f"{path}: no density {place}: {there}")
-        density = averaged(file[place])
-        size = np.broadcast_to(file[place].attrs.get("box_size", file["density"].attrs["box_size"]), 3)
-    shown = np.log10(np.maximum(density, np.finfo(np.float32).tiny))
+            raise InputError(f"{path}: no density {density}: {there}")
+        grid = averaged(dataset)
+        size = np.broadcast_to(dataset.attrs.get("box_size", file["density"].attrs["box_size"]), 3)
+    shown = np.log10(np.maximum(grid, np.finfo(np.float32).tiny))
     brightest = float(np.percentile(shown, BRIGHTEST))
-    target = figure_path(path, f"volume_{place.removeprefix('density/').replace('/', '_')}.png")
-    picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), place, pixels)
+    target = figure_path(path, f"volume_{density.removeprefix('density/').replace('/', '_')}.png")
+    picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), density, pixels)
     with atomic_write(target) as part:
         imsave(part, picture, format="png")
     return target
 
 
-def averaged(stored) -> np.ndarray:
-    """A grid with at most MOST_CELLS a side: means over blocks of cells, single precision.
+def averaged(stored: h5py.Dataset) -> np.ndarray:
+    """A grid of at most MOST_CELLS cells a side: means over blocks of cells, in single precision.
 
-    Read plane by plane; cells beyond the last whole block are left out.
+    The dataset is read plane by plane. Cells beyond the last complete block are left out.
     """
     block = [-(-cells // MOST_CELLS) for cells in stored.shape]
-    cells = [cells // each for cells, each in zip(stored.shape, block, strict=True)]
+    cells = [side // length for side, length in zip(stored.shape, block, strict=True)]
     grid = np.empty(cells, np.float32)
     for number in range(cells[0]):
         planes = stored[number * block[0] : (number + 1) * block[0], : cells[1] * block[1], : cells[2] * block[2]]
@@ -62,9 +64,9 @@ def averaged(stored) -> np.ndarray:
     return grid
 
 
-def _densities(file):
-    """Places of grids below /density."""
-    found = []
+def _densities(file: h5py.File) -> list[str]:
+    """Paths of the datasets below /density."""
+    found: list[str] = []
     if "density" in file:
         file["density"].visititems(
             lambda name, item: found.append(f"density/{name}") if isinstance(item, h5py.Dataset) else None
@@ -72,18 +74,25 @@ def _densities(file):
     return found
 
 
-def _picture(pyvista, shown, size, limits, place, pixels):
+def _picture(
+    pyvista: ModuleType,
+    shown: np.ndarray,
+    size: np.ndarray,
+    limits: tuple[float, float],
+    title: str,
+    pixels: tuple[int, int],
+) -> np.ndarray:
     """Pixels of the volume, shape (height, width, 3)."""
     from vtkmodules.vtkCommonCore import vtkLogger
 
-    # without a display VTK says so, and then draws in memory
+    # without a display VTK warns, and draws in memory
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
     grid = pyvista.ImageData(dimensions=np.array(shown.shape) + 1, spacing=np.asarray(size) / shown.shape)
     grid.cell_data["density"] = np.clip(shown, *limits).ravel(order="F")
     plotter = pyvista.Plotter(off_screen=True, window_size=pixels)
     plotter.set_background(BACKGROUND)
     bar = {
-        "title": f"log10 of {place}, in mean matter densities",
+        "title": f"log10 of {title}, in mean matter densities",
         "color": LINES,
         "n_labels": 4,
         "fmt": "%.1f",
@@ -97,7 +106,7 @@ def _picture(pyvista, shown, size, limits, place, pixels):
     plotter.add_text(f"{sides} cMpc/h", position="upper_left", font_size=10, color=LINES)
     longest = int(np.argmax(size))
     across = [axis for axis in range(3) if axis != longest]
-    # from beside, a little above, with the longest side lying
+    # from the side, a little above, with the longest side horizontal
     view, up = np.zeros(3), np.zeros(3)
     view[longest], view[across[0]], view[across[1]] = 0.5, 1.0, 0.5
     up[across[1]] = 1.0

@@ -247,7 +247,7 @@ def test_ffmpeg_that_fails(path, tmp_path, no_ffmpeg):
     with pytest.raises(RunError) as raised:
         movie.movie(tmp_path / "result.hdf5", 20)
     assert str(raised.value) == (
-        f"{tmp_path}/movie.mp4: ffmpeg failed: Unknown encoder h264 (without it on PATH a GIF is made)"
+        f"{tmp_path}/movie.mp4: ffmpeg failed: Unknown encoder h264 (without ffmpeg on PATH the movie is a GIF)"
     )
     assert (tmp_path / "movie.mp4").read_text() == "of before"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["bin", "movie.mp4", "result.hdf5"]
