@@ -46,7 +46,8 @@ FILES = {
     "gamer": (lambda at: write_gamer(at / "Data_000001", REPOSITORY, REPOSITORY, 1.0), NOTHING),
     "axionyx": (lambda at: write_axionyx(at / "plt00001", REPOSITORY, 1.0), NOTHING),
 }
-IN_HDF5 = [name for name in FILES if name not in ("npy", "npz", "axionyx")]
+NOT_IN_HDF5 = ("npy", "npz", "axionyx")
+IN_HDF5 = [name for name in FILES if name not in NOT_IN_HDF5]
 # share of the inputs that are tried, for slow formats: many attributes, files in parts, and yt
 PART = {"gpu_fdm": 0.12, "fuzzylli": 0.15, "axirepo": 0.08, "gadget": 0.08, "gadget parts": 0.06, "gamer": 0.01}
 SPOILED = {"gamer": 4, "axionyx": 4}

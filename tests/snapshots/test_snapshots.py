@@ -335,6 +335,6 @@ def test_the_example_of_the_docs(tmp_path):
     (tmp_path / "density.raw").write_bytes(values.tobytes())
     opened = open_snapshot(tmp_path / "density.raw", options=GIVEN, readers=(module["READER"], *READERS))
     assert opened.format == "raw" and np.array_equal(opened.slab(1, 5), values[1:5])
-    (tmp_path / "density.raw").write_bytes(values.tobytes()[:-4])
-    with pytest.raises(InputError, match=r"density\.raw: 215 values, must be a cube"):
+    (tmp_path / "density.raw").write_bytes(values.tobytes()[:-1])
+    with pytest.raises(InputError, match=r"density\.raw: 863 bytes: must be 4 N\^3 for N\^3 cells"):
         open_snapshot(tmp_path / "density.raw", options=GIVEN, readers=(module["READER"],))
