@@ -42,7 +42,7 @@ def bin_numbers(
     """Sums of slabs in bins by add_modes or add_separations: on all threads, or by the kernel of that name.
 
     loop      add_modes or add_separations
-    slabs     of one shape (x, y, z), where the backend wants them
+    slabs     of one shape (x, y, z), on the backend's device
     operands  for each result the numbers of the slabs that the loop takes
     along, weights, mu_axis  as the loop takes them, NumPy;  width  of a bin;  shape  rows and mu bins
     axis      0 or 1: lines are taken along it. The slabs hold all of the other axis, where |k| or |r| is the same at i

@@ -22,8 +22,8 @@ def psi_points(
     """psi [rho_m0^1/2] at points of the cross-section: Re psi and Im psi, shape (points, 2), NumPy.
 
     x, y        positions, shape (points,), contiguous, of the precision of the table [L]
-    table       spline coefficients (rows, 4, l padded to a multiple of 8), see fields.cross_section.RadialTable, where
-                the backend wants them
+    table       spline coefficients (rows, 4, l padded to a multiple of 8), see fields.cross_section.RadialTable, on the
+                backend's device
     step        of the rows in R [L];  radius_max  psi is zero from there on [L]
     """
     return _evaluate(psi_points_loop, "psi_points", 2, x, y, table, step, radius_max, backend)

@@ -43,7 +43,7 @@ def add_particles(
     weights  shape (particles,), or None for one each
     order    of the assignment: cells that a particle touches along an axis, 1 to 4
     x_first  plane of the whole grid with which the slab begins
-    grid     shape (planes, ny, nz), contiguous, where the backend wants it, added to
+    grid     shape (planes, ny, nz), contiguous, on the backend's device, added to
     Returns the number of the first particle whose position is not finite or lies FARTHEST cells away or more, or -1.
     Cells do not depend on the number of threads, bit for bit; on a card they differ by round-off from run to run.
     """

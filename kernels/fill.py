@@ -31,7 +31,7 @@ def fill_extruded(
 ):
     """Add a filament from its tabulated cross-section.
 
-    fdm, smooth   densities, added to, shape (planes, ny, nz), where the backend wants them [rho_m0]
+    fdm, smooth   densities, added to, shape (planes, ny, nz), on the backend's device [rho_m0]
     x_first       index of their first plane in the box
     spacing       cell widths, shape (3,) [L]
     images        shape (images, 15): cell of the centre (3, integers), offset of the cell centre from it within

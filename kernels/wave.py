@@ -82,7 +82,7 @@ def _pairs(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1).view(values.real.dtype)
 
 
-_LINE = 1024  # cells whose sines and cosines are kept in the cache
+_LINE = 1024  # cells whose sines and cosines stay in the cache of a core
 
 # pi/2 in two parts, the first with zeros enough that n times it is exact, and the polynomials of sine and cosine on
 # [-pi/4, pi/4] of Moshier's Cephes library: all branches are choices, so that the loop vectorises
