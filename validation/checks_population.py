@@ -6,7 +6,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import erfc
 
-from gpu_fdm.filament.gas import read_table
+from gpu_fdm.filament.gas_table import read_table
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.population.collapse_shapes import collapse_shape
 from gpu_fdm.population.mass_function import first_crossing, mass_function

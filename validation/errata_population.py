@@ -4,11 +4,11 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from gpu_fdm.filament.gas import sample_power_law
 from gpu_fdm.filament.overlap import closest_approach
 from gpu_fdm.population.collapse import CollapseModel, collapse
 from gpu_fdm.population.collapse_shapes import collapse_shape
 from gpu_fdm.population.mass_function import first_crossing
+from gpu_fdm.population.sampling import sample_power_law
 from gpu_fdm.units import mean_matter_density
 
 from .checks_collapse import rows

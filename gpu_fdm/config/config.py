@@ -1,12 +1,12 @@
-"""Ini files as frozen, checked dataclasses, one a section; writes the resolved ini back.
+"""An ini file as one frozen Config of checked sections: read from a file or from text, and written back resolved.
 
-A section that is absent is a stage that is not run, but for [run], [cosmology] and [dark_matter], which have
-defaults. Every value is checked when a section is made, from an ini or from Python.
+A stage whose section is absent does not run; [run], [cosmology] and [dark_matter] have defaults. Values are checked
+when a section is made, from an ini or from Python, and sections against each other when a Config is made.
 """
 
 import configparser
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from ..errors import InputError
-from ..io.kinds import InputFile
+from ..io.kinds import InputFile, Kind
 from ..io.tables import read_text
 from .sections import (
     SECTIONS,
@@ -40,16 +40,17 @@ from .sections import (
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
 
-# None, where a stage is not asked for; of type Any, since a stage is called where its section is there alone, and need
-# not ask for it again
+# None for a stage that is not asked for; of type Any, since a stage runs only where its section exists, and need not
+# ask for it again
 ABSENT: Any = None
 
 
 @dataclass(frozen=True)
 class Config:
-    """All sections; None where a stage is not asked for.
+    """All sections; None for a stage that is not asked for.
 
-    source  the ini file that it came from, for messages
+    source  the ini file that it was read from, for messages
+    Raises InputError, naming the section and the key, where sections or keys do not go together.
     """
 
     run: Run = field(default_factory=Run)
@@ -70,12 +71,12 @@ class Config:
     figures: FiguresSection = ABSENT
     source: str = field(default="config", compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_sections()
         self._check_keys()
 
-    def _check_sections(self):
-        """Every stage has the sections that it needs."""
+    def _check_sections(self) -> None:
+        """InputError for a stage without a section that it needs."""
         for stage, *needed in (
             ("wavefunction", "filament", "gas", "one_filament"),
             ("cross_section", "filament"),
@@ -95,8 +96,8 @@ class Config:
         if self.filament is not None and self.gas is not None:
             raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
 
-    def _check_keys(self):
-        """Keys that go with each other."""
+    def _check_keys(self) -> None:
+        """InputError for keys that do not go together."""
         if self.gas is not None and (self.gas.table is None) == (self.gas.number is None):
             raise self.error("gas", "number", "must be given where there is no table, and only then")
         for section, key, value, table in (
@@ -137,7 +138,7 @@ class Config:
             if top is not None and not getattr(owner, low) < top:
                 raise self.error(section, low, f"must be smaller than {high}, {top:g}")
 
-    def _check_simulation(self):
+    def _check_simulation(self) -> None:
         simulation = self.simulation
         if simulation is None:
             return
@@ -151,7 +152,7 @@ class Config:
         if any(not end <= redshift <= start for redshift in simulation.snapshots or ()):
             raise self.error("simulation", "snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
 
-    def _check_steady_state(self):
+    def _check_steady_state(self) -> None:
         section = self.steady_state
         if section is None:
             return
@@ -181,11 +182,11 @@ class Config:
             raise InputError(f"{self.source}: [{section}] {error}") from None
 
     def sections(self) -> dict[str, Section]:
-        """The sections that are there, by name, in the order of the stages."""
+        """The sections that are not absent, by name, in the order of the stages."""
         return {name: getattr(self, name) for name in SECTIONS if getattr(self, name) is not None}
 
     def input_files(self) -> list[tuple[str, str, str]]:
-        """Section, key and name of every file that the config names."""
+        """Section, key and name of every input file."""
         return [
             (name, item.name, getattr(section, item.name))
             for name, section in self.sections().items()
@@ -195,7 +196,10 @@ class Config:
         ]
 
     def to_ini(self, comments: bool = False) -> str:
-        """The resolved ini; with a comment above every key if asked."""
+        """The resolved ini, every key with its value.
+
+        comments  whether a comment above every key says what it is, its unit and what is allowed
+        """
         lines = []
         for name, section in self.sections().items():
             if comments:
@@ -212,28 +216,28 @@ class Config:
         return "\n".join(lines)
 
 
-def read_config(path, overrides=()) -> Config:
+def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read an ini file.
 
-    overrides  texts "section.key=value" that come after the file, as from --set
-    Raises InputError, one line, for anything that is not right.
+    overrides  texts "section.key=value" that replace values of the file, as --set does
+    Raises InputError, one line, for a file that cannot be read and for anything wrong in it.
     """
-    path = Path(path)
+    file = Path(path)
     try:
-        text = read_text(path, MOST_TEXT)
+        text = read_text(file, MOST_TEXT)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{file}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, must be an ini file") from None
+        raise InputError(f"{file}: is a folder, must be an ini file") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(str(error)) from None
-    return _with_files_beside(parse_config(text, str(path), overrides), path.parent)
+    return _with_files_beside(parse_config(text, str(file), overrides), file.parent)
 
 
 def _with_files_beside(config: Config, folder: Path) -> Config:
-    """The config with the names of files that lie beside the ini, and not in the working directory, completed."""
+    """The config with a folder before names of files that are not in the working directory, but in that folder."""
     for section, key, name in config.input_files():
         if not Path(name).is_file() and (folder / name).is_file():
             completed = attrs.evolve(getattr(config, section), **{key: str(folder / name)})
@@ -241,8 +245,11 @@ def _with_files_beside(config: Config, folder: Path) -> Config:
     return config
 
 
-def parse_config(text: str, source: str = "config", overrides=()) -> Config:
-    """The same from the text of an ini file; `source` is named in messages."""
+def parse_config(text: str, source: str = "config", overrides: Iterable[str] = ()) -> Config:
+    """The Config of the text of an ini; see read_config.
+
+    source  how messages name the ini
+    """
     parser = configparser.ConfigParser(
         interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
     )
@@ -276,14 +283,14 @@ def parse_config(text: str, source: str = "config", overrides=()) -> Config:
     return Config(**sections, source=source)
 
 
-def known_section(name: str, source: str):
-    """The dataclass of a section, or an InputError that lists the known ones."""
+def known_section(name: str, source: str) -> type[Section]:
+    """The class of a section, or an InputError that lists the known ones."""
     if name not in SECTIONS:
         raise InputError(f"{source}: [{name}]: unknown section{_nearest(name, SECTIONS)}; known: {', '.join(SECTIONS)}")
     return SECTIONS[name]
 
 
-def _kind(section, key, source="config"):
+def _kind(section: str, key: str, source: str = "config") -> Kind:
     """The kind of a key, or an InputError that lists the known ones."""
     known = {item.name: item for item in attrs.fields(known_section(section, source))}
     if key not in known:
@@ -291,6 +298,6 @@ def _kind(section, key, source="config"):
     return known[key].metadata["kind"]
 
 
-def _nearest(word, known):
+def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, known, 1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -13,14 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from ..parallel.backend import cpu_count
 from .profile import Profile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
-_STATES_AT_ONCE = 1024  # whose values at other radii are in memory together
 DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
+_STATES_AT_ONCE = 1024  # states whose values at other radii are in memory together
 
 
 @dataclass(frozen=True)
@@ -40,27 +41,27 @@ class Library:
     line_mass: float
     energy_cut: float
     radius_max: float
-    nodes: np.ndarray
-    weights: np.ndarray
-    n: np.ndarray
-    l: np.ndarray
-    energy: np.ndarray
-    radial: np.ndarray
+    nodes: NDArray
+    weights: NDArray
+    n: NDArray
+    l: NDArray
+    energy: NDArray
+    radial: NDArray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.energy)
 
     @property
-    def multiplicity(self):
-        """How often a mode enters psi: once for l = 0, else twice (+l and -l); shape (modes,)."""
+    def multiplicity(self) -> NDArray:
+        """Number of terms of a mode in psi: 1 for l = 0, else 2 (+l and -l), shape (modes,)."""
         return np.where(self.l == 0, 1, 2)
 
     @property
-    def wavenumber_max(self):
+    def wavenumber_max(self) -> float:
         """Largest wavenumber in psi, that of the highest state on the axis, a sqrt(2 E) [1/L]."""
         return self.scale_factor * np.sqrt(2 * self.energy_cut)
 
-    def interpolation_matrix(self, radius):
+    def interpolation_matrix(self, radius: ArrayLike) -> NDArray:
         """Matrix M with f(radius) = M @ f(nodes), exact for the states; zero outside radius_max.
 
         radius  shape (r,), in [0, inf) [L];  returns shape (r, points)
@@ -79,24 +80,24 @@ class Library:
         matrix[inside] = legendre(2 * radius[inside] / self.radius_max - 1, points - 1) @ to_legendre
         return matrix
 
-    def radial_at(self, radius):
+    def radial_at(self, radius: ArrayLike) -> NDArray:
         """R_nl at any radii, shape (modes, r) [1/L]."""
         return self.radial @ self.interpolation_matrix(radius).T
 
-    def mean_density(self, weight, radius=None):
+    def mean_density(self, weight: ArrayLike, radius: ArrayLike | None = None) -> NDArray:
         """Phase average (mu/2pi) sum (2 - delta_l0) w_nl R_nl^2, at the nodes or at `radius` [rho_m0].
 
         weight  shape (modes,)
         """
-        weight = self.multiplicity * np.asarray(weight)
+        terms = self.multiplicity * np.asarray(weight)
         if radius is None:
-            return self.line_mass / (2 * np.pi) * weight @ self.radial**2
+            return self.line_mass / (2 * np.pi) * terms @ self.radial**2
         to_radius = self.interpolation_matrix(radius).T
         density = np.zeros(to_radius.shape[1])
-        # not all states at all radii at once: these can be far more than the nodes
+        # in parts, since there can be far more radii than nodes
         for first in range(0, len(self), _STATES_AT_ONCE):
             part = slice(first, first + _STATES_AT_ONCE)
-            density += weight[part] @ (self.radial[part] @ to_radius) ** 2
+            density += terms[part] @ (self.radial[part] @ to_radius) ** 2
         return self.line_mass / (2 * np.pi) * density
 
 
@@ -105,8 +106,8 @@ def eigenstates(
 ) -> Library:
     """Solve for all states with E_nl <= V(R_f), R_f the radius that holds `mass_fraction` of the line mass.
 
-    points  Gauss-Legendre nodes; chosen from the largest momentum where not given (energies then have
-            converged to 1e-9, see tests/filament/test_eigenstates.py)
+    points   Gauss-Legendre nodes; chosen from the largest momentum where not given: energies have then converged
+             to 1e-9 (tests/filament/test_eigenstates.py)
     threads  all CPUs where not given
     Raises ValueError where the cut leaves no state.
     """
@@ -118,19 +119,19 @@ def eigenstates(
     potential = profile.potential(nodes)
     amplitude = 1 / np.sqrt(weights * nodes)  # Lagrange function at its own node
 
-    def solve(l_and_nodes):
-        l, kept = l_and_nodes
-        hamiltonian = kinetic[np.ix_(kept, kept)]
-        hamiltonian[np.diag_indices(len(kept))] += potential[kept] + l**2 / (2 * a**2 * nodes[kept] ** 2)
+    def solve(l_and_nodes: tuple[int, NDArray]) -> tuple[NDArray, NDArray]:
+        l, reached = l_and_nodes
+        hamiltonian = kinetic[np.ix_(reached, reached)]
+        hamiltonian[np.diag_indices(len(reached))] += potential[reached] + l**2 / (2 * a**2 * nodes[reached] ** 2)
         energy, vectors = np.linalg.eigh(hamiltonian)
         below = energy <= cut
         radial = np.zeros((np.count_nonzero(below), points))
-        radial[:, kept] = vectors[:, below].T * amplitude[kept]
+        radial[:, reached] = vectors[:, below].T * amplitude[reached]
         return energy[below], radial * _signs(radial)
 
-    # one l a thread: threads inside such small matrices cost more than they bring, and much more on a busy node
+    # one l a thread, since threads inside such small matrices cost more time than they save
     with threadpool_limits(1), ThreadPoolExecutor(threads or cpu_count()) as pool:
-        solved = list(pool.map(solve, _allowed(profile, cut, radius_max, nodes)))
+        solved = list(pool.map(solve, _angular_momenta(profile, cut, radius_max, nodes)))
     energies = [energy for energy, _ in solved if len(energy)]
     radials = [radial for energy, radial in solved if len(energy)]
     if not energies:
@@ -154,9 +155,9 @@ def eigenstates(
 
 
 def estimated_states(profile: Profile, mass_fraction: float = 0.99) -> float:
-    """Number of states with l >= 0 by their phase-space area, a^2 int R (E - V) dR / 2 plus half of l = 0's.
+    """Number of states with l >= 0 by their phase-space area: a^2 int R (E - V) dR / 2, plus half of those with l = 0.
 
-    Source: one state an area of (2 pi)^2 in the plane. Good to a few states; costs nothing.
+    One state fills an area of (2 pi)^2 of phase space. Good to a few states, without an eigenproblem.
     """
     radius, step, depth = _depth(profile, mass_fraction)
     signed = profile.scale_factor**2 * np.sum(radius * depth) * step
@@ -169,7 +170,7 @@ def axial_states(profile: Profile, mass_fraction: float = 0.99) -> int:
     return int(np.sum(profile.scale_factor * np.sqrt(2 * depth)) * step / np.pi) + 1
 
 
-def _depth(profile, mass_fraction, points=4000):
+def _depth(profile: Profile, mass_fraction: float, points: int = 4000) -> tuple[NDArray, float, NDArray]:
     """Radii inside the turning point of the cut, their spacing, and the depth of the potential below the cut."""
     edge = float(profile.radius_enclosing(mass_fraction))
     radius = edge * (np.arange(points) + 0.5) / points
@@ -177,9 +178,9 @@ def _depth(profile, mass_fraction, points=4000):
 
 
 def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float, int]:
-    """Energy cut [(L/T)^2], edge of the box that holds the states [L], and the nodes that they need.
+    """Energy cut [(L/T)^2], edge of the box that holds the states [L], and the number of nodes that they need.
 
-    The nodes are a quarter above the mesh's local Nyquist limit for the highest state, and 40 more.
+    That number is 1.25 times the mesh's local Nyquist limit for the highest state, plus 40.
     """
     edge = float(profile.radius_enclosing(mass_fraction))
     cut = float(profile.potential(edge))
@@ -192,7 +193,7 @@ def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float,
     return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
 
 
-def _box_edge(profile, cut, turning_point):
+def _box_edge(profile: Profile, cut: float, turning_point: float) -> float:
     """Radius where the wave of energy `cut` and l = 0 has decayed by exp(-DECAY_AT_EDGE)."""
     stretch = 2.0
     while True:
@@ -204,8 +205,8 @@ def _box_edge(profile, cut, turning_point):
         stretch *= 2
 
 
-def _allowed(profile, cut, radius_max, nodes):
-    """Every l whose centrifugal barrier leaves room below the cut, with the indices of the nodes it can reach."""
+def _angular_momenta(profile: Profile, cut: float, radius_max: float, nodes: NDArray) -> list[tuple[int, NDArray]]:
+    """Every l with a potential well below the cut, and the indices of the nodes that its states reach."""
     radius = np.linspace(0, radius_max, 20001)[1:]
     potential, barrier = profile.potential(radius), 1 / (2 * profile.scale_factor**2 * radius**2)
     allowed = [(0, np.arange(len(nodes)))]
@@ -217,12 +218,12 @@ def _allowed(profile, cut, radius_max, nodes):
             return allowed
         decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
         decay = np.cumsum(decay_rate[::-1])[::-1] * (radius[1] - radius[0])
-        # index of the innermost point that is not too deep; 0 where the barrier lets all through
+        # index of the innermost point that states reach; 0 where that is the axis
         innermost = np.count_nonzero(decay > DECAY_AT_CORE)
         allowed.append((l, np.flatnonzero(nodes >= radius[innermost]) if innermost else np.arange(len(nodes))))
 
 
-def _legendre_mesh(points, radius_max):
+def _legendre_mesh(points: int, radius_max: float) -> tuple[NDArray, NDArray, NDArray]:
     """Nodes, weights and the kinetic matrix int R f_i' f_j' dR of the orthonormal Lagrange functions."""
     x, w = np.polynomial.legendre.leggauss(points)
     nodes, weights = radius_max * (1 + x) / 2, radius_max * w / 2
@@ -237,10 +238,10 @@ def _legendre_mesh(points, radius_max):
     return nodes, weights, scaled.T @ scaled
 
 
-def _signs(radial):
+def _signs(radial: NDArray) -> NDArray:
     """Sign of each state at the outermost node where it has a tenth of its maximum, shape (modes, 1).
 
-    Times this a state is positive there, so that results do not depend on the eigensolver's choice.
+    Multiplied by it a state is positive there, so that results do not depend on the eigensolver's choice of sign.
     """
     size = np.abs(radial)
     significant = size >= 0.1 * size.max(axis=1, keepdims=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..units import CodeUnits
 from .eigenstates import Library
@@ -16,11 +17,13 @@ from .weights import Weights
 class Filament:
     """One filament; as attributes of /filaments/<number> in a result file.
 
-    number     in its gas: with the seed it sets the phases
-    mass       [Msun/h] that the ini or the table names;  length  [cMpc/h]
-    r0         physical scale radius [Mpc/h];  sigma  [km/s]; both None for a tabulated profile
-    centre     [cMpc/h], None for the middle of the box;  direction, orientation  as given
-    sharpness  of the soft ends [h/cMpc]
+    number     index in its gas, from 0: with the seed it sets the phases
+    mass       [Msun/h], as the ini or the table gives it;  length  comoving [cMpc/h]
+    r0         physical scale radius [Mpc/h];  sigma  velocity dispersion [km/s]; both None for a tabulated profile
+    beta       velocity anisotropy
+    centre     [cMpc/h], None for the middle of the box
+    direction, orientation  vectors of the axis and of phi = 0, of any length
+    sharpness  of the soft ends [h/cMpc];  m22  boson mass [1e-22 eV]
     """
 
     number: int
@@ -39,7 +42,7 @@ class Filament:
 
 @dataclass(frozen=True)
 class Model:
-    """One filament, solved: everything in code units but `filament`."""
+    """A filament with its equilibrium, modes and wave function; everything but `filament` is in code units."""
 
     filament: Filament
     profile: Profile
@@ -55,7 +58,7 @@ class Model:
 
     @property
     def segment_mass(self) -> float:
-        """Mass of |psi|^2 in the length that the filament has [Msun/h]."""
+        """Mass of |psi|^2 over the length of the filament [Msun/h]."""
         return self.wave.line_mass * self.units.line_mass * self.filament.length
 
     def code_time(self, myr: float) -> float:
@@ -63,7 +66,7 @@ class Model:
         return myr / self.units.time_myr
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, NDArray]:
         """Eigenstates and weights, from which `library_and_weights` makes them again."""
         parts = (("library", Library, self.library), ("weights", Weights, self.weights))
         values = {f"{name}.{f.name}": getattr(part, f.name) for name, kind, part in parts for f in fields(kind)}
@@ -78,7 +81,7 @@ def model_of(
     return Model(filament, profile, units, library, weights, wave)
 
 
-def library_and_weights(arrays: dict[str, np.ndarray]) -> tuple[Library, Weights]:
+def library_and_weights(arrays: dict[str, NDArray]) -> tuple[Library, Weights]:
     """Eigenstates and weights from the arrays of a Model."""
     values: dict[str, Any] = {"optimality": None}
     for name, value in arrays.items():

@@ -2,13 +2,14 @@
 
 A filament is a segment: a centre and a vector `half` from there to one end. All lengths are in one unit, any.
 Segments may be as long as the box, so that the nearest image of a centre need not belong to the nearest image of the
-segment: all images that can matter are looked at.
+segment: all images that can matter are tried.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def segment_distance(separation, half_a, half_b) -> np.ndarray:
+def segment_distance(separation: ArrayLike, half_a: ArrayLike, half_b: ArrayLike) -> NDArray:
     """Smallest distance between two finite segments, shape (...).
 
     separation      (..., 3), from the centre of a to the centre of b
@@ -35,11 +36,13 @@ def segment_distance(separation, half_a, half_b) -> np.ndarray:
     return np.linalg.norm(separation + t[..., None] * half_b - s[..., None] * half_a, axis=-1).min(axis=0)
 
 
-def closest_approach(centre, half, centres, halves, box_size, within) -> np.ndarray:
+def closest_approach(
+    centre: NDArray, half: NDArray, centres: NDArray, halves: NDArray, box_size: ArrayLike, within: ArrayLike
+) -> NDArray:
     """Smallest distance of one segment to each of several over all periodic images, shape (N,).
 
     centre, half     (3,);  centres, halves  (N, 3);  box_size  (3,)
-    within           (N,), a distance beyond which the answer does not matter: infinity may then stand for it
+    within           (N,), distances of interest [same unit]: a larger one may be returned as infinity
     """
     reach = np.abs(half) + np.abs(halves) + np.asarray(within)[:, None]
     pair, separation = _near_images(centres - centre, reach, np.asarray(box_size))
@@ -48,8 +51,8 @@ def closest_approach(centre, half, centres, halves, box_size, within) -> np.ndar
     return closest
 
 
-def own_image_distance(half, box_size, within: float) -> float:
-    """Smallest distance of a segment to its own periodic images; infinity may stand for any beyond `within`.
+def own_image_distance(half: NDArray, box_size: ArrayLike, within: float) -> float:
+    """Smallest distance of a segment to its own periodic images; one beyond `within` may be returned as infinity.
 
     half, box_size   (3,)
     """
@@ -58,15 +61,15 @@ def own_image_distance(half, box_size, within: float) -> float:
     return float(np.min(segment_distance(images, half, half), initial=np.inf))
 
 
-def periodic_distance(centre, centres, box_size) -> np.ndarray:
+def periodic_distance(centre: NDArray, centres: NDArray, box_size: ArrayLike) -> NDArray:
     """Distance of a point to the nearest image of each of several, shape (N,); centre (3,), centres (N, 3)."""
     return np.linalg.norm(_nearest_image(centres - centre, np.asarray(box_size)), axis=1)
 
 
-def _near_images(separation, reach, box_size):
+def _near_images(separation: NDArray, reach: NDArray, box_size: NDArray) -> tuple[NDArray, NDArray]:
     """Periodic images that may be near: those with |separation| <= reach along every axis.
 
-    separation, reach   (N, 3), reach half the sum of the bounding boxes and whatever is to be kept free
+    separation, reach   (N, 3), reach half the sum of the bounding boxes, and the distance of interest
     Returns the pair that each of K images belongs to, (K,), and its separation, (K, 3).
     """
     separation = _nearest_image(separation, box_size)
@@ -78,15 +81,15 @@ def _near_images(separation, reach, box_size):
     return pair, np.stack([shifted[i][pair, image[i]] for i in range(3)], axis=-1)
 
 
-def _nearest_image(separation, box_size):
+def _nearest_image(separation: NDArray, box_size: NDArray) -> NDArray:
     return separation - box_size * np.round(separation / box_size)
 
 
-def _dot(a, b):
+def _dot(a: NDArray, b: NDArray) -> NDArray:
     return np.sum(a * b, axis=-1)
 
 
-def _clipped_ratio(numerator, denominator):
+def _clipped_ratio(numerator: NDArray, denominator: NDArray) -> NDArray:
     """numerator/denominator within [-1, 1], and 0 where the denominator is 0; cannot overflow."""
     clipped = np.clip(numerator, -denominator, denominator)
     return np.divide(clipped, denominator, out=np.zeros_like(clipped), where=denominator > 0)

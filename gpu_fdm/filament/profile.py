@@ -1,18 +1,23 @@
-"""Background filaments: infinite cylinders in equilibrium, in code units (see units.py).
+"""Equilibria of a filament: infinite cylinders in their own gravity, in code units (gpu_fdm.units).
 
-A profile is a class with the methods of `Profile`; `tabulated.py` has the one for measured densities.
-Radii are comoving and measured from the axis.
+A profile is a subclass of `Profile`; tabulated.py has the one for measured densities. Radii are comoving and measured
+from the axis.
 """
 
 from abc import ABC, abstractmethod
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gamma
 
 
 class Profile(ABC):
     """An infinite cylinder with density rho(R), self-gravity V(R) and distribution L^(-beta) g(E).
 
-    Subclasses compute on float arrays; what is public here checks first.
+    Public methods check their arguments; the methods of a subclass (_density, ...) compute on float arrays.
+
+    scale_factor  a, in (0, 1]
+    beta          velocity anisotropy, in [0, 1)
     """
 
     scale_factor: float
@@ -24,44 +29,44 @@ class Profile(ABC):
         """Total mass per comoving length [rho_m0 L^2]."""
 
     @abstractmethod
-    def _density(self, radius): ...
+    def _density(self, radius: NDArray) -> NDArray: ...
 
     @abstractmethod
-    def _enclosed(self, radius): ...
+    def _enclosed(self, radius: NDArray) -> NDArray: ...
 
     @abstractmethod
-    def _potential(self, radius): ...
+    def _potential(self, radius: NDArray) -> NDArray: ...
 
     @abstractmethod
-    def _radius_enclosing(self, fraction): ...
+    def _radius_enclosing(self, fraction: NDArray) -> NDArray: ...
 
     @abstractmethod
-    def _energy_distribution(self, energy): ...
+    def _energy_distribution(self, energy: NDArray) -> NDArray: ...
 
-    def density(self, radius):
+    def density(self, radius: ArrayLike) -> NDArray:
         """Comoving density at R > 0 [rho_m0]; any shape."""
         return self._density(_positive(radius))
 
-    def enclosed_line_mass(self, radius):
+    def enclosed_line_mass(self, radius: ArrayLike) -> NDArray:
         """Line mass within R >= 0 [rho_m0 L^2]; any shape."""
         return self._enclosed(_not_negative(radius))
 
-    def potential(self, radius):
+    def potential(self, radius: ArrayLike) -> NDArray:
         """V(R) of the cylinder's own gravity, zero on the axis [(L/T)^2]; any shape."""
         return self._potential(_not_negative(radius))
 
-    def radius_enclosing(self, fraction):
+    def radius_enclosing(self, fraction: ArrayLike) -> NDArray:
         """Radius that holds a fraction in (0, 1) of the line mass [L]; any shape."""
         fraction = np.asarray(fraction, dtype=float)
         if not np.all((fraction > 0) & (fraction < 1)):
             raise ValueError(f"mass fraction {fraction}: must lie in (0, 1)")
         return self._radius_enclosing(fraction)
 
-    def energy_distribution(self, energy):
+    def energy_distribution(self, energy: ArrayLike) -> NDArray:
         """g(E) of the distribution function f(E, L) = L^(-beta) g(E), E >= 0; any shape."""
         return self._energy_distribution(_not_negative(energy, "energy"))
 
-    def distribution(self, energy, angular_momentum):
+    def distribution(self, energy: ArrayLike, angular_momentum: ArrayLike) -> NDArray:
         """f(E, L) = L^(-beta) g(E), mass per phase-space area; arrays that broadcast, L > 0 if beta > 0."""
         if self.beta == 0:
             return self.energy_distribution(energy) + 0 * np.asarray(angular_momentum, dtype=float)
@@ -94,53 +99,51 @@ class SteadyStateCylinder(Profile):
                 raise ValueError(f"{name} = {value}: must be {allowed}")
         self.r0, self.sigma, self.beta, self.scale_factor = map(float, (r0, sigma, beta, scale_factor))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"SteadyStateCylinder(r0={self.r0!r}, sigma={self.sigma!r}, "
             f"beta={self.beta!r}, scale_factor={self.scale_factor!r})"
         )
 
     @property
-    def line_mass(self):
+    def line_mass(self) -> float:
         """4 pi a sigma^2 (2 - beta) [rho_m0 L^2]."""
         return 4 * np.pi * self.scale_factor * self.sigma**2 * (2 - self.beta)
 
-    def _power(self, radius):
-        """x^(2-beta), the combination in which everything is rational."""
+    def _power(self, radius: NDArray) -> NDArray:
+        """x^(2-beta), of which everything but the density is a rational function."""
         return (self.scale_factor * radius / self.r0) ** (2 - self.beta)
 
-    def _density(self, radius):
+    def _density(self, radius: NDArray) -> NDArray:
         x = self.scale_factor * radius / self.r0
         peak = 2 * self.scale_factor**3 * ((2 - self.beta) * self.sigma / self.r0) ** 2
         return peak * x**-self.beta / (1 + self._power(radius)) ** 2
 
-    def _enclosed(self, radius):
+    def _enclosed(self, radius: NDArray) -> NDArray:
         power = self._power(radius)
         return self.line_mass * power / (1 + power)
 
-    def _potential(self, radius):
+    def _potential(self, radius: NDArray) -> NDArray:
         return 2 * self.sigma**2 * np.log1p(self._power(radius))
 
-    def _radius_enclosing(self, fraction):
+    def _radius_enclosing(self, fraction: NDArray) -> NDArray:
         return self.r0 / self.scale_factor * (fraction / (1 - fraction)) ** (1 / (2 - self.beta))
 
-    def _energy_distribution(self, energy):
-        from scipy.special import gamma
-
+    def _energy_distribution(self, energy: NDArray) -> NDArray:
         beta = self.beta
         g0 = self.scale_factor * (2 - beta) ** 2 * self.sigma**beta * self.r0 ** (beta - 2) * 2 ** (beta / 2)
         g0 /= np.sqrt(np.pi) * gamma((1 - beta) / 2)
         return g0 * np.exp(-energy / self.sigma**2)
 
 
-def _positive(values, name="radius"):
+def _positive(values: ArrayLike, name: str = "radius") -> NDArray:
     values = np.asarray(values, dtype=float)
     if not np.all(values > 0):
         raise ValueError(f"{name}: must be positive, got {np.min(values)}")
     return values
 
 
-def _not_negative(values, name="radius"):
+def _not_negative(values: ArrayLike, name: str = "radius") -> NDArray:
     values = np.asarray(values, dtype=float)
     if not np.all(values >= 0):
         raise ValueError(f"{name}: must not be negative, got {np.min(values)}")

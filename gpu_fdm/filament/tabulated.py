@@ -1,23 +1,29 @@
-"""A filament given by a table of its density, measured in a simulation, say; code units throughout.
+"""Equilibrium of a filament from a table of its density, measured in a simulation, say; in code units.
 
-Potential by quadrature of the enclosed mass, distribution function f = L^(-beta) g(E) by inversion:
+The potential follows by quadrature of the enclosed mass, the distribution function f = L^(-beta) g(E) by inversion:
 
     y(V) = R^beta rho / c = int_V^inf g(E) (E - V)^(-beta/2) dE
     g(E) = -(sin(pi b)/pi) int_E^inf y'(V) (V - E)^(b-1) dV,  b = beta/2        (Abel);  g = -y'(E) for beta = 0
 
 Between the rows ln rho is a cubic spline in ln R. Inside the first row R^beta rho = A + B R^(2-beta), the regular
-core of an equilibrium. Beyond the last row there is no mass; the distribution function continues the last slope of
-ln y(V), so that its end is not a step.
+core of an equilibrium. Beyond the last row the density is zero; the distribution function continues the last slope of
+ln y(V), so that it does not end with a step.
 """
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
+from scipy.special import gamma, gammaincc
 
+from ..io.tables import read_columns
 from .profile import Profile
 
-_LEAST = 1e-30  # radii and densities below this, or above its inverse, are no measurements
-FINE_POINTS = 3000  # of the grid that potential and inversion are computed on, in equal steps of ln R
+_LEAST = 1e-30  # radii and densities below this, or above its inverse, are refused
+FINE_POINTS = 3000  # radii, in equal steps of ln R, at which the potential and the inversion are computed
 
 
 class TabulatedProfile(Profile):
@@ -31,9 +37,7 @@ class TabulatedProfile(Profile):
     the inversion is negative: then no equilibrium with this density and anisotropy exists.
     """
 
-    def __init__(self, radius, density, beta: float = 0.0, scale_factor: float = 1.0):
-        from scipy.interpolate import CubicHermiteSpline, CubicSpline
-
+    def __init__(self, radius: ArrayLike, density: ArrayLike, beta: float = 0.0, scale_factor: float = 1.0) -> None:
         radius, density = np.asarray(radius, float), np.asarray(density, float)
         self.beta, self.scale_factor = float(beta), float(scale_factor)
         _check_rows(radius, density, beta, scale_factor)
@@ -67,11 +71,11 @@ class TabulatedProfile(Profile):
         self._log_g, self._tail = self._invert()
 
     @property
-    def line_mass(self):
-        """Line mass of the table, to its last row [rho_m0 L^2]."""
+    def line_mass(self) -> float:
+        """Line mass of the table, up to its last row [rho_m0 L^2]."""
         return self._line_mass
 
-    def _density(self, radius):
+    def _density(self, radius: NDArray) -> NDArray:
         radius = np.asarray(radius, float)
         inner, outer = self._core
         with np.errstate(divide="ignore"):  # a cusp is infinite on the axis
@@ -79,26 +83,26 @@ class TabulatedProfile(Profile):
         table = np.exp(self._log_density(np.log(np.clip(radius, self._first, self._last))))
         return np.where(radius < self._first, core, np.where(radius > self._last * (1 + 1e-12), 0.0, table))
 
-    def _core_mass(self, radius):
+    def _core_mass(self, radius: NDArray) -> NDArray:
         inner, outer = self._core
         power = radius ** (2 - self.beta)
         return 2 * np.pi * power * (inner + outer * power / 2) / (2 - self.beta)
 
-    def _core_potential(self, radius):
+    def _core_potential(self, radius: NDArray) -> NDArray:
         inner, outer = self._core
         power = radius ** (2 - self.beta)
         return power * (inner + outer * power / 4) / ((2 - self.beta) ** 2 * self.scale_factor)
 
-    def _enclosed(self, radius):
+    def _enclosed(self, radius: NDArray) -> NDArray:
         table = self._mass(np.log(np.clip(radius, self._first, self._last)))
         return np.where(radius < self._first, self._core_mass(radius), table)
 
-    def _potential(self, radius):
+    def _potential(self, radius: NDArray) -> NDArray:
         table = self._fine_potential(np.log(np.clip(radius, self._first, self._last)))
         outside = np.log(np.maximum(radius / self._last, 1)) * self.line_mass / (2 * np.pi * self.scale_factor)
         return np.where(radius < self._first, self._core_potential(radius), table + outside)
 
-    def _radius_enclosing(self, fraction):
+    def _radius_enclosing(self, fraction: NDArray) -> NDArray:
         wanted = np.asarray(fraction) * self.line_mass
         # a grid that reaches into the core, then Newton's steps in ln R
         core = self._first * np.geomspace(1e-6, 1, 200)[:-1]
@@ -112,12 +116,12 @@ class TabulatedProfile(Profile):
             log_radius = np.minimum(log_radius, np.log(self._last))
         return np.exp(log_radius)
 
-    def _energy_distribution(self, energy):
+    def _energy_distribution(self, energy: NDArray) -> NDArray:
         last, tail_scale = self._tail
         inside = np.exp(self._log_g(np.minimum(energy, last)))
         return inside * np.exp(-np.maximum(energy - last, 0) / tail_scale)
 
-    def _no_equilibrium(self, radius):
+    def _no_equilibrium(self, radius: float) -> str:
         row = int(np.searchsorted(self._rows, radius * (1 + 1e-9)))
         return (
             f"row {max(row, 1)}: no equilibrium with this density and beta = {self.beta:g}: the distribution function "
@@ -125,11 +129,8 @@ class TabulatedProfile(Profile):
             "smooth the table, or choose another beta"
         )
 
-    def _invert(self):
+    def _invert(self) -> tuple[CubicSpline, tuple[float, float]]:
         """ln g as a spline of E up to V at the last row, and (that energy, the energy scale of the tail)."""
-        from scipy.interpolate import CubicSpline
-        from scipy.special import gamma
-
         beta, a = self.beta, self.scale_factor
         power = 2 - beta
         normalisation = 2 ** (1 - beta / 2) * np.sqrt(np.pi) * a**power
@@ -145,35 +146,34 @@ class TabulatedProfile(Profile):
         energy = np.concatenate([self._core_potential(core), self._potential(radius)])
         slope = np.concatenate([core_slope / normalisation, table_slope])
         tail_scale = -y[-1] / table_slope[-1]
-        place = np.concatenate([core, radius])
         if tail_scale <= 0:
             raise ValueError(self._no_equilibrium(radius[-1]))
         g = _abel(energy, slope, y[-1], tail_scale, beta / 2)
         negative = np.flatnonzero(~(g > 0))
         if len(negative):
-            raise ValueError(self._no_equilibrium(place[negative[0]]))
+            raise ValueError(self._no_equilibrium(np.concatenate([core, radius])[negative[0]]))
         return CubicSpline(energy, np.log(g)), (energy[-1], tail_scale)
 
 
-def read_profile(path, length_unit: float, beta: float = 0.0, scale_factor: float = 1.0) -> TabulatedProfile:
+def read_profile(
+    path: str | Path, length_unit: float, beta: float = 0.0, scale_factor: float = 1.0
+) -> TabulatedProfile:
     """A profile from a CSV file with columns radius [cMpc/h] and density [mean matter densities, comoving].
 
     length_unit  size of the code unit of length [cMpc/h], as CodeUnits.length
     """
-    from ..io.tables import read_columns
-
     columns = read_columns(path, ("radius", "density"))
-    with np.errstate(over="ignore"):  # what is not finite is named
+    with np.errstate(over="ignore"):  # rows that are not finite are reported below
         radius = columns["radius"] / length_unit
     try:
         return TabulatedProfile(radius, columns["density"], beta, scale_factor)
     except ValueError as error:
-        # rows are known here by their lines in the file
+        # in a file a row is known by its line
         message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
         raise ValueError(f"{path}: {message}") from None
 
 
-def _check_rows(radius, density, beta, scale_factor):
+def _check_rows(radius: NDArray, density: NDArray, beta: float, scale_factor: float) -> None:
     if radius.ndim != 1 or radius.shape != density.shape or len(radius) < 8:
         raise ValueError(f"table of shape {radius.shape}: must hold at least 8 rows of radius and density")
     if not 0 <= beta < 1:
@@ -192,7 +192,7 @@ def _check_rows(radius, density, beta, scale_factor):
         )
 
 
-def _running_integral(function, points, start):
+def _running_integral(function: Callable[[NDArray], NDArray], points: NDArray, start: float) -> NDArray:
     """Integral of a function from points[0] to each point, plus start, by 4-point Gauss quadrature a step."""
     x, w = np.polynomial.legendre.leggauss(4)
     half = np.diff(points) / 2
@@ -201,7 +201,7 @@ def _running_integral(function, points, start):
     return start + np.concatenate([[0], np.cumsum(steps)])
 
 
-def _abel(energy, slope, last, tail_scale, b):
+def _abel(energy: NDArray, slope: NDArray, last: float, tail_scale: float, b: float) -> NDArray:
     """g at the nodes: product integration of the piecewise linear slope y'(V), and the exponential tail exactly.
 
     energy      V at the nodes, increasing;  slope  y' there
@@ -210,8 +210,6 @@ def _abel(energy, slope, last, tail_scale, b):
     """
     if b == 0:
         return -slope
-    from scipy.special import gamma, gammaincc
-
     g = np.empty_like(slope)
     rise = np.diff(slope) / np.diff(energy)
     for i, start in enumerate(energy):
@@ -222,12 +220,12 @@ def _abel(energy, slope, last, tail_scale, b):
         at_start = slope[i:-1] - rise[i:] * distance[:-1]
         x = distance[-1] / tail_scale
         # scipy has the upper incomplete gamma function; its product with e^x stays finite where x is large
-        tail = -last * tail_scale ** (b - 1) * _scaled_gamma(b, x, gamma, gammaincc)
+        tail = -last * tail_scale ** (b - 1) * _scaled_gamma(b, x)
         g[i] = -np.sin(np.pi * b) / np.pi * (np.sum(at_start * first + rise[i:] * second) + tail)
     return g
 
 
-def _scaled_gamma(b, x, gamma, gammaincc):
+def _scaled_gamma(b: float, x: float) -> float:
     """exp(x) Gamma(b, x)."""
     if x < 200:
         return np.exp(x) * gamma(b) * gammaincc(b, x)

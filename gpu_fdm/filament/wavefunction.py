@@ -9,6 +9,7 @@ with l = 0 counted once. Summing over n first, once for each time, leaves 2 l_ma
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .eigenstates import Library
 
@@ -22,10 +23,10 @@ class WaveFunction:
     """
 
     library: Library
-    weight: np.ndarray
-    phase: np.ndarray
+    weight: NDArray
+    phase: NDArray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         modes = len(self.library)
         if np.shape(self.weight) != (modes,) or np.shape(self.phase) != (modes, 2):
             raise ValueError(
@@ -36,8 +37,8 @@ class WaveFunction:
             raise ValueError("weight: must be finite and not negative")
 
     @property
-    def kept(self) -> np.ndarray:
-        """Indices of the modes with a weight."""
+    def occupied(self) -> NDArray:
+        """Indices of the modes whose weight is not 0."""
         return np.flatnonzero(self.weight)
 
     @property
@@ -45,11 +46,11 @@ class WaveFunction:
         """Line mass of |psi|^2, the same for any phases [rho_m0 L^2]."""
         return float(self.library.line_mass * np.sum(self.library.multiplicity * self.weight))
 
-    def mean_density(self, radius=None):
+    def mean_density(self, radius: ArrayLike | None = None) -> NDArray:
         """<|psi|^2> over phases, at the library's nodes or at `radius` [rho_m0]."""
         return self.library.mean_density(self.weight, radius)
 
-    def azimuthal(self, time: float = 0.0) -> np.ndarray:
+    def azimuthal(self, time: float = 0.0) -> NDArray:
         """F+_l and F-_l at the library's nodes, shape (2, l_max + 1, points), complex; F-_0 = 0.
 
         time  [T]
@@ -59,16 +60,16 @@ class WaveFunction:
         turning = amplitude[:, None] * np.exp(1j * (np.asarray(self.phase) - (library.energy * time)[:, None]))
         turning[library.l == 0, 1] = 0
         factors = np.zeros((2, int(library.l.max()) + 1, len(library.nodes)), complex)
-        kept = self.kept
+        occupied = self.occupied
         for sign in (0, 1):
-            np.add.at(factors[sign], library.l[kept], turning[kept, sign, None] * library.radial[kept])
+            np.add.at(factors[sign], library.l[occupied], turning[occupied, sign, None] * library.radial[occupied])
         return factors
 
 
-def random_phases(library: Library, seed: int, filament: int = 0) -> np.ndarray:
+def random_phases(library: Library, seed: int, filament: int = 0) -> NDArray:
     """Independent uniform phases [rad], shape (modes, 2).
 
-    A phase depends on (seed, filament, n, l, sign) alone: not on the other modes, nor on who computes it.
+    A phase depends on (seed, filament, n, l, sign) alone, not on the other modes or on the rank that computes it.
     """
     phase = np.empty((len(library), 2))
     for l in range(int(library.l.max()) + 1):

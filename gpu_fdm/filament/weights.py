@@ -1,14 +1,18 @@
 """Weights w_nl = a_nl^2 of a library's modes, such that <|psi|^2> over the phases is the profile's density.
 
-WEIGHTS lists four ways to choose them by name; `weights_from_table` reads them. Two ways thin the library by
+WEIGHTS lists four methods that choose them by name; `weights_from_table` reads them. Two methods thin the library by
 the prior sum_j w_j / w_j^wkb, w^wkb being the WKB weights: the minimum over w >= 0 has exact zeros. It keeps
 no more modes than <|psi|^2> has degrees of freedom inside the energy cut, about two for each half wave of the
-highest l = 0 state. Nothing here is random: no seed plays a role.
+highest l = 0 state. Nothing here is random.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq, nnls
 
 from ..io.tables import read_columns
 from .eigenstates import Library
@@ -16,18 +20,24 @@ from .profile import Profile
 
 RADII_PER_HALF_WAVE = 20  # of the highest l = 0 state; ten for each degree of freedom of <|psi|^2>
 INNER_MASS_FRACTION = 0.95  # rms_log_density is taken inside the radius that holds it
-MOST_AMPLITUDE = 1e6  # in a table; that of all the line mass in one mode is 1
+MOST_AMPLITUDE = 1e6  # in a table; an amplitude of 1 puts all the line mass into one l = 0 mode
 _INNER_RADII = 1000
 _STATIONARY = 1e-9  # gradient at which the kept modes count as converged; that of the prior is 1
 _VIOLATION = 1e-7  # gradient below minus this lets a mode in
 _ROUND_OFF = 1e-15  # relative, of rho_psi/rho; matters where the scatter is a thousandth or less
-_ENTER = 20  # modes let in at a time: saves steps over one by one, changes nothing in the minimum
+_ENTER = 20  # modes that enter at a time: fewer steps than one by one, and the same minimum
 _MOST_STEPS = 10_000  # a few hundred are enough
+
+
+# rho_psi/rho -> a sum, its gradient and its curvature, shapes (), (radii,), (radii,)
+Misfit = Callable[[NDArray], tuple[float, NDArray, NDArray]]
+# weight, optimality and iterations of Weights
+_Chosen = tuple[NDArray, float | None, int]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the modes of a library, and how well they do.
+    """Weights of the modes of a library, and how well they make the density.
 
     weight           w = a_nl^2, shape (modes,), not negative; zero where a mode is left out
     method           a name in WEIGHTS, or "table"
@@ -38,7 +48,7 @@ class Weights:
     rms_log_density  rms of ln(rho_psi/rho) inside R_95, over radii equal in mass; NaN without a profile
     """
 
-    weight: np.ndarray
+    weight: NDArray
     method: str
     weight_sum: float
     optimality: float | None
@@ -47,7 +57,7 @@ class Weights:
 
     @property
     def kept(self) -> int:
-        """Number of modes with a weight."""
+        """Number of modes whose weight is not 0."""
         return int(np.count_nonzero(self.weight))
 
 
@@ -60,14 +70,14 @@ def choose_weights(
     scatter: float = 0.1,
     radii: int | None = None,
 ) -> Weights:
-    """Weights by a method of WEIGHTS.
+    """Weights by a method, a name in WEIGHTS.
 
     l0_angular_momentum  L of the l = 0 states in f(E, L), where beta > 0 and f diverges at L = 0 [L^2/T];
                          0.1 as in Zimmermann et al. 2025
     scatter              s, of ln rho_psi at a radius and of the mass in a bin (relative)
     radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from
                          the largest n where not given. More radii weigh the density more against the prior:
-                         the fit gets closer and keeps somewhat more modes
+                         the fit is closer, with somewhat more modes
     Raises ValueError for an unknown method, an option out of range, or a library that is not the profile's.
     """
     if method not in WEIGHTS:
@@ -88,7 +98,7 @@ def choose_weights(
     return _described(weight, method, optimality, iterations, library, profile)
 
 
-def wkb_weights(profile, library, l0_angular_momentum=0.1):
+def wkb_weights(profile: Profile, library: Library, l0_angular_momentum: float = 0.1) -> NDArray:
     """w = (2 pi)^2 f(E_nl, L = l) / mu, shape (modes,): a state fills (2 pi)^2 of phase space (hbar = 1)."""
     angular_momentum = library.l.astype(float)
     if profile.beta > 0:
@@ -96,18 +106,18 @@ def wkb_weights(profile, library, l0_angular_momentum=0.1):
     return (2 * np.pi) ** 2 * profile.distribution(library.energy, angular_momentum) / profile.line_mass
 
 
-def rms_log_density(profile, library, weight) -> float:
+def rms_log_density(profile: Profile, library: Library, weight: ArrayLike) -> float:
     """rms of ln(<|psi|^2>/rho) inside R_95, over 1000 radii that enclose equal mass."""
     radius = _equal_mass_radii(profile, _INNER_RADII, INNER_MASS_FRACTION)
     ratio = library.mean_density(weight, radius) / profile.density(radius)
     return float(np.sqrt(np.mean(np.log(ratio) ** 2)))
 
 
-def _wkb(profile, library, wkb, radii, scatter):
+def _wkb(profile: Profile, library: Library, wkb: NDArray, radii: int, scatter: float) -> _Chosen:
     return wkb, None, 0
 
 
-def _adaptive_lasso(profile, library, wkb, radii, scatter):
+def _adaptive_lasso(profile: Profile, library: Library, wkb: NDArray, radii: int, scatter: float) -> _Chosen:
     """min over w >= 0 of  sum_i (ln rho_psi(R_i) - ln rho(R_i))^2 / (2 s^2) + sum_j w_j / w_j^wkb.
 
     Convex, so that its minimum is the only one, wherever rho_psi < e rho at all radii. The converged minimum
@@ -115,7 +125,7 @@ def _adaptive_lasso(profile, library, wkb, radii, scatter):
     Source: Zou 2006 (adaptive lasso); Zimmermann et al. 2025.
     """
 
-    def misfit(ratio):
+    def misfit(ratio: NDArray) -> tuple[float, NDArray, NDArray]:
         log = np.log(ratio)
         # the exact second derivative up to a ratio of 1.65; never less than is safe for a Newton step
         curvature = np.maximum(1 - log, 0.5) / ratio**2
@@ -126,14 +136,14 @@ def _adaptive_lasso(profile, library, wkb, radii, scatter):
     return _thinned(response, wkb, library, misfit)
 
 
-def _poisson(profile, library, wkb, radii, scatter):
+def _poisson(profile: Profile, library: Library, wkb: NDArray, radii: int, scatter: float) -> _Chosen:
     """min over w >= 0 of  sum_b (c_b - k ln c_b) + sum_j w_j / w_j^wkb,  k = 1/s^2 counts seen in every bin.
 
     Bins hold equal line mass of the profile; c_b = k times the mode sum's mass in the bin over the profile's.
     Convex. Source: Zimmermann et al. 2025.
     """
 
-    def misfit(ratio):
+    def misfit(ratio: NDArray) -> tuple[float, NDArray, NDArray]:
         counts = scatter**-2
         return counts * np.sum(ratio - 1 - np.log(ratio)), counts * (1 - 1 / ratio), counts / ratio**2
 
@@ -142,10 +152,8 @@ def _poisson(profile, library, wkb, radii, scatter):
     return _thinned(response, wkb, library, misfit)
 
 
-def _least_squares(profile, library, wkb, radii, scatter):
+def _least_squares(profile: Profile, library: Library, wkb: NDArray, radii: int, scatter: float) -> _Chosen:
     """min over w >= 0 of  sum_i (rho_psi(R_i)/rho(R_i) - 1)^2, no prior. Source: Lawson & Hanson 1995."""
-    from scipy.optimize import nnls
-
     columns = _density_ratio(profile, library, radii)
     size = np.linalg.norm(columns, axis=1)
     columns /= size[:, None]
@@ -168,11 +176,11 @@ WEIGHTS = {
 }
 
 
-def weights_from_table(path, library: Library, profile: Profile | None = None) -> Weights:
-    """Weights w = amplitude^2 from a CSV file with columns n, l, amplitude; modes that it leaves out get 0.
+def weights_from_table(path: str | Path, library: Library, profile: Profile | None = None) -> Weights:
+    """Weights w = amplitude^2 from a CSV file with columns n, l, amplitude; 0 for modes that it leaves out.
 
     path     file with a header row; columns in any order, lines with # are comments
-    profile  what rms_log_density compares with; that is NaN where not given
+    profile  for rms_log_density, which is NaN without one
     Raises FileNotFoundError, or ValueError naming file, line and value, for a missing column, n or l that is
     no integer, an amplitude that is negative or not finite, and a mode given twice or not in the library.
     """
@@ -203,7 +211,14 @@ def weights_from_table(path, library: Library, profile: Profile | None = None) -
     return _described(weight, "table", None, 0, library, profile)
 
 
-def _described(weight, method, optimality, iterations, library, profile):
+def _described(
+    weight: NDArray,
+    method: str,
+    optimality: float | None,
+    iterations: int,
+    library: Library,
+    profile: Profile | None,
+) -> Weights:
     return Weights(
         weight=weight,
         method=method,
@@ -214,20 +229,18 @@ def _described(weight, method, optimality, iterations, library, profile):
     )
 
 
-def _mass_inside_cut(profile, library):
+def _mass_inside_cut(profile: Profile, library: Library) -> float:
     """Fraction of the line mass inside the turning point of the library's energy cut."""
-    from scipy.optimize import brentq
-
     edge = brentq(lambda r: profile.potential(r) - library.energy_cut, 0, library.radius_max, xtol=1e-12)
     return float(profile.enclosed_line_mass(edge)) / profile.line_mass
 
 
-def _equal_mass_radii(profile, number, fraction):
+def _equal_mass_radii(profile: Profile, number: int, fraction: float) -> NDArray:
     """Radii in the middle, by mass, of equal parts of a fraction of the line mass, shape (number,) [L]."""
     return profile.radius_enclosing((np.arange(number) + 0.5) / number * fraction)
 
 
-def _density_ratio(profile, library, radii):
+def _density_ratio(profile: Profile, library: Library, radii: int) -> NDArray:
     """rho_psi/rho at radii equal in mass for a weight of 1 in each mode, shape (modes, radii)."""
     radius = _equal_mass_radii(profile, radii, _mass_inside_cut(profile, library))
     ratio = library.radial_at(radius)
@@ -237,7 +250,7 @@ def _density_ratio(profile, library, radii):
     return ratio
 
 
-def _mass_ratio(profile, library, bins):
+def _mass_ratio(profile: Profile, library: Library, bins: int) -> NDArray:
     """Line mass in bins over the profile's, for a weight of 1 in each mode, shape (modes, bins)."""
     leggauss, legvander = np.polynomial.legendre.leggauss, np.polynomial.legendre.legvander
     fraction = _mass_inside_cut(profile, library)
@@ -260,12 +273,12 @@ def _mass_ratio(profile, library, bins):
     return ratio
 
 
-def _thinned(response, wkb, library, misfit):
+def _thinned(response: NDArray, wkb: NDArray, library: Library, misfit: Misfit) -> _Chosen:
     """Weights that minimise misfit(rho_psi/rho) + sum_j v_j over v = w / w^wkb >= 0.
 
     response  rho_psi/rho for v_j = 1 in each mode, shape (modes, radii)
     misfit    function of rho_psi/rho, shape (radii,), that returns a sum, its gradient and its curvature
-    The start is the l = 0 states with their WKB weights: few, and somewhere in them psi reaches every radius.
+    The start is the l = 0 states with their WKB weights: they are few, and together they reach every radius.
     """
     start = ((library.l == 0) & (wkb > 0)).astype(float)
     share, iterations = _least_penalised(response, misfit, start)
@@ -273,17 +286,17 @@ def _thinned(response, wkb, library, misfit):
     return share * wkb, _violation(share, gradient), iterations
 
 
-def _violation(value, gradient):
+def _violation(value: NDArray, gradient: NDArray) -> float:
     """Largest violation of gradient = 0 where value > 0 and gradient >= 0 elsewhere."""
     return float(np.max(np.where(value > 0, np.abs(gradient), -gradient), initial=0))
 
 
-def _least_penalised(response, misfit, start):
+def _least_penalised(response: NDArray, misfit: Misfit, start: NDArray) -> tuple[NDArray, int]:
     """Minimise F(v) = misfit(v @ response) + sum_j v_j over v >= 0; returns v and the count of Newton steps.
 
-    An active-set method like Lawson & Hanson's for least squares: minimise over the modes let in, then let
-    in those that F falls most steeply along, relative to their response, until there are none. F falls
-    all the way, so that no set of modes comes back and the end is reached.
+    An active-set method like Lawson & Hanson's for least squares: minimise over the modes that have entered, then
+    let those enter along which F falls most steeply, relative to their response, until there are none. F falls in
+    every step, so that no set of modes recurs and the iteration ends.
     """
     value = start.copy()
     inside = value > 0
@@ -301,7 +314,7 @@ def _least_penalised(response, misfit, start):
         inside[entering[steepest]] = True
 
 
-def _descend(value, inside, response, misfit, most_steps):
+def _descend(value: NDArray, inside: NDArray, response: NDArray, misfit: Misfit, most_steps: int) -> int:
     """Newton steps over the modes `inside` until F is stationary; a mode that reaches zero leaves.
 
     Changes value and inside; returns the number of steps.
@@ -326,7 +339,7 @@ def _descend(value, inside, response, misfit, most_steps):
             gain = 1e-4 * length * along  # negative
             if trial.min() > 0 and misfit(trial)[0] + length * direction.sum() <= total + gain:
                 break
-            if -gain < 1e-17 * abs(total):  # below round-off: nothing left to test
+            if -gain < 1e-17 * abs(total):  # F cannot show a change below its round-off
                 break
             length /= 2
         value[modes] = np.where(limit <= length, 0, v + length * direction)
@@ -334,9 +347,9 @@ def _descend(value, inside, response, misfit, most_steps):
     raise RuntimeError(f"the weights have not converged in {_MOST_STEPS} Newton steps")
 
 
-def _newton_direction(hessian, gradient, value):
-    """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall: they stay."""
-    # modes that |psi|^2 cannot tell apart leave it singular to round-off
+def _newton_direction(hessian: NDArray, gradient: NDArray, value: NDArray) -> NDArray:
+    """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall but stay."""
+    # modes with the same density make it singular to round-off
     hessian[np.diag_indices(len(value))] *= 1 + 1e-12
     free = np.ones(len(value), bool)
     while True:

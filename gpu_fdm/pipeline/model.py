@@ -16,9 +16,9 @@ from ..config.config import Config, DarkMatter
 from ..config.sections import PopulationSection
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
-from ..errors import InputError
 from ..filament.eigenstates import eigenstates
-from ..filament.gas import FilamentTable, draw_gas, read_table
+from ..filament.gas import draw_gas
+from ..filament.gas_table import FilamentTable, read_table
 from ..filament.model import Filament, Model, library_and_weights, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
 from ..filament.tabulated import read_profile
@@ -211,7 +211,7 @@ def _draw_gas(config: Config) -> FilamentTable:
     if gas.mass_function is not None:
         columns = _of_file(config, "gas", "mass_function", read_columns, ("mass", "dn_dlnm"))
         mass_table = columns["mass"], columns["dn_dlnm"]
-    try:
+    with config.errors_in("gas"):
         return draw_gas(
             gas.number,
             config.box.size,
@@ -228,10 +228,6 @@ def _draw_gas(config: Config) -> FilamentTable:
             overlap_mass_fraction=gas.overlap_mass_fraction,
             max_attempts=gas.max_attempts,
         )
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{config.source}: [gas] {error}") from None
 
 
 def _of_file(config: Config, section: str, key: str, read: Callable[..., Any], *arguments: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import attrs
 import numpy as np
 
-from ..filament.gas import FilamentTable
+from ..filament.gas_table import FilamentTable
 from ..filament.model import Filament, Model
 from ..population.mass_function import MassFunction
 from ..spectra.correlation import CorrelationFunction
@@ -38,7 +38,7 @@ class FilamentRecord:
 def record(model: Model) -> FilamentRecord:
     """The record of a model."""
     library, weights, unit, profile = model.library, model.weights, model.units, model.profile
-    kept = model.wave.kept
+    kept = model.wave.occupied
     radius = np.geomspace(1e-3, 1, PROFILE_ROWS) * library.radius_max
     return FilamentRecord(
         filament=model.filament,

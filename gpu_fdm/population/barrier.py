@@ -10,17 +10,19 @@ They differ much in shape and little in number: a filament of 5e9 Msun/h in CDM 
 a length over diameter of 11.3 and 2.9, while dn/dlnM differs by 4 % from 1e8 to 5e9 Msun/h and by 10 % at 3e10.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
 from .collapse import CollapseModel, check_axes, threshold_at_shear
 
 ELLIPTICITIES = ("published", "collapse")
-_ROWS = 65  # of a table: odd, such that every other row holds both ends
+_ROWS = 65  # of a table: odd, so that every other row includes both ends
 _JUMP = 0.03  # in the third difference of delta_ec or ln a_i over rows; where all is smooth it is below 0.005
 _FIRST_ROWS = 8
 _MOST_ERROR = 1e-3  # of a table
@@ -28,13 +30,16 @@ _ROUND_OFF = 1 + 1e-12  # of a variance that went through a root and a square
 
 
 class NoBarrier(InputError):
-    """There is none up to the variance that was asked for; `variance_max` is the largest with one."""
+    """No barrier exists up to the requested variance.
 
-    def __init__(self, message: str, variance_max: float):
+    variance_max  largest variance up to which one exists
+    """
+
+    def __init__(self, message: str, variance_max: float) -> None:
         super().__init__(message)
         self.variance_max = variance_max
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[str, float]]:
         return NoBarrier, (str(self), self.variance_max)
 
 
@@ -51,30 +56,30 @@ class ThresholdTable:
 
     model: CollapseModel
     axes: int
-    shear: np.ndarray
-    overdensity: np.ndarray
-    lengths: np.ndarray
+    shear: NDArray
+    overdensity: NDArray
+    lengths: NDArray
 
-    def overdensity_at(self, shear, derivative: int = 0):
+    def overdensity_at(self, shear: ArrayLike, derivative: int = 0) -> NDArray:
         """delta_ec(s), or its derivative with respect to s where s > 0; any shape. InputError for s out of range."""
         root = self._root(shear)
         if derivative == 0:
             return self._splines[0](root)
         return self._splines[0](root, 1) / (3 * root**2)
 
-    def lengths_at(self, shear):
+    def lengths_at(self, shear: ArrayLike) -> NDArray:
         """a_1, a_2, a_3 at the scale factor of collapse, shape (..., 3). InputError for s out of range."""
         return np.exp(self._splines[1](self._root(shear)))
 
     @property
     def error(self) -> float:
-        """Largest relative error of thresholds and axes of a table with every other row, tested on the rows left out.
+        """Largest relative error of thresholds and axes of a table with every other row, at the rows left out.
 
-        That of the full table is an order of magnitude smaller: 16 times where it is smooth.
+        The error of the full table is an order of magnitude smaller: 16 times where it is smooth.
         """
         return float(_left_out_errors(self.shear, self.overdensity, self.lengths).max())
 
-    def _root(self, shear):
+    def _root(self, shear: ArrayLike) -> NDArray:
         shear = np.asarray(shear, float)
         largest = self.shear[-1]
         for outside in shear[~((shear >= 0) & (shear <= largest * _ROUND_OFF))].ravel()[:1]:
@@ -82,13 +87,13 @@ class ThresholdTable:
         return np.cbrt(shear)
 
     @cached_property
-    def _splines(self):
+    def _splines(self) -> tuple[CubicSpline, CubicSpline]:
         return _splines(self.shear, self.overdensity, self.lengths)
 
 
 @dataclass(frozen=True, eq=False)
 class Barrier:
-    """B(S) = delta_ec/D(a), linear and extrapolated to z = 0, where S belongs.
+    """B(S) = delta_ec/D(a), linear and extrapolated to z = 0, as S is.
 
     table        thresholds at the scale factor of collapse
     ellipticity  a name in ELLIPTICITIES
@@ -107,18 +112,18 @@ class Barrier:
         """Largest S."""
         return float(5 * (self.table.shear[-1] / self._shear_factor) ** 2)
 
-    def __call__(self, variance):
+    def __call__(self, variance: ArrayLike) -> NDArray:
         """B(S), S in [0, variance_max]; any shape. Raises InputError for S out of range."""
         return self.table.overdensity_at(self.shear(variance)) / self._growth
 
-    def derivative(self, variance):
+    def derivative(self, variance: ArrayLike) -> NDArray:
         """dB/dS, S in (0, variance_max]; any shape. Raises InputError for S out of range."""
         shear = self.shear(variance)
         if not np.all(shear > 0):
             raise InputError("variance = 0: must be > 0 for the derivative of the barrier")
         return self.table.overdensity_at(shear, 1) * shear / (2 * np.asarray(variance) * self._growth)
 
-    def shear(self, variance):
+    def shear(self, variance: ArrayLike) -> NDArray:
         """s = e delta; any shape. Raises InputError for S out of range."""
         variance = np.asarray(variance, float)
         largest = self.variance_max
@@ -126,17 +131,17 @@ class Barrier:
             raise InputError(f"variance = {outside:g}: must be in [0, {largest:.6g}], where the barrier is known")
         return self._shear_factor * np.sqrt(variance / 5)
 
-    def ellipticity_at(self, variance):
+    def ellipticity_at(self, variance: ArrayLike) -> NDArray:
         """e = s/delta_ec; any shape. Raises InputError for S out of range."""
         shear = self.shear(variance)
         return shear / self.table.overdensity_at(shear)
 
     @cached_property
-    def _growth(self):
+    def _growth(self) -> float:
         return float(self.model.background.growth(self.model.scale_factor))
 
     @property
-    def _shear_factor(self):
+    def _shear_factor(self) -> float:
         return self._growth if self.ellipticity == "collapse" else 1.0
 
 
@@ -145,8 +150,8 @@ def collapse_barrier(
 ) -> Barrier:
     """The barrier of sheets (1 axis), filaments (2) or halos (3) for all S up to variance_max (z = 0).
 
-    Takes half a second: it solves for a table of thresholds, which serves all masses and bosons at one redshift.
-    Raises InputError for a name that is unknown, and, with the valid range, for a variance up to which there is no
+    It takes half a second to solve for a table of thresholds, which serves all masses and bosons at one redshift.
+    Raises InputError for an unknown name, and NoBarrier, with the valid range, for a variance up to which there is no
     barrier: no overdensity collapses in time, or the smallest that does jumps as the tide grows. With ellipticity =
     published and freeze-out "virial" that is S = 240 for filaments at z = 4, 75 at z = 10, 17 at z = 20, but 25 at
     z = 0; and 4.5 for sheets, which form without any overdensity beyond.
@@ -159,8 +164,8 @@ def collapse_barrier(
     growth = float(model.background.growth(model.scale_factor)) if ellipticity == "collapse" else 1.0
     shear = growth * np.sqrt(variance_max / 5) * np.linspace(0, 1, _ROWS) ** 3
     solved = []
-    for each in shear:
-        row = threshold_at_shear(model, each, axes=axes)
+    for value in shear.tolist():
+        row = threshold_at_shear(model, value, axes=axes)
         if row is None:
             break
         solved.append(row)
@@ -177,7 +182,7 @@ def collapse_barrier(
     return Barrier(ThresholdTable(model, axes, shear, overdensity, lengths), ellipticity)
 
 
-def checked_variance(mass, variance, barrier: Barrier):
+def checked_variance(mass: ArrayLike, variance: Callable[[ArrayLike], NDArray], barrier: Barrier) -> NDArray:
     """S(M) of masses [Msun/h], any shape; InputError that names the mass where it is beyond the barrier.
 
     variance  callable: S(M) at z = 0, falling
@@ -199,16 +204,16 @@ def checked_variance(mass, variance, barrier: Barrier):
     return of_mass
 
 
-def _splines(shear, overdensity, lengths):
-    # near the sphere all depends on s like s ln s: a spline in the cube root of s is far better than one in s
+def _splines(shear: NDArray, overdensity: NDArray, lengths: NDArray) -> tuple[CubicSpline, CubicSpline]:
+    # near s = 0 thresholds and axes vary as s ln s: a spline in the cube root of s is far better than one in s
     root = np.cbrt(shear)
     return CubicSpline(root, overdensity), CubicSpline(root, np.log(lengths))
 
 
-def _smooth_rows(shear, overdensity, lengths) -> int:
+def _smooth_rows(shear: NDArray, overdensity: NDArray, lengths: NDArray) -> int:
     """Number of rows before the first jump."""
     columns = np.column_stack([overdensity, np.log(lengths)])
-    # what the three rows before do not foretell; the first rows are far from any jump
+    # what the three rows before do not predict; the first rows are far from any jump
     surprise = np.abs(np.diff(columns, 3, axis=0)).max(axis=1)[_FIRST_ROWS:]
     if np.any(surprise > _JUMP):
         return _FIRST_ROWS + 3 + int(np.argmax(surprise > _JUMP))
@@ -218,7 +223,7 @@ def _smooth_rows(shear, overdensity, lengths) -> int:
     return rows
 
 
-def _left_out_errors(shear, overdensity, lengths):
+def _left_out_errors(shear: NDArray, overdensity: NDArray, lengths: NDArray) -> NDArray:
     """Relative errors, at every row, of the splines through every other row, shape (rows,)."""
     threshold, log_axes = _splines(shear[::2], overdensity[::2], lengths[::2])
     root = np.cbrt(shear)

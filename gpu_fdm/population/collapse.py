@@ -1,4 +1,4 @@
-"""Collapse of a homogeneous ellipsoid in the tide around it: when its axes freeze, and how dense it must begin.
+"""Collapse of a homogeneous ellipsoid in the tide around it: when its axes freeze, and from which overdensity.
 
     a_i'' + (1/a + E'/E) a_i' + [ (3 Om/(2a^3)) C_i - (1-Om) ] a_i/(aE)^2 = 0,    ' = d/da
     C_i = (1+D)/3 + b_i D/2 + (D_lin(a)/D_lin(a_0)) (lambda_i - sum lambda/3),    D = a^3/(a_1 a_2 a_3) - 1
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from ..cosmology.background import Background
 from ..errors import InputError, RunError
 from ..kernels.collapse import BOND_MYERS, VIRIAL, begin, first_frozen, follow
 
-# when an axis freezes, after turn-around; it then keeps its comoving size
+# when an axis freezes, after turn-around: its comoving size is then constant
 FREEZE_OUTS = {
     "virial": VIRIAL,  # (a_i'/a_i)^2 = [ (3 Om/(2a^3)) C_i - (1-Om) ]/(aE)^2; Zimmermann et al. 2025
     "bond_myers": BOND_MYERS,  # a_i = a (18 pi^2 + 82 y - 39 y^2)^(-1/3), y = Om(a) - 1; Bond & Myers 1996
@@ -34,22 +35,22 @@ _SCAN_TOLERANCE = 1e-6
 _SCAN_STEP = 0.04  # relative
 _LEAST_OVERDENSITY, _MOST_OVERDENSITY = 0.05, 10.0
 _LEAST_SHEAR = 0.1  # lambda_1, below which no axis freezes
-_TURNED_AROUND = 0.5  # lambda_1 at the start from which on axis 1 shrinks there
+_TURNED_AROUND = 0.5  # lambda_1 above which axis 1 shrinks at the start already
 _LATEST = 1.3  # scale factors over that of collapse up to which a freeze-out is followed
 _TOO_MANY_STEPS = "ellipsoidal collapse: too many steps"
-_ROWS = 2048  # of a recorded collapse
-_STEPS = 200  # at least, of a recorded collapse
+_ROWS = 2048  # most steps of a Collapse
+_STEPS = 200  # least steps of a Collapse
 
 
 @dataclass(frozen=True)
 class CollapseModel:
-    """In what universe, until when, and by which rules an ellipsoid collapses.
+    """Universe, epoch and rules of the collapse of an ellipsoid.
 
     background    expansion and growth
     scale_factor  of collapse, at which overdensities and shears are quoted; in [2 start, 1]
     freeze_out    a name in FREEZE_OUTS
-    start         scale factor a_0 at which the Zel'dovich start is made
-    Raises InputError for a name that is unknown or a scale factor out of range.
+    start         scale factor a_0 of the Zel'dovich start
+    Raises InputError for an unknown name and a scale factor out of range.
     """
 
     background: Background
@@ -57,7 +58,7 @@ class CollapseModel:
     freeze_out: str = "virial"
     start: float = START
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.freeze_out not in FREEZE_OUTS:
             raise InputError(f"freeze_out = {self.freeze_out}: must be one of {', '.join(FREEZE_OUTS)}")
         if not 0 < self.start <= 0.5:
@@ -80,16 +81,16 @@ class CollapseModel:
 
 @dataclass(frozen=True, eq=False)
 class Collapse:
-    """One ellipsoid, followed.
+    """The axes of one ellipsoid as it collapses.
 
     scale_factor  of the steps, (steps,)
     axes          a_1, a_2, a_3: physical, over the comoving Lagrangian radius, (steps, 3)
     freeze        scale factors at which axis 1, 2, 3 froze, NaN where one did not, (3,)
     """
 
-    scale_factor: np.ndarray
-    axes: np.ndarray
-    freeze: np.ndarray
+    scale_factor: NDArray
+    axes: NDArray
+    freeze: NDArray
 
 
 def collapse(
@@ -143,7 +144,7 @@ def threshold(model: CollapseModel, ellipticity: float, prolateness: float = 0.0
     return found
 
 
-def threshold_at_shear(model: CollapseModel, shear: float, *, axes: int = 2) -> tuple[float, np.ndarray] | None:
+def threshold_at_shear(model: CollapseModel, shear: float, *, axes: int = 2) -> tuple[float, NDArray] | None:
     """Smallest linear overdensity for a given shear s = e delta and p = 0, and the axes a_i at the collapse.
 
     The barrier is found this way: e = sqrt(S/5)/delta fixes s, whatever delta is.
@@ -157,14 +158,26 @@ def threshold_at_shear(model: CollapseModel, shear: float, *, axes: int = 2) -> 
     return overdensity, state[:3]
 
 
-def _shear_of(ellipticity, prolateness):
+def _shear_of(ellipticity: float, prolateness: float) -> NDArray:
     """lambda/delta."""
     e, p = ellipticity, prolateness
     return np.array([1 + 3 * e + p, 1 - 2 * p, 1 - 3 * e + p]) / 3
 
 
-def _follow(model, shear, until, needed, longest=np.inf, path=None, tolerance=TOLERANCE):
-    """Freeze-outs (NaN where none), last state and number of rows, for a shear quoted at the collapse."""
+def _follow(
+    model: CollapseModel,
+    shear: NDArray,
+    until: float,
+    needed: int,
+    longest: float = np.inf,
+    path: NDArray | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[NDArray, NDArray, int]:
+    """Freeze-outs (NaN where none), last state and number of rows, for a shear at the scale factor of collapse.
+
+    needed   frozen axes at which to end;  longest  step
+    path     where scale factor and axes of every step go, (rows, 4)
+    """
     state, tide, freeze = np.empty(7), np.empty(3), np.full(3, np.nan)
     path = np.empty((0, 4)) if path is None else path
     begin(shear * model.growth_to_start, model.start, model.start_growth, state, tide)
@@ -175,7 +188,7 @@ def _follow(model, shear, until, needed, longest=np.inf, path=None, tolerance=TO
     return freeze, state, rows
 
 
-def _smallest_overdensity(model, isotropic, fixed, axes) -> float | None:
+def _smallest_overdensity(model: CollapseModel, isotropic: NDArray, fixed: NDArray, axes: int) -> float | None:
     """Smallest delta such that the shear delta * isotropic + fixed freezes enough axes in time; None if there is none.
 
     A coarse scan finds the first that does, so that the smallest is found where there are several solutions.
@@ -187,12 +200,12 @@ def _smallest_overdensity(model, isotropic, fixed, axes) -> float | None:
     overdensities = np.geomspace(low, high, 2 + int(np.log(high / low) / _SCAN_STEP))
     latest = _LATEST * model.scale_factor
 
-    def lateness(overdensity):
+    def lateness(overdensity: float) -> float:
         freeze, _, _ = _follow(model, overdensity * isotropic + fixed, latest, axes)
         last = np.sort(freeze)[axes - 1]  # NaN are last
         return (latest if np.isnan(last) else last) - model.scale_factor
 
-    # a scan as exact as `lateness` only where a rough one cannot tell, next to a jump
+    # next to a jump a rough scan fails, and one as exact as `lateness` is made
     for until, tolerance in ((model.scale_factor, _SCAN_TOLERANCE), (latest, TOLERANCE)):
         found = first_frozen(
             overdensities,
@@ -219,8 +232,8 @@ def _smallest_overdensity(model, isotropic, fixed, axes) -> float | None:
     return brentq(lateness, low, high, xtol=1e-10)
 
 
-def _largest_ellipticity(model, ellipticity, prolateness, axes) -> float:
-    """The largest e, to 0.1 %, at which there is a threshold, p/e being as given; below an e at which there is none."""
+def _largest_ellipticity(model: CollapseModel, ellipticity: float, prolateness: float, axes: int) -> float:
+    """The largest e with a threshold, to 0.1 %, at the same p/e as one that has none."""
     low, high = 0.0, 1.0
     while high - low > 1e-3 * high:
         middle = (low + high) / 2
@@ -230,7 +243,7 @@ def _largest_ellipticity(model, ellipticity, prolateness, axes) -> float:
     return low * ellipticity
 
 
-def _check_shape(ellipticity, prolateness):
+def _check_shape(ellipticity: float, prolateness: float) -> None:
     if not 0 <= ellipticity < np.inf:
         raise InputError(f"ellipticity = {ellipticity}: must be >= 0 and finite")
     if not abs(prolateness) <= ellipticity:
@@ -240,7 +253,7 @@ def _check_shape(ellipticity, prolateness):
         )
 
 
-def check_axes(axes):
-    """InputError where the number of frozen axes is none."""
+def check_axes(axes: int) -> None:
+    """InputError unless the number of frozen axes is 1, 2 or 3."""
     if axes not in AXES.values():
         raise InputError(f"axes = {axes}: must be 1 (sheet), 2 (filament) or 3 (halo)")

@@ -5,15 +5,17 @@ At the scale factor a at which its second axis freezes, with R_L = (3M/(4 pi rho
     length = 2 a_3 R_L,     radius = sqrt(a_1 a_2) R_L,     both physical; the radius holds 90 % of the mass
     r0 = (1/0.9 - 1)^(1/(2-beta)) radius,     sigma^2 = G (M/length)/(2-beta)
 
-which is the line mass mu = 4 pi a sigma^2 (2-beta) of the equilibrium in physical units. No boson mass enters but
-through the variance. Source: Zimmermann et al. 2025 (A&A 696 A145), whose fits (`published_shape`) are power laws
+which is the line mass mu = 4 pi a sigma^2 (2-beta) of the equilibrium in physical units. The boson mass enters
+through the variance alone. Source: Zimmermann et al. 2025 (A&A 696 A145), whose fits (`published_shape`) are power laws
 through 100 masses from 1e7 to 1e11 Msun/h, equally spaced in ln M, for the variance of m22 = 1 with the transfer
 function of Hu, Barkana & Gruzinov 2000, z = 4, freeze-out "virial" and ellipticity "published".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..units import mean_matter_density
@@ -32,18 +34,20 @@ class Shape:
     ellipticity  e of the initial ellipsoid
     """
 
-    length: np.ndarray
-    r0: np.ndarray
-    sigma: np.ndarray
-    radius: np.ndarray
-    ellipticity: np.ndarray
+    length: NDArray
+    r0: NDArray
+    sigma: NDArray
+    radius: NDArray
+    ellipticity: NDArray
 
 
-def collapse_shape(mass, variance, barrier: Barrier, beta: float = 0.0) -> Shape:
+def collapse_shape(
+    mass: ArrayLike, variance: Callable[[ArrayLike], NDArray], barrier: Barrier, beta: float = 0.0
+) -> Shape:
     """Shapes of filaments of mass [Msun/h], any shape; a millisecond for a thousand.
 
     variance  callable: S(M) at z = 0
-    barrier   of filaments; it fixes redshift, freeze-out and ellipticity
+    barrier   of filaments, at a redshift, for a freeze-out and an ellipticity
     beta      velocity anisotropy, in [0, 1)
     Raises InputError, with the valid range, for masses whose variance is beyond the barrier's and for a barrier of
     sheets or halos.

@@ -1,4 +1,4 @@
-"""How many sheets, filaments or halos of mass M there are: first crossing of a moving barrier by random walks.
+"""Mass functions of sheets, filaments or halos: first crossing of a moving barrier by random walks.
 
 The first-crossing distribution f(S) of a barrier B(S) obeys (Zhang & Hui 2006; Zimmermann et al. 2025)
 
@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_triangular
 
@@ -24,18 +25,28 @@ from ..errors import InputError
 from ..units import mean_matter_density
 from .barrier import Barrier, checked_variance
 
-STEPS = 512  # equal ones in ln S
-_MOST_EXPONENT = 300.0  # f is proportional to exp(-B^2/2S): a grid starts where it is 1e-130
+STEPS = 512  # of equal size in ln S
+_MOST_EXPONENT = 300.0  # B^2/2S where a grid starts: f is proportional to exp(-B^2/2S) = 1e-130
 
 
 class MovingBarrier(Protocol):
-    """What `first_crossing` asks of a barrier: positive and smooth."""
+    """A barrier for `first_crossing`, positive and smooth."""
 
-    def __call__(self, variance):
+    def __call__(self, variance: ArrayLike) -> NDArray:
         """B(S)."""
 
-    def derivative(self, variance):
+    def derivative(self, variance: ArrayLike) -> NDArray:
         """dB/dS."""
+
+
+class VarianceOfMass(Protocol):
+    """S(M) at z = 0 for `mass_function`."""
+
+    def __call__(self, mass: ArrayLike) -> NDArray:
+        """S(M)."""
+
+    def derivative(self, mass: ArrayLike) -> NDArray:
+        """dS/dM."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +55,15 @@ class FirstCrossing:
 
     variance  S, equal steps in ln S, (rows,)
     ratio     f(S) over (B/S) phi(B, S), (rows,)
-    error     of the ratio, relative: what half the steps change; the result is better, since its order is 5/2
+    error     of the ratio, relative: the change from half the steps, above the true error since the order is 5/2
     """
 
     barrier: MovingBarrier
-    variance: np.ndarray
-    ratio: np.ndarray
+    variance: NDArray
+    ratio: NDArray
     error: float
 
-    def __call__(self, variance):
+    def __call__(self, variance: ArrayLike) -> NDArray:
         """f(S), per unit of S; any shape. Raises InputError for S outside the rows."""
         variance = np.asarray(variance, float)
         low, high = self.variance[0], self.variance[-1]
@@ -63,7 +74,7 @@ class FirstCrossing:
         return self._spline(np.log(variance)) * constant
 
     @cached_property
-    def _spline(self):
+    def _spline(self) -> CubicSpline:
         return CubicSpline(np.log(self.variance), self.ratio)
 
 
@@ -76,11 +87,11 @@ class MassFunction:
     error    of the first-crossing distribution, relative
     """
 
-    mass: np.ndarray
-    dn_dlnm: np.ndarray
+    mass: NDArray
+    dn_dlnm: NDArray
     error: float
 
-    def __call__(self, mass):
+    def __call__(self, mass: ArrayLike) -> NDArray:
         """dn/dlnM at masses [Msun/h]; any shape. Raises InputError for masses outside the rows."""
         mass = np.asarray(mass, float)
         for outside in mass[~((mass >= self.mass[0]) & (mass <= self.mass[-1]))].ravel()[:1]:
@@ -91,7 +102,7 @@ class MassFunction:
         return np.exp(self._spline(np.log(mass)))
 
     @cached_property
-    def _spline(self):
+    def _spline(self) -> CubicSpline:
         return CubicSpline(np.log(self.mass), np.log(self.dn_dlnm))
 
 
@@ -111,20 +122,20 @@ def first_crossing(barrier: MovingBarrier, variance_max: float, steps: int = STE
         )
     variance = np.geomspace(lowest, variance_max, steps + 1)
     half, quarter = variance[::2], variance[::4]
-    fine, middle, coarse = (_solve(barrier, each) for each in (variance, half, quarter))
+    fine, middle, coarse = (_solve(barrier, grid) for grid in (variance, half, quarter))
     ratio = middle + (fine[::2] - middle) / (1 - 2**-1.5)
     rough = coarse + (middle[::2] - coarse) / (1 - 2**-1.5)
     return FirstCrossing(barrier, half, ratio, float(np.abs(rough / ratio[::2] - 1).max()))
 
 
-def mass_function(mass, variance, barrier: Barrier) -> MassFunction:
+def mass_function(mass: ArrayLike, variance: VarianceOfMass, barrier: Barrier) -> MassFunction:
     """dn/dlnM = rho_m |dS/dM| f(S(M)), comoving, at the redshift of a barrier.
 
     mass      increasing [Msun/h], (rows,)
-    variance  callable: S(M) at z = 0, with `derivative(mass)`: dS/dM
+    variance  S(M) at z = 0
     barrier   of sheets, filaments or halos
-    Raises InputError, with the valid range, for masses whose variance is beyond the barrier's, and for masses at which
-    nothing is: S(M) does not fall, or f(S) < 1e-130.
+    Raises InputError, with the valid range, for masses whose variance is beyond the barrier's, and for masses without
+    objects: S(M) does not fall, or f(S) < 1e-130.
     """
     mass = np.asarray(mass, float)
     if mass.ndim != 1 or len(mass) < 4 or not np.all(np.diff(mass) > 0):
@@ -144,7 +155,7 @@ def mass_function(mass, variance, barrier: Barrier) -> MassFunction:
     return MassFunction(mass, -density * slope * crossing(of_mass), crossing.error)
 
 
-def _solve(barrier, variance):
+def _solve(barrier: MovingBarrier, variance: NDArray) -> NDArray:
     """The ratio of FirstCrossing by the trapezoidal rule in ln S: a triangular system of linear equations.
 
     Over (B/S) phi(B, S), the exponentials of the integrand combine into that of a Brownian bridge, which is <= 1.

@@ -1,11 +1,12 @@
-"""Length, radius and velocity dispersion of a filament of mass M, and how many there are, as published.
+"""Published fits of the shape of a filament of mass M, and of the mass function.
 
-The fits are those published with Z25 (A&A 696 A145) for ellipsoidal collapse at z = 4 with the m22 = 1 variance.
+They are those of Z25 (A&A 696 A145) to ellipsoidal collapse at z = 4 with the variance of m22 = 1.
 """
 
 from math import exp, sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 FIT_REDSHIFT = 4.0
 PUBLISHED_SLOPE = -2.19428402  # of dn/dM
@@ -24,6 +25,6 @@ def published_shape(mass: float, beta: float = 0.0) -> tuple[float, float, float
     return length, r0, sigma
 
 
-def published_mass_function(mass):
+def published_mass_function(mass: ArrayLike) -> NDArray:
     """dn/dlnM at z = 4 for m22 = 1, comoving [(h/Mpc)^3]; mass [Msun/h], any shape."""
     return np.exp(26.19080834) * np.asarray(mass, float) ** (1 + PUBLISHED_SLOPE)

@@ -10,21 +10,11 @@ from locations import REPOSITORY
 from scipy.optimize import brentq, lsq_linear
 from scipy.stats import kstest
 
-from gpu_fdm.filament.gas import (
-    AXIS,
-    CENTRE,
-    MASS,
-    FilamentTable,
-    draw_gas,
-    enclosing_radius,
-    random_axes,
-    read_table,
-    sample_power_law,
-    sample_tabulated,
-    stream,
-)
+from gpu_fdm.filament.gas import AXIS, CENTRE, MASS, draw_gas, enclosing_radius, random_axes, random_stream
+from gpu_fdm.filament.gas_table import FilamentTable, read_table
 from gpu_fdm.filament.overlap import closest_approach, own_image_distance, periodic_distance, segment_distance
 from gpu_fdm.filament.wavefunction import random_phases
+from gpu_fdm.population.sampling import sample_power_law, sample_tabulated
 from gpu_fdm.population.shapes import published_shape
 
 SHIPPED = REPOSITORY / "ini" / "filament_gas.csv"
@@ -298,7 +288,7 @@ def test_filaments_keep_clear_of_their_own_images():
     redrawn = 0
     for seed, gas in enumerate(gases):
         assert violations(gas, box) == []
-        attempts = random_axes(stream(seed, 0, AXIS).random((20, 3)))[0]
+        attempts = random_axes(random_stream(seed, 0, AXIS).random((20, 3)))[0]
         attempt = int(np.flatnonzero(np.all(attempts == gas.direction, axis=1))[0])
         for refused in attempts[:attempt]:
             assert np.delete(all_images(np.zeros(3), refused, refused, box), 62).min() < 2 * radius
@@ -352,7 +342,7 @@ def test_random_numbers_belong_to_the_index():
     ten, twelve = (draw_gas(n, (50, 50, 50), seed=7, **MASSES) for n in (10, 12))
     for name, (values, *_) in ten.columns().items():
         assert np.array_equal(values, getattr(twelve, name)[:10])
-    first = [stream(7, index, CENTRE).random(3) * 50 for index in range(12)]
+    first = [random_stream(7, index, CENTRE).random(3) * 50 for index in range(12)]
     assert np.array_equal(twelve.centre, first)
 
     # in a crowded one centres move on to later attempts, of their own numbers; masses and axes stay
@@ -361,7 +351,7 @@ def test_random_numbers_belong_to_the_index():
         assert np.array_equal(getattr(crowded, name), getattr(fuller, name)[:80])
     attempts = []
     for index, centre in enumerate(crowded.centre):
-        darts = stream(5, index, CENTRE).random((200, 3)) * BOX
+        darts = random_stream(5, index, CENTRE).random((200, 3)) * BOX
         attempts.append(int(np.flatnonzero(np.all(darts == centre, axis=1))[0]))
     assert np.count_nonzero(attempts) > 10 and attempts[int(np.argmax(crowded.mass))] == 0
     light, heavy = np.array_split(np.array(attempts)[np.argsort(crowded.mass)], 2)
@@ -370,7 +360,7 @@ def test_random_numbers_belong_to_the_index():
 
 def test_streams_are_distinct():
     keys = product((0, 1, 2, 2**40), range(30), (MASS, AXIS, CENTRE))
-    first = {stream(*key).random() for key in keys}
+    first = {random_stream(*key).random() for key in keys}
     assert len(first) == 4 * 30 * 3
 
     # a run has one seed: the phases of the states of its filaments must not be the numbers that placed them
@@ -434,7 +424,7 @@ def test_extent_names_the_mass():
     refused = 0
     for seed in range(30):
         arguments = {"box_size": BOX, "seed": seed, "overlap_mass_fraction": 0.0, **MASSES}
-        extent = 3.6 * np.abs(random_axes(stream(seed, 0, AXIS).random(3))[0])
+        extent = 3.6 * np.abs(random_axes(random_stream(seed, 0, AXIS).random(3))[0])
         if np.all(extent <= BOX):
             assert len(draw_gas(1, shape=lambda mass, beta: (3.6, 0.01, 7.0), **arguments)) == 1
         else:
