@@ -111,7 +111,8 @@ def direct_188_modes_single():
 def _box(method, precision="single"):
     from dataclasses import replace
 
-    from gpu_fdm.config.config import BoxSection, Run
+    from gpu_fdm.config.sections import BoxSection
+    from gpu_fdm.config.shared_sections import Run
     from gpu_fdm.pipeline.box import fill_box
 
     box = BoxSection(size=(0.7, 0.7, 1.2), cells=(256, 256, 256), method=method)

@@ -24,7 +24,8 @@ import h5py
 
 import gpu_fdm
 from gpu_fdm.commands import main as cli
-from gpu_fdm.config.config import SECTIONS, Config, parse_config
+from gpu_fdm.config.config import Config, parse_config
+from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.pipeline import run as pipeline
 
 PAGES = Path(__file__).parent

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 from attrs import evolve
 
-from ..config.config import Config, DarkMatter, parse_config
+from ..config.config import Config, parse_config
+from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
 from ..pipeline import simulation_results

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,154 +18,40 @@ import attrs
 from ..errors import InputError
 from ..io.kinds import InputFile, Kind
 from ..io.tables import read_text
-from .sections import (
-    SECTIONS,
-    BoxSection,
-    CorrelationSection,
-    CosmologySection,
-    CrossSectionSection,
-    DarkMatter,
-    FiguresSection,
-    FilamentSection,
-    GasSection,
-    OneFilamentSection,
-    PopulationSection,
-    PowerSection,
-    Run,
-    Section,
-    SimulationSection,
-    SinglePowerSection,
-    SteadyStateSection,
-    WavefunctionSection,
-)
+from .section import Section
+from .sections import SECTIONS, Sections
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
 
-# None for a stage that is not asked for; of type Any, since a stage runs only where its section exists, and need not
-# ask for it again
-ABSENT: Any = None
-
 
 @dataclass(frozen=True)
-class Config:
-    """All sections; None for a stage that is not asked for.
+class Config(Sections):
+    """A checked ini: its sections, None for a stage that is not asked for.
 
     source  the ini file that it was read from, for messages
     Raises InputError, naming the section and the key, where sections or keys do not go together.
     """
 
-    run: Run = field(default_factory=Run)
-    cosmology: CosmologySection = field(default_factory=CosmologySection)
-    dark_matter: DarkMatter = field(default_factory=DarkMatter)
-    filament: FilamentSection = ABSENT
-    gas: GasSection = ABSENT
-    wavefunction: WavefunctionSection = ABSENT
-    cross_section: CrossSectionSection = ABSENT
-    single_power: SinglePowerSection = ABSENT
-    box: BoxSection = ABSENT
-    power: PowerSection = ABSENT
-    correlation: CorrelationSection = ABSENT
-    population: PopulationSection = ABSENT
-    one_filament: OneFilamentSection = ABSENT
-    simulation: SimulationSection = ABSENT
-    steady_state: SteadyStateSection = ABSENT
-    figures: FiguresSection = ABSENT
     source: str = field(default="config", compare=False)
 
     def __post_init__(self) -> None:
-        self._check_sections()
-        self._check_keys()
-
-    def _check_sections(self) -> None:
-        """InputError for a stage without a section that it needs."""
-        for stage, *needed in (
-            ("wavefunction", "filament", "gas", "one_filament"),
-            ("cross_section", "filament"),
-            ("steady_state", "filament"),
-            ("gas", "box"),
-            *((stage, "wavefunction") for stage in ("cross_section", "single_power", "box", "one_filament")),
-            ("steady_state", "wavefunction"),
-            *((stage, "filament", "gas") for stage in ("single_power", "box")),
-            ("power", "box"),
-            ("correlation", "box"),
-            ("one_filament", "population"),
-        ):
-            if getattr(self, stage) is not None and all(getattr(self, name) is None for name in needed):
-                which = " or ".join(f"[{name}]" for name in needed)
-                absent = "which is absent" if len(needed) == 1 else "which are absent"
-                raise InputError(f"{self.source}: [{stage}] needs a section {which}, {absent}")
+        for name, section in self.sections().items():
+            self._check_needs(name, section)
         if self.filament is not None and self.gas is not None:
             raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
-
-    def _check_keys(self) -> None:
-        """InputError for keys that do not go together."""
-        if self.gas is not None and (self.gas.table is None) == (self.gas.number is None):
-            raise self.error("gas", "number", "must be given where there is no table, and only then")
-        for section, key, value, table in (
-            ("wavefunction", "weights", "table", "weights_table"),
-            ("population", "transfer", "table", "transfer_table"),
-            ("cosmology", "linear_power", "table", "linear_power_table"),
-            ("simulation", "transfer", "table", "transfer_table"),
-        ):
-            owner = getattr(self, section)
-            if owner is not None and (getattr(owner, key) == value) != (getattr(owner, table) is not None):
-                raise self.error(
-                    section, table, f"must be given with {key} = {value}, and only then ({key} = {getattr(owner, key)})"
-                )
+        for name, section in self.sections().items():
+            section.check_keys(partial(self.error, name))
         wave = self.wavefunction
         if wave is not None and wave.weights == "table" and self.filament is None:
             raise self.error("wavefunction", "weights", "must be another one: a table is for one filament")
-        if self.box is not None and len(set(self.box.fields)) < len(self.box.fields):
-            raise self.error("box", "fields", "must not name a density twice")
-        if self.box is not None and (self.box.method, self.box.sampling) == ("direct", "average"):
-            raise self.error("box", "sampling", "must be point where method = direct (extruded has averages)")
-        if self.single_power is not None and self.single_power.draws == 1:
-            raise self.error("single_power", "draws", "must be at least 2 to have a scatter, or 0")
-        population = self.population
-        if population is not None and len(set(population.m22)) < len(population.m22):
-            raise self.error("population", "m22", "must not name a mass twice")
-        if population is not None and population.transfer == "table" and len(population.m22) > 1:
-            raise self.error("population", "m22", "must be one where a table gives the transfer")
-        self._check_simulation()
-        self._check_steady_state()
-        for section, low, high in (
-            ("population", "mass_min", "mass_max"),
-            ("one_filament", "mass_min", "mass_max"),
-            ("one_filament", "k_min", "k_max"),
-            ("single_power", "k_min", "k_max"),
-        ):
-            owner = getattr(self, section)
-            top = None if owner is None else getattr(owner, high)
-            if top is not None and not getattr(owner, low) < top:
-                raise self.error(section, low, f"must be smaller than {high}, {top:g}")
 
-    def _check_simulation(self) -> None:
-        simulation = self.simulation
-        if simulation is None:
-            return
-        start, end = simulation.redshift_start, simulation.redshift_end
-        if not end < start:
-            raise self.error("simulation", "redshift_end", f"must be below redshift_start, {start:g}")
-        if simulation.order == 3:
-            raise self.error("simulation", "order", "must be 2 or 4")
-        if len(set(simulation.runs)) < len(simulation.runs):
-            raise self.error("simulation", "runs", "must not name a run twice")
-        if any(not end <= redshift <= start for redshift in simulation.snapshots or ()):
-            raise self.error("simulation", "snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
-
-    def _check_steady_state(self) -> None:
-        section = self.steady_state
-        if section is None:
-            return
-        for key in ("m22", "weights"):
-            values = getattr(section, key) or ()
-            if len(set(values)) < len(values):
-                raise self.error("steady_state", key, f"must not name a {'mass' if key == 'm22' else 'method'} twice")
-        if section.outputs < 2 * section.periods:
-            raise self.error("steady_state", "outputs", f"must be at least two a period, {2 * section.periods:g}")
-        if section.frames > section.outputs + 1:
-            most = section.outputs + 1
-            raise self.error("steady_state", "frames", f"must be at most outputs and the start, {most}")
+    def _check_needs(self, name: str, section: Section) -> None:
+        """InputError where a section that another one needs is absent."""
+        for group in section.needs:
+            if all(getattr(self, needed) is None for needed in group):
+                which = " or ".join(f"[{needed}]" for needed in group)
+                absent = "which is absent" if len(group) == 1 else "which are absent"
+                raise InputError(f"{self.source}: [{name}] needs a section {which}, {absent}")
 
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, the section, the key and its value."""
@@ -267,7 +154,7 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
             raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
-    sections = {}
+    sections: dict[str, Any] = {}
     for name, keys in values.items():
         for key in keys:
             _kind(name, key, source)

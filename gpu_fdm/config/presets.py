@@ -1,19 +1,21 @@
 """Kinds of run to start from: `gpu-fdm init KIND` prints one, and ini/ holds them."""
 
-from .config import (
+from .config import Config
+from .sections import (
     BoxSection,
-    Config,
     CrossSectionSection,
     FiguresSection,
-    FilamentSection,
-    GasSection,
     OneFilamentSection,
     PopulationSection,
     PowerSection,
-    Run,
     SimulationSection,
     SinglePowerSection,
     SteadyStateSection,
+)
+from .shared_sections import (
+    FilamentSection,
+    GasSection,
+    Run,
     WavefunctionSection,
 )
 

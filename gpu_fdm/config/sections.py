@@ -1,189 +1,48 @@
-"""The sections of an ini, an attrs class each: every key with its default, its kind, what it is, and its unit."""
+"""The sections of an ini, an attrs class each: every key with its default, its kind, what it is, and its unit.
+
+Sections that several stages share are in shared_sections; here are those of single stages, and the list of all.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
 
 from attrs import frozen
 
-from ..io.kinds import Choice, InputFile, Maybe, Number, Several, Text, option
-
-POSITIVE = Number(low=0, open_low=True)
-FRACTION = Number(0, 1, open_low=True, open_high=True)
-BELOW_ONE = Number(0, 1, open_high=True)
-# what no universe exceeds, and arithmetic still bears
-LENGTH = Number(low=1e-6, high=1e6)
-SPEED = Number(low=1e-6, high=1e6)
-TIME = Number(low=-1e9, high=1e9)
-MASS = Number(low=1, high=1e18)
-BOSON_MASS = Number(1e-6, 1e6)
-WAVENUMBER = Number(low=1e-6, high=1e9)
-POINTS = Number(2, 100_000, integer=True)
-THREE_LENGTHS = Several(LENGTH, 3, one_for_all=True)
-DIRECTION = Several(Number(), count=3, nonzero=True)
-WEIGHTS = ("wkb", "adaptive_lasso", "poisson", "least_squares", "table")
-TRANSFERS = Choice(("hu00", "ph22", "murgia17", "table"))
-STATISTICS = Choice(("fixed", "gaussian"))
-NO_FILE = Maybe(InputFile())
-
-
-@frozen
-class Section:
-    """One section of an ini: every value is checked and converted by the kind of its key.
-
-    Raises InputError that names the key, the value and what is allowed.
-    """
-
-
-@frozen
-class Run(Section):
-    """What a run computes with, and where its results go."""
-
-    output: str = option("output/gpu_fdm", Text(), "folder for the results, or a result file that ends in .hdf5")
-    seed: int = option(
-        1, Number(0, 2**63, integer=True), "seed of the random phases, of drawn filaments and of a simulation's modes"
-    )
-    backend: str = option(
-        "auto", Choice(("auto", "cpu", "gpu")), "where to compute; auto takes a GPU where there is one"
-    )
-    precision: str = option("single", Choice(("single", "double")), "precision of densities and waves on grids")
-    threads: int | None = option(
-        None, Maybe(Number(1, 4096, integer=True)), "number of CPU threads of each rank; empty: its share of the CPUs"
-    )
-
-
-@frozen
-class CosmologySection(Section):
-    """Flat universe of matter and a cosmological constant."""
-
-    h: float = option(0.6731, Number(0.01, 10), "Hubble constant, H0 / (100 km/s/Mpc)")
-    omega_m: float = option(0.314649, Number(1e-3, 1), "matter density today over the critical density")
-    redshift: float = option(4.0, Number(0, 1e4), "redshift of everything that is computed, except simulations")
-    linear_power: str = option(
-        "camb",
-        Choice(("camb", "eisenstein_hu", "table")),
-        "source of the linear power today; that of CAMB is cached, and shipped for the default cosmology",
-    )
-    linear_power_table: str | None = option(
-        None, NO_FILE, "CSV file of k [h/Mpc], power [(Mpc/h)^3] at z = 0, for linear_power = table"
-    )
-    omega_b_h2: float = option(0.02222, Number(0.005, 0.1), "baryon density, Omega_b h^2")
-    omega_c_h2: float | None = option(
-        None, Maybe(Number(1e-3, 4)), "cold dark matter density, Omega_c h^2; empty: what omega_m leaves"
-    )
-    m_nu: float = option(0.06, Number(0, 5), "sum of the masses of three equal neutrinos", "eV")
-    n_s: float = option(0.9655, Number(0.5, 1.5), "slope of the primordial power")
-    ln10As: float = option(3.089, Number(0, 6), "ln(10^10 A_s), A_s the primordial power at 0.05/Mpc")
-
-
-@frozen
-class DarkMatter(Section):
-    """The boson of fuzzy dark matter."""
-
-    m22: float = option(1.0, BOSON_MASS, "boson mass", "1e-22 eV")
-
-
-@frozen
-class FilamentSection(Section):
-    """One filament, whose shape follows from its mass where it is not given."""
-
-    mass: float = option(5e9, MASS, "mass that sets length, r0 and sigma where they are not given", "Msun/h")
-    beta: float = option(0.0, BELOW_ONE, "velocity anisotropy of the equilibrium")
-    shape: str = option(
-        "published",
-        Choice(("published", "collapse")),
-        "how the shape follows from the mass: by published fits for z = 4, m22 = 1, or by collapse as in [population]",
-    )
-    length: float | None = option(None, Maybe(LENGTH), "length of the filament; empty: from the mass", "cMpc/h")
-    r0: float | None = option(None, Maybe(LENGTH), "scale radius, physical; empty: from the mass", "Mpc/h")
-    sigma: float | None = option(None, Maybe(SPEED), "velocity dispersion; empty: from the mass", "km/s")
-    profile_table: str | None = option(
-        None,
-        NO_FILE,
-        "CSV file of radius [cMpc/h], density [mean matter densities], of a profile to take instead of r0 and sigma",
-    )
-    centre: tuple | None = option(
-        None,
-        Maybe(Several(Number(-1e6, 1e6), count=3)),
-        "centre of the filament; empty: the middle of the box",
-        "cMpc/h",
-    )
-    direction: tuple = option((0.0, 0.0, 1.0), DIRECTION, "direction of the filament's axis, of any length")
-    orientation: tuple = option(
-        (1.0, 0.0, 0.0), DIRECTION, "direction in which phi = 0 across the filament, of any length, not along the axis"
-    )
-    sharpness: float | None = option(
-        None,
-        Maybe(POSITIVE),
-        "sharpness of the filament's soft ends, [erf(sharpness (length/2 - |z|)) + 1]/2; empty: 10/length",
-        "h/cMpc",
-    )
-
-
-@frozen
-class GasSection(Section):
-    """Many filaments in the box, from a table or drawn at random; instead of [filament]."""
-
-    table: str | None = option(
-        None,
-        NO_FILE,
-        "CSV file of filaments: mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
-    )
-    number: int | None = option(
-        None, Maybe(Number(1, 10_000, integer=True)), "number of filaments to draw where there is no table"
-    )
-    mass_min: float = option(3e9, MASS, "mass of the lightest filament that is drawn", "Msun/h")
-    mass_max: float = option(3e10, MASS, "mass of the heaviest filament that is drawn", "Msun/h")
-    slope: float = option(
-        -2.19428402, Number(-100, 100), "slope of dn/dM, a power law to draw from where there is no mass_function"
-    )
-    mass_function: str | None = option(
-        None, NO_FILE, "CSV file of mass [Msun/h], dn_dlnm [any unit], a mass function to draw from"
-    )
-    shape: str = option(
-        "published",
-        Choice(("published", "collapse")),
-        "how shapes follow from masses: by published fits for z = 4, m22 = 1, or by collapse as in [population]",
-    )
-    beta: float = option(0.0, BELOW_ONE, "velocity anisotropy of all filaments")
-    centres: str = option(
-        "uniform",
-        Choice(("uniform", "poisson_disk")),
-        "how centres are drawn; poisson_disk keeps them min_distance apart",
-    )
-    min_distance: float | None = option(
-        None, Maybe(POSITIVE), "least distance between centres, for centres = poisson_disk", "cMpc/h"
-    )
-    overlap_mass_fraction: float = option(
-        0.9, BELOW_ONE, "fraction of the mass inside the cylinders that may not overlap"
-    )
-    max_attempts: int = option(1000, Number(1, 100_000, integer=True), "number of places that are tried for a filament")
-
-
-@frozen
-class WavefunctionSection(Section):
-    """The modes that make psi: eigenstates of the filament's potential, and their weights."""
-
-    weights: str = option("wkb", Choice(WEIGHTS), "method that chooses the weights of the modes")
-    weights_table: str | None = option(None, NO_FILE, "CSV file of n, l, amplitude, for weights = table")
-    energy_cut: float = option(
-        0.99, FRACTION, "mass fraction that sets the energy cut, which is V at the radius that holds it"
-    )
-    scatter: float = option(0.1, Number(1e-4, 10), "scatter of ln density that adaptive_lasso and poisson tolerate")
-    radii: int | None = option(
-        None,
-        Maybe(Number(8, 10**6, integer=True)),
-        "number of radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
-    )
-    l0_angular_momentum: float = option(
-        0.1,
-        Number(1e-6, 1e3),
-        "angular momentum of l = 0 states in the distribution function where beta > 0",
-        "hbar",
-    )
-    time: float = option(0.0, TIME, "time at which psi is evaluated", "Myr")
+from ..io.kinds import Choice, Maybe, Number, Several, option
+from .section import (
+    BELOW_ONE,
+    BOSON_MASS,
+    FRACTION,
+    MASS,
+    NO_FILE,
+    POINTS,
+    STATISTICS,
+    THREE_LENGTHS,
+    TIME,
+    TRANSFERS,
+    WAVENUMBER,
+    WEIGHTS,
+    ErrorOfKey,
+    Section,
+    require_once,
+    require_rising,
+    require_table,
+)
+from .shared_sections import (
+    CosmologySection,
+    DarkMatter,
+    FilamentSection,
+    GasSection,
+    Run,
+    WavefunctionSection,
+)
 
 
 @frozen
 class CrossSectionSection(Section):
     """psi in a square across the filament, with its vortices."""
 
+    needs = (("filament",), ("wavefunction",))
     points: int = option(512, Number(16, 16384, integer=True), "number of points along each side of the square")
     mass_fraction: float = option(
         0.99, FRACTION, "mass fraction that sets the square: half a side is the radius that holds it"
@@ -194,6 +53,7 @@ class CrossSectionSection(Section):
 class SinglePowerSection(Section):
     """Power spectrum of each filament, averaged over phases and orientations exactly."""
 
+    needs = (("wavefunction",), ("filament", "gas"))
     k_min: float = option(1.0, WAVENUMBER, "smallest wavenumber, comoving", "h/Mpc")
     k_max: float | None = option(
         None, Maybe(WAVENUMBER), "largest wavenumber, comoving; empty: 1.2 times the largest of the fringes", "h/Mpc"
@@ -208,11 +68,17 @@ class SinglePowerSection(Section):
         "number of draws of the phases, for the scatter of single filaments in the plane; at least 2, or 0 for none",
     )
 
+    def check_keys(self, error: ErrorOfKey) -> None:
+        if self.draws == 1:
+            raise error("draws", "must be at least 2 to have a scatter, or 0")
+        require_rising(self, "k_min", "k_max", error)
+
 
 @frozen
 class BoxSection(Section):
     """Densities in a periodic box of cells."""
 
+    needs = (("wavefunction",), ("filament", "gas"))
     size: tuple = option((0.64, 0.64, 1.8), THREE_LENGTHS, "lengths of the box's sides", "cMpc/h")
     cells: tuple = option(
         (192, 192, 540), Several(Number(2, 2**20, integer=True), 3, one_for_all=True), "number of cells along each side"
@@ -235,11 +101,17 @@ class BoxSection(Section):
     )
     tolerance: float = option(1e-5, Number(1e-12, 0.1), "largest interpolation error over the peak density")
 
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_once(self, "fields", "density", error)
+        if (self.method, self.sampling) == ("direct", "average"):
+            raise error("sampling", "must be point where method = direct (extruded has averages)")
+
 
 @frozen
 class PowerSection(Section):
     """Power spectra of the densities in the box."""
 
+    needs = (("box",),)
     bin_width: float = option(
         1.0, Number(0.1, 1e4), "width of the bins of k in fundamental wavenumbers, 2 pi / the longest side"
     )
@@ -257,6 +129,7 @@ class PowerSection(Section):
 class CorrelationSection(Section):
     """Correlation functions xi(r) of the densities in the box."""
 
+    needs = (("box",),)
     bin_width: float = option(1.0, Number(0.1, 1e4), "width of the bins of r in sides of the smallest cell")
 
 
@@ -288,11 +161,19 @@ class PopulationSection(Section):
         200, Number(8, 100_000, integer=True), "number of masses of the mass function, in equal ratios"
     )
 
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_table(self, "transfer", error)
+        require_once(self, "m22", "mass", error)
+        if self.transfer == "table" and len(self.m22) > 1:
+            raise error("m22", "must be one where a table gives the transfer")
+        require_rising(self, "mass_min", "mass_max", error)
+
 
 @frozen
 class OneFilamentSection(Section):
     """One-filament power spectrum, the mean over the population of filaments, for each m22 of [population]."""
 
+    needs = (("wavefunction",), ("population",))
     mass_min: float = option(3e9, MASS, "mass of the lightest filament of the population", "Msun/h")
     mass_max: float = option(3e10, MASS, "mass of the heaviest filament of the population", "Msun/h")
     mass_function: str = option(
@@ -325,6 +206,10 @@ class OneFilamentSection(Section):
     tolerance: float = option(
         0.01, Number(1e-8, 1), "relative error of the integral over masses at which no more masses are added"
     )
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_rising(self, "mass_min", "mass_max", error)
+        require_rising(self, "k_min", "k_max", error)
 
 
 @frozen
@@ -376,11 +261,23 @@ class SimulationSection(Section):
         "what unresolved velocities and lost energy cause: a warning, or the end of the run",
     )
 
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_table(self, "transfer", error)
+        start, end = self.redshift_start, self.redshift_end
+        if not end < start:
+            raise error("redshift_end", f"must be below redshift_start, {start:g}")
+        if self.order == 3:
+            raise error("order", "must be 2 or 4")
+        require_once(self, "runs", "run", error)
+        if any(not end <= redshift <= start for redshift in self.snapshots or ()):
+            raise error("snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
+
 
 @frozen
 class SteadyStateSection(Section):
     """The cross-section of the filament evolved in its own gravity, to see whether it is in a steady state."""
 
+    needs = (("filament",), ("wavefunction",))
     m22: tuple | None = option(
         None, Maybe(Several(BOSON_MASS)), "boson masses to evolve; empty: that of [dark_matter]", "1e-22 eV"
     )
@@ -404,6 +301,14 @@ class SteadyStateSection(Section):
         5, Number(2, 1000, integer=True), "number of densities to store, at times among the outputs and the start"
     )
 
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_once(self, "m22", "mass", error)
+        require_once(self, "weights", "method", error)
+        if self.outputs < 2 * self.periods:
+            raise error("outputs", f"must be at least two a period, {2 * self.periods:g}")
+        if self.frames > self.outputs + 1:
+            raise error("frames", f"must be at most outputs and the start, {self.outputs + 1}")
+
 
 @frozen
 class FiguresSection(Section):
@@ -412,21 +317,30 @@ class FiguresSection(Section):
     dpi: int = option(150, Number(20, 1200, integer=True), "resolution of the figures in dots per inch")
 
 
-SECTIONS = {
-    "run": Run,
-    "cosmology": CosmologySection,
-    "dark_matter": DarkMatter,
-    "filament": FilamentSection,
-    "gas": GasSection,
-    "wavefunction": WavefunctionSection,
-    "cross_section": CrossSectionSection,
-    "single_power": SinglePowerSection,
-    "box": BoxSection,
-    "power": PowerSection,
-    "correlation": CorrelationSection,
-    "population": PopulationSection,
-    "one_filament": OneFilamentSection,
-    "simulation": SimulationSection,
-    "steady_state": SteadyStateSection,
-    "figures": FiguresSection,
-}
+# None, where a section is absent; of type Any, since a stage runs only where its section is there, and need not ask
+ABSENT: Any = None
+
+
+@dataclass(frozen=True)
+class Sections:
+    """All sections of an ini, in its order; None where one is absent."""
+
+    run: Run = field(default_factory=Run)
+    cosmology: CosmologySection = field(default_factory=CosmologySection)
+    dark_matter: DarkMatter = field(default_factory=DarkMatter)
+    filament: FilamentSection = ABSENT
+    gas: GasSection = ABSENT
+    wavefunction: WavefunctionSection = ABSENT
+    cross_section: CrossSectionSection = ABSENT
+    single_power: SinglePowerSection = ABSENT
+    box: BoxSection = ABSENT
+    power: PowerSection = ABSENT
+    correlation: CorrelationSection = ABSENT
+    population: PopulationSection = ABSENT
+    one_filament: OneFilamentSection = ABSENT
+    simulation: SimulationSection = ABSENT
+    steady_state: SteadyStateSection = ABSENT
+    figures: FiguresSection = ABSENT
+
+
+SECTIONS: dict[str, type[Section]] = get_type_hints(Sections)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config.config import Config, DarkMatter
+from ..config.config import Config
 from ..config.sections import PopulationSection
+from ..config.shared_sections import DarkMatter
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
 from ..filament.eigenstates import eigenstates

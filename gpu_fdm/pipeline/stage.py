@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..config.cache_keys import key_of
-from ..config.config import ABSENT, Config
+from ..config.config import Config
+from ..config.sections import ABSENT
 from ..io.cache import Cache
 from ..io.deferred import DeferredWrites
 from ..io.result_file import Writer

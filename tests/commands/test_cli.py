@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.config.config import SECTIONS, parse_config
+from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.presets import preset_ini
+from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io.kinds import Number
 
 # a coarse box: seconds matter here, fringes do not

@@ -4,8 +4,10 @@ import attrs
 import pytest
 from locations import REPOSITORY
 
-from gpu_fdm.config.config import SECTIONS, Config, FilamentSection, parse_config, read_config
+from gpu_fdm.config.config import Config, parse_config, read_config
 from gpu_fdm.config.presets import PRESETS, preset_ini
+from gpu_fdm.config.sections import SECTIONS
+from gpu_fdm.config.shared_sections import FilamentSection
 from gpu_fdm.errors import InputError
 
 SMALL = "[filament]\n[wavefunction]\n"

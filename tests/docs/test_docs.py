@@ -12,7 +12,7 @@ import attrs
 import pytest
 from locations import PACKAGE, REPOSITORY
 
-from gpu_fdm.config.config import SECTIONS
+from gpu_fdm.config.sections import SECTIONS
 
 DOCS = REPOSITORY / "docs"
 LARGEST_FIGURE = 300_000  # bytes; a repository keeps every version of it

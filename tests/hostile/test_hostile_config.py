@@ -7,8 +7,9 @@ from hostile_inputs import HOSTILE, NUMBERS, limits, spoiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_fdm.config.config import SECTIONS, Config, parse_config, read_config
+from gpu_fdm.config.config import Config, parse_config, read_config
 from gpu_fdm.config.presets import PRESETS, preset_ini
+from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.errors import InputError
 
 KEYS = sorted({item.name for section in SECTIONS.values() for item in fields(section)})

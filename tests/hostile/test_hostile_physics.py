@@ -7,7 +7,8 @@ import pytest
 from attrs import fields
 from hostile_inputs import limits, spoiled
 
-from gpu_fdm.config.config import SECTIONS, parse_config
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.errors import InputError
 from gpu_fdm.filament import gas
 from gpu_fdm.io.cache import Cache

@@ -8,7 +8,8 @@ import pytest
 from hostile_inputs import NUMBERS, limits, spoiled
 from spectrum_tables import write_spectrum_table
 
-from gpu_fdm.config.config import SECTIONS, parse_config
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError

@@ -14,7 +14,8 @@ from rank_runs import MPIEXEC, needs_mpi
 from scipy.integrate import simpson
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.config.config import Config, DarkMatter, FilamentSection, WavefunctionSection, parse_config
+from gpu_fdm.config.config import Config, parse_config
+from gpu_fdm.config.shared_sections import DarkMatter, FilamentSection, WavefunctionSection
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.pipeline import run as pipeline

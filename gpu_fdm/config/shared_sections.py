@@ -1,0 +1,182 @@
+"""Sections of an ini on which several stages draw: where to compute, the universe, filaments and their modes."""
+
+from attrs import frozen
+
+from ..io.kinds import Choice, Maybe, Number, Several, Text, option
+from .section import (
+    BELOW_ONE,
+    BOSON_MASS,
+    DIRECTION,
+    FRACTION,
+    LENGTH,
+    MASS,
+    NO_FILE,
+    POSITIVE,
+    SPEED,
+    TIME,
+    WEIGHTS,
+    ErrorOfKey,
+    Section,
+    require_table,
+)
+
+
+@frozen
+class Run(Section):
+    """What a run computes with, and where its results go."""
+
+    output: str = option("output/gpu_fdm", Text(), "folder for the results, or a result file that ends in .hdf5")
+    seed: int = option(
+        1, Number(0, 2**63, integer=True), "seed of the random phases, of drawn filaments and of a simulation's modes"
+    )
+    backend: str = option(
+        "auto", Choice(("auto", "cpu", "gpu")), "where to compute; auto takes a GPU where there is one"
+    )
+    precision: str = option("single", Choice(("single", "double")), "precision of densities and waves on grids")
+    threads: int | None = option(
+        None, Maybe(Number(1, 4096, integer=True)), "number of CPU threads of each rank; empty: its share of the CPUs"
+    )
+
+
+@frozen
+class CosmologySection(Section):
+    """Flat universe of matter and a cosmological constant."""
+
+    h: float = option(0.6731, Number(0.01, 10), "Hubble constant, H0 / (100 km/s/Mpc)")
+    omega_m: float = option(0.314649, Number(1e-3, 1), "matter density today over the critical density")
+    redshift: float = option(4.0, Number(0, 1e4), "redshift of everything that is computed, except simulations")
+    linear_power: str = option(
+        "camb",
+        Choice(("camb", "eisenstein_hu", "table")),
+        "source of the linear power today; that of CAMB is cached, and shipped for the default cosmology",
+    )
+    linear_power_table: str | None = option(
+        None, NO_FILE, "CSV file of k [h/Mpc], power [(Mpc/h)^3] at z = 0, for linear_power = table"
+    )
+    omega_b_h2: float = option(0.02222, Number(0.005, 0.1), "baryon density, Omega_b h^2")
+    omega_c_h2: float | None = option(
+        None, Maybe(Number(1e-3, 4)), "cold dark matter density, Omega_c h^2; empty: what omega_m leaves"
+    )
+    m_nu: float = option(0.06, Number(0, 5), "sum of the masses of three equal neutrinos", "eV")
+    n_s: float = option(0.9655, Number(0.5, 1.5), "slope of the primordial power")
+    ln10As: float = option(3.089, Number(0, 6), "ln(10^10 A_s), A_s the primordial power at 0.05/Mpc")
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_table(self, "linear_power", error)
+
+
+@frozen
+class DarkMatter(Section):
+    """The boson of fuzzy dark matter."""
+
+    m22: float = option(1.0, BOSON_MASS, "boson mass", "1e-22 eV")
+
+
+@frozen
+class FilamentSection(Section):
+    """One filament, whose shape follows from its mass where it is not given."""
+
+    mass: float = option(5e9, MASS, "mass that sets length, r0 and sigma where they are not given", "Msun/h")
+    beta: float = option(0.0, BELOW_ONE, "velocity anisotropy of the equilibrium")
+    shape: str = option(
+        "published",
+        Choice(("published", "collapse")),
+        "how the shape follows from the mass: by published fits for z = 4, m22 = 1, or by collapse as in [population]",
+    )
+    length: float | None = option(None, Maybe(LENGTH), "length of the filament; empty: from the mass", "cMpc/h")
+    r0: float | None = option(None, Maybe(LENGTH), "scale radius, physical; empty: from the mass", "Mpc/h")
+    sigma: float | None = option(None, Maybe(SPEED), "velocity dispersion; empty: from the mass", "km/s")
+    profile_table: str | None = option(
+        None,
+        NO_FILE,
+        "CSV file of radius [cMpc/h], density [mean matter densities], of a profile to take instead of r0 and sigma",
+    )
+    centre: tuple | None = option(
+        None,
+        Maybe(Several(Number(-1e6, 1e6), count=3)),
+        "centre of the filament; empty: the middle of the box",
+        "cMpc/h",
+    )
+    direction: tuple = option((0.0, 0.0, 1.0), DIRECTION, "direction of the filament's axis, of any length")
+    orientation: tuple = option(
+        (1.0, 0.0, 0.0), DIRECTION, "direction in which phi = 0 across the filament, of any length, not along the axis"
+    )
+    sharpness: float | None = option(
+        None,
+        Maybe(POSITIVE),
+        "sharpness of the filament's soft ends, [erf(sharpness (length/2 - |z|)) + 1]/2; empty: 10/length",
+        "h/cMpc",
+    )
+
+
+@frozen
+class GasSection(Section):
+    """Many filaments in the box, from a table or drawn at random; instead of [filament]."""
+
+    needs = (("box",),)
+    table: str | None = option(
+        None,
+        NO_FILE,
+        "CSV file of filaments: mass, length, r0, sigma, cx, cy, cz (in units of the box), dx, dy, dz, ox, oy, oz",
+    )
+    number: int | None = option(
+        None, Maybe(Number(1, 10_000, integer=True)), "number of filaments to draw where there is no table"
+    )
+    mass_min: float = option(3e9, MASS, "mass of the lightest filament that is drawn", "Msun/h")
+    mass_max: float = option(3e10, MASS, "mass of the heaviest filament that is drawn", "Msun/h")
+    slope: float = option(
+        -2.19428402, Number(-100, 100), "slope of dn/dM, a power law to draw from where there is no mass_function"
+    )
+    mass_function: str | None = option(
+        None, NO_FILE, "CSV file of mass [Msun/h], dn_dlnm [any unit], a mass function to draw from"
+    )
+    shape: str = option(
+        "published",
+        Choice(("published", "collapse")),
+        "how shapes follow from masses: by published fits for z = 4, m22 = 1, or by collapse as in [population]",
+    )
+    beta: float = option(0.0, BELOW_ONE, "velocity anisotropy of all filaments")
+    centres: str = option(
+        "uniform",
+        Choice(("uniform", "poisson_disk")),
+        "how centres are drawn; poisson_disk keeps them min_distance apart",
+    )
+    min_distance: float | None = option(
+        None, Maybe(POSITIVE), "least distance between centres, for centres = poisson_disk", "cMpc/h"
+    )
+    overlap_mass_fraction: float = option(
+        0.9, BELOW_ONE, "fraction of the mass inside the cylinders that may not overlap"
+    )
+    max_attempts: int = option(1000, Number(1, 100_000, integer=True), "number of places that are tried for a filament")
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        if (self.table is None) == (self.number is None):
+            raise error("number", "must be given where there is no table, and only then")
+
+
+@frozen
+class WavefunctionSection(Section):
+    """The modes that make psi: eigenstates of the filament's potential, and their weights."""
+
+    needs = (("filament", "gas", "one_filament"),)
+    weights: str = option("wkb", Choice(WEIGHTS), "method that chooses the weights of the modes")
+    weights_table: str | None = option(None, NO_FILE, "CSV file of n, l, amplitude, for weights = table")
+    energy_cut: float = option(
+        0.99, FRACTION, "mass fraction that sets the energy cut, which is V at the radius that holds it"
+    )
+    scatter: float = option(0.1, Number(1e-4, 10), "scatter of ln density that adaptive_lasso and poisson tolerate")
+    radii: int | None = option(
+        None,
+        Maybe(Number(8, 10**6, integer=True)),
+        "number of radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
+    )
+    l0_angular_momentum: float = option(
+        0.1,
+        Number(1e-6, 1e3),
+        "angular momentum of l = 0 states in the distribution function where beta > 0",
+        "hbar",
+    )
+    time: float = option(0.0, TIME, "time at which psi is evaluated", "Myr")
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_table(self, "weights", error)
