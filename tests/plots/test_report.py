@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.errors import InputError, RunError
-from gpu_fdm.plots.comparison import FAINT, comparison, draw_boosts
+from gpu_fdm.plots.comparison import EARLY, FAINT, comparison, draw_boosts
 from gpu_fdm.plots.report import PNG, Picture, ReportSection, Table, comparison_section, html_report, write_report
 from gpu_fdm.spectra.agreement import agreement
 from gpu_fdm.spectra.boost import Boost
@@ -159,3 +159,11 @@ def test_figure_of_boosts(tmp_path):
         "quantities: draw them in one figure with --mixed (in Python mixed = True) only"
     )
     assert [each.name for each in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_bands_of_which_some_have_no_redshift():
+    """Of several epochs the earlier are lighter; a band without a redshift is opaque."""
+    k = np.geomspace(10, 100, 80)
+    bands = [Boost(k, 2 * k, "fdm", "smooth", 0.2 * k, redshift=redshift) for redshift in (9.0, None, 1.5)]
+    opacities = [line.get_alpha() for line in comparison(bands).axes[0].lines[0:6:2]]
+    assert opacities == [EARLY, None, 1.0]
