@@ -187,7 +187,7 @@ def _write_report(
         (f"{tables} tables compared with models of {models}.",),
         (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
     )
-    sections = [comparison_section(each.table, each.model, each.agreement, each.fit) for each in found]
+    sections = [comparison_section(pair.table, pair.model, pair.agreement, pair.fit) for pair in found]
     provenance = {
         "version": f"gpu_fdm {__version__} {git_revision()}".rstrip(),
         "models": models,

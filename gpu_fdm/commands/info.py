@@ -16,7 +16,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def execute(options: Namespace) -> None:
-    """Print a line for each."""
+    """Print them, one a line."""
     import platform
     from importlib.metadata import version
 

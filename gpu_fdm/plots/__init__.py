@@ -1,4 +1,4 @@
-"""Figures of a result file, as PNGs beside it; the only package that needs matplotlib.
+"""Figures of a result file, as PNGs in its folder; the only package that needs matplotlib.
 
 Each figure is a function of the open file; the stages of a run name theirs (pipeline.stages.figures). Of several
 filaments the first is shown where a figure is about one. Colours are safe for the colour blind, maps are perceptually

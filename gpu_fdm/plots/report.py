@@ -71,7 +71,7 @@ class ReportSection:
 
 
 def html_report(title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> str:
-    """The report, a whole HTML page.
+    """The report as an HTML page.
 
     provenance  what is needed to make the report again, by name: version, files, options ...
     """
