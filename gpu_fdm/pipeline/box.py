@@ -29,7 +29,7 @@ from .model import code_units, dtype_of, profile_of
 from .models import Models
 from .placement import cross_sections, place
 from .progress import progress
-from .sizes import ModelSize
+from .sizes import ModelSize, largest_filament
 from .slab import BOTH, Frame, Slab, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate, Stage
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 MASS_WARNING = 0.01  # relative error of the mass in the box that is worth a warning
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
 _POINT = 96  # bytes of a point of a table of a cross-section while it is made
+# of the fill on two cores, see docs/performance.md: cells inside of filaments by both methods, and all cells
+_EXTRUDED_A_SECOND, _DIRECT_A_SECOND, _CELLS_A_SECOND = 3e7, 1e8, 4e8
+_TABLE = 0.15  # seconds for a table
 
 
 class BoxStage(Stage):
@@ -55,16 +58,16 @@ class BoxStage(Stage):
         """Those of both densities."""
         return density_keys(config)
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Warnings of cells that are too coarse, and of filaments that meet their own images."""
         config = inputs.config
         if ranks.size > config.box.cells[0]:
             raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
         return _warnings(inputs)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Tables of the cross-sections, and the slab."""
-        config, size = inputs.config, ModelSize.of_largest(inputs.config, inputs.filaments)
+        config, size = inputs.config, largest_filament(inputs)
         itemsize = np.dtype(dtype_of(config)).itemsize
         cut, radius_max, _ = size.extent
         wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
@@ -74,10 +77,11 @@ class BoxStage(Stage):
             "box: tables": size.states + _POINT * side**2,
             "box": size.states + 2 * (local + 2 * side**2) * itemsize,
         }
-        written = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) * itemsize
-        return Estimate(memory, written, None)
+        times = len(frames(config))
+        written = times * len(config.box.fields) * prod(config.box.cells) * itemsize
+        return Estimate(memory, written, times * _fill_seconds(inputs))
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Its cells."""
         box, _ = place(inputs.config, inputs.filaments[0])
         return [f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"]
@@ -104,6 +108,21 @@ class BoxStage(Stage):
     def clean_up(self, context: Context) -> None:
         """Forget densities that are not in the result."""
         stored.forget_others(context)
+
+
+def _fill_seconds(inputs: Inputs) -> float:
+    """About how long it takes to fill the box once on two cores."""
+    config, unit, cells = inputs.config, code_units(inputs.config).length, prod(inputs.config.box.cells)
+    seconds = cells / _CELLS_A_SECOND
+    for filament in inputs.filaments:
+        size = ModelSize.of(config, filament)
+        radius = size.extent[1] * unit
+        inside = cells * min(1.0, np.pi * radius**2 * filament.length / prod(config.box.size))
+        if config.box.method == "direct":
+            seconds += inside * size.modes**0.5 / _DIRECT_A_SECOND
+        else:
+            seconds += _TABLE + inside / _EXTRUDED_A_SECOND
+    return float(seconds)
 
 
 def _warnings(inputs: Inputs) -> list[str]:

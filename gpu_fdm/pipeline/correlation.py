@@ -1,19 +1,22 @@
 """Correlation functions of the densities in the box."""
 
+from math import prod
 from typing import ClassVar
 
 import numpy as np
 
 from ..io.deferred import DeferredWrites
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.correlation import CorrelationFunction, correlation_function
 from . import results
 from .inputs import Inputs
 from .model import dtype_of
-from .sizes import ModelSize
-from .slab import cells_of_largest_slab
+from .sizes import largest_filament
+from .slab import cells_of_largest_slab, frames
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate
+
+_CELLS_A_SECOND = 1.7e8  # of a function on two cores: two transforms
 
 
 class CorrelationStage(SlabStatistic):
@@ -42,9 +45,10 @@ class CorrelationStage(SlabStatistic):
         """Write /correlation/<name>."""
         results.write_correlation(file, name, measured, sampling)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Both densities and a complex transform, which is there twice where it is transposed over ranks."""
         config = inputs.config
         numbers = (3 if ranks.size == 1 else 4) * cells_of_largest_slab(config.box.cells, ranks)
-        states = ModelSize.of_largest(config, inputs.filaments).states
-        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, None)
+        states = largest_filament(inputs).states
+        seconds = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) / _CELLS_A_SECOND
+        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

@@ -11,15 +11,16 @@ from ..fields.vortices import Vortices, find_vortices
 from ..filament.model import Model
 from ..io.deferred import DeferredWrites
 from ..parallel.backend import CPU, GPU
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from . import results
 from .inputs import Inputs
 from .models import model_keys
-from .sizes import ModelSize
+from .sizes import largest_filament
 from .stage import Context, Estimate, Stage
 
 _POINT = 64  # bytes of a point of the plane while psi is computed
+_VORTICES = 0.2  # seconds, roughly, to find the vortices
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,12 @@ class CrossSectionStage(Stage):
         """Those of the model, the seed of the phases, and the time."""
         return (*model_keys(config), "run.seed", "wavefunction.time", self.section)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """States and a plane of points."""
-        size = ModelSize.of_largest(inputs.config, inputs.filaments)
+        size = largest_filament(inputs)
         points = inputs.config.cross_section.points**2
-        return Estimate({"cross-section": size.states + _POINT * points}, 8 * points, None)
+        seconds = _VORTICES + 4 * size.evaluation_seconds(points)
+        return Estimate({"cross-section": size.states + _POINT * points}, 8 * points, seconds)
 
     def run(self, context: Context) -> list[str]:
         """Compute and write it."""

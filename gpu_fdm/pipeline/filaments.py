@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..config.config import Config
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from . import results
 from .inputs import Inputs
 from .model import solve
 from .models import Models, model_keys
-from .sizes import ModelSize
+from .sizes import ModelSize, largest_filament, largest_of
 from .slab import frames
 from .stage import Context, Estimate, Stage
 
@@ -46,20 +46,22 @@ class FilamentsStage(Stage):
         """Those of the models, and the seed of the phases."""
         return (*model_keys(config), "run.seed")
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """InputError for filaments that cannot be."""
         _ = inputs.filaments
         return []
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The largest filament, and the records of all."""
-        size = ModelSize.of_largest(inputs.config, inputs.filaments)
-        memory = size.solving((inputs.config.wavefunction.weights,))
-        return Estimate(memory, _RECORD * int(size.modes) * len(inputs.filaments), None)
+        config, method = inputs.config, inputs.config.wavefunction.weights
+        sizes = [ModelSize.of(config, filament) for filament in inputs.filaments]
+        size = largest_of(sizes)
+        written = _RECORD * int(size.modes) * len(sizes)
+        return Estimate(size.solving((method,)), written, sum(each.solving_seconds(method) for each in sizes))
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of one filament, where they take seconds; else about how many there are."""
-        size = ModelSize.of_largest(inputs.config, inputs.filaments)
+        size = largest_filament(inputs)
         memory = max(size.solving((inputs.config.wavefunction.weights,)).values())
         if len(inputs.filaments) == 1 and size.modes < CHEAP_MODES and memory < CHEAP_MEMORY:
             model = solve(inputs.config, inputs.filaments[0])

@@ -17,7 +17,7 @@ from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_mass_function, published_shape
@@ -35,6 +35,8 @@ from .tasks import Arrays, arrays_of
 log = logging.getLogger(__name__)
 
 FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
+_NO_PLANE = 0.6  # of the time of exact spectra, without those in the plane
+USUAL_LEVEL = 3  # at which the spectra have converged to a per cent
 WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
 
 
@@ -67,7 +69,7 @@ class OneFilamentStage(Stage):
             "-one_filament.tolerance",
         )
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """InputError for masses beyond those of the population, and for fits at another redshift than theirs."""
         config, section = inputs.config, inputs.config.one_filament
         for key in ("mass_function", "shape"):
@@ -79,13 +81,17 @@ class OneFilamentStage(Stage):
                 raise config.error(self.section, key, f"must be in [{low:g}, {high:g}], the masses of [population]")
         return []
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
-        """The heaviest filament for the heaviest boson."""
-        size = _largest(inputs)
-        memory = size.solving((inputs.config.wavefunction.weights,))
-        return Estimate({**memory, "exact spectra": size.exact_spectra}, 0, None)
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
+        """The memory of the heaviest filament for the heaviest boson, and the time of nine of each boson."""
+        config, method = inputs.config, inputs.config.wavefunction.weights
+        size, section = _largest(inputs), config.one_filament
+        masses = chebyshev_masses(section.mass_min, section.mass_max, USUAL_LEVEL).tolist()
+        bosons = [Boson(config, inputs.population, m22) for m22 in config.population.m22]
+        sizes = [ModelSize.of(config, boson.filament(mass)) for boson in bosons for mass in masses]
+        seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds for each in sizes)
+        return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra}, 0, seconds)
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of that filament."""
         return [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
 

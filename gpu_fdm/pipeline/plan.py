@@ -8,11 +8,12 @@ from ..errors import RunError
 from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
 from .inputs import Inputs
-from .progress import in_words
+from .progress import duration, in_words
 from .stage import Stage
 
 BASE = 235 << 20  # interpreter, libraries and compiled loops [bytes]
 _FIGURES = 40 << 20  # what draws them [bytes]
+_START, _FIGURE_SECONDS = 4.0, 3.0  # to import, to load compiled loops; to draw [s]
 _ROOM = 1 << 20  # of the result, for what stages do not count [bytes]
 
 
@@ -60,14 +61,20 @@ def check_memory(planned: Plan, ranks: Ranks = SERIAL) -> None:
         )
 
 
-def describe(stages: Sequence[Stage], inputs: Inputs, warnings: Sequence[str], result: Path, ranks: Ranks) -> list[str]:
+def describe(
+    stages: Sequence[Stage], inputs: Inputs, warnings: Sequence[str], result: Path, ranks: Ranks = SERIAL
+) -> list[str]:
     """Lines of a dry run: what would be done, what is doubtful, and what it needs."""
     planned = plan(stages, inputs, ranks)
     lines = [line for stage in stages for line in stage.describe(inputs, ranks)]
     lines += [f"warning: {warning}" for warning in warnings]
     lines += [f"memory, {title}: {in_words(size)} a rank" for title, size in planned.memory.items()]
+    times = [seconds for seconds in planned.seconds.values() if seconds is not None]
+    unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)
+    total = _START + (_FIGURE_SECONDS if inputs.config.figures else 0) + sum(times)
     lines += [
         f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}",
         f"output: {result}, {in_words(planned.disk)}",
+        f"time: about {duration(total)} on two cores{f', without {unknown}' if unknown else ''}",
     ]
     return lines

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from ..config.config import Config
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from . import results
 from .inputs import Inputs
@@ -12,6 +12,7 @@ from .stage import Context, Estimate, Stage
 POPULATION_CHOICES = ("freeze_out", "ellipticity", "transfer", "window")
 _TABLES = 4 << 20  # of linear power, variance and barrier [bytes]
 _MASS = 32  # bytes of a mass of a mass function in the result
+_SECONDS = 0.08  # for a mass function on two cores
 
 
 class PopulationStage(Stage):
@@ -33,7 +34,7 @@ class PopulationStage(Stage):
         """The cosmology and its own."""
         return ("cosmology", self.section)
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """InputError for masses or a redshift for which there is no barrier, or no mass function."""
         population = inputs.population
         with inputs.config.errors_in(self.section):
@@ -41,12 +42,14 @@ class PopulationStage(Stage):
                 population.mass_function(m22)
         return []
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Tables."""
         section = inputs.config.population
-        return Estimate({self.section: _TABLES}, _MASS * section.masses * (1 + len(section.m22)), None)
+        return Estimate(
+            {self.section: _TABLES}, _MASS * section.masses * (1 + len(section.m22)), _SECONDS * (2 + len(section.m22))
+        )
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Of which bosons, and when."""
         masses = ", ".join(f"{m22:g}" for m22 in inputs.config.population.m22)
         return [f"mass functions of CDM and m22 = {masses} at z = {inputs.config.cosmology.redshift:g}"]

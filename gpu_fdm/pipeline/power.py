@@ -1,21 +1,24 @@
 """Power spectra of the densities in the box: P(k), P(k, mu), and the cross spectrum."""
 
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..config.config import Config
 from ..io.deferred import DeferredWrites
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.power import PowerSpectrum, power_spectrum
 from . import results
 from .inputs import Inputs
 from .model import dtype_of
-from .sizes import ModelSize
-from .slab import BOTH, cells_of_largest_slab
+from .sizes import largest_filament
+from .slab import BOTH, cells_of_largest_slab, frames
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate
+
+_CELLS_A_SECOND = 3.4e8  # of a spectrum on two cores, see docs/performance.md
 
 
 class PowerStage(SlabStatistic):
@@ -53,9 +56,12 @@ class PowerStage(SlabStatistic):
         """Write /power/<name>."""
         results.write_power(file, name, measured, sampling)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Both densities and a complex transform, which is there twice where it is transposed over ranks."""
         config = inputs.config
         numbers = (3 if ranks.size == 1 else 4) * cells_of_largest_slab(config.box.cells, ranks)
-        states = ModelSize.of_largest(config, inputs.filaments).states
-        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, None)
+        states = largest_filament(inputs).states
+        section = config.power
+        spectra = len(config.box.fields) * (2 if section.mu_bins else 1) + (2 if section.cross == "yes" else 0)
+        seconds = len(frames(config)) * spectra * prod(config.box.cells) / _CELLS_A_SECOND
+        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

@@ -88,3 +88,11 @@ def in_words(size: float) -> str:
             return f"{size:.3g} {prefix}"
         size /= 1024
     return f"{size:.4g} TiB"
+
+
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours, with two digits."""
+    for unit, size, most in (("s", 1, 100), ("min", 60, 100)):
+        if seconds < most * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{float(f'{seconds / 3600:.2g}'):g} h"

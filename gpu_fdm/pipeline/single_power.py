@@ -8,7 +8,7 @@ import numpy as np
 from ..config.config import Config
 from ..filament.model import Model
 from ..io.deferred import DeferredWrites
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.sampled import SampledSpectrum, sampled_spectrum
 from ..spectra.single_filament import SinglePower, scales, single_power
@@ -16,7 +16,7 @@ from . import results
 from .inputs import Inputs
 from .models import model_keys
 from .progress import progress
-from .sizes import ModelSize
+from .sizes import ModelSize, largest_of
 from .stage import Context, Estimate, Stage
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class SinglePowerStage(Stage):
         """Those of the model, and the seed of the draws."""
         return (*model_keys(config), "run.seed", self.section)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
-        """The largest filament."""
-        size = ModelSize.of_largest(inputs.config, inputs.filaments)
-        return Estimate({"exact spectra": size.exact_spectra}, 0, None)
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
+        """The memory of the largest filament, and the time of all."""
+        sizes = [ModelSize.of(inputs.config, filament) for filament in inputs.filaments]
+        return Estimate({"exact spectra": largest_of(sizes).exact_spectra}, 0, sum(s.exact_seconds for s in sizes))
 
     def run(self, context: Context) -> list[str]:
         """Compute and write the spectra of all filaments."""

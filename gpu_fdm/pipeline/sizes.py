@@ -1,5 +1,9 @@
-"""How much memory the states of a filament take, and its exact spectra, before they are solved for."""
+"""How much memory and time the states of a filament take, and its exact spectra, before they are solved for.
 
+Times are rough: they are those of two cores, from the table in docs/performance.md.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +14,16 @@ from ..filament.profile import Profile
 from ..filament.weights import RADII_PER_HALF_WAVE
 from ..parallel.backend import cpu_count
 from ..spectra.phase_average import memory_needed
+from .inputs import Inputs
 from .model import for_boson, profile_of
 
 _EIGENPROBLEMS = 3  # copies of the states while they are solved for
 _EXACT_POINTS = 2.25, -48  # nodes of the exact spectra from those of the states, a line
 _EXACT_WAVENUMBERS = 0.93, 230  # of their table, likewise
+_STATES_A_SECOND = 1.3e4
+_FIT = 2e-9  # seconds for each mode and radius of a fit
+_EXACT_START, _EXACT_RATE = 0.15, 1.35e10  # seconds, multiply-adds a second
+_POINTS_A_SECOND = 2e8  # of a plane, times the root of the number of states
 _FITS = ("adaptive_lasso", "poisson", "least_squares")
 
 
@@ -29,11 +38,6 @@ class ModelSize:
     def of(cls, config: Config, filament: Filament) -> "ModelSize":
         """The states of a filament for its boson."""
         return cls(config, profile_of(for_boson(config, filament.m22), filament))
-
-    @classmethod
-    def of_largest(cls, config: Config, filaments: list[Filament]) -> "ModelSize":
-        """The states of the filament with the largest line mass."""
-        return max((cls.of(config, filament) for filament in filaments), key=lambda size: size.profile.line_mass)
 
     @property
     def energy_cut(self) -> float:
@@ -51,6 +55,11 @@ class ModelSize:
         return extent(self.profile, self.energy_cut)
 
     @property
+    def radii(self) -> int:
+        """Number of radii at which weights are fitted."""
+        return self.config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(self.profile, self.energy_cut)
+
+    @property
     def states(self) -> int:
         """Memory of all states at all nodes [bytes]."""
         return int(self.modes) * self.extent[2] * 8
@@ -60,13 +69,43 @@ class ModelSize:
         memory = {"model": _EIGENPROBLEMS * self.states}
         if set(methods) & set(_FITS):
             # the response of every radius to every mode, and a copy of what is in use
-            radii = self.config.wavefunction.radii or RADII_PER_HALF_WAVE * axial_states(self.profile, self.energy_cut)
-            memory["weights"] = self.states + int(1.5 * 8 * self.modes * radii)
+            memory["weights"] = self.states + int(1.5 * 8 * self.modes * self.radii)
         return memory
+
+    def solving_seconds(self, method: str) -> float:
+        """Time to solve for the states and to find their weights."""
+        fit = _FIT * self.modes * self.radii if method in _FITS else 0.0
+        return self.modes / _STATES_A_SECOND + fit
 
     @property
     def exact_spectra(self) -> int:
         """Memory of exact spectra, and of the states [bytes]."""
+        return self.states + memory_needed(self.modes, *self._exact_table, cpu_count())
+
+    @property
+    def exact_seconds(self) -> float:
+        """Time of exact spectra: all of it is in products of matrices."""
+        points, wavenumbers = self._exact_table
+        orders = 3.5 * self.modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
+        return _EXACT_START + points**2 / 2 * (0.75 * orders**2 + 2 * orders * wavenumbers) / _EXACT_RATE
+
+    def evaluation_seconds(self, points: float) -> float:
+        """Time to sum all states at points of the plane."""
+        return points * self.modes**0.5 / _POINTS_A_SECOND
+
+    @property
+    def _exact_table(self) -> tuple[int, int]:
+        """Nodes and wavenumbers of the exact spectra."""
         nodes = self.extent[2]
         points, wavenumbers = (int(slope * nodes + start) for slope, start in (_EXACT_POINTS, _EXACT_WAVENUMBERS))
-        return self.states + memory_needed(self.modes, points, wavenumbers, cpu_count())
+        return points, wavenumbers
+
+
+def largest_of(sizes: Iterable[ModelSize]) -> ModelSize:
+    """The one with the largest line mass."""
+    return max(sizes, key=lambda size: size.profile.line_mass)
+
+
+def largest_filament(inputs: Inputs) -> ModelSize:
+    """The states of the largest filament."""
+    return largest_of(ModelSize.of(inputs.config, filament) for filament in inputs.filaments)

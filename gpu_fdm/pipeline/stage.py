@@ -65,15 +65,15 @@ class Stage:
         names = self.keys(context.config)
         return key_of(context.config, self.section, names, backend=context.backend.arithmetic, **more)
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Warnings, before anything costly is done; one rank calls this, for all. Raises InputError."""
         return []
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory, disk and time, from sizes alone, once `check` has passed."""
         return Estimate(seconds=None)
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Lines of a dry run: what it would do."""
         return []
 

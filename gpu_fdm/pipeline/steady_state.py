@@ -16,10 +16,10 @@ from ..cosmology.background import Background
 from ..errors import RunError
 from ..filament.eigenstates import eigenstates, estimated_states
 from ..filament.model import Filament
-from ..parallel.ranks import Ranks
+from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..simulation.plane import plane_cells
-from ..simulation.steady_state import FRAME_REACH, Evolution, evolve_cross_section
+from ..simulation.steady_state import FRAME_REACH, LIMITS, Evolution, evolve_cross_section
 from . import steady_state_results as results
 from .inputs import Inputs
 from .model import code_units, filaments, for_boson, profile_of, solve
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 ESCAPED = 1e-3  # of the mass beyond the radius where the modes end, above which a warning says so
 _FEW_STATES = 10  # by their phase-space area: fewer are solved for to see whether there is one
 _EVOLVED = 5.2, 116  # memory: copies of the states, bytes a cell; to 10 % for m22 = 1, 4, 8
+_EVOLVED_A_SECOND, _MEASURED_A_SECOND = 1.2e7, 2e6  # cells on two cores
 
 
 class SteadyStateStage(Stage):
@@ -66,7 +67,7 @@ class SteadyStateStage(Stage):
             "-steady_state.weights",
         )
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """InputError for a boson that is too light to have a state."""
         config = inputs.config
         for case in cases_of(config):
@@ -79,7 +80,7 @@ class SteadyStateStage(Stage):
                     raise config.error(section, "m22", f"{error}, for {case.m22:g}") from None
         return []
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The costliest cross-section, and the frames of all."""
         section, cases = inputs.config.steady_state, cases_of(inputs.config)
         size = ModelSize.of(inputs.config, cases[0].filament)
@@ -88,10 +89,11 @@ class SteadyStateStage(Stage):
         copies, cell = _EVOLVED
         memory = int(copies * size.states) + cell * cells**2
         memory = max(memory, size.solving(section.weights).get("weights", 0))
+        seconds = sum(case.seconds for case in cases)
         shown = min(1.0, 2 * FRAME_REACH * float(size.profile.radius_enclosing(0.99)) / side) * cells
-        return Estimate({"steady state": memory}, int(len(cases) * section.frames * 4 * shown**2), None)
+        return Estimate({"steady state": memory}, int(len(cases) * section.frames * 4 * shown**2), seconds)
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """For how long, and what."""
         titles = "; ".join(case.title for case in cases_of(inputs.config))
         return [f"steady state: {inputs.config.steady_state.periods:g} periods of {titles}"]
@@ -161,6 +163,18 @@ class Case:
         """Time that it takes, in arbitrary units: cells and steps both grow as the number of states."""
         profile = profile_of(self.config, self.filament)
         return estimated_states(profile, self.config.wavefunction.energy_cut) ** 2
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes on two cores: stages as long as the kinetic phase allows, and what is measured."""
+        size, section = ModelSize.of(self.config, self.filament), self.config.steady_state
+        profile, (cut, radius_max, _) = size.profile, size.extent
+        cells, side = plane_cells(profile, cut, radius_max)
+        a, half = profile.scale_factor, float(profile.radius_enclosing(0.5))
+        period = 2 * np.pi * half * np.sqrt(2 * np.pi * a**3 / float(profile.enclosed_line_mass(half)))
+        stages = section.periods * period * (np.pi * cells / side) ** 2 / a**2 / LIMITS.kinetic
+        seconds = cells**2 * (stages / _EVOLVED_A_SECOND + section.outputs / _MEASURED_A_SECOND)
+        return float(seconds) + size.solving_seconds(self.weights)
 
     @property
     def steps(self) -> int:

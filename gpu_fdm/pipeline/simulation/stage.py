@@ -10,7 +10,7 @@ import numpy as np
 
 from ...config.config import Config
 from ...errors import RunError
-from ...parallel.ranks import Ranks
+from ...parallel.ranks import SERIAL, Ranks
 from ...plots import Figure
 from ...simulation.grid import largest_velocity
 from ...simulation.initial_conditions import require_small
@@ -19,7 +19,7 @@ from ..inputs import Inputs
 from ..progress import in_words
 from ..stage import Context, Estimate, Stage
 from .evolve import RunInProgress, run_keys, snapshot_names
-from .memory import checkpoint_size, output_size, particle_memory, wave_memory
+from .needs import checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
 from .setup import Setup, check_simulation, is_cold, is_wave, named
 
 
@@ -51,20 +51,21 @@ class SimulationStage(Stage):
         """What a run depends on."""
         return run_keys()
 
-    def check(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Warnings of runs in which nothing forms, or particles begin on their lattice."""
         return check_simulation(inputs.config, ranks)
 
-    def estimate(self, inputs: Inputs, ranks: Ranks) -> Estimate:
+    def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Each run, which is there alone."""
         config, runs = inputs.config, inputs.config.simulation.runs
         memory = {
             run: wave_memory(config, ranks, initial=True) if is_wave(run) else particle_memory(config, ranks)
             for run in runs
         }
-        return Estimate(memory, sum(output_size(config, run) for run in runs), None)
+        written = sum(output_size(config, run) for run in runs)
+        return Estimate(memory, written, sum(run_seconds(Setup.of(config), run) for run in runs))
 
-    def describe(self, inputs: Inputs, ranks: Ranks) -> list[str]:
+    def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Runs, cells, redshifts and checkpoints."""
         config, section = inputs.config, inputs.config.simulation
         size = in_words(max(checkpoint_size(config, run) for run in section.runs))

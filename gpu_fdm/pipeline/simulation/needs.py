@@ -1,4 +1,4 @@
-"""Memory and disk of a simulation, from the number of its cells."""
+"""Memory, disk and time of a simulation, from the number of its cells."""
 
 from math import prod
 
@@ -9,7 +9,12 @@ from ...parallel.ranks import SERIAL, Ranks
 from ..model import dtype_of
 from ..simulation_results import PIXELS
 from ..slab import cells_of_largest_slab
+from .setup import Setup
 
+# cells or particles in a stage, on two cores, see docs/performance.md; waves in single precision
+_WAVE_A_SECOND, _PARTICLES_A_SECOND = 5e7, 1e7
+_STAGE = 5e-3  # seconds that any stage takes
+_EPOCHS = 200  # at which the length of a stage is asked for
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
 
 
@@ -44,6 +49,24 @@ def output_size(config: Config, run: str) -> int:
     written = snapshots * prod(cells) * (itemsize + (full if section.content == "full" else 0))
     picture = prod(sorted(min(number, PIXELS) for number in cells)[1:])
     return written + section.spectra * (8 * 8 * max(cells) + 3 * 4 * picture)
+
+
+def run_seconds(setup: Setup, run: str) -> float:
+    """About how long a run takes on two cores.
+
+    Stages of a wave are counted as the clock and the kinetic phase allow them, and those of particles as the clock
+    does: what collapses may ask for more.
+    """
+    clock, section = setup.clock, setup.section
+    epochs = np.geomspace(setup.start, setup.end, _EPOCHS)
+    shortest = np.full(_EPOCHS, clock.longest)
+    rate = _PARTICLES_A_SECOND
+    if run.startswith("wave"):
+        phase = 0.5 * setup.grid.k_squared_max * np.array([clock.drift_rate(a) for a in epochs.tolist()])
+        shortest = np.minimum(shortest, section.kinetic_phase / phase)
+        rate = _WAVE_A_SECOND * 4 / setup.dtype.itemsize
+    stages = float(np.trapezoid(1 / shortest, np.log(epochs)))
+    return stages * (_STAGE + prod(section.cells) / rate)
 
 
 def _itemsize(config: Config) -> int:
