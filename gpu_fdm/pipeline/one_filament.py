@@ -191,7 +191,7 @@ class Boson:
         density = mean_matter_density(self.config.cosmology.omega_m)
         if section.normalisation == "population":
             density = population_density(self.mass_function, section.mass_min, section.mass_max)
-        return OneFilamentSpectrum.of_nodes(k, masses, fdm, smooth, self.mass_function, density)
+        return OneFilamentSpectrum.from_masses(k, masses, fdm, smooth, self.mass_function, density)
 
 
 @dataclass(frozen=True, eq=False)

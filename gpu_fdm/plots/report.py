@@ -116,7 +116,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
         f"{table.label} compared with {model.label}",
         tuple(texts),
         tables=(
-            Table(columns, tuple(found), f"Detached: {threshold:g} times the power below the line"),
+            Table(columns, tuple(found), f"Detached: {threshold:g} times the power in the denominator"),
             Table(("k [h/Mpc]", table.name, "error", "beyond Nyquist"), tuple(rows), f"Errors: {ERRORS}"),
         ),
     )

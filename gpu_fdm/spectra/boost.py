@@ -103,7 +103,7 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
     check_halves(numerator, denominator, allow)
     above, below = _at_common_wavenumbers(numerator, denominator)
     if below.floor == 0:
-        check_rows(f"{below.of} below the line", below.k, "power", below.power, below.power > 0, "positive")
+        check_rows(f"{below.of} in the denominator", below.k, "power", below.power, below.power > 0, "positive")
     rows = below.above_floor & (above.above_floor | (above.floor == 0))
     if not rows.any():
         raise InputError(f"{numerator.of}/{denominator.of}: no k where both have power above round-off")

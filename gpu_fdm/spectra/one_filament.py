@@ -1,30 +1,35 @@
-"""The one-filament power spectrum: the mean over a population of filaments that do not know of each other.
+"""The one-filament power spectrum: the mean over a population of uncorrelated filaments.
 
     P_1f(k) = int dlnM M^2 (dn/dlnM) P(k|M) / rho^2
 
 with P(k|M) the spectrum of one filament over M^2 (single_filament.py), and rho either the mean density of the
 population in the window of masses, int dlnM M dn/dlnM, or that of all matter.
 
-Method: P(k|M) costs a solved filament, the rest nothing. It falls by orders of magnitude with k and M, but its
-logarithm is smooth in ln M: that is interpolated through Chebyshev extrema, and the integral done on many
-Gauss-Legendre nodes. Extrema are nested: the next level halves the steps and keeps the work that was done.
+Method: almost all the cost is in P(k|M), a solved filament for each mass. It falls by orders of magnitude with k and M,
+but its logarithm is smooth in ln M and is interpolated through Chebyshev extrema; the integral is done on many
+Gauss-Legendre nodes. Extrema are nested: the next level halves the steps and uses the masses of the last one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .phase_average import gauss_legendre
 
-FLOOR = 1e-15  # of the largest power: below is round-off of a sum of order one, and returned as zero
-_LEAST = 1e-19  # of a spectrum over M^2, that is interpolated: a logarithm needs a number
+FLOOR = 1e-15  # of the largest power: below it a sum of order one is round-off, and returned as zero
+_LEAST = 1e-19  # of a spectrum over M^2, below which it is taken as this, so that it has a logarithm
 QUADRATURE = 400  # Gauss-Legendre nodes of the integral over ln M
-DEEPEST = 1e-7  # of P_1f at the smallest k: errors are told where the spectrum is above
+DEEPEST = 1e-7  # of P_1f at the smallest k: errors are those of the spectrum above it
 
 
-def chebyshev_masses(mass_min: float, mass_max: float, level: int) -> np.ndarray:
-    """2^level + 1 masses between two limits, both among them, at Chebyshev extrema in ln M; those of level - 1 too."""
+MassFunction = Callable[[NDArray], NDArray]
+
+
+def chebyshev_masses(mass_min: float, mass_max: float, level: int) -> NDArray:
+    """2^level + 1 masses between two limits, inclusive, at Chebyshev extrema in ln M, those of level - 1 among them."""
     number = 2**level
     x = -np.cos(np.pi * np.arange(number + 1) / number)
     mass = np.exp((np.log(mass_min) * (1 - x) + np.log(mass_max) * (1 + x)) / 2)
@@ -32,7 +37,7 @@ def chebyshev_masses(mass_min: float, mass_max: float, level: int) -> np.ndarray
     return mass
 
 
-def population_density(mass_function, mass_min: float, mass_max: float) -> float:
+def population_density(mass_function: MassFunction, mass_min: float, mass_max: float) -> float:
     """Mean comoving mass density of the population, int dlnM M dn/dlnM [(Msun/h) / (Mpc/h)^3].
 
     mass_function  dn/dlnM [(h/Mpc)^3] of masses [Msun/h], any shape
@@ -41,18 +46,18 @@ def population_density(mass_function, mass_min: float, mass_max: float) -> float
     return float(np.sum(step * mass * mass_function(mass)))
 
 
-def limit_of_small_wavenumbers(mass_function, mass_min: float, mass_max: float, density: float) -> float:
+def limit_of_small_wavenumbers(mass_function: MassFunction, mass_min: float, mass_max: float, density: float) -> float:
     """P_1f(k -> 0) of filaments whose spectra over M^2 tend to one [(Mpc/h)^3]; arguments as for mean_over_masses."""
     mass, step = _quadrature(mass_min, mass_max)
     return float(np.sum(step * mass**2 * mass_function(mass)) / density**2)
 
 
-def mean_over_masses(masses, spectra, mass_function, density: float) -> np.ndarray:
+def mean_over_masses(masses: NDArray, spectra: NDArray, mass_function: MassFunction, density: float) -> NDArray:
     """P_1f(k) [(Mpc/h)^3] from the spectra of single filaments at Chebyshev masses, shape (..., k).
 
     masses   from chebyshev_masses, shape (masses,) [Msun/h]
     spectra  P(k|M) over M^2, shape (masses, ..., k)
-    density  the rho of the normalisation [(Msun/h) / (Mpc/h)^3]
+    density  rho of the normalisation [(Msun/h) / (Mpc/h)^3]
     """
     mass, step = _quadrature(masses[0], masses[-1])
     weight = step * mass**2 * mass_function(mass) / density**2
@@ -61,10 +66,10 @@ def mean_over_masses(masses, spectra, mass_function, density: float) -> np.ndarr
     return np.where(mean > FLOOR * weight.sum(), mean, 0.0)
 
 
-def relative_change(spectrum, coarser) -> float:
+def relative_change(spectrum: NDArray, coarser: NDArray) -> float:
     """Largest relative difference where the spectrum is above DEEPEST of its first value; shape (k,) both."""
-    there = spectrum > DEEPEST * spectrum[0]
-    return float(np.max(np.abs(coarser[there] / spectrum[there] - 1), initial=0.0))
+    rows = spectrum > DEEPEST * spectrum[0]
+    return float(np.max(np.abs(coarser[rows] / spectrum[rows] - 1), initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -72,21 +77,23 @@ class OneFilamentSpectrum:
     """P_1f of one boson mass.
 
     k            [h/Mpc];  fdm, smooth   [(Mpc/h)^3], shape (k,)
-    masses       at which single filaments were solved [Msun/h]
-    error        relative, of fdm: what half of the masses would have changed
-    density      of the normalisation [(Msun/h) / (Mpc/h)^3]
+    masses       masses of the solved filaments [Msun/h]
+    error        relative change of fdm if only every other mass is used
+    density      rho of the normalisation [(Msun/h) / (Mpc/h)^3]
     """
 
-    k: np.ndarray
-    fdm: np.ndarray
-    smooth: np.ndarray
-    masses: np.ndarray
+    k: NDArray
+    fdm: NDArray
+    smooth: NDArray
+    masses: NDArray
     error: float
     density: float
 
     @classmethod
-    def of_nodes(cls, k, masses, fdm, smooth, mass_function, density: float) -> "OneFilamentSpectrum":
-        """From spectra at Chebyshev masses, shape (masses, k) each; error is infinite for less than five masses."""
+    def from_masses(
+        cls, k: NDArray, masses: NDArray, fdm: ArrayLike, smooth: ArrayLike, mass_function: MassFunction, density: float
+    ) -> "OneFilamentSpectrum":
+        """The mean of spectra at Chebyshev masses, both of shape (masses, k); error is infinite for less than five."""
         spectra = np.stack([fdm, smooth], axis=1)
         fine = mean_over_masses(masses, spectra, mass_function, density)
         error = inf
@@ -96,14 +103,14 @@ class OneFilamentSpectrum:
         return cls(k, fine[0], fine[1], masses, error, density)
 
 
-def _quadrature(mass_min, mass_max):
+def _quadrature(mass_min: float, mass_max: float) -> tuple[NDArray, NDArray]:
     """Masses and steps of ln M."""
     x, w = gauss_legendre(QUADRATURE)
     low, high = np.log(mass_min), np.log(mass_max)
     return np.exp(low + (high - low) * (1 + x) / 2), (high - low) / 2 * w
 
 
-def _to_masses(masses, mass):
+def _to_masses(masses: NDArray, mass: NDArray) -> NDArray:
     """Matrix from values at Chebyshev masses to the polynomial in ln M through them; shape (mass, masses).
 
     The barycentric formula of Chebyshev extrema, whose weights alternate and are halved at both ends (Berrut &

@@ -6,33 +6,35 @@
                + (2pi)^2 sum_m int int R dR R'dR' J_m(kR) C_m(R, R') J_m(kR')                     interference
                - sum_{n, l = -l_max ... l_max} w_nl^2 [ mu int R dR R_nl^2 J_0(kR) ]^2            self term
 
-P2 is |rho(k)|^2 of |psi|^2 in the plane, averaged over directions of k and over phases. The self term is there because
-the |a_nl| are fixed and only phases are random; with Gaussian amplitudes it is absent. At k = 0 interference and self
-term are equal: the line mass does not depend on phases.
+P2 is |rho(k)|^2 of |psi|^2 in the plane, averaged over directions of k and over phases. The self term is subtracted
+because the |a_nl| are fixed and only phases are random; with Gaussian amplitudes it is absent. At k = 0 interference
+and self term are equal: the line mass does not depend on phases.
 
 Method: with phi the angle between two points, C_m is the cosine transform of G(R, R', phi)^2, and G that of G_l. Both
 are matrix products, and so is the double integral, on Gauss-Legendre nodes that integrate every product exactly: all
-the work is in BLAS. It goes through blocks of rows R, and only through pairs R <= R', so that memory stays small.
+the work is in BLAS. Only pairs R <= R' are computed, in blocks of them, so that memory stays small.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import j0, roots_legendre
 from threadpoolctl import threadpool_limits
 
 from ..filament.eigenstates import Library
 from ..kernels.bessel import bessel_table
-from ..parallel.backend import CPU
+from ..parallel.backend import CPU, GPU
 
-BLOCK_BYTES = 64 << 20  # of C_m(R, R') that are in memory together
-BLOCK_SIDE = 128  # nodes, at most
-NO_POWER = 2.5  # times the largest wavenumber of |psi|^2
+BLOCK_BYTES = 64 << 20  # of C_m(R, R') in a block
+BLOCK_SIDE = 128  # largest side of a block [nodes]
+NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P2 is below 1e-14 of P(0)
 STATES_AT_ONCE = 4096
-TABLE_BYTES = 512 << 20  # of J_m(kR) that are in memory together
+TABLE_BYTES = 512 << 20  # of J_m(kR) in memory at a time
 
 
 @dataclass(frozen=True)
@@ -40,39 +42,41 @@ class PolarSpectrum:
     """|rho(k)|^2 in the plane across a filament over its line mass squared, averaged over phases, in three parts.
 
     k             [1/L], shape (k,)
-    smooth        of the mean density <|psi|^2>
-    interference  of the fringes between all pairs of states, and of each with itself
-    self_term     of each state with itself: what the fixed |a_nl| take away
-    All shape (k,), over mu^2 with mu the line mass of the profile, so that P(0) = (sum of the weights)^2.
+    smooth        power of the mean density <|psi|^2>
+    interference  power of the fringes between all pairs of states, and of each state with itself
+    self_term     power of each state with itself, which is absent at fixed |a_nl|
+    All have shape (k,) and are over mu^2 with mu the line mass of the profile, so that P(0) = (sum of the weights)^2.
     """
 
-    k: np.ndarray
-    smooth: np.ndarray
-    interference: np.ndarray
-    self_term: np.ndarray
+    k: NDArray
+    smooth: NDArray
+    interference: NDArray
+    self_term: NDArray
 
     @property
-    def fixed(self) -> np.ndarray:
-        """Average over phases alone, at fixed |a_nl|."""
+    def fixed(self) -> NDArray:
+        """Average over phases alone, at fixed |a_nl|, shape (k,)."""
         return self.smooth + self.interference - self.self_term
 
-    def part(self, rows: slice) -> "PolarSpectrum":
-        """The spectrum at some of its wavenumbers."""
-        return PolarSpectrum(self.k[rows], self.smooth[rows], self.interference[rows], self.self_term[rows])
-
     @property
-    def gaussian(self) -> np.ndarray:
-        """Average over Gaussian complex amplitudes with <|a_nl|^2> = w_nl."""
+    def gaussian(self) -> NDArray:
+        """Average over Gaussian complex amplitudes with <|a_nl|^2> = w_nl, shape (k,)."""
         return self.smooth + self.interference
 
+    def rows(self, chosen: slice) -> "PolarSpectrum":
+        """The spectrum at some of its wavenumbers."""
+        return PolarSpectrum(self.k[chosen], self.smooth[chosen], self.interference[chosen], self.self_term[chosen])
 
-def polar_spectrum(library: Library, weight, k, points: int | None = None, backend=None) -> PolarSpectrum:
+
+def polar_spectrum(
+    library: Library, weight: ArrayLike, k: ArrayLike, points: int | None = None, backend: CPU | GPU | None = None
+) -> PolarSpectrum:
     """The spectrum of states with random phases.
 
     weight   w_nl, shape (modes,), not negative
     k        wavenumbers in the plane, comoving [1/L], shape (k,), not negative; beyond NO_POWER times the largest
              wavenumber of |psi|^2 the spectrum is below 1e-14 of P(0), and returned as zero
-    points   Gauss-Legendre nodes in R; chosen from the largest wavenumbers where not given, see `points_needed`
+    points   Gauss-Legendre nodes in R; by default from the largest wavenumbers, see `points_needed`
     backend  CPU or GPU; the same code on NumPy and CuPy
     Raises ValueError for a weight or a k that is not a finite number >= 0.
     """
@@ -94,7 +98,7 @@ def polar_spectrum(library: Library, weight, k, points: int | None = None, backe
 
 
 def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> int:
-    """Bytes that polar_spectrum takes for so many states on so many nodes."""
+    """Bytes that polar_spectrum takes for numbers of states, nodes, wavenumbers and threads."""
     orders = 3.5 * modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
     table = 8 * orders * points * wavenumbers
     table /= ceil(table / TABLE_BYTES)
@@ -102,8 +106,8 @@ def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> 
     return int(8 * modes * points + table + block * threads)
 
 
-def form_factor(library: Library, weight, k) -> np.ndarray:
-    """2pi int R dR <rho> J_0(kR) / mu: the transform of the mean density, whose square is the smooth part; shape of k.
+def form_factor(library: Library, weight: NDArray, k: ArrayLike) -> NDArray:
+    """2pi int R dR <rho> J_0(kR) / mu, the transform of the mean density; its square is the smooth part. Shape of k.
 
     k  comoving [1/L], any shape, not negative
     """
@@ -116,39 +120,42 @@ def form_factor(library: Library, weight, k) -> np.ndarray:
 
 
 def points_needed(library: Library, k_max: float) -> int:
-    """Nodes that integrate R R_nl R_n'l' J_m(kR): four fifths of what is exact for the sum of the largest wavenumbers
-    anywhere in the box (a Gauss rule of N points is exact to degree 2N - 1), for they are largest on the axis, where
-    the nodes crowd; and 20 more. Twice as many change P by less than 1e-8 where it is above 1e-11 P(0)."""
+    """Nodes that integrate R R_nl R_n'l' J_m(kR).
+
+    A Gauss rule of N points is exact to degree 2N - 1. Four fifths of the points that are exact for the sum of the
+    largest wavenumbers suffice, since these are largest on the axis, where the nodes are dense; and 20 more. Twice as
+    many change P by less than 1e-8 where it is above 1e-11 P(0).
+    """
     fringes = 2 * library.wavenumber_max
     wavenumber = 0.8 * (fringes + min(k_max, fringes)) + max(k_max - fringes, 0)
     return max(len(library.nodes), int(wavenumber * library.radius_max / 4) + 20)
 
 
 class _States:
-    """What the sums need, on the device: states on the nodes, times the root of the measure, in the order of l."""
+    """States on the nodes, times the root of the measure, in the order of l, on the device."""
 
-    def __init__(self, library, weight, points, backend):
-        kept = np.flatnonzero(weight)
+    def __init__(self, library: Library, weight: NDArray, points: int, backend: CPU | GPU):
+        chosen = np.flatnonzero(weight)
         self.backend, self.xp = backend, backend.xp
         self.radius, measure = radii(library, points)
         # the product of two states, or the square of a density matrix, then holds R dR, and R dR R'dR'
-        states = library.radial if len(kept) == len(library) else library.radial[kept]
+        states = library.radial if len(chosen) == len(library) else library.radial[chosen]
         scaled = states @ library.interpolation_matrix(self.radius).T
         scaled *= np.sqrt(measure)
-        self.weight, self.multiplicity = weight[kept], library.multiplicity[kept]
+        self.weight, self.multiplicity = weight[chosen], library.multiplicity[chosen]
         scaled *= np.sqrt(self.weight)[:, None]
         self.scaled = backend.to_device(scaled)
-        l = library.l[kept]
+        l = library.l[chosen]
         self.l_max = int(l.max())
         edges = np.searchsorted(l, np.arange(self.l_max + 2))
-        self.of_l = [slice(first, last) for first, last in pairwise(edges)]
+        self.slices = [slice(first, last) for first, last in pairwise(edges)]  # of the states of each l
 
-    def density_matrix(self, rows, columns):
-        """2 pi/mu G_l(R, R') times the roots of both measures, shape (l_max + 1, rows, columns)."""
-        return self.xp.stack([self.scaled[of_l, rows].T @ self.scaled[of_l, columns] for of_l in self.of_l])
+    def density_matrix(self, rows: slice, columns: slice) -> Any:
+        """2 pi/mu G_l(R, R') times the roots of both measures, shape (l_max + 1, rows, columns), on the device."""
+        return self.xp.stack([self.scaled[states, rows].T @ self.scaled[states, columns] for states in self.slices])
 
 
-def radii(library: Library, points: int) -> tuple[np.ndarray, np.ndarray]:
+def radii(library: Library, points: int) -> tuple[NDArray, NDArray]:
     """Gauss-Legendre nodes over the extent of the states [L], and the measure R dR of each [L^2], shape (points,)."""
     x, w = gauss_legendre(points)
     radius = library.radius_max * (1 + x) / 2
@@ -156,12 +163,12 @@ def radii(library: Library, points: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=8)
-def gauss_legendre(points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [-1, 1], kept: they are asked for again and again."""
+def gauss_legendre(points: int) -> tuple[NDArray, NDArray]:
+    """Nodes and weights on [-1, 1], shape (points,); cached."""
     return roots_legendre(points)
 
 
-def _spectrum(states, k):
+def _spectrum(states: _States, k: NDArray) -> NDArray:
     """Smooth, interference and self term, shape (3, k)."""
     xp, backend = states.xp, states.backend
     orders = 2 * states.l_max + 1
@@ -170,45 +177,45 @@ def _spectrum(states, k):
     amplitude, self_term = xp.zeros(len(k)), xp.zeros(len(k))
     for first in range(0, len(states.scaled), STATES_AT_ONCE):
         part = slice(first, first + STATES_AT_ONCE)
-        forms = bessel[0] @ (states.scaled[part] ** 2).T  # of each state, times its weight, (k, states)
+        forms = bessel[0] @ (states.scaled[part] ** 2).T  # form factors times weights, shape (k, states)
         amplitude += forms @ multiplicity[part]
         self_term += forms**2 @ multiplicity[part]
 
     to_angle, to_order = (backend.to_device(matrix) for matrix in _cosines(states.l_max))
 
-    def of_block(numbered):
-        """Interference of the pairs of a block of rows and columns; those right of the diagonal count twice."""
+    def add_block(numbered: tuple[int, tuple[slice, slice]]) -> None:
+        """Interference of the pairs in a block of rows and columns; blocks right of the diagonal count twice."""
         number, (rows, columns) = numbered
         g = states.density_matrix(rows, columns).reshape(states.l_max + 1, -1)
-        # parts of G(phi) that are even and odd under phi -> pi - phi: half of the angles are enough
+        # parts of G(phi) that are even and odd under phi -> pi - phi: half of the angles suffice
         even, odd = (to_angle[:, parity::2] @ g[parity::2] for parity in (0, 1))
         squares = even**2 + odd**2, 2 * even * odd  # of G(phi)^2, again even and odd
         total = xp.zeros(len(k))
         for parity in (0, 1):
             correlation = to_order[parity::2] @ squares[parity]
-            for m, of_m in zip(range(parity, orders, 2), correlation, strict=True):
-                pairs = of_m.reshape(rows.stop - rows.start, columns.stop - columns.start)
+            for m, flat in zip(range(parity, orders, 2), correlation, strict=True):
+                pairs = flat.reshape(rows.stop - rows.start, columns.stop - columns.start)
                 total += xp.sum(bessel[m][:, rows] @ pairs * bessel[m][:, columns], axis=1)
         parts[number] = backend.to_host(total) * (1 if rows == columns else 2)
 
     blocks = _blocks(len(states.radius), orders)
     parts = np.empty((len(blocks), len(k)))
-    with threadpool_limits(1):  # a block a thread: threads inside such small matrices cost more than they bring
-        backend.for_each(enumerate(blocks), of_block)
+    with threadpool_limits(1):  # a block a thread: threads inside such small matrices cost more than they gain
+        backend.for_each(enumerate(blocks), add_block)
     return np.stack([backend.to_host(amplitude**2), parts.sum(axis=0), backend.to_host(self_term)])
 
 
-def _blocks(points, orders):
+def _blocks(points: int, orders: int) -> list[tuple[slice, slice]]:
     """Pairs of slices (rows, columns) that cover a square matrix on and right of its diagonal."""
     side = max(8, min(BLOCK_SIDE, int((BLOCK_BYTES / (24 * orders)) ** 0.5)))
     edges = [slice(first, min(first + side, points)) for first in range(0, points, side)]
     return [(rows, columns) for number, rows in enumerate(edges) for columns in edges[number:]]
 
 
-def _cosines(l_max):
+def _cosines(l_max: int) -> tuple[NDArray, NDArray]:
     """Matrices to the angles phi_j = pi j/L, L = 2 l_max + 1, and back to m = 0 ... 2 l_max.
 
-    Only the angles below pi/2 are there. The first has (2 - delta_l0) cos(l phi). The second has (2 - delta_m0), for m
+    They have only the angles below pi/2. The first has (2 - delta_l0) cos(l phi). The second has (2 - delta_m0), for m
     and -m, and the trapezoidal weights of a full turn, which are exact for cos(m phi) times the square of a series up
     to l_max.
     """

@@ -3,19 +3,22 @@
     P(k) = int_0^1 dmu W(k mu)^2/L^2 P2(k sqrt(1 - mu^2)) / mu_line^2,
     W(q)^2/L^2 = [sin(qL/2) / (qL/2)]^2 exp(-q^2/(2 s^2))               soft ends of sharpness s
 
-so that P(k -> 0) is one for a filament whose weights sum to one: M^2 P(k) is the power of the filament itself.
+P(k -> 0) is one for a filament whose weights sum to one, so that M^2 P(k) is the power of the filament.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..filament.model import Model
+from ..parallel.backend import CPU, GPU
 from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, polar_spectrum
 
-WINDOW_END = 8.6  # sharpnesses: the soft ends have taken exp(-37) of the power there
-DETACHED = 2.0  # the interfering filament has this times the power of the smooth one: fringes carry half of it
+WINDOW_END = 8.6  # sharpnesses: the soft ends reduce the power by exp(-37) there
+DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
 STATISTICS = ("fixed", "gaussian")
 ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
 LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
@@ -27,37 +30,39 @@ class SinglePower:
     """Phase averages of one filament's power over its mass squared: in the plane across it, and over orientations.
 
     k       comoving [h/Mpc], shape (k,)
-    polar   the plane's, k there in code units; None where it was not asked for
+    polar   the spectrum in the plane, with k in code units; None if plane = False
     smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
     statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
     """
 
-    k: np.ndarray
+    k: NDArray
     polar: PolarSpectrum | None
-    smooth: np.ndarray
-    interference: np.ndarray
-    self_term: np.ndarray
+    smooth: NDArray
+    interference: NDArray
+    self_term: NDArray
     statistics: str
 
     @property
-    def fdm(self) -> np.ndarray:
-        """Of |psi|^2, averaged over phases and orientations; zero where there is nothing but round-off."""
+    def fdm(self) -> NDArray:
+        """Power of |psi|^2, averaged over phases and orientations, shape (k,); round-off is set to zero."""
         return _less_round_off(self.smooth + self.interference - (self.self_term if self.statistics == "fixed" else 0))
 
     @property
-    def polar_fdm(self) -> np.ndarray:
-        """Of |psi|^2 in the plane, averaged over phases; zero where there is nothing but round-off."""
+    def polar_fdm(self) -> NDArray:
+        """Power of |psi|^2 in the plane, averaged over phases, shape (k,); round-off is set to zero."""
         return _less_round_off(self.in_plane.fixed if self.statistics == "fixed" else self.in_plane.gaussian)
 
     @property
     def in_plane(self) -> PolarSpectrum:
-        """The plane's; ValueError where it was not asked for."""
+        """The spectrum in the plane; ValueError if it was not computed."""
         if self.polar is None:
-            raise ValueError("no spectrum in the plane: it was not asked for (plane = False)")
+            raise ValueError("no spectrum in the plane: it was not computed (plane = False)")
         return self.polar
 
 
-def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane: bool = True) -> SinglePower:
+def single_power(
+    model: Model, k: ArrayLike, statistics: str = "fixed", backend: CPU | GPU | None = None, plane: bool = True
+) -> SinglePower:
     """The spectra of a solved filament.
 
     k      comoving [h/Mpc], shape (k,), positive, increasing
@@ -70,13 +75,13 @@ def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane
     if statistics not in STATISTICS:
         raise ValueError(f"statistics = {statistics!r}: must be one of {', '.join(STATISTICS)}")
     library, weight, unit = model.library, model.wave.weight, model.units.length
-    # the plane's spectrum where it is asked for, and where the average over orientations needs it, in one go
+    # one call for the spectrum in the plane and for the table of the average over orientations
     rows = _table_wavenumbers(model, k[-1] * unit)
-    asked = len(k) if plane else 0
-    spectrum = polar_spectrum(library, weight, np.concatenate([k[:asked] * unit, rows]), backend=backend)
-    polar, table = spectrum.part(slice(asked)) if plane else None, spectrum.part(slice(asked, None))
-    fringes = _between(rows, table.interference - table.self_term, power_at_origin=2)
-    self_term = _between(rows, table.self_term, power_at_origin=0)
+    number = len(k) if plane else 0
+    spectrum = polar_spectrum(library, weight, np.concatenate([k[:number] * unit, rows]), backend=backend)
+    polar, table = spectrum.rows(slice(number)) if plane else None, spectrum.rows(slice(number, None))
+    fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
+    self_term = _interpolation(rows, table.self_term, power_at_origin=0)
 
     filament = model.filament
     across, share = _orientations(k, filament.length, filament.sharpness, library.radius_max * unit)
@@ -88,9 +93,9 @@ def single_power(model: Model, k, statistics: str = "fixed", backend=None, plane
 
 
 def scales(model: Model, power: SinglePower) -> dict[str, tuple[float, str]]:
-    """Name -> value and definition of the scales between which the fringes add power; wavenumbers in [h/Mpc], comoving.
+    """Value and definition, by name, of the scales between which fringes add power; wavenumbers comoving [h/Mpc].
 
-    k_detach and what follows from it are left out where the wavenumbers of the spectrum do not reach them.
+    k_detach, detach_power and slope are left out if the wavenumbers of the spectrum do not reach them.
     """
     library, unit = model.library, model.units.length
     found = {}
@@ -121,19 +126,21 @@ def scales(model: Model, power: SinglePower) -> dict[str, tuple[float, str]]:
     return found
 
 
-def orientation_average(k, polar, length: float, sharpness: float, radius: float) -> np.ndarray:
-    """The average over orientations of a spectrum in the plane.
+def orientation_average(
+    k: ArrayLike, polar: Callable[[NDArray], NDArray], length: float, sharpness: float, radius: float
+) -> NDArray:
+    """The average over orientations of a spectrum in the plane, shape (k,).
 
     k          [h/Mpc], shape (k,);  polar  function of wavenumbers in the plane [h/Mpc], any shape
     length     of the filament [cMpc/h];  sharpness  of its soft ends [h/cMpc]
-    radius     beyond which the filament holds nothing [cMpc/h]
+    radius     beyond which the filament has no mass [cMpc/h]
     """
     across, share = _orientations(np.asarray(k, float), length, sharpness, radius)
     return np.sum(share * polar(across), axis=1)
 
 
-def _orientations(k, length, sharpness, radius):
-    """Wavenumbers in the plane for Gauss-Legendre nodes of the angle between k and the plane, and shares; (k, node)."""
+def _orientations(k: NDArray, length: float, sharpness: float, radius: float) -> tuple[NDArray, NDArray]:
+    """Wavenumbers in the plane at Gauss-Legendre nodes of the angle between k and the plane, and shares; (k, node)."""
     largest = np.minimum(k, WINDOW_END * sharpness)  # along the axis
     end = np.arcsin(largest / k)
     # the window oscillates as cos(q length), the spectrum in the plane as cos(2 q radius): half as many nodes as
@@ -145,8 +152,8 @@ def _orientations(k, length, sharpness, radius):
     return k[:, None] * np.cos(angle), window * np.cos(angle) * w * end[:, None] / 2
 
 
-def _table_wavenumbers(model, k_max):
-    """Where the spectrum of the fringes is tabulated [1/L]: steps in proportion to k, then even ones."""
+def _table_wavenumbers(model: Model, k_max: float) -> NDArray:
+    """Wavenumbers of the table of the fringes [1/L]: steps in proportion to k, then equal ones."""
     radius = float(model.profile.radius_enclosing(0.99))
     k_max = max(min(k_max, NO_POWER * 2 * model.library.wavenumber_max), 1 / radius)
     k = [0.02 / radius]
@@ -155,18 +162,17 @@ def _table_wavenumbers(model, k_max):
     return np.array(k)
 
 
-def _between(rows, values, power_at_origin):
+def _interpolation(rows: NDArray, values: NDArray, power_at_origin: int) -> Callable[[NDArray], NDArray]:
     """Interpolation of a spectrum of fringes by a cubic spline of logarithms; zero beyond round-off.
 
-    It starts as k^power_at_origin: below the first row that is taken as exact.
+    Below the first row it is k^power_at_origin times a constant.
     """
-    # of the fringes, which are weaker
     ended = np.flatnonzero(values <= ROUND_OFF * values.max())
     if len(ended):
         rows, values = rows[: ended[0]], values[: ended[0]]
     spline = CubicSpline(np.log(rows), np.log(values / rows**power_at_origin))
 
-    def at(k):
+    def at(k: NDArray) -> NDArray:
         inside = k <= rows[-1]
         value = np.exp(spline(np.log(np.clip(k, rows[0], rows[-1])))) * k**power_at_origin
         return np.where(inside, value, 0.0)
@@ -174,6 +180,6 @@ def _between(rows, values, power_at_origin):
     return at
 
 
-def _less_round_off(power):
-    """Sums of parts that cancel leave this much, of either sign."""
+def _less_round_off(power: NDArray) -> NDArray:
+    """Zero where parts that cancel leave round-off of either sign."""
     return np.where(power > ROUND_OFF, power, 0.0)

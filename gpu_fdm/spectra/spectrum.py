@@ -68,7 +68,7 @@ class Spectrum:
                 (self.edges[0] > 0) & (self.edges[0] < self.edges[1])
             )
             if not good:
-                raise InputError(f"{self.of}: edges: must be a positive lower and an upper one of each of the bins")
+                raise InputError(f"{self.of}: edges: must be a positive lower and a larger upper edge for every bin")
 
     @property
     def deviation(self) -> NDArray | None:

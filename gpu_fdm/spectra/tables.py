@@ -71,8 +71,8 @@ def read_boost(path: str | Path) -> Boost:
     """
     table = _Table(path, ("k", "boost"), ("error", "beyond_nyquist"))
     scale = table.wavenumber_unit()
-    numerator = table.text("numerator", "fdm", "what the power above the line is of")
-    denominator = table.text("denominator", "smooth, cdm or n-body", "what the power below the line is of")
+    numerator = table.text("numerator", "fdm", "the field of the spectrum in the numerator")
+    denominator = table.text("denominator", "smooth, cdm or n-body", "the field of the spectrum in the denominator")
     metadata = table.metadata()
 
     def make(columns: Columns) -> Boost:
@@ -92,7 +92,7 @@ def read_spectrum(path: str | Path) -> Spectrum:
     """
     table = _Table(path, ("k", "power"), ("modes", "error", "k_low", "k_high"))
     k_scale, (power_scale, units) = table.wavenumber_unit(), table.power_unit()
-    of = table.text("of", "fdm", "what the spectrum is of")
+    of = table.text("of", "fdm", "the field of the spectrum")
     nyquist, floor = table.number("nyquist"), table.number("floor")
     metadata = table.metadata() | {"box_size": table.box_size()}
 

@@ -174,7 +174,7 @@ def test_slope_belongs_to_the_variance(power, window):
 @pytest.mark.parametrize("window", WINDOWS)
 def test_fuzzy_dark_matter_lacks_small_scales(power, window):
     cold, light, heavy = (
-        variance(power, each, window) for each in (CDM, transfer("ph22", 1.0, h=H), transfer("ph22", 8.0, h=H))
+        variance(power, function, window) for function in (CDM, transfer("ph22", 1.0, h=H), transfer("ph22", 8.0, h=H))
     )
     mass = np.geomspace(1e6, 1e12, 50)
     assert np.all(light(mass) < heavy(mass)) and np.all(heavy(mass) < cold(mass))

@@ -1,4 +1,4 @@
-"""Configs whose every value is allowed: a plan in seconds, or one clear line; no number in it that is none."""
+"""Configs of allowed values give a plan in seconds or one clear line, and no NaN."""
 
 import math
 
@@ -20,9 +20,9 @@ from gpu_fdm.pipeline.progress import in_words
 from gpu_fdm.pipeline.sizes import ModelSize
 from gpu_fdm.pipeline.stages import stages_of
 
-# seconds to minutes for each cosmology; what needs a file of its own
+# seconds to minutes for a cosmology; a choice that needs a file
 NEVER = {"camb", "table"}
-# tested where they are read: other values are refused, or need others with them
+# tested in other files: most values are refused, or need others with them
 OTHERS = {
     ("box", "fields"),
     ("simulation", "runs"),
@@ -31,7 +31,7 @@ OTHERS = {
     ("gas", "number"),
 }
 BOX = {"box", "power", "correlation"}
-# of one filament, of a gas, of a population, of a simulation: sections that are always there, and that may be
+# sections that a config of a kind always has, and those that it may have
 KINDS = {
     "filament": (("filament", "wavefunction"), ("single_power", "cross_section", "power", "correlation")),
     "gas": (("gas", "wavefunction", "box"), ("power", "single_power", "correlation")),
@@ -78,7 +78,7 @@ def text(kind, random):
 
 
 def drawn(kind, random):
-    """An ini with values as they come for some keys, the defaults for the others."""
+    """An ini with random values for some keys and the defaults for the others."""
     always, perhaps = KINDS[kind]
     lines, share = [], random.choice([0.05, 0.15, 0.4])
     with_box = kind == "gas" or random.integers(2)
@@ -94,13 +94,13 @@ def drawn(kind, random):
                 keys[item.name] = text(of_item, random)
         if name == "gas":  # the most that are allowed take half a minute
             keys["number"] = random.integers(1, 20)
-        keys |= _that_fit(name, keys, random)
+        keys |= _fitting_values(name, keys, random)
         lines += [f"[{name}]", *(f"{key} = {value}" for key, value in keys.items())]
     return "\n".join(lines)
 
 
-def _that_fit(name, keys, random):
-    """Values that go with others, without which little would come to a plan."""
+def _fitting_values(name, keys, random):
+    """Values that fit to others; without them few configs come to a plan."""
     if name == "cosmology":
         return {"linear_power": "eisenstein_hu"} if set(keys) - {"redshift"} else {}
     if name in ("filament", "gas") and random.integers(2):
@@ -117,7 +117,7 @@ def _that_fit(name, keys, random):
 
 
 def planned(ini):
-    """What a dry run does before it solves anything: all numbers are numbers."""
+    """A dry run before it solves anything: all numbers are finite."""
     config = parse_config(ini, "x.ini")
     inputs, warnings = pipeline.check(config)
     found = plan(stages_of(config), inputs)
@@ -151,7 +151,7 @@ def test_values_in_their_ranges(hostile, kind):
 
 
 def test_dry_runs_that_solve(hostile, tmp_path):
-    """Modes and weights too, where they take seconds; what is said holds no number that is none."""
+    """Modes and weights are computed if they take seconds; the output has no NaN."""
     random, path = np.random.default_rng(13), tmp_path / "x.ini"
     for _ in range(6):
         path.write_text(drawn("filament", random))
@@ -176,21 +176,21 @@ def test_a_number_of_bosons_that_takes_for_ever(hostile):
 
 
 def test_darts_are_counted_over_all_filaments(monkeypatch):
-    """However many are allowed for each."""
+    """The number of darts for one filament does not matter."""
     monkeypatch.setattr(gas, "MOST_DARTS", 100)
     with pytest.raises(ValueError, match=r"filaments fitted into a box of .* cMpc/h: \d+ centres were tried"):
         gas.draw_gas(200, (2.5, 2.5, 2.5), seed=1, mass_min=3e9, mass_max=3e10, max_attempts=100_000)
 
 
 def test_damaged_parts_are_computed_again(hostile, tmp_path, caplog):
-    """Parts of a result that a run keeps: whole and as they were, or not used."""
-    kept, random, values = Cache(tmp_path), np.random.default_rng(14), np.arange(40.0)
-    kept.store("part", {"x": 1.0}, {"values": values})
+    """Damaged parts of a cache are not used."""
+    cache, random, values = Cache(tmp_path), np.random.default_rng(14), np.arange(40.0)
+    cache.store("part", {"x": 1.0}, {"values": values})
     (path,) = tmp_path.iterdir()
     octets = path.read_bytes()
     for _ in range(200):
         path.write_bytes(spoiled(octets, random))
-        found = hostile(kept.load, "part", {"x": 1.0})
+        found = hostile(cache.load, "part", {"x": 1.0})
         assert found is None or not set(found) - {"values"}
     path.write_bytes(octets)
-    assert np.array_equal(kept.load("part", {"x": 1.0})["values"], values)
+    assert np.array_equal(cache.load("part", {"x": 1.0})["values"], values)

@@ -1,4 +1,4 @@
-"""Every grid format gives back exactly what was written, whole or in the slabs of any number of ranks."""
+"""Every grid format returns exactly what was written, in one slab or in those of any number of ranks."""
 
 import pickle
 import re
@@ -28,7 +28,7 @@ from gpu_fdm.spectra.power import power_spectrum
 
 
 class Communicator:
-    """Stands for MPI where only the sharing out of planes matters."""
+    """A stand-in for MPI where only the distribution of planes matters."""
 
     def __init__(self, size):
         self.size = size
@@ -50,7 +50,7 @@ def test_every_grid_reader_is_here():
 
 @pytest.mark.parametrize("name, make", ALL)
 class TestGrid:
-    """What a reader of grids promises."""
+    """The contract of a reader of grids."""
 
     def test_headers(self, name, make, tmp_path):
         case = make(tmp_path)
@@ -67,27 +67,27 @@ class TestGrid:
     def test_values_on_any_number_of_ranks(self, name, make, tmp_path, monkeypatch):
         """|psi|^2 is exact too: one product, one product and one sum in the precision of the file."""
         case = make(tmp_path)
-        lent = pickle.loads(pickle.dumps(open_snapshot(case.path, options=case.options)))  # as MPI lends it
-        whole = lent.slab(0, lent.cells[0])
-        assert whole.dtype == case.density.dtype == lent.dtype and whole.flags.c_contiguous
-        assert np.array_equal(whole, case.density)
+        received = pickle.loads(pickle.dumps(open_snapshot(case.path, options=case.options)))  # as by MPI
+        slab = received.slab(0, received.cells[0])
+        assert slab.dtype == case.density.dtype == received.dtype and slab.flags.c_contiguous
+        assert np.array_equal(slab, case.density)
         for ranks in (2, 3):
-            slabs = [lent.slab(*slab) for slab in Ranks(Communicator(ranks)).slabs(lent.cells[0])]
+            slabs = [received.slab(*slab) for slab in Ranks(Communicator(ranks)).slabs(received.cells[0])]
             assert np.array_equal(np.concatenate(slabs), case.density)
         # and where the file is read plane by plane
         monkeypatch.setattr(snapshot_module, "PIECE", 1000)
-        assert np.array_equal(lent.slab(1, lent.cells[0]), case.density[1:])
-        assert lent.slab(2, 2).shape == (0, *lent.cells[1:])
-        for planes in ((-1, 2), (3, 2), (0, lent.cells[0] + 1)):
+        assert np.array_equal(received.slab(1, received.cells[0]), case.density[1:])
+        assert received.slab(2, 2).shape == (0, *received.cells[1:])
+        for planes in ((-1, 2), (3, 2), (0, received.cells[0] + 1)):
             with pytest.raises(ValueError, match="must be in 0"):
-                lent.slab(*planes)
+                received.slab(*planes)
 
-    def test_options_come_before_the_file(self, name, make, tmp_path, caplog):
+    def test_options_override_the_file(self, name, make, tmp_path, caplog):
         case = make(tmp_path)
         opened = open_snapshot(case.path, options=evolve(case.options, box_size=9.0, redshift=0.25))
         assert opened.box_size == (9.0, 9.0, 9.0) and opened.redshift == 0.25
-        said = "--box-size 9,9,9 is used, the file says" in caplog.text
-        assert said == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
+        warned = "--box-size 9,9,9 is used, the file says" in caplog.text
+        assert warned == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
 
 
 BAD_CELL = (4, 3, 2)
@@ -120,7 +120,7 @@ def bad_npz(tmp, values):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1e-20])
 @pytest.mark.parametrize("write", [bad_hdf5, bad_ultradark, bad_npy, bad_fortran_npy, bad_npz])
 def test_cells_that_are_no_density(tmp_path, monkeypatch, write, bad, piece):
-    """The first of several is named, as [x, y, z] of the whole grid; slabs without them are read."""
+    """The first of several is named, as [x, y, z] of the grid; slabs without them are read."""
     monkeypatch.setattr(snapshot_module, "PIECE", piece)
     values = density()
     values[BAD_CELL] = values[6, 5, 4] = bad
@@ -147,7 +147,7 @@ def test_psi_that_is_not_finite(tmp_path):
 
 @pytest.mark.parametrize("stored", ["npy", "fortran npy", "hdf5"])
 def test_a_plane_of_two_gigabytes(tmp_path, stored):
-    """A sparse file: what is read and kept is a plane, 0.5 MB, and what the reading itself takes."""
+    """A sparse file: memory is taken for a plane, 0.5 MB, and a read buffer only."""
     shape = (1024, 256, 512)
     path = tmp_path / ("big.hdf5" if stored == "hdf5" else "big.npy")
     if stored == "hdf5":
@@ -162,7 +162,7 @@ def test_a_plane_of_two_gigabytes(tmp_path, stored):
     else:
         fortran = stored != "npy"
         if fortran:
-            shape = (2**20, 16, 16)  # a plane along x is a stride through the whole file: 256 pages
+            shape = (2**20, 16, 16)  # a plane along x is a stride through all of the file: 256 pages
         mapped = np.lib.format.open_memmap(path, "w+", np.float64, shape, fortran_order=fortran)
         mapped[700, 3, 4] = 5.0
         del mapped
@@ -214,7 +214,7 @@ def test_a_refined_level(tmp_path, format_name):
         open_snapshot(path, format_name, SnapshotOptions(level=2))
 
 
-def test_gamer_without_expansion_asks(tmp_path):
+def test_gamer_without_expansion_needs_options(tmp_path):
     pytest.importorskip("yt", reason="the extra yt is not installed")
     grids = density((16, 16, 16), np.float32), density((16, 16, 16), np.float32)
     path = write_gamer(tmp_path / "Data_000003", *grids, side=1.4, comoving=False)
@@ -237,7 +237,7 @@ def test_without_yt(tmp_path, monkeypatch):
         assert str(error.value) == f"{path}: format {name} is read with yt: pip install gpu_fdm[yt]"
 
 
-def test_what_is_missing_is_asked_for_by_its_option(tmp_path):
+def test_a_missing_value_names_its_option(tmp_path):
     path = numpy_plain(tmp_path).path
     with pytest.raises(InputError) as error:
         open_snapshot(path, options=SnapshotOptions(redshift=1.0))
@@ -326,7 +326,7 @@ def test_formats_are_listed(tmp_path):
 
 
 def test_the_example_of_the_docs(tmp_path):
-    """docs/snapshots.md shows a whole reader: it works as it stands."""
+    """The complete reader in docs/snapshots.md works."""
     text = (REPOSITORY / "docs" / "snapshots.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
     module = {"__name__": "gpu_fdm.snapshots.raw_cube", "__package__": "gpu_fdm.snapshots"}

@@ -50,7 +50,7 @@ FILES = {
 
 
 def read_all(path, options, format_name=None):
-    """What a snapshot holds, or the InputError that says why not; anything else fails the test."""
+    """The values of a snapshot, or the InputError; anything else fails the test."""
     try:
         opened = open_snapshot(path, format_name, options)
         if opened.kind == "particles":
@@ -62,16 +62,16 @@ def read_all(path, options, format_name=None):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_that_are_cut(tmp_path, name):
-    """Wherever: nothing is read from them. (What follows the data in a file may be cut; then they are whole.)"""
+def test_truncated_files(tmp_path, name):
+    """Nothing is read from truncated files, unless only bytes after the data are missing."""
     write, options = FILES[name]
     path = write(tmp_path)
-    octets, whole = path.read_bytes(), read_all(path, options)
-    assert isinstance(whole, np.ndarray)
+    octets, complete = path.read_bytes(), read_all(path, options)
+    assert isinstance(complete, np.ndarray)
     for length in [0, 1, 7, 8, 9, 100, 600, *range(1000, len(octets), 501), len(octets) - 1]:
         path.write_bytes(octets[:length])
         found = read_all(path, options)
-        assert isinstance(found, InputError) or (np.array_equal(found, whole) and length > 0.5 * len(octets)), length
+        assert isinstance(found, InputError) or (np.array_equal(found, complete) and length > 0.5 * len(octets)), length
     path.write_bytes(b"")
     assert str(read_all(path, options)) == f"{path}: an empty file"
 
@@ -82,7 +82,7 @@ def test_files_of_another_format(tmp_path, name, format_name):
     """Read by name as what they are not: either that works, or one line says what is wrong."""
     write, _ = FILES[name]
     path = write(tmp_path)
-    reader = next(each for each in READERS if each.name == format_name)
+    reader = next(known for known in READERS if known.name == format_name)
     values = {"box_size": 7.0, "redshift": 1.5, "unit_length": 1.0}
     read_all(path, SnapshotOptions(**{key: values[key] for key in values if key in reader.options}), format_name)
 
@@ -90,7 +90,7 @@ def test_files_of_another_format(tmp_path, name, format_name):
 # not this program's own: HDF5 2.0 itself can loop for ever in a damaged heap of texts
 @pytest.mark.parametrize("name", [name for name in FILES if name != "gpu_fdm"])
 def test_files_with_wrong_bytes(tmp_path, name):
-    """Bytes of the structure, before the data, replaced at random: errors are said, nothing else is raised."""
+    """Bytes of the structure, before the data, are replaced at random: only InputErrors are raised."""
     write, options = FILES[name]
     path = write(tmp_path)
     octets, random = path.read_bytes(), np.random.default_rng(11)
@@ -302,7 +302,7 @@ class TestNumpyFiles:
             open_snapshot(path, options=GIVEN).slab(0, 7)
 
 
-def test_damaged_chunks_are_said_when_they_are_read(tmp_path):
+def test_damaged_chunks_are_found_when_they_are_read(tmp_path):
     path = with_file(
         tmp_path, lambda file: file.create_dataset("f", data=density(), chunks=(2, 3, 5), compression="gzip")
     )

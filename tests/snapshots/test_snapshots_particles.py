@@ -1,4 +1,4 @@
-"""GADGET and AREPO particles: any rank reads any part, units are those of the file, and headers are not believed."""
+"""GADGET and AREPO particles: any rank reads any part, units are those of the file, and headers are checked."""
 
 import pickle
 import re
@@ -43,14 +43,14 @@ def test_any_rank_reads_any_part(tmp_path, files, dtype, with_masses):
     expected, weights = positions(dtype), masses() if with_masses else None
     header = {"UnitLength_in_cm": MPC_CM, "HubbleParam": 0.7, "Omega0": 0.3}
     path = write_gadget(tmp_path, expected, weights, files=files, header=header)
-    opened = pickle.loads(pickle.dumps(open_snapshot(path)))  # as MPI lends it
+    opened = pickle.loads(pickle.dumps(open_snapshot(path)))  # as by MPI
     assert opened.format == "gadget" and opened.kind == "particles" and opened.number == NUMBER
     assert opened.box_size == (75.0, 75.0, 75.0) and opened.redshift == 2.0 and (opened.h, opened.omega_m) == (0.7, 0.3)
     assert opened.fields == ("PartType1",) and opened.field == "PartType1"
     assert opened.particle_mass == (None if with_masses else 0.5)
-    whole = read(opened)
-    assert np.array_equal(whole[0], expected)
-    assert whole[1] is None if weights is None else np.array_equal(whole[1], weights)
+    found = read(opened)
+    assert np.array_equal(found[0], expected)
+    assert found[1] is None if weights is None else np.array_equal(found[1], weights)
     for bounds in ([0, 500, NUMBER], [0, 1, 333, 334, 1000, NUMBER]):
         for most in (7, 100_000):
             parts = [read(opened, a, b, most) for a, b in pairwise(bounds)]
@@ -78,8 +78,8 @@ def test_a_snapshot_may_be_named_in_any_way(tmp_path):
         with pytest.raises(InputError, match=r"snap_007\.0\.hdf5: no such file: part 0 of the 3 of this snapshot"):
             open_snapshot(path, options=UNIT)
         (folder / "elsewhere").rename(folder / "snap_007.0.hdf5")
-    whole = write_gadget(tmp_path, positions(), name="run.5")
-    assert open_snapshot(whole, options=UNIT).source.files == ((str(whole), NUMBER),)
+    single = write_gadget(tmp_path, positions(), name="run.5")
+    assert open_snapshot(single, options=UNIT).source.files == ((str(single), NUMBER),)
     assert open_snapshot(tmp_path / "run.5", options=UNIT).number == NUMBER
     write_gadget(folder, positions(), files=2, name="other")
     message = f"{folder}: a folder with several snapshots, must be one of them: other.0.hdf5, snap_007.0.hdf5"
@@ -96,7 +96,7 @@ PHYSICAL = {"a_scaling": 0.0, "h_scaling": 0.0, "to_cgs": KPC_CM}
     [
         ({"header": KPC}, {}, 1e-3),
         ({"parameters": {**KPC, "UnitLength_in_cm": MPC_CM}}, {}, 1.0),
-        # a unit that is no power of ten is kept: 10 kpc exactly, and 2 Mpc
+        # a unit that is no power of ten is used as it is: 10 kpc exactly, and 2 Mpc
         ({"parameters": {**KPC, "UnitLength_in_cm": 10 * KPC_CM}}, {}, 1e-2),
         ({"parameters": {**KPC, "UnitLength_in_cm": 2 * 3.0856775814913673e24}}, {}, 2.0),
         ({"header": KPC, "scaling": COMOVING_PER_H}, {}, 1e-3),
@@ -236,7 +236,7 @@ def test_parts_of_different_snapshots(tmp_path):
 
 @pytest.mark.parametrize("place, bad", [((700, 2), np.nan), ((0, 0), np.inf), ((1000, 1), -75.1), ((3, 0), 150.0)])
 def test_positions_that_make_no_sense(tmp_path, place, bad):
-    """Found when they are read; those before are handed out."""
+    """They are found when they are read; earlier particles are returned."""
     x = positions()
     x[place] = bad
     opened = open_snapshot(write_gadget(tmp_path, x), options=SnapshotOptions(unit_length=2.0))

@@ -30,7 +30,7 @@ def test_theory_is_interpolated_at_the_measured_k_and_never_beyond(caplog):
     assert (upside_down.name, upside_down.redshift) == ("cdm/fdm", 4.0)
 
 
-def test_two_theories_at_the_k_above_the_line():
+def test_two_theories_at_the_k_of_the_numerator():
     above, below = Spectrum([1.5, 3.0], [1, 1], "fdm"), Spectrum(K, K**-1.0, "cdm")
     found = boost_of(above, below)
     assert found.boost == pytest.approx([1.5, 3.0], rel=1e-13)
@@ -50,14 +50,14 @@ def test_error_is_the_scatter_of_independent_gaussian_fields():
     assert last.std() == pytest.approx(expected, rel=3 / np.sqrt(500))
 
 
-def test_errors_that_are_given_come_before_the_modes():
+def test_given_errors_override_those_of_the_modes():
     above = Spectrum(K, [2.0, 2.0, 2.0], "fdm", modes=[8, 8, 8], error=[0.2, 0.4, 0.6])
     below = Spectrum(K, [1.0, 1.0, 1.0], "cdm", modes=[8, 8, 8])
     found = boost_of(above, below)
     assert found.error == pytest.approx(2 * np.sqrt(np.array([0.1, 0.2, 0.3]) ** 2 + 0.25), rel=1e-14)
 
 
-def test_rows_beyond_the_nyquist_wavenumber_are_kept_and_marked():
+def test_rows_beyond_the_nyquist_wavenumber_remain_and_are_marked():
     fdm = grid_spectrum(power_spectrum(random_density(seed=1), 2.0), "fdm")
     coarse = grid_spectrum(power_spectrum(random_density(12, seed=2), 2.0), "cdm")
     assert not boost_of(fdm, grid_spectrum(power_spectrum(random_density(seed=2), 2.0), "cdm")).beyond_nyquist.all()
@@ -73,7 +73,7 @@ def test_rows_with_round_off_for_power_are_left_out(caplog):
     assert "fdm/smooth: 1 rows are left out, where the power is round-off" in caplog.text
 
 
-def test_names_and_what_is_known_are_kept():
+def test_names_and_metadata_of_a_ratio():
     above = Spectrum(K, [2, 2, 2], "fdm", redshift=4.0, m22=2.0, source="a.hdf5")
     below = Spectrum(K, [1, 1, 1], "n-body", redshift=4.003, source="b")
     found = boost_of(above, below)
@@ -116,7 +116,7 @@ def simple(of="fdm", power=(1.0, 1.0, 1.0), **more):
         (
             simple(),
             simple("cdm", (1, 0, 1)),
-            "cdm below the line: power = 0 at k = 2 h/Mpc: must be positive",
+            "cdm in the denominator: power = 0 at k = 2 h/Mpc: must be positive",
         ),
         (
             simple(modes=[1, 1, 1]),
@@ -169,7 +169,7 @@ def test_halves_may_differ_where_that_is_allowed():
         (lambda: simple(source="a\nb"), r"fdm: source = 'a\nb': must be one line, without blanks at its ends"),
         (
             lambda: simple(edges=[[1, 2, 3], [1, 3, 4]]),
-            "fdm: edges: must be a positive lower and an upper one of each of the bins",
+            "fdm: edges: must be a positive lower and a larger upper edge for every bin",
         ),
         (
             lambda: Boost(K, [1, -1, 1], "fdm", "cdm"),

@@ -16,7 +16,7 @@ def test_grid_follows_what_moves():
         found = grid(m22)
         assert np.log(found.boost) == pytest.approx(np.log(toy(m22, found.k).boost), abs=0.015)
         assert (found.m22, found.name) == (m22, "fdm/smooth")
-        # all k of the grid that are there for every mass
+        # all k that the grid has for every mass
         assert found.k[[0, -1]] == pytest.approx([5 * np.sqrt(m22 / 0.5), 3000 * np.sqrt(m22 / 2)], rel=1e-12)
     assert grid.m22_range == (0.5, 2.0)
 

@@ -118,12 +118,12 @@ def test_wavenumbers_per_megaparsec(tmp_path):
         ),
         (
             "# denominator: cdm\n# k: h/Mpc\nk,boost\n1,1\n",
-            "no numerator: add '# numerator: fdm' to the header, what the power above the line is of",
+            "no numerator: add '# numerator: fdm' to the header, the field of the spectrum in the numerator",
         ),
         (
             "# numerator: fdm\n# k: h/Mpc\nk,boost\n1,1\n",
             "no denominator: add '# denominator: smooth, cdm or n-body' to the header, "
-            "what the power below the line is of",
+            "the field of the spectrum in the denominator",
         ),
         (HEADER + "# redshift: late\nk,boost\n1,1\n", "redshift = late in the header: must be a finite number"),
         (
@@ -170,7 +170,7 @@ def test_rows_that_are_refused(tmp_path, text, message):
         ),
         (
             "# k: h/Mpc\n# power: (Mpc/h)^3\n",
-            "no of: add '# of: fdm' to the header, what the spectrum is of",
+            "no of: add '# of: fdm' to the header, the field of the spectrum",
         ),
         (
             "# k: h/Mpc\n# power: (Mpc/h)^3\n# of: fdm\n# box_size: 1 2\n",
@@ -210,7 +210,7 @@ def test_ecsv_without_a_value(tmp_path):
 
 
 def test_published_tables_are_the_digitised_figure():
-    """Ratios of the columns of the digitised figure wherever both are there, and their errors, from the same file."""
+    """Ratios of the columns of the digitised figure wherever both have values, and their errors, from the same file."""
     lines = (DATA / "fig12_digitised.csv").read_text().splitlines()
     rows = np.array([[float(x or "nan") for x in line.split(",")] for line in lines if line[0].isdigit()])
     boosts = published_boosts()

@@ -63,12 +63,12 @@ def test_mean_over_masses():
     spectra = np.stack([single(k, mass) for mass in masses])
     found = mean_over_masses(masses, spectra, published_mass_function, density=1.0)
     assert found == pytest.approx(exact, rel=1e-6)  # the interpolation
-    result = OneFilamentSpectrum.of_nodes(k, masses, spectra, spectra**2, published_mass_function, 1.0)
+    result = OneFilamentSpectrum.from_masses(k, masses, spectra, spectra**2, published_mass_function, 1.0)
     assert result.fdm == pytest.approx(found, rel=1e-13) and np.all(result.smooth <= found)
     # the error is that of half of the masses, far above that of all
     assert 1e-6 < result.error < 1e-2
     assert (
-        OneFilamentSpectrum.of_nodes(k, masses[::4], spectra[::4], spectra[::4], published_mass_function, 1.0).error
+        OneFilamentSpectrum.from_masses(k, masses[::4], spectra[::4], spectra[::4], published_mass_function, 1.0).error
         == np.inf
     )
 
@@ -132,7 +132,7 @@ def test_run(done):
 
 
 def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
-    """Filaments that were kept are not solved again, and the result is the same; one that is damaged is."""
+    """Cached filaments are not solved again, unless the cache is damaged, and the result is the same."""
     ini, outcome = done
     before, _ = stored(outcome.result)
 
@@ -146,12 +146,12 @@ def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
         for key, values in spectrum.items():
             assert np.array_equal(again[name][key], values), key
     part = sorted(cache_folder(outcome.result).iterdir())[0]
-    whole = part.read_bytes()
-    part.write_bytes(whole[: len(whole) // 2])
+    octets = part.read_bytes()
+    part.write_bytes(octets[: len(octets) // 2])
     outcome.result.unlink()
     with pytest.raises(AssertionError, match="solved again"):
         run(read_config(ini))
-    part.write_bytes(whole)
+    part.write_bytes(octets)
     # what a part depends on is its key
     with pytest.raises(AssertionError, match="solved again"):
         run(read_config(ini, ["wavefunction.energy_cut=0.98"]))
@@ -201,15 +201,15 @@ def test_published_fits_hold_at_their_redshift_only(tmp_path, key):
 
 
 def test_kept_parts(tmp_path, caplog):
-    kept = Cache(tmp_path / "kept")
+    cache = Cache(tmp_path / "cache")
     arrays = {"power": np.array([1.0, np.nan, 1e-300]), "states": np.array(3)}
-    assert kept.load("part", {"x": 0.1}) is None
-    kept.store("part", {"x": 0.1}, arrays)
-    loaded = kept.load("part", {"x": 0.1})
+    assert cache.load("part", {"x": 0.1}) is None
+    cache.store("part", {"x": 0.1}, arrays)
+    loaded = cache.load("part", {"x": 0.1})
     assert set(loaded) == set(arrays)
     assert all(np.array_equal(loaded[name], arrays[name], equal_nan=True) for name in arrays)
-    assert kept.load("part", {"x": 0.10000000000000002}) is None
-    (path,) = (tmp_path / "kept").iterdir()
+    assert cache.load("part", {"x": 0.10000000000000002}) is None
+    (path,) = (tmp_path / "cache").iterdir()
     path.write_bytes(b"PK nonsense")
-    assert kept.load("part", {"x": 0.1}) is None
+    assert cache.load("part", {"x": 0.1}) is None
     assert "is damaged" in caplog.text

@@ -71,8 +71,8 @@ def test_converged(m22, beta):
         k = np.linspace(0, end * 2 * library.wavenumber_max, 40)
         spectrum = polar_spectrum(library, weight, k).fixed
         fine = polar_spectrum(library, weight, k, points=2 * points_needed(library, k[-1])).fixed
-        there = fine > 1e-11 * fine[0]
-        assert np.max(np.abs(spectrum / fine - 1)[there]) < 1e-5  # the mesh
+        rows = fine > 1e-11 * fine[0]
+        assert np.max(np.abs(spectrum / fine - 1)[rows]) < 1e-5  # the mesh
         assert np.max(np.abs(spectrum - fine)) < 1e-12  # round-off
 
 
@@ -104,8 +104,8 @@ def test_parts(library, wave):
     spectrum = polar_spectrum(library, wave.weight, k)
     assert spectrum.smooth == pytest.approx(form_factor(library, wave.weight, k) ** 2, rel=1e-10)
     assert np.all(spectrum.interference > spectrum.self_term)
-    assert np.array_equal(spectrum.part(slice(3, 5)).fixed, spectrum.fixed[3:5])
-    # no wavenumber depends on which others are asked for, nor on the memory that they get
+    assert np.array_equal(spectrum.rows(slice(3, 5)).fixed, spectrum.fixed[3:5])
+    # no wavenumber depends on the others, nor on the memory of a batch
     alone = polar_spectrum(library, wave.weight, k[7:8])
     assert alone.fixed == pytest.approx(spectrum.fixed[7:8], rel=1e-10)
 

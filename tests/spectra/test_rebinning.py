@@ -51,7 +51,7 @@ def test_boxes_whose_bins_do_not_coincide(other, slope):
     assert found.boost[15:] == pytest.approx(np.ones(len(found.k) - 15), abs=tolerance / 5)
 
 
-def test_sharing_out_keeps_modes_and_power():
+def test_split_bins_conserve_modes_and_power():
     grid = grid_spectrum(power_spectrum(random_density(), 2.0), "fdm")
     low, high = grid.edges
     edges = np.array([low[0], 7.0, 12.1, 20.0, 27.5, high[-1]])
@@ -74,7 +74,7 @@ def test_weights_are_numbers_of_modes():
     assert wider.error[0] == pytest.approx(np.sqrt(2 * (10 * 8**2 + 30 * 4**2)) / 40, rel=1e-14)
 
 
-def test_theory_has_no_bins_to_make_wider():
+def test_theory_has_no_bins():
     with pytest.raises(InputError, match=r"^cdm: modes: must be known for bins to be made wider$"):
         rebin(Spectrum(K, [8.0, 4.0, 1.0], "cdm"), [0.5, 3.0, 5.0])
 
@@ -88,7 +88,7 @@ def test_one_bin_in_two():
     assert wider.modes * wider.power == pytest.approx([25 * 0.8 / 1.4, 25 * 0.6 / 1.4], rel=1e-13)
 
 
-def test_edges_that_are_not_known_are_halfway():
+def test_unknown_edges_are_halfway():
     spectrum = Spectrum(K, [1, 1, 1], "fdm", modes=[1, 1, 1])
     assert spectrum.bin_edges.tolist() == [[0.5, 1.5, 3.0], [1.5, 3.0, 5.0]]
 

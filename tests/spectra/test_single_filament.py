@@ -48,9 +48,9 @@ def digitised():
     return {(name, int(m22)): float(value) for name, _, m22, value in marks}, curves
 
 
-def test_plane_that_was_not_asked_for(models):
+def test_plane_that_was_not_computed(models):
     power = single_power(models[1], [1.0, 2.0], plane=False)
-    with pytest.raises(ValueError, match=r"^no spectrum in the plane: it was not asked for \(plane = False\)$"):
+    with pytest.raises(ValueError, match=r"^no spectrum in the plane: it was not computed \(plane = False\)$"):
         _ = power.polar_fdm
 
 
@@ -102,10 +102,10 @@ def test_interpolated_fringes(weights, beta):
         return orientation_average(power.k, at, filament.length, filament.sharpness, library.radius_max * unit)
 
     exact = {name: polar(name) for name in ("smooth", "interference", "self_term", "fixed")}
-    there = exact["fixed"] > 1e-12
+    rows = exact["fixed"] > 1e-12
     assert power.smooth == pytest.approx(exact["smooth"], rel=1e-9, abs=1e-18)
     for name, found in (("interference", power.interference), ("self_term", power.self_term), ("fixed", power.fdm)):
-        assert found[there] == pytest.approx(exact[name][there], rel=2e-4), name  # LARGEST_STEP
+        assert found[rows] == pytest.approx(exact[name][rows], rel=2e-4), name  # LARGEST_STEP
 
 
 def test_statistics(models):
@@ -149,7 +149,7 @@ def test_scales_out_of_reach_are_left_out(models):
 def test_published_figure(m22):
     """Curves read off a figure to 4 % in k and 21 % in P; adaptive lasso weights.
 
-    They fall up to k^-12, so that 4 % in k are a factor 1.6, and at the end depend on which few modes were kept.
+    They fall up to k^-12, so that 4 % in k are a factor 1.6, and at the end depend on the choice of a few modes.
     """
     _, curves = digitised()
     k, value = np.array(curves[m22]).T
