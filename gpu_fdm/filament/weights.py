@@ -22,8 +22,8 @@ RADII_PER_HALF_WAVE = 20  # of the highest l = 0 state; ten for each degree of f
 INNER_MASS_FRACTION = 0.95  # rms_log_density is taken inside the radius that holds it
 MOST_AMPLITUDE = 1e6  # in a table; an amplitude of 1 puts all the line mass into one l = 0 mode
 _INNER_RADII = 1000
-_STATIONARY = 1e-9  # gradient at which the kept modes count as converged; that of the prior is 1
-_VIOLATION = 1e-7  # gradient below minus this lets a mode in
+_STATIONARY = 1e-9  # gradient below which modes with a weight count as converged; that of the prior is 1
+_VIOLATION = 1e-7  # a mode enters whose gradient is below minus this
 _ROUND_OFF = 1e-15  # relative, of rho_psi/rho; matters where the scatter is a thousandth or less
 _ENTER = 20  # modes that enter at a time: fewer steps than one by one, and the same minimum
 _MOST_STEPS = 10_000  # a few hundred are enough

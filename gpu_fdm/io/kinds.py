@@ -122,7 +122,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Text:
-    """Any text that is not empty, a file name say; ' #' and ' ;' begin a comment in an ini and cannot be kept."""
+    """Any text that is not empty, a file name say; ' #' and ' ;' begin a comment in an ini and are refused."""
 
     allowed: str = "text that is not empty, without ' #' and ' ;'"
 

@@ -1,4 +1,4 @@
-"""From an ini to the explicit values of the physics: cosmology, population, filaments and their models.
+"""Explicit values for the physics from an ini: cosmology, population, filaments and their models.
 
 config -> linear power, population -> filaments: one, a table, or drawn -> profile, eigenstates, weights, phases
 

@@ -128,7 +128,7 @@ def test_wkb_with_anisotropy():
 @pytest.mark.parametrize("m22", [1, 2])
 @pytest.mark.parametrize("method", OBJECTIVES)
 def test_thinned_weights_are_a_minimum(cases, method, m22):
-    """The optimality conditions of the definition: no slope along kept modes, none downwards along others."""
+    """The optimality conditions of the definition: no slope along modes with a weight, none downwards along others."""
     profile, library, chosen = cases[m22]
     weights = chosen[method]
     misfit, response = OBJECTIVES[method]
@@ -161,7 +161,7 @@ def test_a_tenth_of_the_modes_is_enough(cases, method):
     radius = equal_mass(profile, 5000, 0.95)
     deviation = np.log(library.mean_density(weights.weight, radius) / profile.density(radius))
     assert np.sqrt(np.mean(deviation**2)) < 0.1
-    # kept for real: no weight is round-off
+    # no weight of a kept mode is round-off
     share = weights.weight / published_wkb(profile, library)
     assert np.min(share[share > 0]) > 1e-3
 

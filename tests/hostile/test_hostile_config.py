@@ -92,7 +92,7 @@ def test_spoiled_files(hostile, tmp_path, kind):
 
 
 def test_lists_of_a_million(hostile):
-    """As long as they may be, and one more; a value that is too long to read is not shown whole."""
+    """Lists of the largest length, and longer by one; of a value that is too long to read, a message shows a part."""
     config = hostile(parse_config, "", "x.ini", ["population.m22=" + " ".join(map(str, range(1, 101)))])
     assert len(config.population.m22) == 100
     for key, most in (("population.m22", 100), ("simulation.snapshots", 1_000_000)):
