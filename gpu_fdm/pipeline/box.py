@@ -55,7 +55,7 @@ class BoxStage(Stage):
     )
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Those of both densities."""
+        """Keys that both densities depend on."""
         return density_keys(config)
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
@@ -66,7 +66,7 @@ class BoxStage(Stage):
         return _warnings(inputs)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Tables of the cross-sections, and the slab."""
+        """Memory of the tables of cross-sections and of the slab, size of the densities that are written."""
         config, size = inputs.config, largest_filament(inputs)
         itemsize = np.dtype(dtype_of(config)).itemsize
         cut, radius_max, _ = size.extent
@@ -82,7 +82,7 @@ class BoxStage(Stage):
         return Estimate(memory, written, times * _fill_seconds(inputs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Its cells."""
+        """The number of cells, and their Nyquist wavenumber."""
         box, _ = place(inputs.config, inputs.filaments[0])
         return [f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"]
 
@@ -102,11 +102,11 @@ class BoxStage(Stage):
         return _compare_masses(written, context.models.records())
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
-        """Files that hold densities."""
+        """Names of unfinished files that hold densities."""
         return stored.files_noted(cache)
 
     def clean_up(self, context: Context) -> None:
-        """Forget densities that are not in the result."""
+        """Remove notes of densities that are not in the result."""
         stored.forget_others(context)
 
 
@@ -126,7 +126,7 @@ def _fill_seconds(inputs: Inputs) -> float:
 
 
 def _warnings(inputs: Inputs) -> list[str]:
-    """What a user should know about the box before it is filled, one line each."""
+    """Warnings of cells that do not resolve the fringes, and of filaments that meet their own images."""
     config = inputs.config
     unit, cut = code_units(config).length, config.wavefunction.energy_cut
     warnings, finest = [], 0.0

@@ -20,13 +20,12 @@ _CELLS_A_SECOND = 1.7e8  # of a function on two cores: two transforms
 
 
 class CorrelationStage(SlabStatistic):
-    """xi(r) of each density that the result keeps."""
+    """xi(r) of every density that is written."""
 
     section: ClassVar[str] = "correlation"
     title: ClassVar[str] = "correlation functions"
 
     def measure(self, context: Context) -> dict[str, CorrelationFunction]:
-        """xi(r) of each density that the result keeps."""
         slab = context.frame.slab
         return {
             name: correlation_function(

@@ -64,18 +64,18 @@ class CrossSectionStage(Stage):
     )
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Those of the model, the seed of the phases, and the time."""
+        """Keys of the model, the seed of the phases, and the time."""
         return (*model_keys(config), "run.seed", "wavefunction.time", self.section)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """States and a plane of points."""
+        """Memory and time of the states at the points of the plane."""
         size = largest_filament(inputs)
         points = inputs.config.cross_section.points**2
         seconds = _VORTICES + 4 * size.evaluation_seconds(points)
         return Estimate({"cross-section": size.states + _POINT * points}, 8 * points, seconds)
 
     def run(self, context: Context) -> list[str]:
-        """Compute and write it."""
+        """Compute and write it, on rank 0."""
         if not context.ranks.is_root:
             return []
 

@@ -43,16 +43,16 @@ class FilamentsStage(Stage):
         return config.wavefunction is not None and (config.filament is not None or config.gas is not None)
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Those of the models, and the seed of the phases."""
+        """Keys of the models, and the seed of the phases."""
         return (*model_keys(config), "run.seed")
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """InputError for filaments that cannot be."""
+        """InputError for filaments that cannot exist."""
         _ = inputs.filaments
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """The largest filament, and the records of all."""
+        """Memory of the largest filament, time and records of all."""
         config, method = inputs.config, inputs.config.wavefunction.weights
         sizes = [ModelSize.of(config, filament) for filament in inputs.filaments]
         size = largest_of(sizes)

@@ -92,7 +92,7 @@ class OneFilamentStage(Stage):
         return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra}, 0, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """The modes of that filament."""
+        """Number of modes of the heaviest filament."""
         return [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
 
     def run(self, context: Context) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run will need, before it is run: the sums of what its stages estimate."""
+"""Needs of a run: the sums of what its stages estimate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from .progress import duration, in_words
 from .stage import Stage
 
 BASE = 235 << 20  # interpreter, libraries and compiled loops [bytes]
-_FIGURES = 40 << 20  # what draws them [bytes]
-_START, _FIGURE_SECONDS = 4.0, 3.0  # to import, to load compiled loops; to draw [s]
-_ROOM = 1 << 20  # of the result, for what stages do not count [bytes]
+_FIGURES = 40 << 20  # matplotlib [bytes]
+_START, _DRAWING = 4.0, 3.0  # time of imports and of loading compiled loops; of figures [s]
+_SMALL = 1 << 20  # of the result, for what stages do not count [bytes]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def plan(stages: Sequence[Stage], inputs: Inputs, ranks: Ranks = SERIAL) -> Plan
     for estimate in estimates.values():
         for title, size in estimate.memory.items():
             memory[title] = max(memory.get(title, 0), always + size)
-    disk = _ROOM + sum(estimate.disk for estimate in estimates.values())
+    disk = _SMALL + sum(estimate.disk for estimate in estimates.values())
     return Plan(memory, disk, {section: estimate.seconds for section, estimate in estimates.items()})
 
 
@@ -64,14 +64,14 @@ def check_memory(planned: Plan, ranks: Ranks = SERIAL) -> None:
 def describe(
     stages: Sequence[Stage], inputs: Inputs, warnings: Sequence[str], result: Path, ranks: Ranks = SERIAL
 ) -> list[str]:
-    """Lines of a dry run: what would be done, what is doubtful, and what it needs."""
+    """Lines of a dry run: what would be done, warnings, and needs."""
     planned = plan(stages, inputs, ranks)
     lines = [line for stage in stages for line in stage.describe(inputs, ranks)]
     lines += [f"warning: {warning}" for warning in warnings]
     lines += [f"memory, {title}: {in_words(size)} a rank" for title, size in planned.memory.items()]
     times = [seconds for seconds in planned.seconds.values() if seconds is not None]
     unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)
-    total = _START + (_FIGURE_SECONDS if inputs.config.figures else 0) + sum(times)
+    total = _START + (_DRAWING if inputs.config.figures else 0) + sum(times)
     lines += [
         f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}",
         f"output: {result}, {in_words(planned.disk)}",

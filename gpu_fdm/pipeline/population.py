@@ -43,14 +43,14 @@ class PopulationStage(Stage):
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Tables."""
+        """Memory of the tables."""
         section = inputs.config.population
         return Estimate(
             {self.section: _TABLES}, _MASS * section.masses * (1 + len(section.m22)), _SECONDS * (2 + len(section.m22))
         )
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Of which bosons, and when."""
+        """Boson masses and redshift of the mass functions."""
         masses = ", ".join(f"{m22:g}" for m22 in inputs.config.population.m22)
         return [f"mass functions of CDM and m22 = {masses} at z = {inputs.config.cosmology.redshift:g}"]
 

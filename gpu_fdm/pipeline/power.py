@@ -29,11 +29,11 @@ class PowerStage(SlabStatistic):
     figures: ClassVar[tuple[Figure, ...]] = (Figure("power", "P(k) of the box", "box.power", ("power",)),)
 
     def needs(self, config: Config) -> tuple[str, ...]:
-        """Densities that it needs: both for the cross spectrum."""
+        """Names of the densities that are measured: both for the cross spectrum."""
         return BOTH if config.power.cross == "yes" else config.box.fields
 
     def measure(self, context: Context) -> dict[str, PowerSpectrum]:
-        """P(k) of each density that the result keeps, over mu, and the cross spectrum."""
+        """P(k) and P(k, mu) of every density that is written, and the cross spectrum."""
         section, names, slab = context.config.power, context.config.box.fields, context.frame.slab
         options: dict[str, Any] = {
             "bin_width": section.bin_width,

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run made: the result file, the figures, and lines that say what was found."""
+    """Files that a run made: the result and the figures; and the lines of its summary."""
 
     result: Path
     figures: tuple[Path, ...] = ()
@@ -55,16 +55,16 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
 
 
 def dry_run(config: Config, ranks: Ranks = SERIAL) -> list[str]:
-    """What a run would do and need, in lines; nothing is written. One rank calls this, for all."""
+    """Lines that say what a run would do and need; nothing is written. Rank 0 calls this."""
     inputs, warnings = check(config, ranks)
     return plan.describe(stages_of(config), inputs, warnings, result_path(config), ranks)
 
 
 def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
-    """The inputs of a run and its warnings, after all checks that cost little; one rank calls this, for all.
+    """The inputs of a run, and warnings; rank 0 calls this before anything costly is done.
 
-    Stages that need what others make come after them, and are checked before: what is wrong with their keys is then
-    found before anything is computed for them.
+    Stages are checked in reverse, because those that draw on others come after them: wrong keys are found before
+    anything is computed for them. Raises InputError.
     """
     _check_sections(config)
     inputs = Inputs(config)
@@ -114,7 +114,7 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
     ranks.on_root(lambda: require_writable(result.parent))
     with only_run(result, ranks):
-        spare = ranks.on_root(lambda: _left_before(context.cache, fresh))
+        spare = ranks.on_root(lambda: _unfinished(context.cache, fresh))
         options: dict[str, Any] = {"ranks": ranks, "spare": spare, **backend.provenance}
         with atomic_result(result, config.to_ini(), seed=config.run.seed, **options) as file:
             context = replace(context, inputs=inputs, file=file)
@@ -124,8 +124,8 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     return summary
 
 
-def _left_before(cache: Cache, fresh: bool) -> frozenset[str]:
-    """Unfinished results of earlier runs that are read from; none after a fresh start, which removes them."""
+def _unfinished(cache: Cache, fresh: bool) -> frozenset[str]:
+    """Names of unfinished results of earlier runs that hold cached parts; a fresh start deletes the cache first."""
     if fresh:
         cache.clear()
     cache.remove_abandoned()

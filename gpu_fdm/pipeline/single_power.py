@@ -39,7 +39,7 @@ class SinglePowerStage(Stage):
     )
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Those of the model, and the seed of the draws."""
+        """Keys of the model, and the seed of the draws."""
         return (*model_keys(config), "run.seed", self.section)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:

@@ -1,4 +1,4 @@
-"""Statistics of the densities in the box: each is a stage that runs within that of the box, frame by frame."""
+"""Statistics of the densities in the box: stages that run within that of the box, once for every frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,24 +12,24 @@ from .stage import Context, Stage
 
 
 class SlabStatistic(Stage):
-    """A statistic that is measured of both densities while they are in memory, or of those that the result keeps.
+    """A statistic that is measured while the densities are in memory.
 
-    title  in logs
+    title  its name in logs and estimates
     """
 
     within: ClassVar[str] = "box"
     title: ClassVar[str]
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Those of the densities, and which of them the result keeps."""
+        """Keys of the densities, and which of them are written."""
         return (*density_keys(config), "box.fields", self.section)
 
     def needs(self, config: Config) -> tuple[str, ...]:
-        """Densities that it needs: those that the result keeps."""
+        """Names of the densities that are measured: those that are written."""
         return config.box.fields
 
     def measure(self, context: Context) -> dict[str, Any]:
-        """The statistic of the frame of a context, by the name that it has in the result; all ranks call this."""
+        """Statistics of the frame of a context, by their names in the result; all ranks call this."""
         raise NotImplementedError
 
     def write(self, file: DeferredWrites, name: str, measured: Any, sampling: str) -> None:
@@ -37,7 +37,7 @@ class SlabStatistic(Stage):
         raise NotImplementedError
 
     def run(self, context: Context) -> list[str]:
-        """Measure and write it, of one frame."""
+        """Measure one frame and write the statistic."""
         config, frame = context.config, context.frame
 
         def record(file: DeferredWrites) -> None:

@@ -1,4 +1,4 @@
-"""What a stage of a run is, and what it is given: docs/development.md says how to add one."""
+"""The contract of a stage of a run, and the context that it runs in; docs/development.md says how to add one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,11 +22,11 @@ from .slab import Frame
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a stage will need.
+    """Needs of a stage.
 
-    memory   title of a part of the stage -> its peak on the rank that needs most, beside what every process has [bytes]
-    disk     what the stage adds to the result, and writes beside it [bytes]
-    seconds  roughly, on two cores; None where that cannot be known before
+    memory   title of a part of the stage -> its peak on the rank that needs most, above what every process has [bytes]
+    disk     size of what the stage adds to the result, and writes beside it [bytes]
+    seconds  rough time on two cores, None where it depends on what is found
     """
 
     memory: dict[str, int] = field(default_factory=dict)
@@ -35,14 +35,14 @@ class Estimate:
 
 
 class Stage:
-    """One stage of a run; a subclass in a module of its own, and an instance of it in the list `stages.STAGES`.
+    """One stage of a run: a subclass has a module of its own, and the list `stages.STAGES` an instance of it.
 
-    section     of the ini that asks for it; its name in caches too
-    within      section of the stage that runs it, between its own beginning and its end; empty: the run itself
+    section     section of the ini that asks for the stage, and the name of the stage
+    within      section of the stage that runs it as a part of itself; empty: the run itself does
     selects     keys of the ini that the result depends on besides, as they choose which parts are computed and written
-    begins      whether a run can be of nothing else
-    beside      whether it also writes files beside the result, and itself looks whether they are still there
-    figures     of what it writes
+    begins      whether a run may consist of this stage alone
+    beside      whether it also writes files beside the result; it must check itself that they still exist
+    figures     figures of what it writes
     """
 
     section: ClassVar[str]
@@ -57,47 +57,47 @@ class Stage:
         return getattr(config, self.section) is not None
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """Sections and keys of the ini that its numbers depend on, as config.cache_keys reads them."""
+        """Sections and keys of the ini that its numbers depend on, in the notation of config.cache_keys."""
         return (self.section,)
 
     def key(self, context: "Context", **more: Any) -> dict[str, Any]:
-        """The key of a part of it in the cache; more: what that part depends on besides."""
+        """The key of a cached part of the stage; more: what the part depends on besides."""
         names = self.keys(context.config)
         return key_of(context.config, self.section, names, backend=context.backend.arithmetic, **more)
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Warnings, before anything costly is done; one rank calls this, for all. Raises InputError."""
+        """Warnings about a config; rank 0 calls this before anything costly is done. Raises InputError."""
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Memory, disk and time, from sizes alone, once `check` has passed."""
+        """Memory, disk and time, from the sizes of arrays; `check` has passed."""
         return Estimate(seconds=None)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Lines of a dry run: what it would do."""
+        """Lines of a dry run that say what the stage would do."""
         return []
 
     def run(self, context: "Context") -> list[str]:
-        """Compute, and write into the result; returns lines of the summary. All ranks call this."""
+        """Compute and write into the result; returns lines of the summary. All ranks call this."""
         raise NotImplementedError
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
-        """Names of unfinished result files of earlier runs from which this one will read."""
+        """Names of unfinished result files of earlier runs that hold what this stage has cached."""
         return frozenset()
 
     def clean_up(self, context: "Context") -> None:
-        """Remove what the cache needs no more once the result is complete; one rank calls this."""
+        """Remove from the cache what a complete result no longer needs; rank 0 calls this."""
 
 
 @dataclass(frozen=True)
 class Context:
     """One run on one rank: every rank has its own, with the same inputs.
 
-    result  the result file that is being made;  file  its Writer
+    result  path of the result file;  file  its Writer
     cache   parts of the result that this run and earlier ones have computed
-    These three are None where a stage is called from Python for its values only.
-    stages  that the config asks for
-    models  of the filaments, within the stage that solves them;  frame  of the box, within the stage that fills it
+    stages  stages that the config asks for
+    models  models of the filaments, within the stage that solves them
+    frame   densities at one time, within the stage that fills the box
     """
 
     inputs: Inputs

@@ -1,4 +1,4 @@
-"""The stages of a run, in their order."""
+"""The list of stages, in the order of a run."""
 
 from collections.abc import Iterator
 from typing import Any

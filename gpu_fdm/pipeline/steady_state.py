@@ -81,7 +81,7 @@ class SteadyStateStage(Stage):
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """The costliest cross-section, and the frames of all."""
+        """Memory of the costliest cross-section, time and frames of all."""
         section, cases = inputs.config.steady_state, cases_of(inputs.config)
         size = ModelSize.of(inputs.config, cases[0].filament)
         cut, radius_max, _ = size.extent
@@ -94,7 +94,7 @@ class SteadyStateStage(Stage):
         return Estimate({"steady state": memory}, int(len(cases) * section.frames * 4 * shown**2), seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """For how long, and what."""
+        """Periods and cases."""
         titles = "; ".join(case.title for case in cases_of(inputs.config))
         return [f"steady state: {inputs.config.steady_state.periods:g} periods of {titles}"]
 
@@ -166,7 +166,7 @@ class Case:
 
     @property
     def seconds(self) -> float:
-        """About how long it takes on two cores: stages as long as the kinetic phase allows, and what is measured."""
+        """Rough time on two cores: of stages as long as the kinetic phase allows, and of what is measured."""
         size, section = ModelSize.of(self.config, self.filament), self.config.steady_state
         profile, (cut, radius_max, _) = size.profile, size.extent
         cells, side = plane_cells(profile, cut, radius_max)

@@ -1,4 +1,4 @@
-"""A wave and particles as a run sees them: begun, evolved, measured, saved, and begun again from what was saved."""
+"""A wave and particles behind one interface: initial state, evolution, measurements, and the arrays of a checkpoint."""
 
 import logging
 from abc import ABC, abstractmethod

@@ -52,7 +52,7 @@ def snapshot_names(setup: Setup, run: str, result: Path) -> list[str]:
 
 
 class RunInProgress:
-    """What was measured of a run so far, and its checkpoint."""
+    """Record of what was measured of a run so far, and its checkpoint."""
 
     def __init__(self, context: Context, setup: Setup, run: str):
         self.context, self.setup, self.run = context, setup, run

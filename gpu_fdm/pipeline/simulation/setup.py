@@ -1,4 +1,4 @@
-"""What the runs of a simulation have in common: box, epochs, initial modes; and the checks before hours are spent."""
+"""The common setup of the runs of a simulation: box, epochs, initial modes; and checks before hours are spent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,8 +216,8 @@ def named(config: Config, run: str = "") -> Iterator[None]:
     try:
         yield
     except (InputError, RunError) as error:
-        place = f"{config.source}: [simulation]" if isinstance(error, InputError) else f"{run}:"
-        complete = type(error)(f"{place} {error}")
+        where = f"{config.source}: [simulation]" if isinstance(error, InputError) else f"{run}:"
+        complete = type(error)(f"{where} {error}")
         complete.on_all_ranks = getattr(error, "on_all_ranks", False)
         raise complete from error
 

@@ -48,7 +48,7 @@ class SimulationStage(Stage):
     )
 
     def keys(self, config: Config) -> tuple[str, ...]:
-        """What a run depends on."""
+        """Keys that a run depends on."""
         return run_keys()
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
@@ -56,7 +56,7 @@ class SimulationStage(Stage):
         return check_simulation(inputs.config, ranks)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Each run, which is there alone."""
+        """Memory of each run, which is in memory alone; disk and time of all."""
         config, runs = inputs.config, inputs.config.simulation.runs
         memory = {
             run: wave_memory(config, ranks, initial=True) if is_wave(run) else particle_memory(config, ranks)
@@ -75,7 +75,7 @@ class SimulationStage(Stage):
         ]
 
     def run(self, context: Context) -> list[str]:
-        """Evolve all runs, and write what they leave."""
+        """Evolve all runs; write their spectra and boosts."""
         config, ranks, file, result = context.config, context.ranks, context.file, context.result
         setup, section = Setup.of(config, ranks), config.simulation
         _require_card(context)
