@@ -64,9 +64,10 @@ def test_large_scales_are_primordial(camb_default):
     assert slope == pytest.approx(0.9655, abs=2e-4)  # the transfer function bends by (k/0.01)^2
 
 
-def test_camb_itself_agrees_with_the_shipped_table(camb_default):
+def test_camb_itself_agrees_with_the_shipped_table(camb_default, tmp_path, monkeypatch):
     pytest.importorskip("camb")
-    k, power = camb_module._run(CosmologicalParameters(), 0.2, 20, 1.0)
+    monkeypatch.setattr(camb_module, "RUNS", ((0.2, 20, 1.0),))
+    k, power, _ = camb_power(CosmologicalParameters(), tmp_path)
     inside = (k > 1e-4) & (k < 0.2)
     # AccuracyBoost 1 against 2: 0.05 % in the acoustic oscillations
     np.testing.assert_allclose(power[inside], camb_default(k[inside]), rtol=1e-3)
@@ -259,22 +260,34 @@ OTHER = CosmologicalParameters(n_s=0.97)
 
 
 class Runs:
-    """Stands for the runs of CAMB, and counts them."""
+    """A stand-in for the runs of CAMB, which records their largest wavenumbers [h/Mpc]."""
 
     def __init__(self):
-        self.calls = []
+        self.k_max = []
 
-    def __call__(self, parameters, k_max, per_factor_e, accuracy_boost):
-        self.calls.append(k_max)
+    def __call__(self, parameters):
+        k_max = parameters.Transfer.kmax / parameters.h
+        self.k_max.append(round(k_max, 9))
         k = np.geomspace(1e-5, 1.1 * k_max, 60)
-        return k, smooth(k) * parameters.n_s
+        return Result(k, smooth(k) * parameters.InitPower.ns)
+
+
+class Result:
+    """The results of a run of CAMB, as far as they are used."""
+
+    def __init__(self, k, power):
+        self.k, self.power = k, power
+
+    def get_linear_matter_power_spectrum(self, hubble_units, k_hunit):
+        assert hubble_units and k_hunit
+        return self.k, [0.0], self.power[None]
 
 
 @pytest.fixture
 def runs(monkeypatch):
-    pytest.importorskip("camb")
+    camb = pytest.importorskip("camb")
     runs = Runs()
-    monkeypatch.setattr(camb_module, "_run", runs)
+    monkeypatch.setattr(camb, "get_results", runs)
     return runs
 
 
@@ -282,12 +295,12 @@ def test_computed_once(tmp_path, runs, caplog):
     folder = tmp_path / "new" / "cache"
     with caplog.at_level(logging.INFO):
         k, power, source = camb_power(OTHER, folder)
-    assert runs.calls == [5.0, 2000.0]
+    assert runs.k_max == [5.0, 2000.0]
     assert [record.levelname for record in caplog.records] == ["INFO"] and "n_s = 0.97" in caplog.text
     assert np.all(np.diff(k) > 0) and k[-1] > 2000
     np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
     again = camb_power(OTHER, folder)
-    assert len(runs.calls) == 2 and again[2] == source
+    assert len(runs.k_max) == 2 and again[2] == source
     np.testing.assert_allclose(again[0], k, rtol=1e-8)  # nine digits in the file
     np.testing.assert_allclose(again[1], power, rtol=1e-8)
     (file,) = folder.iterdir()  # nothing else is left
@@ -308,10 +321,10 @@ def test_every_parameter_counts(tmp_path, runs):
     ]
     for parameters in several:
         camb_power(parameters, tmp_path)
-    assert len(list(tmp_path.iterdir())) == len(several) and len(runs.calls) == 2 * len(several)
+    assert len(list(tmp_path.iterdir())) == len(several) and len(runs.k_max) == 2 * len(several)
     # omega_m alone, within its tolerance, is no other power
     camb_power(CosmologicalParameters(omega_m=0.31466, n_s=0.97), tmp_path)
-    assert len(runs.calls) == 2 * len(several)
+    assert len(runs.k_max) == 2 * len(several)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +345,7 @@ def test_damaged_file_is_computed_again(tmp_path, runs, caplog, spoil):
     assert file.read_bytes() != good.encode()
     with caplog.at_level(logging.WARNING):
         again = camb_power(OTHER, tmp_path)
-    assert len(runs.calls) == 4 and len(caplog.records) == 1
+    assert len(runs.k_max) == 4 and len(caplog.records) == 1
     assert str(file) in caplog.text and "the linear power is computed again" in caplog.text
     np.testing.assert_array_equal(again[:2], (k, power))
     assert file.read_text() == good
@@ -353,7 +366,7 @@ def test_full_disk_leaves_nothing_behind(tmp_path, runs, caplog, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(camb_module.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with caplog.at_level(logging.WARNING):
         camb_power(OTHER, tmp_path)
     assert (
@@ -365,22 +378,23 @@ def test_full_disk_leaves_nothing_behind(tmp_path, runs, caplog, monkeypatch):
 
 @pytest.mark.parametrize(
     ("cache", "expected"),
-    [("/xdg", "/xdg/gpu_fdm"), ("", "/home/me/.cache/gpu_fdm"), ("here", "/home/me/.cache/gpu_fdm")],
+    [("{}/xdg", "xdg/gpu_fdm"), ("", "me/.cache/gpu_fdm"), ("relative", "me/.cache/gpu_fdm")],
 )
-def test_users_cache_folder(monkeypatch, cache, expected):
-    monkeypatch.setenv("XDG_CACHE_HOME", cache)
-    monkeypatch.setenv("HOME", "/home/me")
-    assert camb_module._cache_folder() == Path(expected)
-
-
-def test_users_cache_folder_is_used(tmp_path, runs, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_users_cache_folder(tmp_path, runs, monkeypatch, cache, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", cache.format(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
     linear_power("camb", OTHER)
-    assert len(list((tmp_path / "gpu_fdm").iterdir())) == 1
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert file.parent == tmp_path / expected
 
 
 def test_no_home(runs, caplog, monkeypatch):
-    monkeypatch.setattr(camb_module, "_cache_folder", lambda: None)
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
     with caplog.at_level(logging.WARNING):
         k, power, _ = camb_power(OTHER)
     np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
@@ -403,7 +417,7 @@ def test_parameters_that_camb_refuses(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise camb.CAMBError("no such\nuniverse")
 
-    monkeypatch.setattr(camb_module, "_run", refuse)
+    monkeypatch.setattr(camb, "get_results", refuse)
     with pytest.raises(InputError, match=r"^linear_power = camb: CAMB refuses flat, h = 0\.6731.*: no such universe$"):
         camb_power(OTHER, tmp_path)
     assert list(tmp_path.iterdir()) == []
