@@ -17,10 +17,7 @@ def write_result(path, densities, box_size, redshift=4.0, m22=2.0):
     text = parse_config(f"[cosmology]\nredshift = {redshift}\n[dark_matter]\nm22 = {m22}").to_ini()
     with atomic_result(path, text, seed=1, backend="cpu", device="test") as file:
         for name, density in densities.items():
-            units = "mean matter densities"
-            file.reserve(
-                f"/density/{name}", density.shape, density.dtype, units, "density", box_size=box_size, time=3.5
-            )
+            file.reserve(f"/density/{name}", density.shape, density.dtype, box_size=box_size, time=3.5)
             file.write_slab(f"/density/{name}", 0, density)
         file.attributes("/density", box_size=box_size)
     return path

@@ -31,6 +31,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     import numpy as np
 
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+    from ..io.schema import MEASUREMENT
     from ..parallel.backend import choose_on_ranks
     from ..pipeline import results
     from ..pipeline.snapshot import snapshot_power
@@ -51,7 +52,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     how, about = ranks.on_root(checked)
     backend = choose_on_ranks(options.backend, None, ranks)
     measured = snapshot_power(source, options.format, about, how, ranks, backend)
-    with atomic_result(output, "", seed=-1, ranks=ranks, **backend.provenance) as file:
+    with atomic_result(output, "", seed=-1, ranks=ranks, schema=MEASUREMENT, **backend.provenance) as file:
         results.write_snapshot_power(file, measured)
     if not ranks.is_root:
         return

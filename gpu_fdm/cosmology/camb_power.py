@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, RunError, reason
-from ..io.atomic import atomic_write, make_parent
+from ..io.atomic import atomic_write
 from .parameters import CosmologicalParameters
 
 SHIPPED = Path(__file__).parent / "data"
@@ -146,8 +146,8 @@ def _keep(path, k, power, made_with, version):
         "k,power",
     ]
     try:
-        make_parent(path)
         with atomic_write(path) as part:
+            path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text("\n".join([*head, *rows, ""]))
     except RunError as error:
         log.warning("%s (the linear power is not kept: the next run computes it again)", error)

@@ -17,17 +17,8 @@ from ..vectors import PARALLEL, unit_vectors
 from .model import Filament
 
 _UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/PARALLEL where one was made perpendicular to the other
-_SCALARS = {
-    "mass": ("Msun/h", "mass"),
-    "length": ("cMpc/h", "length, comoving"),
-    "r0": ("Mpc/h", "scale radius, physical"),
-    "sigma": ("km/s", "velocity dispersion"),
-}
-_VECTORS = {
-    "centre": ("cMpc/h", "centre, comoving"),
-    "direction": ("1", "unit vector of the axis"),
-    "orientation": ("1", "unit vector of phi = 0"),
-}
+_SCALARS = "mass", "length", "r0", "sigma"
+_VECTORS = "centre", "direction", "orientation"
 
 
 @frozen(eq=False)
@@ -88,10 +79,6 @@ class FilamentTable:
             )
             for number, (mass, length, r0, sigma, centre, direction, orientation) in enumerate(rows)
         ]
-
-    def columns(self) -> dict[str, tuple[NDArray, str, str]]:
-        """Name: (values, units, description) of every column, for the datasets of a result file."""
-        return {name: (getattr(self, name), *words) for name, words in (_SCALARS | _VECTORS).items()}
 
     @staticmethod
     def _require(name: str, values: NDArray, good: NDArray, allowed: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunError, reason
-from .atomic import atomic_write, make_parent
+from .atomic import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,11 @@ class Cache:
     def store(self, name: str, key: dict, arrays: dict[str, Any]):
         """Keep a part. Raises RunError where the disk is full or the folder refuses."""
         path = self.path(name, key)
-        make_parent(path)
-        with atomic_write(path) as part, open(part, "w+b") as file:
-            np.savez(file, key=key_text(key), **arrays)
-            file.write(_digest(file, file.seek(0, os.SEEK_END)))
-            file.flush()
-            os.fsync(file.fileno())
+        with atomic_write(path) as part:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(part, "w+b") as file:
+                np.savez(file, key=key_text(key), **arrays)
+                file.write(_digest(file, file.seek(0, os.SEEK_END)))
 
     def clear(self):
         """Remove all that was kept. Raises RunError where it cannot be removed."""

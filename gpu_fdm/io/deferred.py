@@ -1,61 +1,64 @@
-"""What a stage writes into a result, held so that it can be kept, sent to another rank, and written again.
-
-It answers the same calls as store.Writer; a stage whose part is kept writes the very same.
-"""
+"""What a stage writes into a result, deferred, so that it can be cached, sent to another rank, and written again."""
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from .result_file import GroupWriter, Writer
 
 
-class DeferredWrites:
-    """Calls of `attributes` and `dataset`, in their order.
+class DeferredWrites(GroupWriter):
+    """Calls of `attributes` and `dataset` in their order; a stage writes the same into it as into a Writer.
 
-    from_cache  whether they were read from the cache
+    from_cache  whether the part was in the cache
     """
 
-    def __init__(self):
-        self._calls, self._values = [], []
+    def __init__(self) -> None:
+        self._calls: list[list] = []
+        self._values: list[np.ndarray] = []
         self.from_cache = False
 
-    def attributes(self, path: str, **values):
-        """As store.Writer's."""
-        self._calls.append(["attributes", path, _plain(values)])
+    def attributes(self, path: str, **values: object) -> None:
+        """Defer attributes of a group."""
+        self._calls.append([path, None, _plain(values)])
 
-    def dataset(self, path: str, values, units: str, description: str, **attributes):
-        """As store.Writer's."""
-        self._calls.append(["dataset", path, units, description, _plain(attributes)])
+    def dataset(self, path: str, values: ArrayLike, scale: float = 1.0, **attributes: object) -> None:
+        """Defer a dataset."""
+        self._calls.append([path, scale, _plain(attributes)])
         self._values.append(np.array(values))
 
-    def write(self, file):
+    def write(self, file: Writer) -> None:
         """Make all calls to a Writer."""
         values = iter(self._values)
-        for name, path, *arguments, attributes in self._calls:
-            if name == "attributes":
+        for path, scale, attributes in self._calls:
+            if scale is None:
                 file.attributes(path, **attributes)
             else:
-                file.dataset(path, next(values), *arguments, **attributes)
+                file.dataset(path, next(values), scale, **attributes)
 
     def attributes_of(self, path: str) -> dict:
         """Attributes of a group."""
-        found = [call[2] for call in self._calls if call[:2] == ["attributes", path]]
-        return {name: value for values in found for name, value in values.items()}
+        return {
+            k: v for where, scale, values in self._calls if (where, scale) == (path, None) for k, v in values.items()
+        }
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """All of it as a part to be kept."""
-        return {"calls": np.array(json.dumps(self._calls)), **{f"v{i}": each for i, each in enumerate(self._values)}}
+        """The calls and values as a part for the cache."""
+        return {"calls": np.array(json.dumps(self._calls)), **{f"v{i}": v for i, v in enumerate(self._values)}}
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> "DeferredWrites":
-        """From a part that was kept."""
-        recorded = cls()
-        recorded.from_cache = True
-        recorded._calls = json.loads(str(arrays["calls"]))
-        recorded._values = [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
-        return recorded
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "DeferredWrites":
+        """The writes of a cached part."""
+        writes = cls()
+        writes.from_cache = True
+        writes._calls = json.loads(str(arrays["calls"]))
+        writes._values = [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
+        return writes
 
 
-def _plain(attributes):
-    """Numbers, texts and lists of them, as JSON has them; a float comes back with all its digits."""
+def _plain(attributes: Mapping[str, object]) -> dict:
+    """Numbers, texts and lists of them, as JSON has them; a float keeps all its digits."""
     return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}

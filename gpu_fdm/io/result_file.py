@@ -1,58 +1,94 @@
-"""Results in HDF5: written beside, then put in place, so that a file under its final name is always whole.
+"""Result files in HDF5: they appear when they are complete, and hold what io.schema describes.
 
-Every dataset has `units` and `description`; the root has what is needed to repeat the run.
+Every dataset has the attributes `units`, `units_text` and `description`; the root has what is needed to repeat the run.
 """
 
 import logging
 import os
 import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
 import psutil
+from numpy.typing import ArrayLike, DTypeLike
 
 from .. import __version__
 from ..errors import RunError, reason
 from ..parallel.ranks import SERIAL, Ranks
-from .atomic import temporary_path, temporary_prefix
+from .atomic import atomic_write, temporary_prefix
 from .digest import bit_sum, write_digest
+from .schema import RESULT, Schema
 
 log = logging.getLogger(__name__)
 
 RESULT_ENDINGS = (".hdf5", ".h5")  # of the names of result files
+_PIECE = 1 << 30  # bytes written at a time: message sizes in MPI are 32-bit numbers
 
 
-class Writer:
-    """A result file in the making, with this program's habits: rank 0 writes, all write slabs of large datasets."""
+class GroupWriter(ABC):
+    """Writes groups of datasets and attributes."""
 
-    def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None):
-        self._path, self._ranks, self._file = path, ranks, file
+    @abstractmethod
+    def attributes(self, path: str, **values: object) -> None:
+        """Set attributes of a group, which is made where there is none; None is left out."""
+
+    @abstractmethod
+    def dataset(self, path: str, values: ArrayLike, scale: float = 1.0, **attributes: object) -> None:
+        """Write an array with its units and description.
+
+        scale       what the number 1 stands for, in the units that the schema has for it
+        attributes  further ones
+        """
+
+    def group(self, path: str, datasets: Mapping[str, ArrayLike | None], **attributes: object) -> None:
+        """Write datasets by their names in a group, and its attributes; None is left out."""
+        for name, values in datasets.items():
+            if values is not None:
+                self.dataset(f"{path}/{name}", values)
+        if attributes:
+            self.attributes(path, **attributes)
+
+
+class Writer(GroupWriter):
+    """An HDF5 file that is being written: rank 0 writes, all ranks write their slabs of large datasets.
+
+    Arrays are contiguous and not compressed, so that ranks and other codes can map them. Units and descriptions are
+    those of the schema; what it does not describe raises LookupError. A file without a schema has neither.
+    """
+
+    def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None, schema: Schema | None = RESULT):
+        self._path, self._ranks, self._file, self._schema = path, ranks, file, schema
         self._offsets: dict[str, int] = {}
         self._sums: dict[str, int] = {}
         self.kept_on_error = False
 
-    def attributes(self, path: str, **values):
-        """Set attributes of a group, which is made if it is not there; None is left out."""
-        if self._file is None:
-            return
-        group = self._file.require_group(path)
-        for name, value in values.items():
-            if value is not None:
-                group.attrs[name] = value
-
-    def dataset(self, path: str, values, units: str, description: str, **attributes):
-        """Write an array (contiguous, not compressed: ranks and other codes can map it)."""
+    def attributes(self, path: str, **values: object) -> None:
+        """Set attributes of a group, which is made where there is none; None is left out."""
+        if self._schema is not None:
+            _require_known(path, values, self._schema.group(path).attributes)
         if self._file is None:
             return
         with _hdf5_as_os_error():
-            stored = self._file.create_dataset(path, data=values)
-        stored.attrs.update({"units": units, "description": description, **attributes})
+            group = self._file.require_group(path)
+            group.attrs.update({name: value for name, value in values.items() if value is not None})
 
-    def reserve(self, path: str, shape, dtype, units: str, description: str, **attributes):
-        """Make room for a dataset that write_slab fills; all ranks call this."""
+    def dataset(self, path: str, values: ArrayLike, scale: float = 1.0, **attributes: object) -> None:
+        """Write an array, see GroupWriter."""
+        attributes = self._described(path, scale, attributes)
+        if self._file is None:
+            return
+        with _hdf5_as_os_error():
+            self._file.create_dataset(path, data=values).attrs.update(attributes)
+
+    def reserve(self, path: str, shape: tuple[int, ...], dtype: DTypeLike, **attributes: object) -> None:
+        """Allocate a dataset that write_slab fills; all ranks call this."""
+        attributes = self._described(path, 1.0, attributes)
         offset = None
         if self._file is not None:
             layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -69,34 +105,17 @@ class Writer:
                     layout,
                 )
                 stored = self._file[path]
-                stored.attrs.update({"units": units, "description": description, **attributes})
+                stored.attrs.update(attributes)
                 self._file.flush()
             offset = stored.id.get_offset()
-        self._offsets[path] = self._ranks.bcast(offset, 0)
+        self._offsets[path] = self._ranks.bcast(offset)
 
-    def keep_on_error(self):
-        """From now on leave the file where it is on an error, for the run that goes on; all ranks call this."""
-        self.kept_on_error = True
-
-    def location(self, path: str) -> tuple[str, int]:
-        """Name of the file in the making, and where in it a reserved dataset begins [bytes]."""
-        return self._path.name, self._offsets[path]
-
-    def bit_sum(self, path: str) -> int:
-        """Of a reserved dataset that was written on all ranks; all call this."""
-        return sum(self._ranks.allgather(self._sums[path])) % 2**64
-
-    def write_digest(self, key: str):
-        """Last of all: note the key that the file was made with, and a hash of what is in it; all ranks call this."""
-        sums = {path.strip("/"): self.bit_sum(path) for path in self._offsets}
-        if self._file is not None:
-            with _hdf5_as_os_error():
-                write_digest(self._file, key, sums)
-
-    def write_slab(self, path: str, first: int, values: np.ndarray):
-        """Write planes from index `first` on into a reserved dataset; all ranks call."""
+    def write_slab(self, path: str, first: int, values: np.ndarray) -> None:
+        """Write rows from index `first` on into a reserved dataset; all ranks call this."""
         values = np.ascontiguousarray(values)
         self._sums[path] = self._sums.get(path, 0) + bit_sum(values)
+        if self._offsets[path] is None:  # HDF5 allocates nothing for an array without elements
+            return
         offset = self._offsets[path] + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
         octets = values.reshape(-1).view(np.uint8)
         pieces = [(start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
@@ -116,72 +135,111 @@ class Writer:
         except MPI.Exception as error:
             raise OSError(f"{error.Get_error_string()} (writing planes from {first} on)") from error
 
+    def keep_on_error(self) -> None:
+        """Leave the temporary file where it is after an error, for the run that resumes; all ranks call this."""
+        self.kept_on_error = True
 
-_PIECE = 1 << 30  # bytes: message sizes in MPI are 32-bit numbers
+    def location(self, path: str) -> tuple[str, int]:
+        """Name of the temporary file, and where in it a reserved dataset begins [bytes]."""
+        return self._path.name, self._offsets[path]
+
+    def bit_sum(self, path: str) -> int:
+        """The bit sum of a reserved dataset that all ranks have written; all call this."""
+        return sum(self._ranks.allgather(self._sums[path])) % 2**64
+
+    def write_digest(self, key: str) -> None:
+        """Last of all, write the key that the file was made with and a hash of its content; all ranks call this."""
+        sums = {path.strip("/"): self.bit_sum(path) for path in self._offsets}
+        if self._file is not None:
+            with _hdf5_as_os_error():
+                write_digest(self._file, key, sums)
+
+    def _described(self, path: str, scale: float, attributes: Mapping[str, object]) -> dict[str, object]:
+        """All attributes of a dataset."""
+        if self._schema is None:
+            return dict(attributes)
+        entry = self._schema.dataset(path)
+        _require_known(path, attributes, entry.attributes)
+        return {**entry.stored_units(scale), "description": entry.description, **attributes}
 
 
-def _write_all(raw, octets):
-    """An unbuffered write may take less than it is given."""
-    view = memoryview(octets)
+def _require_known(path: str, names: Collection[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise LookupError(f"{path}: attribute {name} is not in the schema of files")
+
+
+def _write_all(raw: FileIO, octets: np.ndarray) -> None:
+    """Write to an unbuffered file, which may take less than it is given."""
+    view = octets.data
     while view:
         view = view[raw.write(view) :]
 
 
 @contextmanager
-def atomic_result(
-    path, config_text: str, *, seed: int, backend: str, device: str, ranks: Ranks = SERIAL, spare=frozenset()
-):
-    """A Writer for a file that appears under `path` only when everything is in it; all ranks call this.
+def atomic_hdf5(path: Path, schema: Schema | None, ranks: Ranks = SERIAL) -> Iterator[Writer]:
+    """A Writer for an HDF5 file that appears when it is complete; its folder is made. All ranks call this.
 
-    On an error nothing is left behind, unless the Writer was told to hold it, and a file that was there before is
-    untouched. What runs that were killed left is removed: at once, but for names in `spare`, those when all is done.
-    Raises RunError where the disk is full or the folder refuses.
+    After an error the temporary file is removed, unless the Writer was told to keep it.
+    Raises RunError where the disk is full or the folder cannot be written.
     """
-    path = Path(path)
-    part, writer = ranks.bcast(temporary_path(path), 0), None
-    if ranks.is_root:
-        _remove_abandoned(path, spare)
-    try:
+    writer: Writer | None = None
+    with atomic_write(path, ranks, lambda: writer is not None and writer.kept_on_error) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = None
         if ranks.is_root:
             with _hdf5_as_os_error():
-                file = h5py.File(part, "w")
+                file = h5py.File(temporary, "w")
         ranks.barrier()
         try:
-            if file is not None:
-                file.attrs.update(
-                    version=__version__,
-                    git_revision=git_revision(),
-                    config=config_text,
-                    seed=seed,
-                    ranks=ranks.size,
-                    backend=backend,
-                    device=device,
-                    created=datetime.now(UTC).isoformat(timespec="seconds"),
-                )
-            writer = Writer(part, ranks, file)
+            writer = Writer(temporary, ranks, file, schema)
             yield writer
         finally:
             if file is not None:
                 with _hdf5_as_os_error():
                     file.close()
-        ranks.barrier()
-        if ranks.is_root:
-            _flush_to_disk(part)
-            os.replace(part, path)
-            _flush_to_disk(path.parent)
-            for name in spare:
-                path.with_name(name).unlink(missing_ok=True)
-        ranks.barrier()
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {reason(error)}") from error
-    finally:
-        if writer is None or not writer.kept_on_error:
-            part.unlink(missing_ok=True)
 
 
-def _remove_abandoned(path, spare):
-    """Remove what runs that ended on this machine left beside a result; those of other living processes stay."""
+@contextmanager
+def atomic_result(
+    path: str | Path,
+    config_text: str,
+    *,
+    seed: int,
+    backend: str,
+    device: str,
+    ranks: Ranks = SERIAL,
+    schema: Schema | None = RESULT,
+    spare: Collection[str] = frozenset(),
+) -> Iterator[Writer]:
+    """A Writer for a result with its provenance, see atomic_hdf5; all ranks call this.
+
+    spare  names of temporary files of killed runs that are deleted when the result is complete; others are deleted now
+    """
+    path = Path(path)
+    if ranks.is_root:
+        _remove_abandoned(path, spare)
+    with atomic_hdf5(path, schema, ranks) as writer:
+        writer.attributes(
+            "/",
+            version=__version__,
+            git_revision=git_revision() if ranks.is_root else "",
+            config=config_text,
+            seed=seed,
+            ranks=ranks.size,
+            backend=backend,
+            device=device,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        yield writer
+    if ranks.is_root:
+        for name in spare:
+            path.with_name(name).unlink(missing_ok=True)
+    ranks.barrier()
+
+
+def _remove_abandoned(path: Path, spare: Collection[str]) -> None:
+    """Delete temporary files of a result whose processes ended on this machine; those of living processes stay."""
     prefix = temporary_prefix(path)
     if not path.parent.is_dir():
         return
@@ -195,15 +253,15 @@ def _remove_abandoned(path, spare):
 
 
 @contextmanager
-def _hdf5_as_os_error():
-    """HDF5 reports a disk that is full as RuntimeError when it flushes: make it the OSError that it is."""
+def _hdf5_as_os_error() -> Iterator[None]:
+    """HDF5 reports a full disk as RuntimeError when it flushes: raise the OSError that it is."""
     try:
         yield
     except RuntimeError as error:
         raise OSError(reason(error)) from error
 
 
-def require_writable(folder):
+def require_writable(folder: str | Path) -> None:
     """Make a folder and write in it, or raise RunError: before hours are spent, not after."""
     folder = Path(folder)
     try:
@@ -226,11 +284,3 @@ def git_revision() -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def _flush_to_disk(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

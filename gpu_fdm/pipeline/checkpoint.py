@@ -15,7 +15,6 @@ import h5py
 import numpy as np
 
 from ..errors import reason
-from ..io.atomic import make_parent
 from ..io.cache import fingerprint, key_text
 from ..io.digest import HDF5_DAMAGE, bit_sum
 from ..io.result_file import atomic_result
@@ -59,16 +58,15 @@ class Checkpoint:
 
         Raises RunError where the disk is full or the folder refuses.
         """
-        ranks.on_root(lambda: make_parent(self.path))
-        with atomic_result(self.path, ranks=ranks, **provenance) as file:
+        with atomic_result(self.path, ranks=ranks, schema=None, **provenance) as file:
             for name, values in saved.arrays.items():
                 lengths = ranks.allgather(len(values))
                 shape, place = (sum(lengths), *values.shape[1:]), f"/state/{name}"
-                file.reserve(place, shape, values.dtype, "code units", "state of the run")
+                file.reserve(place, shape, values.dtype)
                 file.write_slab(place, sum(lengths[: ranks.rank]), values)
             file.attributes("/state", **saved.numbers)
             for name, values in saved.record.arrays.items():
-                file.dataset(f"/record/{name}", values, "1", "measured so far")
+                file.dataset(f"/record/{name}", values)
             file.attributes("/", key=key_text(self.key), digest=_digest(saved, ranks))
 
     def load(self, ranks: Ranks = SERIAL) -> Saved | None:

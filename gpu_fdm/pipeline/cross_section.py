@@ -81,7 +81,7 @@ class CrossSectionStage(Stage):
 
         def record(file: DeferredWrites) -> None:
             found = cross_section(context.config, context.models.model(0), context.backend)
-            results.write_cross_section(file, 0, found)
+            results.write_cross_section(file, 0, found.coordinate, found.psi, found.vortices)
 
         with context.timer("cross-section"):
             part = context.part(self.section, self.key(context), record)

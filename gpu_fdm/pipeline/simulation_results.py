@@ -4,6 +4,7 @@ Layout in docs/simulation.md. Spectra of particles keep their shot noise: before
 on a lattice have none. What particles at random would have is stored beside them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,8 +14,10 @@ from attrs import evolve
 
 from ..cosmology.transfer import jeans_wavenumber
 from ..fields.box import Box
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import Ranks
-from ..spectra.boost import ERRORS, Boost, boost_of
+from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_floor
 from ..spectra.spectrum import Spectrum
 from ..units import CodeUnits
@@ -39,14 +42,8 @@ NAMES = {
     ("wave_cdm", "particles_cdm"): ("cdm as a wave", "n-body"),
     ("particles_fdm", "particles_cdm"): ("fdm as particles", "cdm"),
 }
-HEALTH = {
-    "scale_factor": "when the wave was looked at",
-    "step": "steps done",
-    "mass_error": "change of <|psi|^2> since the start, relative",
-    "energy_error": "change of K + a W - int W da since the start, over K + a |W|",
-    "phase_change": "largest change of phase between neighbouring cells that both have half the mean density [rad]",
-    "unresolved": "part of the mass whose phase changes by more than pi/2 from cell to cell",
-}
+# columns of what is measured of a wave, see io.schema and schroedinger_poisson.Health
+HEALTH = ("scale_factor", "step", "mass_error", "energy_error", "phase_change", "unresolved")
 FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, see simulation.particle_mesh
 PIXELS = 512  # a side of a projection at most
 TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
@@ -112,13 +109,13 @@ class Record:
 
     def with_health(self, health) -> "Record":
         """One more look at a wave in an expanding universe, a schroedinger_poisson.Health."""
-        row = [health.epoch, *(getattr(health, name) for name in list(HEALTH)[1:])]
+        row = [health.epoch, *(getattr(health, name) for name in HEALTH[1:])]
         return replace(self, health=np.vstack([self.health, row]))
 
     def unresolved(self, scale_factor: float) -> float | None:
         """Of the wave when it was last looked at by then; None of particles."""
         rows = self.health[self.health[:, 0] <= scale_factor]
-        return float(rows[-1, list(HEALTH).index("unresolved")]) if len(rows) else None
+        return float(rows[-1, HEALTH.index("unresolved")]) if len(rows) else None
 
     def spectrum(self, epoch: int, run: str, box: Box, m22: float) -> Spectrum:
         """The spectrum of an epoch without its k = 0, named as in TITLES."""
@@ -193,26 +190,23 @@ def same_modes(above: Spectrum, below: Spectrum) -> bool:
     return above.of.split(", ")[1] == below.of.split(", ")[1]
 
 
-def write_run(file, run: str, record: Record, box: Box, attributes: dict):
+def write_run(file: GroupWriter, run: str, record: Record, box: Box, attributes: dict) -> None:
     """/simulation/<run>: attributes, spectrum and projections by number of the epoch, health."""
-    folder, dynamics = f"/simulation/{run}", run.split("_")[0]
+    folder, dynamics = f"/{schema.SIMULATION}/{run}", run.split("_")[0]
     for epoch, (a, step) in enumerate(zip(record.scale_factor, record.steps, strict=True)):
-        place = f"{folder}/{epoch}"
-        file.dataset(f"{place}/k", record.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving")
-        text = "power of density/mean - 1; the first row is k = 0"
-        file.dataset(f"{place}/power", record.power[epoch], "(Mpc/h)^3", text)
-        file.dataset(f"{place}/modes", record.modes, "1", "modes in each bin, k and -k both counted")
-        if dynamics == "particles":
-            text = "of particles at random on this grid; it is not taken off power"
-            file.dataset(f"{place}/shot_noise", record.shot_noise, "(Mpc/h)^3", text)
-        for axis, left in (("x", "[y, z]"), ("y", "[x, z]"), ("z", "[x, y]")):
-            text = f"density averaged along {axis}, {left}; of a wave |psi|^2, of particles cloud in cell"
-            picture = getattr(record, f"projection_{axis}")[epoch]
-            file.dataset(f"{place}/projection_{axis}", picture, "mean matter densities", text)
-        file.attributes(place, redshift=1 / a - 1, scale_factor=a, step=step, nyquist=box.nyquist, box_size=box.size)
+        projections = {f"projection_{axis}": getattr(record, f"projection_{axis}")[epoch] for axis in "xyz"}
+        noise = record.shot_noise if dynamics == "particles" else None
+        file.group(
+            f"{folder}/{epoch}",
+            {"k": record.k, "power": record.power[epoch], "modes": record.modes, "shot_noise": noise, **projections},
+            redshift=1 / a - 1,
+            scale_factor=a,
+            step=step,
+            nyquist=box.nyquist,
+            box_size=box.size,
+        )
     if len(record.health):
-        for (name, text), values in zip(HEALTH.items(), record.health.T, strict=True):
-            file.dataset(f"{folder}/health/{name}", values, "rad" if name == "phase_change" else "1", text)
+        file.group(f"{folder}/health", dict(zip(HEALTH, record.health.T, strict=True)))
     of_dynamics = {"force_wavenumber": force_wavenumber(box)} if dynamics == "particles" else {}
     about = {"title": TITLES[run], "dynamics": dynamics, "steps": int(record.steps[-1])}
     file.attributes(folder, **about, initial_order=int(record.initial_order), **of_dynamics, **attributes)
@@ -237,36 +231,30 @@ def read_boosts(file) -> list[Boost]:
     return found
 
 
-def write_boosts(file, found, records: dict[str, Record], box: Box, code: CodeUnits):
+def write_boosts(
+    file: GroupWriter,
+    found: Mapping[tuple[str, str], list[Boost | None]],
+    records: Mapping[str, Record],
+    box: Box,
+    code: CodeUnits,
+) -> None:
     """/boost/<run above>_over_<run below>/<epoch>."""
     limit = force_wavenumber(box)
     for (above, below), series in found.items():
         for epoch, boost in enumerate(series):
             if boost is None:
                 continue
-            folder, record = f"/boost/{above}_over_{below}/{epoch}", records[below]
-            for name, values, units, text in (
-                ("k", boost.k, "h/Mpc", "mean wavenumber of the modes of each bin, comoving"),
-                ("boost", boost.boost, "1", "power of the numerator over that of the denominator"),
-                ("error", boost.error, "1", f"{ERRORS}: too large where they began alike"),
-                ("beyond_nyquist", boost.beyond_nyquist.astype(np.uint8), "1", "1 where the grid misses directions"),
-                (
-                    "beyond_force",
-                    (boost.k > limit).astype(np.uint8),
-                    "1",
-                    "1 where particles feel less than 0.98 of the force",
-                ),
-                (
-                    "shot_noise",
-                    _noise(record, epoch, boost.k),
-                    "1",
-                    "of particles at random, over the power of the denominator, in which it is",
-                ),
-            ):
-                file.dataset(f"{folder}/{name}", values, units, text)
             a = records[above].scale_factor[epoch]
-            file.attributes(
-                folder,
+            file.group(
+                f"/{schema.BOOST}/{above}_over_{below}/{epoch}",
+                {
+                    "k": boost.k,
+                    "boost": boost.boost,
+                    "error": boost.error,
+                    "beyond_nyquist": boost.beyond_nyquist.astype(np.uint8),
+                    "beyond_force": (boost.k > limit).astype(np.uint8),
+                    "shot_noise": _noise(records[below], epoch, boost.k),
+                },
                 numerator=boost.numerator,
                 denominator=boost.denominator,
                 redshift=1 / a - 1,

@@ -1,9 +1,14 @@
 """Snapshots of a simulation: densities, psi, and particles as GADGET has them. Layout in docs/simulation.md."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..fields.box import Box
+from ..io import schema
+from ..io.result_file import Writer
 from ..parallel.ranks import Ranks
+from ..simulation.particle_mesh import ParticleState
 from ..snapshots.gadget_header import MPC_CM
 from ..units import CodeUnits
 
@@ -11,55 +16,41 @@ _PIECE = 1 << 22  # particles written at a time
 _MASS_G = 1.988409870698051e43  # 10^10 solar masses, IAU 2015 B3 and CODATA 2018
 
 
-def write_density(file, run: str, box: Box, slab: np.ndarray, redshift: float, ranks: Ranks):
+def write_density(file: Writer, run: str, box: Box, slab: np.ndarray, redshift: float, ranks: Ranks) -> None:
     """/density/<run>: this rank's planes along x of the density in a snapshot [mean matter densities]."""
-    of_wave = run.startswith("wave")
-    text = "comoving density |psi|^2" if of_wave else "density of the particles, cloud in cell"
-    file.reserve(
-        f"/density/{run}",
-        box.cells,
-        slab.dtype,
-        "mean matter densities",
-        f"{text}, [x, y, z], cell centres at (i + 1/2) size/cells",
-        box_size=box.size,
-        sampling="point" if of_wave else "cic",
-        redshift=redshift,
-    )
-    file.write_slab(f"/density/{run}", ranks.slab(box.cells[0])[0], slab)
-    file.attributes("/density", box_size=box.size)
+    folder = f"/{schema.DENSITY}"
+    sampling = "point" if run.startswith("wave") else "cic"
+    about = {"box_size": box.size, "sampling": sampling, "redshift": redshift}
+    file.reserve(f"{folder}/{run}", box.cells, slab.dtype, **about)
+    file.write_slab(f"{folder}/{run}", ranks.slab(box.cells[0])[0], slab)
+    file.attributes(folder, box_size=box.size)
 
 
-def write_psi(file, box: Box, psi: np.ndarray, ranks: Ranks):
+def write_psi(file: Writer, box: Box, psi: np.ndarray, ranks: Ranks) -> None:
     """/psi: this rank's planes along x."""
-    text = "wave function, [x, y, z]; its peculiar velocity is hbar/(m a) grad arg psi"
-    file.reserve("/psi", box.cells, psi.dtype, "sqrt(mean matter density)", text, box_size=box.size)
+    file.reserve("/psi", box.cells, psi.dtype, box_size=box.size)
     file.write_slab("/psi", ranks.slab(box.cells[0])[0], psi)
 
 
-def write_particles(file, state, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks):
+def write_particles(
+    file: Writer, state: ParticleState, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks
+) -> None:
     """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
     a, counts = state.times.epoch, ranks.allgather(len(state.identity))
     first, number = sum(counts[: ranks.rank]), sum(counts)
-    columns = (
-        # name, what of some particles, shape of one, kind, units, text
-        ("Coordinates", lambda s: state.position[:, s].T * units.length, (3,), np.float64, "cMpc/h", "comoving"),
-        (
-            "Velocities",
-            lambda s: state.momentum[:, s].T * (units.velocity * a**-1.5),
-            (3,),
-            np.float32,
-            "km/s",
-            "peculiar velocity over the root of the scale factor",
-        ),
-        ("ParticleIDs", lambda s: state.identity[s], (), np.int64, "1", "cell of the lattice where it began"),
+    columns: tuple[tuple[str, Callable[[slice], np.ndarray], tuple[int, ...], type], ...] = (
+        # name, values of some particles, shape of one, dtype
+        ("Coordinates", lambda some: state.position[:, some].T * units.length, (3,), np.float64),
+        ("Velocities", lambda some: state.momentum[:, some].T * (units.velocity * a**-1.5), (3,), np.float32),
+        ("ParticleIDs", lambda some: state.identity[some], (), np.int64),
     )
-    for name, values, shape, kind, unit, text in columns:
-        place = f"/PartType1/{name}"
-        file.reserve(place, (number, *shape), kind, unit, text)
+    for name, values, shape, dtype in columns:
+        path = f"/PartType1/{name}"
+        file.reserve(path, (number, *shape), dtype)
         # as many calls on every rank
         for begin in range(0, max(counts), _PIECE):
             part = slice(min(begin, counts[ranks.rank]), min(begin + _PIECE, counts[ranks.rank]))
-            file.write_slab(place, first + part.start, np.ascontiguousarray(values(part), kind))
+            file.write_slab(path, first + part.start, np.ascontiguousarray(values(part), dtype))
     mass = units.mean_matter_density * box.volume / number / 1e10
     file.attributes(
         "/Header",

@@ -1,50 +1,37 @@
-"""What an evolved cross-section leaves: /steady_state/<m22>/<weights>, described in docs/files.md."""
+"""What an evolved cross-section leaves in a result: /steady_state/<m22>/<weights>."""
 
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..simulation.steady_state import Evolution
 from ..units import CodeUnits
-from .results import boson_folder
-
-WHICH = {"own": "in the filament's own gravity", "fixed": "in the potential that the modes were solved in"}
 
 
-def write_evolution(file, m22: float, weights: str, evolution: Evolution, units: CodeUnits):
+def write_evolution(file: GroupWriter, m22: float, weights: str, evolution: Evolution, units: CodeUnits) -> None:
     """One case: rings and fluctuations against time, frames of the density."""
-    gyr = units.time_myr / 1e3
-    folder = f"/steady_state/{boson_folder(m22)}"
+    gyr, folder = units.time_myr / 1e3, f"/{schema.STEADY_STATE}/{schema.boson(m22)}"
     file.attributes(folder, m22=m22)
-    folder += f"/{weights}"
-    share, of_time = "line mass in each ring over that of <|psi|^2> inside R_99", "[time, ring]"
-    for name, values, unit, text in (
-        ("time", evolution.time * gyr, "Gyr", "cosmic time since the start; the scale factor stands still"),
-        ("edges", evolution.edges * units.length, "cMpc/h", "of rings around the centre of mass; the last is R_99"),
-        ("expected", evolution.expected, "1", f"{share}, of <|psi|^2> over phases: all alike"),
-        *((which, getattr(evolution, which), "1", f"{share}, {text}, {of_time}") for which, text in WHICH.items()),
-        (
-            "fluctuation",
-            evolution.fluctuation,
-            "1",
-            "rms of the part of the potential that depends on the angle, weighted with mass inside R_99, over V(R_99)",
-        ),
-        ("coordinate", evolution.coordinate * units.length, "cMpc/h", "of the cells of a frame, from the axis"),
-        ("frames", evolution.frames, "mean matter densities", "|psi|^2 in its own gravity, [frame, v, u]"),
-        ("frame_time", evolution.frame_time * gyr, "Gyr", "of each frame"),
-    ):
-        file.dataset(f"{folder}/{name}", values, unit, text)
-    numbers = range(1, evolution.whole_periods + 1)
-    file.attributes(
-        folder,
+    periods = range(1, evolution.whole_periods + 1)
+    numbers = ("weight_sum", "modes", "cells", "beyond", "mass_error", "energy_error")
+    file.group(
+        f"{folder}/{weights}",
+        {
+            "time": evolution.time * gyr,
+            "edges": evolution.edges * units.length,
+            "coordinate": evolution.coordinate * units.length,
+            "frame_time": evolution.frame_time * gyr,
+            **{name: getattr(evolution, name) for name in ("expected", "own", "fixed", "fluctuation", "frames")},
+        },
         period=evolution.period * gyr,
-        drift_own=[evolution.drift(number, "own") for number in numbers],
-        drift_fixed=[evolution.drift(number, "fixed") for number in numbers],
-        fluctuation=[evolution.mean_fluctuation(number) for number in numbers],
-        **{name: getattr(evolution, name) for name in ("weight_sum", "modes", "cells", "beyond")},
-        **{name: getattr(evolution, name) for name in ("mass_error", "energy_error")},
+        drift_own=[evolution.drift(number, "own") for number in periods],
+        drift_fixed=[evolution.drift(number, "fixed") for number in periods],
+        fluctuation=[evolution.mean_fluctuation(number) for number in periods],
+        **{name: getattr(evolution, name) for name in numbers},
     )
 
 
-def write_about(file, **attributes):
-    """What all cases share: gravity, periods, mass [Msun/h], redshift, and age of the universe then [Gyr]."""
-    file.attributes("/steady_state", **attributes)
+def write_about(file: GroupWriter, **attributes: object) -> None:
+    """What all cases share: gravity, periods, mass [Msun/h], redshift, and the age of the universe [Gyr]."""
+    file.attributes(f"/{schema.STEADY_STATE}", **attributes)
 
 
 def describe(title: str, evolution: Evolution, units: CodeUnits) -> str:

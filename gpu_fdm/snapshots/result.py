@@ -41,7 +41,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             m22=run.number("m22", "dark_matter", "m22"),
             time=hdf5.number(dataset, "time"),
             cells=source.cells,
-            density_units=hdf5.text(dataset, "units") or "units of the file",
+            density_units=hdf5.text(dataset, "units_text") or hdf5.text(dataset, "units") or "units of the file",
             source=source,
         )
 

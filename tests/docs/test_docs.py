@@ -98,11 +98,6 @@ def test_a_page_without_comments_is_an_error(generator):
         generator["with_part"]("no comments", "text", "x.md")
 
 
-def test_an_attribute_without_description_is_an_error(generator):
-    with pytest.raises(SystemExit, match="ATTRIBUTES: /power/fdm has an attribute colour that is not described"):
-        generator["attribute_text"]("/power/fdm", "colour", set())
-
-
 def test_links_hold_on_github():
     """Relative links and figures of the README and all pages lead to files and headings that exist."""
     for page in [REPOSITORY / "README.md", *DOCS.glob("*.md")]:

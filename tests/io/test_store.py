@@ -19,8 +19,8 @@ PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
 
 def write(path, values):
     with atomic_result(path, "[run]\nseed = 3\n", **PROVENANCE) as file:
-        file.dataset("/power/fdm/k", values, "h/Mpc", "wavenumber", extra=1)
-        file.attributes("/power", bins=len(values), nothing=None)
+        file.dataset("/power/fdm/k", values)
+        file.attributes("/power/fdm", nyquist=3.0, bin_width=None)
 
 
 def test_what_is_written(tmp_path):
@@ -30,10 +30,26 @@ def test_what_is_written(tmp_path):
         assert set(file.attrs) == {"version", "git_revision", "config", "seed", "ranks", "backend", "device", "created"}
         assert file.attrs["config"] == "[run]\nseed = 3\n"
         data = file["power/fdm/k"]
-        assert dict(data.attrs) == {"units": "h/Mpc", "description": "wavenumber", "extra": 1}
+        described = {"units": "littleh/Mpc", "units_text": "h/Mpc"}
+        described["description"] = "mean wavenumber of the modes of each bin, comoving"
+        assert dict(data.attrs) == described
         assert data.chunks is None and np.array_equal(data[:], np.arange(3.0))
-        assert dict(file["power"].attrs) == {"bins": 3}
+        assert dict(file["power/fdm"].attrs) == {"nyquist": 3.0}
     assert os.listdir(tmp_path) == ["result.hdf5"]
+
+
+def test_what_the_schema_does_not_describe_cannot_be_written(tmp_path):
+    writes = (
+        lambda file: file.dataset("/power/fdm/colour", [1.0]),
+        lambda file: file.dataset("/power/fdm/k", [1.0], colour="red"),
+        lambda file: file.reserve("/density/wdm", (2, 2, 2), float),
+        lambda file: file.attributes("/power/fdm", colour="red"),
+        lambda file: file.attributes("/colours", number=1),
+    )
+    for write_something in writes:
+        with pytest.raises(LookupError, match="schema"), atomic_result(tmp_path / "a.hdf5", "", **PROVENANCE) as file:
+            write_something(file)
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_error_leaves_what_was_there(tmp_path):
@@ -41,7 +57,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
     write(path, np.arange(3.0))
     before = path.read_bytes()
     with pytest.raises(KeyError), atomic_result(path, "", **PROVENANCE) as file:
-        file.dataset("/a", np.zeros(1000), "1", "junk")
+        file.dataset("/gas/mass", np.zeros(1000))
         raise KeyError("half way")
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["result.hdf5"]
@@ -105,7 +121,7 @@ def test_a_folder_of_checkpoints_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     checkpoint = Checkpoint(tmp_path / "file" / "kept", "wave_fdm", {})
     with pytest.raises(RunError) as caught:
-        checkpoint.save(Saved({}, {}, Record.empty(1)), {})
+        checkpoint.save(Saved({}, {}, Record.empty(1)), {"config_text": "", **PROVENANCE})
     assert str(caught.value) == f"{checkpoint.path}: cannot be written: Not a directory"
 
 

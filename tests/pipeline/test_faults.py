@@ -371,7 +371,7 @@ def test_a_seal_covers_names_numbers_and_attributes(tmp_path, caplog):
             change(file)
         caplog.clear()
         assert not is_intact(path, "key")
-        assert caplog.messages == [f"{path} is damaged (it is not what was written): it will be replaced"]
+        assert caplog.messages == [f"{path} is damaged (its content is not what was written): it will be replaced"]
     assert not is_intact(tmp_path / "none.hdf5", "key")
 
 

@@ -7,6 +7,7 @@ from grid_spectra import random_density
 
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.result_file import atomic_result
+from gpu_fdm.io.schema import MEASUREMENT
 from gpu_fdm.pipeline import results
 from gpu_fdm.pipeline.result_spectra import result_boosts, result_spectrum, spectrum_paths
 from gpu_fdm.spectra.grid_spectrum import grid_spectrum
@@ -88,12 +89,12 @@ def test_boosts_of_a_result(result):
 def test_frames_and_snapshots(tmp_path):
     """Frames of a box in their order, and the spectrum of a snapshot, which brings its errors and tells of itself."""
     spectrum, path = power_spectrum(random_density(), 2.0), tmp_path / "result.hdf5"
-    with atomic_result(path, "", seed=1, backend="cpu", device="") as file:
+    with atomic_result(path, "", seed=1, backend="cpu", device="", schema=MEASUREMENT) as file:
         for frame in (0, 10, 2):
             results.write_power(file, f"fdm/{frame}", spectrum, "point")
             results.write_power(file, f"smooth/{frame}", spectrum, "point")
         results.write_power(file, "Dens", spectrum, "point")
-        file.dataset("/power/Dens/error", 0.25 * spectrum.power, "(Mpc/h)^3", "error")
+        file.dataset("/power/Dens/error", 0.25 * spectrum.power)
         file.attributes("/power/Dens", of="fdm/3", redshift=1.5)
     with h5py.File(path) as file:
         assert spectrum_paths(file)[1:4] == [f"power/fdm/{frame}" for frame in (0, 2, 10)]

@@ -138,7 +138,7 @@ def test_command(tmp_path, capsys, monkeypatch):
         (name,) = [each for each in file["power"] if "_" not in each]
         group = file[f"power/{name}"]
         assert group["modes"][:].sum() == 12**3 and group.attrs["redshift"] == 1.0
-        assert group["error"].attrs["units"] == "(Mpc/h)^3"
+        assert group["error"].attrs["units_text"] == "(Mpc/h)^3"
         assert file[f"power/{name}_multipoles/power"].shape == (len(group["k"]), 3)
         assert file[f"power/{name}_mu/power"].shape[1] == 2
     before = Path("psi_#7_power.hdf5").read_bytes()

@@ -17,6 +17,7 @@ from ...config.config import Config
 from ...io.cache import fingerprint
 from ...io.digest import HDF5_DAMAGE
 from ...io.result_file import atomic_result
+from ...io.schema import SNAPSHOT
 from ...parallel.signals import deferred_signals
 from .. import simulation_results as results
 from ..checkpoint import Checkpoint, Saved
@@ -161,7 +162,7 @@ class RunInProgress:
         # the redshift of all that is in the file
         config = self.setup.config
         config = replace(config, cosmology=attrs.evolve(config.cosmology, redshift=redshift))
-        with atomic_result(self._snapshots[a], ranks=ranks, **self._provenance(config)) as file:
+        with atomic_result(self._snapshots[a], ranks=ranks, schema=SNAPSHOT, **self._provenance(config)) as file:
             file.attributes("/", run=self.run, redshift=redshift, scale_factor=a, run_key=fingerprint(self.key))
             write_density(file, self.run, box, self.dynamics.density(state), redshift, ranks)
             if self.setup.section.content == "full":

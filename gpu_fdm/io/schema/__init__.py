@@ -1,0 +1,109 @@
+"""Every group, dataset and attribute of the files that the program writes, with shapes, units and descriptions.
+
+Writers take units and descriptions from here and can write nothing that is not here; readers take the names of groups;
+docs/files.md is generated from it.
+"""
+
+from .common import (
+    BOOST,
+    COLLAPSE,
+    CORRELATION,
+    DENSITY,
+    FILAMENTS,
+    GAS,
+    GRID_ATTRIBUTES,
+    MASS_FUNCTION,
+    ONE_FILAMENT,
+    POWER,
+    POWER_DATASETS,
+    POWER_MU_DATASETS,
+    PROVENANCE,
+    SIMULATION,
+    SINGLE_POWER,
+    STEADY_STATE,
+    attributes,
+    boson,
+    filament,
+)
+from .entries import Attribute, Dataset, Group, Schema
+from .evolution import SIMULATION_GROUPS, SNAPSHOT, STEADY_STATE_GROUPS
+from .filaments import BOX_GROUPS, FILAMENT_GROUPS
+from .population import POPULATION_GROUPS
+
+__all__ = [
+    "BOOST",
+    "COLLAPSE",
+    "CORRELATION",
+    "DENSITY",
+    "FILAMENTS",
+    "GAS",
+    "MASS_FUNCTION",
+    "MEASUREMENT",
+    "ONE_FILAMENT",
+    "POWER",
+    "RESULT",
+    "SIMULATION",
+    "SINGLE_POWER",
+    "SNAPSHOT",
+    "STEADY_STATE",
+    "Schema",
+    "boson",
+    "filament",
+]
+
+RESULT = Schema(
+    "What gpu-fdm run writes",
+    (
+        Group(
+            "/",
+            attributes=attributes(
+                PROVENANCE,
+                key=Attribute("hash of all that the numbers depend on"),
+                content_hash=Attribute("hash of all that is in the file"),
+            ),
+        ),
+        *FILAMENT_GROUPS,
+        *BOX_GROUPS,
+        *POPULATION_GROUPS,
+        *STEADY_STATE_GROUPS,
+        *SIMULATION_GROUPS,
+    ),
+)
+
+MEASUREMENT = Schema(
+    "What gpu-fdm power writes",
+    (
+        Group("/", attributes=attributes(PROVENANCE)),
+        Group(f"/{POWER}/<field>_mu", POWER_MU_DATASETS, GRID_ATTRIBUTES),
+        Group(
+            f"/{POWER}/<field>_multipoles",
+            {
+                "k": Dataset("k", "h/Mpc", "mean wavenumber of the modes of each bin"),
+                "power": Dataset(
+                    "k, 3",
+                    "(Mpc/h)^3",
+                    "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin; the first row is k = 0",
+                ),
+                "modes": Dataset("k", "1", "modes in each bin", "int64"),
+            },
+            attributes("nyquist", axis=Attribute("from which mu is counted")),
+        ),
+        Group(
+            f"/{POWER}/<field>",
+            POWER_DATASETS
+            | {
+                "error": Dataset("k", "(Mpc/h)^3", "standard deviation for a Gaussian field"),
+                "shot_noise": Dataset("k", "(Mpc/h)^3", "of particles at random on this grid"),
+            },
+            GRID_ATTRIBUTES
+            | attributes(
+                "redshift m22 time",
+                of=Attribute("density that was measured"),
+                source=Attribute("file that was measured"),
+                format=Attribute("of that file"),
+                h=Attribute("of the snapshot"),
+                omega_m=Attribute("of the snapshot"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,155 @@
+"""Filaments, boxes of them, and their spectra."""
+
+from .common import (
+    CENTRES,
+    CORRELATION,
+    DENSITY,
+    FILAMENTS,
+    GAS,
+    GRID_ATTRIBUTES,
+    MATTER,
+    POWER,
+    POWER_DATASETS,
+    POWER_MU_DATASETS,
+    REAL,
+    SINGLE_POWER,
+    attributes,
+    defined,
+)
+from .entries import Attribute, Dataset, Group
+
+_ZEROS = "of the zeros of psi around which its phase winds"
+_OVER_MASS = "over the mass squared, averaged over phases and orientations"
+_IN_PLANE = "in the plane across it, over the line mass squared, averaged over phases"
+_DRAWS = "in the plane, over the line mass squared, over the draws of the phases"
+
+FILAMENT_GROUPS = (
+    Group(
+        f"/{FILAMENTS}/<number>",
+        attributes=attributes(
+            "m22 redshift beta",
+            mass=Attribute("of the ini or the table: sets the shape where the shape is not given", "Msun/h"),
+            length=Attribute("of the segment, comoving", "cMpc/h"),
+            r0=Attribute("scale radius, physical", "Mpc/h"),
+            sigma=Attribute("velocity dispersion", "km/s"),
+            centre=Attribute("of the segment", "cMpc/h"),
+            direction=Attribute("of the axis"),
+            orientation=Attribute("of phi = 0"),
+            sharpness=Attribute("of the soft ends", "h/cMpc"),
+            line_mass=Attribute("of the equilibrium", "(Msun/h)/(cMpc/h)"),
+            segment_mass=Attribute("line_mass times length", "Msun/h"),
+            mode_mass=Attribute("of |psi|^2 in the length, what a box receives", "Msun/h"),
+            length_unit=Attribute("size of the code unit", "cMpc/h"),
+            velocity_unit=Attribute("size of the code unit", "km/s"),
+        ),
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/modes",
+        {
+            "n": Dataset("mode", "1", "radial quantum number", "int64"),
+            "l": Dataset("mode", "1", "angular quantum number; l > 0 stands for +l and -l", "int64"),
+            "energy": Dataset("mode", "(km/s)^2", "eigenvalue, V = 0 on the axis"),
+            "weight": Dataset("mode", "1", "a_nl^2, share of the line mass (twice for l > 0)"),
+            "phase": Dataset("mode, 2", "rad", "phases of +l and -l; the second is not used where l = 0"),
+        },
+        attributes(
+            "weights weight_sum",
+            library_modes=Attribute("number of bound states up to the energy cut"),
+            largest_l=Attribute("of these states"),
+            energy_cut=Attribute("in squares of velocity_unit"),
+            rms_log_density=Attribute("of ln(density_modes/density)"),
+            optimality=Attribute("of what was minimised: largest violation of its conditions, 0 where nothing was"),
+        ),
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/profile",
+        {
+            "radius": Dataset("radius", "cMpc/h", "distance from the axis"),
+            "density": Dataset("radius", MATTER, "target density of the equilibrium, comoving"),
+            "density_modes": Dataset("radius", MATTER, "phase average of |psi|^2, comoving"),
+        },
+        {f"r{share}": Attribute(f"radius that holds {share} % of the mass", "cMpc/h") for share in (50, 95, 99)},
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/cross_section",
+        {
+            "coordinate": Dataset("coordinate", "cMpc/h", "along phi = 0 and along phi = pi/2"),
+            "density": Dataset("coordinate, coordinate", MATTER, "|psi|^2, [v, u]", "float32"),
+            "phase": Dataset("coordinate, coordinate", "rad", "arg psi, [v, u]", "float32"),
+        },
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/cross_section/vortices",
+        {
+            "x": Dataset("vortex", "cMpc/h", _ZEROS),
+            "y": Dataset("vortex", "cMpc/h", _ZEROS),
+            "winding": Dataset("vortex", "1", _ZEROS, "int64"),
+        },
+    ),
+    Group(
+        f"/{GAS}",
+        {
+            "mass": Dataset("filament", "Msun/h", "mass"),
+            "length": Dataset("filament", "cMpc/h", "length, comoving"),
+            "r0": Dataset("filament", "Mpc/h", "scale radius, physical"),
+            "sigma": Dataset("filament", "km/s", "velocity dispersion"),
+            "centre": Dataset("filament, 3", "cMpc/h", "centre, comoving"),
+            "direction": Dataset("filament, 3", "1", "unit vector of the axis"),
+            "orientation": Dataset("filament, 3", "1", "unit vector of phi = 0"),
+        },
+    ),
+)
+
+_OF_A_CELL = attributes("box_size sampling time")
+BOX_GROUPS = (
+    Group(
+        f"/{DENSITY}",
+        {
+            "fdm[/<frame>]": Dataset("x, y, z", MATTER, f"comoving density |psi|^2, {CENTRES}", REAL, _OF_A_CELL),
+            "smooth[/<frame>]": Dataset(
+                "x, y, z", MATTER, f"phase average of the comoving density, <|psi|^2>, {CENTRES}", REAL, _OF_A_CELL
+            ),
+        },
+        attributes(
+            "box_size",
+            mass_fdm=Attribute("mass in the box of |psi|^2", "Msun/h"),
+            mass_smooth=Attribute("mass in the box of <|psi|^2>", "Msun/h"),
+        ),
+    ),
+    Group(f"/{POWER}/<spectrum>[/<frame>]", POWER_DATASETS, GRID_ATTRIBUTES),
+    Group(f"/{POWER}/<density>_mu[/<frame>]", POWER_MU_DATASETS, GRID_ATTRIBUTES),
+    Group(
+        f"/{CORRELATION}/<density>[/<frame>]",
+        {
+            "r": Dataset("r", "cMpc/h", "mean separation of the pairs of cells in each bin, comoving"),
+            "xi": Dataset("r", "1", "mean product of density/mean - 1; the first row is r = 0"),
+            "separations": Dataset("r", "1", "separations in each bin, r and -r both counted", "int64"),
+        },
+        attributes("mean_density box_size sampling"),
+    ),
+    Group(
+        f"/{SINGLE_POWER}/<number>",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
+            "power_fdm": Dataset("k", "1", f"of |psi|^2, {_OVER_MASS}"),
+            "power_smooth": Dataset("k", "1", f"of <|psi|^2>, {_OVER_MASS}"),
+            "power_interference": Dataset("k", "1", f"of the fringes of all pairs of modes, {_OVER_MASS}"),
+            "power_self": Dataset("k", "1", f"of each mode with itself, part of the fringes, {_OVER_MASS}"),
+            "polar_fdm": Dataset("k", "1", f"of |psi|^2, {_IN_PLANE}"),
+            "polar_smooth": Dataset("k", "1", f"of <|psi|^2>, {_IN_PLANE}"),
+            "polar_interference": Dataset("k", "1", f"of the fringes of all pairs of modes, {_IN_PLANE}"),
+            "polar_self": Dataset("k", "1", f"of each mode with itself, {_IN_PLANE}"),
+            "sampled_mean": Dataset("k", "1", f"mean of |psi|^2's {_DRAWS}"),
+            "sampled_error": Dataset("k", "1", "standard error of sampled_mean"),
+            "sampled_scatter": Dataset("k", "1", f"standard deviation of single filaments {_DRAWS}"),
+        },
+        attributes("statistics")
+        | {"parts": Attribute("how power_fdm is made of the others"), "draws": Attribute("number of draws")}
+        | defined("k_gs", "ground-state scale", "h/Mpc")
+        | defined("k_detach", "where the fringes take over", "h/Mpc")
+        | defined("detach_power", "power over the mass squared at k_detach")
+        | defined("k_cut", "where the fringes end", "h/Mpc")
+        | defined("k_fringe", "largest wavenumber of the fringes", "h/Mpc")
+        | defined("slope", "of the excess"),
+    ),
+)

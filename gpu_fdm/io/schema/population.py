@@ -1,0 +1,53 @@
+"""Populations of filaments."""
+
+from .common import COLLAPSE, MASS_FUNCTION, ONE_FILAMENT, attributes
+from .entries import Attribute, Dataset, Group
+
+_POPULATION = "m22 freeze_out ellipticity transfer window redshift"
+
+POPULATION_GROUPS = (
+    Group(
+        f"/{MASS_FUNCTION}/<boson>",
+        {
+            "mass": Dataset("mass", "Msun/h", "mass"),
+            "dn_dlnm": Dataset("mass", "(h/Mpc)^3", "filaments per ln M, comoving"),
+            "variance": Dataset("mass", "1", "S(M), linear, at z = 0"),
+        },
+        attributes(f"{_POPULATION} linear_power", error=Attribute("of the first crossing, relative")),
+    ),
+    Group(
+        f"/{COLLAPSE}/<boson>",
+        {
+            "scale_factor": Dataset("scale_factor", "1", "scale factor"),
+            "axes": Dataset("scale_factor, 3", "1", "semi-axes, physical, over the Lagrangian radius; [step, axis]"),
+        },
+        attributes(
+            f"{_POPULATION} linear_power",
+            mass=Attribute("of the example", "Msun/h"),
+            overdensity=Attribute("linear, at collapse"),
+            initial_ellipticity=Attribute("of the shear"),
+            freeze=Attribute("scale factors at which the axes stop"),
+        ),
+    ),
+    Group(
+        f"/{ONE_FILAMENT}/<boson>",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
+            "power_fdm": Dataset("k", "(Mpc/h)^3", "one-filament spectrum of |psi|^2, phase average"),
+            "power_smooth": Dataset("k", "(Mpc/h)^3", "one-filament spectrum of <|psi|^2>"),
+            "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
+        },
+        attributes(
+            f"{_POPULATION} beta statistics weights",
+            mass_min=Attribute("of the window", "Msun/h"),
+            mass_max=Attribute("of the window", "Msun/h"),
+            normalisation=Attribute("population or matter"),
+            density=Attribute("mean density that the spectra are relative to", "(Msun/h)/(cMpc/h)^3"),
+            limit=Attribute("of P at k -> 0", "(Mpc/h)^3"),
+            error=Attribute("of the integral over masses, relative, where the power is above 1e-7 of the limit"),
+            mass_function=Attribute("collapse or published"),
+            shape=Attribute("collapse or published"),
+            mode_mass=Attribute("scaled to the mass of a filament, or as_is"),
+        ),
+    ),
+)

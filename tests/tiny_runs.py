@@ -1,0 +1,55 @@
+"""Tiny runs that together write all that the program can write, see io.schema."""
+
+import logging
+from contextlib import redirect_stdout
+from io import StringIO
+
+from gpu_fdm.commands.main import main
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.sections import SECTIONS
+from gpu_fdm.io.schema import MEASUREMENT, RESULT, SNAPSHOT
+from gpu_fdm.pipeline import run as pipeline
+
+FILAMENT = "[filament]\n[wavefunction]\nweights = adaptive_lasso\n"
+RUNS = {
+    "filament": FILAMENT
+    + "[cross_section]\npoints = 32\n[single_power]\npoints = 9\ndraws = 2\n[box]\ncells = 20, 24, 50\n"
+    + "[power]\nmu_bins = 4\ncross = yes\n[correlation]\nbin_width = 2\n",
+    "frames": "[dark_matter]\nm22 = 0.4\n[filament]\n[wavefunction]\n[box]\nsize = 0.7, 0.7, 1.5\ncells = 16\n"
+    + "tolerance = 1e-3\nframes = 0, 10\n[power]\n[correlation]\n",
+    "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
+    "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
+    + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n",
+    "steady_state": "[dark_matter]\nm22 = 0.5\n"
+    + FILAMENT
+    + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\n",
+    "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
+    + "content = full\nruns = wave_fdm, particles_fdm\n",
+}
+WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "figures"}  # sections that no tiny run has to name
+
+
+def sections():
+    """Sections that a run has to name, and those that some tiny run names."""
+    named = {name for name in SECTIONS if any(f"[{name}]" in text for text in RUNS.values())}
+    return set(SECTIONS) - WITHOUT_A_GROUP, named
+
+
+def tiny_files(folder):
+    """(schema, path) of all files that the tiny runs make, and of measurements of two of them."""
+    logging.getLogger("gpu_fdm").setLevel(logging.ERROR)  # boxes are coarse
+    files = []
+    for name, text in RUNS.items():
+        config = parse_config(f"[run]\nbackend = cpu\nthreads = 1\noutput = {folder / name}.hdf5\n{text}")
+        files.append((RESULT, pipeline.run(config).result))
+    snapshots = sorted(folder.glob("simulation_*_z50.hdf5"))
+    files += [(SNAPSHOT, path) for path in snapshots]
+    for source, *options in (
+        (snapshots[0], "--format", "gadget", "--cells", "12", "--mu-bins", "4", "--multipoles"),
+        (folder / "filament.hdf5",),
+    ):
+        path = folder / f"power_{source.name}"
+        with redirect_stdout(StringIO()):
+            assert main(["--quiet", "power", str(source), "--output", str(path), "--dpi", "0", *options]) == 0
+        files.append((MEASUREMENT, path))
+    return files
