@@ -7,8 +7,9 @@ from io import StringIO
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.sections import SECTIONS
-from gpu_fdm.io.schema import MEASUREMENT, RESULT, SNAPSHOT
+from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT
 from gpu_fdm.pipeline import run as pipeline
+from gpu_fdm.pipeline.stages import result_schema
 
 FILAMENT = "[filament]\n[wavefunction]\nweights = adaptive_lasso\n"
 RUNS = {
@@ -27,19 +28,28 @@ RUNS = {
     + "content = full\nruns = wave_fdm, particles_fdm\n",
 }
 WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "figures"}  # sections that no tiny run has to name
+RESULT = result_schema()
 
 
-def sections():
-    """Sections that a run has to name, and those that some tiny run names."""
-    named = {name for name in SECTIONS if any(f"[{name}]" in text for text in RUNS.values())}
-    return set(SECTIONS) - WITHOUT_A_GROUP, named
+def with_needs(section):
+    """A section and those that it needs, by their names."""
+    needed = [name for group in SECTIONS[section].needs for name in with_needs(group[0])]
+    return list(dict.fromkeys([section, *needed]))
+
+
+def tiny_runs():
+    """Name and text of every tiny run; a section that none names has a run of its own, with its defaults."""
+    others = [name for name in SECTIONS if not any(f"[{name}]" in text for text in RUNS.values())]
+    return RUNS | {
+        name: "".join(f"[{each}]\n" for each in with_needs(name)) for name in others if name not in WITHOUT_A_GROUP
+    }
 
 
 def tiny_files(folder):
     """(schema, path) of all files that the tiny runs make, and of measurements of two of them."""
     logging.getLogger("gpu_fdm").setLevel(logging.ERROR)  # boxes are coarse
     files = []
-    for name, text in RUNS.items():
+    for name, text in tiny_runs().items():
         config = parse_config(f"[run]\nbackend = cpu\nthreads = 1\noutput = {folder / name}.hdf5\n{text}")
         files.append((RESULT, pipeline.run(config).result))
     snapshots = sorted(folder.glob("simulation_*_z50.hdf5"))

@@ -17,7 +17,7 @@ from . import plan
 from .inputs import Inputs
 from .progress import StageTimer
 from .stage import Context
-from .stages import STAGES, figures, result_key, stages_of
+from .stages import STAGES, figures, result_key, result_schema, stages_of
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     ranks.on_root(lambda: require_writable(result.parent))
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _unfinished(context.cache, fresh))
-        options: dict[str, Any] = {"ranks": ranks, "spare": spare, **backend.provenance}
+        options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}
         with atomic_result(result, config.to_ini(), seed=config.run.seed, **options) as file:
             context = replace(context, inputs=inputs, file=file)
             summary = context.run_within("")

@@ -11,6 +11,7 @@ from ..config.sections import ABSENT
 from ..io.cache import Cache
 from ..io.deferred import DeferredWrites
 from ..io.result_file import Writer
+from ..io.schema.entries import Group
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
@@ -42,6 +43,7 @@ class Stage:
     selects     keys of the ini that the result depends on besides, as they choose which parts are computed and written
     begins      whether a run may consist of this stage alone
     beside      whether it also writes files beside the result; it must check itself that they still exist
+    groups      groups of the result that it writes, but for those in io.schema, which other modules read
     figures     figures of what it writes
     """
 
@@ -50,6 +52,7 @@ class Stage:
     selects: ClassVar[tuple[str, ...]] = ()
     begins: ClassVar[bool] = False
     beside: ClassVar[bool] = False
+    groups: ClassVar[tuple[Group, ...]] = ()
     figures: ClassVar[tuple[Figure, ...]] = ()
 
     def is_asked(self, config: Config) -> bool:

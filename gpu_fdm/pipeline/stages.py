@@ -5,6 +5,7 @@ from typing import Any
 
 from ..config.cache_keys import key_of, selected_keys
 from ..config.config import Config
+from ..io.schema import RESULT, Schema
 from ..plots import Figure
 from .box import BoxStage
 from .correlation import CorrelationStage
@@ -40,6 +41,11 @@ def stages_of(config: Config) -> tuple[Stage, ...]:
 def figures() -> Iterator[Figure]:
     """Figures of all stages."""
     return (figure for stage in STAGES for figure in stage.figures)
+
+
+def result_schema() -> Schema:
+    """The groups of a result: those of io.schema, and those that stages add."""
+    return Schema(RESULT.title, (*RESULT.groups, *(group for stage in STAGES for group in stage.groups)))
 
 
 def result_key(config: Config, arithmetic: str) -> dict[str, Any]:

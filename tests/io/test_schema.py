@@ -11,10 +11,10 @@ import pytest
 from astropy import units
 from astropy.cosmology import units as cosmological
 from locations import TESTS
-from tiny_runs import sections, tiny_files
+from tiny_runs import RESULT, tiny_files
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.io.schema import MEASUREMENT, RESULT, SNAPSHOT, boson, filament
+from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT, boson, filament
 from gpu_fdm.io.schema.entries import ASTROPY, PLACEHOLDERS, path_pattern
 from gpu_fdm.pipeline.result_spectra import result_boosts, spectrum_paths
 from gpu_fdm.pipeline.snapshot import snapshot_power
@@ -37,11 +37,6 @@ def nodes(path):
         file.visit(lambda name: found.append(f"/{name}"))
         for name in found:
             yield name, file[name]
-
-
-def test_all_sections_are_run():
-    wanted, named = sections()
-    assert wanted <= named
 
 
 def test_all_that_is_written_is_described(files):

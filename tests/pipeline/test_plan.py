@@ -1,9 +1,9 @@
 """What a dry run says: the sums of what stages estimate, and what they would do."""
 
 import pytest
+from tiny_runs import with_needs
 
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.errors import InputError
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.inputs import Inputs
@@ -29,12 +29,6 @@ LARGER = {
     "one_filament": "population.m22=4",
     "simulation": "simulation.cells=64",
 }
-
-
-def with_needs(section):
-    """A section and those that it needs."""
-    needed = [name for group in SECTIONS[section].needs for name in with_needs(group[0])]
-    return list(dict.fromkeys([section, *needed]))
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.section)
