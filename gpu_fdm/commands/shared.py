@@ -55,7 +55,7 @@ def add_measurement_options(parser: ArgumentParser) -> None:
     parser.add_argument("--shot-noise", action="store_true", help="do not subtract the shot noise of particles")
     text = "device to compute on (default: auto, a GPU where there is one)"
     parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help=text)
-    group = parser.add_argument_group("how the snapshot is read", "what is given here comes before what the file says")
+    group = parser.add_argument_group("how the snapshot is read", "an option overrides the value in the file")
     group.add_argument("--format", metavar="NAME", help="format of the snapshot (default: recognised from the file)")
     for item in attrs.fields(SnapshotOptions):
         unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""

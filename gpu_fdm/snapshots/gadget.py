@@ -104,7 +104,8 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     number = sum(count for _, count in files)
     if headers[0].total not in (None, number):
         raise InputError(
-            f"{first}: NumPart_Total says {headers[0].total} of {group}, its {len(files)} files hold {number}"
+            f"{first}: NumPart_Total is {headers[0].total} for {group}: must be {number}, the particles in its "
+            f"{len(files)} files"
         )
     types = range(len(headers[0].numbers))
     fields = tuple(f"PartType{t}" for t in types if any(part_header.numbers[t] for part_header in headers))

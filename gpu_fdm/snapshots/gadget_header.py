@@ -82,7 +82,7 @@ def read_header(file: h5py.File, options: SnapshotOptions, coordinates: h5py.Dat
     redshift = options.resolve("redshift", _first(file, "Redshift"), path)
     h = options.resolve("h", _first(file, "HubbleParam", "h"), path, needed=False)
     if h is None and options.unit_length is None and _is_without_h(file, coordinates):
-        raise InputError(f"{path}: lengths are not per h, and the file does not say its h: give --h")
+        raise InputError(f"{path}: lengths are not per h, and the file has no h: give --h")
     length = options.resolve("unit_length", _unit_length(file, coordinates, redshift, h), path)
     box_size = options.resolve("box_size", _box_size(file, length), path)
     return Header(length, box_size, redshift, h, _first(file, "Omega0", "Omega_m"))

@@ -98,11 +98,11 @@ class SnapshotOptions:
             except ValueError as error:
                 raise InputError(f"{path}: {name} = {_text(stored)}{unit} in the file: must be {error}") from None
         if given is None and stored is None and needed:
-            raise InputError(f"{path}: the file does not say its {name}: give {flag(name)}{unit}")
+            raise InputError(f"{path}: the file has no {name}: give {flag(name)}{unit}")
         if given is None:
             return stored
         if stored is not None and not _close(given, stored):
-            log.warning("%s: %s %s is used, the file says %s%s", path, flag(name), _text(given), _text(stored), unit)
+            log.warning("%s: %s %s overrides %s%s in the file", path, flag(name), _text(given), _text(stored), unit)
         return given
 
 

@@ -86,7 +86,7 @@ class TestGrid:
         case = make(tmp_path)
         opened = open_snapshot(case.path, options=evolve(case.options, box_size=9.0, redshift=0.25))
         assert opened.box_size == (9.0, 9.0, 9.0) and opened.redshift == 0.25
-        warned = "--box-size 9,9,9 is used, the file says" in caplog.text
+        warned = "--box-size 9,9,9 overrides " in caplog.text
         assert warned == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
 
 
@@ -218,7 +218,7 @@ def test_gamer_without_expansion_needs_options(tmp_path):
     pytest.importorskip("yt", reason="the extra yt is not installed")
     grids = density((16, 16, 16), np.float32), density((16, 16, 16), np.float32)
     path = write_gamer(tmp_path / "Data_000003", *grids, side=1.4, comoving=False)
-    with pytest.raises(InputError, match=r"the file does not say its box_size: give --box-size \[cMpc/h\]"):
+    with pytest.raises(InputError, match=r"the file has no box_size: give --box-size \[cMpc/h\]"):
         open_snapshot(path)
     opened = open_snapshot(path, options=SnapshotOptions(box_size=0.5, redshift=0.0))
     assert opened.box_size == (0.5, 0.5, 0.5) and opened.density_units == "units of the file" and opened.h is None
@@ -241,10 +241,10 @@ def test_a_missing_value_names_its_option(tmp_path):
     path = numpy_plain(tmp_path).path
     with pytest.raises(InputError) as error:
         open_snapshot(path, options=SnapshotOptions(redshift=1.0))
-    assert str(error.value) == f"{path}: the file does not say its box_size: give --box-size [cMpc/h]"
+    assert str(error.value) == f"{path}: the file has no box_size: give --box-size [cMpc/h]"
     with pytest.raises(InputError) as error:
         open_snapshot(path, options=SnapshotOptions(box_size=1.0))
-    assert str(error.value) == f"{path}: the file does not say its redshift: give --redshift"
+    assert str(error.value) == f"{path}: the file has no redshift: give --redshift"
 
 
 @pytest.mark.parametrize(

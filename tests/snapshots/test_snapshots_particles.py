@@ -125,14 +125,14 @@ def test_units_that_are_missing(tmp_path):
     path = write_gadget(tmp_path, positions())
     with pytest.raises(InputError) as error:
         open_snapshot(path)
-    assert str(error.value) == f"{path}: the file does not say its unit_length: give --unit-length [cMpc/h]"
+    assert str(error.value) == f"{path}: the file has no unit_length: give --unit-length [cMpc/h]"
     path = write_gadget(tmp_path, positions(), header={"UnitLength_in_cm": KPC_CM}, scaling=PHYSICAL)
     with pytest.raises(InputError) as error:
         open_snapshot(path)
-    assert str(error.value) == f"{path}: lengths are not per h, and the file does not say its h: give --h"
+    assert str(error.value) == f"{path}: lengths are not per h, and the file has no h: give --h"
     # an isolated run has no box
     path = write_gadget(tmp_path, positions(), box_size=0.0)
-    with pytest.raises(InputError, match=r"the file does not say its box_size: give --box-size \[cMpc/h\]"):
+    with pytest.raises(InputError, match=r"the file has no box_size: give --box-size \[cMpc/h\]"):
         open_snapshot(path, options=UNIT)
     opened = open_snapshot(path, options=SnapshotOptions(unit_length=1.0, box_size=(75.0, 80.0, 90.0)))
     assert opened.box_size == (75.0, 80.0, 90.0)
@@ -163,15 +163,15 @@ def test_units_that_are_missing(tmp_path):
         ),
         (
             {"header": {"NumPart_Total_HighWord": np.array([0, 1, 0, 0, 0, 0], np.uint32)}},
-            "NumPart_Total says 4294968297 of PartType1, its 1 files hold 1001",
+            "NumPart_Total is 4294968297 for PartType1: must be 1001, the particles in its 1 files",
         ),
         (
             {"header": {"NumPart_Total": np.array([0, -1, 0, 0, 0, 0], np.int32)}},
-            "NumPart_Total says 4294967295 of PartType1, its 1 files hold 1001",
+            "NumPart_Total is 4294967295 for PartType1: must be 1001, the particles in its 1 files",
         ),
         (
             {"header": {"NumPart_ThisFile": np.zeros(6, int)}},
-            "NumPart_Total says 1001 of PartType1, its 1 files hold 0",
+            "NumPart_Total is 1001 for PartType1: must be 0, the particles in its 1 files",
         ),
         ({"header": {"NumPart_ThisFile": np.ones(1, int)}}, "--particle-type 1: its header has 1 types, from 0"),
         (
@@ -313,7 +313,7 @@ class TestAxirepo:
                 file[f"FuzzyDM/{name}"] = values
             message = {
                 "PsiRe": f"{tmp_path}/snap_000.2.hdf5: FuzzyDM/PsiIm has 86 cells: must be 85",
-                "PsiIm": f"{first}: its 4 files hold 342 cells of psi, which is no cube: not complete",
+                "PsiIm": f"{first}: 342 cells of psi in its 4 files: must be those of a cube",
             }[name]
             with pytest.raises(InputError) as error:
                 open_snapshot(first)
@@ -331,5 +331,5 @@ class TestAxirepo:
 
     def test_its_particles_are_read_by_name(self, tmp_path):
         path = write_axirepo(tmp_path, self.psi())
-        with pytest.raises(InputError, match=r"no particles of PartType1; found: none|NumPart_Total says 7"):
+        with pytest.raises(InputError, match=r"no particles of PartType1; found: none|NumPart_Total is 7"):
             open_snapshot(path, "gadget")
