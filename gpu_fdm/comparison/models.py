@@ -14,6 +14,7 @@ from ..config.config import Config, parse_config
 from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
+from ..io.schema import ONE_FILAMENT, SINGLE_POWER
 from ..pipeline import simulation_results
 from ..pipeline.model import build_model, population_of
 from ..pipeline.result_spectra import result_boosts, result_spectrum
@@ -60,10 +61,9 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
         boosts += nearest_epochs(simulation_results.read_boosts(file), redshift)
         config = _config_of(file)
-        folder = "one_filament_power"
         pairs = [
-            tuple(_over_matter(file, f"{folder}/{name}", field, config) for field in ("fdm", "smooth"))
-            for name in file.get(folder, {})
+            tuple(_over_matter(file, f"{ONE_FILAMENT}/{name}", field, config) for field in ("fdm", "smooth"))
+            for name in file.get(ONE_FILAMENT, {})
         ]
     if pairs:
         population = population_of(config)
@@ -114,7 +114,7 @@ def single_filament_grid(path: Path) -> Callable[[float, float], BoostGrid] | No
     Its boosts are from exact spectra of the filament of the file's config, for GRID_MASSES boson masses.
     """
     with open_result(path) as file:
-        if "single_power" not in file:
+        if SINGLE_POWER not in file:
             return None
         config = _config_of(file)
 

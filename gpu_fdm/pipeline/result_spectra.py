@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from ..errors import InputError
+from ..io.schema import ONE_FILAMENT, POWER, SINGLE_POWER
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
@@ -20,10 +21,10 @@ def spectrum_paths(file: h5py.File) -> list[str]:
     filament), one_filament_power/m22_1/fdm, and the same with smooth.
     """
     paths = []
-    for name, group in file.get("power", {}).items():
+    for name, group in file.get(POWER, {}).items():
         frames = [""] if "k" in group else [f"/{frame}" for frame in sorted(group, key=lambda text: (len(text), text))]
-        paths += [f"power/{name}{frame}" for frame in frames if _is_spectrum(f"{name}{frame}", file["power"])]
-    for folder in ("single_power", "one_filament_power"):
+        paths += [f"{POWER}/{name}{frame}" for frame in frames if _is_spectrum(f"{name}{frame}", file[POWER])]
+    for folder in (SINGLE_POWER, ONE_FILAMENT):
         for name, group in file.get(folder, {}).items():
             columns = ("power_fdm", "power_smooth", "polar_fdm", "polar_smooth")
             paths += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
@@ -47,7 +48,7 @@ def result_spectrum(file: h5py.File, path: str) -> Spectrum:
     if path not in known:
         raise InputError(f"{file.filename}: no spectrum {path}: must be one of {', '.join(known) or '(it has none)'}")
     folder, name, column = (path + "/").split("/")[:3]
-    if folder == "power":
+    if folder == POWER:
         return _grid_spectrum(file, path, field=name)
     group = file[f"{folder}/{name}"]
     in_plane = column.startswith("polar_")
@@ -55,7 +56,7 @@ def result_spectrum(file: h5py.File, path: str) -> Spectrum:
     power, error = group[column if in_plane else f"power_{column}"][:], None
     if column == "polar_fdm" and "sampled_scatter" in group:
         error = group["sampled_scatter"][:]
-    units = NORMALISED if folder == "single_power" else COMOVING
+    units = NORMALISED if folder == SINGLE_POWER else COMOVING
     floor = FLOOR * float(power.max())
     return Spectrum(group["k"][:], power, of, units, error=error, floor=floor, **_metadata(file, group, path, column))
 
@@ -102,8 +103,8 @@ def result_boosts(file: h5py.File) -> list[Boost]:
     boosts = []
     for path in paths:
         smooth = "smooth".join(path.rsplit("fdm", 1))
-        if path.startswith("power/"):
-            smooth = path.replace("power/fdm", "power/smooth")
+        if path.startswith(f"{POWER}/"):
+            smooth = path.replace(f"{POWER}/fdm", f"{POWER}/smooth")
         if smooth != path and smooth in paths:
             boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, smooth)))
     return boosts

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from ..io.schema import DENSITY, POWER
 from .style import (
-    FILAMENT,
+    FIRST_FILAMENT,
     GREY,
     LABELS,
     MAP_TICKS,
@@ -35,12 +36,12 @@ SLAB_BYTES = 2**26  # of a density in memory at a time
 
 def projection(file: h5py.File) -> Figure:
     """Column densities of the box, along a line of sight across the filament where there is one."""
-    group, side = file["density"], Side.of(file)
+    group, side = file[DENSITY], Side.of(file)
     names = [name for name in LABELS if name in group]
     maps = [side.column(_first_frame(group[name])) for name in names]
     norm = log_range(maps, COLUMN_DECADES)
     rows, columns, width, height = side.layout(len(names))
-    attributes = file[FILAMENT].attrs if FILAMENT in file else {}
+    attributes = file[FIRST_FILAMENT].attrs if FIRST_FILAMENT in file else {}
     about = rf"$L={attributes['length']:.3g}\,{MPC}$" if attributes else ""
     figure = filament_figure(file, width, height, about, of_box=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -66,8 +67,8 @@ class Side:
     @classmethod
     def of(cls, file: h5py.File) -> "Side":
         """The side on which the filament lies longest, where there is one."""
-        attributes = file[FILAMENT].attrs if FILAMENT in file else {}
-        size = np.broadcast_to(np.asarray(file["density"].attrs["box_size"], float), 3)
+        attributes = file[FIRST_FILAMENT].attrs if FIRST_FILAMENT in file else {}
+        size = np.broadcast_to(np.asarray(file[DENSITY].attrs["box_size"], float), 3)
         direction = np.abs(attributes.get("direction", np.zeros(3)))
         along = int(np.argmin(direction))
         # the longer side of the picture is horizontal; of two equal ones, that nearer to the axis of the filament
@@ -107,7 +108,7 @@ class Side:
 
 def power(file: h5py.File) -> Figure:
     """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of a snapshot."""
-    group = file["power"]
+    group = file[POWER]
     measured = _snapshot_group(group)
     if measured is not None:
         return _snapshot_power(measured)

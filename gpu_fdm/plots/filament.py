@@ -14,7 +14,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
 from .style import (
-    FILAMENT,
+    FIRST_FILAMENT,
     GREEN,
     KPC,
     MAP_TICKS,
@@ -37,7 +37,7 @@ LOG_CONTRAST = 1.0  # shown of log10 |psi|^2/<|psi|^2>, which has no lower bound
 
 def cross_section(file: h5py.File) -> Figure:
     """|psi|^2 across the filament, its log ratio to the phase average, and the phase of psi with its vortices."""
-    group, profile = file[f"{FILAMENT}/cross_section"], file[f"{FILAMENT}/profile"]
+    group, profile = file[f"{FIRST_FILAMENT}/cross_section"], file[f"{FIRST_FILAMENT}/profile"]
     line, r95 = 1e3 * group["coordinate"][:], 1e3 * float(profile.attrs["r95"])
     density = group["density"][:].astype(float)
     figure = filament_figure(file, 10.0, 4.6)
@@ -80,7 +80,7 @@ def cross_section(file: h5py.File) -> Figure:
 
 def profile(file: h5py.File) -> Figure:
     """Target density and the sum over modes against radius, and their relative difference."""
-    group = file[f"{FILAMENT}/profile"]
+    group = file[f"{FIRST_FILAMENT}/profile"]
     radius, target, modes = (group[name][:] for name in ("radius", "density", "density_modes"))
     edges = {share: float(group.attrs[f"r{share}"]) for share in (50, 95, 99)}
     shown = (radius >= edges[50] / 20) & (radius <= 1.6 * edges[99]) & (target > 0)
@@ -107,9 +107,9 @@ def profile(file: h5py.File) -> Figure:
 
 def weights(file: h5py.File) -> Figure:
     """Weight of each mode against its energy, and the modes in the plane of their quantum numbers."""
-    group = file[f"{FILAMENT}/modes"]
+    group = file[f"{FIRST_FILAMENT}/modes"]
     energy, weight, n, l = (group[name][:] for name in ("energy", "weight", "n", "l"))
-    speed = float(file[FILAMENT].attrs["velocity_unit"])
+    speed = float(file[FIRST_FILAMENT].attrs["velocity_unit"])
     cut = float(group.attrs["energy_cut"]) * speed**2
     method = str(group.attrs["weights"])
     method = METHODS.get(method, method.replace("_", " "))
@@ -137,7 +137,7 @@ def weights(file: h5py.File) -> Figure:
 
 def de_broglie_length(file: h5py.File) -> float | None:
     """de Broglie length 2 pi hbar / (m a sigma), comoving [cMpc/h]; None for a profile from a table, without sigma."""
-    attributes = file[FILAMENT].attrs
+    attributes = file[FIRST_FILAMENT].attrs
     if "sigma" not in attributes:
         return None
     momentum = attributes["sigma"] / attributes["velocity_unit"] / (1 + attributes["redshift"])

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from ..errors import InputError, RunError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
+from ..io.schema import DENSITY, SIMULATION
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, runs_of
 from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
@@ -56,8 +57,8 @@ def movie(path: Path, dpi: int = 100) -> Path:
 
 def scene_of(file: h5py.File) -> Scene:
     """The simulation of an open result, or else its box; InputError for fewer than two frames."""
-    if "simulation" in file:
-        number = len(epochs_of(file["simulation"][runs_of(file)[0]]))
+    if SIMULATION in file:
+        number = len(epochs_of(file[SIMULATION][runs_of(file)[0]]))
         make, what = _simulation_scene, "a spectrum"
     else:
         number, make, what = _box_frames(file), _box_scene, "a frame"
@@ -70,8 +71,8 @@ def scene_of(file: h5py.File) -> Scene:
 def _simulation_scene(file: h5py.File, number: int) -> Scene:
     """All runs side by side, on one colour scale."""
     runs, view = runs_of(file), View.of(file)
-    pictures = [[view.picture(epoch) for epoch in epochs_of(file["simulation"][run])] for run in runs]
-    redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(file["simulation"][runs[0]])]
+    pictures = [[view.picture(epoch) for epoch in epochs_of(file[SIMULATION][run])] for run in runs]
+    redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(file[SIMULATION][runs[0]])]
     width = 1.4 + 3.6 * len(runs)
     figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file), ["$z=99.99$"])
     panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
@@ -79,7 +80,7 @@ def _simulation_scene(file: h5py.File, number: int) -> Scene:
     lowest, images = float(norm.vmin or 0), []
     for panel, run, of_run in zip(panels, runs, pictures, strict=True):
         images.append(view.show(panel, of_run[0], norm))
-        panel.set_title(str(file["simulation"][run].attrs["title"]))
+        panel.set_title(str(file[SIMULATION][run].attrs["title"]))
         panel.label_outer()
     figure.colorbar(images[0], ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
     top = figure.get_suptitle().split("\n")[0]
@@ -94,15 +95,15 @@ def _simulation_scene(file: h5py.File, number: int) -> Scene:
 
 def _box_frames(file: h5py.File) -> int:
     """The number of times at which the box of a result is stored."""
-    if "density" not in file:
+    if DENSITY not in file:
         return 0
-    group = next((file["density"][name] for name in LABELS if name in file["density"]), None)
+    group = next((file[DENSITY][name] for name in LABELS if name in file[DENSITY]), None)
     return len(group) if isinstance(group, h5py.Group) else int(group is not None)
 
 
 def _box_scene(file: h5py.File, number: int) -> Scene:
     """Column densities of the box, with and without fringes, on one colour scale."""
-    group, side = file["density"], Side.of(file)
+    group, side = file[DENSITY], Side.of(file)
     names = [name for name in LABELS if name in group]
     # a smooth density may be stored once for all times
     frames = {name: [group[name][str(frame)] for frame in range(number)] for name in names}

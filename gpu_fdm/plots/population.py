@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from ..io.schema import COLLAPSE, MASS_FUNCTION
 from .style import GREY, MPC, MSUN, boson_groups, boson_looks, boson_name, mark_scales, mass_in_words, new_figure, words
 
 ELLIPTICITIES = {"published": "from $S$ today (as published)", "collapse": "from $S$ at collapse"}
@@ -25,7 +26,7 @@ AXES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))  # lines of the th
 
 def mass_function(file: h5py.File) -> Figure:
     """Filaments per ln M of CDM and of every boson, and their ratio to CDM."""
-    looks, groups = boson_looks(file), boson_groups(file["mass_function"])
+    looks, groups = boson_looks(file), boson_groups(file[MASS_FUNCTION])
     functions = {m22: (group["mass"][:], group["dn_dlnm"][:]) for m22, group in groups}
     attributes = groups[0][1].attrs
     compared = None in functions and len(functions) > 1
@@ -55,7 +56,7 @@ def mass_function(file: h5py.File) -> Figure:
 
 def collapse(file: h5py.File) -> Figure:
     """The axes of an ellipsoid against the scale factor, for CDM and for the lightest boson, which differs most."""
-    looks, groups = boson_looks(file), boson_groups(file["collapse"])
+    looks, groups = boson_looks(file), boson_groups(file[COLLAPSE])
     shown = groups[:2]
     attributes = groups[0][1].attrs
     width = 10.0 if len(shown) > 1 else 6.0

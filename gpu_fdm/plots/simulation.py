@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
+from ..io.schema import BOOST, SIMULATION
 from .style import (
     GREEN,
     GREY,
@@ -55,11 +56,11 @@ SCALE_FACTORS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)  # with ticks
 
 def boost(file: h5py.File) -> Figure:
     """Ratios of the power of two runs, a panel for each pair, at epochs from the start to the end."""
-    folder = file["boost"]
+    folder = file[BOOST]
     names = list(folder)
     figure = new_figure(WIDTH, 2.2 + 2.9 * len(names), about_simulation(file))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(file["simulation"][runs_of(file)[0]])], MOST_LINES)
+    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(file[SIMULATION][runs_of(file)[0]])], MOST_LINES)
     every = [epoch for name in names for epoch in epochs_of(folder[name])]
     first, last = min(epoch["k"][0] for epoch in every), max(epoch["k"][-1] for epoch in every)
     panels[0].set(xscale="log", xlim=(0.9 * first, 1.1 * last))
@@ -121,7 +122,7 @@ def _joined(rows: np.ndarray, k: np.ndarray, values: np.ndarray) -> tuple[np.nda
 
 def power(file: h5py.File) -> Figure:
     """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch."""
-    folder = file["simulation"]
+    folder = file[SIMULATION]
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
     figure = new_figure(10.0, 4.6, about_simulation(file))
     panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
@@ -158,7 +159,7 @@ def health(file: h5py.File) -> Figure:
     figure = new_figure(6.6, 5.4, about_simulation(file))
     upper, lower = figure.subplots(2, 1, sharex=True)
     for run in runs_of(file):
-        group = file["simulation"][run]
+        group = file[SIMULATION][run]
         if "health" not in group:
             continue
         a, mass, energy, part = (
@@ -186,7 +187,7 @@ def health(file: h5py.File) -> Figure:
 
 def frames(file: h5py.File) -> Figure:
     """Projected densities: a row for each run, a column for each of a few epochs."""
-    folder, runs, view = file["simulation"], runs_of(file), View.of(file)
+    folder, runs, view = file[SIMULATION], runs_of(file), View.of(file)
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
     pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
     norm = view.norm([picture for row in pictures for picture in row])
@@ -219,7 +220,7 @@ class View:
     @classmethod
     def of(cls, file: h5py.File) -> "View":
         """The view that suits the first run at its last epoch."""
-        group = file["simulation"]
+        group = file[SIMULATION]
         last = epochs_of(group[runs_of(file)[0]])[-1]
         pictures = [last[f"projection_{name}"][:] for name in AXES]
         axis = int(np.argmax([picture.std() for picture in pictures]))
@@ -266,7 +267,7 @@ class View:
 
 def runs_of(file: h5py.File) -> list[str]:
     """Names of the runs in a file, waves and particles of the same initial power next to each other."""
-    return [run for run in RUNS if run in file["simulation"]]
+    return [run for run in RUNS if run in file[SIMULATION]]
 
 
 def epochs_of(group: h5py.Group) -> list[h5py.Group]:
@@ -294,7 +295,7 @@ def _colour(redshift: float, chosen: list[float]) -> tuple[float, float, float, 
 
 def about_simulation(file: h5py.File) -> list[str]:
     """Parts of the first line of a figure of a simulation."""
-    about = file["simulation"].attrs
+    about = file[SIMULATION].attrs
     cells, size = (np.atleast_1d(about[name]) for name in ("cells", "size"))
     cells_text, size_text = (
         f"{sides[0]:g}" if len(set(sides.tolist())) == 1 else r"\times ".join(f"{side:g}" for side in sides)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..io.schema import GAS, ONE_FILAMENT, SINGLE_POWER, filament
 from ..spectra.one_filament import DEEPEST
 from .style import (
     GREY,
@@ -34,7 +35,6 @@ from .style import (
     words,
 )
 
-SINGLE_POWER = "single_power/00"
 PARTS = ("power_fdm", "power_smooth", "power_interference", "power_self")
 SCALES = {  # attributes -> names of scales
     "k_gs": r"$k_\mathrm{gs}$",
@@ -51,13 +51,13 @@ MOST_POINTS = 40  # shown of a spectrum that was sampled
 
 def single_power(file: h5py.File) -> Figure:
     """The exact spectrum of a filament and its parts, its ratio to the smooth one, and samples where there are any."""
-    group = file[SINGLE_POWER]
+    group = file[f"{SINGLE_POWER}/{filament(0)}"]
     k, look = group["k"][:], fringes(file)
     drawn = "sampled_mean" in group
     columns = 2 if drawn else 1
     width = 10.0 if drawn else 6.6
     about = [words(STATISTICS, group.attrs["statistics"])]
-    if len(file["single_power"]) > 1 and "gas" not in file:
+    if len(file[SINGLE_POWER]) > 1 and GAS not in file:
         about.insert(0, f"the first of {len(file['single_power'])} filaments")
     figure = filament_figure(file, width, 6.4, ",  ".join(about))
     panels = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(2, 1))
@@ -84,7 +84,7 @@ def single_power(file: h5py.File) -> Figure:
 
 def one_filament(file: h5py.File) -> Figure:
     """One-filament spectra of every boson, of |psi|^2 and of the smooth filaments, and their ratio."""
-    folder = file["one_filament_power"]
+    folder = file[ONE_FILAMENT]
     looks, bosons = boson_looks(file), boson_groups(folder)
     attributes = bosons[0][1].attrs
     spectra = {m22: [group[name][:] for name in ("k", "power_fdm", "power_smooth")] for m22, group in bosons}

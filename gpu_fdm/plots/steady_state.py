@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..io.schema import STEADY_STATE
 from .filament import METHODS
 from .style import (
     GREY,
@@ -32,10 +33,10 @@ GRAVITIES = {"own": "own gravity", "completed": "own gravity and that of the mas
 
 def steady_state(file: h5py.File) -> Figure:
     """Change of the line mass within a radius, and rms fluctuation of the potential; a column for each method."""
-    looks, groups = boson_looks(file), boson_groups(file["steady_state"])
+    looks, groups = boson_looks(file), boson_groups(file[STEADY_STATE])
     methods = list(dict.fromkeys(name for _, group in groups for name in group))
     methods.sort(key=lambda name: name != "wkb")
-    age = float(file["steady_state"].attrs["age"])
+    age = float(file[STEADY_STATE].attrs["age"])
     figure = _figure(file, 10.0, 7.4)
     panels = figure.subplots(2, len(methods), squeeze=False, sharey="row", sharex="row")
     for column, method in zip(panels.T, methods, strict=True):
@@ -71,7 +72,7 @@ def frames(file: h5py.File) -> Figure:
     """|psi|^2 in the plane at several times, six at most, a row for each case, on one logarithmic scale."""
     cases = [
         (f"{boson_name(m22)}\n{METHODS.get(method, method.replace('_', ' '))}", group[method])
-        for m22, group in boson_groups(file["steady_state"])
+        for m22, group in boson_groups(file[STEADY_STATE])
         for method in sorted(group, key=lambda name: name != "wkb")
     ]
     stored, width = len(cases[0][1]["frame_time"]), 10.0
@@ -100,7 +101,7 @@ def frames(file: h5py.File) -> Figure:
 
 def _figure(file: h5py.File, width: float, height: float) -> Figure:
     """An empty figure with the line of all figures of steady states."""
-    attributes = file["steady_state"].attrs
+    attributes = file[STEADY_STATE].attrs
     parts = [f"$M={mass_in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
     name = GRAVITIES[str(attributes["gravity"])]
     return new_figure(width, height, [*parts, f"evolved in its {name}"])

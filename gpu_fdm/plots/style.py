@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
 from ..io.atomic import atomic_write
+from ..io.schema import COLLAPSE, FILAMENTS, GAS, MASS_FUNCTION, ONE_FILAMENT, STEADY_STATE, filament
 
 Look = dict[str, Any]  # how a line is drawn: keywords of matplotlib
 Panels = Sequence[Axes] | np.ndarray  # an array as Figure.subplots makes it
@@ -48,7 +49,7 @@ STYLE: dict[str, Any] = {  # on top of matplotlib's defaults: a user's settings 
 SMALL = 10  # points: size of names and notes inside panels
 MAP_TICKS: dict[str, Any] = {"direction": "out", "top": False, "right": False}  # inward ticks are lost on a dark map
 
-FILAMENT = "filaments/00"
+FIRST_FILAMENT = f"{FILAMENTS}/{filament(0)}"
 LABELS = {"fdm": r"fuzzy dark matter, $|\psi|^2$", "smooth": r"smooth filament, $\langle|\psi|^2\rangle$"}
 KPC, MPC, MSUN = r"h^{-1}\,\mathrm{ckpc}", r"h^{-1}\,\mathrm{cMpc}", r"h^{-1}M_\odot"
 WAVENUMBER = r"$k\;\;[h\,\mathrm{cMpc}^{-1}]$"
@@ -90,12 +91,12 @@ def filament_figure(file: h5py.File, width: float, height: float, about: str = "
     of_box  whether the figure shows a whole box: for a gas the line then has the number of filaments, not `about`
     """
     parts = [about] if about else []
-    if FILAMENT in file:
-        attributes = file[FILAMENT].attrs
+    if FIRST_FILAMENT in file:
+        attributes = file[FIRST_FILAMENT].attrs
         # the mass of the ini sets the shape, but not where a table gives the profile
         what = f"$M={mass_in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
-        if "gas" in file:
-            number = len(file["gas/mass"])
+        if GAS in file:
+            number = len(file[f"{GAS}/mass"])
             what = f"{number} filaments" if of_box else f"the first of {number} filaments, {what}"
             parts = [] if of_box else parts
         parts = [rf"$m_{{22}}={attributes['m22']:.4g}$", what, f"$z={attributes['redshift']:.4g}$", *parts]
@@ -132,11 +133,11 @@ def boson_name(m22: float | None) -> str:
 
 def boson_looks(file: h5py.File) -> dict[float | None, Look]:
     """How lines are drawn, by m22, None for CDM, for all bosons of a file."""
-    names = ("mass_function", "collapse", "one_filament_power", "steady_state")
+    names = (MASS_FUNCTION, COLLAPSE, ONE_FILAMENT, STEADY_STATE)
     folders = [file[name] for name in names if name in file]
     known = {m22 for folder in folders for m22, _ in boson_groups(folder) if m22 is not None}
-    if FILAMENT in file:
-        known.add(float(file[FILAMENT].attrs["m22"]))
+    if FIRST_FILAMENT in file:
+        known.add(float(file[FIRST_FILAMENT].attrs["m22"]))
     bosons = sorted(known)
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
     positions = np.interp(np.log(bosons), np.log([low, 1, high]), [0, POSITION_OF_ONE, 1])
@@ -147,7 +148,9 @@ def boson_looks(file: h5py.File) -> dict[float | None, Look]:
 
 def fringes(file: h5py.File) -> Look:
     """How lines of |psi|^2 of the filaments are drawn: in the colour of their boson."""
-    return boson_looks(file)[float(file[FILAMENT].attrs["m22"])] if FILAMENT in file else {"color": VERMILION}
+    return (
+        boson_looks(file)[float(file[FIRST_FILAMENT].attrs["m22"])] if FIRST_FILAMENT in file else {"color": VERMILION}
+    )
 
 
 def log_range(values: Any, decades: float) -> Any:

@@ -10,6 +10,7 @@ from matplotlib.image import imsave
 from ..errors import InputError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
+from ..io.schema import DENSITY
 from .style import figure_path
 
 MOST_CELLS = 256  # a side; finer boxes are averaged over blocks of cells
@@ -34,16 +35,16 @@ def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int
         raise InputError(f"a volume needs pyvista: pip install gpu_fdm[volume] ({error})") from None
     with open_result(path) as file:
         known = _densities(file)
-        density = density or next(iter(known), "density")
+        density = density or next(iter(known), DENSITY)
         dataset = file.get(density)
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
             there = f"must be one of {', '.join(known)}" if known else "the file has none"
             raise InputError(f"{path}: no density {density}: {there}")
         grid = averaged(dataset)
-        size = np.broadcast_to(dataset.attrs.get("box_size", file["density"].attrs["box_size"]), 3)
+        size = np.broadcast_to(dataset.attrs.get("box_size", file[DENSITY].attrs["box_size"]), 3)
     shown = np.log10(np.maximum(grid, np.finfo(np.float32).tiny))
     brightest = float(np.percentile(shown, BRIGHTEST))
-    target = figure_path(path, f"volume_{density.removeprefix('density/').replace('/', '_')}.png")
+    target = figure_path(path, f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}.png")
     picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), density, pixels)
     with atomic_write(target) as part:
         imsave(part, picture, format="png")
@@ -67,9 +68,9 @@ def averaged(stored: h5py.Dataset) -> np.ndarray:
 def _densities(file: h5py.File) -> list[str]:
     """Paths of the datasets below /density."""
     found: list[str] = []
-    if "density" in file:
-        file["density"].visititems(
-            lambda name, item: found.append(f"density/{name}") if isinstance(item, h5py.Dataset) else None
+    if DENSITY in file:
+        file[DENSITY].visititems(
+            lambda name, item: found.append(f"{DENSITY}/{name}") if isinstance(item, h5py.Dataset) else None
         )
     return found
 

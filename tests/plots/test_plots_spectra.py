@@ -62,7 +62,7 @@ def test_parts_of_a_spectrum(file):
         np.testing.assert_array_equal(part.get_ydata(), values[values > 0])
     assert list(lines) == [*style.LABELS.values(), "interference of all modes", "self term, subtracted"]
     assert "fixed" in spectra.single_power(file).get_suptitle()
-    file[spectra.SINGLE_POWER].attrs["statistics"] = "gaussian"
+    file["single_power/00"].attrs["statistics"] = "gaussian"
     figure = spectra.single_power(file)
     assert "self term, included" in labelled(figure.axes[0])
     assert "Gaussian" in figure.get_suptitle()
@@ -71,7 +71,7 @@ def test_parts_of_a_spectrum(file):
 @pytest.mark.parametrize(("scale", "floor"), [(1, 1e-12), (1e-4, 1e-14)])
 def test_nothing_of_round_off(file, scale, floor):
     """12 decades of a spectrum, but nothing below 1e-14 of the mass squared."""
-    group = file[spectra.SINGLE_POWER]
+    group = file["single_power/00"]
     for name in spectra.PARTS:
         group[name][...] *= scale
     upper, _, lower, _ = spectra.single_power(file).axes
@@ -98,7 +98,7 @@ def test_scales_are_marked(file):
 
 def test_scales_that_are_not_there(file):
     """k_detach, k_cut, and k_fringe may be beyond the wavenumbers of a spectrum."""
-    group = file[spectra.SINGLE_POWER]
+    group = file["single_power/00"]
     del group.attrs["k_detach"]
     group.attrs["k_fringe"] = 1200.0
     upper, plane, lower, difference = spectra.single_power(file).axes
