@@ -10,7 +10,7 @@ import ast
 import inspect
 import sys
 import textwrap
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def signature(thing) -> str:
     """As the source has it, a field or an argument a line where they are many."""
     node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     if isinstance(node, ast.ClassDef):
-        arguments = [ast.unparse(part) for part in node.body if isinstance(part, ast.AnnAssign)]
+        arguments = [ast.unparse(part) for base in bodies(thing) for part in base if isinstance(part, ast.AnnAssign)]
         initial = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
         if initial:
             arguments = split_arguments(initial[0].args)[1:]  # without self
@@ -108,6 +108,12 @@ def signature(thing) -> str:
     if len(line) <= 100:
         return line
     return "\n".join([f"{node.name}(", *(f"    {argument}," for argument in arguments), f"){returns}"])
+
+
+def bodies(thing) -> list[list[ast.stmt]]:
+    """The bodies of a dataclass and of those that it inherits from, the first ancestor first."""
+    ours = [base for base in reversed(thing.__mro__) if is_dataclass(base) or base is thing]
+    return [ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body for base in ours]
 
 
 def split_arguments(arguments: ast.arguments) -> list[str]:
