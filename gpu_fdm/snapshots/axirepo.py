@@ -103,9 +103,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     total = sum(count for _, count in files)
     side = round(total ** (1 / 3))
     if side**3 != total:
-        raise InputError(
-            f"{first}: its {len(files)} files hold {total} cells of psi: must be a cube, so that some are missing"
-        )
+        raise InputError(f"{first}: {total} cells of psi in its {len(files)} files: must be those of a cube")
     with hdf5.opened(files[0][0]) as file:
         header = read_header(file, options)
     return GridSnapshot(
