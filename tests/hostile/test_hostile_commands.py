@@ -17,8 +17,8 @@ from gpu_fdm.comparison.sources import read_source
 from gpu_fdm.config.presets import preset_ini
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.hdf5 import open_result
+from gpu_fdm.pipeline import stages
 from gpu_fdm.pipeline.result_spectra import spectrum_paths
-from gpu_fdm.plots import FIGURES
 from gpu_fdm.plots.style import STYLE
 from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
@@ -250,9 +250,7 @@ def test_results_to_plot(hostile, tmp_path, name):
 def figures(path):
     """All but their pixels, which take longest."""
     with open_result(path) as file, style.context(["default", STYLE]):
-        return [
-            figure_of(file) for figure_of, _, *sources in FIGURES.values() if any(source in file for source in sources)
-        ]
+        return [figure.draw(file) for figure in stages.figures() if any(source in file for source in figure.sources)]
 
 
 def boosts(path):

@@ -1,10 +1,10 @@
 """Hostile tables give numbers or one clear line, and nothing in them is executed."""
 
 import gzip
-from dataclasses import fields
 
 import numpy as np
 import pytest
+from attrs import fields
 from hostile_inputs import NUMBERS, limits, spoiled
 from spectrum_tables import write_spectrum_table
 
