@@ -33,8 +33,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
     from ..io.schema import MEASUREMENT
     from ..parallel.backend import choose_on_ranks
-    from ..pipeline import results
-    from ..pipeline.snapshot import snapshot_power
+    from ..pipeline.snapshot import snapshot_power, write_snapshot_power
 
     source = Path(options.snapshot)
     output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
@@ -53,7 +52,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     backend = choose_on_ranks(options.backend, None, ranks)
     measured = snapshot_power(source, options.format, about, how, ranks, backend)
     with atomic_result(output, "", seed=-1, ranks=ranks, schema=MEASUREMENT, **backend.provenance) as file:
-        results.write_snapshot_power(file, measured)
+        write_snapshot_power(file, measured)
     if not ranks.is_root:
         return
     snapshot, spectrum = measured.snapshot, measured.spectrum

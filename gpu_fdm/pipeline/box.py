@@ -23,12 +23,12 @@ from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from . import densities as stored
-from . import results
 from .inputs import Inputs
 from .model import code_units, dtype_of, profile_of
 from .models import Models
 from .placement import cross_sections, place
 from .progress import progress
+from .records import FilamentRecord
 from .sizes import ModelSize, largest_filament
 from .slab import BOTH, Frame, Slab, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
 from .slab_statistic import SlabStatistic
@@ -199,7 +199,7 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
     return Slab(box, densities, first)
 
 
-def _compare_masses(masses: dict[str, float], records: list[results.FilamentRecord]) -> list[str]:
+def _compare_masses(masses: dict[str, float], records: list[FilamentRecord]) -> list[str]:
     """Mass in the box against that of the modes of all filaments: lines, and warnings where they differ."""
     expected = sum(record.mode_mass for record in records)
     whose = "filament's" if len(records) == 1 else "filaments'"
@@ -224,9 +224,10 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
     config, backend, file, slab = context.config, context.backend, context.file, frame.slab
     with context.timer("writing"):
         masses = masses or _masses(context, slab)
+        about = {"box_size": slab.box.size, "sampling": config.box.sampling, "time": frame.time}
         for name in config.box.fields:
             values = backend.to_host(getattr(slab, name))
-            results.reserve_density(file, name + frame.suffix, slab.box, values.dtype, config.box.sampling, frame.time)
+            file.reserve(density_path(name, frame.suffix), slab.box.cells, values.dtype, **about)
             file.write_slab(density_path(name, frame.suffix), slab.x_first, values)
         context.ranks.barrier()
         stored.note(context, frame.suffix, frame.time, masses)

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..io.deferred import DeferredWrites
+from ..io.schema import CORRELATION
 from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.correlation import CorrelationFunction, correlation_function
-from . import results
 from .inputs import Inputs
 from .model import dtype_of
 from .sizes import largest_filament
@@ -42,7 +42,13 @@ class CorrelationStage(SlabStatistic):
 
     def write(self, file: DeferredWrites, name: str, measured: CorrelationFunction, sampling: str) -> None:
         """Write /correlation/<name>."""
-        results.write_correlation(file, name, measured, sampling)
+        file.group(
+            f"/{CORRELATION}/{name}",
+            {"r": measured.r, "xi": measured.correlation, "separations": measured.separations},
+            mean_density=measured.mean_density,
+            box_size=measured.box_size,
+            sampling=sampling,
+        )
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Both densities and a complex transform, which is there twice where it is transposed over ranks."""

@@ -9,11 +9,11 @@ from ..config.config import Config
 from ..fields.cross_section import psi_at, tabulate
 from ..fields.vortices import Vortices, find_vortices
 from ..filament.model import Model
+from ..io import schema
 from ..io.deferred import DeferredWrites
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
-from . import results
 from .inputs import Inputs
 from .models import model_keys
 from .sizes import largest_filament
@@ -81,10 +81,17 @@ class CrossSectionStage(Stage):
 
         def record(file: DeferredWrites) -> None:
             found = cross_section(context.config, context.models.model(0), context.backend)
-            results.write_cross_section(file, 0, found.coordinate, found.psi, found.vortices)
+            _write(file, 0, found)
 
         with context.timer("cross-section"):
             part = context.part(self.section, self.key(context), record)
         part.write(context.file)
         context.timer.log("cross-section", part.from_cache)
         return []
+
+
+def _write(file: DeferredWrites, number: int, section: CrossSection) -> None:
+    """Write /filaments/<number>/cross_section."""
+    folder, psi = f"/{schema.FILAMENTS}/{schema.filament(number)}/cross_section", section.psi
+    file.group(folder, {"coordinate": section.coordinate, "density": np.abs(psi) ** 2, "phase": np.angle(psi)})
+    file.group(f"{folder}/vortices", {name: getattr(section.vortices, name) for name in ("x", "y", "winding")})

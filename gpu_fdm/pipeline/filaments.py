@@ -4,13 +4,18 @@ import logging
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+
 from ..config.config import Config
+from ..filament.model import Filament
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
-from . import results
 from .inputs import Inputs
 from .model import solve
 from .models import Models, model_keys
+from .records import FilamentRecord, describe, record_of, write_filament
 from .sizes import ModelSize, largest_filament, largest_of
 from .slab import frames
 from .stage import Context, Estimate, Stage
@@ -66,7 +71,7 @@ class FilamentsStage(Stage):
         if len(inputs.filaments) == 1 and size.modes < CHEAP_MODES and memory < CHEAP_MEMORY:
             model = solve(inputs.config, inputs.filaments[0])
             fringes = f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc"
-            return [results.describe(results.record(model)), fringes]
+            return [describe(record_of(model)), fringes]
         count = "1 filament" if len(inputs.filaments) == 1 else f"{len(inputs.filaments)} filaments, the largest"
         return [f"{count} with about {size.modes:.4g} modes"]
 
@@ -84,20 +89,20 @@ class FilamentsStage(Stage):
         if config.gas is None and context.ranks.is_root:
             with context.timer("model"):
                 model = models.model(0)
-            log.info("%s", results.describe(results.record(model)))
+            log.info("%s", describe(record_of(model)))
             context.timer.log("model")
         lines = replace(context, models=models).run_within(self.section)
         records = models.records()
         centre = None if not config.box else tuple(side / 2 for side in config.box.size)
         for record in records:
-            results.write_filament(file, record, centre)
+            write_filament(file, record, centre)
         if config.gas:
-            results.write_gas(file, context.inputs.filaments)
+            _write_gas(file, context.inputs.filaments)
         _warn_of_fits(records)
-        return [results.describe(records[0]) if len(records) == 1 else _describe_gas(records), *lines]
+        return [describe(records[0]) if len(records) == 1 else _describe_gas(records), *lines]
 
 
-def _warn_of_fits(records: list[results.FilamentRecord]) -> None:
+def _warn_of_fits(records: list[FilamentRecord]) -> None:
     """Log a warning where the modes do not make the density that they should."""
     for record in records:
         modes = record.mode_attributes
@@ -112,8 +117,15 @@ def _warn_of_fits(records: list[results.FilamentRecord]) -> None:
             )
 
 
-def _describe_gas(records: list[results.FilamentRecord]) -> str:
+def _describe_gas(records: list[FilamentRecord]) -> str:
     """One line: how many filaments and modes."""
     modes = [record.mode_attributes["library_modes"] for record in records]
     kept = sum(len(record.modes["n"]) for record in records)
     return f"{len(records)} filaments with {min(modes)} to {max(modes)} modes each; {kept} of {sum(modes)} modes kept"
+
+
+def _write_gas(file: GroupWriter, table: list[Filament]) -> None:
+    """Write /gas: the table of filaments, one dataset a column, as read or drawn."""
+    folder = f"/{schema.GAS}"
+    names = schema.RESULT.group(folder).datasets
+    file.group(folder, {name: np.array([getattr(filament, name) for filament in table], float) for name in names})

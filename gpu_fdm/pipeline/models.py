@@ -13,7 +13,7 @@ from ..io.cache import Cache
 from ..parallel.balance import own_tasks
 from ..parallel.ranks import Ranks
 from .model import profile_of, solve, solved_before
-from .results import FilamentRecord, record
+from .records import FilamentRecord, record_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Models:
         if self._remember:
             self._models[number] = model
         if number not in self._records:
-            self._records[number] = record(model)
+            self._records[number] = record_of(model)
         return model
 
     def own_filaments(self, numbers: Iterable[int]) -> list[int]:

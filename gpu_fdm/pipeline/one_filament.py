@@ -17,6 +17,8 @@ from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..filament.eigenstates import estimated_states
 from ..filament.model import Filament
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.population import Population
@@ -24,7 +26,6 @@ from ..population.shapes import FIT_REDSHIFT, published_mass_function, published
 from ..spectra.one_filament import OneFilamentSpectrum, chebyshev_masses, limit_of_small_wavenumbers, population_density
 from ..spectra.single_filament import single_power
 from ..units import mean_matter_density
-from . import results
 from .inputs import Inputs
 from .model import for_boson, profile_of, solve
 from .population import POPULATION_CHOICES
@@ -109,7 +110,7 @@ class OneFilamentStage(Stage):
             choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
             choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
             choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
-            results.write_one_filament(context.file, m22, spectrum, limit, choices)
+            write_one_filament(context.file, m22, spectrum, limit, choices)
             lines.append(
                 f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
                 f"P(k -> 0) = {limit:.4g} (Mpc/h)^3"
@@ -251,3 +252,18 @@ def _largest(inputs: Inputs) -> ModelSize:
     m22 = max(inputs.config.population.m22)
     boson = Boson(inputs.config, inputs.population, m22)
     return ModelSize.of(inputs.config, boson.filament(inputs.config.one_filament.mass_max))
+
+
+def write_one_filament(
+    file: GroupWriter, m22: float, spectrum: OneFilamentSpectrum, limit: float, attributes: dict
+) -> None:
+    """Write /one_filament_power/m22_...; attributes: the window of masses and the choices made."""
+    file.group(
+        f"/{schema.ONE_FILAMENT}/{schema.boson(m22)}",
+        {"k": spectrum.k, "power_fdm": spectrum.fdm, "power_smooth": spectrum.smooth, "masses": spectrum.masses},
+        m22=m22,
+        error=spectrum.error,
+        density=spectrum.density,
+        limit=limit,
+        **attributes,
+    )

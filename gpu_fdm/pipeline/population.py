@@ -1,11 +1,14 @@
 """The population of filaments: mass functions of CDM and of every boson mass, and one ellipsoid's collapse."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from ..config.config import Config
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
-from . import results
+from ..population.mass_function import MassFunction
 from .inputs import Inputs
 from .stage import Context, Estimate, Stage
 
@@ -64,9 +67,33 @@ class PopulationStage(Stage):
                 choices |= {"redshift": config.cosmology.redshift, "linear_power": population.power.source}
                 for m22 in (None, *bosons):
                     function, variance = population.mass_function(m22), population.variance(m22)
-                    results.write_mass_function(file, m22, function, variance, choices)
+                    _write_mass_function(file, m22, function, variance, choices)
                 examples = {m22: population.example(mass, m22) for m22 in (None, *bosons)}
-                results.write_collapse(file, mass, examples, choices)
+                _write_collapse(file, mass, examples, choices)
         context.timer.log(self.section)
         functions = f"mass functions of CDM and {len(bosons)} boson masses" if len(bosons) > 1 else "mass functions"
         return [f"{functions} at z = {config.cosmology.redshift:g}"]
+
+
+def _write_mass_function(
+    file: GroupWriter, m22: float | None, function: MassFunction, variance: Callable, attributes: dict
+) -> None:
+    """Write /mass_function/<cdm | m22_...>."""
+    columns = {"mass": function.mass, "dn_dlnm": function.dn_dlnm, "variance": variance(function.mass)}
+    folder = f"/{schema.MASS_FUNCTION}/{schema.boson(m22)}"
+    file.group(folder, columns, m22=m22, error=function.error, **attributes)
+
+
+def _write_collapse(file: GroupWriter, mass: float, examples: dict, attributes: dict) -> None:
+    """Write /collapse/<cdm | m22_...>: the ellipsoid of the filament of one mass [Msun/h]."""
+    for m22, (followed, overdensity, ellipticity) in examples.items():
+        file.group(
+            f"/{schema.COLLAPSE}/{schema.boson(m22)}",
+            {"scale_factor": followed.scale_factor, "axes": followed.axes},
+            mass=mass,
+            m22=m22,
+            overdensity=overdensity,
+            initial_ellipticity=ellipticity,
+            freeze=followed.freeze,
+            **attributes,
+        )

@@ -10,9 +10,9 @@ from ..io.deferred import DeferredWrites
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.power import PowerSpectrum, power_spectrum
-from . import results
 from .inputs import Inputs
 from .model import dtype_of
+from .result_spectra import write_power
 from .sizes import largest_filament
 from .slab import BOTH, cells_of_largest_slab, frames
 from .slab_statistic import SlabStatistic
@@ -54,7 +54,7 @@ class PowerStage(SlabStatistic):
 
     def write(self, file: DeferredWrites, name: str, measured: PowerSpectrum, sampling: str) -> None:
         """Write /power/<name>."""
-        results.write_power(file, name, measured, sampling)
+        write_power(file, name, measured, sampling)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Both densities and a complex transform, which is there twice where it is transposed over ranks."""

@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 
 from ..errors import InputError
+from ..io.result_file import GroupWriter
 from ..io.schema import ONE_FILAMENT, POWER, SINGLE_POWER
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
+from ..spectra.power import PowerSpectrum
 from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
 
 
@@ -108,3 +110,22 @@ def result_boosts(file: h5py.File) -> list[Boost]:
         if smooth != path and smooth in paths:
             boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, smooth)))
     return boosts
+
+
+def write_power(file: GroupWriter, name: str, spectrum: PowerSpectrum, sampling: str) -> None:
+    """Write /power/<name>."""
+    bins = spectrum.bins
+    file.group(
+        f"/{POWER}/{name}",
+        {
+            "k": spectrum.k,
+            "power": spectrum.power,
+            "modes": spectrum.modes,
+            "mu_edges": bins.mu_edges if bins.mu_bins else None,
+        },
+        nyquist=spectrum.nyquist,
+        mean_density=spectrum.mean_density,
+        box_size=spectrum.box_size,
+        bin_width=bins.width,
+        sampling=sampling,
+    )

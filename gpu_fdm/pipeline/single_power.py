@@ -7,12 +7,13 @@ import numpy as np
 
 from ..config.config import Config
 from ..filament.model import Model
+from ..io import schema
 from ..io.deferred import DeferredWrites
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.sampled import SampledSpectrum, sampled_spectrum
 from ..spectra.single_filament import SinglePower, scales, single_power
-from . import results
 from .inputs import Inputs
 from .models import model_keys
 from .progress import progress
@@ -56,7 +57,7 @@ class SinglePowerStage(Stage):
             for number in models.own_filaments(range(count)):
 
                 def record(file: DeferredWrites, number: int = number) -> None:
-                    results.write_single_power(file, number, *_spectrum(context, models.model(number)))
+                    write_single_power(file, number, *_spectrum(context, models.model(number)))
 
                 own[number] = context.part(f"exact_spectrum-{number:02d}", self.key(context, filament=number), record)
                 step()
@@ -85,3 +86,35 @@ def _spectrum(
         in_plane = k * model.units.length
         sampled = sampled_spectrum(model.library, model.wave.weight, in_plane, section.draws, seed, host)
     return power, scales(model, power), sampled
+
+
+def write_single_power(
+    file: GroupWriter, number: int, power: SinglePower, scales: dict, sampled: SampledSpectrum | None
+) -> None:
+    """Write /single_power/<number>: phase averages, their scales with definitions, and draws if there are."""
+    in_plane = power.in_plane
+    spectra = {
+        "k": power.k,
+        "power_fdm": power.fdm,
+        "power_smooth": power.smooth,
+        "power_interference": power.interference,
+        "power_self": power.self_term,
+        "polar_fdm": power.polar_fdm,
+        "polar_smooth": in_plane.smooth,
+        "polar_interference": in_plane.interference,
+        "polar_self": in_plane.self_term,
+    }
+    if sampled is not None:
+        spectra |= {"sampled_mean": sampled.mean, "sampled_error": sampled.standard_error}
+        spectra["sampled_scatter"] = np.sqrt(sampled.variance)
+    definitions = {f"{name}_definition": text for name, (_, text) in scales.items()}
+    numbers = {name: value for name, (value, _) in scales.items()}
+    file.group(
+        f"/{schema.SINGLE_POWER}/{schema.filament(number)}",
+        spectra,
+        statistics=power.statistics,
+        parts="fdm = smooth + interference" + (" - self" if power.statistics == "fixed" else ""),
+        draws=None if sampled is None else sampled.draws,
+        **numbers,
+        **definitions,
+    )

@@ -10,6 +10,8 @@ from ..errors import InputError, RunError
 from ..fields.assignment import ASSIGNMENTS
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
+from ..io.result_file import GroupWriter
+from ..io.schema import POWER
 from ..parallel.backend import CPU
 from ..parallel.fft import transform
 from ..parallel.memory import available
@@ -21,6 +23,7 @@ from ..spectra.multipoles import Multipoles, add_multipoles
 from ..spectra.particles import contrast_of_grids, spectrum_of_grids
 from ..spectra.power import PowerSpectrum, power_spectrum
 from .progress import in_words
+from .result_spectra import write_power
 
 log = logging.getLogger(__name__)
 
@@ -179,4 +182,22 @@ def _check_room(path, size, ranks):
         raise RunError(
             f"{path}: too little memory: the grids need {in_words(needed)} on this node, {in_words(available())} are "
             "available (more nodes, or for particles fewer --cells)"
+        )
+
+
+def write_snapshot_power(file: GroupWriter, measured: SnapshotPower) -> None:
+    """Write /power/<field> and what else was measured of a snapshot."""
+    snapshot, name = measured.snapshot, measured.snapshot.field
+    write_power(file, name, measured.spectrum, "point")
+    known = {key: getattr(snapshot, key) for key in ("redshift", "h", "omega_m", "m22", "time")}
+    about = {"of": name, "source": snapshot.path, "format": snapshot.format}
+    file.group(f"/{POWER}/{name}", {"error": measured.error, "shot_noise": measured.shot_noise}, **about, **known)
+    if measured.of_angle is not None:
+        write_power(file, f"{name}_mu", measured.of_angle, "point")
+    if (multipoles := measured.multipoles) is not None:
+        file.group(
+            f"/{POWER}/{name}_multipoles",
+            {name: getattr(multipoles, name) for name in ("k", "power", "modes")},
+            axis="xyz"[multipoles.bins.mu_axis],
+            nyquist=measured.spectrum.nyquist,
         )

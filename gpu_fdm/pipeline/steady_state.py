@@ -16,11 +16,13 @@ from ..cosmology.background import Background
 from ..errors import RunError
 from ..filament.eigenstates import eigenstates, estimated_states
 from ..filament.model import Filament
+from ..io import schema
+from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..simulation.plane import plane_cells
 from ..simulation.steady_state import FRAME_REACH, LIMITS, Evolution, evolve_cross_section
-from . import steady_state_results as results
+from ..units import CodeUnits
 from .inputs import Inputs
 from .model import code_units, filaments, for_boson, profile_of, solve
 from .models import model_keys
@@ -107,8 +109,8 @@ class SteadyStateStage(Stage):
             lines = []
             for case in sorted(cases, key=lambda case: case.m22):
                 units, evolution = code_units(case.config), _evolution(evolutions[case.name])
-                results.write_evolution(file, case.m22, case.weights, evolution, units)
-                lines.append(results.describe(case.title, evolution, units))
+                _write(file, case.m22, case.weights, evolution, units)
+                lines.append(_describe(case.title, evolution, units))
                 if evolution.beyond > ESCAPED:
                     log.warning(
                         "%s: %.2g of the mass comes farther than the modes reach, towards the sides of the periodic "
@@ -116,8 +118,8 @@ class SteadyStateStage(Stage):
                         case.title,
                         evolution.beyond,
                     )
-            results.write_about(
-                file,
+            file.attributes(
+                f"/{schema.STEADY_STATE}",
                 gravity=section.gravity,
                 periods=section.periods,
                 mass=config.filament.mass,
@@ -229,3 +231,39 @@ def _age(config: Config) -> float:
     age = float(Background(config.cosmology.omega_m).age(1 / (1 + config.cosmology.redshift)))
     hubble_time = (1.5 * config.cosmology.omega_m) ** 0.5 * code_units(config).time_myr / 1e3
     return age * hubble_time
+
+
+def _write(file: GroupWriter, m22: float, weights: str, evolution: Evolution, units: CodeUnits) -> None:
+    """One case: rings and fluctuations against time, frames of the density."""
+    gyr, folder = units.time_myr / 1e3, f"/{schema.STEADY_STATE}/{schema.boson(m22)}"
+    file.attributes(folder, m22=m22)
+    periods = range(1, evolution.whole_periods + 1)
+    numbers = ("weight_sum", "modes", "cells", "beyond", "mass_error", "energy_error")
+    file.group(
+        f"{folder}/{weights}",
+        {
+            "time": evolution.time * gyr,
+            "edges": evolution.edges * units.length,
+            "coordinate": evolution.coordinate * units.length,
+            "frame_time": evolution.frame_time * gyr,
+            **{name: getattr(evolution, name) for name in ("expected", "own", "fixed", "fluctuation", "frames")},
+        },
+        period=evolution.period * gyr,
+        drift_own=[evolution.drift(number, "own") for number in periods],
+        drift_fixed=[evolution.drift(number, "fixed") for number in periods],
+        fluctuation=[evolution.mean_fluctuation(number) for number in periods],
+        **{name: getattr(evolution, name) for name in numbers},
+    )
+
+
+def _describe(title: str, evolution: Evolution, units: CodeUnits) -> str:
+    """One line: how far the mean density drifts, and how large the fluctuations are."""
+    numbers = range(1, evolution.whole_periods + 1)
+    own, fixed, fluctuation = (
+        ", ".join(f"{100 * value(number):.2g}" for number in numbers)
+        for value in (evolution.drift, lambda number: evolution.drift(number, "fixed"), evolution.mean_fluctuation)
+    )
+    return (
+        f"steady state, {title}: in periods of {evolution.period * units.time_myr / 1e3:.3g} Gyr line masses drift by "
+        f"{own} % (phases alone: {fixed} %), the potential fluctuates by {fluctuation} %"
+    )

@@ -8,8 +8,9 @@ from grid_spectra import random_density
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.result_file import atomic_result
 from gpu_fdm.io.schema import MEASUREMENT
-from gpu_fdm.pipeline import results
-from gpu_fdm.pipeline.result_spectra import result_boosts, result_spectrum, spectrum_paths
+from gpu_fdm.pipeline.one_filament import write_one_filament
+from gpu_fdm.pipeline.result_spectra import result_boosts, result_spectrum, spectrum_paths, write_power
+from gpu_fdm.pipeline.single_power import write_single_power
 from gpu_fdm.spectra.grid_spectrum import grid_spectrum
 from gpu_fdm.spectra.one_filament import OneFilamentSpectrum
 from gpu_fdm.spectra.phase_average import PolarSpectrum
@@ -35,12 +36,12 @@ def result(tmp_path):
     path = tmp_path / "result.hdf5"
     with atomic_result(path, config, seed=1, backend="cpu", device="") as file:
         for name, spectrum in spectra.items():
-            results.write_power(file, name, spectrum, "point")
+            write_power(file, name, spectrum, "point")
         cross = power_spectrum(random_density(), 2.0, other=random_density(seed=5))
-        results.write_power(file, "fdm_smooth", cross, "point")
-        results.write_power(file, "fdm_mu", power_spectrum(random_density(), 2.0, mu_bins=3), "point")
-        results.write_single_power(file, 0, single, {}, sampled)
-        results.write_one_filament(file, 1.0, one, 2.0, {"redshift": 3.0})
+        write_power(file, "fdm_smooth", cross, "point")
+        write_power(file, "fdm_mu", power_spectrum(random_density(), 2.0, mu_bins=3), "point")
+        write_single_power(file, 0, single, {}, sampled)
+        write_one_filament(file, 1.0, one, 2.0, {"redshift": 3.0})
     with h5py.File(path) as file:
         yield file, spectra
 
@@ -91,9 +92,9 @@ def test_frames_and_snapshots(tmp_path):
     spectrum, path = power_spectrum(random_density(), 2.0), tmp_path / "result.hdf5"
     with atomic_result(path, "", seed=1, backend="cpu", device="", schema=MEASUREMENT) as file:
         for frame in (0, 10, 2):
-            results.write_power(file, f"fdm/{frame}", spectrum, "point")
-            results.write_power(file, f"smooth/{frame}", spectrum, "point")
-        results.write_power(file, "Dens", spectrum, "point")
+            write_power(file, f"fdm/{frame}", spectrum, "point")
+            write_power(file, f"smooth/{frame}", spectrum, "point")
+        write_power(file, "Dens", spectrum, "point")
         file.dataset("/power/Dens/error", 0.25 * spectrum.power)
         file.attributes("/power/Dens", of="fdm/3", redshift=1.5)
     with h5py.File(path) as file:
