@@ -28,7 +28,7 @@ def _begin(dtype):
 def _wave_steps(psi, grid, threads, steps, on_step=None):
     """The state after a number of equal steps."""
     from gpu_fdm.parallel.backend import CPU
-    from gpu_fdm.simulation.schedule import Static, Times
+    from gpu_fdm.simulation.integrator import Static, Times
     from gpu_fdm.simulation.schroedinger_poisson import WaveLimits, WaveState, evolve_wave
 
     options = {"limits": WaveLimits(1e9, 1e9), "watch": 0, "on_step": on_step, "backend": CPU(threads)}
@@ -169,8 +169,8 @@ def particle_mesh_step_128():
     from scipy import fft
 
     from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.simulation.integrator import Static, Times
     from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
-    from gpu_fdm.simulation.schedule import Static, Times
 
     grid, _ = _begin("complex64")
     lattice = np.array(np.meshgrid(*(grid.centres(axis) for axis in range(3)), indexing="ij")).reshape(3, -1)

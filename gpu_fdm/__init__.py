@@ -17,7 +17,7 @@ The public names, in the order in which data flows:
     evolve_cross_section                     a filament's cross-section in its own gravity
     open_snapshot, snapshot_power            snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
-    start_ranks                              MPI, for run(config, ranks)
+    Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
     InputError, RunError                     what is wrong, with the input or with the run
 """
 
@@ -53,6 +53,7 @@ _HOMES = {
     "pipeline.cross_section": ("cross_section",),
     "pipeline.box": ("fill_box",),
     "pipeline.run": ("run",),
+    "parallel.domain": ("Domain",),
     "parallel.ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),
 }

@@ -9,8 +9,8 @@ from scipy.linalg import expm
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.simulation.grid import Grid
+from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.particle_mesh import ParticleState, evolve_particles
-from gpu_fdm.simulation.schedule import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 from gpu_fdm.simulation.soliton import Soliton, periodic_soliton
 

@@ -1,35 +1,47 @@
 """Particles on periodic grids: what each cell receives of their mass, in slabs over ranks, batch by batch."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import InputError
-from ..kernels.deposit import add_particles
-from ..parallel.backend import CPU, GPU
-from ..parallel.ranks import SERIAL, Ranks
+from ..kernels.deposit import add_particles, count_by_owner, list_by_owner
+from ..parallel.domain import Domain, domain_of
+from ..parallel.exchange import alltoall_in_rounds
+from ..parallel.ranks import Ranks
+from ..vectors import three
 from .assignment import find_assignment
 from .box import Box
-from .exchange import exchange, numbers_by_owner, of_one_kind, raise_everywhere
 
 # Particles worked on at a time: with 16 to 36 bytes each they need less than the slab of a large grid.
 _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH = 8, 1 << 20, 1 << 24
 
 
 class ParticleGrid:
-    """The sum of particles on a periodic grid: this rank's planes along x, those of ranks.slab(nx).
+    """The sum of particles on a periodic grid: this rank's planes along x.
 
-    box         size in the unit of the positions [cMpc/h]
+    box         size in the unit of the positions [cMpc/h], and cells
     assignment  "ngp", "cic", "tsc" or "pcs"
     shift       added to all coordinates [cells], -1 ... 1; 1/2 for the second grid of an interlaced pair
     dtype       of the grid, float32 or float64
-    backend     where the grid is
-    Raises InputError for an unknown assignment, ValueError for what makes no sense.
+    domain      ranks that share the grid, and where it is; one rank's on the CPU by default
+    Raises InputError for an unknown assignment, ValueError for a shift or a dtype out of range and for a domain of
+    other cells.
 
-    slab        what the cells received, in the unit of the weights, shape (planes, ny, nz)
+    slab        sum of the weights that each cell received, shape domain.shape
     """
 
-    def __init__(self, box: Box, assignment="tsc", *, shift=0.0, dtype=np.float64, backend=None, ranks: Ranks = SERIAL):
+    def __init__(
+        self,
+        box: Box,
+        assignment: str = "tsc",
+        *,
+        shift: float = 0.0,
+        dtype: DTypeLike = np.float64,
+        domain: Domain | None = None,
+    ):
         self.box = box
         self.assignment = find_assignment(assignment)
         if not -1 <= shift <= 1:
@@ -37,35 +49,33 @@ class ParticleGrid:
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")
         self.shift = float(shift)
-        self.backend: CPU | GPU = CPU() if backend is None else backend
-        self.ranks = ranks
-        first, last = ranks.slab(box.cells[0])
-        self.slab = self.backend.xp.zeros((last - first, *box.cells[1:]), dtype)
-        self._first = first
+        self.domain = domain_of(box.cells, domain)
+        self.slab = self.domain.backend.xp.zeros(self.domain.shape, dtype)
         self._number = 0
         self._sums = np.zeros(2)
 
     def totals(self) -> tuple[int, float, float]:
-        """Number of particles, sum of their weights and of the squares of these, over all ranks, who all call this."""
-        number, sums = self.ranks.allreduce(np.array([self._number])), self.ranks.allreduce(self._sums)
+        """Number of particles, sum of their weights and of the squares of these, over all ranks; all call this."""
+        ranks = self.domain.ranks
+        number, sums = ranks.allreduce(np.array([self._number])), ranks.allreduce(self._sums)
         return int(number[0]), float(sums[0]), float(sums[1])
 
-    def add(self, positions, weights=None):
-        """Add particles; over ranks all call this, each with any particles of the box, or with none.
+    def add(self, positions: Any, weights: Any = None) -> None:
+        """Add particles; all ranks call this, with any particles of the box, or with none.
 
         positions  shape (particles, 3), float32 or float64 [cMpc/h]; those outside of the box are wrapped into it
-        weights    masses, shape (particles,), float32 or float64; one each where not given
+        weights    masses, shape (particles,), float32 or float64; one where not given
         On the CPU cells do not depend on the number of threads, bit for bit. On a card, and from one number of ranks to
         another, they receive the same numbers in another order. A cell that received n numbers is off by about sqrt(n)
         times the round-off of the grid: 6e-8 of its value in float32, 1e-16 in float64. Numbers below the round-off of
         what a cell holds are lost: with 50 particles a cell 2e-7 of the mass for tsc in float32, 1e-6 for pcs.
         Memory beyond slab and particles: 16 to 36 bytes for each of `batch` particles; over ranks at most three times
         as much.
-        Raises InputError that names the first particle whose position or weight is not finite, or who is more than
-        2^30 cells away (the grid may then hold some of the others), ValueError for arrays that make no sense. Over
-        ranks both are raised on all.
+        Raises InputError that names the first particle whose position or weight is not finite, or which is more than
+        2^30 cells away (the grid may then hold some of the others), ValueError for arrays of other shapes or types, on
+        all ranks.
         """
-        if self.ranks.size > 1:
+        if self.domain.ranks.size > 1:
             self._add_over_ranks(positions, weights)
             return
         positions, weights = _checked_arrays(positions, weights)
@@ -75,71 +85,88 @@ class ParticleGrid:
             self._check_position(part[0], self._add_here(*part))
             self._count(*part)
 
-    def _add_over_ranks(self, positions, weights):
-        """Each particle goes to all ranks whose planes it touches, a batch at a time."""
-        error = None
+    def _add_over_ranks(self, positions: Any, weights: Any) -> None:
+        """Send every particle to all ranks whose planes it touches, a batch at a time, and add what arrives."""
+        ranks, error = self.domain.ranks, None
         try:
             positions, weights = _checked_arrays(positions, weights)
             self._check_weights(weights)
         except ValueError as caught:
             error = caught
-        raise_everywhere(error, self.ranks)
-        positions, weights = of_one_kind(positions, weights, self.ranks)
-        batches = self._batches(len(positions))
-        for number in range(max(self.ranks.allgather(len(batches)))):
+        ranks.raise_first(error)
+        positions, weights = _of_one_kind(positions, weights, ranks)
+        batches, to_host = self._batches(len(positions)), self.domain.backend.to_host
+        for number in range(max(ranks.allgather(len(batches)))):
             batch = batches[number] if number < len(batches) else slice(0, 0)
-            part = [None if each is None else self.backend.to_host(each[batch]) for each in (positions, weights)]
-            bad, numbers, counts = numbers_by_owner(part[0], self._place, self.assignment.order, self.ranks)
+            part: list[Any] = [None if array is None else to_host(array[batch]) for array in (positions, weights)]
+            bad, numbers, counts = self._numbers_by_owner(part[0])
             try:
                 self._check_position(part[0], bad)
             except InputError as caught:
                 error = caught
-            raise_everywhere(error, self.ranks)
-            for received in exchange(part, numbers, counts, self.batch, self.ranks):
+            ranks.raise_first(error)
+            for received in alltoall_in_rounds(part, numbers, counts, self.batch, ranks):
                 self._add_here(*received)
             self._count(*part)
 
+    def _numbers_by_owner(self, positions: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+        """Numbers of the particles that touch planes of each rank.
+
+        Returns the number of the first particle with a bad position, or -1; the numbers, those for one rank after
+        another, and how many there are for each.
+        """
+        ranks, order = self.domain.ranks, self.assignment.order
+        planes = [each.stop - each.start for each in self.domain.planes_of_ranks]
+        owners, counts = np.repeat(np.arange(ranks.size), planes), np.zeros(ranks.size, np.int64)
+        bad = count_by_owner(positions, *self._geometry, order, owners, counts)
+        if bad >= 0:
+            return bad, np.empty(0, np.int64), counts
+        numbers = np.empty(counts.sum(), np.int64)
+        list_by_owner(positions, *self._geometry, order, owners, np.cumsum(counts) - counts, numbers)
+        return -1, numbers, counts
+
     @property
     def batch(self) -> int:
-        """Particles that are worked on at a time; in a large grid fewer in a call take up to three times as long."""
+        """Number of particles added at a time; in a large grid fewer in a call take up to three times as long."""
         return int(np.clip(self.slab.size // _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH))
 
-    def _batches(self, number):
-        """Slices of particles that are worked on at a time."""
+    def _batches(self, number: int) -> list[slice]:
+        """Slices of particles that are added at a time."""
         return [slice(first, min(first + self.batch, number)) for first in range(0, number, self.batch)]
 
     @property
-    def _place(self):
+    def _geometry(self) -> tuple[tuple[float, float, float], float, tuple[int, int, int]]:
         """Scale, offset and cells, see kernels.deposit."""
-        scale = tuple(n / side for n, side in zip(self.box.cells, self.box.size, strict=True))
-        return scale, self.shift - (0.5 if self.assignment.order % 2 == 0 else 0.0), tuple(self.box.cells)
+        scale = three(n / side for n, side in zip(self.domain.cells, self.box.size, strict=True))
+        return scale, self.shift - (0.5 if self.assignment.order % 2 == 0 else 0.0), self.domain.cells
 
-    def _add_here(self, positions, weights):
+    def _add_here(self, positions: Any, weights: Any) -> int:
         """Add particles to the slab; returns the number of the first with a bad position, or -1."""
-        scale, offset, cells = self._place
-        order = self.assignment.order
-        return add_particles(positions, scale, offset, cells, weights, order, self._first, self.slab, self.backend)
+        scale, offset, cells = self._geometry
+        grid = self.domain.planes.start, self.slab, self.domain.backend
+        return add_particles(positions, scale, offset, cells, weights, self.assignment.order, *grid)
 
-    def _check_weights(self, weights):
+    def _check_weights(self, weights: Any) -> None:
         """InputError that names the first weight that is not finite."""
         if weights is None:
             return
         with np.errstate(invalid="ignore"):
             if bool(np.isfinite(weights.sum(dtype=np.float64))):
                 return
-        weights = self.backend.to_host(weights)
+        weights = self.domain.backend.to_host(weights)
         number = int(np.argmin(np.isfinite(weights)))
         raise InputError(f"particle {self._number + number}: weight {weights[number]}: must be finite")
 
-    def _check_position(self, positions, number):
+    def _check_position(self, positions: Any, number: int) -> None:
         """InputError that names a particle, unless its number is -1."""
         if number >= 0:
-            place = ", ".join(str(coordinate) for coordinate in self.backend.to_host(positions[number]).tolist())
+            position = self.domain.backend.to_host(positions[number]).tolist()
             raise InputError(
-                f"particle {self._number + number}: position ({place}): must be finite, within 2^30 cells of the box"
+                f"particle {self._number + number}: position ({', '.join(map(str, position))}): must be finite, within "
+                "2^30 cells of the box"
             )
 
-    def _count(self, positions, weights):
+    def _count(self, positions: Any, weights: Any) -> None:
         self._number += len(positions)
         if weights is None:
             self._sums += len(positions)
@@ -149,31 +176,30 @@ class ParticleGrid:
 
 
 def deposit(
-    positions,
+    positions: Any,
     box: Box,
-    assignment="tsc",
+    assignment: str = "tsc",
     *,
-    weights=None,
-    shift=0.0,
-    dtype=np.float64,
-    backend=None,
-    ranks: Ranks = SERIAL,
-):
-    """What the cells of a periodic grid receive of particles, shape (planes, ny, nz), in the unit of the weights.
+    weights: Any = None,
+    shift: float = 0.0,
+    dtype: DTypeLike = np.float64,
+    domain: Domain | None = None,
+) -> Any:
+    """Sum of the weights of particles in this rank's cells of a periodic grid, shape domain.shape.
 
     Arguments, errors and memory as for ParticleGrid and ParticleGrid.add.
     """
-    grid = ParticleGrid(box, assignment, shift=shift, dtype=dtype, backend=backend, ranks=ranks)
+    grid = ParticleGrid(box, assignment, shift=shift, dtype=dtype, domain=domain)
     grid.add(positions, weights)
     return grid.slab
 
 
-def deposit_batches(batches: Iterable[tuple], grids: Sequence[ParticleGrid]):
+def deposit_batches(batches: Iterable[tuple], grids: Sequence[ParticleGrid]) -> None:
     """Add batches (positions, weights) to one grid or several, which have the same ranks.
 
-    Over ranks all call this; they may have different numbers of batches.
+    All ranks call this; they may have different numbers of batches.
     """
-    batches, ranks = iter(batches), grids[0].ranks
+    batches, ranks = iter(batches), grids[0].domain.ranks
     while True:
         batch = next(batches, None)
         if not any(ranks.allgather(batch is not None)):
@@ -182,7 +208,19 @@ def deposit_batches(batches: Iterable[tuple], grids: Sequence[ParticleGrid]):
             grid.add(*((np.empty((0, 3)), None) if batch is None else batch))
 
 
-def _checked_arrays(positions, weights):
+def _of_one_kind(positions: Any, weights: Any, ranks: Ranks) -> tuple:
+    """The particles, in the types of the other ranks where this one has none; ValueError where types differ."""
+    kind = (positions.dtype.name, None if weights is None else weights.dtype.name)
+    kinds = {each for each in ranks.allgather(kind if len(positions) else None) if each is not None}
+    if len(kinds) > 1:
+        raise ValueError(f"types of positions and weights {sorted(map(str, kinds))}: must be the same on all ranks")
+    if len(positions) or not kinds:
+        return positions, weights
+    position, weight = kinds.pop()
+    return np.empty((0, 3), position), None if weight is None else np.empty(0, weight)
+
+
+def _checked_arrays(positions: Any, weights: Any) -> list:
     """Both as arrays in the byte order of the machine; ValueError for wrong shapes and types."""
     positions = positions if hasattr(positions, "dtype") else np.asarray(positions)
     if positions.ndim != 2 or positions.shape[1] != 3:

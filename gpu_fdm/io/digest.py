@@ -113,7 +113,7 @@ def _bit_sum_of_share(node: h5py.Dataset, ranks: Ranks) -> int:
     """The bit sum of this rank's part of a dataset, which is read in pieces."""
     if not node.shape:
         return bit_sum(node[()]) if ranks.is_root else 0
-    first, last = ranks.slab(len(node))
+    first, last = ranks.share(len(node))
     step = max(1, _READ // max(1, node.nbytes // max(1, len(node))))
     return sum(bit_sum(node[start : min(start + step, last)]) for start in range(first, last, step))
 

@@ -5,18 +5,22 @@ Both answer the same calls. Everything else in the program is plain NumPy.
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import RunError
 from .ranks import Ranks
 
 log = logging.getLogger(__name__)
+
+Part = TypeVar("Part")
 
 THREADS_PER_BLOCK = 256
 CUDA_STANDARD = "--std=c++17"
@@ -63,27 +67,51 @@ class CPU:
         return self
 
     @property
-    def fft(self):
+    def fft(self) -> Any:
         """scipy.fft."""
         from scipy import fft
 
         return fft
 
-    def for_each(self, parts, work):
-        """Call work(part) for every part, in threads; the first error is raised here."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            try:
-                for _ in pool.map(work, parts):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)  # a run that is stopped does not wait for what is queued
-                raise
+    @cached_property
+    def _helpers(self) -> ThreadPoolExecutor:
+        """Threads that stay: a step of a simulation hands out work six times, and starting them takes a twentieth."""
+        return ThreadPoolExecutor(self.threads)
 
-    def to_device(self, array):
+    def for_each(self, parts: Iterable[Part], work: Callable[[Part], object]) -> None:
+        """Call work(part) for every part, in threads, of which this one is the first.
+
+        After an error no further part is begun; that of the first part that has one is raised, when no thread works.
+        """
+        parts = list(parts)
+        queue, errors = enumerate(parts), {}
+
+        def take() -> None:
+            for number, part in queue:
+                try:
+                    work(part)
+                except BaseException as error:  # noqa: BLE001 - it is raised below
+                    errors[number] = error
+                    leave()
+
+        def leave() -> None:
+            for _ in queue:
+                pass
+
+        helpers = [self._helpers.submit(take) for _ in range(min(self.threads, len(parts)) - 1)]
+        try:
+            take()
+        finally:
+            leave()
+            wait([helper for helper in helpers if not helper.cancel()])
+        if errors:
+            raise errors[min(errors)]
+
+    def to_device(self, array: Any) -> Any:
         """The array where the loops want it: here."""
         return np.ascontiguousarray(array)
 
-    def to_host(self, array):
+    def to_host(self, array: Any) -> Any:
         """The array as NumPy."""
         return array
 
@@ -98,7 +126,7 @@ class GPU:
     arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
 
     @cached_property
-    def xp(self):
+    def xp(self) -> Any:
         """CuPy."""
         import cupy
 
@@ -125,23 +153,23 @@ class GPU:
         return self.host if isinstance(array, np.ndarray) else self
 
     @cached_property
-    def fft(self):
+    def fft(self) -> Any:
         """cupyx.scipy.fft."""
         from cupyx.scipy import fft
 
         return fft
 
-    def for_each(self, parts, work):
+    def for_each(self, parts: Iterable[Part], work: Callable[[Part], object]) -> None:
         """Call work(part) for every part; the card is the one that runs in parallel."""
         for part in parts:
             work(part)
 
-    def to_device(self, array):
+    def to_device(self, array: Any) -> Any:
         """The array on the card."""
         with self.xp.cuda.Device(self.index):
             return self.xp.ascontiguousarray(self.xp.asarray(array))
 
-    def to_host(self, array):
+    def to_host(self, array: Any) -> Any:
         """The array as NumPy."""
         return self.xp.asnumpy(array)
 
@@ -151,7 +179,7 @@ class GPU:
         with self.xp.cuda.Device(self.index):
             return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
 
-    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
+    def launch(self, source: str, name: str, dtype: DTypeLike, threads: int, arguments: tuple) -> None:
         """Run a kernel with one thread an item; arguments as kernel_arguments makes them.
 
         source     file in kernels/ without its ending;  name  the kernel in it
@@ -167,15 +195,17 @@ class GPU:
             kernel((blocks,), (THREADS_PER_BLOCK,), kernel_arguments(arguments, dtype))
 
 
-def kernel_arguments(arguments: tuple, dtype) -> tuple:
+def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
     """Arguments as kernels take them: real numbers in `dtype`, integers as long long, arrays as they are."""
 
-    def cast(argument):
+    real: Any = np.dtype(dtype).type
+
+    def cast(argument: Any) -> Any:
         if isinstance(argument, (bool, np.bool_)):
             raise TypeError("kernels take no bool")
         if isinstance(argument, (int, np.integer)):
             return np.int64(argument)
-        return np.dtype(dtype).type(argument) if isinstance(argument, (float, np.floating)) else argument
+        return real(argument) if isinstance(argument, (float, np.floating)) else argument
 
     return tuple(cast(argument) for argument in arguments)
 
@@ -183,7 +213,7 @@ def kernel_arguments(arguments: tuple, dtype) -> tuple:
 _modules: dict = {}
 
 
-def _module(device, source, dtype):
+def _module(device: int, source: str, dtype: str) -> Any:
     """The compiled module, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
     key = (device, source, dtype)
     if key not in _modules:
@@ -251,7 +281,7 @@ def choose_on_ranks(name: str, threads: int | None, ranks: Ranks) -> CPU | GPU:
         raise RunError(str(error)) from None
     names = ranks.allgather(backend.name)
 
-    def require_one_kind():
+    def require_one_kind() -> None:
         if len(set(names)) > 1:
             without = ", ".join(str(rank) for rank, name in enumerate(names) if name == "cpu")
             raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")

@@ -1,129 +1,177 @@
-"""Fourier transforms of slabs: real to complex and back, over ranks, on NumPy or CuPy arrays.
+"""Fourier transforms of slabs over ranks, on NumPy or CuPy arrays.
 
-A slab of planes along x is transformed over y and z where it is, turned so that every rank holds all of x for a slab
-along y (one Alltoall), and transformed along x; the inverse goes the same way back. Sizes need not divide by the
-number of ranks. The work is done a few planes or lines at a time: they stay in the cache from one step to the next,
-and what a transform needs of its own stays small (CuPy's copies its input where the axis is not the last). Whoever can
-use the modes a few lines at a time takes transform_planes, and finishes the lines along x where they are used.
+A slab of planes along x is transformed over y and z where it is, transposed, so that every rank holds all of x for some
+lines along y (one Alltoall), and transformed along x; the inverse goes the same way back. Sizes need not divide by the
+number of ranks. Planes and columns are worked on some at a time: these stay in the cache from one step to the next.
+Statistics that use the modes a few lines at a time take transform_planes and finish the lines along x themselves;
+multiply_modes makes the way along x and back one pass over memory.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
+from typing import Any
 
 import numpy as np
 
-from .backend import CPU
-from .ranks import SERIAL, Ranks
+from .domain import Domain
 
-# planes along x, or lines along y, that are transformed at a time: what fits a core's cache, or keeps a card busy
-_AT_ONCE = {"cpu": 2, "gpu": 16}
+# worked on at a time: what fits the cache, and takes longer than to ask for it; on a GPU, what fills the card
+_PLANES_BYTES = {"cpu": 2**20, "gpu": 2**28}
+_COLUMNS_BYTES = {"cpu": 2**18, "gpu": 2**28}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transform:
-    """A rank's part of an unnormalised real-to-complex transform, along x too or over y and z alone.
+    """This rank's part of an unnormalised real-to-complex transform, along x too or over y and z alone.
 
-    values   complex, shape (nx, ny_local, nz // 2 + 1)
-    y_first  index along y of its first line
+    values  complex, shape (nx, lines, nz // 2 + 1)
     """
 
     values: np.ndarray
-    y_first: int
+    domain: Domain
 
 
-def transform(slab, cells, ranks: Ranks = SERIAL, backend=None, prepare=None) -> Transform:
-    """Transform a field of which each rank holds a slab along x; the rest as transform_planes."""
-    backend = backend or CPU()
-    transformed = transform_planes(slab, cells, ranks, backend, prepare)
-    along_x(lambda lines: backend.fft.fft(lines, axis=0), backend, transformed)
+def transform(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
+    """Transform a real field; arguments and memory as for transform_planes."""
+    transformed = transform_planes(slab, domain, prepare)
+    along_x(lambda lines: domain.backend.fft.fft(lines, axis=x_axis(domain)), transformed)
     return transformed
 
 
-def transform_planes(slab, cells, ranks: Ranks = SERIAL, backend=None, prepare=None) -> Transform:
-    """Transform a field, of which each rank holds a slab along x, over y and z alone.
+def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
+    """Transform a real field over y and z alone.
 
-    slab     real, shape (planes, ny, nz), planes as ranks.slab(nx); NumPy or CuPy; not changed
-    cells    (nx, ny, nz) of the whole field
-    prepare  function of a few planes that returns what to transform in their place (a new array)
+    slab     real, shape domain.shape; NumPy or CuPy; not changed
+    prepare  function of (some planes, number of the first) that returns what to transform in their place, a new array
     Memory beyond the slab: two complex copies of it, one where there is a single rank.
     """
-    backend = backend or CPU()
-    xp, fft = backend.xp, backend.fft
-    nx, ny, nz = cells
-    slabs_x, slabs_y = ranks.slabs(nx), ranks.slabs(ny)
-    planes, kz, step = slab.shape[0], nz // 2 + 1, _AT_ONCE[backend.name]
-    dtype = xp.result_type(slab.dtype, xp.complex64)
-    _keep_freed_memory(16 * ny * nz * slab.dtype.itemsize)
-    # the lines of one destination after another
-    outgoing = xp.empty(planes * ny * kz, dtype)
-    blocks = _blocks(outgoing, planes, slabs_y, kz)
+    backend, length = domain.backend, domain.cells[2] // 2 + 1
+    values = backend.xp.empty((*domain.shape[:2], length), backend.xp.result_type(slab.dtype, backend.xp.complex64))
+    _keep_freed_memory(16 * prod(domain.cells[1:]) * slab.dtype.itemsize)
 
-    def planes_of(begin):
-        part = slab[begin : begin + step]
-        part = fft.rfft2(part if prepare is None else prepare(part, begin))
-        for block, (first, last) in zip(blocks, slabs_y, strict=True):
-            block[begin : begin + len(part)] = part[:, first:last]
+    def over_plane(planes: slice) -> None:
+        part = slab[planes]
+        values[planes] = backend.fft.rfft2(part if prepare is None else prepare(part, planes.start))
 
-    backend.for_each(range(0, planes, step), planes_of)
-    y_first, y_last = ranks.slab(ny)
-    if ranks.size > 1:
-        # my planes of everyone's lines become everyone's planes of my lines
-        sent = [planes * (last - first) for first, last in slabs_y]
-        received = [(last - first) * (y_last - y_first) for first, last in slabs_x]
-        outgoing = _turn(outgoing, sent, received, kz, ranks, backend)
-    return Transform(outgoing.reshape(nx, y_last - y_first, kz), y_first)
+    backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
+    if domain.ranks.size > 1:
+        lines = backend.xp.empty(domain.transposed_shape(length), values.dtype)
+        _transpose(values, lines, domain, back=False)
+        values = lines
+    return Transform(values, domain)
 
 
-def inverse(transformed: Transform, cells, ranks: Ranks = SERIAL, backend=None):
+def inverse(transformed: Transform) -> np.ndarray:
     """The field of which `transform` made this; the rest as inverse_planes."""
-    backend = backend or CPU()
-    along_x(lambda lines: backend.fft.ifft(lines, axis=0), backend, transformed)
-    return inverse_planes(transformed, cells, ranks, backend)
+    domain = transformed.domain
+    along_x(lambda lines: domain.backend.fft.ifft(lines, axis=x_axis(domain)), transformed)
+    return inverse_planes(transformed)
 
 
-def inverse_planes(transformed: Transform, cells, ranks: Ranks = SERIAL, backend=None):
+def inverse_planes(transformed: Transform) -> np.ndarray:
     """The field of which `transform_planes` made this; its values are overwritten.
 
-    cells  (nx, ny, nz) of the whole field
-    Returns this rank's slab along x, real, shape (planes, ny, nz), planes as ranks.slab(nx). The sum over modes is
-    divided by their number, so that inverse(transform(field)) is the field.
+    Returns this rank's slab, real, shape domain.shape. The sum over modes is divided by their number, so that
+    inverse(transform(field)) is the field.
     Memory beyond the transform: the slab, and over ranks a complex copy of it.
     """
-    backend = backend or CPU()
-    xp, fft = backend.xp, backend.fft
-    nx, ny, nz = cells
-    slabs_x, slabs_y = ranks.slabs(nx), ranks.slabs(ny)
-    x_first, x_last = ranks.slab(nx)
-    planes, kz, step = x_last - x_first, nz // 2 + 1, _AT_ONCE[backend.name]
-    lines = transformed.values.shape[1]
-    values = transformed.values.reshape(-1)  # planes of one destination after another as it is
-    if ranks.size > 1:
-        sent = [(last - first) * lines for first, last in slabs_x]
-        received = [planes * (last - first) for first, last in slabs_y]
-        values = _turn(values, sent, received, kz, ranks, backend)
-    blocks = _blocks(values, planes, slabs_y, kz)
-    slab = xp.empty((planes, ny, nz), values.real.dtype)
+    domain, values = transformed.domain, transformed.values
+    backend = domain.backend
+    if domain.ranks.size > 1:
+        planes = backend.xp.empty((*domain.shape[:2], values.shape[2]), values.dtype)
+        _transpose(planes, values, domain, back=True)
+        values = planes
+    slab = backend.xp.empty(domain.shape, values.real.dtype)
 
-    def planes_of(begin):
-        part = xp.concatenate([block[begin : begin + step] for block in blocks], axis=1)
-        slab[begin : begin + step] = fft.irfft2(part, s=(ny, nz))
+    def over_plane(planes: slice) -> None:
+        slab[planes] = backend.fft.irfft2(values[planes], s=domain.cells[1:])
 
-    backend.for_each(range(0, planes, step), planes_of)
+    backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
     return slab
 
 
-def along_x(function, backend, *transforms: Transform):
-    """Put function(a few lines of each), which have shape (nx, lines, kz), in the place of those of the first."""
-    lines, step = transforms[0].values.shape[1], _AT_ONCE[backend.name]
+def multiply_modes(
+    slab: np.ndarray,
+    domain: Domain,
+    before: Callable[[slice], None],
+    multiply: Callable[[np.ndarray, slice], None],
+    after: Callable[[slice], None],
+    buffer: np.ndarray | None = None,
+) -> None:
+    """Leave in `slab` what `after` makes of the modes of what `before` left there.
 
-    def lines_of(begin):
-        parts = [each.values[:, begin : begin + step] for each in transforms]
-        parts[0][...] = function(*parts)
+    slab      complex, shape (planes, ny, length), contiguous
+    before    function of a slice of planes: leaves their transform over y and z in slab[planes]
+    multiply  function of (modes, columns): modes of shape (nx, columns), or (columns, nx) where x_axis is 1,
+              contiguous, changed in place; columns is a slice of this rank's (y, z), lines first
+    after     function of a slice of planes: takes their transform over y and z from slab[planes]
+    buffer    over ranks: complex, slab.dtype, prod(domain.transposed_shape(length)) numbers at least
+    Transforms along x there and back are not normalised: values come back nx times as large.
+    """
+    backend, axis = domain.backend, x_axis(domain)
 
-    backend.for_each(range(0, lines, step), lines_of)
+    def there_and_back(lines: np.ndarray, columns: slice) -> np.ndarray:
+        modes = backend.fft.fft(lines, axis=axis, overwrite_x=True)
+        multiply(modes, columns)
+        return backend.fft.ifft(modes, axis=axis, overwrite_x=True, norm="forward")
+
+    blocks = plane_blocks(domain, slab.dtype.itemsize)
+    backend.for_each(blocks, before)
+    if buffer is None or domain.ranks.size == 1:
+        _over_columns(there_and_back, domain, slab)
+    else:
+        shape = domain.transposed_shape(slab.shape[2])
+        lines = buffer[: prod(shape)].reshape(shape)
+        _transpose(slab, lines, domain, back=False)
+        _over_columns(there_and_back, domain, lines)
+        _transpose(slab, lines, domain, back=True)
+    backend.for_each(blocks, after)
 
 
-def _keep_freed_memory(size):
+def along_x(function: Callable, *transforms: Transform) -> None:
+    """Put function(some columns of every one) in the place of those of the first.
+
+    Columns have shape (nx, columns), or (columns, nx) where x_axis is 1, and may be overwritten.
+    """
+    domain = transforms[0].domain
+    _over_columns(lambda *parts: function(*parts[:-1]), domain, *(each.values for each in transforms))
+
+
+def x_axis(domain: Domain) -> int:
+    """Which axis of columns is x: cuFFT wants it last, CPUs do not."""
+    return 1 if domain.backend.name == "gpu" else 0
+
+
+def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
+    """This rank's planes, some at a time; item_bytes  of what is worked on, per cell."""
+    size = _PLANES_BYTES[domain.backend.name] // (item_bytes * domain.cells[1] * domain.cells[2])
+    return _blocks(domain.shape[0], size)
+
+
+def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> None:
+    """Put function(columns of every array, their slice) in the place of those of the first, some at a time.
+
+    Columns are copied into memory of their own, which stays in the cache.
+    """
+    backend, transposed = domain.backend, x_axis(domain) == 1
+    flat = [array.reshape(len(array), -1) for array in arrays]
+
+    def work(columns: slice) -> None:
+        parts = [array[:, columns].T if transposed else array[:, columns] for array in flat]
+        parts[0][...] = function(*(backend.xp.array(part, order="C") for part in parts), columns)
+
+    size = _COLUMNS_BYTES[backend.name] // (domain.cells[0] * flat[0].dtype.itemsize)
+    backend.for_each(_blocks(flat[0].shape[1], size), work)
+
+
+def _blocks(count: int, size: int) -> list[slice]:
+    """`count` items in blocks of `size`, one at least: they do not depend on the number of threads."""
+    size = max(1, size)
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _keep_freed_memory(size: int) -> None:
     """Have glibc keep memory that planes leave: given back and got anew, page by page, it can take as long as the work.
 
     It keeps twice the size of the largest block that was freed so far, of those below 32 MiB [bytes].
@@ -131,34 +179,44 @@ def _keep_freed_memory(size):
     np.empty(min(size, 2**25 - 2**16), np.uint8)
 
 
-def _blocks(values, planes, slabs_y, kz):
-    """Views of each rank's lines of my planes, which lie one rank after another, shapes (planes, its lines, kz)."""
-    starts = [planes * first * kz for first, _ in slabs_y] + [values.size]
-    return [
-        values[start:stop].reshape(planes, last - first, kz)
-        for (start, stop), (first, last) in zip(pairwise(starts), slabs_y, strict=True)
-    ]
+def _transpose(planes: np.ndarray, lines: np.ndarray, domain: Domain, back: bool) -> None:
+    """Make this rank's planes of all lines all planes of its lines, or back: the one Alltoall of all transforms.
 
-
-def _turn(outgoing, sent, received, kz, ranks, backend):
-    """Alltoall of lines of kz numbers: how many this rank sends to each, and receives from each."""
-    host = backend.to_host(outgoing)
-    incoming = np.empty(sum(received) * kz, host.dtype)
-    # counted in lines of kz numbers, so that counts stay small in large boxes
-    line = _line_type(host.dtype, kz)
-    try:
-        ranks.communicator.Alltoallv([host, sent, _starts(sent), line], [incoming, received, _starts(received), line])
-    finally:
-        line.Free()
-    return backend.to_device(incoming)
-
-
-def _line_type(dtype, kz):
+    planes  complex, shape (planes, ny, length);  lines  of the same type, domain.transposed_shape(length)
+    """
     from mpi4py import MPI
 
-    number = MPI.C_FLOAT_COMPLEX if dtype == np.complex64 else MPI.C_DOUBLE_COMPLEX
-    return number.Create_contiguous(kz).Commit()
+    backend = domain.backend
+    number = MPI.C_FLOAT_COMPLEX if planes.dtype == np.complex64 else MPI.C_DOUBLE_COMPLEX
+    source, target = (lines, planes) if back else (planes, lines)
+    sent = backend.to_host(source)
+    received = target if isinstance(target, np.ndarray) else np.empty(target.shape, target.dtype)
+    to_lines = [_subarray(number, planes.shape, 1, part) for part in domain.lines_of_ranks]
+    to_planes = [_subarray(number, lines.shape, 0, part) for part in domain.planes_of_ranks]
+    types = (to_planes, to_lines) if back else (to_lines, to_planes)
+    try:
+        domain.ranks.communicator.Alltoallw(_message(sent, types[0]), _message(received, types[1]))
+    finally:
+        for kind in (*to_lines, *to_planes):
+            if kind is not None:
+                kind.Free()
+    if received is not target:  # on a card
+        target[...] = backend.to_device(received)
 
 
-def _starts(counts):
-    return [0, *np.cumsum(counts)[:-1].tolist()]
+def _subarray(number: Any, shape: tuple[int, ...], axis: int, part: slice) -> Any:
+    """MPI's type for part of an array along an axis; None where that is empty."""
+    extent = [*shape[:axis], part.stop - part.start, *shape[axis + 1 :]]
+    if prod(extent) == 0:
+        return None
+    start = [0] * len(shape)
+    start[axis] = part.start
+    return number.Create_subarray(shape, extent, start).Commit()
+
+
+def _message(array: np.ndarray, types: list) -> list:
+    """One item of its own type for every rank, as Alltoallw takes it."""
+    from mpi4py import MPI
+
+    counts = [0 if kind is None else 1 for kind in types]
+    return [array, counts, [0] * len(types), [MPI.BYTE if kind is None else kind for kind in types]]

@@ -1,16 +1,19 @@
-"""MPI ranks: who owns which slab, and the few collectives that the program needs. Works without MPI.
+"""MPI ranks: their shares of what is divided, and the few collectives that the program needs. Works without MPI.
 
-Boxes are cut along x into slabs of any thickness. Nothing that a rank computes depends on how many there are.
+Nothing that a rank computes depends on how many there are.
 """
 
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from ..errors import RunError, reason
+from ..errors import InputError, RunError, reason
+
+Error = TypeVar("Error", InputError, RunError)
 
 # what launchers set: Hydra (MPICH, Intel MPI, Cray), Open MPI, PMIx, MVAPICH, PALS, Flux, JSM; the last is for others
 LAUNCHERS = (
@@ -31,7 +34,7 @@ LAUNCHERS = (
 class Ranks:
     """The ranks of a run, and this one among them.
 
-    communicator  of mpi4py, or None for a single rank; Any, since it is asked where there are several ranks alone
+    communicator  of mpi4py, or None for a single rank; Any, since only several ranks use it
     """
 
     communicator: Any = field(default=None, repr=False)
@@ -48,12 +51,12 @@ class Ranks:
 
     @property
     def is_root(self) -> bool:
-        """Whether this is rank 0, who talks to the user."""
+        """Whether this is rank 0, which talks to the user."""
         return self.rank == 0
 
     @cached_property
-    def _node(self):
-        """The ranks on this rank's node."""
+    def _node(self) -> Any:
+        """Communicator of the ranks on this rank's node."""
         from mpi4py import MPI
 
         return self.communicator.Split_type(MPI.COMM_TYPE_SHARED)
@@ -65,40 +68,40 @@ class Ranks:
 
     @cached_property
     def local_size(self) -> int:
-        """Ranks on this node, who share its memory and CPUs."""
+        """Number of ranks on this node, which share its memory and CPUs."""
         return 1 if self.communicator is None else self._node.Get_size()
 
-    def slab(self, planes: int, rank: int | None = None) -> tuple[int, int]:
-        """First plane of a rank and the first that is no longer its own; slabs differ by one plane at most."""
+    def share(self, items: int, rank: int | None = None) -> tuple[int, int]:
+        """First of the items of a rank, by default this one, and the first that is no longer its own.
+
+        Shares differ by one item at most.
+        """
         rank = self.rank if rank is None else rank
-        return planes * rank // self.size, planes * (rank + 1) // self.size
+        return items * rank // self.size, items * (rank + 1) // self.size
 
-    def slabs(self, planes: int) -> list[tuple[int, int]]:
-        """The slabs of all ranks."""
-        return [self.slab(planes, rank) for rank in range(self.size)]
-
-    def allreduce(self, values):
+    def allreduce(self, values: Any) -> Any:
         """Sum over ranks, element by element, the same on all: added in the order of the ranks."""
         if self.communicator is None:
             return values
         return sum(self.communicator.allgather(values))
 
-    def allgather(self, value) -> list:
+    def allgather(self, value: Any) -> list[Any]:
         """The value of each rank, in their order, on all."""
         return [value] if self.communicator is None else self.communicator.allgather(value)
 
-    def bcast(self, value, root: int = 0):
-        """What the owner has, on all."""
+    def bcast(self, value: Any, root: int = 0) -> Any:
+        """The root's value, on all."""
         return value if self.communicator is None else self.communicator.bcast(value, root=root)
 
-    def on_root(self, work):
+    def on_root(self, work: Callable[..., Any]) -> Any:
         """What work() returns on rank 0, on all; what it raises there is raised on all.
 
-        For what must be done once, and for checks: all ranks then end in the same way, and rank 0 says why.
+        What must be done once is done so, and checks: all ranks then end in the same way, and rank 0 says why.
         """
         if self.communicator is None:
             return work()
-        value = error = None
+        value: Any = None
+        error: Any = None
         if self.is_root:
             try:
                 value = work()
@@ -110,17 +113,26 @@ class Ranks:
             raise error
         return value
 
-    def barrier(self):
-        """Until all ranks are here."""
+    def raise_first(self, error: Exception | None) -> None:
+        """Raise the error of the first rank that has one, on all; all ranks call this."""
+        for rank, found in enumerate(self.allgather(None if error is None else (type(error), str(error)))):
+            if found is not None:
+                kind, message = found
+                raised: Any = kind(f"{message} (rank {rank})")
+                raised.on_all_ranks = True
+                raise raised
+
+    def barrier(self) -> None:
+        """Wait until all ranks are here."""
         if self.communicator is not None:
             self.communicator.Barrier()
 
-    def abort(self, code: int):
-        """End every rank of the run with an exit code; for a rank that failed while others wait for it."""
+    def abort(self, code: int) -> None:
+        """End every rank with an exit code: a rank that fails calls this, since others wait for it."""
         if self.communicator is not None and self.size > 1:
             sys.stdout.flush()
             sys.stderr.flush()
-            # launchers drop what they have not yet passed on when a job is aborted: leave them time for the message
+            # launchers drop what they have not yet passed on when a job is aborted: leave time for the message
             time.sleep(1.0)
             self.communicator.Abort(code)
 
@@ -128,12 +140,18 @@ class Ranks:
 SERIAL = Ranks()
 
 
+def on_all_ranks(error: Error) -> Error:
+    """The error, marked as one that every rank raises, so that only rank 0 reports it."""
+    error.on_all_ranks = True
+    return error
+
+
 def start_ranks() -> Ranks:
     """The ranks that this process was started with: MPI's COMM_WORLD under a launcher, else one.
 
     MPI is not touched without a launcher: on login nodes and in sandboxes its start can end the process.
-    Raises RunError where a launcher started several processes but MPI cannot be had: each would then overwrite the
-    other's results.
+    Raises RunError where a launcher started several processes but MPI cannot be imported: each process would then
+    overwrite the others' results.
     """
     if not launched():
         return SERIAL

@@ -20,6 +20,7 @@ from ..filament.eigenstates import extent
 from ..filament.model import Model
 from ..io.cache import Cache
 from ..parallel.backend import CPU, GPU
+from ..parallel.domain import Domain
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from . import densities as stored
@@ -30,7 +31,7 @@ from .placement import cross_sections, place
 from .progress import progress
 from .records import FilamentRecord
 from .sizes import ModelSize, largest_filament
-from .slab import BOTH, Frame, Slab, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
+from .slab import BOTH, DensitySlab, Frame, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate, Stage
 
@@ -161,23 +162,23 @@ def _warnings(inputs: Inputs) -> list[str]:
     return warnings
 
 
-def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> Slab:
+def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> DensitySlab:
     """Both densities of one filament in every cell of the box, on one rank."""
     backend = backend or CPU()
     models = Models(config, [model.filament], ranks=SERIAL, threads=backend.threads, known={0: model})
     return fill_slab(models, config.wavefunction.time, backend)
 
 
-def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[], None] | None = None) -> Slab:
+def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[], None] | None = None) -> DensitySlab:
     """Densities of all filaments at one time [Myr] in this rank's slab; all ranks call.
 
     step  called after each filament
     """
     config, ranks = models.config, models.ranks
     box = Box(config.box.size, config.box.cells)
-    first, last = ranks.slab(box.cells[0])
-    unit = code_units(config).length
-    shape = (2, last - first, *box.cells[1:])
+    domain = Domain(box.cells, ranks, backend)
+    first, unit = domain.planes.start, code_units(config).length
+    shape = (2, *domain.shape)
     pieces = pieces_on_device(shape, dtype_of(config), backend)
     if pieces == 1:
         densities = backend.xp.zeros(shape, dtype_of(config))
@@ -185,10 +186,10 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
             fill(densities[0], densities[1], box, placement, section, unit, first, backend)
             if step:
                 step()
-        return Slab(box, densities, first)
+        return DensitySlab(box, densities, domain)
     log.info("the slab does not fit on the card: it is filled in %d pieces", pieces)
     densities = np.zeros(shape, dtype_of(config))
-    edges = np.linspace(0, last - first, pieces + 1).astype(int)
+    edges = np.linspace(0, domain.shape[0], pieces + 1).astype(int)
     for placement, section in cross_sections(models, time, backend):
         for start, stop in pairwise(edges):
             piece = backend.to_device(densities[:, start:stop])
@@ -196,7 +197,7 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
             densities[:, start:stop] = backend.to_host(piece)
         if step:
             step()
-    return Slab(box, densities, first)
+    return DensitySlab(box, densities, domain.on_host)
 
 
 def _compare_masses(masses: dict[str, float], records: list[FilamentRecord]) -> list[str]:
@@ -228,7 +229,7 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
         for name in config.box.fields:
             values = backend.to_host(getattr(slab, name))
             file.reserve(density_path(name, frame.suffix), slab.box.cells, values.dtype, **about)
-            file.write_slab(density_path(name, frame.suffix), slab.x_first, values)
+            file.write_slab(density_path(name, frame.suffix), slab.domain.planes.start, values)
         context.ranks.barrier()
         stored.note(context, frame.suffix, frame.time, masses)
         file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
@@ -236,7 +237,7 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
     return masses
 
 
-def _masses(context: Context, slab: Slab) -> dict[str, float]:
+def _masses(context: Context, slab: DensitySlab) -> dict[str, float]:
     """Masses of both densities [Msun/h]: planes are summed alone, so that ranks do not matter."""
     to_mass = code_units(context.config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
     masses = {}

@@ -101,7 +101,7 @@ class Checkpoint:
             raise ValueError("made with other parameters")
         arrays = {}
         for name, stored in file["state"].items():
-            first, last = ranks.slab(len(stored))
+            first, last = ranks.share(len(stored))
             arrays[name] = stored[first:last]
         numbers = {name: value.item() for name, value in file["state"].attrs.items()}
         return Saved(arrays, numbers, Record(**{name: each[()] for name, each in file["record"].items()}))

@@ -33,9 +33,7 @@ class CorrelationStage(SlabStatistic):
                 slab.box.size,
                 bin_width=context.config.correlation.bin_width,
                 names=(name,),
-                backend=context.backend.holding(slab.densities),
-                cells=slab.box.cells,
-                ranks=context.ranks,
+                domain=slab.domain,
             )
             for name in context.config.box.fields
         }
@@ -51,9 +49,9 @@ class CorrelationStage(SlabStatistic):
         )
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Both densities and a complex transform, which is there twice where it is transposed over ranks."""
+        """Both densities, a transform, which is there twice where it is transposed over ranks, and the correlation."""
         config = inputs.config
-        numbers = (3 if ranks.size == 1 else 4) * cells_of_largest_slab(config.box.cells, ranks)
+        numbers = (4 if ranks.size == 1 else 5) * cells_of_largest_slab(config.box.cells, ranks)
         states = largest_filament(inputs).states
         seconds = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) / _CELLS_A_SECOND
         return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

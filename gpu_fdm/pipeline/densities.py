@@ -8,14 +8,16 @@ the result of the run before.
 import logging
 
 import numpy as np
+from attrs import evolve
 
 from ..config.cache_keys import key_of
 from ..errors import reason
 from ..fields.box import Box
 from ..io.cache import Cache
 from ..io.digest import bit_sum
+from ..parallel.domain import Domain
 from .model import dtype_of
-from .slab import BOTH, Slab, density_keys, density_path, frames, pieces_on_device
+from .slab import BOTH, DensitySlab, density_keys, density_path, frames, pieces_on_device
 from .stage import Context
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
     file.keep_on_error()
 
 
-def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[Slab, dict[str, float]] | None:
+def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[DensitySlab, dict[str, float]] | None:
     """The slab and the masses of a run before, None where they are not there any more; all ranks call this.
 
     needed  densities without which they are of no use
@@ -50,15 +52,15 @@ def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[Slab
     if path is None:
         return None
     box = Box(config.box.size, config.box.cells)
-    first, last = ranks.slab(box.cells[0])
+    domain = Domain(box.cells, ranks, context.backend)
     # a density that nobody asks for must not be taken for one
-    densities = np.full((2, last - first, *box.cells[1:]), np.nan, dtype_of(config))
+    densities = np.full((2, *domain.shape), np.nan, dtype_of(config))
     sums, why = {}, ""
     try:
         for name in needed:
             plane = densities[0, 0].nbytes
             with open(path, "rb") as file:
-                file.seek(int(noted[name][0]) + first * plane)
+                file.seek(int(noted[name][0]) + domain.planes.start * plane)
                 for values in densities[BOTH.index(name)]:
                     if file.readinto(values) != plane:
                         raise EOFError("it is shorter than it was")
@@ -75,7 +77,8 @@ def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[Slab
         return None
     if pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
         densities = context.backend.to_device(densities)
-    return Slab(box, densities, first), {name: float(noted[f"mass_{name}"]) for name in BOTH}
+    domain = evolve(domain, backend=context.backend.holding(densities))
+    return DensitySlab(box, densities, domain), {name: float(noted[f"mass_{name}"]) for name in BOTH}
 
 
 def files_noted(cache: Cache) -> frozenset[str]:

@@ -1,15 +1,17 @@
 """Power spectra of the densities in the box: P(k), P(k, mu), and the cross spectrum."""
 
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from attrs import evolve
 
 from ..config.config import Config
 from ..io.deferred import DeferredWrites
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
-from ..spectra.power import PowerSpectrum, power_spectrum
+from ..spectra.modes import contrast_modes
+from ..spectra.power import Bins, PowerSpectrum, power_of_modes
 from .inputs import Inputs
 from .model import dtype_of
 from .result_spectra import write_power
@@ -33,35 +35,34 @@ class PowerStage(SlabStatistic):
         return BOTH if config.power.cross == "yes" else config.box.fields
 
     def measure(self, context: Context) -> dict[str, PowerSpectrum]:
-        """P(k) and P(k, mu) of every density that is written, and the cross spectrum."""
+        """P(k) and P(k, mu) of every density that is written, and the cross spectrum; densities are transformed once."""
         section, names, slab = context.config.power, context.config.box.fields, context.frame.slab
-        options: dict[str, Any] = {
-            "bin_width": section.bin_width,
-            "backend": context.backend.holding(slab.densities),
-            "cells": slab.box.cells,
-            "ranks": context.ranks,
-        }
-        size = slab.box.size
-        spectra = {name: power_spectrum(getattr(slab, name), size, names=(name,), **options) for name in names}
-        if section.mu_bins:
-            for name in names:
-                density = getattr(slab, name)
-                spectra[f"{name}_mu"] = power_spectrum(density, size, names=(name,), mu_bins=section.mu_bins, **options)
-        if section.cross == "yes":
-            both: dict[str, Any] = {"other": slab.smooth, "names": ("fdm", "smooth")}
-            spectra["fdm_smooth"] = power_spectrum(slab.fdm, size, **both, **options)
-        return spectra
+        bins, cross = Bins(slab.box.cells, slab.box.size, section.bin_width), section.cross == "yes"
+        spectra, others, both = {}, {}, []
+        for name in self.needs(context.config):
+            modes = contrast_modes(getattr(slab, name), slab.domain, name, complete=cross or bool(section.mu_bins))
+            if name in names:
+                spectra[name] = power_of_modes(modes, bins)
+                if section.mu_bins:
+                    others[f"{name}_mu"] = power_of_modes(modes, evolve(bins, mu_bins=section.mu_bins))
+            if cross:
+                both.append(modes)
+            del modes  # for memory: one transform at a time, unless both are needed
+        if cross:
+            fdm, smooth = both
+            others["fdm_smooth"] = power_of_modes(fdm, bins, smooth)
+        return spectra | others
 
     def write(self, file: DeferredWrites, name: str, measured: PowerSpectrum, sampling: str) -> None:
         """Write /power/<name>."""
         write_power(file, name, measured, sampling)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Both densities and a complex transform, which is there twice where it is transposed over ranks."""
-        config = inputs.config
-        numbers = (3 if ranks.size == 1 else 4) * cells_of_largest_slab(config.box.cells, ranks)
+        """Both densities and a transform, of both for the cross spectrum; one is there twice as it is transposed."""
+        config, section = inputs.config, inputs.config.power
+        slabs = 2 + (2 if section.cross == "yes" else 1) + (0 if ranks.size == 1 else 1)
+        numbers = slabs * cells_of_largest_slab(config.box.cells, ranks)
         states = largest_filament(inputs).states
-        section = config.power
         spectra = len(config.box.fields) * (2 if section.mu_bins else 1) + (2 if section.cross == "yes" else 0)
         seconds = len(frames(config)) * spectra * prod(config.box.cells) / _CELLS_A_SECOND
         return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

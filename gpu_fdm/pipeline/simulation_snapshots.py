@@ -22,14 +22,14 @@ def write_density(file: Writer, run: str, box: Box, slab: np.ndarray, redshift: 
     sampling = "point" if run.startswith("wave") else "cic"
     about = {"box_size": box.size, "sampling": sampling, "redshift": redshift}
     file.reserve(f"{folder}/{run}", box.cells, slab.dtype, **about)
-    file.write_slab(f"{folder}/{run}", ranks.slab(box.cells[0])[0], slab)
+    file.write_slab(f"{folder}/{run}", ranks.share(box.cells[0])[0], slab)
     file.attributes(folder, box_size=box.size)
 
 
 def write_psi(file: Writer, box: Box, psi: np.ndarray, ranks: Ranks) -> None:
     """/psi: this rank's planes along x."""
     file.reserve("/psi", box.cells, psi.dtype, box_size=box.size)
-    file.write_slab("/psi", ranks.slab(box.cells[0])[0], psi)
+    file.write_slab("/psi", ranks.share(box.cells[0])[0], psi)
 
 
 def write_particles(

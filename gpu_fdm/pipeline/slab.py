@@ -10,6 +10,7 @@ from ..config.config import Config
 from ..errors import RunError
 from ..fields.box import Box
 from ..parallel.backend import CPU, GPU
+from ..parallel.domain import Domain
 from ..parallel.ranks import Ranks
 from .models import model_keys
 from .progress import in_words
@@ -19,15 +20,15 @@ _CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may tak
 
 
 @dataclass(frozen=True)
-class Slab:
+class DensitySlab:
     """A rank's planes of the two densities [mean matter densities], where the backend wants them.
 
-    densities  fdm and smooth, shape (2, planes, ny, nz);  x_first  index of the first plane
+    densities  fdm and smooth, shape (2, planes, ny, nz);  domain  the planes, and where the densities are
     """
 
     box: Box
     densities: np.ndarray
-    x_first: int = 0
+    domain: Domain
 
     @property
     def fdm(self) -> np.ndarray:
@@ -50,7 +51,7 @@ class Frame:
 
     suffix: str
     time: float
-    slab: Slab
+    slab: DensitySlab
 
 
 def frames(config: Config) -> list[tuple[str, float]]:

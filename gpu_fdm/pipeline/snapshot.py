@@ -1,10 +1,13 @@
 """Power spectra of snapshots: a density or psi on a grid, or particles, each rank reading its own part."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 import numpy as np
+from attrs import evolve
 
 from ..errors import InputError, RunError
 from ..fields.assignment import ASSIGNMENTS
@@ -12,16 +15,18 @@ from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
-from ..parallel.backend import CPU
-from ..parallel.fft import transform
+from ..parallel.backend import CPU, GPU
+from ..parallel.domain import Domain
 from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
 from ..snapshots.options import SnapshotOptions
 from ..snapshots.registry import open_snapshot
 from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
-from ..spectra.multipoles import Multipoles, add_multipoles
-from ..spectra.particles import contrast_of_grids, spectrum_of_grids
-from ..spectra.power import PowerSpectrum, power_spectrum
+from ..spectra.modes import contrast_modes
+from ..spectra.multipoles import Multipoles, multipoles_of_modes
+from ..spectra.particles import particle_modes, power_of_particles
+from ..spectra.power import Bins, PowerSpectrum, power_of_modes
+from ..vectors import three
 from .progress import in_words
 from .result_spectra import write_power
 
@@ -34,10 +39,10 @@ _MOST_CELLS = 512  # a side, of the grid for particles where the user names none
 class Measurement:
     """How to measure.
 
-    cells            a side of the grid that particles are put on; None: about one particle a cell, 512 at most
-    assignment       of particles;  interlaced  with a second grid;  shot_noise  leave it in
-    bin_width        [2 pi / largest side];  mu_bins  also P(k, mu);  axis  from which mu is counted, 0, 1 or 2
-    multipoles       also P_0, P_2, P_4 along the axis
+    cells        a side of the grid of particles; None: about one particle a cell, 512 at most
+    assignment   of particles;  interlaced  with a second grid;  shot_noise  whether it stays in the power
+    bin_width    [2 pi / largest side];  mu_bins  also P(k, mu);  axis  from which mu is counted, 0, 1 or 2
+    multipoles   also P_0, P_2, P_4 along the axis
     """
 
     cells: int | None = None
@@ -49,7 +54,7 @@ class Measurement:
     axis: int = 2
     multipoles: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.assignment not in ASSIGNMENTS:
             raise InputError(f"--assignment {self.assignment}: must be one of {', '.join(ASSIGNMENTS)}")
         if self.cells is not None and not 2 <= self.cells <= 2**16:
@@ -60,12 +65,12 @@ class Measurement:
 
 @dataclass(frozen=True, eq=False)
 class SnapshotPower:
-    """What was measured of a snapshot.
+    """A snapshot and its measured power.
 
-    spectrum     P(k); of particles less their shot noise unless it was to be left in
+    spectrum     P(k); of particles less their shot noise, unless Measurement.shot_noise
     error        of a Gaussian field, shot noise included [(cMpc/h)^3], shape of the power
     shot_noise   in the bins [(cMpc/h)^3], None of a grid
-    of_angle     P(k, mu), None where not asked for;  multipoles  likewise
+    of_angle     P(k, mu), None unless measured;  multipoles  likewise
     """
 
     snapshot: GridSnapshot | ParticleSnapshot
@@ -77,22 +82,22 @@ class SnapshotPower:
 
 
 def snapshot_power(
-    path,
+    path: str | Path,
     format: str | None = None,
     options: SnapshotOptions = SnapshotOptions(),  # noqa: B008 - frozen
     how: Measurement = Measurement(),
     ranks: Ranks = SERIAL,
-    backend=None,
+    backend: CPU | GPU | None = None,
 ) -> SnapshotPower:
-    """Open a snapshot and measure it; all ranks call this and get the same.
+    """Open a snapshot and measure it; all ranks call this and get the same. Every density is transformed once.
 
-    Raises InputError for what is wrong with the file or its values, RunError where memory is too small.
+    Raises InputError for a file or values that are wrong, RunError where memory is too small.
     """
     backend = backend or CPU()
     snapshot = ranks.on_root(lambda: open_snapshot(path, format, options))
-    measure = _of_particles if snapshot.kind == "particles" else _of_grid
+    measure: Callable = _of_particles if snapshot.kind == "particles" else _of_grid
     try:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is then not finite is told
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # numbers that are not finite raise below
             found = measure(snapshot, how, ranks, backend)
     except InputError:
         raise  # it names the file, or the part of it
@@ -106,76 +111,69 @@ def snapshot_power(
     return found
 
 
-def _of_grid(snapshot, how, ranks, backend):
-    cells = snapshot.cells
-    _check_planes(snapshot.path, cells[0], ranks)
-    _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(cells), ranks)
-    slab = backend.to_device(snapshot.slab(*ranks.slab(cells[0])))
-    names, size = (snapshot.field,), snapshot.box_size
-    common = {"bin_width": how.bin_width, "names": names, "backend": backend, "cells": cells, "ranks": ranks}
-    spectrum = power_spectrum(slab, size, **common)
-    of_angle = multipoles = None
-    if how.mu_bins:
-        of_angle = power_spectrum(slab, size, mu_bins=how.mu_bins, mu_axis=how.axis, **common)
-    if how.multipoles:
-        mean = spectrum.mean_density[0]
-        modes = transform(slab - slab.dtype.type(mean), cells, ranks, backend)
-        if modes.y_first == 0 and modes.values.shape[1] > 0:
-            modes.values[0, 0, 0] = 0  # what the rounded mean left
-        multipoles = _multipoles(modes, _along(spectrum.bins, how), ranks, backend, np.float64(mean) ** -2)
+def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CPU | GPU) -> SnapshotPower:
+    domain = Domain(snapshot.cells, ranks, backend)
+    _check_planes(snapshot.path, domain)
+    _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(domain.cells), ranks)
+    density = backend.to_device(snapshot.slab(domain.planes.start, domain.planes.stop))
+    modes = contrast_modes(density, domain, snapshot.field, complete=bool(how.mu_bins or how.multipoles))
+    bins = Bins(domain.cells, snapshot.box_size, how.bin_width)
+    spectrum = power_of_modes(modes, bins)
+    of_angle = power_of_modes(modes, _over_mu(bins, how)) if how.mu_bins else None
+    multipoles = multipoles_of_modes(modes, _along_axis(bins, how)) if how.multipoles else None
     return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
 
 
-def _of_particles(snapshot, how, ranks, backend):
+def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, backend: CPU | GPU) -> SnapshotPower:
     side = how.cells or min(_MOST_CELLS, max(8, round(snapshot.number ** (1 / 3))))
-    box = Box(snapshot.box_size, tuple(_cells_along(snapshot.box_size, side)))
-    _check_planes(snapshot.path, box.cells[0], ranks, " (--cells)")
+    box = Box(snapshot.box_size, three(_cells_along(snapshot.box_size, side)))
+    domain = Domain(box.cells, ranks, backend)
+    _check_planes(snapshot.path, domain, " (--cells)")
     _check_room(snapshot.path, (4 if how.interlaced else 2) * 8 * prod(box.cells), ranks)
     shifts = (0.0, 0.5) if how.interlaced else (0.0,)
-    grids = [ParticleGrid(box, how.assignment, shift=shift, backend=backend, ranks=ranks) for shift in shifts]
-    first, last = ranks.slab(snapshot.number)
-    deposit_batches(snapshot.batches(first, last, grids[0].batch), grids)
-    common = {"bin_width": how.bin_width, "name": snapshot.field}
-    measured = spectrum_of_grids(*grids, **common)
-    spectrum = measured.spectrum if how.shot_noise else measured.less_shot_noise()
-    of_angle = multipoles = None
-    if how.mu_bins:
-        angles = spectrum_of_grids(*grids, mu_bins=how.mu_bins, mu_axis=how.axis, **common)
-        of_angle = angles.spectrum if how.shot_noise else angles.less_shot_noise()
-    if how.multipoles:
-        multipoles = _multipoles(contrast_of_grids(*grids), _along(spectrum.bins, how), ranks, backend, 1.0)
+    grids = [ParticleGrid(box, how.assignment, shift=shift, domain=domain) for shift in shifts]
+    deposit_batches(snapshot.batches(*ranks.share(snapshot.number), grids[0].batch), grids)
+    modes = particle_modes(*grids, name=snapshot.field)
+    bins = Bins(domain.cells, box.size, how.bin_width)
+    measured = power_of_particles(modes, bins)
+    angles = power_of_particles(modes, _over_mu(bins, how)) if how.mu_bins else None
+    multipoles = multipoles_of_modes(modes, _along_axis(bins, how)) if how.multipoles else None
+    spectrum, of_angle = measured.spectrum, None if angles is None else angles.spectrum
+    if not how.shot_noise:
+        spectrum, of_angle = measured.less_shot_noise(), None if angles is None else angles.less_shot_noise()
     error = measured.spectrum.error
     return SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles)
 
 
-def _along(bins, how):
-    return replace(bins, mu_axis=how.axis)
+def _over_mu(bins: Bins, how: Measurement) -> Bins:
+    """The bins, of mu too."""
+    return evolve(bins, mu_bins=how.mu_bins, mu_axis=how.axis)
 
 
-def _multipoles(modes, bins, ranks, backend, factor):
-    """P_0, P_2, P_4 of a transform; `factor` makes a contrast of it."""
-    sums = add_multipoles(modes.values, modes.y_first, bins, backend).reduce(ranks)
-    multipoles = Multipoles.from_sums(sums, bins, "sum")
-    return replace(multipoles, power=multipoles.power * factor)
+def _along_axis(bins: Bins, how: Measurement) -> Bins:
+    """The bins, with the axis of the multipoles."""
+    return evolve(bins, mu_axis=how.axis)
 
 
-def _cells_along(box_size, side):
+def _cells_along(box_size: Sequence[float], side: int) -> list[int]:
     """Cells of about one size in a box that need not be a cube."""
     longest = max(box_size)
     return [max(2, round(side * each / longest)) for each in box_size]
 
 
-def _check_planes(path, planes, ranks, remedy=""):
+def _check_planes(path: str, domain: Domain, remedy: str = "") -> None:
     """InputError, the same on all ranks, where some would have no plane."""
 
-    def check():
-        if ranks.size > planes:
-            raise InputError(f"{path}: more ranks ({ranks.size}) than planes along x ({planes}){remedy}")
+    def check() -> None:
+        try:
+            domain.require_planes()
+        except ValueError as error:
+            raise InputError(f"{path}: {error}{remedy}") from None
 
-    ranks.on_root(check)
+    domain.ranks.on_root(check)
 
 
-def _check_room(path, size, ranks):
+def _check_room(path: str, size: int, ranks: Ranks) -> None:
     """RunError where the ranks of this node would need more memory than there is."""
     needed = size * ranks.local_size // ranks.size
     if needed > available():

@@ -22,7 +22,7 @@ class Grid:
     cells: tuple[int, int, int]
     sides: tuple[float, float, float]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.cells) != 3 or not all(isinstance(n, (int, np.integer)) and n >= 1 for n in self.cells):
             raise InputError(f"cells = {self.cells}: must be three positive integers")
         if len(self.sides) != 3 or not all(isfinite(side) and side > 0 for side in self.sides):
@@ -76,7 +76,7 @@ def cells_for_velocity(side: float, velocity: float, units: CodeUnits, a: float)
     return ceil(side / largest_velocity(1.0, units, a) * velocity)
 
 
-def require_resolved(box: Box, velocity: float, units: CodeUnits, a: float):
+def require_resolved(box: Box, velocity: float, units: CodeUnits, a: float) -> None:
     """Raise InputError unless every axis of the box resolves a peculiar velocity [km/s] at scale factor a."""
     worst = int(np.argmax(box.spacing))
     limit = largest_velocity(float(box.spacing[worst]), units, a)

@@ -17,38 +17,40 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..cosmology.background import Background
 from ..errors import InputError
 from ..fields.box import Box
 from ..kernels.particle_mesh import move
 from ..kernels.random_modes import gaussian_modes
-from ..parallel.backend import CPU
+from ..parallel.domain import Domain, domain_of
+from ..parallel.exchange import neighbour_plane
 from ..parallel.fft import Transform, inverse, transform
-from ..parallel.ranks import SERIAL, Ranks
+from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
 from ..vectors import three
-from .fourier import Slab, next_plane, on_all_ranks
 from .grid import Grid, cells_for_velocity, largest_velocity
-from .schedule import Expanding
+from .integrator import Expanding
 
 LARGEST_RMS = 0.2  # of a linear contrast: at five times that psi would need a negative density
 
 
 @dataclass(frozen=True, eq=False)
 class LinearModes:
-    """The modes of a linear contrast at z = 0, of which each rank holds all of x and z for some lines along y.
+    """The modes of a linear contrast at z = 0, of which every rank holds all of x and z for its lines along y.
 
     amplitude      A_k, complex, (nx, lines, nz // 2 + 1); k = 0 and the Nyquist planes of even sizes are 0
-    y_first        index of its first line;  box  [cMpc/h]
+    domain         ranks that share the modes;  box  [cMpc/h]
     variance       sum |A_k|^2 over all modes of the grid: mean square of the contrast
     displacement   sum |A_k|^2 / k^2 likewise: mean square displacement, all directions together [(Mpc/h)^2]
     """
 
     amplitude: np.ndarray
-    y_first: int
+    domain: Domain
     box: Box
     variance: float
     displacement: float
@@ -69,9 +71,8 @@ def linear_modes(
     seed: int,
     *,
     transfer: Callable | None = None,
-    dtype=np.float64,
-    ranks: Ranks = SERIAL,
-    backend=None,
+    dtype: DTypeLike = np.float64,
+    domain: Domain | None = None,
 ) -> LinearModes:
     """Draw the linear modes of a box.
 
@@ -79,24 +80,24 @@ def linear_modes(
     seed      in [0, 2^64)
     transfer  T(k), which multiplies amplitudes: the same numbers with and without it
     dtype     float32 or float64
+    domain    ranks that share the modes, by default one; the modes are on the CPU wherever its backend is
     Raises InputError for seeds out of range and for P or T that are not finite, or P < 0, at a mode of the box.
     """
     if not 0 <= seed < 2**64:
         raise InputError(f"seed = {seed}: must be in [0, 2^64)")
-    backend = backend or CPU()
+    domain = domain_of(box.cells, domain).on_host
     grid = Grid(three(box.cells), three(map(float, box.size)))
-    first, last = ranks.slab(box.cells[1])
     modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
     modes = [each.astype(np.int64) for each in modes]
-    modes[1] = modes[1][first:last]
-    k = _Wavenumbers(box, first, last)
-    amplitude = np.empty((len(modes[0]), last - first, len(modes[2])), np.result_type(dtype, np.complex64))
+    modes[1] = modes[1][domain.lines]
+    k = _Wavenumbers(box, domain)
+    amplitude = np.empty(domain.transposed_shape(len(modes[2])), np.result_type(dtype, np.complex64))
     cells = np.array(box.cells)
     # a mode stands for its conjugate too, but where kz = 0
     weight = np.where(modes[2] > 0, 2, 1)
     sums = np.empty((2, len(modes[0])))
 
-    def draw(i):
+    def draw(i: int) -> None:
         numbers = np.empty((1, *amplitude.shape[1:]), np.complex128)
         gaussian_modes(modes[0][i : i + 1], modes[1], modes[2], cells, np.uint64(seed), numbers)
         drawn = numbers[0] != 0
@@ -106,13 +107,13 @@ def linear_modes(
         squares = weight * np.abs(numbers[0]) ** 2
         sums[:, i] = np.sum(squares), np.sum(squares / k.squared(i, 1.0))
 
-    backend.for_each(range(len(modes[0])), draw)
-    # one number a mode along x, in their order: on other numbers of ranks it differs by round-off
-    variance, displacement = map(float, np.sum(ranks.allreduce(sums), axis=1))
-    return LinearModes(amplitude, first, box, variance, displacement)
+    domain.backend.for_each(range(len(modes[0])), draw)
+    # one number a mode along x, in their order: on another number of ranks it differs by round-off
+    variance, displacement = map(float, np.sum(domain.ranks.allreduce(sums), axis=1))
+    return LinearModes(amplitude, domain, box, variance, displacement)
 
 
-def require_small(modes: LinearModes, a: float, background: Background, largest: float = LARGEST_RMS):
+def require_small(modes: LinearModes, a: float, background: Background, largest: float = LARGEST_RMS) -> None:
     """Raise InputError, with the value, where the linear contrast at scale factor a is not small."""
     rms = modes.rms(a, background)
     if rms > largest:
@@ -123,48 +124,38 @@ def require_small(modes: LinearModes, a: float, background: Background, largest:
         raise on_all_ranks(InputError(message))
 
 
-def wave_from_modes(
-    modes: LinearModes, a: float, background: Background, units: CodeUnits, *, ranks: Ranks = SERIAL, backend=None
-) -> np.ndarray:
+def wave_from_modes(modes: LinearModes, a: float, background: Background, units: CodeUnits) -> np.ndarray:
     """psi at scale factor a, this rank's planes along x, complex, (planes, ny, nz).
 
     Raises InputError where the linear contrast is not small, its rms exceeds LARGEST_RMS or 1 + delta < 0 somewhere,
-    and where the cells are too wide for the boson: S changes by more than pi from one to the next. As u grows, a run
-    may end so where it did not begin: see rms_velocity and grid.require_resolved.
+    and where the cells are too wide for the boson: S changes by more than pi from one to the next. As u grows, this
+    may happen to a run later: see rms_velocity and grid.require_resolved. ValueError for more ranks than planes.
     """
+    modes.domain.require_planes()
     require_small(modes, a, background)
     growth, velocity = _growth(a, background)
-    contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
-    lowest = min(ranks.allgather(float(contrast.min(initial=np.inf))))
+    contrast = contrast_from_modes(modes, a, background)
+    lowest = min(modes.domain.ranks.allgather(float(contrast.min(initial=np.inf))))
     if lowest < -1:
         message = f"initial redshift {1 / a - 1:.4g}: the linear contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))
     size = growth * velocity / units.length**2  # 1/k^2 [L^2] from [(Mpc/h)^2]
-    phase = _field(modes, lambda k, i: size / k.squared(i, 1.0) * k.to_centres(i) * modes.amplitude[i], ranks, backend)
-    _require_resolved(phase, modes.box, a, units, ranks)
+    phase = _field(modes, lambda k, i: size / k.squared(i, 1.0) * k.to_centres(i) * modes.amplitude[i])
+    _require_resolved(phase, modes, a, units)
     psi = np.empty(contrast.shape, modes.amplitude.dtype)
     modulus = np.sqrt(1 + contrast)
     psi.real, psi.imag = modulus * np.cos(phase), modulus * np.sin(phase)
     return psi
 
 
-def contrast_from_modes(
-    modes: LinearModes, a: float, background: Background, *, ranks: Ranks = SERIAL, backend=None
-) -> np.ndarray:
+def contrast_from_modes(modes: LinearModes, a: float, background: Background) -> np.ndarray:
     """The linear contrast at scale factor a at the centres of this rank's cells, (planes, ny, nz)."""
     growth = float(background.growth(a))
-    return _field(modes, lambda k, i: growth * k.to_centres(i) * modes.amplitude[i], ranks, backend)
+    return _field(modes, lambda k, i: growth * k.to_centres(i) * modes.amplitude[i])
 
 
 def particles_from_modes(
-    modes: LinearModes,
-    a: float,
-    background: Background,
-    units: CodeUnits,
-    *,
-    order: int = 2,
-    ranks: Ranks = SERIAL,
-    backend=None,
+    modes: LinearModes, a: float, background: Background, units: CodeUnits, *, order: int = 2
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One particle a cell, displaced from its lower corner.
 
@@ -180,7 +171,7 @@ def particles_from_modes(
     require_small(modes, a, background)
     growth, velocity = _growth(a, background)
     grid = Grid.of(modes.box, units)
-    planes = slice(*ranks.slab(grid.cells[0]))
+    planes = modes.domain.planes
     corners = [width * np.arange(number) for width, number in zip(grid.spacing, grid.cells, strict=True)]
     corners[0] = corners[0][planes]
     position = np.array([each.reshape(-1) for each in np.meshgrid(*corners, indexing="ij")])
@@ -191,14 +182,12 @@ def particles_from_modes(
         matter = float(background.matter_fraction(a))
         second = -3 / 7 * growth**2 * matter ** (-1 / 143)
         faster = 2 * matter ** (6 / 11) / float(background.growth_rate(a))
-        orders.append((-_second_order_source(modes, ranks, backend), second, velocity * faster))
+        orders.append((-_second_order_source(modes), second, velocity * faster))
     for amplitude, size, rate in orders:
         for axis in range(3):
             gradient = _field(
                 modes,
                 lambda k, i, axis=axis, amplitude=amplitude: 1j * k.along(axis, i) / k.squared(i, 1.0) * amplitude[i],
-                ranks,
-                backend,
             )
             shift = size / units.length * gradient.reshape(-1)
             position[axis] += shift
@@ -208,14 +197,14 @@ def particles_from_modes(
     return position, momentum, np.arange(first, last, dtype=np.int64)
 
 
-def _require_resolved(phase, box, a, units, ranks):
+def _require_resolved(phase: np.ndarray, modes: LinearModes, a: float, units: CodeUnits) -> None:
     """InputError where the phase of psi changes by more than pi from a cell to the next."""
-    following = next_plane(phase[:1], Slab(tuple(box.cells), ranks))
+    box, following = modes.box, neighbour_plane(phase[:1], modes.domain, 1)
     steps = (
         np.diff(phase, axis=0, append=following),
         *(np.roll(phase, -1, axis) - phase for axis in (1, 2)),
     )
-    turns = np.max(ranks.allgather([float(np.abs(step).max()) for step in steps]), axis=0)
+    turns = np.max(modes.domain.ranks.allgather([float(np.abs(step).max()) for step in steps]), axis=0)
     worst = int(np.argmax(turns))
     if turns[worst] > np.pi:
         velocity = turns[worst] / np.pi * largest_velocity(float(box.spacing[worst]), units, a)
@@ -227,21 +216,18 @@ def _require_resolved(phase, box, a, units, ranks):
         raise on_all_ranks(InputError(message))
 
 
-def _growth(a, background):
-    """D, and a^2 f H: what turns a displacement by the growing mode into a momentum [1/T]."""
+def _growth(a: float, background: Background) -> tuple[float, float]:
+    """D, and a^2 f H, the momentum over the displacement of the growing mode [1/T]."""
     velocity = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a))
     return float(background.growth(a)), velocity
 
 
-def _second_order_source(modes, ranks, backend):
+def _second_order_source(modes: LinearModes) -> np.ndarray:
     """Modes of sum_{i<j} (phi_ii phi_jj - phi_ij^2) with laplacian phi = delta at D = 1, as modes.amplitude."""
 
-    def second(one, two):
+    def second(one: int, two: int) -> np.ndarray:
         # phi_ij = k_i k_j / k^2 delta_k
-        def derivative(k, i):
-            return k.along(one, i) * k.along(two, i) / k.squared(i, 1.0) * modes.amplitude[i]
-
-        return _field(modes, derivative, ranks, backend)
+        return _field(modes, lambda k, i: k.along(one, i) * k.along(two, i) / k.squared(i, 1.0) * modes.amplitude[i])
 
     xx, yy = second(0, 0), second(1, 1)
     source = xx * yy
@@ -250,64 +236,63 @@ def _second_order_source(modes, ranks, backend):
     del xx, yy
     for one, two in combinations(range(3), 2):
         source -= second(one, two) ** 2
-    cells = modes.box.cells
-    values = transform(source, cells, ranks, backend or CPU()).values
-    first = modes.y_first
-    k = _Wavenumbers(modes.box, first, first + values.shape[1])
+    values, k = transform(source, modes.domain).values, _Wavenumbers(modes.box, modes.domain)
     for i in range(len(values)):
-        values[i] *= k.inside(i) / np.prod(cells, dtype=float)
+        values[i] *= k.inside(i) / np.prod(modes.box.cells, dtype=float)
     return values
 
 
 class _Wavenumbers:
-    """k of the modes that a rank holds, a plane of constant kx at a time [h/Mpc]."""
+    """k of the modes that this rank holds, a plane of constant kx at a time [h/Mpc]."""
 
-    def __init__(self, box, first, last):
+    def __init__(self, box: Box, domain: Domain):
         grid = Grid(three(box.cells), three(map(float, box.size)))
         self._k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
         self._half_cell = [0.5 * each * width for each, width in zip(self._k, grid.spacing, strict=True)]
-        self._lines = slice(first, last)
+        self._lines = domain.lines
 
-    def along(self, axis, i):
+    def along(self, axis: int, i: int) -> Any:
         """A component, broadcasting to (lines, nk)."""
         return self._of(self._k, axis, i)
 
-    def squared(self, i, at_zero=0.0):
-        """k^2, (lines, nk), and what to put where k = 0 [h^2/Mpc^2]."""
+    def squared(self, i: int, at_zero: float = 0.0) -> np.ndarray:
+        """k^2, (lines, nk), with `at_zero` where k = 0 [h^2/Mpc^2]."""
         squared = sum(self.along(axis, i) ** 2 for axis in range(3))
         return np.where(squared > 0, squared, at_zero)
 
-    def to_centres(self, i):
+    def to_centres(self, i: int) -> np.ndarray:
         """exp(i k dx/2), from the corners of cells to their centres."""
         return np.exp(1j * sum(self._of(self._half_cell, axis, i) for axis in range(3)))
 
-    def inside(self, i):
-        """Whether a mode is no Nyquist mode."""
+    def inside(self, i: int) -> np.ndarray:
+        """Which modes are no Nyquist modes."""
         inside = [np.abs(each) < 0.5 * np.pi * (1 - 1e-9) for each in self._half_cell]
         return self._of(inside, 0, i) & self._of(inside, 1, i) & self._of(inside, 2, i)
 
-    def _of(self, axes, axis, i):
+    def _of(self, axes: list[np.ndarray], axis: int, i: int) -> Any:
         return (axes[0][i], axes[1][self._lines, None], axes[2])[axis]
 
 
-def _field(modes, values_at, ranks, backend):
-    """The real field at the lower corners of this rank's cells whose modes are values_at(k, i) for each plane of kx."""
-    box, lines = modes.box, modes.amplitude.shape[1]
-    k = _Wavenumbers(box, modes.y_first, modes.y_first + lines)
+def _field(modes: LinearModes, values_at: Callable) -> np.ndarray:
+    """The real field at the lower corners of this rank's cells whose modes are values_at(k, i) for every plane i of kx.
+
+    values_at  function of _Wavenumbers and i
+    """
+    k = _Wavenumbers(modes.box, modes.domain)
     values = np.empty_like(modes.amplitude)
-    number = np.prod(box.cells, dtype=float)
+    number = np.prod(modes.box.cells, dtype=float)
     for i in range(len(values)):
         values[i] = values_at(k, i) * number
-    return inverse(Transform(values, modes.y_first), box.cells, ranks, backend or CPU())
+    return inverse(Transform(values, modes.domain))
 
 
-def _size(k, power, transfer, volume):
+def _size(k: np.ndarray, power: Callable, transfer: Callable | None, volume: float) -> np.ndarray:
     """sqrt(P / volume) T at modes k [h/Mpc], checked."""
     size = np.sqrt(_checked("power", k, power(k), lowest=0) / volume)
     return size if transfer is None else size * _checked("transfer", k, transfer(k), lowest=-np.inf)
 
 
-def _checked(name, k, values, lowest):
+def _checked(name: str, k: np.ndarray, values: ArrayLike, lowest: float) -> np.ndarray:
     values = np.asarray(values, float)
     bad = ~(np.isfinite(values) & (values >= lowest))
     if bad.any():

@@ -1,12 +1,13 @@
 """The plane across a filament in which its cross-section is evolved: cells, gravity, and rings of equal mass.
 
 The solver's potential is periodic, and that of matter less its mean. A potential from outside makes it that of an
-isolated cylinder: what the phase-averaged density has alone (by Gauss) less what it has in the box. What is left are
-images of the fringes' multipoles, among which there is no monopole: the dipole's only push the whole filament, and the
-quadrupole's fall with the fourth power of the side.
+isolated cylinder: that of the phase-averaged density alone (by Gauss) less that in the box. Images of the fringes'
+multipoles are left, among which there is no monopole: those of the dipole only push the whole filament, and those of
+the quadrupole fall with the fourth power of the side.
 """
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import fft
@@ -18,25 +19,26 @@ from ..fields.cross_section import psi_at, tabulate
 from ..filament.eigenstates import Library
 from ..filament.model import Model
 from ..filament.profile import Profile
+from ..parallel.backend import CPU, GPU
 from .grid import Grid
 
-MARGIN = 1.5  # of half the side over the radius where the modes end
-RESOLUTION = 1.5  # of the Nyquist wavenumber over that of psi; 2, for all of its density, changes drifts by < 1e-4
-# of the Nyquist wavenumber times R_50, at least: V is smooth on the scale of R_50, and modes end as exp(-k R_50) beyond
-# the wavenumbers of classical orbits. It matters for light bosons, whose modes have not ended by RESOLUTION
+MARGIN = 1.5  # half the side over the radius where the modes end
+RESOLUTION = 1.5  # the Nyquist wavenumber over that of psi; 2, for all of its density, changes drifts by < 1e-4
+# least Nyquist wavenumber times R_50: V is smooth on the scale of R_50, and modes end as exp(-k R_50) beyond the
+# wavenumbers of classical orbits. It matters for light bosons, whose modes have not ended by RESOLUTION
 TAIL = 10.0
 BINS = 40  # rings of equal expected mass inside R_99
 _CENTRE_SHARE = 0.9  # of the line mass, inside the width of the weight for the centre
 _MOST_SHIFTS = 1000
 _RADII = 4001
-_FEWEST_PARTS = 4  # thin rings in each, which are half a cell wide at most
+_FEWEST_PARTS = 4  # thin rings in each ring; they are half a cell wide at most
 _RIM = 16  # cells around what is interpolated: the spline's memory of its ends, 0.27 a cell, has faded
 
 
 def plane_cells(profile: Profile, energy_cut: float, radius_max: float) -> tuple[int, float]:
     """Number of cells a side, and the side [L].
 
-    energy_cut  of the modes [(L/T)^2];  radius_max  where they end [L]
+    energy_cut  of the modes [(L/T)^2];  radius_max  at which they end [L]
     """
     wavenumber = profile.scale_factor * (2 * energy_cut) ** 0.5
     nyquist = max(RESOLUTION * wavenumber, TAIL / float(profile.radius_enclosing(0.5)))
@@ -65,31 +67,31 @@ class Plane:
 
     @property
     def width(self) -> float:
-        """Of a cell [L]."""
+        """Width of a cell [L]."""
         return float(self.grid.spacing[0])
 
     @cached_property
-    def edges(self):
-        """Of rings that hold equal shares of <|psi|^2> inside R_99 [L]."""
+    def edges(self) -> np.ndarray:
+        """Edges of rings that hold equal shares of <|psi|^2> inside R_99 [L]."""
         last = float(self.model.profile.radius_enclosing(0.99))
         return np.interp(np.linspace(0, 1, BINS + 1) * self.enclosed(last), self.mass, self.radii)
 
     @cached_property
-    def mean_density(self):
+    def mean_density(self) -> np.ndarray:
         """<|psi|^2> over phases in the cells."""
         return np.interp(self.radius, self.radii, self.profile, right=0.0)
 
-    def enclosed(self, radius):
+    def enclosed(self, radius: Any) -> Any:
         """Line mass of <|psi|^2> within a radius."""
         return np.interp(radius, self.radii, self.mass)
 
     def circular_frequency(self, radius: float) -> float:
-        """Of an orbit in the gravity of the profile, omega^2 = V'/(a^2 R), V' = mu(<R)/(2 pi a R) [1/T]."""
+        """Frequency of an orbit in the profile's gravity, omega^2 = V'/(a^2 R), V' = mu(<R)/(2 pi a R) [1/T]."""
         a = self.model.profile.scale_factor
         return float(np.sqrt(self.model.profile.enclosed_line_mass(radius) / (2 * np.pi * a**3 * radius**2)))
 
     @cached_property
-    def free_potential(self):
+    def free_potential(self) -> np.ndarray:
         """Phi = a V of <|psi|^2> alone in space, 0 on the axis: Phi' = M(<R)/(2 pi R), log beyond the last radius."""
         slope = np.divide(self.mass, 2 * np.pi * self.radii, out=np.zeros_like(self.mass), where=self.radii > 0)
         inside = cumulative_simpson(slope, x=self.radii, initial=0)
@@ -97,18 +99,18 @@ class Plane:
         return np.interp(self.radius, self.radii, inside) + beyond
 
     @cached_property
-    def profile_potential(self):
+    def profile_potential(self) -> np.ndarray:
         """Phi = a V of the profile, that the modes were solved in."""
         return self.model.profile.scale_factor * self.model.profile.potential(self.radius)
 
-    def periodic_potential(self, density):
-        """Phi with laplacian Phi = density - mean, as the solver has it."""
+    def periodic_potential(self, density: np.ndarray) -> np.ndarray:
+        """Phi with laplacian Phi = density - mean, as in the solver."""
         squared = self.grid.wavenumbers(0)[:, None] ** 2 + self.grid.wavenumbers(2, real=True) ** 2
         squared[0, 0] = np.inf
         return fft.irfft2(-fft.rfft2(density) / squared, s=density.shape, overwrite_x=True)
 
-    def psi(self, time: float, backend=None):
-        """What the modes make at a time [T], in the potential that they were solved in."""
+    def psi(self, time: float, backend: CPU | GPU | None = None) -> np.ndarray:
+        """psi of the modes at a time [T], in the potential that they were solved in."""
         table = tabulate(self.model.wave, time)
         inside = np.abs(self.line) < self.radius_max
         psi = np.zeros(self.radius.shape, complex)
@@ -116,8 +118,8 @@ class Plane:
         psi[np.ix_(inside, inside)] = psi_at(table, line[:, None], line, backend)
         return psi
 
-    def centre(self, density):
-        """Where the centre of mass under a Gaussian of width R_90 is its own [L]; lumps far outside do not move it."""
+    def centre(self, density: np.ndarray) -> np.ndarray:
+        """The centre of mass under a Gaussian of width R_90 around itself [L]: lumps far outside do not count."""
         width, centre = float(self.model.profile.radius_enclosing(_CENTRE_SHARE)), np.zeros(2)
         for _ in range(_MOST_SHIFTS):
             x, y = (np.exp(-0.5 * ((self.line - at) / width) ** 2) for at in centre)
@@ -131,30 +133,30 @@ class Plane:
                 return centre
         raise RunError("the filament has no centre: it has come apart")
 
-    def rings(self, density):
-        """Line mass in each ring around the centre, the density at their places, and these: radii x angles."""
-        places = self._places(density)
-        around = self._at(density, places)
+    def rings(self, density: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Line mass in each ring around the centre, the density at their points, and these: radii x angles."""
+        points = self._points(density)
+        around = self._at(density, points)
         mass = 2 * np.pi * self._radii * self._widths * np.mean(around, axis=1)
-        return np.add.reduceat(mass, self._first_parts), around, places
+        return np.add.reduceat(mass, self._first_parts), around, points
 
-    def fluctuation(self, density, around, places):
-        """Rms of what of the potential depends on the angle, over V(R_99); around, places  from rings."""
+    def fluctuation(self, density: np.ndarray, around: np.ndarray, points: np.ndarray) -> float:
+        """Rms of the part of the potential that depends on the angle, over V(R_99); around, points  from rings."""
         potential = self.periodic_potential(density - self.mean_density)
         potential += self.free_potential
-        of_angle = self._at(potential, places)
+        of_angle = self._at(potential, points)
         of_angle -= np.mean(of_angle, axis=1, keepdims=True)
         mass = around * (self._radii * self._widths)[:, None]
         profile = self.model.profile
         depth = profile.scale_factor * float(profile.potential(self.edges[-1]))
         return float(np.sqrt(np.sum(mass * of_angle**2) / np.sum(mass)) / depth)
 
-    def beyond(self, density):
+    def beyond(self, density: np.ndarray) -> float:
         """Share of the mass beyond the radius where the modes end."""
         return float(density[self.radius > self.radius_max].sum() / density.sum())
 
-    def _places(self, density):
-        """Radii x angles around the centre, in cells, shape (2, radii, angles)."""
+    def _points(self, density: np.ndarray) -> np.ndarray:
+        """Points at radii x angles around the centre, in cells, shape (2, radii, angles)."""
         centre = self.centre(density)
         if np.hypot(*centre) + self.edges[-1] > MARGIN * self.radius_max - _RIM * self.width:
             raise RunError("the filament has left the middle of its periodic plane")
@@ -166,29 +168,29 @@ class Plane:
             ]
         )
 
-    def _at(self, field, places):
-        """A field at places, by cubic splines."""
-        first = np.floor(places.min(axis=(1, 2))).astype(int) - _RIM
-        last = np.ceil(places.max(axis=(1, 2))).astype(int) + _RIM
+    def _at(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """A field at points, by cubic splines."""
+        first = np.floor(points.min(axis=(1, 2))).astype(int) - _RIM
+        last = np.ceil(points.max(axis=(1, 2))).astype(int) + _RIM
         first = np.maximum(first, 0)
         part = field[first[0] : last[0], first[1] : last[1]]
-        return map_coordinates(part, places - first[:, None, None], order=3)
+        return map_coordinates(part, points - first[:, None, None], order=3)
 
     @cached_property
-    def _parts(self):
-        """Number of thin rings in each."""
+    def _parts(self) -> np.ndarray:
+        """Number of thin rings in each ring."""
         return np.maximum(_FEWEST_PARTS, np.ceil(np.diff(self.edges) / (0.5 * self.width)).astype(int))
 
     @cached_property
-    def _first_parts(self):
+    def _first_parts(self) -> np.ndarray:
         return np.cumsum(self._parts) - self._parts
 
     @cached_property
-    def _widths(self):
-        """Of thin rings."""
+    def _widths(self) -> np.ndarray:
+        """Widths of the thin rings."""
         return np.repeat(np.diff(self.edges) / self._parts, self._parts)
 
     @cached_property
-    def _radii(self):
-        """In the middle of the thin rings."""
+    def _radii(self) -> np.ndarray:
+        """Radii in the middle of the thin rings."""
         return np.cumsum(self._widths) - 0.5 * self._widths

@@ -4,27 +4,27 @@
 
 A drift multiplies modes by exp(-i k^2/2 int dt/a^2), a kick multiplies cells by exp(-i Phi int dt/a). A step of second
 order costs two complex transforms and the two real ones of Poisson's equation, and the kick is part of the pass that
-begins the first: see schedule.py for how kicks of neighbouring steps merge. Energies per volume, with
+begins the first: see integrator.py for how kicks of neighbouring steps merge. Energies per volume, with
 K = <|grad psi|^2>/2 and W = <|psi|^2 Phi>/2 (+ <|psi|^2 U> in an external potential U/a), obey dK + a dW = 0: the
-Layzer-Irvine equation, whose integral K + a W - int W da is watched.
+Layzer-Irvine equation, whose integral K + a W - int W da is monitored.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, RunError
 from ..kernels.wave import divide_by_k_squared, multiply_phases, potential_phase, squared_modulus, weigh_k_squared
-from ..parallel.backend import CPU
-from ..parallel.ranks import SERIAL, Ranks
-from ..vectors import three
-from .fourier import Slab, next_plane, on_all_ranks
+from ..parallel.domain import Domain, domain_of
+from ..parallel.exchange import neighbour_plane
+from ..parallel.fft import multiply_modes, plane_blocks, x_axis
+from ..parallel.ranks import on_all_ranks
 from .grid import Grid
-from .schedule import Clock, Times, integrate, scheme_of_order
+from .integrator import Clock, Times, integrate, scheme_of_order
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class WaveLimits:
     kinetic: float = 2.0
     potential: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("kinetic", "potential"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} = {getattr(self, name)}: must be > 0")
@@ -48,9 +48,9 @@ class WaveLimits:
 
 @dataclass(frozen=True)
 class Health:
-    """How well a wave is, at a time when kicks and drifts are synchronised.
+    """How accurate a wave is, at a time when kicks and drifts are synchronised.
 
-    epoch, step   when
+    epoch, step   when it was measured
     mass          <|psi|^2>;  mass_error    its change since the start, relative
     kinetic       K = <|grad psi|^2>/2;  potential  W = <|psi|^2 Phi>/2 + <|psi|^2 U>
     energy_error  change of K + a W - int W da since the start, over K + a |W|
@@ -71,10 +71,10 @@ class Health:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What is worth a warning, or the end of the run.
+    """Limits beyond which a run warns, or ends.
 
     mass, energy  largest |mass_error| and |energy_error|;  unresolved  largest unresolved part, see Health
-    stop          raise RunError where one is exceeded, instead of a warning in the log
+    stop          raise RunError where a limit is exceeded, instead of a warning in the log
     """
 
     mass: float = 1e-3
@@ -83,14 +83,14 @@ class Alarms:
     stop: bool = False
 
     def raised(self, health: Health) -> dict[str, str]:
-        """Name: one line for each that is exceeded."""
+        """Name and message of every limit that is exceeded."""
         found = {"mass": health.mass_error, "energy": health.energy_error, "unresolved": health.unresolved}
         words = {
             "mass": "relative change of the mass",
             "energy": "violation of the energy balance",
             "unresolved": "part of the mass that moves faster than the cells resolve",
         }
-        # `not <=`: what is not finite is no health
+        # `not <=`: NaN exceeds every limit
         return {
             name: f"{words[name]} {value:.3g} at epoch {health.epoch:.6g}, step {health.step}: "
             f"more than {getattr(self, name):g}"
@@ -101,13 +101,13 @@ class Alarms:
 
 @dataclass(frozen=True, eq=False)
 class WaveState:
-    """All that a run must know to go on: save these, and it goes on with the same bits.
+    """Complete restart state; resuming from it is bitwise identical.
 
     psi      this rank's planes along x, (planes, ny, nz), complex64 or complex128, in sqrt(mean matter density today)
     times    epochs of the two clocks and the step; psi is short of kicks where they differ, |psi|^2 never is
     work     int W da so far
     mass, balance  <|psi|^2> and K + a W at the start; None before the first step
-    health   as last measured; not needed to go on
+    health   as last measured; not needed to resume
     """
 
     psi: np.ndarray
@@ -122,79 +122,90 @@ def evolve_wave(
     state: WaveState,
     grid: Grid,
     clock: Clock,
-    stops,
+    stops: Iterable[float],
     *,
     order: int = 2,
     limits: WaveLimits = WaveLimits(),
     watch: int = 32,
     alarms: Alarms = Alarms(),
     gravity: float = 1.0,
-    external=None,
+    external: np.ndarray | None = None,
     on_step: Callable[[WaveState], None] | None = None,
-    ranks: Ranks = SERIAL,
-    backend=None,
+    domain: Domain | None = None,
 ) -> Iterator[WaveState]:
     """Evolve a wave, and yield the synchronised state at each stop.
 
-    state     where to begin, e.g. WaveState(psi, Times.start(a)); its psi is changed in place
+    state     to begin with, e.g. WaveState(psi, Times.start(a)); its psi is changed in place
     clock     Expanding(background), or Static(a)
-    stops     scale factors (expanding) or times (static), ascending; those already passed are passed over
+    stops     scale factors (expanding) or times (static), ascending; those that are not ahead are passed over
     order     of the splitting, 2 or 4
-    watch     every so many steps the wave is synchronised and measured (2 transforms more); 0: at the stops alone
+    watch     the wave is synchronised and measured after so many steps (2 transforms more); 0: at the stops only
     gravity   laplacian Phi = gravity (|psi|^2 - mean);  external  U, added to Phi, real, of psi's shape
-    on_step   called after every step with a state that may be saved, at once, for its psi is the array at work; going
-              on from it gives the same bits
-    backend   where psi is, CPU() by default
+    on_step   called after every step with a state that may be saved, before it returns, since its psi is the array at
+              work; resuming from it is bitwise identical
+    domain    ranks that share the grid, and where psi is; one rank's on the CPU by default
     The state yielded holds the array at work, not a copy. Memory: psi, one array of its size, and one more over ranks.
     The result does not depend on the number of ranks or threads.
-    Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit, RunError where
-    psi is no longer finite, or an alarm that stops is raised.
+    Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit and for more ranks
+    than planes, RunError where psi is no longer finite, or where a limit of `alarms` with stop is exceeded.
     """
-    slab = Slab(three(grid.cells), ranks, CPU() if backend is None else backend)
+    domain = domain_of(grid.cells, domain)
+    domain.require_planes()
     scheme = scheme_of_order(order)
-    wave = _Wave(state, grid, slab, limits, alarms, gravity, external)
+    wave = _Wave(state, grid, domain, limits, alarms, gravity, external)
     report = None if on_step is None else lambda times: on_step(wave.state(times))
     return (wave.state(times) for times in integrate(wave, state.times, clock, scheme, stops, watch, report))
 
 
 class _Wave:
-    """The dynamics that schedule.integrate advances: psi, its potential, and the kick that is due."""
+    """The dynamics that integrator.integrate advances: psi, its potential, and the kick that is due."""
 
-    def __init__(self, state, grid, slab, limits, alarms, gravity, external):
-        xp = slab.backend.xp
-        if state.psi.shape != slab.shape or state.psi.dtype not in (np.complex64, np.complex128):
-            raise ValueError(f"psi is {state.psi.dtype} of shape {state.psi.shape}: must be complex, {slab.shape}")
+    def __init__(
+        self,
+        state: WaveState,
+        grid: Grid,
+        domain: Domain,
+        limits: WaveLimits,
+        alarms: Alarms,
+        gravity: float,
+        external: np.ndarray | None,
+    ):
+        xp = domain.backend.xp
+        if state.psi.shape != domain.shape or state.psi.dtype not in (np.complex64, np.complex128):
+            raise ValueError(f"psi is {state.psi.dtype} of shape {state.psi.shape}: must be complex, {domain.shape}")
         if not state.psi.flags.c_contiguous:
             raise ValueError("psi must be contiguous")
-        if external is not None and external.shape != slab.shape:
-            raise ValueError(f"external has shape {external.shape}: must be {slab.shape}")
-        self.psi, self.grid, self.slab = state.psi, grid, slab
+        if external is not None and external.shape != domain.shape:
+            raise ValueError(f"external has shape {external.shape}: must be {domain.shape}")
+        self.psi, self.grid, self.domain = state.psi, grid, domain
         self.limits, self.alarms, self.gravity, self.external = limits, alarms, gravity, external
         self.work, self.mass, self.balance, self.health = state.work, state.mass, state.balance, state.health
-        planes, ny, nz = slab.shape
-        self.potential = xp.zeros(slab.shape, state.psi.real.dtype)
+        planes, ny, nz = domain.shape
+        self.potential = xp.zeros(domain.shape, state.psi.real.dtype)
         if external is not None:
             self.potential += external
         self.spectrum = xp.empty((planes, ny, nz // 2 + 1) if gravity else (0, ny, 1), state.psi.dtype)
-        self.buffer = xp.empty(slab.turned_size(nz), state.psi.dtype)
+        self.buffer = None
+        if domain.ranks.size > 1:
+            self.buffer = xp.empty(prod(domain.transposed_shape(nz)), state.psi.dtype)
         # k^2 along x, and across it: flat over this rank's lines and z, for whole and for real transforms
-        lines = slice(*slab.lines)
+        lines = domain.lines
         squares = [grid.wavenumbers(axis) ** 2 for axis in range(3)]
-        self.along = slab.backend.to_device(squares[0])
+        self.along = domain.backend.to_device(squares[0])
         self.across, self.across_real = (
-            slab.backend.to_device((squares[1][lines, None] + along_z).reshape(-1))
+            domain.backend.to_device((squares[1][lines, None] + along_z).reshape(-1))
             for along_z in (squares[2], grid.wavenumbers(2, real=True) ** 2)
         )
         self.largest_potential = 0.0
         self._kick = (0.0, 0.0)
-        self._warned = set()
+        self._warned: set[str] = set()
 
     def state(self, times: Times) -> WaveState:
-        """What is worth saving."""
+        """The state that may be saved."""
         return WaveState(self.psi, times, self.work, self.mass, self.balance, self.health)
 
-    def longest_stage(self, drift_rate, kick_rate) -> float:
-        """Of the two limits, the lesser."""
+    def longest_stage(self, drift_rate: float, kick_rate: float) -> float:
+        """The lesser of the two limits."""
         kinetic = 0.5 * self.grid.k_squared_max * drift_rate
         potential = self.largest_potential * kick_rate
         return min(
@@ -202,19 +213,19 @@ class _Wave:
             self.limits.potential / potential if potential > 0 else inf,
         )
 
-    def solve(self):
-        """Phi of the present |psi|^2, and its largest size."""
-        backend, nz = self.slab.backend, self.grid.cells[2]
+    def update_forces(self) -> None:
+        """Find Phi of the present |psi|^2, and its largest size."""
+        backend, nz = self.domain.backend, self.grid.cells[2]
         extremes = {}
 
-        def before(planes):
+        def before(planes: slice) -> None:
             self.spectrum[planes] = backend.fft.rfft2(squared_modulus(self.psi[planes], backend))
 
-        def multiply(modes, columns):
+        def multiply(modes: np.ndarray, columns: slice) -> None:
             strength = self.gravity / self.grid.points
             divide_by_k_squared(modes, *self._axes(self.along, self.across_real[columns]), strength, backend)
 
-        def after(planes):
+        def after(planes: slice) -> None:
             modes = self.spectrum[planes]
             potential = backend.fft.irfft2(modes, s=(modes.shape[1], nz), norm="forward", overwrite_x=True)
             if self.external is not None:
@@ -223,42 +234,42 @@ class _Wave:
             extremes[planes.start] = max(float(potential.max()), -float(potential.min()))
 
         if self.gravity:
-            self.slab.multiply(self.spectrum, before, multiply, after, self.buffer)
+            multiply_modes(self.spectrum, self.domain, before, multiply, after, self.buffer)
         elif self.external is not None:
             extremes[0] = float(abs(self.potential).max())
         # numpy's maximum, unlike Python's, is NaN where one of the numbers is
-        self.largest_potential = float(np.max(self.slab.ranks.allgather(np.max([0.0, *extremes.values()]))))
+        self.largest_potential = float(np.max(self.domain.ranks.allgather(np.max([0.0, *extremes.values()]))))
         if not np.isfinite(self.largest_potential):
             raise on_all_ranks(RunError("psi is no longer finite"))
 
-    def kick(self, factor, growth):
-        """Due: done where the next transform begins."""
+    def kick(self, factor: float, growth: float) -> None:
+        """Note the kick as due: it is done where the next transform begins."""
         self._kick = (factor, growth)
 
-    def drift(self, factor):
+    def drift(self, factor: float) -> None:
         """Kick, and multiply each mode by exp(-i k^2/2 factor)."""
-        backend = self.slab.backend
+        backend = self.domain.backend
         along = np.exp(-0.5j * factor * backend.to_host(self.along)) / self.grid.points
         along = backend.to_device(along)
         across = backend.xp.exp(-0.5j * factor * self.across)
         self._through_modes(lambda modes, columns: multiply_phases(modes, *self._axes(along, across[columns]), backend))
 
-    def measure(self, times: Times, scale_factor: float):
-        """Kick, and note how the wave is; alarms are raised here."""
+    def measure(self, times: Times, scale_factor: float) -> None:
+        """Kick, find Health, and warn or stop where it exceeds a limit."""
         sums = {}
 
-        def multiply(modes, columns):
+        def multiply(modes: np.ndarray, columns: slice) -> None:
             axes = self._axes(self.along, self.across[columns])
-            sums[columns.start] = weigh_k_squared(modes, *axes, self.slab.backend)
+            sums[columns.start] = weigh_k_squared(modes, *axes, self.domain.backend)
             modes /= self.grid.points
 
         mass, potential = self._through_modes(multiply)
-        kinetic = self.slab.ranks.allreduce(sum(sums[start] for start in sorted(sums)))
+        kinetic = self.domain.ranks.allreduce(sum(sums[start] for start in sorted(sums)))
         kinetic *= 0.5 / float(self.grid.points) ** 2
         balance = kinetic + scale_factor * potential
-        if self.balance is None:
+        if self.balance is None or self.mass is None:
             self.mass, self.balance = mass, balance
-        phase_change, unresolved = _phase_changes(self.psi, self.slab, mass)
+        phase_change, unresolved = _phase_changes(self.psi, self.domain, mass)
         self.health = Health(
             epoch=times.epoch,
             step=times.step,
@@ -270,63 +281,63 @@ class _Wave:
             phase_change=phase_change,
             unresolved=unresolved,
         )
-        self._alarm()
+        self._alarm(self.health)
 
-    def _through_modes(self, multiply):
+    def _through_modes(self, multiply: Callable[[np.ndarray, slice], None]) -> tuple[float, float]:
         """Do the kick that is due, multiply the modes; returns <|psi|^2> and W at the time of the kick."""
-        backend, fft = self.slab.backend, self.slab.backend.fft
+        backend, fft = self.domain.backend, self.domain.backend.fft
         factor, growth = self._kick
         sums = {}
 
-        def before(planes):
+        def before(planes: slice) -> None:
             psi = self.psi[planes]
             weights = potential_phase(psi, self.potential[planes], factor, backend)
             if self.external is not None:  # no energy of its own: counts in full, not half
                 outside = self.external[planes] * squared_modulus(psi, backend)
                 weights[0, 1] += float(outside.sum(dtype=float))
             sums[planes.start] = weights
-            _keep(psi, fft.fft2(psi, overwrite_x=True), backend.xp)
+            _put(psi, fft.fft2(psi, overwrite_x=True), backend.xp)
 
-        def after(planes):
+        def after(planes: slice) -> None:
             psi = self.psi[planes]
-            _keep(psi, fft.ifft2(psi, norm="forward", overwrite_x=True), backend.xp)
+            _put(psi, fft.ifft2(psi, norm="forward", overwrite_x=True), backend.xp)
 
-        self.slab.multiply(self.psi, before, multiply, after, self.buffer)
+        multiply_modes(self.psi, self.domain, before, multiply, after, self.buffer)
         self._kick = (0.0, 0.0)
         # plane by plane in their order: the same sum on any number of ranks
         mine = np.concatenate([sums[start] for start in sorted(sums)])
-        mass, energy = np.concatenate(self.slab.ranks.allgather(mine)).sum(axis=0) / self.grid.points
+        mass, energy = np.concatenate(self.domain.ranks.allgather(mine)).sum(axis=0) / self.grid.points
         potential = 0.5 * float(energy)
         self.work += potential * growth
         return float(mass), potential
 
-    def _axes(self, along, across) -> tuple[Any, Any]:
+    def _axes(self, along: np.ndarray, across: np.ndarray) -> tuple[Any, Any]:
         """Tables along x and across it in the order of the axes of modes."""
-        return (across, along) if self.slab.transposed else (along, across)
+        return (across, along) if x_axis(self.domain) == 1 else (along, across)
 
-    def _alarm(self):
+    def _alarm(self, health: Health) -> None:
         """Warn, once for each kind, or stop."""
-        for name, line in self.alarms.raised(self.health).items():
+        for name, line in self.alarms.raised(health).items():
             if self.alarms.stop:
                 raise on_all_ranks(RunError(line))
-            if name not in self._warned and self.slab.ranks.is_root:
+            if name not in self._warned and self.domain.ranks.is_root:
                 log.warning(line)
             self._warned.add(name)
 
 
-def _keep(part, values, xp):
+def _put(part: np.ndarray, values: np.ndarray, xp: Any) -> None:
     """Put into `part` what a transform of it, which may or may not have worked in place, returned."""
     if not xp.may_share_memory(part, values):
         part[...] = values
 
 
-def _phase_changes(psi, slab: Slab, mean: float) -> tuple[float, float]:
+def _phase_changes(psi: np.ndarray, domain: Domain, mean: float) -> tuple[float, float]:
     """phase_change and unresolved of Health; mean  of |psi|^2."""
-    xp = slab.backend.xp
-    beyond = next_plane(psi[:1], slab)
+    xp = domain.backend.xp
+    beyond = neighbour_plane(psi[:1], domain, 1)
     found = {}
 
-    def look(planes):
+    def measure(planes: slice) -> None:
         part = psi[planes]
         rest = psi[planes.stop : planes.stop + 1] if planes.stop < len(psi) else beyond
         dense = xp.abs(part) ** 2 >= 0.5 * mean
@@ -338,12 +349,12 @@ def _phase_changes(psi, slab: Slab, mean: float) -> tuple[float, float]:
             fast += float(xp.sum(xp.where(product.real < 0, size, 0), dtype=float))
             total += float(xp.sum(size, dtype=float))
             both = dense & (xp.abs(neighbour) ** 2 >= 0.5 * mean)
-            turned = xp.angle(product[both])
-            largest = max(largest, float(xp.abs(turned).max()) if turned.size else 0.0)
+            angles = xp.angle(product[both])
+            largest = max(largest, float(xp.abs(angles).max()) if angles.size else 0.0)
         found[planes.start] = fast, total, largest
 
-    slab.over_planes(8 * psi.dtype.itemsize, look)
+    domain.backend.for_each(plane_blocks(domain, 8 * psi.dtype.itemsize), measure)
     mine = np.array([found[start] for start in sorted(found)])
-    everywhere = np.concatenate(slab.ranks.allgather(mine))
+    everywhere = np.concatenate(domain.ranks.allgather(mine))
     fast, total = everywhere[:, :2].sum(axis=0)
     return float(everywhere[:, 2].max()), float(fast / total) if total > 0 else 0.0

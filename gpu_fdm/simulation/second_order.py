@@ -13,6 +13,7 @@ In a universe of matter c = 3/7 and f_2 = 2 f make them the kernels of standard 
 3/7, 1, 4/7 of delta^2, grad phi . grad delta and t (Bernardeau et al. 2002, Phys. Rep. 367, 1).
 """
 
+from collections.abc import Callable
 from itertools import combinations_with_replacement
 from math import sqrt
 
@@ -20,73 +21,65 @@ import numpy as np
 
 from ..cosmology.background import Background
 from ..errors import InputError
-from ..parallel.backend import CPU
+from ..fields.box import Box
+from ..parallel.domain import Domain
 from ..parallel.fft import Transform, inverse, transform
-from ..parallel.ranks import SERIAL, Ranks
+from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
 from ..vectors import three
-from .fourier import on_all_ranks
 from .grid import Grid
 from .initial_conditions import LinearModes, contrast_from_modes
-from .schedule import Expanding
+from .integrator import Expanding
 
-LARGEST_RATIO = (
-    0.3  # rms of delta_2 over that of delta: beyond, flows carry modes by their length, and terms do not fall
-)
+LARGEST_RATIO = 0.3  # rms of delta_2 over that of delta: beyond it flows carry modes by their length, terms do not fall
 
 
 def to_second_order(
-    psi,
-    modes: LinearModes,
-    a: float,
-    background: Background,
-    units: CodeUnits,
-    *,
-    order: int = 2,
-    ranks: Ranks = SERIAL,
-    backend=None,
+    psi: np.ndarray, modes: LinearModes, a: float, background: Background, units: CodeUnits, *, order: int = 2
 ) -> float:
     """Bring psi = wave_from_modes(modes, a, ...) to second order, in place; returns rms of delta_2 over that of delta.
 
     order  of the Lagrangian theory that it agrees with, 1 (Zel'dovich) or 2
     psi is left as it is where that ratio is more than LARGEST_RATIO: in boxes whose flows carry their smallest modes by
-    more than these are long, the series is none.
+    more than their length, the series does not converge.
     Memory: eight real arrays of this rank's part of the grid, two more over ranks.
     Raises InputError where the density would be negative.
     """
-    backend = backend or CPU()
-    contrast = contrast_from_modes(modes, a, background, ranks=ranks, backend=backend)
-    second, divergence = _second_order(contrast, modes.box, a, background, order, ranks, backend)
+    ranks, box = modes.domain.ranks, modes.box
+    contrast = contrast_from_modes(modes, a, background)
+    second, divergence = _second_order(contrast, modes, a, background, order)
     sums = [[np.sum(each, dtype=float), np.sum(each**2, dtype=float)] for each in (contrast, second)]
-    (_, first), (mean, square) = ranks.allreduce(np.array(sums)) / np.prod(modes.box.cells, dtype=float)
+    (_, first), (mean, square) = ranks.allreduce(np.array(sums)) / np.prod(box.cells, dtype=float)
     ratio = sqrt(square / first) if first > 0 else 0.0
     if ratio > LARGEST_RATIO:
         return ratio
-    # mass is conserved: what there is of a mean is of products of the highest modes, and of round-off
+    # mass is conserved: a mean comes from products of the highest modes, and from round-off
     second -= mean
     lowest = min(ranks.allgather(float((contrast + second).min(initial=np.inf))))
     if lowest <= -1:
         message = f"initial redshift {1 / a - 1:.4g}: the contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))
-    phase = _potential(divergence, modes.box, a, background, units, ranks, backend)
+    phase = _potential(divergence, modes, a, background, units)
     for plane in range(len(psi)):
         modulus = np.sqrt((1 + contrast[plane] + second[plane]) / (1 + contrast[plane]))
         psi[plane] *= modulus * np.exp(1j * phase[plane])
     return ratio
 
 
-def _second_order(contrast, box, a, background, order, ranks, backend):
+def _second_order(
+    contrast: np.ndarray, modes: LinearModes, a: float, background: Background, order: int
+) -> tuple[np.ndarray, np.ndarray]:
     """delta_2 and theta_2 on this rank's planes."""
-    made = transform(contrast, box.cells, ranks, backend)
-    k = _wavenumbers(box, made)
+    made = transform(contrast, modes.domain)
+    k = _wavenumbers(modes.box, modes.domain)
 
-    def field(factor):
-        """Of modes delta_k factor(k, k^2); factors are found a plane of constant kx at a time."""
+    def field(factor: Callable) -> np.ndarray:
+        """The field of modes delta_k factor(k, k^2); factors are found a plane of constant kx at a time."""
         values = made.values.copy()
         for i, plane in enumerate(values):
             here = k[0][i], k[1], k[2]
             plane *= factor(here, _squared(here))
-        return inverse(Transform(values, made.y_first), box.cells, ranks, backend)
+        return inverse(Transform(values, modes.domain))
 
     carried = np.zeros_like(contrast)
     for i in range(3):
@@ -113,38 +106,40 @@ def _second_order(contrast, box, a, background, order, ranks, backend):
     return second, divergence
 
 
-def _potential(divergence, box, a, background, units, ranks, backend):
+def _potential(
+    divergence: np.ndarray, modes: LinearModes, a: float, background: Background, units: CodeUnits
+) -> np.ndarray:
     """S of laplacian S = -a^2 f H theta, on this rank's planes; like particles without Nyquist modes.
 
     These have no velocity, and where a k^2 without their part divides them, it makes them as large as the box's modes.
     """
-    made = transform(divergence, box.cells, ranks, backend)
-    k = _wavenumbers(box, made)
+    box, domain = modes.box, modes.domain
+    made = transform(divergence, domain)
+    k = _wavenumbers(box, domain)
     rate = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a)) / units.length**2
     inside = [_inside(box, axis, axis == 2) for axis in range(3)]
-    inside[1] = inside[1][made.y_first : made.y_first + made.values.shape[1], None]
+    inside[1] = inside[1][domain.lines, None]
     for i, plane in enumerate(made.values):
         plane *= rate / _squared((k[0][i], k[1], k[2])) * (inside[0][i] & inside[1] & inside[2])
-    if made.y_first == 0 and made.values.shape[1]:
+    if domain.has_first_line:
         made.values[0, 0, 0] = 0
-    return inverse(made, box.cells, ranks, backend)
+    return inverse(made)
 
 
-def _wavenumbers(box, part: Transform):
-    """k along each axis of a rank's part of a transform [h/Mpc]; 0 for the Nyquist modes, which have no derivative."""
+def _wavenumbers(box: Box, domain: Domain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """k along each axis of this rank's part of a transform [h/Mpc]; 0 for Nyquist modes, which have no derivative."""
     grid = Grid(three(box.cells), three(map(float, box.size)))
     k = [np.where(_inside(box, axis, axis == 2), grid.wavenumbers(axis, axis == 2), 0) for axis in range(3)]
-    y = slice(part.y_first, part.y_first + part.values.shape[1])
-    return k[0], k[1][y, None], k[2]
+    return k[0], k[1][domain.lines, None], k[2]
 
 
-def _inside(box, axis, real=False):
+def _inside(box: Box, axis: int, real: bool = False) -> np.ndarray:
     """Which wavenumbers along an axis are no Nyquist mode."""
     phase = 2 * np.pi * (np.fft.rfftfreq if real else np.fft.fftfreq)(box.cells[axis])
     return np.abs(phase) < np.pi * (1 - 1e-9)
 
 
-def _squared(k):
+def _squared(k: tuple) -> np.ndarray:
     """k^2, and 1 where it is 0."""
     squared = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
     return np.where(squared > 0, squared, 1.0)

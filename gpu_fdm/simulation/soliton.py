@@ -12,8 +12,10 @@ them too, with E = E_1 s^2/a^2. (Ruffini & Bonazzola 1969, Phys. Rev. 187, 1767;
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import pi, sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
 
@@ -50,7 +52,7 @@ class Soliton:
         """4 pi int f^2 r^2 dr [mean matter density today L^3]."""
         return 4 * pi * _ground_state().mass * self.density / self.scale**3
 
-    def psi(self, r):
+    def psi(self, r: ArrayLike) -> np.ndarray:
         """f at distances r [L]."""
         return sqrt(self.density) * _ground_state()(np.asarray(r) * self.scale)
 
@@ -79,7 +81,7 @@ class _GroundState:
     energy: float
     mass: float
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         kappa = sqrt(-2 * self.energy)
         power = self.mass / kappa - 1
         beyond = np.maximum(x, self.last) / self.last
@@ -110,17 +112,17 @@ def _ground_state() -> _GroundState:
     return _GroundState(spline, float(x[count - 1]), float(energy), float(mass))
 
 
-def _shoot(depth):
+def _shoot(depth: float) -> Any:
     """F, F', V - E and V' from the centre on, where E - V(0) = depth, until F or F' changes sign."""
 
-    def slopes(x, y):
+    def slopes(x: float, y: np.ndarray) -> tuple:
         wave, slope, well, force = y
         return slope, 2 * well * wave - 2 * slope / x, force, wave**2 - 2 * force / x
 
-    def sinks(x, y):
+    def sinks(x: float, y: np.ndarray) -> float:
         return y[0]
 
-    def rises(x, y):
+    def rises(x: float, y: np.ndarray) -> float:
         return y[1]
 
     # attributes of a function are how solve_ivp takes these

@@ -159,7 +159,7 @@ class ParticleSnapshot(Snapshot):
     def batches(self, first: int = 0, last: int | None = None, batch_size: int = BATCH) -> Batches:
         """Positions (n, 3) [cMpc/h], float64, and masses (n,) or None if all are the same, with n <= batch_size.
 
-        first, last  range of particles over all files, for a rank ranks.slab(snapshot.number); all by default
+        first, last  range of particles over all files, for a rank ranks.share(snapshot.number); all by default
         Positions are comoving and as in the file: a particle may be outside the box by less than a box length.
         Raises ValueError for particles out of range, InputError naming file, array and particle for invalid values and
         for a damaged file.

@@ -2,19 +2,22 @@
 
 xi(s) = <delta(x + s) delta'(x)> over all cells x, for every separation s of the grid: the inverse transform of
 delta_k conj(delta'_k) (Wiener and Khinchin), exact on a periodic grid. It is then averaged over the separations of a
-bin of |s|, the distance to the nearest image. Nothing is taken off for shot noise or the smoothing by cells.
+bin of |s|, the distance to the nearest image. Nothing is subtracted for shot noise or the smoothing by cells.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
-from ..parallel.backend import CPU
-from ..parallel.fft import along_x, inverse_planes
-from ..parallel.ranks import SERIAL, Ranks
-from .power import MOST_BINS, ModeSums, checked_fields, checked_grid, contrast_transforms, count_rows
+from ..parallel.domain import Domain
+from ..parallel.fft import along_x, inverse_planes, x_axis
+from .modes import Modes, checked_pair, contrast_modes, require_alike
+from .power import MOST_BINS, ModeSums, checked_sides, count_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,8 @@ class CorrelationFunction:
     correlation   mean over the separations, shape (bins,)
     separations   number of separations, r and -r both counted, int64, shape (bins,); each is that of as many pairs of
                   cells as there are cells
-    names         of the one field or the two
-    mean_density  of each, in the units of the input
+    names         of the field, or of both
+    mean_density  of each field, in the units of the input
     cells         along x, y, z;  box_size  sides [cMpc/h];  bin_width  [largest side of a cell]
     """
 
@@ -43,53 +46,65 @@ class CorrelationFunction:
 
 
 def correlation_function(
-    density,
-    box_size,
+    density: Any,
+    box_size: ArrayLike,
     *,
-    other=None,
-    bin_width=1.0,
-    names=None,
-    backend=None,
-    cells=None,
-    ranks: Ranks = SERIAL,
+    other: Any = None,
+    bin_width: float = 1.0,
+    names: Sequence[str] | None = None,
+    domain: Domain | None = None,
 ) -> CorrelationFunction:
     """Correlation function of the contrast density/mean - 1 on a periodic grid; cross correlation of two.
 
-    density    shape (nx, ny, nz), float32 or float64, in any units; not changed. Over ranks: this rank's planes along
-               x, as ranks.slab gives them
+    density    this rank's planes along x, all of them without a domain: shape (planes, ny, nz), float32 or float64, in
+               any units; not changed
     box_size   sides [cMpc/h], three numbers or one for all
     other      second field for the cross correlation, same shape
     bin_width  [largest side of a cell, d]: bin i holds |r|/d in [i - 1/2, i + 1/2) bin_width, and r = 0 has a bin of
                its own. Bins that reach beyond half the smallest side, where directions are missing, are left out
     names      of the fields, one or two; "density" and "other" by default
-    backend    where the fields are
-    cells      (nx, ny, nz) of the whole grid; must be given over ranks
-    ranks      who hold the slabs; the same result on all
+    domain     ranks that share the grid, and where the fields are, by default one rank's on the CPU; the result is the
+               same on all ranks
     Transforms run in the precision of their field, the one back in that of density: in single precision xi is good to
     a few 1e-7 of the variance, also where it is much smaller. Sums are double. Memory beyond the input: as for
     power.power_spectrum, and another field.
     Raises ValueError for fields that are not real, finite, three-dimensional and of positive mean, for shapes
-    that differ, and for boxes and bins that make no sense.
+    that differ, and for boxes and bins out of range.
     """
-    backend = CPU() if backend is None else backend
-    fields, names = checked_fields(density, other, names)
-    cells, sides = checked_grid(fields[0].shape if cells is None else cells, box_size)
+    fields, names, domain = checked_pair(density, other, names, domain)
+    _checked_rows(_distances(domain.cells, checked_sides(box_size))[0], bin_width)
+    first, *second = (
+        contrast_modes(each, domain, name, complete=False) for each, name in zip(fields, names, strict=True)
+    )
+    return correlation_of_modes(first, box_size, bin_width, *second)
+
+
+def correlation_of_modes(
+    first: Modes, box_size: ArrayLike, bin_width: float = 1.0, second: Modes | None = None
+) -> CorrelationFunction:
+    """Correlation function of a contrast from its modes, which are overwritten, or of two: of them the first is.
+
+    All ranks call this, and get the same. Memory beyond the modes: a field, over ranks twice.
+    Raises ValueError for boxes and bins out of range, and for two of other cells or of which one alone is complete.
+    """
+    both = [first] if second is None else [first, second]
+    require_alike(both)
+    domain = first.domain
+    cells, sides = domain.cells, checked_sides(box_size)
     along, largest = _distances(cells, sides)
     rows = _checked_rows(along, bin_width)
-    transforms, means = contrast_transforms(fields, names, cells, backend, ranks)
+    fft, axis = domain.backend.fft, x_axis(domain)
 
-    def correlate(*lines):
-        modes = [backend.fft.fft(each, axis=0) for each in lines]
-        return backend.fft.ifft(modes[0] * modes[-1].conj(), axis=0)
+    def correlate(*lines: Any) -> Any:
+        modes = lines if first.complete else [fft.fft(each, axis=axis) for each in lines]
+        return fft.ifft(modes[0] * modes[-1].conj(), axis=axis)
 
-    along_x(correlate, backend, *transforms)
-    product = transforms[0]
-    del transforms
-    values = inverse_planes(product, cells, ranks, backend)
-    along[0] = along[0][slice(*ranks.slab(cells[0]))]
-    options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, backend
+    along_x(correlate, *(modes.transform for modes in both))
+    values = inverse_planes(first.transform)
+    along[0] = along[0][domain.planes]
+    options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, domain.backend
     (binned,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
-    sums = ModeSums(*binned).reduce(ranks).over_means(means)
+    sums = ModeSums(*binned).reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
     # the last bin that ends within half the smallest side; row 0 is r = 0, row 1 is bin 0
     last = int(np.floor(min(sides) / 2 / (largest * bin_width) - 0.5 + EDGE_TOLERANCE))
     total, distance, count = (each[: last + 2, 0] for each in (sums.power, sums.k, sums.modes))
@@ -97,10 +112,11 @@ def correlation_function(
     count = count[filled]
     correlation = total[filled] / count / prod(cells)
     r = largest * (distance[filled] / count)
-    return CorrelationFunction(r, correlation, count, names, tuple(means), cells, sides, bin_width)
+    means, names = tuple(each.mean_density for each in both), tuple(each.name for each in both)
+    return CorrelationFunction(r, correlation, count, names, means, cells, sides, bin_width)
 
 
-def _distances(cells, sides):
+def _distances(cells: tuple[int, int, int], sides: tuple[float, float, float]) -> tuple[list[np.ndarray], float]:
     """Distance to the nearest image along each axis [largest side of a cell], and that side [cMpc/h]."""
     spacing = [side / number for side, number in zip(sides, cells, strict=True)]
     largest = max(spacing)
@@ -108,8 +124,8 @@ def _distances(cells, sides):
     return [np.minimum(i, n - i) * (step / largest) for i, n, step in zip(index, cells, spacing, strict=True)], largest
 
 
-def _checked_rows(along, bin_width):
-    """Rows of the bins; ValueError for widths that make no sense."""
+def _checked_rows(along: list[np.ndarray], bin_width: float) -> int:
+    """Number of rows of the bins; ValueError for widths out of range."""
     if not (bin_width > 0 and np.isfinite(bin_width)):
         raise ValueError(f"bin_width = {bin_width}: must be positive and finite [largest side of a cell]")
     rows = count_rows(along, bin_width)

@@ -11,14 +11,15 @@ again beyond the Nyquist wavenumber, where directions are missing. Two ways:
   modes of a bin have fewer than three values of |mu| nothing determines them: NaN.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from ..kernels.binning import add_plane
-from ..parallel.backend import CPU
+from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import Ranks
+from .modes import Modes
 from .power import Bins
 
 ORDERS = (0, 2, 4)
@@ -47,7 +48,7 @@ class MultipoleSums:
         return MultipoleSums(self.power + other.power, self.mu + other.mu, self.k + other.k, self.modes + other.modes)
 
     def reduce(self, ranks: Ranks) -> "MultipoleSums":
-        """Added up over ranks, the same on all."""
+        """The sums over all ranks, the same on all."""
         return MultipoleSums(*(ranks.allreduce(each) for each in (self.power, self.mu, self.k, self.modes)))
 
 
@@ -73,7 +74,7 @@ class Multipoles:
 
     @classmethod
     def from_sums(cls, sums: MultipoleSums, bins: Bins, method: str = "sum") -> "Multipoles":
-        """The multipoles from the sums over all modes of a grid, of unnormalised transforms of the contrast.
+        """The multipoles from the sums over all modes of a grid, of an unnormalised transform of the contrast.
 
         Raises ValueError if modes are missing or were counted twice, and for unknown methods.
         """
@@ -94,8 +95,8 @@ class Multipoles:
         return cls(bins.fundamental * (sums.k[filled] / modes), power, modes, mixing, method, bins)
 
 
-def _solved(mixing, power):
-    """Multipoles that mix to these, NaN where the modes do not determine them."""
+def _solved(mixing: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """Multipoles that mix to `power`, NaN where the modes do not determine them."""
     singular = np.linalg.svd(mixing, compute_uv=False)
     determined = singular[:, -1] > _SINGULAR * singular[:, 0]
     solved = np.full_like(power, np.nan)
@@ -103,11 +104,26 @@ def _solved(mixing, power):
     return solved
 
 
-def add_multipoles(spectrum, first_index: int, bins: Bins, backend=None) -> MultipoleSums:
+def multipoles_of_modes(modes: Modes, bins: Bins, method: str = "sum") -> Multipoles:
+    """Multipoles of a contrast from its complete modes; all ranks call this, and get the same.
+
+    bins  in |k|; mu_axis is the axis, mu_bins is not used
+    Raises ValueError for modes that are not complete or of other cells than the bins', and for unknown methods.
+    """
+    if not modes.complete:
+        raise ValueError(f"modes of {modes.name}: must be complete for multipoles")
+    domain = modes.domain
+    sums = add_multipoles(modes.transform.values, domain.lines.start, bins, domain.backend).reduce(domain.ranks)
+    return Multipoles.from_sums(replace(sums, power=sums.power / modes.scale**2), bins, method)
+
+
+def add_multipoles(
+    spectrum: np.ndarray, first_index: int, bins: Bins, backend: CPU | GPU | None = None
+) -> MultipoleSums:
     """Sums over the modes of a slab of lines along y of an rfftn output, on all threads.
 
-    spectrum     of a contrast, complex, shape (nx, lines, nz // 2 + 1), as fourier.transform gives it; on a card its
-                 planes are copied to the host one by one
+    spectrum     of a contrast, complex, shape (nx, lines, nz // 2 + 1), as parallel.fft.transform returns it; on a card
+                 its planes are copied to the host one by one
     first_index  along y of its first line
     bins         in |k|; mu_axis is the axis, mu_bins is not used
     backend      where the slab is. The sums do not depend on the number of threads
@@ -127,7 +143,7 @@ def add_multipoles(spectrum, first_index: int, bins: Bins, backend=None) -> Mult
     power, mu = np.zeros((parts, rows, 3)), np.zeros((parts, rows, 5))
     k, modes = np.zeros((parts, rows)), np.zeros((parts, rows), np.int64)
 
-    def work(part):
+    def work(part: int) -> None:
         for plane in range(nx * part // parts, nx * (part + 1) // parts):
             here = backend.to_host(spectrum[plane])
             sums = power[part], mu[part], k[part], modes[part]

@@ -11,34 +11,50 @@ V sum w^2 / (sum w)^2 times the sum of the squared windows of the images that ar
 sum is finite (Assignment.images), and what is taken off as shot noise is exact up to the corner of k space.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
 from operator import add
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import InputError
 from ..fields.assignment import Assignment
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
+from ..parallel.domain import Domain
 from ..parallel.fft import Transform, transform
-from ..parallel.ranks import SERIAL, Ranks
-from .power import Bins, PowerSpectrum, bin_modes
+from .modes import Modes
+from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
 
-_LINES = 16  # along y, of which the shot noise is found at a time
+_LINES = 16  # along y, whose shot noise is found at a time
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleModes(Modes):
+    """This rank's complete modes of the contrast of particles, over the window of their assignment.
+
+    white_noise  V sum w^2 / (sum w)^2, V/N for equal weights: shot noise without images [(cMpc/h)^3]
+    number       of particles
+    assignment   of them;  interlaced  whether two grids were averaged
+    """
+
+    white_noise: float
+    number: int
+    assignment: Assignment
+    interlaced: bool
 
 
 @dataclass(frozen=True, eq=False)
 class ParticleSpectrum:
-    """Power of the contrast of particles, and what of it is shot noise.
+    """Power of the contrast of particles, and its shot noise.
 
     spectrum     with the shot noise in it: its `error` holds
     shot_noise   expected of particles at random on the same grid, mean over the modes [(cMpc/h)^3], shape of its power
-    white_noise  V sum w^2 / (sum w)^2, V/N for equal weights: shot_noise without images [(cMpc/h)^3]
-    number       of particles
-    assignment   by name;  interlaced  whether two grids were averaged
+    white_noise, number, interlaced  as in ParticleModes;  assignment  by name
     """
 
     spectrum: PowerSpectrum
@@ -49,96 +65,91 @@ class ParticleSpectrum:
     interlaced: bool
 
     def less_shot_noise(self) -> PowerSpectrum:
-        """The spectrum with its shot noise taken off; errors are those of `spectrum`."""
+        """The spectrum less its shot noise; errors are those of `spectrum`."""
         return replace(self.spectrum, power=self.spectrum.power - self.shot_noise)
 
 
 def particle_spectrum(
     batches: Iterable[tuple],
     box: Box,
-    assignment="tsc",
+    assignment: str = "tsc",
     *,
-    interlaced=True,
-    dtype=np.float64,
-    bin_width=1.0,
-    mu_bins=None,
-    mu_axis=2,
-    name="particles",
-    backend=None,
-    ranks: Ranks = SERIAL,
+    interlaced: bool = True,
+    dtype: DTypeLike = np.float64,
+    bin_width: float = 1.0,
+    mu_bins: int | None = None,
+    mu_axis: int = 2,
+    name: str = "particles",
+    domain: Domain | None = None,
 ) -> ParticleSpectrum:
     """P(k) of particles in a periodic box.
 
     batches     of positions, shape (particles, 3) [cMpc/h], and weights, shape (particles,), or None; over ranks each
-                has some of them
+                gives some of them
     box         size [cMpc/h] and cells of the grid
     assignment  "ngp", "cic", "tsc" or "pcs"
-    interlaced  average with a second grid, shifted by half a cell: twice the time, and aliasing where there would be
+    interlaced  average with a second grid, shifted by half a cell: twice the time, and less aliasing
     dtype       of grids and transforms, float32 or float64
     The rest and what is raised as in ParticleGrid and Bins; InputError where the weights have no positive sum.
     Memory: four grids, two where not interlaced; over ranks one more.
     """
-    shifts = (0.0, 0.5) if interlaced else (0.0,)
-    grids = [ParticleGrid(box, assignment, shift=s, dtype=dtype, backend=backend, ranks=ranks) for s in shifts]
-    deposit_batches(batches, grids)
-    return spectrum_of_grids(*grids, bin_width=bin_width, mu_bins=mu_bins, mu_axis=mu_axis, name=name)
-
-
-def spectrum_of_grids(
-    grid: ParticleGrid, shifted: ParticleGrid | None = None, *, bin_width=1.0, mu_bins=None, mu_axis=2, name="particles"
-) -> ParticleSpectrum:
-    """P(k) of particles on a grid, or on two, the second shifted by half a cell; arguments as in particle_spectrum.
-
-    Raises ValueError for two grids that are no such pair.
-    """
-    box, ranks, backend = grid.box, grid.ranks, grid.backend
     bins = Bins(box.cells, box.size, bin_width, mu_bins, mu_axis)
-    number, total, squares = grid.totals()
-    contrast = contrast_of_grids(grid, shifted)
-    sums = bin_modes(contrast.values, None, contrast.y_first, bins, axis=1, backend=backend).reduce(ranks)
-    spectrum = PowerSpectrum.from_sums(sums, bins, (total / prod(box.cells),), (name,))
-    white_noise = prod(box.size) * squares / total**2
-    noise = _noise_in_bins(grid.assignment, shifted is not None, bins, backend, ranks)
-    return ParticleSpectrum(
-        spectrum, white_noise * noise, white_noise, number, grid.assignment.name, shifted is not None
-    )
+    shifts = (0.0, 0.5) if interlaced else (0.0,)
+    grids = [ParticleGrid(box, assignment, shift=shift, dtype=dtype, domain=domain) for shift in shifts]
+    deposit_batches(batches, grids)
+    return power_of_particles(particle_modes(*grids, name=name), bins)
 
 
-def contrast_of_grids(grid: ParticleGrid, shifted: ParticleGrid | None = None) -> Transform:
-    """Unnormalised transform of the contrast, over the window of the assignment; the mode k = 0 is zero.
+def power_of_particles(modes: ParticleModes, bins: Bins) -> ParticleSpectrum:
+    """P(k) or P(k, mu) of particles from their modes; all ranks call this, and get the same.
 
-    For Bins as it is, or for spectra.multipoles.
+    Raises ValueError for modes of other cells than the bins'.
+    """
+    spectrum = power_of_modes(modes, bins)
+    noise = modes.white_noise * _noise_in_bins(modes, bins)
+    about = modes.white_noise, modes.number, modes.assignment.name, modes.interlaced
+    return ParticleSpectrum(spectrum, noise, *about)
+
+
+def particle_modes(
+    grid: ParticleGrid, shifted: ParticleGrid | None = None, *, name: str = "particles"
+) -> ParticleModes:
+    """Modes of the contrast of particles on a grid, or on two, the second shifted by half a cell.
+
     Raises InputError where the weights have no positive sum, ValueError for two grids that are no interlaced pair.
     """
-    _, total, _ = grid.totals()
+    number, total, squares = grid.totals()
     if not total > 0:
-        raise InputError(f"weights of {grid.totals()[0]} particles: their sum {total} must be positive")
+        raise InputError(f"weights of {number} particles: their sum {total} must be positive")
     if shifted is not None:
         _check_pair(grid, shifted)
-    mean = total / prod(grid.box.cells)
+    domain, box = grid.domain, grid.box
+    mean = total / prod(box.cells)
     first = _transform_less(grid, mean)
     second = None if shifted is None else _transform_less(shifted, mean)
-    phases = _phases(grid.box.cells, first)
-    window = _device(grid, [grid.assignment.window(phase) for phase in phases], first.values.real.dtype)
+    phases = _phases(domain)
+    window = _device(domain, [grid.assignment.window(phase) for phase in phases], first.values.real.dtype)
     # each of the two grids is half of the average
     window[0] *= mean * (1 if shifted is None else 2)
     if shifted is not None:
         turns = [np.exp(1j * (shifted.shift - grid.shift) * phase) for phase in phases]
-        turn = _device(grid, turns, first.values.dtype)
+        turn = _device(domain, turns, first.values.dtype)
 
-    def work(plane):
+    def work(plane: int) -> None:
         part = first.values[plane]
         if second is not None:
             part += second.values[plane] * (turn[0][plane] * turn[1][:, None] * turn[2])
         part /= window[0][plane] * window[1][:, None] * window[2]
 
-    grid.backend.for_each(range(len(first.values)), work)
-    if first.y_first == 0 and first.values.shape[1] > 0:
+    domain.backend.for_each(range(len(first.values)), work)
+    if domain.has_first_line:
         first.values[0, 0, 0] = 0
-    return first
+    white_noise = prod(box.size) * squares / total**2
+    about = white_noise, number, grid.assignment, shifted is not None
+    return ParticleModes(first, True, 1.0, mean, name, *about)
 
 
-def _check_pair(grid, shifted):
+def _check_pair(grid: ParticleGrid, shifted: ParticleGrid) -> None:
     """ValueError unless the same particles are on both grids, half a cell apart."""
     same = (grid.box, grid.assignment, grid.slab.dtype) == (shifted.box, shifted.assignment, shifted.slab.dtype)
     if not same or abs(grid.shift - shifted.shift) != 0.5:
@@ -150,37 +161,39 @@ def _check_pair(grid, shifted):
         raise ValueError(f"grids of {grid.totals()[0]} and {shifted.totals()[0]} particles: must be the same particles")
 
 
-def _transform_less(grid, mean):
+def _transform_less(grid: ParticleGrid, mean: float) -> Transform:
     """Transform of a grid less its mean, so that in single precision no round-off of it spreads over all modes."""
-    return transform(grid.slab, grid.box.cells, grid.ranks, grid.backend, prepare=lambda part, begin: part - mean)
+    return transform(grid.slab, grid.domain, prepare=lambda part, begin: part - mean)
 
 
-def _phases(cells, part: Transform):
-    """k times the width of a cell along each axis of a rank's part of a transform, in -pi ... pi."""
-    x, y = (2 * np.pi * np.fft.fftfreq(n) for n in cells[:2])
-    return x, y[part.y_first : part.y_first + part.values.shape[1]], 2 * np.pi * np.fft.rfftfreq(cells[2])
+def _phases(domain: Domain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """k times the width of a cell along each axis of this rank's part of a transform, in -pi ... pi."""
+    x, y = (2 * np.pi * np.fft.fftfreq(number) for number in domain.cells[:2])
+    return x, y[domain.lines], 2 * np.pi * np.fft.rfftfreq(domain.cells[2])
 
 
-def _device(grid, arrays, dtype):
+def _device(domain: Domain, arrays: Sequence[np.ndarray], dtype: DTypeLike) -> list[Any]:
     """Arrays where the grid is, in a precision."""
-    return [grid.backend.to_device(array.astype(dtype)) for array in arrays]
+    return [domain.backend.to_device(array.astype(dtype)) for array in arrays]
 
 
-def _noise_in_bins(assignment: Assignment, interlaced, bins: Bins, backend, ranks: Ranks):
-    """Power of particles at random on a grid, window divided out, over that without images; shape of a spectrum."""
-    phases = [2 * np.pi * np.fft.fftfreq(n) for n in bins.cells[:2]]
+def _noise_in_bins(modes: ParticleModes, bins: Bins) -> np.ndarray:
+    """Power of particles at random on a grid, over the window, over that without images; shape of a spectrum."""
+    domain, assignment = modes.domain, modes.assignment
+    backend, xp = domain.backend, domain.backend.xp
+    phases = [2 * np.pi * np.fft.fftfreq(number) for number in bins.cells[:2]]
     phases.append(2 * np.pi * np.fft.rfftfreq(bins.cells[2]))
-    over = [assignment.window(phase) ** 2 for phase in phases]
-    kinds = [[backend.to_device(assignment.images(p) / w) for p, w in zip(phases, over, strict=True)]]
-    if interlaced:
-        kinds.append([backend.to_device(assignment.images(p, True) / w) for p, w in zip(phases, over, strict=True)])
-    first, last = ranks.slab(bins.cells[1])
-    xp, sums = backend.xp, []
-    for begin in [*range(first, last, _LINES)] or [first]:
-        lines = slice(begin, min(begin + _LINES, last))
+    windows = [assignment.window(phase) ** 2 for phase in phases]
+    kinds = [
+        [backend.to_device(assignment.images(p, odd) / window) for p, window in zip(phases, windows, strict=True)]
+        for odd in ((False, True) if modes.interlaced else (False,))
+    ]
+    sums = []
+    for begin in [*range(domain.lines.start, domain.lines.stop, _LINES)] or [domain.lines.start]:
+        lines = slice(begin, min(begin + _LINES, domain.lines.stop))
         terms = [x[:, None, None] * y[lines, None] * z for x, y, z in kinds]
-        # whose square is binned; less than nothing is round-off
+        # its square is binned; numbers below zero are round-off
         amplitude = xp.sqrt(xp.maximum(reduce(add, terms) / len(terms), 0)).astype(xp.complex128)
         sums.append(bin_modes(amplitude, None, begin, bins, axis=1, backend=backend))
-    total = reduce(add, sums).reduce(ranks)
+    total = reduce(add, sums).reduce(domain.ranks)
     return PowerSpectrum.from_sums(total, bins, (1.0,)).power * (prod(bins.cells) ** 2 / prod(bins.box_size))

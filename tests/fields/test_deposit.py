@@ -15,6 +15,7 @@ from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid, deposit, deposit_batches
 from gpu_fdm.kernels import deposit as kernel
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import Ranks
 
 SIZE = (3.0, 2.0, 2.5)
@@ -195,7 +196,14 @@ def test_window_and_its_images(name):
 def test_the_same_on_any_number_of_threads(name, cells):
     positions, weights = particles(200_000, np.float32)
     grids = [
-        deposit(positions, Box(SIZE, cells), name, weights=weights, dtype=np.float32, backend=CPU(threads))
+        deposit(
+            positions,
+            Box(SIZE, cells),
+            name,
+            weights=weights,
+            dtype=np.float32,
+            domain=Domain(cells, backend=CPU(threads)),
+        )
         for threads in (1, 2, 5)
     ]
     np.testing.assert_array_equal(grids[0], grids[1])
@@ -222,7 +230,7 @@ def test_columns_at_work_together_share_no_plane(name, cells, size):
     """Those of even number, and those of odd number: what a column of particles touches belongs to it alone."""
     order = ASSIGNMENTS[name].order
     for rank in range(size):
-        first, last = Ranks(SomeRanks(rank, size) if size > 1 else None).slab(cells[0])
+        first, last = Ranks(SomeRanks(rank, size) if size > 1 else None).share(cells[0])
         x_tiles, y_tiles, columns, tiles = kernel.number_tiles(cells, order, first, last - first)
         rows = tiles // columns
         assert columns == 1 or columns % 2 == 0
@@ -323,7 +331,7 @@ def test_bad_positions(value, axis):
 def test_first_bad_position_of_many(monkeypatch):
     """Counted over all that were added, whatever thread finds it."""
     monkeypatch.setattr(kernel, "_LEAST_PARTICLES_A_PART", 10)
-    grid = ParticleGrid(Box(SIZE, (12, 15, 10)), backend=CPU(3))
+    grid = ParticleGrid(Box(SIZE, (12, 15, 10)), domain=Domain((12, 15, 10), backend=CPU(3)))
     grid.add(particles(100)[0])
     positions = np.concatenate([particles(500)[0], spoiled(np.inf)])
     with pytest.raises(InputError, match=r"^particle 1017: position \("):
@@ -392,15 +400,15 @@ def check_same(ranks, backend, cells, name, dtype, most):
     box, number = Box(SIZE, cells), 301
     positions, weights = particles(number, dtype)
     whole = deposit(positions, box, name, weights=weights, shift=0.5)
-    grid = ParticleGrid(box, name, shift=0.5, backend=backend, ranks=ranks)
+    domain = Domain(cells, ranks, backend)
+    grid = ParticleGrid(box, name, shift=0.5, domain=domain)
     # unequal shares, of which the last rank holds none, in batches of unequal number
     cuts = np.minimum(np.arange(ranks.size + 1) * number // max(1, ranks.size - 1), number)
     own = slice(*cuts[ranks.rank : ranks.rank + 2])
     batches = np.array_split(np.arange(own.start, own.stop), 1 + ranks.rank)
     deposit_batches(((positions[batch], weights[batch]) for batch in batches), [grid])
-    first, last = ranks.slab(cells[0])
-    assert grid.slab.shape == (last - first, *cells[1:])
-    np.testing.assert_allclose(grid.slab, whole[first:last], rtol=0, atol=1e-14 * weights.sum())
+    assert grid.slab.shape == domain.shape
+    np.testing.assert_allclose(grid.slab, whole[domain.planes], rtol=0, atol=1e-14 * weights.sum())
     total = sum(ranks.allgather(float(grid.slab.sum())))
     assert total == pytest.approx(weights.sum(dtype=float), rel=1e-13)
     assert grid.totals()[0] == number
@@ -419,7 +427,7 @@ def check_concentrated(ranks):
 
     module.add_particles = noted
     positions = np.random.default_rng(ranks.rank).uniform(0.1, 0.2, (150, 3)).astype(np.float32)
-    grid = ParticleGrid(Box(SIZE, (24, 10, 9)), "pcs", ranks=ranks)
+    grid = ParticleGrid(Box(SIZE, (24, 10, 9)), "pcs", domain=Domain((24, 10, 9), ranks))
     grid.add(positions)
     module.add_particles = add
     assert max(taken) <= most
@@ -446,13 +454,13 @@ def check_errors(ranks):
         (positions, heavy if own else weights, InputError, f"particle 499: weight nan: must be finite{where}"),
         (wrong, None, ValueError, f"positions have shape (500, 2): must be (particles, 3){where}"),
     ):
-        grid = ParticleGrid(box, ranks=ranks)
+        grid = ParticleGrid(box, domain=Domain(box.cells, ranks))
         with pytest.raises(error) as caught:
             grid.add(given_positions, given_weights)
         assert message in str(caught.value) and str(caught.value).endswith(where)
         assert getattr(caught.value, "on_all_ranks", ranks.size == 1)
     if ranks.size > 1:
-        grid = ParticleGrid(box, ranks=ranks)
+        grid = ParticleGrid(box, domain=Domain(box.cells, ranks))
         with pytest.raises(ValueError, match=r"float32.*must be the same on all ranks"):
             grid.add(positions.astype(np.float32) if own else positions)
 

@@ -13,6 +13,7 @@ from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid, deposit
 from gpu_fdm.kernels.deposit import add_particles
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.spectra.particles import particle_spectrum
 
 SIZE = (3.0, 2.0, 2.5)
@@ -44,8 +45,10 @@ def test_particles(cuda, name, dtype, of_positions, cells):
     positions, weights = particles(700, of_positions)
     options = {"shift": 0.5, "dtype": dtype}
     for given in (weights, None):
-        found = deposit(positions, Box(SIZE, cells), name, weights=given, backend=cuda, **options)
-        expected = deposit(positions, Box(SIZE, cells), name, weights=given, backend=CPU(1), **options)
+        found = deposit(positions, Box(SIZE, cells), name, weights=given, domain=Domain(cells, backend=cuda), **options)
+        expected = deposit(
+            positions, Box(SIZE, cells), name, weights=given, domain=Domain(cells, backend=CPU(1)), **options
+        )
         assert_same(cuda.to_host(found), expected, dtype)
 
 
@@ -53,7 +56,8 @@ def test_particles(cuda, name, dtype, of_positions, cells):
 def test_one_particle(cuda, name):
     """Nothing is added up: the cells are the twin's own, weights to round-off (a card fuses multiply and add)."""
     for position in particles(40)[0]:
-        grids = [deposit(position[None], Box(SIZE, (12, 15, 10)), name, backend=each) for each in (cuda, CPU(1))]
+        domains = [Domain((12, 15, 10), backend=backend) for backend in (cuda, CPU(1))]
+        grids = [deposit(position[None], Box(SIZE, (12, 15, 10)), name, domain=domain) for domain in domains]
         np.testing.assert_allclose(cuda.to_host(grids[0]), grids[1], rtol=0, atol=1e-15)
 
 
@@ -63,7 +67,7 @@ def test_slabs(cuda, name):
     cells, order = (13, 6, 5), ASSIGNMENTS[name].order
     positions, weights = particles(300)
     box = Box(SIZE, cells)
-    whole = deposit(positions, box, name, weights=weights, backend=CPU(1))
+    whole = deposit(positions, box, name, weights=weights, domain=Domain(box.cells, backend=CPU(1)))
     scale, offset = tuple(1 / box.spacing), -0.5 if order % 2 == 0 else 0.0
     for first, last in pairwise([0, 1, 3, 3, 9, 13]):
         for backend in (cuda, CPU(1)):
@@ -79,14 +83,15 @@ def test_bad_positions(cuda, monkeypatch, dtype, value):
     positions = particles(1000, dtype)[0]
     positions[[417, 419], 2] = value, np.nan
     with pytest.raises(InputError, match=r"^particle 417: position \(.*\): must be finite, within 2\^30 cells"):
-        deposit(positions, Box(SIZE, (12, 15, 10)), backend=cuda)
+        deposit(positions, Box(SIZE, (12, 15, 10)), domain=Domain((12, 15, 10), backend=cuda))
 
 
 def test_bad_weights(cuda):
     positions, weights = particles(1000)
     weights[417] = np.nan
     with pytest.raises(InputError, match=r"^particle 417: weight nan: must be finite"):
-        deposit(cuda.to_device(positions), Box(SIZE, (12, 15, 10)), weights=cuda.to_device(weights), backend=cuda)
+        domain = Domain((12, 15, 10), backend=cuda)
+        deposit(cuda.to_device(positions), Box(SIZE, (12, 15, 10)), weights=cuda.to_device(weights), domain=domain)
 
 
 @precisions
@@ -94,8 +99,10 @@ def test_bad_weights(cuda):
 def test_spectrum(cuda, dtype, interlaced):
     positions, weights = particles(3000)
     box, options = Box(SIZE, (12, 15, 10)), {"interlaced": interlaced, "dtype": dtype, "mu_bins": 2}
-    found = particle_spectrum([(positions, weights)], box, "cic", backend=cuda, **options)
-    expected = particle_spectrum([(positions, weights)], box, "cic", backend=CPU(1), **options)
+    found = particle_spectrum([(positions, weights)], box, "cic", domain=Domain(box.cells, backend=cuda), **options)
+    expected = particle_spectrum(
+        [(positions, weights)], box, "cic", domain=Domain(box.cells, backend=CPU(1)), **options
+    )
     np.testing.assert_array_equal(found.spectrum.modes, expected.spectrum.modes)
     np.testing.assert_allclose(found.shot_noise, expected.shot_noise, rtol=1e-12)
     scale = np.nanmax(expected.spectrum.power)
@@ -105,6 +112,6 @@ def test_spectrum(cuda, dtype, interlaced):
 
 
 def test_no_particles():
-    grid = ParticleGrid(Box(SIZE, (3, 4, 5)), backend=CudaOnCpu())
+    grid = ParticleGrid(Box(SIZE, (3, 4, 5)), domain=Domain((3, 4, 5), backend=CudaOnCpu()))
     grid.add(np.empty((0, 3)))
     assert not grid.slab.any()

@@ -10,6 +10,7 @@ from scipy import fft
 from gpu_fdm.kernels import binning
 from gpu_fdm.kernels.binning import add_separations, bin_numbers
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.fft import inverse, transform
 from gpu_fdm.spectra.power import Bins, ModeSums, bin_modes, power_spectrum
 
@@ -167,8 +168,8 @@ def test_separations(cuda, dtype):
 def test_power_spectrum(cuda, cells, sides, dtype):
     field = density(cells, dtype)
     options = {"box_size": sides, "mu_bins": 3, "mu_axis": 1}
-    found = power_spectrum(cuda.to_device(field), **options, backend=cuda)
-    expected = power_spectrum(field, **options, backend=CPU(1))
+    found = power_spectrum(cuda.to_device(field), **options, domain=Domain(field.shape, backend=cuda))
+    expected = power_spectrum(field, **options, domain=Domain(field.shape, backend=CPU(1)))
     for values in (found.k, found.power, found.modes):
         assert type(values) is np.ndarray
     np.testing.assert_array_equal(found.modes, expected.modes)
@@ -182,8 +183,9 @@ def test_power_spectrum(cuda, cells, sides, dtype):
 def test_cross_spectrum(cuda, dtype):
     cells, sides = (12, 15, 10), (3.0, 2.0, 2.5)
     first, second = density(cells, dtype), density(cells, dtype, seed=2)
-    found = power_spectrum(cuda.to_device(first), sides, other=cuda.to_device(second), backend=cuda)
-    expected = power_spectrum(first, sides, other=second, backend=CPU(1))
+    domain = Domain(cells, backend=cuda)
+    found = power_spectrum(cuda.to_device(first), sides, other=cuda.to_device(second), domain=domain)
+    expected = power_spectrum(first, sides, other=second, domain=Domain(cells, backend=CPU(1)))
     tolerance = TRANSFORMS[dtype] * power_spectrum(first, sides).power.max()
     np.testing.assert_allclose(found.power, expected.power, rtol=0, atol=tolerance)
 
@@ -193,23 +195,25 @@ def test_bad_numbers(cuda, value):
     field = density((5, 4, 3), np.float32)
     field[1, 2, 1] = value
     with pytest.raises(ValueError, match="NaN or infinity"):
-        power_spectrum(cuda.to_device(field), 2.0, backend=cuda)
+        power_spectrum(cuda.to_device(field), 2.0, domain=Domain(field.shape, backend=cuda))
     with pytest.raises(ValueError, match="zero mean"):
-        power_spectrum(cuda.to_device(density((5, 4, 3), np.float64) * 0), 2.0, backend=cuda)
+        power_spectrum(
+            cuda.to_device(density((5, 4, 3), np.float64) * 0), 2.0, domain=Domain(field.shape, backend=cuda)
+        )
     field = np.full((5, 4, 3), 0.1)
     field[1, 2, 1] = -5  # and the rest 5.9: what is left is no mean density
     with pytest.raises(ValueError, match="zero mean"):
-        power_spectrum(cuda.to_device(field), 2.0, backend=cuda)
+        power_spectrum(cuda.to_device(field), 2.0, domain=Domain(field.shape, backend=cuda))
 
 
 @precisions
 def test_transform_and_back(cuda, dtype):
     field = density((7, 9, 10), dtype)
-    found = transform(cuda.to_device(field), field.shape, backend=cuda)
+    found = transform(cuda.to_device(field), Domain(field.shape, backend=cuda))
     expected = fft.rfftn(field)
     assert found.values.flags.c_contiguous and found.values.dtype == expected.dtype
     tolerance = 10 * np.finfo(dtype).eps
     np.testing.assert_allclose(cuda.to_host(found.values), expected, rtol=0, atol=tolerance * np.abs(expected).max())
-    back = inverse(found, field.shape, backend=cuda)
+    back = inverse(found)
     assert back.dtype == dtype
     np.testing.assert_allclose(cuda.to_host(back), field, rtol=0, atol=tolerance * field.max())

@@ -6,8 +6,9 @@ import pytest
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.kernels import wave
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
-from gpu_fdm.simulation.schedule import Expanding, Times
+from gpu_fdm.simulation.integrator import Expanding, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveState, evolve_wave
 
 # round-off over the maximum; arithmetic is double, where phases of 50 rad are good to 1e-14, results are rounded
@@ -111,7 +112,7 @@ def test_a_run(cuda, order, dtype):
             watch=2,
             alarms=Alarms(1, 1, 1),
             external=backend.to_device(external),
-            backend=backend,
+            domain=Domain(grid.cells, backend=backend),
         )
         states.append(next(run))
     found, expected = states

@@ -11,6 +11,7 @@ from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm.errors import RunError
 from gpu_fdm.parallel.backend import choose_on_ranks
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import LAUNCHERS, SERIAL, Ranks, launched
 
 GAS = """
@@ -178,17 +179,18 @@ def test_slabs_cover_all_planes():
 
     for size in (1, 2, 3, 7):
         for planes in (7, 8, 64, 65):
-            slabs = Ranks(Communicator(size)).slabs(planes)
-            assert slabs[0][0] == 0 and slabs[-1][1] == planes
-            assert all(a[1] == b[0] for a, b in pairwise(slabs))
-            widths = [last - first for first, last in slabs]
+            domain = Domain((planes, 1, 1), Ranks(Communicator(size)))
+            slabs = domain.planes_of_ranks
+            assert (slabs[0], slabs[0].start, slabs[-1].stop) == (domain.planes, 0, planes)
+            assert all(a.stop == b.start for a, b in pairwise(slabs))
+            widths = [slab.stop - slab.start for slab in slabs]
             assert max(widths) - min(widths) <= 1
 
 
 def test_no_launcher_no_mpi(monkeypatch):
     for name in (*LAUNCHERS, "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
-    assert not launched() and SERIAL.size == 1 and SERIAL.slab(5) == (0, 5)
+    assert not launched() and SERIAL.size == 1 and SERIAL.share(5) == (0, 5)
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     assert launched()
 

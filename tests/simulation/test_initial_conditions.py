@@ -10,7 +10,7 @@ from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.kernels.random_modes import gaussian_modes, philox
-from gpu_fdm.parallel.ranks import SERIAL
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import (
     LinearModes,
@@ -20,8 +20,8 @@ from gpu_fdm.simulation.initial_conditions import (
     require_small,
     wave_from_modes,
 )
+from gpu_fdm.simulation.integrator import Expanding, Times
 from gpu_fdm.simulation.particle_mesh import ParticleState, evolve_particles
-from gpu_fdm.simulation.schedule import Expanding, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveState, evolve_wave
 from gpu_fdm.spectra.power import power_spectrum
 from gpu_fdm.units import CodeUnits
@@ -47,7 +47,7 @@ def waves(box, amplitudes):
     k = [2 * np.pi * np.linalg.norm(np.array(mode) / box.size) for mode in amplitudes]
     variance = 2 * sum(abs(value) ** 2 for value in amplitudes.values())
     displacement = 2 * sum(abs(value) ** 2 / each**2 for value, each in zip(amplitudes.values(), k, strict=True))
-    return LinearModes(amplitude, 0, box, variance, displacement)
+    return LinearModes(amplitude, Domain(box.cells), box, variance, displacement)
 
 
 # random numbers
@@ -299,15 +299,15 @@ SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
 def check_ranks(ranks):
     for cells in SIZES:
         box = Box(BOX.size, cells)
-        modes, alone = linear_modes(box, power, 3, ranks=ranks), linear_modes(box, power, 3)
-        lines = slice(*ranks.slab(cells[1]))
-        np.testing.assert_array_equal(modes.amplitude, alone.amplitude[:, lines])
+        domain = Domain(cells, ranks)
+        modes, alone = linear_modes(box, power, 3, domain=domain), linear_modes(box, power, 3)
+        np.testing.assert_array_equal(modes.amplitude, alone.amplitude[:, domain.lines])
         assert modes.variance == pytest.approx(alone.variance, rel=1e-12)
-        planes = slice(*ranks.slab(cells[0]))
-        psi = wave_from_modes(modes, 0.02, COSMOS, UNITS, ranks=ranks)
-        np.testing.assert_allclose(psi, wave_from_modes(alone, 0.02, COSMOS, UNITS)[planes], rtol=0, atol=1e-13)
-        found = particles_from_modes(modes, 0.02, COSMOS, UNITS, ranks=ranks)
-        expected = particles_from_modes(alone, 0.02, COSMOS, UNITS, ranks=SERIAL)
+        psi = wave_from_modes(modes, 0.02, COSMOS, UNITS)
+        expected = wave_from_modes(alone, 0.02, COSMOS, UNITS)[domain.planes]
+        np.testing.assert_allclose(psi, expected, rtol=0, atol=1e-13)
+        found = particles_from_modes(modes, 0.02, COSMOS, UNITS)
+        expected = particles_from_modes(alone, 0.02, COSMOS, UNITS)
         mine = np.isin(expected[2], found[2])
         np.testing.assert_array_equal(found[2], expected[2][mine])
         np.testing.assert_allclose(found[0], expected[0][:, mine], rtol=0, atol=1e-9)

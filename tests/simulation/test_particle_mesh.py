@@ -9,10 +9,11 @@ from rank_runs import agree, needs_mpi, run_here
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.simulation.grid import Grid
+from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
-from gpu_fdm.simulation.schedule import SCHEMES, Expanding, Static, Times
 
 COSMOS = Expanding(Background(0.3))
 
@@ -137,8 +138,8 @@ def test_order_and_threads_change_nothing():
     shuffle = np.random.default_rng(2).permutation(300_000)
     other = replace(state, position=state.position[:, shuffle], momentum=state.momentum[:, shuffle])
     clock = replace(COSMOS, longest=0.01)
-    one = evolved(state, grid, clock, 0.102, limits=MeshLimits(9, 9), backend=CPU(1))
-    two = evolved(other, grid, clock, 0.102, limits=MeshLimits(9, 9), backend=CPU(2))
+    one = evolved(state, grid, clock, 0.102, limits=MeshLimits(9, 9), domain=Domain(grid.cells, backend=CPU(1)))
+    two = evolved(other, grid, clock, 0.102, limits=MeshLimits(9, 9), domain=Domain(grid.cells, backend=CPU(2)))
     np.testing.assert_array_equal(one.position[:, shuffle], two.position)
     np.testing.assert_array_equal(one.momentum[:, shuffle], two.momentum)
     for axis in range(3):
@@ -192,13 +193,12 @@ def run_on(ranks, cells, order):
     grid = Grid(cells, (3.0, 2.0, 1.0))
     state = crowd(grid)
     # any rank may begin with any particles
-    mine = slice(*ranks.slab(200, ranks.size - 1 - ranks.rank))
+    mine, domain = slice(*ranks.share(200, ranks.size - 1 - ranks.rank)), Domain(cells, ranks, CPU(1))
     part = ParticleState(state.position[:, mine], state.momentum[:, mine], state.identity[mine], state.times)
-    options = {"order": order, "limits": MeshLimits(3.0, 3.0), "ranks": ranks, "backend": CPU(1)}
+    options = {"order": order, "limits": MeshLimits(3.0, 3.0), "domain": domain}
     (last,) = evolve_particles(part, grid, COSMOS, [0.12], **options)
     planes = np.floor(last.position[0] / grid.spacing[0] - 0.5).astype(int) % cells[0]
-    first, end = ranks.slab(cells[0])
-    assert np.all((planes >= first) & (planes < end))
+    assert np.all((planes >= domain.planes.start) & (planes < domain.planes.stop))
     arrays = (last.position, last.momentum, last.identity)
     position, momentum, identity = (np.concatenate(ranks.allgather(each), axis=-1) for each in arrays)
     order = np.argsort(identity)

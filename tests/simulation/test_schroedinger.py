@@ -16,10 +16,10 @@ from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.kernels.wave import potential_phase
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL, Ranks
-from gpu_fdm.simulation.fourier import Slab
 from gpu_fdm.simulation.grid import Grid, cells_for_velocity, largest_velocity, require_resolved
-from gpu_fdm.simulation.schedule import SCHEMES, Expanding, Static, Times
+from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 from gpu_fdm.simulation.soliton import Soliton, periodic_soliton
 from gpu_fdm.units import CodeUnits
@@ -380,7 +380,8 @@ def test_saving_changes_nothing():
 @pytest.mark.parametrize("dtype", ROUND_OFF)
 def test_threads_change_nothing(dtype):
     grid = Grid((64, 33, 32), (6.0, 5.0, 4.5))
-    one, two = (evolved(ripples(grid, dtype), grid, Static(), 0, 0.1, backend=CPU(n)) for n in (1, 2))
+    domains = (Domain(grid.cells, backend=CPU(threads)) for threads in (1, 2))
+    one, two = (evolved(ripples(grid, dtype), grid, Static(), 0, 0.1, domain=domain) for domain in domains)
     np.testing.assert_array_equal(one.psi, two.psi)
 
 
@@ -388,7 +389,8 @@ def test_memory_is_two_copies_of_psi():
     """psi, and potential and spectrum of half its size each (over ranks one buffer more); blocks are small."""
     grid = Grid((64, 64, 64), (6.0, 5.0, 4.5))
     psi = ripples(grid)
-    run = evolve_wave(WaveState(psi, Times.start(0)), grid, Static(), [1e-3], backend=CPU(1), alarms=QUIET)
+    domain = Domain(grid.cells, backend=CPU(1))
+    run = evolve_wave(WaveState(psi, Times.start(0)), grid, Static(), [1e-3], domain=domain, alarms=QUIET)
     tracemalloc.start()
     next(run)
     _, peak = tracemalloc.get_traced_memory()
@@ -445,7 +447,9 @@ def test_wrong_input():
             return 0
 
     with pytest.raises(ValueError, match=r"^more ranks \(5\) than planes along x \(4\)$"):
-        Slab((4, 4, 4), Ranks(Five()))
+        evolve_wave(state, grid, COSMOS, [0.2], domain=Domain((4, 4, 4), Ranks(Five())))
+    with pytest.raises(ValueError, match=r"^domain of \(4, 4, 5\) cells: must have \(4, 4, 4\)$"):
+        evolve_wave(state, grid, COSMOS, [0.2], domain=Domain((4, 4, 5)))
 
 
 def test_velocities_that_a_box_resolves():
@@ -474,8 +478,9 @@ SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
 def run_on(ranks, cells, dtype, order):
     """psi of all ranks and health after a short run."""
     grid = Grid(cells, (6.0, 5.0, 4.5))
-    psi = ripples(grid, dtype)[slice(*ranks.slab(cells[0]))]
-    state = evolved(psi, grid, COSMOS, 0.1, 0.12, order=order, ranks=ranks, backend=CPU(1), watch=2)
+    domain = Domain(cells, ranks, CPU(1))
+    psi = ripples(grid, dtype)[domain.planes]
+    state = evolved(psi, grid, COSMOS, 0.1, 0.12, order=order, domain=domain, watch=2)
     return np.concatenate(ranks.allgather(state.psi)), state
 
 

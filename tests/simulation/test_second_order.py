@@ -5,8 +5,9 @@ import pytest
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.fields.box import Box
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.initial_conditions import LinearModes, linear_modes, particles_from_modes, wave_from_modes
-from gpu_fdm.simulation.schedule import Expanding
+from gpu_fdm.simulation.integrator import Expanding
 from gpu_fdm.simulation.second_order import LARGEST_RATIO, to_second_order
 from gpu_fdm.spectra.particles import particle_spectrum
 from gpu_fdm.spectra.power import power_spectrum
@@ -24,7 +25,7 @@ def plane_waves(box, waves):
         amplitude[mode] += size / 2 / float(MATTER.growth(A))
         if mode[2] == 0:
             amplitude[tuple(-np.array(mode))] += size / 2 / float(MATTER.growth(A))
-    return LinearModes(amplitude, 0, box, 0.0, 0.0)
+    return LinearModes(amplitude, Domain(box.cells), box, 0.0, 0.0)
 
 
 def amplitude_of(field, box, mode):

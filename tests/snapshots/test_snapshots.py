@@ -20,6 +20,7 @@ from snapshot_files import (
 )
 
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import Ranks
 from gpu_fdm.snapshots import snapshot as snapshot_module
 from gpu_fdm.snapshots.options import SnapshotOptions
@@ -72,7 +73,8 @@ class TestGrid:
         assert slab.dtype == case.density.dtype == received.dtype and slab.flags.c_contiguous
         assert np.array_equal(slab, case.density)
         for ranks in (2, 3):
-            slabs = [received.slab(*slab) for slab in Ranks(Communicator(ranks)).slabs(received.cells[0])]
+            of_ranks = Domain(received.cells, Ranks(Communicator(ranks))).planes_of_ranks
+            slabs = [received.slab(planes.start, planes.stop) for planes in of_ranks]
             assert np.array_equal(np.concatenate(slabs), case.density)
         # and where the file is read plane by plane
         monkeypatch.setattr(snapshot_module, "PIECE", 1000)

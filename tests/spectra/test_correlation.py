@@ -11,6 +11,7 @@ from cuda_on_cpu import CudaOnCpu
 from scipy import fft
 
 from gpu_fdm.parallel.backend import CPU, GPU, gpu_count
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.spectra import power
 from gpu_fdm.spectra.correlation import correlation_function
 
@@ -79,7 +80,7 @@ def pair_sums(first, second, sides, width="1"):
 def test_pair_sums(anywhere, cells, sides, width):
     first, second = random_density(cells), random_density(cells, seed=2)
     r, xi, separations = pair_sums(first, first, sides, width)
-    options = {"box_size": floats(sides), "bin_width": float(width), "backend": anywhere}
+    options = {"box_size": floats(sides), "bin_width": float(width), "domain": Domain(cells, backend=anywhere)}
     found = correlation_function(anywhere.to_device(first), **options)
     assert found.separations.dtype == np.int64
     assert found.separations.tolist() == separations
@@ -107,13 +108,13 @@ def test_lowest_bins_of_a_cubic_grid():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_zero_lag_is_the_variance(anywhere, cells, sides, dtype):
     density, other = random_density(cells, dtype), random_density(cells, dtype, seed=2)
-    found = correlation_function(anywhere.to_device(density), floats(sides), backend=anywhere)
+    found = correlation_function(anywhere.to_device(density), floats(sides), domain=Domain(cells, backend=anywhere))
     contrast, second = (field / field.mean(dtype=float) - 1 for field in (density, other))
     tolerance = 10 * float(np.finfo(dtype).eps)
     assert (found.r[0], found.separations[0]) == (0, 1)
     assert found.correlation[0] == pytest.approx(np.mean(contrast**2), rel=tolerance)
     arguments = (anywhere.to_device(density), floats(sides))
-    cross = correlation_function(*arguments, other=anywhere.to_device(other), backend=anywhere)
+    cross = correlation_function(*arguments, other=anywhere.to_device(other), domain=Domain(cells, backend=anywhere))
     scale = np.mean(contrast**2)
     assert cross.correlation[0] == pytest.approx(np.mean(contrast * second), rel=0, abs=tolerance * scale)
 
@@ -183,7 +184,8 @@ def test_single_precision():
 
 def test_number_of_threads_does_not_matter():
     density = random_density((48, 45, 40), np.float32)
-    one, two, five = (correlation_function(density, (3, 2, 2.5), backend=CPU(threads)) for threads in (1, 2, 5))
+    domains = (Domain(density.shape, backend=CPU(threads)) for threads in (1, 2, 5))
+    one, two, five = (correlation_function(density, (3, 2, 2.5), domain=domain) for domain in domains)
     for other in (two, five):
         np.testing.assert_array_equal(one.correlation, other.correlation)
         np.testing.assert_array_equal(one.r, other.r)
@@ -213,8 +215,7 @@ def test_ends_exactly_at_half_the_side():
         ({"bin_width": np.inf}, "bin_width"),
         ({"bin_width": np.nan}, "bin_width"),
         ({"bin_width": 1e-9}, f"at most {power.MOST_BINS}"),
-        ({"cells": (5, 4)}, "cells"),
-        ({"cells": (6, 4, 3)}, r"density has shape \(5, 4, 3\): must be \(6, 4, 3\)"),
+        ({"domain": Domain((6, 4, 3))}, r"density has shape \(5, 4, 3\): must be \(6, 4, 3\)"),
         ({"other": np.ones((5, 4, 4))}, r"other has shape \(5, 4, 4\).*\(5, 4, 3\)"),
         ({"other": np.ones((5, 4, 3), complex)}, "other is complex128"),
         ({"other": np.zeros((5, 4, 3))}, "other has zero mean"),

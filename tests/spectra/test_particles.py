@@ -13,8 +13,8 @@ from gpu_fdm.fields.assignment import ASSIGNMENTS
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid
 from gpu_fdm.parallel.backend import CPU
-from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.spectra.particles import contrast_of_grids, particle_spectrum, spectrum_of_grids
+from gpu_fdm.parallel.domain import Domain
+from gpu_fdm.spectra.particles import particle_modes, particle_spectrum, power_of_particles
 from gpu_fdm.spectra.power import Bins, PowerSpectrum, bin_modes
 
 SIZE = (3.0, 2.0, 2.5)
@@ -34,6 +34,11 @@ def filled(name, positions, weights=None, shifts=(0.0, 0.5), cells=(12, 15, 10),
     for grid in grids:
         grid.add(positions, weights)
     return grids
+
+
+def measured(*grids):
+    """P(k) and shot noise of the particles on one grid or two."""
+    return power_of_particles(particle_modes(*grids), Bins(grids[0].box.cells, grids[0].box.size))
 
 
 def in_bins(values, bins):
@@ -68,7 +73,7 @@ def test_modes_of_one_grid(name, dtype):
     expected = np.fft.rfftn(double / double.mean() - 1)
     expected[0, 0, 0] = 0
     before = grid.slab.copy()
-    found = contrast_of_grids(grid).values
+    found = particle_modes(grid).transform.values
     assert found.dtype == np.result_type(dtype, np.complex64)
     tolerance = {np.float64: 1e-14, np.float32: 2e-6}[dtype]
     windowed = found * (x[:, None, None] * y[:, None] * z)
@@ -95,7 +100,7 @@ def test_modes_of_a_particle_hold_its_images(name):
     position = np.array([[1.234, 0.777, 2.1]])
     place = position[0] / SIZE * cells
     grids = filled(name, position, cells=cells)
-    found = contrast_of_grids(*grids).values / prod(cells)
+    found = particle_modes(*grids).transform.values / prod(cells)
     sums = []
     for shift in (0.0, 0.5):
         x, y, z = (image_sum(order, n, at, shift) for n, at in zip(cells, place, strict=True))
@@ -111,7 +116,7 @@ def test_modes_of_a_particle_hold_its_images(name):
     # without images a particle has the modulus 1; the nearest that are left are two Nyquist wavenumbers further
     low = np.s_[:2, :2, :1]
     off = np.abs(np.abs(found[low]) - 1).ravel()[1:]
-    off_alone = np.abs(np.abs(contrast_of_grids(grids[0]).values[low]) / prod(cells) - 1).ravel()[1:]
+    off_alone = np.abs(np.abs(particle_modes(grids[0]).transform.values[low]) / prod(cells) - 1).ravel()[1:]
     assert off.max() < 0.1 * off_alone.max()
 
 
@@ -119,9 +124,9 @@ def test_either_grid_may_be_the_shifted():
     positions, weights = particles(2000)
     first, second = filled("tsc", positions, weights)
     (third,) = filled("tsc", positions, weights, (-0.5,))
-    powers = [spectrum_of_grids(*pair).spectrum.power for pair in ((first, second), (second, first), (first, third))]
+    powers = [measured(*pair).spectrum.power for pair in ((first, second), (second, first), (first, third))]
     # but for the Nyquist wavenumbers, whose sign is a convention, all modes are the same
-    inside = first.box.nyquist > spectrum_of_grids(first).spectrum.k
+    inside = first.box.nyquist > measured(first).spectrum.k
     np.testing.assert_allclose(powers[1][inside], powers[0][inside], rtol=1e-11)
     np.testing.assert_allclose(powers[2][inside], powers[0][inside], rtol=1e-11)
 
@@ -164,7 +169,7 @@ def test_noise_of_one_grid(name):
     """On one grid, the sum of all images, before it is divided by the window (Jing 2005 for cic)."""
     positions, _ = particles(100)
     (grid,) = filled(name, positions, shifts=(0.0,))
-    noise = spectrum_of_grids(grid).shot_noise / (prod(SIZE) / 100)
+    noise = measured(grid).shot_noise / (prod(SIZE) / 100)
     sine = [np.sin(phase / 2) ** 2 for phase in phases(grid.box.cells)]
     images = {
         "ngp": lambda s: 1 + 0 * s,
@@ -313,10 +318,10 @@ def test_grids_that_are_no_pair():
     wrong += [*filled("tsc", positions, shifts=(0.5,), dtype=np.float32)]
     for other in wrong:
         with pytest.raises(ValueError, match=r"grids of tsc and .*must be alike but for half a cell"):
-            spectrum_of_grids(grid, other)
+            measured(grid, other)
     shifted.add(positions[:1])
     with pytest.raises(ValueError, match="grids of 50 and 51 particles: must be the same particles"):
-        spectrum_of_grids(grid, shifted)
+        measured(grid, shifted)
 
 
 # over ranks
@@ -331,12 +336,12 @@ def test_ranks():
 def check_same(ranks, cells, interlaced):
     positions, weights = particles(2000)
     options = {"assignment": "cic", "interlaced": interlaced, "mu_bins": 2}
-    expected = particle_spectrum([(positions, weights)], Box(SIZE, cells), **options, ranks=SERIAL)
+    expected = particle_spectrum([(positions, weights)], Box(SIZE, cells), **options)
     own = slice(ranks.rank, None, ranks.size)
     batches = [(positions[own], weights[own])] * (ranks.rank != 1) + [(positions[:0], weights[:0])] * ranks.rank
     if ranks.rank == 1:
         batches += [(positions[own], weights[own])]
-    found = particle_spectrum(batches, Box(SIZE, cells), **options, backend=CPU(1), ranks=ranks)
+    found = particle_spectrum(batches, Box(SIZE, cells), **options, domain=Domain(cells, ranks, CPU(1)))
     np.testing.assert_array_equal(found.spectrum.modes, expected.spectrum.modes)
     np.testing.assert_allclose(found.spectrum.power, expected.spectrum.power, rtol=1e-11)
     np.testing.assert_allclose(found.shot_noise, expected.shot_noise, rtol=1e-13)

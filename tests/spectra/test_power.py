@@ -11,7 +11,9 @@ import pytest
 from scipy import fft
 
 from gpu_fdm.parallel.backend import CPU
-from gpu_fdm.spectra.power import Bins, ModeSums, PowerSpectrum, bin_modes, power_spectra, power_spectrum
+from gpu_fdm.parallel.domain import Domain
+from gpu_fdm.spectra.modes import contrast_modes
+from gpu_fdm.spectra.power import Bins, ModeSums, PowerSpectrum, bin_modes, power_of_modes, power_spectrum
 
 MEAN = 3.7
 # Cells and sides [cMpc/h], the latter as decimal strings, which Fraction reads exactly. Sides in the ratio 3:2
@@ -206,22 +208,31 @@ def test_cross_spectrum_of_shifted_fields_is_the_real_part():
 
 
 @pytest.mark.parametrize("mu_bins", [None, 3])
-def test_spectra_of_several_fields_are_those_of_each_and_each_two(mu_bins):
-    fields = {name: random_density((12, 15, 10), seed=seed) for seed, name in enumerate("abc")}
-    options = {"box_size": (3, 2, 2.5), "bin_width": 0.7, "mu_bins": mu_bins, "mu_axis": 1}
-    found = power_spectra(fields, **options)
-    assert [spectrum.names for spectrum in found] == [*map(tuple, ("a", "ab", "ac", "b", "bc", "c"))]
-    for spectrum in found:
-        other = fields[spectrum.names[1]] if len(spectrum.names) > 1 else None
-        expected = power_spectrum(fields[spectrum.names[0]], other=other, names=spectrum.names, **options)
-        assert (spectrum.mean_density, spectrum.bins) == (expected.mean_density, expected.bins)
+def test_statistics_of_modes_are_those_of_densities(mu_bins):
+    """Whether modes are transformed along x at once or line by line changes no bit."""
+    fields = {name: random_density((12, 15, 10), seed=seed) for seed, name in enumerate("ab")}
+    options = {"bin_width": 0.7, "mu_bins": mu_bins, "mu_axis": 1}
+    bins = Bins((12, 15, 10), (3, 2, 2.5), 0.7, mu_bins, 1)
+    first, second = (contrast_modes(field, name=name) for name, field in fields.items())
+    for modes, names in (((first,), ("a",)), ((second,), ("b",)), ((first, second), ("a", "b"))):
+        found = power_of_modes(modes[0], bins, *modes[1:])
+        other = fields[names[1]] if len(names) > 1 else None
+        expected = power_spectrum(fields[names[0]], (3, 2, 2.5), other=other, names=names, **options)
+        assert (found.names, found.mean_density, found.bins) == (names, expected.mean_density, expected.bins)
         for name in ("k", "power", "modes"):
-            np.testing.assert_array_equal(getattr(spectrum, name), getattr(expected, name))
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-def test_spectra_of_fields_that_differ_in_shape():
-    with pytest.raises(ValueError, match=r"b has shape \(5, 4, 4\): must be \(5, 4, 3\)"):
-        power_spectra({"a": np.ones((5, 4, 3)), "b": np.ones((5, 4, 4))}, 2.0)
+def test_modes_that_do_not_fit():
+    first, second = (contrast_modes(random_density((12, 15, 10)), complete=complete) for complete in (True, False))
+    with pytest.raises(
+        ValueError, match="modes of density and density: must have the same cells, all complete or none"
+    ):
+        power_of_modes(first, Bins((12, 15, 10), 1.0), second)
+    with pytest.raises(ValueError, match=r"modes of \(12, 15, 10\) cells: must have the \(12, 15, 9\) of the bins"):
+        power_of_modes(first, Bins((12, 15, 9), 1.0))
+    with pytest.raises(ValueError, match=r"other has shape \(5, 4, 4\): must be \(5, 4, 3\) on this rank"):
+        power_spectrum(np.ones((5, 4, 3)), 2.0, other=np.ones((5, 4, 4)))
 
 
 def test_precisions_may_differ_between_fields():
@@ -260,7 +271,8 @@ def test_single_precision_of_a_steep_spectrum():
 def test_number_of_threads_does_not_matter(dtype, mu_bins):
     density = random_density((48, 45, 40), dtype)
     one, two, five = (
-        power_spectrum(density, (3, 2, 2.5), mu_bins=mu_bins, backend=CPU(threads)) for threads in (1, 2, 5)
+        power_spectrum(density, (3, 2, 2.5), mu_bins=mu_bins, domain=Domain(density.shape, backend=CPU(threads)))
+        for threads in (1, 2, 5)
     )
     for other in (two, five):
         np.testing.assert_array_equal(one.power, other.power)
@@ -270,15 +282,15 @@ def test_number_of_threads_does_not_matter(dtype, mu_bins):
 
 @pytest.mark.parametrize("fields", [1, 2])
 def test_memory(fields):
-    density = random_density((96, 80, 64), np.float32)
-    arguments = {"other": random_density((96, 80, 64), np.float32, seed=2)} if fields == 2 else {}
-    power_spectrum(density, 2.0, **arguments)  # compiles
+    density, domain = random_density((192, 160, 128), np.float32), Domain((192, 160, 128), backend=CPU(2))
+    arguments = {"other": random_density((192, 160, 128), np.float32, seed=2)} if fields == 2 else {}
+    power_spectrum(density, 2.0, **arguments, domain=domain)  # compiles
     tracemalloc.start()
-    power_spectrum(density, 2.0, **arguments)
+    power_spectrum(density, 2.0, **arguments, domain=domain)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # a transform a field, which is larger by the Nyquist plane; the rest is planes, lines and partial sums
-    assert peak < (fields * (1 + 2 / 64) + 0.25) * density.nbytes
+    assert peak < (fields * (1 + 2 / 128) + 0.25) * density.nbytes
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -342,8 +354,9 @@ def test_white_noise_is_flat_within_its_errors():
 
 
 def test_error_is_the_scatter_of_gaussian_fields():
-    cells, draws, backend = (12, 9, 10), 400, CPU(1)
-    spectra = [power_spectrum(random_density(cells, contrast=0.1, seed=s), 2.0, backend=backend) for s in range(draws)]
+    cells, draws = (12, 9, 10), 400
+    domain = Domain(cells, backend=CPU(1))
+    spectra = [power_spectrum(random_density(cells, contrast=0.1, seed=s), 2.0, domain=domain) for s in range(draws)]
     scatter = np.std([s.power[1:] for s in spectra], axis=0)
     expected = np.mean([s.error[1:] for s in spectra], axis=0)
     np.testing.assert_allclose(scatter, expected, rtol=4 / np.sqrt(2 * draws) * 1.3)

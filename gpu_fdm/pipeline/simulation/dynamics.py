@@ -12,9 +12,10 @@ from ...fields.particles import ParticleGrid, deposit_batches
 from ...io.result_file import Writer
 from ...kernels.wave import squared_modulus
 from ...parallel.backend import CPU, GPU
+from ...parallel.domain import Domain
 from ...simulation.initial_conditions import particles_from_modes, wave_from_modes
+from ...simulation.integrator import Times
 from ...simulation.particle_mesh import ParticleState, evolve_particles
-from ...simulation.schedule import Times
 from ...simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 from ...simulation.second_order import LARGEST_RATIO, to_second_order
 from ...spectra.particles import particle_spectrum
@@ -50,6 +51,11 @@ class Dynamics(ABC, Generic[S]):
     @abstractmethod
     def backend(self) -> CPU | GPU:
         """Where its state is."""
+
+    @property
+    def domain(self) -> Domain:
+        """The grid, or mesh, of the run, where its state is."""
+        return Domain(self.setup.box.cells, self.context.ranks, self.backend)
 
     @abstractmethod
     def initial(self) -> tuple[S, int]:
@@ -91,11 +97,10 @@ class WaveRun(Dynamics[WaveState]):
     def initial(self) -> tuple[WaveState, int]:
         """To second order where the series converges, see simulation.second_order."""
         setup = self.setup
-        options: dict[str, Any] = {"ranks": self.context.ranks, "backend": self.context.backend.host}
-        modes = setup.modes(self.cold, setup.dtype, **options)
+        modes = setup.modes(self.cold, setup.dtype, domain=self.domain)
         given = modes, setup.start, setup.background, setup.units
-        psi, order = wave_from_modes(*given, **options), 2
-        ratio = to_second_order(psi, *given, order=setup.section.lagrangian_order, **options)
+        psi, order = wave_from_modes(*given), 2
+        ratio = to_second_order(psi, *given, order=setup.section.lagrangian_order)
         if ratio > LARGEST_RATIO:
             order = 1
             log.warning(
@@ -121,14 +126,12 @@ class WaveRun(Dynamics[WaveState]):
             watch=WATCH,
             alarms=Alarms(stop=section.alarms == "stop"),
             on_step=on_step,
-            ranks=self.context.ranks,
-            backend=self.backend,
+            domain=self.domain,
         )
 
     def spectrum(self, state: WaveState) -> tuple[PowerSpectrum, np.ndarray | None]:
-        box = self.setup.box
-        options: dict[str, Any] = {"backend": self.backend, "cells": box.cells, "ranks": self.context.ranks}
-        return power_spectrum(squared_modulus(state.psi, self.backend), box.size, **options), None
+        density = squared_modulus(state.psi, self.backend)
+        return power_spectrum(density, self.setup.box.size, domain=self.domain), None
 
     def density(self, state: WaveState) -> np.ndarray:
         return self.backend.to_host(squared_modulus(state.psi, self.backend))
@@ -153,29 +156,25 @@ class ParticleRun(Dynamics[ParticleState]):
         """The CPU of this rank."""
         return self.context.backend.host
 
-    @property
-    def _options(self) -> dict[str, Any]:
-        return {"ranks": self.context.ranks, "backend": self.backend}
-
     def initial(self) -> tuple[ParticleState, int]:
         setup, order = self.setup, self.setup.section.lagrangian_order
-        modes = setup.modes(self.cold, np.float64, **self._options)
+        modes = setup.modes(self.cold, np.float64, domain=self.domain)
         begin = setup.start, setup.background, setup.units
-        particles = particles_from_modes(modes, *begin, order=order, **self._options)
+        particles = particles_from_modes(modes, *begin, order=order)
         return ParticleState(*particles, Times.start(setup.start)), order
 
     def evolve(
         self, state: ParticleState, stops: Sequence[float], on_step: Callable[[ParticleState], None]
     ) -> Iterator[ParticleState]:
         order, setup = self.setup.section.order, self.setup
-        return evolve_particles(state, setup.grid, setup.clock, stops, order=order, on_step=on_step, **self._options)
+        return evolve_particles(state, setup.grid, setup.clock, stops, order=order, on_step=on_step, domain=self.domain)
 
     def spectrum(self, state: ParticleState) -> tuple[PowerSpectrum, np.ndarray | None]:
-        measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", **self._options)
+        measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", domain=self.domain)
         return measured.spectrum, measured.shot_noise
 
     def density(self, state: ParticleState) -> np.ndarray:
-        grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, **self._options)
+        grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, domain=self.domain)
         deposit_batches(self._batches(state), [grid])
         return grid.slab
 

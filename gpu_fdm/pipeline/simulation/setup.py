@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,11 +15,11 @@ from ...cosmology.linear_power import LinearPower
 from ...cosmology.transfer import transfer
 from ...errors import InputError, RunError
 from ...fields.box import Box
-from ...parallel.backend import CPU
+from ...parallel.domain import Domain
 from ...parallel.ranks import SERIAL, Ranks
 from ...simulation.grid import Grid, require_resolved
 from ...simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
-from ...simulation.schedule import Expanding
+from ...simulation.integrator import Expanding
 from ...units import CodeUnits
 from ..model import code_units, dtype_of, linear_power_of
 
@@ -123,8 +122,7 @@ class Setup:
         dtype: DTypeLike,
         *,
         cells: tuple[int, int, int] | None = None,
-        ranks: Ranks = SERIAL,
-        backend: CPU | None = None,
+        domain: Domain | None = None,
     ) -> LinearModes:
         """Linear modes with the power of CDM (cold), or of FDM.
 
@@ -149,8 +147,7 @@ class Setup:
             return cut_off(np.minimum(k, last))
 
         box = self.box if cells is None else Box(self.box.size, cells)
-        options: dict[str, Any] = {"dtype": dtype, "ranks": ranks, "backend": backend}
-        return linear_modes(box, power, self.config.run.seed, transfer=cut, **options)
+        return linear_modes(box, power, self.config.run.seed, transfer=cut, dtype=dtype, domain=domain)
 
 
 def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...config.config import Config
 from ...errors import RunError
+from ...parallel.domain import Domain
 from ...parallel.ranks import SERIAL, Ranks
 from ...plots import Figure
 from ...simulation.grid import largest_velocity
@@ -111,7 +112,8 @@ class SimulationStage(Stage):
 
 def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
     """Attributes of the modes of a power; InputError where the contrast at the start is not small."""
-    modes = setup.modes(cold, np.float32, ranks=context.ranks, backend=context.backend.host)
+    domain = Domain(setup.box.cells, context.ranks, context.backend)
+    modes = setup.modes(cold, np.float32, domain=domain)
     require_small(modes, setup.start, setup.background)
     return {
         "initial_power": "cdm" if cold else setup.section.transfer,

@@ -1,4 +1,4 @@
-"""When to kick and when to drift: clocks, splitting schemes, and the march from one output to the next.
+"""When to kick and when to drift: clocks, splitting schemes, and the way from one output to the next.
 
 Both dynamics have the same two parts. With momentum p = a^2 dx/dt (for a wave k, hbar = m = 1) and the potential
 Phi = a V, for which laplacian Phi = rho - <rho>,
@@ -6,27 +6,29 @@ Phi = a V, for which laplacian Phi = rho - <rho>,
     drift: dx/dt = p/a^2           or   i dpsi/dt = -laplacian psi/(2 a^2)     depends on int dt/a^2
     kick:  dp/dt = -grad Phi/a     or   i dpsi/dt = Phi psi/a                  depends on int dt/a
 
-(Quinn et al. 1997, arXiv:astro-ph/9710043). Each part is solved exactly. Each keeps its own clock, so that a splitting
-has the order in the expanding universe that it has in a static one: in the space enlarged by the two clocks nothing
-depends on time.
+(Quinn et al. 1997, arXiv:astro-ph/9710043). Both parts are solved exactly, each with a clock of its own, so that a
+splitting has the order in the expanding universe that it has in a static one: in the space enlarged by the two clocks
+nothing depends on time.
 
-Between steps the kick clock lags behind: the last kick of a step and the first of the next are one. The positions, or
-|psi|^2, belong to the drift clock all the time.
+Between steps the kick clock lags behind: the last kick of a step and the first of the next are one. Positions, or
+|psi|^2, always belong to the drift clock.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import ceil, exp, inf, isfinite, log, sqrt
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from ..cosmology.background import EARLIEST, Background
 from ..errors import InputError
 
+Number = TypeVar("Number", float, np.ndarray)
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_ROUND_OFF = 1e-9  # in steps: what is left of an interval that steps of the largest length should fill
+_ROUND_OFF = 1e-9  # in steps: what may be left of an interval that steps of the largest length fill
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,15 @@ class Expanding:
         """The epoch itself."""
         return epoch
 
-    def hubble(self, a):
+    def hubble(self, a: Number) -> Number:
         """H = E(a) / sqrt(3/2 Om) [1/T]."""
         return self.background.expansion(a) / sqrt(1.5 * self.background.omega_m)
 
-    def drift_rate(self, epoch):
+    def drift_rate(self, epoch: Number) -> Number:
         """d(int dt/a^2) / dln a = 1/(a^2 H) [T]."""
         return 1 / (epoch**2 * self.hubble(epoch))
 
-    def kick_rate(self, epoch):
+    def kick_rate(self, epoch: Number) -> Number:
         """d(int dt/a) / dln a = 1/(a H) [T]."""
         return 1 / (epoch * self.hubble(epoch))
 
@@ -71,13 +73,13 @@ class Expanding:
         """Length of the step from one epoch to another."""
         return log(end / begin)
 
-    def check(self, epoch: float):
+    def check(self, epoch: float) -> None:
         """Raise InputError for scale factors at which radiation, which is left out, matters."""
         if not (isfinite(epoch) and epoch >= EARLIEST):
             raise InputError(f"scale factor {epoch:g}: must be at least {EARLIEST:g} (radiation is left out)")
 
     @staticmethod
-    def _integral(rate, begin, end):
+    def _integral(rate: Callable[[np.ndarray], np.ndarray], begin: float, end: float) -> float:
         """Gauss-Legendre quadrature in ln a: the rates are smooth, close to powers of a."""
         half = 0.5 * log(end / begin)
         return float(half * (_WEIGHTS @ rate(begin * np.exp(half * (1 + _NODES)))))
@@ -94,14 +96,14 @@ class Static:
     longest: float = inf
 
     def scale_factor(self, epoch: float) -> float:
-        """The same at all times."""
+        """Scale factor, the same at all times."""
         return self.a
 
-    def drift_rate(self, epoch):
+    def drift_rate(self, epoch: float) -> float:
         """1/a^2."""
         return 1 / self.a**2
 
-    def kick_rate(self, epoch):
+    def kick_rate(self, epoch: float) -> float:
         """1/a."""
         return 1 / self.a
 
@@ -121,8 +123,8 @@ class Static:
         """Length of the step from one epoch to another."""
         return end - begin
 
-    def check(self, epoch: float):
-        """Raise InputError unless finite."""
+    def check(self, epoch: float) -> None:
+        """Raise InputError unless the time is finite."""
         if not isfinite(epoch):
             raise InputError(f"time {epoch}: must be finite")
 
@@ -147,7 +149,7 @@ class Scheme:
         return len(self.drifts)
 
 
-def _symmetric(order, kicks, drifts):
+def _symmetric(order: int, kicks: tuple[float, ...], drifts: tuple[float, ...]) -> Scheme:
     """A scheme of an even number of drifts from the first half of its fractions."""
     drifts = (*drifts, 0.5 - sum(drifts))
     kicks = (*kicks, 1 - 2 * sum(kicks))
@@ -155,7 +157,7 @@ def _symmetric(order, kicks, drifts):
 
 
 # kick-drift-kick (Strang 1968), and the six drifts of Blanes & Moan 2002 (J. Comput. Appl. Math. 142, 313, SRKN_6^b),
-# which ask that kicks commute with their commutators with drifts: they do, forces and Phi depend on positions alone
+# which require that kicks commute with their commutators with drifts: they do, forces and Phi depend on positions only
 SCHEMES = {
     2: Scheme(2, (0.5, 0.5), (1.0,)),
     4: _symmetric(
@@ -175,10 +177,10 @@ def scheme_of_order(order: int) -> Scheme:
 
 @dataclass(frozen=True)
 class Times:
-    """How far a run is.
+    """How far a run has come.
 
     epoch   of the drift clock: scale factor, or time [T];  kicked  epoch of the kick clock, which lags behind
-    step    steps done
+    step    number of steps done
     """
 
     epoch: float
@@ -187,19 +189,19 @@ class Times:
 
     @classmethod
     def start(cls, epoch: float) -> "Times":
-        """At the first epoch."""
+        """The times at the first epoch."""
         return cls(float(epoch), float(epoch))
 
     @property
     def synchronised(self) -> bool:
-        """Whether kicks are as far as drifts."""
+        """Whether kicks have come as far as drifts."""
         return self.kicked == self.epoch
 
 
 class Dynamics(Protocol):
-    """What is marched: a state and its forces."""
+    """What is integrated: a state and its forces."""
 
-    def solve(self) -> None:
+    def update_forces(self) -> None:
         """Find the forces at the present positions."""
 
     def kick(self, factor: float, growth: float) -> None:
@@ -212,7 +214,7 @@ class Dynamics(Protocol):
         """Largest length of a drift, or of a kick, at these rates of int dt/a^2 and int dt/a; may be inf."""
 
     def measure(self, times: Times, scale_factor: float) -> None:
-        """Look at the synchronised state; may change it by round-off."""
+        """Measure the synchronised state; may change it by round-off."""
 
 
 def integrate(
@@ -220,16 +222,17 @@ def integrate(
     times: Times,
     clock: Clock,
     scheme: Scheme,
-    stops,
+    stops: Iterable[float],
     watch: int = 0,
     on_step: Callable[[Times], None] | None = None,
 ) -> Iterator[Times]:
     """Advance to one stop after the other; yields there, kicks and drifts synchronised.
 
     stops    epochs in ascending order; those that are not after times.epoch are passed over
-    watch    every so many steps the state is synchronised and measured, as it is at the start and at every stop; 0: not
-    on_step  called after every step, when the state may be saved: a run that goes on from it, with the same
-             arguments, ends with the same bits, for all that happens next depends on the state and the times alone
+    watch    the state is synchronised and measured after so many steps, as it is at the start and at every stop; 0:
+             only there
+    on_step  called after every step, when the state may be saved: a run that resumes from it with the same arguments
+             ends with the same bits, since nothing but the state and the times decides what happens next
     Raises InputError for stops that do not ascend or are out of the clock's range.
     """
     stops = [float(stop) for stop in stops]
@@ -240,15 +243,23 @@ def integrate(
     for before, after in pairwise(stops):
         if after <= before:
             raise InputError(f"stops {before:g}, {after:g}: must ascend")
-    return _march(dynamics, times, clock, scheme, stops, watch, on_step)
+    return _integrate(dynamics, times, clock, scheme, stops, watch, on_step)
 
 
-def _march(dynamics, times, clock, scheme, stops, watch, on_step):
-    dynamics.solve()
+def _integrate(
+    dynamics: Dynamics,
+    times: Times,
+    clock: Clock,
+    scheme: Scheme,
+    stops: list[float],
+    watch: int,
+    on_step: Callable[[Times], None] | None,
+) -> Iterator[Times]:
+    dynamics.update_forces()
     if times.step == 0:
         times = _synchronise(dynamics, times, clock)
         dynamics.measure(times, clock.scale_factor(times.epoch))
-        dynamics.solve()
+        dynamics.update_forces()
     for stop in stops:
         while times.epoch < stop:
             times = _step(dynamics, times, clock, scheme, stop)
@@ -256,15 +267,15 @@ def _march(dynamics, times, clock, scheme, stops, watch, on_step):
             if arrived or (watch and times.step % watch == 0):
                 times = _synchronise(dynamics, times, clock)
                 dynamics.measure(times, clock.scale_factor(times.epoch))
-                # what measuring and kicking changed by round-off is in the state that may be saved now
-                dynamics.solve()
+                # the state that may be saved now has what measuring and kicking changed by round-off
+                dynamics.update_forces()
             if on_step is not None:
                 on_step(times)
             if arrived:
                 yield times
 
 
-def _step(dynamics, times, clock, scheme, stop):
+def _step(dynamics: Dynamics, times: Times, clock: Clock, scheme: Scheme, stop: float) -> Times:
     """One step towards a stop, in as many equal ones as it takes from here."""
     begin = times.epoch
     remaining = clock.between(begin, stop)
@@ -281,15 +292,15 @@ def _step(dynamics, times, clock, scheme, stop):
         times = _kick(dynamics, times, clock, kick_end)
         dynamics.drift(clock.drift(drifted, drift_end))
         drifted = drift_end
-        dynamics.solve()
+        dynamics.update_forces()
     return Times(end, times.kicked, times.step + 1)
 
 
-def _synchronise(dynamics, times, clock):
+def _synchronise(dynamics: Dynamics, times: Times, clock: Clock) -> Times:
     return _kick(dynamics, times, clock, times.epoch)
 
 
-def _kick(dynamics, times, clock, epoch):
+def _kick(dynamics: Dynamics, times: Times, clock: Clock, epoch: float) -> Times:
     growth = clock.scale_factor(epoch) - clock.scale_factor(times.kicked)
     dynamics.kick(clock.kick(times.kicked, epoch), growth)
     return replace(times, kicked=epoch)

@@ -6,6 +6,7 @@ from cuda_on_cpu import CudaOnCpu
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.fft import inverse, transform
 from gpu_fdm.parallel.ranks import Ranks
 from gpu_fdm.spectra.correlation import correlation_function
@@ -30,36 +31,38 @@ def close(found, expected, tolerance):
 def check_transforms(ranks, backend, cells, dtype):
     """The transform of slabs is that of the field, `prepare` is applied, and the inverse brings the slab back."""
     whole, tolerance = field(cells, dtype, seed=1), TOLERANCES[dtype]
-    planes, lines = slice(*ranks.slab(cells[0])), slice(*ranks.slab(cells[1]))
+    domain = Domain(cells, ranks, backend)
+    planes, lines = domain.planes, domain.lines
     slab = whole[planes].copy()
     expected = np.fft.rfftn(whole.astype(np.float64))
-    found = transform(slab, cells, ranks, backend)
-    assert found.y_first == lines.start
+    found = transform(slab, domain)
+    assert found.values.shape == domain.transposed_shape(cells[2] // 2 + 1)
     assert found.values.dtype == np.result_type(dtype, np.complex64)
     assert found.values.flags.c_contiguous
     if lines.start < lines.stop:
         close(found.values, expected[:, lines], tolerance)
-    back = inverse(found, cells, ranks, backend)
+    back = inverse(found)
     assert back.dtype == dtype
     close(back, slab, tolerance)
     np.testing.assert_array_equal(slab, whole[planes])
     # phases that differ from mode to mode, those of a shift by whole cells, show where each mode is
-    found = transform(slab, cells, ranks, backend, prepare=lambda part, begin: 3 * part - 1)
+    found = transform(slab, domain, prepare=lambda part, begin: 3 * part - 1)
     mode = np.meshgrid(np.fft.fftfreq(cells[0]), np.fft.fftfreq(cells[1])[lines], indexing="ij")
     found.values[...] *= np.exp(-2j * np.pi * (2 * mode[0] + 3 * mode[1]))[..., None]
     shifted = np.roll(3 * whole - 1, (2, 3), (0, 1))[planes]
-    close(inverse(found, cells, ranks, backend), shifted, 2 * tolerance)
+    close(inverse(found), shifted, 2 * tolerance)
 
 
 def check_statistics(ranks, backend, cells, dtype):
     """P(k) and xi(r) of slabs are those of the whole field, on one rank."""
     first, second = field(cells, dtype, seed=1), field(cells, dtype, seed=2)
-    planes = slice(*ranks.slab(cells[0]))
+    domain = Domain(cells, ranks, backend)
+    planes = domain.planes
     tolerance = 1e-12 if dtype == np.float64 else 1e-6
     for other in (None, second):
         part = None if other is None else other[planes]
-        over = {"other": part, "cells": cells, "ranks": ranks, "backend": backend}
-        alone = {"other": other, "backend": CPU(1)}
+        over = {"other": part, "domain": domain}
+        alone = {"other": other, "domain": Domain(cells, backend=CPU(1))}
         spectrum = power_spectrum(first[planes], SIDES, mu_bins=2, **over)
         expected = power_spectrum(first, SIDES, mu_bins=2, **alone)
         scale = np.nanmax(power_spectrum(first, SIDES).power)
@@ -79,6 +82,12 @@ def check_statistics(ranks, backend, cells, dtype):
 @pytest.mark.parametrize("check", [check_transforms, check_statistics])
 def test_one_rank(check, cells, dtype, backend):
     check(Ranks(), backend, cells, dtype)
+
+
+@pytest.mark.parametrize("cells", [(5, 4), (5, 4, 0), (5.0, 4.0, 3.0), 7])
+def test_cells_that_make_no_domain(cells):
+    with pytest.raises(ValueError, match=r"^cells = .*: must be three positive integers$"):
+        Domain(cells)
 
 
 @needs_mpi

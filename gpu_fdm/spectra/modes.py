@@ -1,0 +1,141 @@
+"""Fourier modes of a density contrast: transformed once, they give P(k), P(k, mu), multipoles, cross spectra and xi(r).
+
+Memory limits a spectrum: a density is read once. A number near its mean, from a few planes, is subtracted on the way,
+so that in single precision no round-off of a mean spreads over all modes. The exact mean comes from sums taken on the
+way too, and changes the mode k = 0 alone, which is set to zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..kernels.contrast import subtract
+from ..parallel.domain import Domain
+from ..parallel.fft import Transform, along_x, transform_planes, x_axis
+
+_LEAST_MEAN = 0.1  # over the mean absolute value, which is one for densities; below it a field has no mean
+_SPARSE = 16  # every so many planes give a value near the mean
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """This rank's modes of a density contrast.
+
+    transform     unnormalised, of the contrast times `scale`, over y and z alone or along x too; k = 0 is zero
+    complete      whether it is transformed along x too; else a statistic does it a few lines at a time, as it uses them
+    scale         the mean, where the transform is that of density - mean
+    mean_density  in the units of the density;  name  of the density
+    """
+
+    transform: Transform
+    complete: bool
+    scale: float
+    mean_density: float
+    name: str
+
+    @property
+    def domain(self) -> Domain:
+        """The ranks that share the modes."""
+        return self.transform.domain
+
+
+def contrast_modes(
+    density: Any, domain: Domain | None = None, name: str = "density", *, complete: bool = True
+) -> Modes:
+    """The modes of density/mean - 1 on a periodic grid.
+
+    density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
+    domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
+    complete  True for more than one statistic; False is a tenth faster for a single P(k) or xi(r)
+    Memory beyond the density: its transform, over ranks twice.
+    Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
+    """
+    density = _checked_density(density, name)
+    domain = Domain(density.shape) if domain is None else domain
+    _check_shape(density, name, domain)
+    backend = domain.backend
+    sums, sizes = backend.xp.zeros((2, len(density)))
+    near = _value_near_mean(density, domain)
+
+    def less_near(planes: Any, begin: int) -> Any:
+        part = slice(begin, begin + len(planes))
+        return subtract(planes, near, sums[part], sizes[part], backend)
+
+    transformed = transform_planes(density, domain, less_near)
+    mean = _checked_mean(sums, sizes, name, domain)
+    if domain.has_first_line:
+        transformed.values[:, 0, 0] -= transformed.values[:, 0, 0].mean()
+    if complete:
+        along_x(lambda lines: backend.fft.fft(lines, axis=x_axis(domain)), transformed)
+    return Modes(transformed, complete, mean, mean, name)
+
+
+def checked_pair(
+    density: Any, other: Any, names: Sequence[str] | None, domain: Domain | None
+) -> tuple[list[Any], Sequence[str], Domain]:
+    """A density, or two, as arrays, their names, "density" and "other" by default, and their domain.
+
+    Raises ValueError unless they are real grids of one shape, that of the domain, with as many names.
+    """
+    given = {"density": density} if other is None else {"density": density, "other": other}
+    arrays = [_checked_density(each, name) for name, each in given.items()]
+    domain = Domain(arrays[0].shape) if domain is None else domain
+    for name, array in zip(given, arrays, strict=True):
+        _check_shape(array, name, domain)
+    names = tuple(given) if names is None else tuple(names)
+    if len(names) != len(arrays):
+        raise ValueError(f"names = {names}: must be {len(arrays)}, one a field")
+    return arrays, names, domain
+
+
+def require_alike(modes: Sequence[Modes]) -> None:
+    """Raise ValueError unless all are of the same domain, and complete or not."""
+    if len({(each.complete, each.domain.cells) for each in modes}) > 1:
+        raise ValueError(
+            f"modes of {' and '.join(each.name for each in modes)}: must have the same cells, all complete or none"
+        )
+
+
+def _checked_density(density: Any, name: str) -> Any:
+    """The density as an array; ValueError unless it is a real grid."""
+    array = density if hasattr(density, "dtype") else np.asarray(density)
+    if array.ndim != 3 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: must have three dimensions, none empty")
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+        raise ValueError(f"{name} is {array.dtype}: must be float32 or float64")
+    return array
+
+
+def _check_shape(density: Any, name: str, domain: Domain) -> None:
+    """ValueError unless the density has this rank's planes."""
+    if density.shape != domain.shape:
+        raise ValueError(f"{name} has shape {density.shape}: must be {domain.shape} on this rank")
+
+
+def _value_near_mean(density: Any, domain: Domain) -> Any:
+    """Mean of a few planes of the whole grid, in the density's precision, the same on all ranks; 0 unless finite."""
+    planes = slice(-domain.planes.start % _SPARSE, None, _SPARSE)
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = domain.backend.to_host(density[planes].mean(axis=(1, 2)))
+        mean = np.concatenate(domain.ranks.allgather(means)).mean()
+    return density.dtype.type(mean if np.isfinite(mean) else 0)
+
+
+def _checked_mean(sums: Any, sizes: Any, name: str, domain: Domain) -> float:
+    """Mean over all ranks in double precision, from sums over planes; ValueError unless finite and positive."""
+    # plane by plane in their order: the same sum on any number of ranks
+    host = domain.backend.to_host
+    everywhere = domain.ranks.allgather((host(sums), host(sizes)))
+    total, size = (float(np.concatenate(parts).sum()) for parts in zip(*everywhere, strict=True))
+    if not np.isfinite(total):
+        raise ValueError(f"{name} holds NaN or infinity")
+    # impossible for densities >= 0: what is left of a field that averages to zero is round-off
+    if total == 0 or abs(total) < _LEAST_MEAN * size:
+        raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
+    mean = total / prod(domain.cells)
+    if mean < 0:
+        raise ValueError(f"{name} has mean {mean}: must be positive")
+    return mean
