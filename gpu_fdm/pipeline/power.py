@@ -35,7 +35,7 @@ class PowerStage(SlabStatistic):
         return BOTH if config.power.cross == "yes" else config.box.fields
 
     def measure(self, context: Context) -> dict[str, PowerSpectrum]:
-        """P(k) and P(k, mu) of every density that is written, and the cross spectrum; densities are transformed once."""
+        """P(k) and P(k, mu) of every density that is written, and the cross spectrum; each is transformed once."""
         section, names, slab = context.config.power, context.config.box.fields, context.frame.slab
         bins, cross = Bins(slab.box.cells, slab.box.size, section.bin_width), section.cross == "yes"
         spectra, others, both = {}, {}, []

@@ -93,11 +93,12 @@ def correlation_of_modes(
     cells, sides = domain.cells, checked_sides(box_size)
     along, largest = _distances(cells, sides)
     rows = _checked_rows(along, bin_width)
-    fft, axis = domain.backend.fft, x_axis(domain)
+    xp, fft, axis = domain.backend.xp, domain.backend.fft, x_axis(domain)
 
     def correlate(*lines: Any) -> Any:
         modes = lines if first.complete else [fft.fft(each, axis=axis) for each in lines]
-        return fft.ifft(modes[0] * modes[-1].conj(), axis=axis)
+        # not the operator, which swaps its operands where it reuses a large one: the last bits would depend on sizes
+        return fft.ifft(xp.multiply(modes[0], modes[-1].conj()), axis=axis)
 
     along_x(correlate, *(modes.transform for modes in both))
     values = inverse_planes(first.transform)
