@@ -62,4 +62,4 @@ def test_everything_public_is_documented():
         for name, node in public_definitions(module.body):
             assert ast.get_docstring(node) or inherited(path, name), f"{path.relative_to(PACKAGE)}: {name}"
             found.add(name)
-    assert {*EXPORTED, "Placement.basis", "Ranks.slab"} <= found  # functions, classes and their methods
+    assert {*EXPORTED, "Placement.basis", "Ranks.share"} <= found  # functions, classes and their methods
