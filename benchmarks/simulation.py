@@ -28,10 +28,12 @@ def _begin(dtype):
 def _wave_steps(psi, grid, threads, steps, on_step=None):
     """The state after a number of equal steps."""
     from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.parallel.domain import Domain
     from gpu_fdm.simulation.integrator import Static, Times
     from gpu_fdm.simulation.schroedinger_poisson import WaveLimits, WaveState, evolve_wave
 
-    options = {"limits": WaveLimits(1e9, 1e9), "watch": 0, "on_step": on_step, "backend": CPU(threads)}
+    options = {"limits": WaveLimits(1e9, 1e9), "watch": 0, "on_step": on_step}
+    options["domain"] = Domain(grid.cells, backend=CPU(threads))
     state = WaveState(psi, Times.start(0.0))
     (last,) = evolve_wave(state, grid, Static(1.0, STEP), [steps * STEP], **options)
     return last
@@ -169,6 +171,7 @@ def particle_mesh_step_128():
     from scipy import fft
 
     from gpu_fdm.parallel.backend import CPU
+    from gpu_fdm.parallel.domain import Domain
     from gpu_fdm.simulation.integrator import Static, Times
     from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
 
@@ -185,7 +188,8 @@ def particle_mesh_step_128():
             fft.irfftn(modes, s=real.shape, workers=1)
 
     def integrate(on_step):
-        options = {"limits": MeshLimits(1e9, 1e9), "on_step": on_step, "backend": CPU(1)}
+        domain = Domain(grid.cells, backend=CPU(1))
+        options = {"limits": MeshLimits(1e9, 1e9), "on_step": on_step, "domain": domain}
         for _ in evolve_particles(state, grid, Static(1.0, STEP), [(STEPS + 2) * STEP], **options):
             pass
 
