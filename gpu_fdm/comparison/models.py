@@ -17,7 +17,7 @@ from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, SINGLE_POWER
 from ..pipeline import simulation_results
 from ..pipeline.model import build_model, population_of
-from ..pipeline.result_spectra import result_boosts, result_spectrum
+from ..pipeline.result_spectra import result_boosts, result_spectrum, stored_ini
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..spectra.boost import Boost, boost_of
 from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
@@ -77,7 +77,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
 
 
 def _config_of(file: h5py.File) -> Config:
-    return parse_config(str(file.attrs.get("config", "")), f"config of {file.filename}")
+    return parse_config(stored_ini(file), f"config of {file.filename}")
 
 
 def _over_matter(file: h5py.File, path: str, field: str, config: Config) -> Spectrum:

@@ -49,31 +49,53 @@ def result_spectrum(file: h5py.File, path: str) -> Spectrum:
     known = spectrum_paths(file)
     if path not in known:
         raise InputError(f"{file.filename}: no spectrum {path}: must be one of {', '.join(known) or '(it has none)'}")
+    try:
+        return _stored_spectrum(file, path)
+    except InputError as error:
+        raise InputError(f"{file.filename} {path}: {error}") from None
+
+
+def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
     folder, name, column = (path + "/").split("/")[:3]
     if folder == POWER:
         return _grid_spectrum(file, path, field=name)
     group = file[f"{folder}/{name}"]
     in_plane = column.startswith("polar_")
     of = f"{column.removeprefix('polar_')} in the plane" if in_plane else column
-    power, error = group[column if in_plane else f"power_{column}"][:], None
+    power, error = _column(group, column if in_plane else f"power_{column}"), None
     if column == "polar_fdm" and "sampled_scatter" in group:
-        error = group["sampled_scatter"][:]
+        error = _column(group, "sampled_scatter")
     units = NORMALISED if folder == SINGLE_POWER else COMOVING
     floor = FLOOR * float(power.max())
-    return Spectrum(group["k"][:], power, of, units, error=error, floor=floor, **_metadata(file, group, path, column))
+    return Spectrum(
+        _column(group, "k"), power, of, units, error=error, floor=floor, **_metadata(file, group, path, column)
+    )
+
+
+def _column(group: h5py.Group, name: str) -> np.ndarray:
+    """A dataset of a spectrum; InputError unless it is a row of real numbers."""
+    dataset = group[name]
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.ndim != 1
+        or not dataset.size
+        or dataset.dtype.kind not in "fiu"
+    ):
+        raise InputError(f"{name}: must be a row of real numbers")
+    return dataset[:]
 
 
 def _grid_spectrum(file: h5py.File, path: str, field: str) -> Spectrum:
     group = file[path]
-    k, power = group["k"][1:], group["power"][1:]
+    k, power = _column(group, "k")[1:], _column(group, "power")[1:]
     box_size = tuple(np.broadcast_to(np.asarray(group.attrs["box_size"], float), 3).tolist())
     bin_width = _number(file, group, "power", "bin_width")
     return Spectrum(
         k,
         power,
         str(group.attrs.get("of", field)).replace("/", " "),
-        modes=group["modes"][1:],
-        error=group["error"][1:] if "error" in group else None,
+        modes=_column(group, "modes")[1:],
+        error=_column(group, "error")[1:] if "error" in group else None,
         edges=None if bin_width is None else grid_bin_edges(k, 2 * np.pi / max(box_size), bin_width),
         floor=grid_floor(power),
         box_size=box_size,
@@ -95,8 +117,14 @@ def _number(file: h5py.File, group: h5py.Group, section: str, name: str) -> floa
     if name in group.attrs:
         return float(group.attrs[name])
     ini = configparser.ConfigParser(interpolation=None, default_section="")
-    ini.read_string(str(file.attrs.get("config", "")))
+    ini.read_string(stored_ini(file))
     return ini.getfloat(section, name, fallback=None)
+
+
+def stored_ini(file: h5py.File) -> str:
+    """The resolved ini of a result; empty for a measurement. It may be stored with a variable or a fixed length."""
+    ini = file.attrs.get("config", "")
+    return ini.decode(errors="replace") if isinstance(ini, bytes) else str(ini)
 
 
 def result_boosts(file: h5py.File) -> list[Boost]:

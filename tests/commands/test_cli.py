@@ -85,7 +85,7 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
 
         def check(name, item):
             if isinstance(item, h5py.Dataset):
-                assert item.attrs["units"] and item.attrs["description"], name
+                assert "units" in item.attrs and item.attrs["units_text"] and item.attrs["description"], name
 
         file.visititems(check)
 
