@@ -1,18 +1,19 @@
 """The linear power of CAMB (Lewis, Challinor & Lasenby 2000): computed once, then read from a table.
 
-The table of the default cosmology is shipped in data/; others are kept in the user's cache folder. A table records
-in its header what it is of, which version of CAMB made it, and a checksum of its rows.
+The table of the default cosmology is shipped in data/; others are cached in the user's cache folder. The header of a
+table says what it is of, which version of CAMB made it, and has a digest of its rows.
 """
 
-import hashlib
 import logging
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from ..errors import InputError, RunError, reason
 from ..io.atomic import atomic_write
+from ..io.digest import digest_of
 from .parameters import CosmologicalParameters
 
 SHIPPED = Path(__file__).parent / "data"
@@ -25,27 +26,28 @@ RUNS = ((5.0, 50, 2.0), (2000.0, 3, 0.5))
 log = logging.getLogger(__name__)
 
 
-def camb_power(parameters: CosmologicalParameters, folder=None) -> tuple[np.ndarray, np.ndarray, str]:
+def camb_power(
+    parameters: CosmologicalParameters, folder: str | Path | None = None
+) -> tuple[np.ndarray, np.ndarray, str]:
     """k [h/Mpc], linear power of all matter at z = 0 [(Mpc/h)^3], both of shape (rows,), and what it was made with.
 
-    folder  where tables are kept; $XDG_CACHE_HOME/gpu_fdm or ~/.cache/gpu_fdm where not given. One that cannot be
-            written is no error: it is logged, and the next call computes again
+    folder  where tables are cached; the user's cache folder, $XDG_CACHE_HOME/gpu_fdm or ~/.cache/gpu_fdm on Linux,
+            where not given. Where it cannot be written a warning says so, and the next call computes again
     From 1e-5 to 2e3 h/Mpc. A new cosmology takes CAMB about a minute on two cores.
     Raises InputError for parameters that CAMB refuses, RunError where it is needed and not installed.
     """
     made_with = recipe(parameters)
-    name = f"camb_{hashlib.sha256(made_with.encode()).hexdigest()[:16]}.csv"
-    folder = _cache_folder() if folder is None else Path(folder)
-    places = [SHIPPED / name] if folder is None else [SHIPPED / name, folder / name]
-    for path in places:
+    name = f"camb_{digest_of(made_with)[:16]}.csv"
+    folder = _user_cache() if folder is None else Path(folder)
+    for path in (SHIPPED / name, *([] if folder is None else [folder / name])):
         table = _read(path, made_with)
         if table is not None:
             return table
     k, power, version = _compute(parameters, made_with)
     if folder is None:
-        log.warning("no home and no $XDG_CACHE_HOME: the linear power is not kept, the next run computes it again")
+        log.warning("no home and no $XDG_CACHE_HOME: the linear power is not cached, the next run computes it again")
     else:
-        _keep(folder / name, k, power, made_with, version)
+        _write(folder / name, k, power, made_with, version)
     return k, power, _source(made_with, version)
 
 
@@ -60,20 +62,19 @@ def recipe(parameters: CosmologicalParameters) -> str:
     )
 
 
-def _source(made_with, version):
+def _source(made_with: str, version: str) -> str:
     return f"CAMB {version}: {made_with}"
 
 
-def _cache_folder():
-    """The user's, or None where there is none."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+def _user_cache() -> Path | None:
+    """The user's cache folder; None for an account without a home."""
     try:
-        return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "gpu_fdm"
-    except RuntimeError:  # an account without a home
+        return platformdirs.user_cache_path("gpu_fdm", appauthor=False)
+    except RuntimeError:
         return None
 
 
-def _compute(parameters, made_with):
+def _compute(parameters: CosmologicalParameters, made_with: str) -> tuple[np.ndarray, np.ndarray, str]:
     """k, power and the version of CAMB."""
     try:
         import camb
@@ -95,7 +96,9 @@ def _compute(parameters, made_with):
     return k, power, camb.__version__
 
 
-def _run(parameters, k_max, per_factor_e, accuracy_boost):
+def _run(
+    parameters: CosmologicalParameters, k_max: float, per_factor_e: int, accuracy_boost: float
+) -> tuple[np.ndarray, np.ndarray]:
     """k [h/Mpc] up to at least k_max, and the linear power of all matter at z = 0 [(Mpc/h)^3]."""
     import camb
 
@@ -117,8 +120,8 @@ def _run(parameters, k_max, per_factor_e, accuracy_boost):
     return k, power[0]
 
 
-def _read(path, made_with):
-    """k, power and source from a table that _keep wrote; None where there is none or where it is damaged."""
+def _read(path: Path, made_with: str) -> tuple[np.ndarray, np.ndarray, str] | None:
+    """k, power and source from a table that _write made; None where there is none or where it is damaged."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -127,31 +130,30 @@ def _read(path, made_with):
         log.warning("%s: cannot be read (%s), the linear power is computed again", path, error)
         return None
     head, rows = lines[:5], lines[5:]
-    whole = len(rows) > 0 and head[1] == f"# {made_with}" and head[3] == f"# {_checksum(rows)}"
-    if not whole:
+    if not rows or head[1] != f"# {made_with}" or head[3] != f"# {_digest(rows)}":
         log.warning("%s: damaged, the linear power is computed again", path)
         return None
     k, power = np.loadtxt(rows, delimiter=",", unpack=True)
     return k, power, _source(made_with, head[2].removeprefix("# computed by CAMB "))
 
 
-def _keep(path, k, power, made_with, version):
-    """Write a table that appears whole or not at all; where that fails, say so and go on."""
+def _write(path: Path, k: np.ndarray, power: np.ndarray, made_with: str, version: str) -> None:
+    """Write a table; where that fails a warning says so."""
     rows = [f"{a:.9g},{b:.9g}" for a, b in zip(k, power, strict=True)]
     head = [
         "# linear power of all matter (cold dark matter, baryons, neutrinos) at z = 0: k [h/Mpc], power [(Mpc/h)^3]",
         f"# {made_with}",
         f"# computed by CAMB {version}",
-        f"# {_checksum(rows)}",
+        f"# {_digest(rows)}",
         "k,power",
     ]
     try:
-        with atomic_write(path) as part:
+        with atomic_write(path) as temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text("\n".join([*head, *rows, ""]))
+            temporary.write_text("\n".join([*head, *rows, ""]))
     except RunError as error:
-        log.warning("%s (the linear power is not kept: the next run computes it again)", error)
+        log.warning("%s (the linear power is not cached: the next run computes it again)", error)
 
 
-def _checksum(rows):
-    return "sha256 of the rows: " + hashlib.sha256("\n".join(rows).encode()).hexdigest()
+def _digest(rows: Sequence[str]) -> str:
+    return "sha256 of the rows: " + digest_of("\n".join(rows))

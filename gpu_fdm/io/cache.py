@@ -1,59 +1,179 @@
-"""Parts of a result that are kept as soon as they are done, so that a run that was stopped goes on.
+"""Parts of results and checkpoints: arrays in HDF5 files, cached once they are computed, so that a run can resume.
 
-A part is a few arrays under a name, with the key that they depend on: everything from which they were computed, and the
-code that did it. Each is a file that appears whole or not at all; one that is damaged, or that another key made, is
-computed again.
+Each is stored under a name and a key, everything from which it was computed: the keys of the ini that matter, and the
+numerical code. It is used again only under the same key and while it is intact. Where another key is stored under the
+name, one line says how the keys differ.
 """
 
-import hashlib
 import json
 import logging
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import RunError, reason
-from .atomic import atomic_write
+from ..parallel.ranks import SERIAL, Ranks
+from .digest import HDF5_DAMAGE, bit_sum, damage_of, digest_of
+from .numerical_code import numerical_code_hash
+from .result_file import atomic_hdf5
 
 log = logging.getLogger(__name__)
 
-_DIGEST = 32  # bytes of the hash at the end of a file, which readers of .npz do not mind
+_FINGERPRINT = 12  # hexadecimal digits
+_HASH = 64  # hexadecimal digits of the hash of a table
+_SHOWN = 4  # keys that are shown of those that differ
+_TEXT = "text"  # attribute of a text
+# what tells parts of one run from each other
+_IDENTITY = {"part", "filament", "time", "m22", "mass", "run"}
+OTHER_CODE = "other numerical code"
+_OLD = ("*.npz", "*.checkpoint.hdf5")  # parts of earlier versions
 
 
 @dataclass(frozen=True)
 class Cache:
-    """Parts in a folder, which is made with the first of them."""
+    """The parts in a folder, which is made with the first of them."""
 
     folder: Path
+    _reported: set[str] = field(default_factory=set, compare=False, repr=False)
 
-    def load(self, name: str, key: dict) -> dict[str, np.ndarray] | None:
-        """The arrays of a part, None where it is not there, whole, and of this key."""
-        return _arrays(self.path(name, key), key_text(key))
+    def load(
+        self, name: str, key: dict, ranks: Ranks = SERIAL, *, report: bool = True, instead: str = ""
+    ) -> dict[str, np.ndarray] | None:
+        """The arrays of a part, of slabs this rank's rows; None where there is none of this key, or a damaged one.
 
-    def items(self, start: str) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
-        """The parts, of whatever key, whose names start so: their files and arrays."""
-        for path in sorted(self.folder.glob(f"{start}*.npz")):
-            arrays = _arrays(path)
-            if arrays is not None:
+        ranks    that all call this, where the part has slabs
+        report   whether a line says which part of another key is not used, see report_unused
+        instead  what is done without the part, for the line that says so, where it is not just computed again
+        """
+        path = self.path(name, key)
+        if not ranks.on_root(path.is_file):
+            if report and ranks.is_root:
+                self.report_unused([name], key, instead)
+            return None
+        arrays: dict[str, np.ndarray] = {}
+        sums: dict[str, int] = {}
+        why = ""
+        try:
+            with h5py.File(path, "r") as file:
+                arrays, sums = _read(file, ranks)
+        except HDF5_DAMAGE as error:
+            why = reason(error)
+        if damage := damage_of(path, sums, why, ranks):
+            if ranks.is_root:
+                log.warning("%s is damaged (%s): it is not used%s", path, damage, _cost(instead))
+            return None
+        return arrays
+
+    def store(
+        self,
+        name: str,
+        key: dict,
+        arrays: Mapping[str, ArrayLike],
+        *,
+        slabs: Mapping[str, np.ndarray] | None = None,
+        ranks: Ranks = SERIAL,
+        title: str = "",
+    ) -> None:
+        """Store a part in the place of the one before.
+
+        arrays  by name, the same on all ranks;  slabs  this rank's rows of others, in the order of the ranks
+        title   what the part is, for the line that says that it is not used
+        Raises RunError where the disk is full or the folder cannot be written.
+        """
+        with atomic_hdf5(self.path(name, key), None, ranks) as file:
+            file.attributes("/", title=title)
+            for array, values in arrays.items():
+                stored, attributes = _storable(values)
+                file.dataset(f"/arrays/{array}", stored, **attributes)
+            for array, rows in (slabs or {}).items():
+                lengths = ranks.allgather(len(rows))
+                file.reserve(f"/slabs/{array}", (sum(lengths), *rows.shape[1:]), rows.dtype)
+                file.write_slab(f"/slabs/{array}", sum(lengths[: ranks.rank]), rows)
+            file.write_digest(key_text(key))
+
+    def remove(self, name: str, key: dict) -> None:
+        """Delete a part, if there is one."""
+        self.path(name, key).unlink(missing_ok=True)
+
+    def path(self, name: str, key: dict) -> Path:
+        """The file of a part."""
+        return self.folder / f"{name}-{fingerprint(key)}.hdf5"
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of all parts of a name, whatever their keys."""
+        return sorted(self.folder.glob(f"{name}-{'[0-9a-f]' * _FINGERPRINT}.hdf5"))
+
+    def items(self, name: str) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+        """Files and arrays of all intact parts of a name, whatever their keys; in a name * and ? stand for others."""
+        for path in self.paths(name):
+            try:
+                with h5py.File(path, "r") as file:
+                    arrays, sums = _read(file, SERIAL)
+            except HDF5_DAMAGE:
+                continue
+            if not damage_of(path, sums, ""):
                 yield path, arrays
 
-    def store(self, name: str, key: dict, arrays: dict[str, Any]):
-        """Keep a part. Raises RunError where the disk is full or the folder refuses."""
-        path = self.path(name, key)
-        with atomic_write(path) as part:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(part, "w+b") as file:
-                np.savez(file, key=key_text(key), **arrays)
-                file.write(_digest(file, file.seek(0, os.SEEK_END)))
+    def report_unused(self, names: Sequence[str], key: dict, instead: str = "") -> None:
+        """Say in one line which part of these names is not used because its key differs, how, and what that costs.
 
-    def clear(self):
-        """Remove all that was kept. Raises RunError where it cannot be removed."""
+        The part with the fewest differences is meant, of several the newest. Parts without a title that differ alike
+        are reported once, together.
+        """
+        wanted, found = json.loads(key_text(key)), []
+        for path in (path for name in names for path in self.paths(name)):
+            stored, title = _header(path) or (wanted, "")
+            if differences := key_differences(stored, wanted):
+                found.append((len(differences), -path.stat().st_mtime, path, differences, title))
+        if not found:
+            return
+        _, _, path, differences, title = min(found)
+        more = len(differences) - _SHOWN
+        why = "; ".join(differences[:_SHOWN] + ([f"{more} more keys that differ"] if more > 0 else []))
+        others = 0
+        if not title:
+            if why in self._reported:
+                return
+            self._reported.add(why)
+            others = self._number_alike(wanted, differences) - 1
+            title = f"{self.folder}: {path.stem[: -_FINGERPRINT - 1]}"
+        are, them = ("were", "they are") if others > 0 else ("was", "it is")
+        subject = f"{title} and {others} more parts" if others > 0 else title
+        # a user knows that the ini was changed, but not that the code was
+        level = logging.WARNING if OTHER_CODE in differences else logging.INFO
+        log.log(level, "%s %s made with %s: %s not used%s", subject, are, why, them, _cost(instead))
+
+    def _number_alike(self, wanted: dict, differences: list[str]) -> int:
+        """How many parts without a title differ alike, as far as their keys can be compared."""
+        number = 0
+        for path in self.folder.glob("*.hdf5"):
+            stored, title = _header(path) or ({}, "")
+            common = (stored.keys() & wanted.keys()) - _IDENTITY
+            alike = key_differences({k: stored[k] for k in common}, {k: wanted[k] for k in common}) == differences
+            number += alike and not title
+        return number
+
+    def remove_abandoned(self) -> None:
+        """Delete unfinished parts of killed runs and warn of parts of earlier versions; the run holds the lock."""
+        for path in self.folder.glob(".*.part-*"):
+            path.unlink(missing_ok=True)
+        old = [path for pattern in _OLD for path in self.folder.glob(pattern)]
+        if old:
+            log.warning(
+                "%s: %d parts are of an earlier version (%s, ...): they are not used but computed again "
+                "(--fresh deletes them)",
+                self.folder,
+                len(old),
+                old[0].name,
+            )
+
+    def clear(self) -> None:
+        """Delete all parts. Raises RunError where a file cannot be deleted."""
         if not self.folder.is_dir():
             return
         try:
@@ -65,72 +185,70 @@ class Cache:
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be removed: {reason(error)}") from error
 
-    def remove_abandoned(self):
-        """Remove half-written parts of runs that were killed; only where no other run is going on here."""
-        for path in self.folder.glob(".*.npz.part-*"):
-            path.unlink(missing_ok=True)
-
-    def path(self, name: str, key: dict) -> Path:
-        """The file of a part."""
-        return self.folder / f"{name}-{fingerprint(key)}.npz"
-
 
 def fingerprint(key: dict) -> str:
-    """A short hash of a key and of the code."""
-    return hashlib.sha256(key_text(key).encode()).hexdigest()[:12]
+    """A short hash of a key and of the numerical code."""
+    return digest_of(key_text(key))[:_FINGERPRINT]
 
 
 def key_text(key: dict) -> str:
-    """A key, with the code, as text that is the same for equal keys: floats to all their digits."""
-    return json.dumps({"code": code_hash(), **key}, sort_keys=True)
+    """A key, with the numerical code, as JSON that is the same for equal keys: floats with all their digits."""
+    return json.dumps({"code": numerical_code_hash(), **key}, sort_keys=True)
 
 
-@cache
-def code_hash() -> str:
-    """A hash of the sources and tables of the program, but for its figures: another code may give other numbers."""
-    digest = hashlib.sha256()
-    for package, endings in (("gpu_fdm", (".py", ".csv")), ("gpu_fdm.kernels", (".py", ".cu", ".cuh"))):
-        for name, file in sorted(_files(resources.files(package), endings)):
-            digest.update(f"{name} ".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+def key_differences(old: Mapping, new: Mapping) -> list[str]:
+    """What differs between two keys, in words: "simulation.cells = 64, now 128"."""
+    found = [OTHER_CODE] if old.get("code") != new.get("code") else []
+    for name in sorted((old.keys() | new.keys()) - {"code"}):
+        if name not in old or name not in new:
+            found.append(f"{name}, which no longer matters" if name in old else f"no {name}")
+        elif old[name] != new[name]:
+            before, now = (_shown(key[name]) for key in (old, new))
+            found.append(f"another table {name}" if before == now else f"{name} = {before}, now {now}")
+    return found
 
 
-def _files(folder, endings, before=""):
-    for each in folder.iterdir():
-        name = f"{before}{each.name}"
-        if each.is_dir():
-            if name not in ("plots", "kernels", "__pycache__"):
-                yield from _files(each, endings, f"{name}/")
-        elif each.name.endswith(endings):
-            yield name, each
+def _cost(instead: str) -> str:
+    return f", {instead}" if instead else " but computed again"
 
 
-def _arrays(path, wanted=None):
-    """What a file holds; None where it is not there, damaged, or not of the key that is wanted."""
-    if not path.is_file():
-        return None
+def _shown(value: object) -> str:
+    """A value as an ini has it; a table, of which the key has a hash, as a word."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, str) and len(value) == _HASH:
+        return "a table"
+    return "(empty)" if value is None else str(value)
+
+
+def _header(path: Path) -> tuple[dict, str] | None:
+    """Key and title of a part; None where they cannot be read."""
     try:
-        with open(path, "rb") as file:
-            length = max(0, file.seek(0, os.SEEK_END) - _DIGEST)
-            if _digest(file, length) != file.read():
-                log.warning("%s is damaged (it is not what was written): computed again", path)
-                return None
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as stored:
-                arrays = {each: stored[each] for each in stored.files}
-    except OSError as error:
-        log.warning("%s cannot be read (%s): computed again", path, reason(error))
+        with h5py.File(path, "r") as file:
+            return json.loads(file.attrs["key"]), str(file.attrs["title"])
+    except HDF5_DAMAGE:
         return None
-    made_with = str(arrays.pop("key"))
-    return arrays if wanted in (None, made_with) else None
 
 
-def _digest(file, length):
-    """The hash of so many bytes from the start of a file, which is then read on from there."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while length and (piece := file.read(min(length, 1 << 20))):
-        digest.update(piece)
-        length -= len(piece)
-    return digest.digest()
+def _read(file: h5py.File, ranks: Ranks) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """All arrays by name, of slabs this rank's rows; and by path the bit sums of what this rank answers for."""
+    arrays, sums = {}, {}
+
+    def read(path: str, node: h5py.HLObject) -> None:
+        if isinstance(node, h5py.Dataset):
+            group, _, name = path.partition("/")
+            first, last = ranks.share(len(node)) if group == "slabs" else (0, 0)
+            values = node[first:last] if group == "slabs" else np.asarray(node[()])
+            sums[path] = bit_sum(values) if group == "slabs" or ranks.is_root else 0
+            arrays[name] = np.array(values.tobytes().decode()) if _TEXT in node.attrs else values
+
+    file.visititems(read)
+    return arrays, sums
+
+
+def _storable(values: ArrayLike) -> tuple[np.ndarray, dict[str, Any]]:
+    """An array as HDF5 can store it, and the attribute that tells a text, which is stored as bytes."""
+    array = np.asarray(values)
+    if array.dtype.kind != "U":
+        return array, {}
+    return np.frombuffer(str(array).encode(), np.uint8), {_TEXT: True}

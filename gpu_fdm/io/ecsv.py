@@ -1,20 +1,22 @@
 """Tables in ECSV, the text format of astropy: a header in YAML, then rows. Only numbers and texts are taken from it.
 
-Nothing in the header becomes an object: astropy's own tags (of units, quantities, times) stand for nothing, units are
-texts, and all other tags are refused. Source: astropy's APE 6.
+Nothing in the header becomes an object: tags of astropy (units, quantities, times) are read as None, units are texts,
+and all other tags are refused. Source: astropy's APE 6.
 """
 
 import csv
 import io
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 
 _FIRST = re.compile(r"# ?%ECSV 1\.\d+")
-# what stands for another part of the header, which may hold others: few of them cannot make much of little
+# an alias repeats another part of the header, which may hold aliases itself: few of them cannot make it huge
 _ALIAS = re.compile(r"[\s\[{,:-]\*\w")
 _MOST_ALIASES = 20
 _NUMBERS = re.compile(r"(float|u?int|bool)\d*")
@@ -24,11 +26,11 @@ _TRUTH = {"True": "1", "False": "0"}
 
 @dataclass(frozen=True)
 class EcsvTable:
-    """What is in a file.
+    """The content of a file.
 
     meta, units  texts by name, of the meta data and of the columns that have a unit
-    columns      texts by name, in the order of the file;  kinds  what they are by the header: float64, string ...
-    lines        number of the line of each row, for messages
+    columns      texts by name, in the order of the file;  kinds  their types in the header: float64, string ...
+    lines        number of the line of each row in the file, for messages
     """
 
     path: str
@@ -39,7 +41,7 @@ class EcsvTable:
     lines: list[int]
 
     def numbers(self, name: str) -> np.ndarray:
-        """A column as numbers, shape (rows,), NaN where there is no value; InputError for what is no number."""
+        """A column as numbers, shape (rows,), NaN where a value is missing; InputError for what is no number."""
         if not _NUMBERS.fullmatch(self.kinds[name]):
             raise InputError(f"{self.path}: column {name}: must be numbers")
         values = []
@@ -51,8 +53,8 @@ class EcsvTable:
         return np.array(values, float)
 
 
-def read(path, text: str) -> EcsvTable:
-    """The table in a text; InputError that names the path for what is none."""
+def read(path: str | Path, text: str) -> EcsvTable:
+    """The table in a text. Raises InputError, naming the path, where it is none."""
     lines = text.split("\n")
     length = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     if not _FIRST.fullmatch(lines[0].strip()):
@@ -68,16 +70,16 @@ def read(path, text: str) -> EcsvTable:
     names = [str(each["name"]) for each in about]
     if list(columns) != names:
         raise InputError(f"{path}: columns {', '.join(columns)}: must be {', '.join(names)} by its header")
-    units = {str(each["name"]): str(each["unit"]) for each in about if _is_told(each.get("unit"))}
+    units = {str(each["name"]): str(each["unit"]) for each in about if _is_plain(each.get("unit"))}
     meta = header.get("meta")
     meta = dict(meta) if _is_pairs(meta) else meta if isinstance(meta, dict) else {}
-    meta = {str(name): str(value) for name, value in meta.items() if _is_told(value)}
+    meta = {str(name): str(value) for name, value in meta.items() if _is_plain(value)}
     kinds = {str(each["name"]): " ".join(str(each.get(key, "")) for key in _KIND).strip() for each in about}
     return EcsvTable(str(path), meta, units, columns, kinds, numbers)
 
 
-def _header(path, text):
-    """What the YAML of a header says; tags of astropy stand for None."""
+def _header(path: str | Path, text: str) -> Any:
+    """The content of the YAML of a header; tags of astropy are read as None."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -96,12 +98,13 @@ def _header(path, text):
         raise InputError(f"{path}: not an ECSV table: {' '.join(str(error).split())[:200]}") from None
 
 
-def _rows(path, lines, begin, delimiter):
+def _rows(path: str | Path, lines: list[str], begin: int, delimiter: str) -> tuple[dict[str, list[str]], list[int]]:
     """Columns of texts by name, and the number of the line of each row, from the lines after the header."""
     reader = csv.reader(
         io.StringIO("\n".join(line.strip(" \t") for line in lines[begin:])), delimiter=delimiter, skipinitialspace=True
     )
-    names, rows, numbers = None, [], []
+    names: list[str] | None = None
+    rows, numbers = [], []
     try:
         for row in reader:
             if names is None:
@@ -119,10 +122,10 @@ def _rows(path, lines, begin, delimiter):
     return {name: [row[index] for row in rows] for index, name in enumerate(names)}, numbers
 
 
-def _is_told(value):
+def _is_plain(value: object) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
-def _is_pairs(value):
+def _is_pairs(value: object) -> bool:
     """Whether it is an ordered mapping, as YAML's !!omap is read."""
     return isinstance(value, list) and all(isinstance(each, tuple) and len(each) == 2 for each in value)

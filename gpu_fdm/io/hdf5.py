@@ -1,15 +1,20 @@
-"""HDF5 files of others, read with care: nothing outside the file, no fill values for data, no traceback."""
+"""HDF5 files of other programs, read with care: nothing outside the file, no fill values for data, no traceback."""
 
 import configparser
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError, RunError
 from ..vectors import three
+
+if TYPE_CHECKING:
+    import h5py
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_LINKS = 16  # soft links followed on the way to an object
@@ -19,8 +24,8 @@ _MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 un
 
 
 @contextmanager
-def opened(path):
-    """The open file, read only; what goes wrong in it becomes an InputError of one line that names it."""
+def opened(path: str | Path) -> "Iterator[h5py.File]":
+    """The open file, read only; errors in it become an InputError of one line that names it."""
     import h5py
 
     try:
@@ -34,7 +39,7 @@ def opened(path):
         raise InputError(f"{path}: not an HDF5 file, or damaged or cut: {_reason(error)}") from None
 
 
-def is_hdf5(path) -> bool:
+def is_hdf5(path: str | Path) -> bool:
     """Whether a file begins as HDF5 files do (or may, after a user block)."""
     import h5py
 
@@ -45,7 +50,7 @@ def is_hdf5(path) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE or bool(h5py.is_hdf5(path))
 
 
-def find(file, name: str):
+def find(file: "h5py.Group", name: str) -> "h5py.Group | h5py.Dataset | None":
     """The group or dataset of a name, or None; soft links are followed inside the file.
 
     Raises InputError for a link to another file, and for links that run in a circle.
@@ -53,7 +58,7 @@ def find(file, name: str):
     return _walk(file, name, name, _MOST_LINKS)
 
 
-def _walk(file, name, asked, links):
+def _walk(file: "h5py.Group", name: str, asked: str, links: int) -> "h5py.Group | h5py.Dataset | None":
     import h5py
 
     node = file
@@ -73,7 +78,7 @@ def _walk(file, name, asked, links):
     return node
 
 
-def grid_fields(file, folder: str) -> tuple[str, ...]:
+def grid_fields(file: "h5py.File", folder: str) -> tuple[str, ...]:
     """Names of the datasets in a group, and in the groups right below it, as name and group/name."""
     import h5py
 
@@ -88,8 +93,8 @@ def grid_fields(file, folder: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def require_self_contained(file):
-    """InputError where a link or a dataset of a file leads into another file, or a dataset is not all in this one."""
+def require_self_contained(file: "h5py.File") -> None:
+    """InputError where a link or dataset leads into another file, or a dataset is not stored completely."""
     import h5py
 
     seen, waiting = set(), [file["/"]]
@@ -99,7 +104,7 @@ def require_self_contained(file):
             place, link = f"{file.filename}: {group.name.rstrip('/')}/{name}", group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise InputError(f"{place}: a link into another file, {link.filename}, is not followed")
-            if not isinstance(link, h5py.HardLink):  # what it leads to is looked at where it is
+            if not isinstance(link, h5py.HardLink):  # its target is checked where it is stored
                 continue
             node = group[name]
             if isinstance(node, h5py.Dataset):
@@ -110,7 +115,7 @@ def require_self_contained(file):
 
 
 @contextmanager
-def open_result(path):
+def open_result(path: str | Path) -> "Iterator[h5py.File]":
     """A result of this program, open; InputError, naming it, for one that is damaged or not self-contained."""
     try:
         with opened(path) as file:
@@ -120,13 +125,13 @@ def open_result(path):
         raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {_reason(error)}") from None
 
 
-def list_grids(file) -> list[str]:
+def list_grids(file: "h5py.File") -> list[str]:
     """Names of three-dimensional arrays of numbers, at most 20; links are not followed."""
     import h5py
 
-    names = []
+    names: list[str] = []
 
-    def note(name, node):
+    def note(name: str, node: "h5py.HLObject") -> bool | None:
         if isinstance(node, h5py.Dataset) and node.ndim == 3 and _dtype(node) is not None:
             names.append(name)
         return True if len(names) == _MOST_LISTED else None
@@ -135,10 +140,10 @@ def list_grids(file) -> list[str]:
     return names
 
 
-def numbers(node, name: str) -> tuple | None:
-    """An attribute of one or more numbers, as Python numbers; None where it is not there.
+def numbers(node: "h5py.HLObject | None", name: str) -> tuple | None:
+    """An attribute of one or more numbers, as Python numbers; None where there is none.
 
-    Raises InputError for one that is not made of numbers.
+    Raises InputError for one that does not hold numbers.
     """
     if node is None or name not in node.attrs:
         return None
@@ -151,16 +156,16 @@ def numbers(node, name: str) -> tuple | None:
     return tuple(np.asarray(node.attrs[name]).ravel().tolist())
 
 
-def number(node, name: str):
-    """An attribute that is a single number, or None where it is not there."""
+def number(node: "h5py.HLObject | None", name: str) -> Any:
+    """An attribute that is a single number, or None where there is none."""
     values = numbers(node, name)
-    if values is not None and len(values) != 1:
+    if node is not None and values is not None and len(values) != 1:
         raise InputError(f"{node.file.filename}: attribute {name} of {node.name} = {values}: must be one number")
     return None if values is None else values[0]
 
 
-def text(node, name: str) -> str:
-    """An attribute that is a text; empty where it is not there or is no text."""
+def text(node: "h5py.HLObject", name: str) -> str:
+    """An attribute that is a text; empty where there is none, or no text."""
     if name not in node.attrs or node.attrs.get_id(name).shape != ():
         return ""
     value = node.attrs[name]
@@ -168,12 +173,12 @@ def text(node, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def checked_dataset(file, name: str, dimensions: int, kinds: str = "fciu"):
-    """A dataset of numbers that is all in the file.
+def checked_dataset(file: "h5py.File", name: str, dimensions: int, kinds: str = "fciu") -> "h5py.Dataset":
+    """A dataset of numbers that is stored in the file completely.
 
     dimensions  it must have
     kinds       of numbers allowed, as in numpy.dtype.kind
-    Raises InputError for one that is missing, of another kind, empty, or not (all) stored in this file.
+    Raises InputError for one that is missing, of another kind, empty, or not stored in this file completely.
     """
     import h5py
 
@@ -192,8 +197,8 @@ def checked_dataset(file, name: str, dimensions: int, kinds: str = "fciu"):
     return node
 
 
-def _check_stored(dataset, place):
-    """HDF5 reads what was never written as zeros: refuse that, and what lies in other files."""
+def _check_stored(dataset: "h5py.Dataset", place: str) -> None:
+    """InputError for data in other files, and for data that were never written, which HDF5 reads as zeros."""
     import h5py
 
     if dataset.is_virtual or dataset.external:
@@ -209,13 +214,13 @@ def _check_stored(dataset, place):
         stored, what = dataset.id.get_num_chunks(), "chunks"
     else:
         needed, what = dataset.size * dataset.dtype.itemsize, "bytes"
-        # what the file says, but it cannot be more than the file has
+        # the size in the header, but no more than the file has
         stored = min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
     if stored < needed:
         raise InputError(f"{place}: {stored} of {needed} {what} were written: the file is not complete")
 
 
-def _dtype(dataset):
+def _dtype(dataset: "h5py.Dataset") -> np.dtype | None:
     """The NumPy type of a dataset of numbers, or None for another one."""
     try:
         dtype = dataset.dtype
@@ -224,14 +229,14 @@ def _dtype(dataset):
     return dtype if dtype.kind in "fciu" and dtype.subdtype is None else None
 
 
-def _type_name(dataset):
+def _type_name(dataset: "h5py.Dataset") -> str:
     try:
         return f"values of type {dataset.dtype}"
     except (TypeError, ValueError):
         return "values of a type that NumPy does not know"
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
     return " ".join(str(error.args[0] if error.args else error).split())[:200]
 
 
@@ -246,7 +251,7 @@ class Hdf5Arrays:
     axes_reversed: bool = False
 
     @classmethod
-    def check(cls, file, names: tuple[str, ...], axes_reversed: bool = False) -> "Hdf5Arrays":
+    def check(cls, file: "h5py.File", names: tuple[str, ...], axes_reversed: bool = False) -> "Hdf5Arrays":
         """From datasets of an open file; InputError for what is not a grid."""
         kinds = "fciu" if len(names) == 1 else "f"
         found = [checked_dataset(file, name, 3, kinds) for name in names]
@@ -263,8 +268,8 @@ class Hdf5Arrays:
         return self.shape[::-1] if self.axes_reversed else self.shape
 
     @contextmanager
-    def arrays(self):
-        """The datasets, open."""
+    def arrays(self) -> "Iterator[list[h5py.Dataset]]":
+        """The open datasets."""
         with opened(self.path) as file:
             if Hdf5Arrays.check(file, self.names, self.axes_reversed) != self:
                 raise InputError(f"{self.path}: {', '.join(self.names)}: has changed since it was opened")

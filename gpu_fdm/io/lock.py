@@ -1,11 +1,12 @@
 """One run at a time for one result.
 
-The lock is of the operating system (flock), on a file beside the result: it ends with its process however that ends.
+The lock is the operating system's (flock), on a file beside the result: it ends with its process, however that ends.
 """
 
 import logging
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,19 +16,19 @@ from ..parallel.ranks import SERIAL, Ranks
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 1.0  # seconds for which a lock is waited for: what a run that was killed had just started may still have it
+PATIENCE = 1.0  # seconds to wait for a lock: a process that a killed run had just started may still hold it
 
 
 @contextmanager
-def only_run(result: Path, ranks: Ranks = SERIAL):
-    """Nobody else writes this result meanwhile; all ranks call this.
+def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
+    """Hold the lock of a result, so that no other run writes it; all ranks call this.
 
-    Raises RunError, which names the run that does. Where the file system has no locks that is told in a warning.
+    Raises RunError, which names the run that holds the lock. A warning says where the file system has no locks.
     """
     path = result.with_name(f".{result.name}.lock")
-    descriptor = None
+    descriptor: int | None = None
 
-    def take():
+    def take() -> None:
         nonlocal descriptor
         descriptor = _locked(path, result)
 
@@ -36,17 +37,18 @@ def only_run(result: Path, ranks: Ranks = SERIAL):
         yield
     finally:
         if descriptor is not None:
-            # removed while it is held: whoever waits for it finds that it is no longer the one under this name
+            # removed while it is held: a process that waits for it finds that it is no longer the file of this name
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
 
-def _locked(path, result):
+def _locked(path: Path, result: Path) -> int | None:
     """The descriptor of the file once it is locked; None where there are no locks."""
     try:
         import fcntl
     except ImportError:
-        return _without(path, "this system has no flock")
+        _warn(path, "this system has no flock")
+        return None
     patient_until = monotonic() + PATIENCE
     while True:
         try:
@@ -56,7 +58,7 @@ def _locked(path, result):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_at(path, descriptor):
-                # the run before removed it between our opening and our locking
+                # the run before removed it after it was opened here
                 os.close(descriptor)
                 continue
             os.truncate(descriptor, 0)
@@ -73,16 +75,17 @@ def _locked(path, result):
             ) from None
         except OSError as error:
             os.close(descriptor)
-            return _without(path, reason(error))
+            _warn(path, reason(error))
+            return None
 
 
-def _is_at(path, descriptor):
+def _is_at(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _without(path, why):
-    """Say that there is no lock."""
-    log.warning("%s cannot be locked (%s): see to it that no other run writes this result", path, why)
+def _warn(path: Path, why: str) -> None:
+    """Warn that there is no lock."""
+    log.warning("%s cannot be locked (%s): make sure that no other run writes this result", path, why)

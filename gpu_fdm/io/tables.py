@@ -10,11 +10,11 @@ import numpy as np
 MOST_TEXT = 1 << 28  # bytes of a text that is read at once
 
 
-def read_text(path, most: int = MOST_TEXT) -> str:
+def read_text(path: str | Path, most: int = MOST_TEXT) -> str:
     """A text file, UTF-8 with or without a byte order mark, with line ends as \\n.
 
-    most  bytes that it may have: devices and sparse files have no end that memory would reach
-    Raises OSError, or ValueError that names the file: for what is no text, and for more than `most` bytes.
+    most  bytes that it may have: devices and sparse files can be larger than memory
+    Raises OSError, or ValueError that names the file, for what is no text or has more than `most` bytes.
     """
     if "\0" in str(path):  # open() has another error for it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -29,7 +29,7 @@ def read_text(path, most: int = MOST_TEXT) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_columns(path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Columns of a CSV file as float arrays of one shape (rows,); other columns are ignored.
 
     path   file with a header row that holds at least `names`, in any order; lines with # are comments
@@ -77,7 +77,7 @@ def read_columns(path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _cells(path, number, line):
+def _cells(path: Path, number: int, line: str) -> list[str]:
     """The texts in a line that is not empty."""
     try:
         return next(csv.reader([line]))

@@ -23,7 +23,7 @@ from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
-from . import densities as stored
+from .densities import load_densities, remove_stale, store_densities, unfinished_results
 from .inputs import Inputs
 from .model import code_units, dtype_of, profile_of
 from .models import Models
@@ -94,7 +94,7 @@ class BoxStage(Stage):
         needed = {name for statistic in statistics for name in statistic.needs(config)} | set(config.box.fields)
         for suffix, time in frames(config):
             with context.timer("box"), progress("box", len(context.models.filaments), context.ranks) as step:
-                found = stored.before(context, time, tuple(name for name in BOTH if name in needed))
+                found = load_densities(context, time, tuple(name for name in BOTH if name in needed))
                 slab, masses = found or (fill_slab(context.models, time, context.backend, step), None)
             context.timer.log("box", from_cache=found is not None)
             frame = Frame(suffix, time, slab)
@@ -104,11 +104,11 @@ class BoxStage(Stage):
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
         """Names of unfinished files that hold densities."""
-        return stored.files_noted(cache)
+        return unfinished_results(cache)
 
     def clean_up(self, context: Context) -> None:
-        """Remove notes of densities that are not in the result."""
-        stored.forget_others(context)
+        """Delete cached densities that are not in the result."""
+        remove_stale(context)
 
 
 def _fill_seconds(inputs: Inputs) -> float:
@@ -231,7 +231,7 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
             file.reserve(density_path(name, frame.suffix), slab.box.cells, values.dtype, **about)
             file.write_slab(density_path(name, frame.suffix), slab.domain.planes.start, values)
         context.ranks.barrier()
-        stored.note(context, frame.suffix, frame.time, masses)
+        store_densities(context, frame.suffix, frame.time, masses)
         file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
     context.timer.log("writing")
     return masses

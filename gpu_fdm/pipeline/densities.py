@@ -1,11 +1,12 @@
-"""Densities of the box that are kept without a copy: where they are in the result in the making, or in the result.
+"""Cached densities of the box: they are not copied, the cache stores where in a result file they are.
 
-They are written once, into the file that becomes the result. Its name, where in it they begin, and the sum of their
-bits are noted as soon as they are there: a run that goes on reads them from the file that the stopped run left, or from
-the result of the run before.
+They are written once, into the file that becomes the result. The cache stores its name, where in it they begin, and
+their bit sums: a run that resumes reads them from the file that a stopped run left, or from the earlier result.
 """
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from attrs import evolve
@@ -22,55 +23,53 @@ from .stage import Context
 
 log = logging.getLogger(__name__)
 
-_NOTE = "density"
 
+def store_densities(context: Context, suffix: str, time: float, masses: Mapping[str, float]) -> None:
+    """Cache where the densities of a time [Myr] are, once they are written; all ranks call this.
 
-def note(context: Context, suffix: str, time: float, masses: dict[str, float]):
-    """Note where the densities of this time are, once they are written; all ranks call this.
-
-    masses  of both, whether they are in the file or not
+    masses  of both in the box [Msun/h], whether or not they are in the file
     """
     file, arrays = context.file, {f"mass_{name}": np.array(mass) for name, mass in masses.items()}
     for name in context.config.box.fields:
         path = density_path(name, suffix)
-        part, offset = file.location(path)
-        arrays |= {"written_to": np.array(part), name: np.array([offset, file.bit_sum(path)], np.uint64)}
-    context.ranks.on_root(lambda: context.cache.store(_NOTE, _key(context, time), arrays))
+        temporary, offset = file.location(path)
+        arrays |= {"written_to": np.array(temporary), name: np.array([offset, file.bit_sum(path)], np.uint64)}
+    context.ranks.on_root(lambda: context.cache.store(_name(time), _key(context, time), arrays))
     file.keep_on_error()
 
 
-def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[DensitySlab, dict[str, float]] | None:
-    """The slab and the masses of a run before, None where they are not there any more; all ranks call this.
+def load_densities(context: Context, time: float, needed: tuple[str, ...]) -> tuple[DensitySlab, dict[str, float]] | None:
+    """The slab and the masses [Msun/h] of an earlier run at a time [Myr], or None; all ranks call this.
 
     needed  densities without which they are of no use
     """
     config, ranks = context.config, context.ranks
-    noted = ranks.on_root(lambda: context.cache.load(_NOTE, _key(context, time)))
-    if noted is None or any(name not in noted for name in needed):
+    cached = ranks.on_root(lambda: context.cache.load(_name(time), _key(context, time)))
+    if cached is None or any(name not in cached for name in needed):
         return None
-    path = ranks.on_root(lambda: _place(context.result, noted))
+    path = ranks.on_root(lambda: _file_of(context.result, cached))
     if path is None:
         return None
     box = Box(config.box.size, config.box.cells)
     domain = Domain(box.cells, ranks, context.backend)
-    # a density that nobody asks for must not be taken for one
+    # NaN where a density is not needed, so that it is never used
     densities = np.full((2, *domain.shape), np.nan, dtype_of(config))
     sums, why = {}, ""
     try:
         for name in needed:
-            plane = densities[0, 0].nbytes
+            planes = densities[BOTH.index(name)]
             with open(path, "rb") as file:
-                file.seek(int(noted[name][0]) + domain.planes.start * plane)
-                for values in densities[BOTH.index(name)]:
-                    if file.readinto(values) != plane:
+                file.seek(int(cached[name][0]) + domain.planes.start * planes[0].nbytes)
+                for plane in planes:
+                    if file.readinto(plane) != plane.nbytes:
                         raise EOFError("it is shorter than it was")
-            sums[name] = bit_sum(densities[BOTH.index(name)])
+            sums[name] = bit_sum(planes)
     except (OSError, EOFError) as error:
         why = reason(error)
     shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
     if not reasons:
-        wrong = [name for name in sums if sum(each[name] for each in shares) % 2**64 != int(noted[name][1])]
-        reasons = [f"its density {name} is not what was written" for name in wrong]
+        changed = [name for name in sums if sum(share[name] for share in shares) % 2**64 != int(cached[name][1])]
+        reasons = [f"its density {name} is not what was written" for name in changed]
     if reasons:
         if ranks.is_root:
             log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
@@ -78,30 +77,35 @@ def before(context: Context, time: float, needed: tuple[str, ...]) -> tuple[Dens
     if pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
         densities = context.backend.to_device(densities)
     domain = evolve(domain, backend=context.backend.holding(densities))
-    return DensitySlab(box, densities, domain), {name: float(noted[f"mass_{name}"]) for name in BOTH}
+    return DensitySlab(box, densities, domain), {name: float(cached[f"mass_{name}"]) for name in BOTH}
 
 
-def files_noted(cache: Cache) -> frozenset[str]:
-    """Names of unfinished result files that hold densities."""
-    return frozenset(str(arrays["written_to"]) for _, arrays in cache.items(f"{_NOTE}-"))
+def unfinished_results(cache: Cache) -> frozenset[str]:
+    """Names of temporary result files that hold cached densities."""
+    return frozenset(str(arrays["written_to"]) for _, arrays in cache.items("density-*"))
 
 
-def forget_others(context: Context):
-    """Remove notes of densities that are not in the result, which is whole."""
-    config = context.config
-    mine = {context.cache.path(_NOTE, _key(context, time)) for _, time in frames(config)}
-    for path, _ in context.cache.items(f"{_NOTE}-"):
-        if path not in mine:
+def remove_stale(context: Context) -> None:
+    """Delete from the cache the densities that are not in the result, which is complete; one rank calls this."""
+    config, cache = context.config, context.cache
+    stored = {cache.path(_name(time), _key(context, time)) for _, time in frames(config)}
+    for path in cache.paths("density-*"):
+        if path not in stored:
             path.unlink(missing_ok=True)
 
 
-def _key(context, time):
+def _name(time: float) -> str:
+    """Name of the part; its key has the time with all digits."""
+    return f"density-{time:.10g}"
+
+
+def _key(context: Context, time: float) -> dict:
     return key_of(
         context.config, "density", density_keys(context.config), time=time, backend=context.backend.arithmetic
     )
 
 
-def _place(result, noted):
-    """The file in which they are: one that was left unfinished, or the result; None where there is none of them."""
-    left = result.with_name(str(noted["written_to"]))
-    return next((path for path in (left, result) if path.is_file()), None)
+def _file_of(result: Path, cached: Mapping[str, np.ndarray]) -> Path | None:
+    """The file that holds the densities: a temporary one of a stopped run, or the result; None where neither exists."""
+    temporary = result.with_name(str(cached["written_to"]))
+    return next((path for path in (temporary, result) if path.is_file()), None)

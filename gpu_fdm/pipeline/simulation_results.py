@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import h5py
 import numpy as np
 from attrs import evolve
 
@@ -17,8 +18,10 @@ from ..fields.box import Box
 from ..io import schema
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import Ranks
+from ..simulation.schroedinger_poisson import Health
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_floor
+from ..spectra.power import PowerSpectrum
 from ..spectra.spectrum import Spectrum
 from ..units import CodeUnits
 
@@ -47,6 +50,9 @@ HEALTH = ("scale_factor", "step", "mass_error", "energy_error", "phase_change", 
 FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, see simulation.particle_mesh
 PIXELS = 512  # a side of a projection at most
 TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
+
+# by the names of the runs above and below the line, at every epoch; None where not both have power above round-off
+Boosts = Mapping[tuple[str, str], list[Boost | None]]
 
 
 def force_wavenumber(box: Box) -> float:
@@ -90,11 +96,18 @@ class Record:
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
-        """By name, as they are kept."""
+        """By name, for the cache: Record(**arrays) is the same."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
-    def with_epoch(self, scale_factor: float, step: int, spectrum, pictures, shot_noise=None) -> "Record":
-        """One more epoch: its spectrum, a PowerSpectrum, all of which have the same bins, and what projected made."""
+    def with_epoch(
+        self,
+        scale_factor: float,
+        step: int,
+        spectrum: PowerSpectrum,
+        pictures: Mapping[str, np.ndarray],
+        shot_noise: np.ndarray | None = None,
+    ) -> "Record":
+        """The record with one more epoch: its spectrum, in the same bins as the others, and its projections."""
         bins = len(spectrum.k)
         return replace(
             self,
@@ -107,13 +120,13 @@ class Record:
             **{name: _appended(getattr(self, name), picture) for name, picture in pictures.items()},
         )
 
-    def with_health(self, health) -> "Record":
-        """One more look at a wave in an expanding universe, a schroedinger_poisson.Health."""
+    def with_health(self, health: Health) -> "Record":
+        """The record with one more measurement of a wave in an expanding universe."""
         row = [health.epoch, *(getattr(health, name) for name in HEALTH[1:])]
         return replace(self, health=np.vstack([self.health, row]))
 
     def unresolved(self, scale_factor: float) -> float | None:
-        """Of the wave when it was last looked at by then; None of particles."""
+        """The last measurement of a wave up to a scale factor; None for particles."""
         rows = self.health[self.health[:, 0] <= scale_factor]
         return float(rows[-1, HEALTH.index("unresolved")]) if len(rows) else None
 
@@ -133,7 +146,7 @@ class Record:
         )
 
 
-def _appended(pictures, picture):
+def _appended(pictures: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return np.concatenate([pictures.reshape(-1, *picture.shape), picture[None]])
 
 
@@ -154,7 +167,7 @@ def projected(slab: np.ndarray, ranks: Ranks) -> dict[str, np.ndarray]:
     return {name: picture.astype(np.float32) for name, picture in pictures.items()}
 
 
-def _in_pixels(values):
+def _in_pixels(values: np.ndarray) -> np.ndarray:
     """Means over equal pixels along the first axis, where it has more cells than PIXELS."""
     cells = len(values)
     if cells <= PIXELS:
@@ -166,9 +179,9 @@ def _in_pixels(values):
     return np.diff(at_edges, axis=0) * (PIXELS / cells)
 
 
-def boosts(records: dict[str, Record], box: Box, m22: float) -> dict[tuple[str, str], list[Boost | None]]:
-    """All of BOOSTS whose halves are there, at every epoch; None where not both have power above round-off."""
-    found = {}
+def boosts(records: Mapping[str, Record], box: Box, m22: float) -> Boosts:
+    """All of BOOSTS whose halves are there."""
+    found: dict[tuple[str, str], list[Boost | None]] = {}
     for above, below in BOOSTS:
         if above in records and below in records:
             epochs = range(len(records[above].scale_factor))
@@ -178,7 +191,7 @@ def boosts(records: dict[str, Record], box: Box, m22: float) -> dict[tuple[str, 
     return found
 
 
-def _boost(above, below):
+def _boost(above: Spectrum, below: Spectrum) -> Boost | None:
     if same_modes(above, below):
         below = evolve(below, of=f"{below.of} (same initial conditions)")
     rows = (above.power > above.floor) & (below.power > below.floor)
@@ -212,20 +225,21 @@ def write_run(file: GroupWriter, run: str, record: Record, box: Box, attributes:
     file.attributes(folder, **about, initial_order=int(record.initial_order), **of_dynamics, **attributes)
 
 
-def read_boosts(file) -> list[Boost]:
-    """All boosts of the simulation in an open result (h5py.File), named as in NAMES; none where there is none.
+def read_boosts(file: h5py.File) -> list[Boost]:
+    """All boosts of the simulation in an open result, named as in NAMES; none where there is none.
 
     Rows where particles at random would have more power than the denominator are left out: their lattice makes it.
     """
     found = []
     for (above, below), (numerator, denominator) in NAMES.items():
-        series = file.get(f"boost/{above}_over_{below}", {})
+        folder = f"{schema.BOOST}/{above}_over_{below}"
+        series = file.get(folder, {})
         for epoch in sorted(series, key=int):
-            group, place = series[epoch], f"boost/{above}_over_{below}/{epoch}"
+            group = series[epoch]
             rows = group["shot_noise"][:] < 1
             k, boost, error, beyond = (group[name][:][rows] for name in ("k", "boost", "error", "beyond_nyquist"))
             about: dict[str, Any] = {name: float(group.attrs[name]) for name in ("redshift", "m22")}
-            about |= {"source": f"{file.filename} {place}", "error": error, "beyond_nyquist": beyond}
+            about |= {"source": f"{file.filename} {folder}/{epoch}", "error": error, "beyond_nyquist": beyond}
             if rows.any():
                 found.append(Boost(k, boost, numerator, denominator, **about))
     return found
@@ -233,7 +247,7 @@ def read_boosts(file) -> list[Boost]:
 
 def write_boosts(
     file: GroupWriter,
-    found: Mapping[tuple[str, str], list[Boost | None]],
+    found: Boosts,
     records: Mapping[str, Record],
     box: Box,
     code: CodeUnits,
@@ -279,8 +293,8 @@ def describe_run(run: str, record: Record) -> str:
     return line
 
 
-def describe_boosts(found, records: dict[str, Record]) -> list[str]:
-    """A line for each at its last epoch: the least and the largest ratio where grid and particles can be trusted."""
+def describe_boosts(found: Boosts, records: Mapping[str, Record]) -> list[str]:
+    """A line for every boost at its last epoch: the least and the largest ratio where grid and particles are good."""
     lines = []
     for (_, below), series in found.items():
         boost = series[-1]
@@ -296,7 +310,7 @@ def describe_boosts(found, records: dict[str, Record]) -> list[str]:
     return lines
 
 
-def _noise(record, epoch, k):
+def _noise(record: Record, epoch: int, k: np.ndarray) -> np.ndarray:
     """Of particles at random, over the power of a run, in the bins with these mean k.
 
     The same bins of runs on other numbers of ranks have means that differ by round-off: the nearest are meant.

@@ -3,7 +3,9 @@
 import configparser
 from pathlib import Path
 
-from ..io import hdf5
+import h5py
+
+from ..io import hdf5, schema
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot
@@ -16,18 +18,19 @@ def detect(path: Path) -> bool:
     with hdf5.opened(path) as file:
         if {"config", "git_revision"} <= set(file.attrs):
             return True
-        fields = hdf5.grid_fields(file, "density")
-        node = hdf5.find(file, f"density/{fields[0]}") if fields else None
+        fields = hdf5.grid_fields(file, schema.DENSITY)
+        node = hdf5.find(file, f"{schema.DENSITY}/{fields[0]}") if fields else None
         return node is not None and "box_size" in node.attrs
 
 
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The density "fdm" unless another is asked for."""
     with hdf5.opened(path) as file:
-        fields = hdf5.grid_fields(file, "density")
+        fields = hdf5.grid_fields(file, schema.DENSITY)
         field = chosen_field(fields, options.field, "fdm", path)
-        source = hdf5.Hdf5Arrays.check(file, (f"density/{field}",))
-        dataset = hdf5.find(file, f"density/{field}")
+        path_of_field = f"{schema.DENSITY}/{field}"
+        source = hdf5.Hdf5Arrays.check(file, (path_of_field,))
+        dataset = hdf5.find(file, path_of_field)
         run = _Run(file)
         return GridSnapshot(
             path=str(path),
@@ -47,18 +50,18 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
 
 
 class _Run:
-    """What the run was made with: attributes of its first filament, else its ini."""
+    """Parameters of the run: attributes of its first filament, else its ini."""
 
-    def __init__(self, file):
-        self._filament = hdf5.find(file, "filaments/00")
+    def __init__(self, file: h5py.File):
+        self._filament = hdf5.find(file, f"{schema.FILAMENTS}/{schema.filament(0)}")
         self._ini = configparser.ConfigParser(interpolation=None, default_section="")
         try:
             self._ini.read_string(hdf5.text(file, "config"))
         except configparser.Error:
             self._ini.clear()
 
-    def number(self, attribute, section, key):
-        """A number, or None where neither tells it."""
+    def number(self, attribute: str, section: str, key: str) -> float | None:
+        """A number, or None where neither has it."""
         found = hdf5.number(self._filament, attribute)
         if found is not None:
             return found

@@ -8,8 +8,6 @@ from attrs import evolve, fields
 from gpu_fdm.config.cache_keys import key_of, selected_keys
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.sections import SECTIONS
-from gpu_fdm.io import cache as kept
-from gpu_fdm.io.cache import Cache, code_hash, fingerprint
 from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Several, Text
 from gpu_fdm.pipeline.models import model_keys
 from gpu_fdm.pipeline.stages import STAGES, result_key, stages_of
@@ -179,34 +177,3 @@ def test_tables_enter_by_what_is_in_them(tmp_path):
     assert whole(configs[0]) == whole(configs[1])
     second.write_text("radius,density\n1,3\n")
     assert whole(configs[0]) != whole(configs[1])
-
-
-def test_another_code_makes_another_key(monkeypatch, tmp_path):
-    parts = Cache(tmp_path)
-    parts.store("part", {"x": 1}, {})
-    assert parts.load("part", {"x": 1}) == {} and len(code_hash()) == 64
-    before = fingerprint({"x": 1})
-    monkeypatch.setattr(kept, "code_hash", lambda: "another")
-    assert fingerprint({"x": 1}) != before and parts.load("part", {"x": 1}) is None
-
-
-def test_the_code_is_all_that_computes(monkeypatch, tmp_path):
-    """A changed source, kernel or table changes the hash; a figure does not, nor what Python leaves."""
-    for name in ("gpu_fdm", "kernels"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "gpu_fdm/plots").mkdir()
-    (tmp_path / "gpu_fdm/cosmology").mkdir()
-    places = {"gpu_fdm": tmp_path / "gpu_fdm", "gpu_fdm.kernels": tmp_path / "kernels"}
-    monkeypatch.setattr(kept.resources, "files", places.get)
-    hashes = []
-    for name in (
-        "gpu_fdm/a.py",
-        "gpu_fdm/cosmology/b.py",
-        "gpu_fdm/cosmology/c.csv",
-        "kernels/d.cu",
-        "gpu_fdm/plots/e.py",
-        "gpu_fdm/f.pyc",
-    ):
-        (tmp_path / name).write_text("1")
-        hashes.append(code_hash.__wrapped__())
-    assert len(set(hashes)) == 4 and len(set(hashes[3:])) == 1

@@ -11,8 +11,6 @@ import pytest
 
 from gpu_fdm.errors import RunError, reason
 from gpu_fdm.io.result_file import atomic_result, require_writable
-from gpu_fdm.pipeline.checkpoint import Checkpoint, Saved
-from gpu_fdm.pipeline.simulation_results import Record
 
 PROVENANCE = {"seed": 3, "backend": "cpu", "device": "test"}
 
@@ -115,14 +113,6 @@ def test_folder_that_refuses(tmp_path):
         require_writable(tmp_path / "file")
     require_writable(tmp_path / "new" / "folder")
     assert os.listdir(tmp_path / "new" / "folder") == []
-
-
-def test_a_folder_of_checkpoints_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    checkpoint = Checkpoint(tmp_path / "file" / "kept", "wave_fdm", {})
-    with pytest.raises(RunError) as caught:
-        checkpoint.save(Saved({}, {}, Record.empty(1)), {"config_text": "", **PROVENANCE})
-    assert str(caught.value) == f"{checkpoint.path}: cannot be written: Not a directory"
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from rank_runs import MPIEXEC, needs_mpi
+from source_copy import source_copy
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config
@@ -263,6 +263,13 @@ class Killed(Exception):
     """Stands for whatever ends a run."""
 
 
+def scale_factor_of_checkpoint(folder, run):
+    """Of the only checkpoint of a run."""
+    (path,) = folder.glob(f"result_kept/{run}-checkpoint-*.hdf5")
+    with h5py.File(path) as file:
+        return file["arrays/numbers/epoch"][()]
+
+
 def stop_after(monkeypatch, saves):
     """The run ends after so many checkpoints."""
     save, count = checkpoint.Checkpoint.save, [0]
@@ -290,24 +297,25 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_bits(tmp_path, monkeypatch
     assert [each.name.split("-")[0] for each in kept.iterdir()] == [run]
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path / "stopped", **choice))
-    assert f"goes on from step {saves}, " in caplog.text
+    assert f"resumes at step {saves}, " in caplog.text
     for name in ("result.hdf5", f"result_{run}_z50.hdf5"):
         assert_same(contents(tmp_path / "whole" / name), contents(tmp_path / "stopped" / name))
     # what is left is the record, not the checkpoint
-    assert [each.suffix for each in kept.iterdir()] == [".npz"]
+    assert ["checkpoint" in each.name for each in kept.iterdir()] == [False]
 
 
 def test_sigkill(tmp_path):
     code = f"""
 import os, signal, sys
 from gpu_fdm.commands import main as cli
+from gpu_fdm.io.result_file import atomic_hdf5
 from gpu_fdm.pipeline import checkpoint
 save, count = checkpoint.Checkpoint.save, [0]
 def counted(self, *arguments):
     count[0] += 1
     if count[0] == 4:
         # in the middle of writing
-        half = checkpoint.atomic_result(self.path, ranks=arguments[2], **arguments[1])
+        half = atomic_hdf5(self.cache.path(self.name, self.key), None)
         half.__enter__()
         os.kill(os.getpid(), {int(signal.SIGKILL)})
     save(self, *arguments)
@@ -320,11 +328,11 @@ sys.exit(cli.main())
     ended = subprocess.run([sys.executable, "-c", code, "run", str(ini)], capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL
     left = sorted(os.listdir(tmp_path / "out/result_kept"))
-    assert len(left) == 2 and left[0].startswith(".wave_fdm-") and left[1].endswith(".checkpoint.hdf5")
+    assert len(left) == 2 and all("wave_fdm-checkpoint-" in name for name in left)
     pipeline.run(parse_config(text))
     pipeline.run(config(tmp_path / "whole", runs="wave_fdm"))
     assert_same(contents(tmp_path / "out/result.hdf5"), contents(tmp_path / "whole/result.hdf5"))
-    assert [Path(each).suffix for each in os.listdir(tmp_path / "out/result_kept")] == [".npz"]
+    assert ["checkpoint" in each for each in os.listdir(tmp_path / "out/result_kept")] == [False]
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
@@ -347,9 +355,9 @@ def test_a_signal_leaves_a_checkpoint(tmp_path, monkeypatch, capsys, run, name):
     told = capsys.readouterr().err
     assert "finished parts are cached in" in told and steps == [5]
     (left,) = (tmp_path / "out/result_kept").iterdir()
-    assert left.name.startswith(run) and left.suffixes[-2:] == [".checkpoint", ".hdf5"]
+    assert left.name.startswith(f"{run}-checkpoint-") and left.suffix == ".hdf5"
     assert main(["run", str(ini)]) == 0
-    assert f"{run}: goes on from step " in capsys.readouterr().err
+    assert f"{run}: resumes at step " in capsys.readouterr().err
     pipeline.run(config(tmp_path / "whole", runs=run))
     assert_same(contents(tmp_path / "out/result.hdf5"), contents(tmp_path / "whole/result.hdf5"))
 
@@ -360,13 +368,13 @@ def cut(path):
 
 def flip_a_bit_of_psi(path):
     with h5py.File(path, "r+") as file:
-        psi = file["state/psi"]
+        psi = file["slabs/state/psi"]
         psi[3, 4, 5] = np.nextafter(psi[3, 4, 5].real, 9) + 1j * psi[3, 4, 5].imag
 
 
 def change_a_number(path):
     with h5py.File(path, "r+") as file:
-        file["state"].attrs["work"] *= 2
+        file["arrays/numbers/work"][()] *= 2
 
 
 def empty(path):
@@ -385,8 +393,10 @@ def test_a_damaged_checkpoint_is_told_and_not_used(tmp_path, monkeypatch, caplog
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path, **choice))
     (warning,) = (each.getMessage() for each in caplog.records if "damaged" in each.getMessage())
-    assert warning.startswith(f"{path} is damaged (") and warning.endswith("wave_fdm starts over")
-    assert "goes on" not in caplog.text
+    assert warning.startswith(f"{path} is damaged (") and warning.endswith(
+        "): it is not used, the run starts at step 0"
+    )
+    assert "resumes" not in caplog.text
     first, second = contents(whole / "result.hdf5"), contents(tmp_path / "result.hdf5")
     assert np.array_equal(first["simulation/wave_fdm/2/power"], second["simulation/wave_fdm/2/power"])
 
@@ -403,7 +413,47 @@ def test_what_other_parameters_left_is_not_used(tmp_path, monkeypatch, caplog, o
     override = other, "cosmology.linear_power=table", f"cosmology.linear_power_table={power_table(tmp_path)}"
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path, *override, **choice))
-    assert "goes on" not in caplog.text and path.read_bytes() == before
+    assert "resumes" not in caplog.text and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("run", ["wave_fdm", "particles_fdm"])
+def test_an_edit_of_a_comment_does_not_matter_and_an_edit_of_the_numerics_is_told(tmp_path, monkeypatch, caplog, run):
+    """A stopped run resumes after the first; after the second it starts over, and one line says why."""
+    choice = {"runs": run, "more": "checkpoint_minutes = 0\ncontent = none"}
+
+    def stopped(saves):
+        caplog.clear()
+        with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
+            stop_after(patch, saves)
+            with pytest.raises(Killed):
+                pipeline.run(config(tmp_path / "out", **choice))
+        return [record.getMessage() for record in caplog.records if "checkpoint" in record.getMessage()]
+
+    with source_copy(tmp_path / "gpu_fdm") as copy:
+        assert stopped(3) == []
+        for path in ("commands/main.py", "simulation/schedule.py", "kernels/wave.py", "pipeline/simulation/evolve.py"):
+            copy.edit(path, '"""', '"""Another word. ')
+        copy.edit("kernels/wave.cu", "constexpr", "// a comment\nconstexpr")
+        assert stopped(3) == [] and f"{run}: resumes at step 3, " in caplog.text
+        copy.edit("simulation/schedule.py", "_ROUND_OFF = 1e-9", "_ROUND_OFF = 1e-8")
+        redshift = 1 / scale_factor_of_checkpoint(tmp_path / "out", run) - 1
+        assert stopped(2) == [
+            f"{run}: the checkpoint at step 6 (z = {redshift:.4g}) was made with other numerical code: it is not used, "
+            "the run starts at step 0"
+        ]
+    # the sources are again those of the program
+    other = config(tmp_path / "out", "simulation.redshift_end=49", **choice)
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        pipeline.run(other)
+    (told,) = [message for message in caplog.messages if "checkpoint at" in message]
+    assert told.startswith(f"{run}: the checkpoint at step ")
+    assert told.endswith("made with simulation.redshift_end = 50.0, now 49.0: it is not used, the run starts at step 0")
+    # and what is complete is told likewise
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        pipeline.run(config(tmp_path / "out", "simulation.redshift_end=48", **choice))
+    assert f"{run}: the complete run of " in caplog.text and "redshift_end = 49.0, now 48.0: it is not" in caplog.text
 
 
 def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
@@ -448,7 +498,7 @@ def test_ranks_go_on_with_what_one_left(tmp_path, monkeypatch, whole):
     command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "run", str(ini)]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr.count("goes on from step 7, ") == 2
+    assert finished.stderr.count("resumes at step 7, ") == 2
     first, second = contents(whole / "result.hdf5"), contents(tmp_path / "result.hdf5")
     for run in runs:
         alone, shared = (contents(folder / f"result_{run}_z50.hdf5") for folder in (whole, tmp_path))

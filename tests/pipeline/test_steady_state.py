@@ -260,7 +260,7 @@ def test_a_run(done):
             line, frames = group["coordinate"][:], group["frames"]
             assert frames.shape == (3, len(line), len(line)) and frames.dtype == np.float32
             for item in group.values():
-                assert item.attrs["units"] and item.attrs["description"]
+                assert item.attrs["units_text"] and item.attrs["description"]
 
 
 def test_a_second_run_takes_what_was_kept(done, caplog):

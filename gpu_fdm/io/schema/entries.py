@@ -7,6 +7,9 @@ astropy.units parses them once littleh is enabled: astropy.units.add_enabled_uni
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ASTROPY = {  # units for people: for astropy
     "1": "",
@@ -102,7 +105,7 @@ class Schema:
         """The entry of a group by its absolute path. Raises LookupError where there is none."""
         return self._first(self._groups, path, "group")
 
-    def _first(self, entries: list, path: str, kind: str):
+    def _first(self, entries: list[tuple[re.Pattern[str], T]], path: str, kind: str) -> T:
         for pattern, entry in entries:
             if pattern.fullmatch(path):
                 return entry

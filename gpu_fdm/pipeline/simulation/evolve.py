@@ -20,7 +20,7 @@ from ...io.result_file import atomic_result
 from ...io.schema import SNAPSHOT
 from ...parallel.signals import deferred_signals
 from .. import simulation_results as results
-from ..checkpoint import Checkpoint, Saved
+from ..checkpoint import START_OVER, Checkpoint, Saved
 from ..progress import progress
 from ..simulation_results import Record
 from ..simulation_snapshots import write_density
@@ -59,14 +59,14 @@ class RunInProgress:
         self.context, self.setup, self.run = context, setup, run
         self.dynamics: Dynamics = (WaveRun if is_wave(run) else ParticleRun)(context, setup, is_cold(run))
         self.key = context.ranks.on_root(lambda: _key(setup, run))
-        self.checkpoint = Checkpoint(context.cache.folder, run, self.key)
+        self.checkpoint = Checkpoint(context.cache, run, self.key)
         self.record: Record  # from _begin on
         self.saved_at = perf_counter()
 
     def whole_record(self) -> Record:
         """The record of the whole run: from the cache, or computed from where it was left."""
         ranks, cache = self.context.ranks, self.context.cache
-        arrays = ranks.on_root(lambda: cache.load(self.run, self.key))
+        arrays = ranks.on_root(lambda: cache.load(self.run, self.key, report=False))
         if arrays is not None and self._snapshots_before(inf):
             log.info("%s: taken from the cache", self.run)
             # left by a run that was killed between the two
@@ -77,23 +77,28 @@ class RunInProgress:
         state = self._begin()
         with progress(self.run, 100, ranks) as step, deferred_signals() as noted:
             self._evolve(state, step, noted)
-            ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays))
+            title = f"{self.run}: the complete run of {int(self.record.steps[-1])} steps"
+            ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays, title=title))
             self.checkpoint.remove(ranks)
             self._end_if_asked(self._asked(noted)[0])
         return self.record
 
     def _begin(self) -> State:
         """The state of the checkpoint, or of the initial modes."""
-        saved = self.checkpoint.load(self.context.ranks)
+        ranks, cache = self.context.ranks, self.context.cache
+        saved = self.checkpoint.load(ranks)
         if saved is not None and not self._snapshots_before(saved.numbers["epoch"]):
-            log.warning("%s: snapshots that it wrote are no longer there: it starts over", self.run)
+            log.warning("%s: snapshots that it wrote are no longer there: it starts at step 0", self.run)
             saved = None
+        elif saved is None:
+            names = [self.checkpoint.name, self.run]
+            ranks.on_root(lambda: cache.report_unused(names, self.key, START_OVER))
         if saved is None:
             state, order = self.dynamics.initial()
             self.record = Record.empty(order)
             return state
         self.record = saved.record
-        log.info("%s: goes on from step %d, z = %.4g", self.run, saved.numbers["step"], 1 / saved.numbers["epoch"] - 1)
+        log.info("%s: resumes at step %d, z = %.4g", self.run, saved.numbers["step"], 1 / saved.numbers["epoch"] - 1)
         return self.dynamics.unpacked(saved)
 
     def _evolve(self, begin: State, step: Callable[[], None], noted: Callable[[], str]) -> None:
@@ -148,8 +153,7 @@ class RunInProgress:
     def _save(self, state: State) -> None:
         arrays, numbers = self.dynamics.packed(state)
         numbers |= asdict(state.times)
-        provenance = self._provenance(self.setup.config)
-        self.checkpoint.save(Saved(arrays, numbers, self.record), provenance, self.context.ranks)
+        self.checkpoint.save(Saved(arrays, numbers, self.record), self.context.ranks)
         self.saved_at = perf_counter()
 
     def _provenance(self, config: Config) -> dict[str, Any]:
