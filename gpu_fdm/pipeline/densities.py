@@ -38,7 +38,9 @@ def store_densities(context: Context, suffix: str, time: float, masses: Mapping[
     file.keep_on_error()
 
 
-def load_densities(context: Context, time: float, needed: tuple[str, ...]) -> tuple[DensitySlab, dict[str, float]] | None:
+def load_densities(
+    context: Context, time: float, needed: tuple[str, ...]
+) -> tuple[DensitySlab, dict[str, float]] | None:
     """The slab and the masses [Msun/h] of an earlier run at a time [Myr], or None; all ranks call this.
 
     needed  densities without which they are of no use

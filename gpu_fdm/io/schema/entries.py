@@ -43,7 +43,6 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "run": ("(?:wave|particles)_(?:fdm|cdm)", "one of simulation.runs"),
     "power": ("fdm|cdm", "the initial power of a run"),
     "method": (r"\w+", "a method of weights"),
-    "name": (".+", "any name"),
 }
 
 
