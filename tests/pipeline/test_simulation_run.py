@@ -431,11 +431,11 @@ def test_an_edit_of_a_comment_does_not_matter_and_an_edit_of_the_numerics_is_tol
 
     with source_copy(tmp_path / "gpu_fdm") as copy:
         assert stopped(3) == []
-        for path in ("commands/main.py", "simulation/schedule.py", "kernels/wave.py", "pipeline/simulation/evolve.py"):
+        for path in ("commands/main.py", "simulation/integrator.py", "kernels/wave.py", "pipeline/simulation/evolve.py"):
             copy.edit(path, '"""', '"""Another word. ')
         copy.edit("kernels/wave.cu", "constexpr", "// a comment\nconstexpr")
         assert stopped(3) == [] and f"{run}: resumes at step 3, " in caplog.text
-        copy.edit("simulation/schedule.py", "_ROUND_OFF = 1e-9", "_ROUND_OFF = 1e-8")
+        copy.edit("simulation/integrator.py", "_ROUND_OFF = 1e-9", "_ROUND_OFF = 1e-8")
         redshift = 1 / scale_factor_of_checkpoint(tmp_path / "out", run) - 1
         assert stopped(2) == [
             f"{run}: the checkpoint at step 6 (z = {redshift:.4g}) was made with other numerical code: it is not used, "
