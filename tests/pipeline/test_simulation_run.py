@@ -431,7 +431,8 @@ def test_an_edit_of_a_comment_does_not_matter_and_an_edit_of_the_numerics_is_tol
 
     with source_copy(tmp_path / "gpu_fdm") as copy:
         assert stopped(3) == []
-        for path in ("commands/main.py", "simulation/integrator.py", "kernels/wave.py", "pipeline/simulation/evolve.py"):
+        edited = "commands/main.py", "simulation/integrator.py", "kernels/wave.py", "pipeline/simulation/evolve.py"
+        for path in edited:
             copy.edit(path, '"""', '"""Another word. ')
         copy.edit("kernels/wave.cu", "constexpr", "// a comment\nconstexpr")
         assert stopped(3) == [] and f"{run}: resumes at step 3, " in caplog.text
