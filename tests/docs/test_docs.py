@@ -116,7 +116,7 @@ def test_links_hold_on_github():
 
 def test_paths_and_modules_exist():
     """Paths of the repository and dotted names of the package exist where pages and sources mention them."""
-    pages = [*REPOSITORY.glob("*.md"), *DOCS.glob("*.md"), *PACKAGE.rglob("*.py")]
+    pages = [*REPOSITORY.glob("*.md"), *DOCS.glob("*.md"), *PACKAGE.rglob("*.py"), *REPOSITORY.glob("kernels/*.*")]
     for page in set(pages) - {REPOSITORY / "CHANGELOG.md", DOCS / "validation.md"}:  # which name files of the past
         text = page.read_text()
         for path in re.findall(r"(?<![\w/.-])(?:gpu_fdm|kernels|tests|docs|ini|benchmarks|validation)/[\w./]*\w", text):
