@@ -125,6 +125,15 @@ def test_paths_and_modules_exist():
             assert pkgutil.resolve_name(name), f"{page.name}: {name}"
 
 
+def test_names_of_the_guide_are_in_their_files():
+    """`NAME` in `file`, or of it or to it, as docs/development.md says where a new part goes."""
+    guide = " ".join((DOCS / "development.md").read_text().split())
+    found = re.findall(r"`(\w+)` (?:in|of|to) `([\w/]+\.py)`", guide)
+    assert len(found) > 5
+    for name, path in found:
+        assert re.search(rf"\b{name}\b", (REPOSITORY / path).read_text()), f"{name} in {path}"
+
+
 def test_floors_are_those_of_the_imports():
     """The drawing of docs/development.md has the layers of import-linter, from the top down, and all packages."""
     drawing = (DOCS / "development.md").read_text().split("```text\n")[1].split("```")[0]
