@@ -12,7 +12,8 @@ from matplotlib.text import Text
 from gpu_fdm.fields.box import Box
 from gpu_fdm.io.result_file import Writer
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.pipeline import simulation_results
+from gpu_fdm.pipeline.simulation.boosts import boosts_of, write_boosts
+from gpu_fdm.pipeline.simulation.record import Record, projected, write_run
 from gpu_fdm.units import CodeUnits
 
 CORE = 0.02  # [cMpc/h]
@@ -172,14 +173,14 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
     cdm = np.concatenate([[0.0], 0.01 * k[1:] ** -2.0])
     records = {}
     for run in runs:
-        record = simulation_results.Record.empty(2)
+        record = Record.empty(2)
         for epoch, a in enumerate((0.1, 0.2, 0.4)[:epochs]):
             power = 25 * a**2 * (cdm if run.endswith("cdm") else cdm / (1 + (k / 40) ** 8))
             power *= simulated_ratio(k, epoch) if run.startswith("wave") else 1
             away = np.minimum(z[-1] - z, z + BOX[2] - z[-1])
             density = sheet * (1 + 10 * a * np.exp(-((away / 0.1) ** 2)))
             density /= density.mean()
-            pictures = simulation_results.projected(density, SERIAL)
+            pictures = projected(density, SERIAL)
             measured = type("Measured", (), {"k": k, "power": power, "modes": np.full(len(k), 50)})
             # the last rows of the first epoch are below it
             noise = None if run.startswith("wave") else np.full(len(k), 2e-8)
@@ -190,9 +191,9 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
             )
             record = replace(record, health=health)
         records[run] = record
-        simulation_results.write_run(writer, run, record, box, {})
-    boosts = simulation_results.boosts(records, box, 1.0)
-    simulation_results.write_boosts(writer, boosts, records, box, units)
+        write_run(writer, run, record, box, {})
+    boosts = boosts_of(records, box, 1.0)
+    write_boosts(writer, boosts, records, box, units)
     writer.attributes("/simulation", size=BOX, cells=FINE_CELLS, redshift_start=9, redshift_end=1.5, m22=1.0)
 
 

@@ -15,9 +15,9 @@ from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, SINGLE_POWER
-from ..pipeline import simulation_results
 from ..pipeline.model import build_model, population_of
 from ..pipeline.result_spectra import result_boosts, result_spectrum, stored_ini
+from ..pipeline.simulation.boosts import stored_boosts
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..spectra.boost import Boost, boost_of
 from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
@@ -59,7 +59,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     with open_result(path) as file:
         # nothing is measured in the plane across a filament
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
-        boosts += nearest_epochs(simulation_results.read_boosts(file), redshift)
+        boosts += nearest_epochs(stored_boosts(file), redshift)
         config = _config_of(file)
         pairs = [
             tuple(_over_matter(file, f"{ONE_FILAMENT}/{name}", field, config) for field in ("fdm", "smooth"))

@@ -32,11 +32,11 @@ NUMERICAL = (
 WITHOUT = (
     "parallel/memory.py",
     "parallel/signals.py",
-    "pipeline/checkpoint.py",
     "pipeline/plan.py",
     "pipeline/progress.py",
     "pipeline/result_spectra.py",
     "pipeline/run.py",
+    "pipeline/simulation/checkpoint.py",
     "pipeline/simulation/needs.py",
     "pipeline/sizes.py",
     "pipeline/snapshot.py",

@@ -96,7 +96,7 @@ def test_what_leaves_the_hash(copy, path, old, new):
     [
         ("units.py", " = ", " = 1 + "),
         ("simulation/schroedinger_poisson.py", "2", "3"),
-        ("pipeline/simulation_results.py", "PIXELS = 512", "PIXELS = 256"),
+        ("pipeline/simulation/record.py", "PIXELS = 512", "PIXELS = 256"),
         ("pipeline/model.py", "import", "import sys\nimport"),
         ("io/tables.py", "import csv", "import csv\nimport sys"),
         ("kernels/wave.cu", "BLOCK = 256", "BLOCK = 128"),

@@ -18,11 +18,10 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.pipeline import checkpoint, simulation_results
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.plan import BASE, plan
-from gpu_fdm.pipeline.simulation import dynamics, evolve
+from gpu_fdm.pipeline.simulation import checkpoint, dynamics, evolve, record
 from gpu_fdm.pipeline.simulation.setup import Setup, check_simulation
 from gpu_fdm.pipeline.snapshot import snapshot_power
 from gpu_fdm.pipeline.stages import stages_of
@@ -224,9 +223,9 @@ def test_projections_are_those_of_the_snapshots(whole):
 
 
 def test_large_projections_have_fewer_pixels(monkeypatch):
-    monkeypatch.setattr(simulation_results, "PIXELS", 4)
+    monkeypatch.setattr(record, "PIXELS", 4)
     density = np.arange(6.0)[:, None, None] + 10 * np.arange(4.0)[:, None] + np.array([-1.0, 1.0])
-    along = simulation_results.projected(density, SERIAL)
+    along = record.projected(density, SERIAL)
     # pixels of a cell and a half: (0 + 1/2)/1.5, (1/2 + 2)/1.5, ...
     sixth, fourth, second = np.array([1, 5, 10, 14]) / 3, 10 * np.arange(4.0), np.array([-1.0, 1.0])
     assert along["projection_z"] == pytest.approx(sixth[:, None] + fourth)
@@ -309,7 +308,7 @@ def test_sigkill(tmp_path):
 import os, signal, sys
 from gpu_fdm.commands import main as cli
 from gpu_fdm.io.result_file import atomic_hdf5
-from gpu_fdm.pipeline import checkpoint
+from gpu_fdm.pipeline.simulation import checkpoint
 save, count = checkpoint.Checkpoint.save, [0]
 def counted(self, *arguments):
     count[0] += 1
@@ -524,7 +523,7 @@ def test_ranks_from_the_start_and_on_one_afterwards(tmp_path, whole):
 import sys
 from gpu_fdm.commands import main as cli
 from gpu_fdm.errors import RunError
-from gpu_fdm.pipeline import checkpoint
+from gpu_fdm.pipeline.simulation import checkpoint
 save, count = checkpoint.Checkpoint.save, [0]
 def counted(self, *arguments):
     save(self, *arguments)

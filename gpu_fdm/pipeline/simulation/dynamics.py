@@ -20,9 +20,9 @@ from ...simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, ev
 from ...simulation.second_order import LARGEST_RATIO, to_second_order
 from ...spectra.particles import particle_spectrum
 from ...spectra.power import PowerSpectrum, power_spectrum
-from .. import simulation_snapshots as snapshots
-from ..checkpoint import Saved
 from ..stage import Context
+from . import snapshots
+from .checkpoint import Saved
 from .setup import Setup
 
 log = logging.getLogger(__name__)

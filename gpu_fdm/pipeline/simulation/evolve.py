@@ -19,14 +19,13 @@ from ...io.digest import HDF5_DAMAGE
 from ...io.result_file import atomic_result
 from ...io.schema import SNAPSHOT
 from ...parallel.signals import deferred_signals
-from .. import simulation_results as results
-from ..checkpoint import START_OVER, Checkpoint, Saved
 from ..progress import progress
-from ..simulation_results import Record
-from ..simulation_snapshots import write_density
 from ..stage import Context
+from .checkpoint import START_OVER, Checkpoint, Saved
 from .dynamics import Dynamics, ParticleRun, State, WaveRun
+from .record import Record, projected
 from .setup import Setup, is_cold, is_wave, redshift_name
+from .snapshots import write_density
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +128,7 @@ class RunInProgress:
             self._write_snapshot(state)
         if a in self.setup.epochs and a not in self.record.scale_factor:
             spectrum, noise = self.dynamics.spectrum(state)
-            pictures = results.projected(self.dynamics.density(state), self.context.ranks)
+            pictures = projected(self.dynamics.density(state), self.context.ranks)
             self.record = self.record.with_epoch(a, state.times.step, spectrum, pictures, noise)
             log.info("%s: z = %.4g, step %d", self.run, 1 / a - 1, state.times.step)
 

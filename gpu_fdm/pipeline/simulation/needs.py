@@ -7,8 +7,8 @@ import numpy as np
 from ...config.config import Config
 from ...parallel.ranks import SERIAL, Ranks
 from ..model import dtype_of
-from ..simulation_results import PIXELS
 from ..slab import cells_of_largest_slab
+from .record import PIXELS
 from .setup import Setup
 
 # cells or particles in a stage, on two cores, see docs/performance.md; waves in single precision

@@ -15,12 +15,13 @@ from ...parallel.ranks import SERIAL, Ranks
 from ...plots import Figure
 from ...simulation.grid import largest_velocity
 from ...simulation.initial_conditions import require_small
-from .. import simulation_results as results
 from ..inputs import Inputs
 from ..progress import in_words
 from ..stage import Context, Estimate, Stage
+from .boosts import boosts_of, describe_boosts, write_boosts
 from .evolve import RunInProgress, run_keys, snapshot_names
 from .needs import checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
+from .record import describe_run, write_run
 from .setup import Setup, check_simulation, is_cold, is_wave, named
 
 
@@ -89,11 +90,11 @@ class SimulationStage(Stage):
                 records[run] = RunInProgress(context, setup, run).whole_record()
             context.timer.log(run)
             attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
-            results.write_run(file, run, records[run], setup.box, attributes)
-            lines.append(results.describe_run(run, records[run]))
+            write_run(file, run, records[run], setup.box, attributes)
+            lines.append(describe_run(run, records[run]))
         m22 = config.dark_matter.m22
-        boosts = results.boosts(records, setup.box, m22)
-        results.write_boosts(file, boosts, records, setup.box, setup.units)
+        boosts = boosts_of(records, setup.box, m22)
+        write_boosts(file, boosts, records, setup.box, setup.units)
         file.attributes(
             "/simulation",
             size=section.size,
@@ -107,7 +108,7 @@ class SimulationStage(Stage):
             lagrangian_order=section.lagrangian_order,
             largest_velocity_end=largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end),
         )
-        return lines + results.describe_boosts(boosts, records)
+        return lines + describe_boosts(boosts, records)
 
 
 def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:

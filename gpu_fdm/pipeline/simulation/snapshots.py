@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..fields.box import Box
-from ..io import schema
-from ..io.result_file import Writer
-from ..parallel.ranks import Ranks
-from ..simulation.particle_mesh import ParticleState
-from ..snapshots.gadget_header import MPC_CM
-from ..units import CodeUnits
+from ...fields.box import Box
+from ...io import schema
+from ...io.result_file import Writer
+from ...parallel.ranks import Ranks
+from ...simulation.particle_mesh import ParticleState
+from ...snapshots.gadget_header import MPC_CM
+from ...units import CodeUnits
 
 _PIECE = 1 << 22  # particles written at a time
 _MASS_G = 1.988409870698051e43  # 10^10 solar masses, IAU 2015 B3 and CODATA 2018

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..io.cache import Cache
-from ..parallel.ranks import SERIAL, Ranks
-from .simulation_results import Record
+from ...io.cache import Cache
+from ...parallel.ranks import SERIAL, Ranks
+from .record import Record
 
 START_OVER = "the run starts at step 0"  # what is done without a checkpoint
 
