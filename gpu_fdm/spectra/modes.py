@@ -49,7 +49,7 @@ def contrast_modes(
 
     density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
     domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
-    complete  True for more than one statistic; False is a tenth faster for a single P(k) or xi(r)
+    complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r)
     Memory beyond the density: its transform, over ranks twice.
     Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
     """
