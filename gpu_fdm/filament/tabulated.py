@@ -12,18 +12,20 @@ ln y(V), so that it does not end with a step.
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
-from scipy.special import gamma, gammaincc
+from scipy.special import gamma, gammaincc, j0
 
 from ..io.tables import read_columns
 from .profile import Profile
 
 _LEAST = 1e-30  # radii and densities below this, or above its inverse, are refused
 FINE_POINTS = 3000  # radii, in equal steps of ln R, at which the potential and the inversion are computed
+_FORM_FACTOR_BLOCK = 1 << 22  # values of J_0 at a time
 
 
 class TabulatedProfile(Profile):
@@ -120,6 +122,24 @@ class TabulatedProfile(Profile):
         last, tail_scale = self._tail
         inside = np.exp(self._log_g(np.minimum(energy, last)))
         return inside * np.exp(-np.maximum(energy - last, 0) / tail_scale)
+
+    def _form_factor(self, wavenumber: NDArray) -> NDArray:
+        flat = np.ravel(wavenumber)
+        radius, mass = self._mass_elements(float(np.max(flat, initial=0.0)))
+        rows = max(1, _FORM_FACTOR_BLOCK // len(radius))
+        parts = [j0(np.outer(flat[first : first + rows], radius)) @ mass for first in range(0, len(flat), rows)]
+        return np.concatenate([*parts, np.empty(0)]).reshape(np.shape(wavenumber)) / self.line_mass
+
+    def _mass_elements(self, wavenumber_max: float) -> tuple[NDArray, NDArray]:
+        """Radii and masses of Gauss nodes over the profile: J_0(k R) turns by a radian in a panel at most."""
+        width = 1 / max(wavenumber_max, 1 / self._last)
+        edges = [0.0, *np.geomspace(1e-6 * self._first, self._last, 400)]
+        pieces = [np.linspace(a, b, int(np.ceil((b - a) / width)) + 1)[:-1] for a, b in pairwise(edges)]
+        edges = np.concatenate([*pieces, [self._last]])
+        x, w = np.polynomial.legendre.leggauss(8)
+        half = np.diff(edges)[:, None] / 2
+        radius = (edges[:-1, None] + half * (1 + x)).ravel()
+        return radius, 2 * np.pi * radius * self._density(radius) * (half * w).ravel()
 
     def _no_equilibrium(self, radius: float) -> str:
         row = int(np.searchsorted(self._rows, radius * (1 + 1e-9)))

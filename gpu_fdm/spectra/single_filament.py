@@ -14,11 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..filament.model import Model
+from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, polar_spectrum
 
 WINDOW_END = 8.6  # sharpnesses: the soft ends reduce the power by exp(-37) there
 DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
+MASS_FRACTION = 0.999  # of a profile inside the radius that sets the number of orientations
 STATISTICS = ("fixed", "gaussian")
 ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
 LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
@@ -33,6 +35,7 @@ class SinglePower:
     polar   the spectrum in the plane, with k in code units; None if plane = False
     smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
     statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
+    classical   power of the profile itself over its mass squared: a filament of particles, shape (k,)
     """
 
     k: NDArray
@@ -41,6 +44,7 @@ class SinglePower:
     interference: NDArray
     self_term: NDArray
     statistics: str
+    classical: np.ndarray
 
     @property
     def fdm(self) -> NDArray:
@@ -89,7 +93,18 @@ def single_power(
     smooth = np.sum(share * form_factor(library, weight, across) ** 2, axis=1)
     self_average = np.sum(share * self_term(across), axis=1)
     interference = np.sum(share * fringes(across), axis=1) + self_average
-    return SinglePower(k, polar, smooth, interference, self_average, statistics)
+    classical = np.sum(share * model.profile.form_factor(across) ** 2, axis=1)
+    return SinglePower(k, polar, smooth, interference, self_average, statistics, classical)
+
+
+def classical_power(profile: Profile, k: np.ndarray, unit: float, length: float, sharpness: float) -> np.ndarray:
+    """The spectrum of a filament of particles in the equilibrium of a profile, over its mass squared, shape (k,).
+
+    k       comoving [h/Mpc], shape (k,);  unit  size of the code unit of length [cMpc/h]
+    length  of the filament [cMpc/h];  sharpness  of its soft ends [h/cMpc]
+    """
+    radius = float(profile.radius_enclosing(MASS_FRACTION)) * unit
+    return orientation_average(k, lambda across: profile.form_factor(across * unit) ** 2, length, sharpness, radius)
 
 
 def scales(model: Model, power: SinglePower) -> dict[str, tuple[float, str]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import gamma
+from scipy.special import gamma, j1, jn_zeros
 
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.filament.tabulated import TabulatedProfile, read_profile
@@ -43,6 +43,7 @@ class ProfileContract:
 
     poisson = 1e-8
     inversion = 1e-4
+    transform = 1e-5
 
     @pytest.fixture(params=BETAS)
     def profile(self, request):
@@ -104,6 +105,24 @@ class ProfileContract:
         total = 4 * np.sum(f * p * weight_p[:, None] * weight_theta)
         assert total == pytest.approx(float(profile.density(radius)), rel=max(1e-6, self.inversion))
 
+    def test_form_factor_is_the_hankel_transform_of_the_density(self, profile):
+        """F = 1 - k int mu(>R)/mu J_1(kR) dR, summed between the zeros of J_1 with Euler's acceleration."""
+        x, w = np.polynomial.legendre.leggauss(40)
+        for k in np.array([0.1, 1.0, 4.0]) / profile.radius_enclosing(0.5):
+            edges = np.concatenate([[0], jn_zeros(1, 200)]) / k
+            half = np.diff(edges)[:, None] / 2
+            radius = edges[:-1, None] + half * (1 + x)
+            outside = 1 - profile.enclosed_line_mass(radius) / profile.line_mass
+            sums = np.cumsum(np.sum(half * w * k * j1(k * radius) * outside, axis=1))
+            for _ in range(50):
+                sums = (sums[1:] + sums[:-1]) / 2
+            assert float(profile.form_factor(k)) == pytest.approx(1 - sums[-1], abs=self.transform)
+
+    def test_form_factor_starts_at_one(self, profile):
+        assert profile.form_factor(np.array([[0.0, 1e-9]])) == pytest.approx(np.ones((1, 2)), abs=1e-7)
+        with pytest.raises(ValueError, match="wavenumber"):
+            profile.form_factor(-1.0)
+
     def test_bad_arguments(self, profile):
         with pytest.raises(ValueError, match="radius"):
             profile.density(-1.0)
@@ -114,6 +133,7 @@ class ProfileContract:
 class TestSteadyStateCylinder(ProfileContract):
     make = staticmethod(cylinder)
     inversion = 1e-8
+    transform = 1e-7
 
     def test_published_numbers(self):
         # code units for m22 = 1, M = 5e9 Msun/h, z = 4
