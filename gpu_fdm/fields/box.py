@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from ..filament.model import END_SHARPNESS
 from ..vectors import PARALLEL, unit_vectors
 
 MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the filament
@@ -73,7 +74,7 @@ class Placement:
     @property
     def end_sharpness(self) -> float:
         """Sharpness of the ends [h/cMpc]."""
-        return 10 / self.length if self.sharpness is None else self.sharpness
+        return END_SHARPNESS / self.length if self.sharpness is None else self.sharpness
 
     @property
     def axial_reach(self) -> float:

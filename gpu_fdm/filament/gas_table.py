@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..io.kinds import Number, Several, checked
 from ..io.tables import read_columns
 from ..vectors import PARALLEL, unit_vectors
-from .model import Filament
+from .model import END_SHARPNESS, Filament
 
 _UNIT_TOLERANCE = 1e-9  # round-off of unit vectors; 1e-16/PARALLEL where one was made perpendicular to the other
 _SCALARS = "mass", "length", "r0", "sigma"
@@ -73,7 +73,7 @@ class FilamentTable:
                 centre=tuple(centre),
                 direction=tuple(direction),
                 orientation=tuple(orientation),
-                sharpness=10 / length,
+                sharpness=END_SHARPNESS / length,
                 redshift=redshift,
                 m22=m22,
             )

@@ -12,6 +12,8 @@ from .profile import Profile
 from .wavefunction import WaveFunction, random_phases
 from .weights import Weights
 
+END_SHARPNESS = 10.0  # of soft ends, over 1/length, where none is given
+
 
 @dataclass(frozen=True)
 class Filament:

@@ -20,7 +20,7 @@ from ..cosmology.parameters import CosmologicalParameters
 from ..filament.eigenstates import eigenstates
 from ..filament.gas import draw_gas
 from ..filament.gas_table import FilamentTable, read_table
-from ..filament.model import Filament, Model, library_and_weights, model_of
+from ..filament.model import END_SHARPNESS, Filament, Model, library_and_weights, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
 from ..filament.tabulated import read_profile
 from ..filament.weights import choose_weights, weights_from_table
@@ -178,7 +178,7 @@ def _single(config: Config) -> Filament:
         centre=section.centre,
         direction=section.direction,
         orientation=section.orientation,
-        sharpness=10 / shape["length"] if section.sharpness is None else section.sharpness,
+        sharpness=END_SHARPNESS / shape["length"] if section.sharpness is None else section.sharpness,
         redshift=cosmology.redshift,
         m22=config.dark_matter.m22,
     )

@@ -16,14 +16,21 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..filament.eigenstates import estimated_states
-from ..filament.model import Filament
+from ..filament.model import END_SHARPNESS, Filament
 from ..io import schema
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_mass_function, published_shape
-from ..spectra.one_filament import OneFilamentSpectrum, chebyshev_masses, limit_of_small_wavenumbers, population_density
+from ..spectra.one_filament import (
+    ClassicalSpectrum,
+    MassFunction,
+    OneFilamentSpectrum,
+    chebyshev_masses,
+    limit_of_small_wavenumbers,
+    population_density,
+)
 from ..spectra.single_filament import single_power
 from ..units import mean_matter_density
 from .inputs import Inputs
@@ -155,24 +162,18 @@ class Boson:
 
     def filament(self, mass: float) -> Filament:
         """A filament of a mass [Msun/h]."""
-        beta = self.section.beta
-        if self.section.shape == "published":
-            length, r0, sigma = published_shape(mass, beta)
-        else:
-            with self.config.errors_in("population"):
-                shape = self.population.shape(mass, self.m22, beta)
-            length, r0, sigma = float(shape.length), float(shape.r0), float(shape.sigma)
+        length, r0, sigma = shape_of(self.config, self.population, mass, self.m22)
         return Filament(
             number=0,
             mass=mass,
             length=length,
             r0=r0,
             sigma=sigma,
-            beta=beta,
+            beta=self.section.beta,
             centre=None,
             direction=(0.0, 0.0, 1.0),
             orientation=(1.0, 0.0, 0.0),
-            sharpness=10 / length,
+            sharpness=END_SHARPNESS / length,
             redshift=self.config.cosmology.redshift,
             m22=self.m22,
         )
@@ -184,15 +185,52 @@ class Boson:
 
     def spectrum(self, k: np.ndarray, nodes: Mapping[tuple[float, float], Arrays]) -> OneFilamentSpectrum:
         """P_1f from the spectra of filaments, by boson and mass; those of other bosons are left out."""
-        section = self.section
         masses = np.array(sorted(mass for m22, mass in nodes if m22 == self.m22))
         fdm, smooth = (
             np.array([nodes[self.m22, mass][name] for mass in masses.tolist()]) for name in ("fdm", "smooth")
         )
-        density = mean_matter_density(self.config.cosmology.omega_m)
-        if section.normalisation == "population":
-            density = population_density(self.mass_function, section.mass_min, section.mass_max)
+        density = density_of(self.config, self.mass_function)
         return OneFilamentSpectrum.from_masses(k, masses, fdm, smooth, self.mass_function, density)
+
+
+def shape_of(config: Config, population: Population, mass: float, m22: float | None) -> tuple[float, float, float]:
+    """Length [cMpc/h], r0 [Mpc/h, physical] and sigma [km/s] of the filament of a mass [Msun/h]; m22 None is CDM."""
+    section = config.one_filament
+    if section.shape == "published":
+        return published_shape(mass, section.beta)
+    with config.errors_in("population"):
+        shape = population.shape(mass, m22, section.beta)
+    return float(shape.length), float(shape.r0), float(shape.sigma)
+
+
+def density_of(config: Config, mass_function: MassFunction) -> float:
+    """The mean density that P_1f is relative to [(Msun/h) / (Mpc/h)^3]."""
+    section = config.one_filament
+    if section.normalisation == "population":
+        return population_density(mass_function, section.mass_min, section.mass_max)
+    return mean_matter_density(config.cosmology.omega_m)
+
+
+def classical_spectrum(
+    config: Config, population: Population, k: np.ndarray, m22: float | None
+) -> ClassicalSpectrum | None:
+    """P_1f of the same filaments made of particles; m22 None: of those of CDM, None where their number is not known."""
+    section = config.one_filament
+    if section.mass_function == "collapse":
+        mass_function: MassFunction = population.mass_function(m22)
+    elif m22 is None:
+        return None
+    else:
+        mass_function = published_mass_function
+    return ClassicalSpectrum.from_shapes(
+        k,
+        lambda mass: shape_of(config, population, mass, m22),
+        section.beta,
+        1 / (1 + config.cosmology.redshift),
+        mass_function,
+        (section.mass_min, section.mass_max),
+        density_of(config, mass_function),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,15 @@ from math import inf
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..filament.model import END_SHARPNESS
+from ..filament.profile import SteadyStateCylinder
 from .phase_average import gauss_legendre
+from .single_filament import classical_power
 
 FLOOR = 1e-15  # of the largest power: below it a sum of order one is round-off, and returned as zero
 _LEAST = 1e-19  # of a spectrum over M^2, below which it is taken as this, so that it has a logarithm
 QUADRATURE = 400  # Gauss-Legendre nodes of the integral over ln M
+CLASSICAL_LEVEL = 4  # of the masses of classical filaments: their spectra are smooth functions of mass, to 1e-9
 DEEPEST = 1e-7  # of P_1f at the smallest k: errors are those of the spectrum above it
 
 
@@ -101,6 +105,47 @@ class OneFilamentSpectrum:
             coarse = mean_over_masses(masses[::2], spectra[::2], mass_function, density)
             error = relative_change(fine[0], coarse[0])
         return cls(k, fine[0], fine[1], masses, error, density)
+
+
+@dataclass(frozen=True)
+class ClassicalSpectrum:
+    """P_1f of filaments of particles: what an N-body simulation would have of a population.
+
+    k        [h/Mpc];  power  [(Mpc/h)^3], shape (k,)
+    density  rho of the normalisation [(Msun/h) / (Mpc/h)^3];  limit  of P_1f at k -> 0 [(Mpc/h)^3]
+    """
+
+    k: NDArray
+    power: NDArray
+    density: float
+    limit: float
+
+    @classmethod
+    def from_shapes(
+        cls,
+        k: NDArray,
+        shape: Callable[[float], tuple[float, float, float]],
+        beta: float,
+        scale_factor: float,
+        mass_function: MassFunction,
+        window: tuple[float, float],
+        density: float,
+    ) -> "ClassicalSpectrum":
+        """The spectrum of a population.
+
+        k       comoving [h/Mpc], shape (k,)
+        shape   function of a mass [Msun/h]: length [cMpc/h], r0 [Mpc/h, physical], sigma [km/s];  beta  anisotropy
+        window  lightest and heaviest mass [Msun/h]
+        mass_function, density  as for mean_over_masses
+        """
+        masses = chebyshev_masses(*window, CLASSICAL_LEVEL)
+        spectra = []
+        for mass in masses.tolist():
+            length, r0, sigma = shape(mass)
+            profile = SteadyStateCylinder(r0, sigma, beta, scale_factor)
+            spectra.append(classical_power(profile, k, 1.0, length, END_SHARPNESS / length))
+        power = mean_over_masses(masses, np.array(spectra), mass_function, density)
+        return cls(k, power, density, limit_of_small_wavenumbers(mass_function, *window, density))
 
 
 def _quadrature(mass_min: float, mass_max: float) -> tuple[NDArray, NDArray]:
