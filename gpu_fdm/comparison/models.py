@@ -61,16 +61,13 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
         boosts += nearest_epochs(stored_boosts(file), redshift)
         config = _config_of(file)
-        pairs = [
-            tuple(_over_matter(file, f"{ONE_FILAMENT}/{name}", field, config) for field in ("fdm", "smooth"))
-            for name in file.get(ONE_FILAMENT, {})
-        ]
-    if pairs:
+        populations = _one_filament_spectra(file, config)
+    if populations:
         population = population_of(config)
-        for fdm, smooth in pairs:
+        for spectra in populations:
             with config.errors_in("population"):
-                cut_off = population.cut_off(fdm.m22)
-            boosts += theory_boosts(population.power, cut_off, fdm, smooth)
+                cut_off = population.cut_off(spectra["fdm"].m22)
+            boosts += theory_boosts(population.power, cut_off, spectra)
     if not boosts:
         raise InputError(f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box")
     return boosts
@@ -78,6 +75,20 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
 
 def _config_of(file: h5py.File) -> Config:
     return parse_config(stored_ini(file), f"config of {file.filename}")
+
+
+def _one_filament_spectra(file: h5py.File, config: Config) -> list[dict[str, Spectrum]]:
+    """The spectra of the filaments of each boson, by the names that theory_boosts has for them."""
+    folder = file.get("one_filament_power", {})
+    cold, found = {}, []
+    if "cdm" in folder:
+        cold = {"classical cdm": _over_matter(file, "one_filament_power/cdm", "classical", config)}
+    for name in folder:
+        if name != "cdm":
+            columns = [column for column in ("fdm", "smooth", "classical") if f"power_{column}" in folder[name]]
+            path = f"one_filament_power/{name}"
+            found.append({column: _over_matter(file, path, column, config) for column in columns} | cold)
+    return found
 
 
 def _over_matter(file: h5py.File, path: str, field: str, config: Config) -> Spectrum:

@@ -20,7 +20,7 @@ def spectrum_paths(file: h5py.File) -> list[str]:
     """Paths of the spectra in a result.
 
     power/fdm, power/fdm/0 (a frame), single_power/00/fdm, single_power/00/polar_fdm (in the plane across the
-    filament), one_filament_power/m22_1/fdm, and the same with smooth.
+    filament), one_filament_power/m22_1/fdm, and the same with smooth; classical, of filaments of particles, but for power.
     """
     paths = []
     for name, group in file.get(POWER, {}).items():
@@ -28,7 +28,7 @@ def spectrum_paths(file: h5py.File) -> list[str]:
         paths += [f"{POWER}/{name}{frame}" for frame in frames if _is_spectrum(f"{name}{frame}", file[POWER])]
     for folder in (SINGLE_POWER, ONE_FILAMENT):
         for name, group in file.get(folder, {}).items():
-            columns = ("power_fdm", "power_smooth", "polar_fdm", "polar_smooth")
+            columns = ("power_fdm", "power_smooth", "power_classical", "polar_fdm", "polar_smooth")
             paths += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
     return paths
 
@@ -61,14 +61,14 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
         return _grid_spectrum(file, path, field=name)
     group = file[f"{folder}/{name}"]
     in_plane = column.startswith("polar_")
-    of = f"{column.removeprefix('polar_')} in the plane" if in_plane else column
+    of = f"{column.removeprefix('polar_')} in the plane" if in_plane else "cdm" if name == "cdm" else column
     power, error = _column(group, column if in_plane else f"power_{column}"), None
     if column == "polar_fdm" and "sampled_scatter" in group:
         error = _column(group, "sampled_scatter")
     units = NORMALISED if folder == SINGLE_POWER else COMOVING
     floor = FLOOR * float(power.max())
     return Spectrum(
-        _column(group, "k"), power, of, units, error=error, floor=floor, **_metadata(file, group, path, column)
+        _column(group, "k"), power, of, units, error=error, floor=floor, **_metadata(file, group, path, of)
     )
 
 
@@ -128,15 +128,19 @@ def stored_ini(file: h5py.File) -> str:
 
 
 def result_boosts(file: h5py.File) -> list[Boost]:
-    """Boosts over smooth filaments in a result: of the box, of single filaments, of the population."""
+    """Boosts over smooth filaments, and over filaments of particles, in a result.
+
+    They are of the box, of single filaments, of the population.
+    """
     paths = spectrum_paths(file)
     boosts = []
     for path in paths:
-        smooth = "smooth".join(path.rsplit("fdm", 1))
-        if path.startswith(f"{POWER}/"):
-            smooth = path.replace(f"{POWER}/fdm", f"{POWER}/smooth")
-        if smooth != path and smooth in paths:
-            boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, smooth)))
+        for denominator in ("smooth", "classical"):
+            below = denominator.join(path.rsplit("fdm", 1))
+            if path.startswith("power/"):
+                below = path.replace("power/fdm", f"power/{denominator}")
+            if below != path and below in paths:
+                boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, below)))
     return boosts
 
 

@@ -1,5 +1,7 @@
 """Boosts of theory: linear power with the one-filament spectra of a population added."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from attrs import evolve
 from numpy.typing import ArrayLike, NDArray
@@ -24,42 +26,64 @@ def linear_spectrum(linear: LinearPower, k: ArrayLike, redshift: float, cut_off:
     return Spectrum(k, power * cut_off(k) ** 2, "fdm", redshift=redshift, m22=cut_off.m22, source=source)
 
 
-def theory_boosts(linear: LinearPower, cut_off: Transfer, fdm: Spectrum, smooth: Spectrum) -> tuple[Boost, Boost]:
-    """fdm/smooth and fdm/cdm of linear power with the one-filament spectra added.
+# denominator of a boost -> which one-filament spectrum is in it, and whether linear power is cut off there
+DENOMINATORS = {
+    "smooth": ("smooth", True),
+    "n-body": ("classical", True),
+    "cdm": ("classical cdm", False),
+    "linear-cdm": (None, False),
+}
 
-        (P_linear,FDM + P_1f,fdm) / (P_linear,FDM + P_1f,smooth)        (P_linear,FDM + P_1f,fdm) / P_linear,CDM
 
-    The sum is that of a halo model: mass in filaments is in both terms, which matters where they are alike. The
-    denominator of fdm/cdm is linear power alone.
+def theory_boosts(linear: LinearPower, cut_off: Transfer, filaments: Mapping[str, Spectrum]) -> list[Boost]:
+    """Boosts of fdm, linear power with the one-filament spectra added, over each of DENOMINATORS that can be had:
 
-    fdm, smooth  one-filament spectra at the same k and redshift
+        fdm/smooth      (P_lin T^2 + P_1f,fdm) / (P_lin T^2 + P_1f,smooth)      the same modes without their fringes
+        fdm/n-body      (P_lin T^2 + P_1f,fdm) / (P_lin T^2 + P_1f,classical)   particles, the same initial power
+        fdm/cdm         (P_lin T^2 + P_1f,fdm) / (P_lin + P_1f,classical cdm)   particles, CDM's power and mass function
+        fdm/linear-cdm  (P_lin T^2 + P_1f,fdm) / P_lin                          no simulation measures this one
+
+    The sums are those of a halo model: mass in filaments is in both terms, which matters where they are alike.
+
+    filaments  one-filament spectra relative to all matter, at the same k and redshift: "fdm" and, as far as they are
+               known, "smooth", "classical" of the FDM mass function, "classical cdm" of that of CDM
     k beyond the range of linear power or cut-off are left out, and those where a sum is round-off of the one-filament
     spectrum, which is logged.
     Raises InputError where redshift, k or m22 of the spectra are not those of each other and of the cut-off.
     """
+    fdm = filaments["fdm"]
     if fdm.redshift is None:
         raise InputError(f"{fdm.of}: redshift: must be known for linear power to be added")
-    if fdm.units != smooth.units or not np.array_equal(fdm.k, smooth.k):
-        raise InputError(f"{fdm.of}, {smooth.of}: must be one-filament spectra at the same k, in the same units")
-    check_halves(fdm, smooth)
+    for other in filaments.values():
+        if fdm.units != other.units or not np.array_equal(fdm.k, other.k):
+            raise InputError(f"{fdm.of}, {other.of}: must be one-filament spectra at the same k, in the same units")
+        check_halves(fdm, other)
     rows = (fdm.k >= linear.k_min) & (fdm.k <= min(linear.k_max, cut_off.k_max))
     if not rows.any():
         raise InputError(f"{fdm.of}: no k within [{linear.k_min:g}, {linear.k_max:g}] h/Mpc, the range of linear power")
-    log_left_out(fdm, smooth, rows, "linear power is not known")
     k = fdm.k[rows]
-    cdm, cut = linear_spectrum(linear, k, fdm.redshift), linear_spectrum(linear, k, fdm.redshift, cut_off)
+    cold, cut = linear_spectrum(linear, k, fdm.redshift), linear_spectrum(linear, k, fdm.redshift, cut_off)
     if cut.m22 is not None and fdm.m22 is not None and abs(cut.m22 / fdm.m22 - 1) > DIFFERENCES["m22"]:
         raise InputError(f"m22 = {cut.m22:g} of the transfer: must be that of the one-filament spectrum, {fdm.m22:g}")
-    with_fdm, with_smooth = (_sum(cut, filaments, rows, fdm.m22) for filaments in (fdm, smooth))
-    return boost_of(with_fdm, with_smooth), boost_of(with_fdm, cdm)
+    numerator, boosts = _sum(cut, fdm, rows, "fdm", fdm.m22), []
+    for name, (below, is_cut) in DENOMINATORS.items():
+        if below is not None and below not in filaments:
+            continue
+        power = cut if is_cut else cold
+        denominator = evolve(power, of=name)
+        if below is not None:
+            denominator = _sum(power, filaments[below], rows, name, fdm.m22 if is_cut else None)
+        log_left_out(numerator, denominator, rows, "linear power is not known")
+        boosts.append(boost_of(numerator, denominator))
+    return boosts
 
 
-def _sum(linear: Spectrum, filaments: Spectrum, rows: NDArray, m22: float | None) -> Spectrum:
+def _sum(linear: Spectrum, filaments: Spectrum, rows: NDArray, of: str, m22: float | None) -> Spectrum:
     """Linear power and the one-filament spectrum in the same rows; round-off is that of the latter."""
     return evolve(
         linear,
         power=linear.power + filaments.power[rows],
-        of=filaments.of,
+        of=of,
         floor=filaments.floor,
         m22=m22,
         source=f"{linear.source}, plus {filaments.source}",
