@@ -110,14 +110,27 @@ class OneFilamentStage(Stage):
         with context.timer(title):
             bosons = {m22: Boson(config, context.inputs.population, m22) for m22 in config.population.m22}
             spectra = _converged(context, bosons, k)
+            classical = {m22: classical_spectrum(config, context.inputs.population, k, m22) for m22 in (*bosons, None)}
+        choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
+        choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
+        choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
+        for m22, known in classical.items():
+            if known is not None:
+                results.write_one_filament(context.file, m22, spectra.get(m22), known, choices)
         lines = []
         for m22, spectrum in spectra.items():
+<<<<<<< HEAD
             window = bosons[m22].mass_function, section.mass_min, section.mass_max
             limit = limit_of_small_wavenumbers(*window, spectrum.density)
             choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
             choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
             choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
             write_one_filament(context.file, m22, spectrum, limit, choices)
+=======
+            limit = limit_of_small_wavenumbers(
+                bosons[m22].mass_function, section.mass_min, section.mass_max, spectrum.density
+            )
+>>>>>>> 07c2f71 (Results hold the classical spectra of filaments, those of CDM among them)
             lines.append(
                 f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
                 f"P(k -> 0) = {limit:.4g} (Mpc/h)^3"

@@ -20,7 +20,7 @@ def spectrum_paths(file: h5py.File) -> list[str]:
     """Paths of the spectra in a result.
 
     power/fdm, power/fdm/0 (a frame), single_power/00/fdm, single_power/00/polar_fdm (in the plane across the
-    filament), one_filament_power/m22_1/fdm, and the same with smooth; classical, of filaments of particles, but for power.
+    filament), one_filament_power/m22_1/fdm, and the same with smooth; of filaments also classical, those of particles.
     """
     paths = []
     for name, group in file.get(POWER, {}).items():

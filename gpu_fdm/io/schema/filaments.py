@@ -135,6 +135,7 @@ BOX_GROUPS = (
             "power_smooth": Dataset("k", "1", f"of <|psi|^2>, {_OVER_MASS}"),
             "power_interference": Dataset("k", "1", f"of the fringes of all pairs of modes, {_OVER_MASS}"),
             "power_self": Dataset("k", "1", f"of each mode with itself, part of the fringes, {_OVER_MASS}"),
+            "power_classical": Dataset("k", "1", f"of the profile, a filament of particles, {_OVER_MASS}"),
             "polar_fdm": Dataset("k", "1", f"of |psi|^2, {_IN_PLANE}"),
             "polar_smooth": Dataset("k", "1", f"of <|psi|^2>, {_IN_PLANE}"),
             "polar_interference": Dataset("k", "1", f"of the fringes of all pairs of modes, {_IN_PLANE}"),

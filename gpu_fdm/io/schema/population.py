@@ -35,6 +35,9 @@ POPULATION_GROUPS = (
             "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
             "power_fdm": Dataset("k", "(Mpc/h)^3", "one-filament spectrum of |psi|^2, phase average"),
             "power_smooth": Dataset("k", "(Mpc/h)^3", "one-filament spectrum of <|psi|^2>"),
+            "power_classical": Dataset(
+                "k", "(Mpc/h)^3", "one-filament spectrum of the same filaments made of particles"
+            ),
             "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
         },
         attributes(
