@@ -25,8 +25,13 @@ PARALLEL = True
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("above", type=file_name, help=f"numerator: {SOURCE}")
-    parser.add_argument("below", type=file_name, help="denominator, likewise")
+    parser.add_argument("above", type=file_name, help=f"numerator: {SOURCE}; with --over, a result file")
+    parser.add_argument("below", nargs="?", type=file_name, help="denominator, likewise")
+    text = "instead of a denominator, take the ratio of a result over smooth, classical, n-body, cdm or linear-cdm"
+    parser.add_argument("--over", metavar="NAME", help=text)
+    parser.add_argument("--m22", type=float, metavar="M", help="boson mass [1e-22 eV], where --over leaves a choice")
+    text = "words in what the ratio is of, where --over leaves a choice: 'one filament', 'matter'"
+    parser.add_argument("--object", default="", metavar="WORDS", help=text)
     add_ratio_options(parser)
     text = "table to write, .csv or .ecsv (default: boost.csv)"
     parser.add_argument("--output", type=file_name, default="boost.csv", metavar="FILE", help=text)
@@ -36,6 +41,7 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and print what was found."""
+    from ..comparison.models import boost_over
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import require_writable
     from ..spectra.features import boost_features
@@ -47,18 +53,24 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         if output.suffix.lower() not in TABLE_ENDINGS:
             raise InputError(f"--output {output}: must end in .csv or .ecsv")
         check_dpi(options.dpi, optional=True)
-        for text in (options.above, options.below):
+        if (options.below is None) == (options.over is None):
+            raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
+        for text in filter(None, (options.above, options.below)):
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
                 raise InputError(f"--output {output}: must not be one of the two spectra")
 
     ranks.on_root(check)
-    measure = snapshot_measurer(options, ranks)
     ranks.on_root(lambda: require_writable(output.parent))
-    above, below = (read_source(text, measure, ranks) for text in (options.above, options.below))
+    if options.over is not None:
+        boost = ranks.on_root(lambda: boost_over(Path(options.above), options.over, options.m22, options.object))
+    else:
+        measure = snapshot_measurer(options, ranks)
+        above, below = (read_source(text, measure, ranks) for text in (options.above, options.below))
+        names = options.numerator, options.denominator, options.allow
+        boost = ranks.on_root(lambda: ratio(above, below, *names))
     if not ranks.is_root:
         return
-    boost = ratio(above, below, options.numerator, options.denominator, options.allow)
     write_boost(boost, output)
     print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
     beyond = int(boost.beyond_nyquist.sum())

@@ -118,7 +118,7 @@ def add_ratio_options(parser: ArgumentParser) -> None:
     parser.add_argument("--numerator", metavar="NAME", help="name of what the numerator is a spectrum of: fdm ...")
     text = "name of what the denominator is a spectrum of: smooth, cdm, n-body ..."
     parser.add_argument("--denominator", metavar="NAME", help=text)
-    text = "allow box_size, redshift or m22 to differ between the two; may be given several times"
+    text = "allow box_size, redshift, m22 or object to differ between the two; may be given several times"
     parser.add_argument("--allow", action="append", default=[], metavar="NAME", help=text)
 
 

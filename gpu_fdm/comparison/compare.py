@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..io.atomic import atomic_write
 from ..spectra.agreement import Agreement, agreement
-from ..spectra.boost import DIFFERENCES, Boost
+from ..spectra.boost import DIFFERENCES, Boost, same_object
 from ..spectra.boost_grid import BoostGrid
 from ..spectra.features import Features, boost_features
 from ..spectra.fit import MassFit, fit_m22
@@ -34,8 +34,13 @@ class Comparison:
 
 
 def same_ratio(table: Boost, models: Sequence[Boost]) -> list[Boost]:
-    """The models with the numerator and the denominator of a table."""
-    return [model for model in models if model.name == table.name]
+    """The models with the numerator, the denominator and, where both are known, the object of a table."""
+    return [model for model in models if model.name == table.name and same_object(model, table)]
+
+
+def boost_name(boost: Boost) -> str:
+    """Numerator/denominator, and the object where it is known."""
+    return f"{boost.name} of {boost.object}" if boost.object else boost.name
 
 
 def same_epoch(table: Boost, model: Boost) -> bool:
@@ -49,23 +54,24 @@ def compare(
     table: Boost,
     models: Sequence[Boost],
     masses: tuple[float, float] | None = None,
-    grid: Callable[[float, float], BoostGrid] | None = None,
+    grid: Callable[[float, float, str], BoostGrid] | None = None,
 ) -> Comparison:
     """Compare a table with the likeliest model of its ratio: nearest in boson mass, then in redshift, then in range.
 
     masses  fit m22 between these two
-    grid    (m22_min, m22_max) -> BoostGrid, for a fit where the models themselves are too few
+    grid    (m22_min, m22_max, denominator) -> BoostGrid, for a fit where the models themselves are too few
     Raises InputError where no model has the ratio, and for a fit with too few models.
     """
     same = same_ratio(table, models)
     if not same:
-        names = ", ".join(dict.fromkeys(model.name for model in models))
-        there = f"the models have {names}"
-        raise InputError(f"{table.label}: no model has this ratio: {there} (--mixed draws all the same)")
+        names = ", ".join(dict.fromkeys(boost_name(model) for model in models))
+        raise InputError(
+            f"{table.label}: no model has this ratio: the models have {names} (--mixed draws all the same)"
+        )
     nearest = max(same, key=lambda model: _likeness(model, table))
     fit = None
     if masses is not None:
-        candidates = grid_of(same) or (grid(*masses) if grid else None)
+        candidates = grid_of(same) or (grid(*masses, table.denominator) if grid else None)
         if candidates is None:
             raise InputError(f"{table.label}: a fit needs models of four or more m22: give more with --model FILE")
         low, high = candidates.m22_range
@@ -77,7 +83,7 @@ def compare_all(
     tables: Sequence[Boost],
     models: Sequence[Boost],
     masses: tuple[float, float] | None = None,
-    grid: Callable[[float, float], BoostGrid] | None = None,
+    grid: Callable[[float, float, str], BoostGrid] | None = None,
     mixed: bool = False,
 ) -> list[Comparison | None]:
     """Compare every table with the models of its epoch; None for a table without a model of its ratio and epoch.

@@ -16,14 +16,14 @@ from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, SINGLE_POWER
 from ..pipeline.model import build_model, population_of
-from ..pipeline.result_spectra import result_boosts, result_spectrum, stored_ini
+from ..pipeline.result_spectra import one_filament, result_boosts, result_spectrum, stored_ini
 from ..pipeline.simulation.boosts import stored_boosts
 from ..pipeline.single_power import FRINGES_AND_MORE
-from ..spectra.boost import Boost, boost_of
+from ..spectra.boost import DIFFERENCES, Boost, boost_of
 from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
 from ..spectra.linear_theory import theory_boosts
 from ..spectra.phase_average import NO_POWER
-from ..spectra.single_filament import single_power
+from ..spectra.single_filament import ROUND_OFF, SinglePower, single_power
 from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost
 from ..units import mean_matter_density
@@ -73,6 +73,38 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     return boosts
 
 
+# what a result must hold for its boosts over each denominator
+NEEDED = {
+    "smooth": "[single_power], [one_filament], or both densities of a [box]",
+    "classical": "[single_power] or [one_filament]",
+    "n-body": "[one_filament], or [simulation] with runs = wave_fdm, particles_fdm",
+    "cdm": "[one_filament] with mass_function = collapse, or [simulation] with runs = wave_fdm, particles_cdm",
+    "linear-cdm": "[one_filament]",
+}
+
+
+def boost_over(path: Path, denominator: str, m22: float | None = None, object: str = "") -> Boost:
+    """The boost of a result over a denominator.
+
+    m22     boson mass [1e-22 eV], where the result has several;  object  with what its object begins
+    Raises InputError, which says what there is, where there is none or more than one; and where model_boosts does.
+    """
+    boosts = model_boosts(path)
+    over = [boost for boost in boosts if boost.denominator == denominator]
+    if not over:
+        needed = f": it needs {NEEDED[denominator]}" if denominator in NEEDED else ""
+        names = ", ".join(dict.fromkeys(boost.denominator for boost in boosts))
+        raise InputError(f"{path}: holds no boost over {denominator}{needed}; it has boosts over {names}")
+    chosen = [boost for boost in over if boost.object.startswith(object)]
+    if m22 is not None:
+        chosen = [boost for boost in chosen if boost.m22 is not None and abs(boost.m22 / m22 - 1) < DIFFERENCES["m22"]]
+    if len(chosen) != 1:
+        labels = "; ".join(boost.label for boost in over)
+        what = "no" if not chosen else "more than one"
+        raise InputError(f"{path}: {what} boost over {denominator}: choose with --m22 and --object from {labels}")
+    return chosen[0]
+
+
 def _config_of(file: h5py.File) -> Config:
     return parse_config(stored_ini(file), f"config of {file.filename}")
 
@@ -119,8 +151,8 @@ def epoch_distance(first: float, second: float) -> float:
     return abs(float(np.log((1 + first) / (1 + second))))
 
 
-def single_filament_grid(path: Path) -> Callable[[float, float], BoostGrid] | None:
-    """The function (m22_min, m22_max) -> BoostGrid of the single filament of a result file; None if it has none.
+def single_filament_grid(path: Path) -> Callable[[float, float, str], BoostGrid] | None:
+    """The function (m22_min, m22_max, denominator) -> BoostGrid of a result's single filament; None if it has none.
 
     Its boosts are from exact spectra of the filament of the file's config, for GRID_MASSES boson masses.
     """
@@ -130,22 +162,35 @@ def single_filament_grid(path: Path) -> Callable[[float, float], BoostGrid] | No
         config = _config_of(file)
 
     @cache  # every table is fitted between the same masses
-    def grid(low: float, high: float) -> BoostGrid:
-        return BoostGrid(tuple(_exact_boost(config, float(m22)) for m22 in np.geomspace(low, high, GRID_MASSES)))
+    def powers(low: float, high: float) -> list[tuple[float, SinglePower]]:
+        return [(m22, _exact_power(config, m22)) for m22 in np.geomspace(low, high, GRID_MASSES).tolist()]
+
+    def grid(low: float, high: float, denominator: str) -> BoostGrid:
+        if denominator not in ("smooth", "classical"):
+            raise InputError(f"--fit: over {denominator}: one filament has boosts over smooth and over classical only")
+        return BoostGrid(tuple(_exact_boost(config, m22, power, denominator) for m22, power in powers(low, high)))
 
     return grid
 
 
-def _exact_boost(config: Config, m22: float) -> Boost:
-    """fdm/smooth of the config's filament for another boson mass."""
+def _exact_power(config: Config, m22: float) -> SinglePower:
+    """The exact spectra of the config's filament for another boson mass."""
     without: dict[str, Any] = dict.fromkeys(("box", "power", "correlation", "figures"))
     config = replace(config, dark_matter=DarkMatter(m22), **without)
     model, section = build_model(config), config.single_power
     k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
     k = k[k < NO_POWER * model.fringe_wavenumber]
-    power = single_power(model, k, section.statistics, plane=False)
-    metadata: dict[str, Any] = {"units": "1", "redshift": config.cosmology.redshift, "m22": m22, "floor": 1e-15}
-    return boost_of(Spectrum(k, power.fdm, "fdm", **metadata), Spectrum(k, power.smooth, "smooth", **metadata))
+    return single_power(model, k, section.statistics, plane=False)
+
+
+def _exact_boost(config: Config, m22: float, power: SinglePower, denominator: str) -> Boost:
+    """fdm over smooth or classical."""
+    metadata: dict[str, Any] = {"units": "1", "redshift": config.cosmology.redshift, "m22": m22}
+    metadata["object"] = one_filament(config.filament.mass)
+    fdm = Spectrum(power.k, power.fdm, "fdm", floor=ROUND_OFF, **metadata)
+    if denominator == "classical":
+        return boost_of(fdm, Spectrum(power.k, power.classical, denominator, **metadata))
+    return boost_of(fdm, Spectrum(power.k, power.smooth, denominator, floor=ROUND_OFF, **metadata))
 
 
 def grid_of(models: list[Boost]) -> BoostGrid | None:

@@ -65,11 +65,29 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
     power, error = _column(group, column if in_plane else f"power_{column}"), None
     if column == "polar_fdm" and "sampled_scatter" in group:
         error = _column(group, "sampled_scatter")
-    units = NORMALISED if folder == SINGLE_POWER else COMOVING
-    floor = FLOOR * float(power.max())
-    return Spectrum(
-        _column(group, "k"), power, of, units, error=error, floor=floor, **_metadata(file, group, path, of)
-    )
+    units = NORMALISED if folder == "single_power" else COMOVING
+    # the classical spectrum of one filament is no sum of terms that cancel
+    floor = 0.0 if (folder, column) == ("single_power", "classical") else FLOOR * float(power.max())
+    metadata = _metadata(file, group, path, of) | {"object": _object(file, folder, name)}
+    return Spectrum(_column(group, "k"), power, of, units, error=error, floor=floor, **metadata)
+
+
+def _object(file: h5py.File, folder: str, name: str) -> str:
+    """What a spectrum of filaments is of: one of a mass, or those of a window of masses."""
+    if folder == "single_power":
+        mass = _number_of(file.get(f"filaments/{name}"), "mass")
+        return "" if mass is None else one_filament(mass)
+    low, high = (_number_of(file[f"{folder}/{name}"], key) for key in ("mass_min", "mass_max"))
+    return "" if low is None or high is None else f"filaments of {low:g} to {high:g} Msun/h"
+
+
+def one_filament(mass: float) -> str:
+    """A filament of a mass [Msun/h], as the object of spectra."""
+    return f"one filament of {mass:g} Msun/h"
+
+
+def _number_of(group: h5py.Group | None, name: str) -> float | None:
+    return None if group is None or name not in group.attrs else float(group.attrs[name])
 
 
 def _column(group: h5py.Group, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_triangular
 
 from ..errors import InputError
-from .boost import DIFFERENCES, Boost
+from .boost import DIFFERENCES, Boost, same_object
 from .spectrum import SAME
 
 
@@ -44,9 +44,11 @@ def agreement(table: Boost, model: Boost, correlation: ArrayLike | None = None) 
 
 
 def check_same_ratio(table: Boost, model: Boost) -> None:
-    """InputError unless both are ratios of the same things, at the same redshift where it is known."""
+    """InputError unless both are ratios of the same things, of the same object and redshift where they are known."""
     if table.name != model.name:
         raise InputError(f"{table.name} and {model.name}: must be ratios of the same things to be compared")
+    if not same_object(table, model):
+        raise InputError(f"{table.name}: of {table.object} and of {model.object}: must be the same to be compared")
     if table.redshift is None or model.redshift is None:
         return
     if abs(table.redshift - model.redshift) > DIFFERENCES["redshift"] * (1 + model.redshift):

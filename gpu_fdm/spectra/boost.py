@@ -1,10 +1,13 @@
 """Boosts: ratios of power spectra that name their numerator and denominator.
 
-    fdm/smooth      over the same filaments without fringes: grows without bound where these have no power left
-    fdm/cdm         over cold dark matter
+    fdm/smooth      over the same modes without fringes: grows without bound where these have no power left
+    fdm/classical   over filaments of particles in the same equilibrium
     fdm/n-body      over particles from the same initial conditions
+    fdm/cdm         over cold dark matter
+    fdm/linear-cdm  over the linear power of cold dark matter, which no simulation measures
 
-They are different quantities. The error of a ratio takes its halves as uncorrelated; where both grew from the same
+They are different quantities, and so are those of one filament, of filaments of a window of masses, and of all matter:
+what a ratio is of is its object. The error of a ratio takes its halves as uncorrelated; where both grew from the same
 initial conditions they rise and fall together, and that is an upper bound.
 """
 
@@ -27,6 +30,7 @@ log = logging.getLogger(__name__)
 ERRORS = "standard deviation, the halves of the ratio taken as uncorrelated"
 # by how much what should be the same in both halves may differ: relative, for the redshift in 1 + z
 DIFFERENCES = {"box_size": 1e-5, "redshift": 1e-3, "m22": 1e-5}
+ALLOWED = (*DIFFERENCES, "object")  # what may be allowed to differ
 
 
 def _read_only_mask(values: ArrayLike) -> NDArray:
@@ -45,6 +49,7 @@ class Boost:
     error        standard deviation of boost, shape (rows,), or None
     redshift;  m22 [1e-22 eV];  None where not known
     source       where the boost comes from, one line
+    object       what has the power of both, as in Spectrum; empty where it is not known
     beyond_nyquist  mask of the rows where a grid misses directions of k, shape (rows,); none by default
     Arrays are copied, and read-only. Raises InputError for values that are no boost.
     """
@@ -60,6 +65,7 @@ class Boost:
     beyond_nyquist: NDArray = field(
         default=Factory(lambda boost: np.zeros(boost.k.shape, bool), takes_self=True), converter=_read_only_mask
     )
+    object: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_name("numerator", self.numerator)
@@ -67,6 +73,7 @@ class Boost:
         if self.numerator == self.denominator:
             raise InputError(f"numerator = denominator = {self.numerator}: must be two different names")
         check_line(f"{self.name}: source", self.source)
+        check_line(f"{self.name}: object", self.object)
         check_epoch(self.name, self.redshift, self.m22)
         check_wavenumbers(self.name, self.k)
         check_rows(self.name, self.k, "boost", self.boost, self.boost >= 0, "finite and not negative")
@@ -83,10 +90,11 @@ class Boost:
 
     @property
     def label(self) -> str:
-        """The name, with m22 and the redshift where they are known."""
+        """The name, with the object, m22 and the redshift where they are known."""
+        of = f" of {self.object}" if self.object else ""
         m22 = "" if self.m22 is None else f", m22 = {self.m22:g}"
         redshift = "" if self.redshift is None else f", z = {self.redshift:g}"
-        return f"{self.name}{m22}{redshift}"
+        return f"{self.name}{of}{m22}{redshift}"
 
 
 @np.errstate(over="ignore", invalid="ignore")  # Boost refuses and names what is then not finite
@@ -97,7 +105,7 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
     A measured one and theory: theory at the k of the measured one. Two theories: at the k of the numerator.
     Rows out of the range of a theory, or with no power above round-off, are left out, which is logged.
 
-    allow  which of box_size, redshift, m22 may differ between the halves
+    allow  which of ALLOWED may differ between the halves
     Raises InputError where they differ and are not allowed to, for different units, and where no row is left.
     """
     check_halves(numerator, denominator, allow)
@@ -121,21 +129,27 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
         m22=denominator.m22 if numerator.m22 is None else numerator.m22,
         source=" over ".join(dict.fromkeys(half.source for half in (numerator, denominator) if half.source)),
         beyond_nyquist=above.k > nyquist * (1 + SAME),
+        object=numerator.object or denominator.object,
     )
 
 
 def check_halves(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = ()) -> None:
-    """InputError for two spectra that make no ratio: of different units, boxes, redshifts or boson masses.
+    """InputError for two spectra that make no ratio: of different units, objects, boxes, redshifts or boson masses.
 
-    allow  which of box_size, redshift, m22 may differ
+    allow  which of ALLOWED may differ
     """
     for name in allow:
-        if name not in DIFFERENCES:
-            raise InputError(f"allow = {name}: must be one of {', '.join(DIFFERENCES)}")
+        if name not in ALLOWED:
+            raise InputError(f"allow = {name}: must be one of {', '.join(ALLOWED)}")
     if numerator.units != denominator.units:
         raise InputError(
             f"power of {numerator.of} in {numerator.units}, of {denominator.of} in {denominator.units}: "
             "must be in the same units"
+        )
+    if not same_object(numerator, denominator) and "object" not in allow:
+        raise InputError(
+            f"{numerator.of} is of {numerator.object}, {denominator.of} of {denominator.object}: "
+            "must be the same in both halves of a ratio, or be allowed to differ: --allow object (in Python allow)"
         )
     for name, tolerance in DIFFERENCES.items():
         values = [getattr(half, name) for half in (numerator, denominator)]
@@ -148,6 +162,11 @@ def check_halves(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str
                 f"{name} = {texts[0]} of {numerator.of} and {texts[1]} of {denominator.of}: "
                 f"must be the same in both halves of a ratio, or be allowed to differ: --allow {name} (in Python allow)"
             )
+
+
+def same_object(first: "Spectrum | Boost", second: "Spectrum | Boost") -> bool:
+    """Whether both are of the same object, or one of the objects is not known."""
+    return not (first.object and second.object) or first.object == second.object
 
 
 def log_left_out(numerator: Spectrum, denominator: Spectrum, rows: NDArray, reason: str) -> None:

@@ -80,4 +80,5 @@ class BoostGrid:
             redshift=example.redshift,
             m22=m22,
             source=f"between {len(self.boosts)} m22 in [{first:g}, {last:g}]",
+            object=example.object,
         )

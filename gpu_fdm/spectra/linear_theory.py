@@ -87,4 +87,5 @@ def _sum(linear: Spectrum, filaments: Spectrum, rows: NDArray, of: str, m22: flo
         floor=filaments.floor,
         m22=m22,
         source=f"{linear.source}, plus {filaments.source}",
+        object=f"matter with {filaments.object}" if filaments.object else "",
     )

@@ -33,6 +33,8 @@ class Spectrum:
     floor     power at and below which there is nothing but round-off [units]
     box_size  sides [cMpc/h];  nyquist [h/Mpc];  redshift;  m22 [1e-22 eV];  None where not known
     source    where the spectrum comes from, one line
+    object    what has this power, where that is not all matter of a box: one filament of 5e+09 Msun/h, filaments of a
+              window of masses; empty where it is not known
     Arrays are copied, and read-only. Raises InputError for values that are no spectrum.
     """
 
@@ -49,10 +51,12 @@ class Spectrum:
     redshift: float | None = None
     m22: float | None = None
     source: str = ""
+    object: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_name("of", self.of)
         check_line(f"{self.of}: source", self.source)
+        check_line(f"{self.of}: object", self.object)
         check_epoch(self.of, self.redshift, self.m22)
         if self.units not in (COMOVING, NORMALISED):
             raise InputError(f"{self.of}: units = {self.units}: must be {COMOVING} or {NORMALISED}")

@@ -51,8 +51,9 @@ def write_boost(boost: Boost, path: str | Path) -> None:
     for name, number in (("redshift", boost.redshift), ("m22", boost.m22)):
         if number is not None:
             header[name] = float(number)
-    if boost.source:
-        header["source"] = boost.source
+    for name, text in (("object", boost.object), ("source", boost.source)):
+        if text:
+            header[name] = text
     columns = {"k": boost.k, "boost": boost.boost}
     if boost.error is not None:
         header["errors"], columns["error"] = ERRORS, boost.error
@@ -72,7 +73,9 @@ def read_boost(path: str | Path) -> Boost:
     table = _Table(path, ("k", "boost"), ("error", "beyond_nyquist"))
     scale = table.wavenumber_unit()
     numerator = table.text("numerator", "fdm", "the field of the spectrum in the numerator")
-    denominator = table.text("denominator", "smooth, cdm or n-body", "the field of the spectrum in the denominator")
+    denominator = table.text(
+        "denominator", "smooth, classical, n-body or cdm", "the field of the spectrum in the denominator"
+    )
     metadata = table.metadata()
 
     def make(columns: Columns) -> Boost:
@@ -115,9 +118,10 @@ def read_spectrum(path: str | Path) -> Spectrum:
 
 
 def published_boosts() -> tuple[Boost, ...]:
-    """Boosts fdm/smooth of one filament of 5e9 Msun/h at z = 4, for m22 = 1, 2, 4, 8, read off a published figure.
+    """Boosts fdm/classical of one filament of 5e9 Msun/h at z = 4, for m22 = 1, 2, 4, 8, read off a published figure.
 
-    Zimmermann et al. 2025 (A&A 696, A145), figure 12, wherever both curves are legible. A pixel is 4.2 % in k and 21 %
+    Zimmermann et al. 2025 (A&A 696, A145), figure 12, wherever both curves are legible; the denominator is the analytic
+    cylinder, a filament of particles. A pixel is 4.2 % in k and 21 %
     in power, and is taken as the standard deviation of both curves' power and of k:
     (error/boost)^2 = 2 0.21^2 + (0.042 d ln boost/d ln k)^2.
     """
@@ -161,9 +165,9 @@ class _Table:
         return value
 
     def metadata(self) -> dict[str, Any]:
-        """Redshift, m22 and source, as far as the header has them."""
+        """Redshift, m22, source and object, as far as the header has them."""
         numbers: dict[str, Any] = {name: self.number(name) for name in ("redshift", "m22")}
-        return numbers | {"source": self.header.get("source", "")}
+        return numbers | {name: self.header.get(name, "") for name in ("source", "object")}
 
     def box_size(self) -> tuple[float, ...] | None:
         """Sides of the box, or None."""
