@@ -14,6 +14,7 @@ from .shared import (
     features_in_words,
     file_name,
     snapshot_measurer,
+    warnings_only,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     ranks.on_root(check)
     ranks.on_root(lambda: require_writable(output.parent))
     if options.over is not None:
-        boost = ranks.on_root(lambda: boost_over(Path(options.above), options.over, options.m22, options.object))
+        with warnings_only():  # rows of ratios that were not asked for are left out too
+            boost = ranks.on_root(lambda: boost_over(Path(options.above), options.over, options.m22, options.object))
     else:
         measure = snapshot_measurer(options, ranks)
         above, below = (read_source(text, measure, ranks) for text in (options.above, options.below))

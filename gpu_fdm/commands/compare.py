@@ -1,9 +1,6 @@
 """gpu-fdm compare: compare models with tables and simulations."""
 
-import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +15,7 @@ from .shared import (
     features_in_words,
     file_name,
     snapshot_measurer,
+    warnings_only,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +94,7 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     from ..io.result_file import require_writable
     from ..plots.comparison import draw_boosts
 
-    with _warnings_only():  # many rows of every model are left out
+    with warnings_only():  # many rows of every model are left out
         models = [boost for path in files for boost in model_boosts(path)]
     redshift = None if options.all_epochs else models[0].redshift
     tables = [boost for text in options.table for boost in read_boosts(text, redshift)] + ratios
@@ -104,7 +102,7 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
         models = _over(options.over, models, "models")
         tables = _over(options.over, tables, "tables")
     grid = single_filament_grid(files[0]) if masses else None
-    with _warnings_only():
+    with warnings_only():
         comparisons = compare_all(tables, models, masses, grid, options.mixed)
     found = [comparison for comparison in comparisons if comparison]
     folder = Path(options.output)
@@ -128,18 +126,6 @@ def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":
         only = ", ".join(dict.fromkeys(boost.denominator for boost in boosts)) or "nothing"
         raise InputError(f"--over {denominator}: no ratio of the {kind} has this denominator: they have {only}")
     return over
-
-
-@contextmanager
-def _warnings_only() -> Iterator[None]:
-    """Log no more than warnings."""
-    ours = logging.getLogger("gpu_fdm")
-    level = ours.level
-    ours.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        ours.setLevel(level)
 
 
 def comparison_lines(comparison: "Comparison") -> list[str]:

@@ -1,7 +1,9 @@
 """Arguments that several subcommands have, the checks of them, and lines that several print."""
 
+import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,3 +153,15 @@ def features_in_words(features: "Features") -> str:
     end = ", its last row" if features.at_end else ""
     slope = "" if features.slope is None else f", then falls with slope {features.slope:.3g}"
     return f"{detach}, largest {features.height:.4g} at {features.k_peak:.4g} h/Mpc{end}{slope}"
+
+
+@contextmanager
+def warnings_only() -> Iterator[None]:
+    """Log no more than warnings."""
+    ours = logging.getLogger("gpu_fdm")
+    level = ours.level
+    ours.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)

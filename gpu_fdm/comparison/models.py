@@ -14,7 +14,7 @@ from ..config.config import Config, parse_config
 from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result
-from ..io.schema import ONE_FILAMENT, SINGLE_POWER
+from ..io.schema import ONE_FILAMENT, SINGLE_POWER, boson
 from ..pipeline.model import build_model, population_of
 from ..pipeline.result_spectra import one_filament, result_boosts, result_spectrum, stored_ini
 from ..pipeline.simulation.boosts import stored_boosts
@@ -111,14 +111,14 @@ def _config_of(file: h5py.File) -> Config:
 
 def _one_filament_spectra(file: h5py.File, config: Config) -> list[dict[str, Spectrum]]:
     """The spectra of the filaments of each boson, by the names that theory_boosts has for them."""
-    folder = file.get("one_filament_power", {})
+    folder, cdm = file.get(ONE_FILAMENT, {}), boson(None)
     cold, found = {}, []
-    if "cdm" in folder:
-        cold = {"classical cdm": _over_matter(file, "one_filament_power/cdm", "classical", config)}
+    if cdm in folder:
+        cold = {"classical cdm": _over_matter(file, f"{ONE_FILAMENT}/{cdm}", "classical", config)}
     for name in folder:
-        if name != "cdm":
+        if name != cdm:
             columns = [column for column in ("fdm", "smooth", "classical") if f"power_{column}" in folder[name]]
-            path = f"one_filament_power/{name}"
+            path = f"{ONE_FILAMENT}/{name}"
             found.append({column: _over_matter(file, path, column, config) for column in columns} | cold)
     return found
 
@@ -136,7 +136,7 @@ def nearest_epochs(boosts: list[Boost], redshift: float | None) -> list[Boost]:
         return boosts
     nearest: dict[tuple, Boost] = {}
     for boost in boosts:
-        key = boost.name, boost.m22
+        key = boost.name, boost.object, boost.m22
         if key not in nearest or _distance(boost, redshift) < _distance(nearest[key], redshift):
             nearest[key] = boost
     return list(nearest.values())

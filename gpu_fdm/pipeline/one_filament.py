@@ -116,21 +116,12 @@ class OneFilamentStage(Stage):
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         for m22, known in classical.items():
             if known is not None:
-                results.write_one_filament(context.file, m22, spectra.get(m22), known, choices)
+                write_one_filament(context.file, m22, spectra.get(m22), known, choices)
         lines = []
         for m22, spectrum in spectra.items():
-<<<<<<< HEAD
-            window = bosons[m22].mass_function, section.mass_min, section.mass_max
-            limit = limit_of_small_wavenumbers(*window, spectrum.density)
-            choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
-            choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
-            choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
-            write_one_filament(context.file, m22, spectrum, limit, choices)
-=======
             limit = limit_of_small_wavenumbers(
                 bosons[m22].mass_function, section.mass_min, section.mass_max, spectrum.density
             )
->>>>>>> 07c2f71 (Results hold the classical spectra of filaments, those of CDM among them)
             lines.append(
                 f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
                 f"P(k -> 0) = {limit:.4g} (Mpc/h)^3"
@@ -306,15 +297,25 @@ def _largest(inputs: Inputs) -> ModelSize:
 
 
 def write_one_filament(
-    file: GroupWriter, m22: float, spectrum: OneFilamentSpectrum, limit: float, attributes: dict
+    file: GroupWriter,
+    m22: float | None,
+    spectrum: OneFilamentSpectrum | None,
+    classical: ClassicalSpectrum,
+    attributes: dict,
 ) -> None:
-    """Write /one_filament_power/m22_...; attributes: the window of masses and the choices made."""
+    """/one_filament_power/<cdm | m22_...>; attributes: the window of masses and the choices made.
+
+    spectrum  that of the wave; None for CDM, which has only the classical one
+    """
+    columns = {"k": classical.k, "power_classical": classical.power}
+    if spectrum is not None:
+        columns |= {"power_fdm": spectrum.fdm, "power_smooth": spectrum.smooth, "masses": spectrum.masses}
     file.group(
         f"/{schema.ONE_FILAMENT}/{schema.boson(m22)}",
-        {"k": spectrum.k, "power_fdm": spectrum.fdm, "power_smooth": spectrum.smooth, "masses": spectrum.masses},
+        columns,
         m22=m22,
-        error=spectrum.error,
-        density=spectrum.density,
-        limit=limit,
+        error=None if spectrum is None else spectrum.error,
+        density=classical.density,
+        limit=classical.limit,
         **attributes,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.result_file import GroupWriter
-from ..io.schema import ONE_FILAMENT, POWER, SINGLE_POWER
+from ..io.schema import FILAMENTS, ONE_FILAMENT, POWER, SINGLE_POWER
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
@@ -67,15 +67,15 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
         error = _column(group, "sampled_scatter")
     units = NORMALISED if folder == "single_power" else COMOVING
     # the classical spectrum of one filament is no sum of terms that cancel
-    floor = 0.0 if (folder, column) == ("single_power", "classical") else FLOOR * float(power.max())
+    floor = 0.0 if (folder, column) == (SINGLE_POWER, "classical") else FLOOR * float(power.max())
     metadata = _metadata(file, group, path, of) | {"object": _object(file, folder, name)}
     return Spectrum(_column(group, "k"), power, of, units, error=error, floor=floor, **metadata)
 
 
 def _object(file: h5py.File, folder: str, name: str) -> str:
     """What a spectrum of filaments is of: one of a mass, or those of a window of masses."""
-    if folder == "single_power":
-        mass = _number_of(file.get(f"filaments/{name}"), "mass")
+    if folder == SINGLE_POWER:
+        mass = _number_of(file.get(f"{FILAMENTS}/{name}"), "mass")
         return "" if mass is None else one_filament(mass)
     low, high = (_number_of(file[f"{folder}/{name}"], key) for key in ("mass_min", "mass_max"))
     return "" if low is None or high is None else f"filaments of {low:g} to {high:g} Msun/h"
@@ -155,8 +155,8 @@ def result_boosts(file: h5py.File) -> list[Boost]:
     for path in paths:
         for denominator in ("smooth", "classical"):
             below = denominator.join(path.rsplit("fdm", 1))
-            if path.startswith("power/"):
-                below = path.replace("power/fdm", f"power/{denominator}")
+            if path.startswith(f"{POWER}/"):
+                below = path.replace(f"{POWER}/fdm", f"{POWER}/{denominator}")
             if below != path and below in paths:
                 boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, below)))
     return boosts

@@ -99,6 +99,7 @@ def write_single_power(
         "power_smooth": power.smooth,
         "power_interference": power.interference,
         "power_self": power.self_term,
+        "power_classical": power.classical,
         "polar_fdm": power.polar_fdm,
         "polar_smooth": in_plane.smooth,
         "polar_interference": in_plane.interference,

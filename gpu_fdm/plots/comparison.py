@@ -27,7 +27,9 @@ MOST_BANDS = 2  # of a panel: more would cover each other
 LOWEST = 1e-3  # least boost shown
 DENOMINATORS = {  # in words
     "smooth": "the same filaments without fringes",
-    "cdm": "cold dark matter (sources: linear power, or a simulation)",
+    "classical": "the same filaments made of particles",
+    "cdm": "cold dark matter: a simulation, or linear power with its filaments",
+    "linear-cdm": "the linear power of cold dark matter",
     "n-body": "particles from the same initial conditions",
 }
 ROW = 0.2  # height of a row of the legend [inch]

@@ -57,11 +57,37 @@ def test_boost_of_a_result(result, tmp_path, capsys):
     places = [f"{result}:single_power/00/{name}" for name in ("fdm", "smooth")]
     code, out, error = run(capsys, "boost", *places, "--output", target, "--dpi", 60)
     assert code == 0, error
-    assert "fdm/smooth, m22 = 1, z = 4" in out and "detaches (2 times) at 12" in out
+    assert "fdm/smooth of one filament of 5e+09 Msun/h, m22 = 1, z = 4" in out and "detaches (2 times) at 12" in out
     boost = read_boost(target)
     assert (boost.numerator, boost.denominator, boost.m22, boost.redshift) == ("fdm", "smooth", 1.0, 4.0)
     assert boost.boost[0] == pytest.approx(1, abs=1e-3) and boost.boost.max() > 1e3
     assert target.with_suffix(".png").stat().st_size > 1000
+
+
+def test_boost_over_a_denominator_of_one_result(result, tmp_path, capsys):
+    target = tmp_path / "boost.csv"
+    code, out, error = run(capsys, "boost", result, "--over", "classical", "--output", target, "--dpi", 0)
+    assert code == 0 and out.startswith("fdm/classical of one filament of 5e+09 Msun/h, m22 = 1, z = 4"), error
+    with h5py.File(result) as file:
+        k, *powers = (file[f"single_power/00/{name}"][:] for name in ("k", "power_fdm", "power_classical"))
+    boost = read_boost(target)
+    assert boost.object == "one filament of 5e+09 Msun/h"
+    assert boost.boost == pytest.approx((powers[0] / powers[1])[np.isin(k, boost.k)], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--over", "cdm"], "holds no boost over cdm: it needs [one_filament] with mass_function = collapse, or"),
+        (["--over", "wdm"], "holds no boost over wdm; it has boosts over smooth, classical"),
+        (["--over", "smooth"], "more than one boost over smooth: choose with --m22 and --object from fdm/smooth, m22"),
+        (["--over", "classical", "--m22", "3"], "no boost over classical: choose with --m22 and --object from"),
+        ([], "must have a denominator: a second spectrum, or --over NAME, and not both"),
+    ],
+)
+def test_denominators_that_a_result_cannot_give(result, tmp_path, capsys, arguments, says):
+    code, _, error = run(capsys, "boost", result, *arguments, "--output", tmp_path / "boost.csv", "--dpi", 0)
+    assert code == 2 and says in error and error.count("\n") == 1, error
 
 
 def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
@@ -89,21 +115,22 @@ def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
 
 def test_compare_with_a_fit(result, tmp_path, capsys):
     """A mock of another boson, from the same code: its m22 is found."""
-    truth = single_filament_grid(result)(0.9, 1.6)(1.2)
+    truth = single_filament_grid(result)(0.9, 1.6, "classical")(1.2)
     rows = np.searchsorted(truth.k, np.geomspace(120, 400, 12))
     scatter = 0.05 * np.random.default_rng(1).standard_normal(len(rows))
     mock = Boost(
         truth.k[rows],
         truth.boost[rows] * np.exp(scatter),
         "fdm",
-        "smooth",
+        "classical",
         error=0.05 * truth.boost[rows],
         redshift=4.0,
         source="a mock",
     )
     write_boost(mock, tmp_path / "mock.csv")
     code, out, error = run(
-        capsys, "compare", result, tmp_path / "mock.csv", "published", "--fit", "0.8,2", "--over", "smooth", "--output",
+        capsys, "compare", result, tmp_path / "mock.csv", "published", "--fit", "0.8,2", "--over", "classical",
+        "--output",
         tmp_path / "compared", "--dpi", 60,
     )  # fmt: skip
     assert code == 0, error
@@ -125,8 +152,9 @@ def test_snapshots_beside_the_model(result, tmp_path, capsys):
     about = ["--box-size", size, "--redshift", 4, "--numerator", "fdm", "--denominator", "smooth"]
     places = [f"{result}:power/{name}" for name in ("fdm", "smooth")]
     code, out, error = run(
-        capsys, "compare", result, "published", "--ratio", *pair, "--ratio", *places, *about, "--output",
-        tmp_path / "compared", "--dpi", 60,
+        capsys, "compare", result, "published", "--ratio", *pair, "--ratio", *places, *about,
+        "--mixed",
+        "--output", tmp_path / "compared", "--dpi", 60,
     )  # fmt: skip
     assert code == 0, error
     assert f"table: {tmp_path / 'compared' / 'comparison.csv'}" in out
@@ -169,8 +197,8 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     code, out, error = run(capsys, "compare", result, simulation)
     assert code == 2 and error == (
-        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model has this ratio: the models have fdm/smooth "
-        "(--mixed draws all the same)\n"
+        "gpu-fdm: error: fdm/n-body, m22 = 1, z = 4: no model has this ratio: the models have fdm/smooth, fdm/smooth "
+        "of one filament of 5e+09 Msun/h, fdm/classical of one filament of 5e+09 Msun/h (--mixed draws all the same)\n"
     )
     assert not Path("comparison").exists()
     figures, save = [], Figure.savefig
@@ -188,8 +216,9 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
     titles = [[panel.texts[0].get_text() for panel in figure.axes] for figure in figures]
     assert titles[0] == [
         "fdm/smooth\nover the same filaments without fringes",
+        "fdm/classical\nover the same filaments made of particles",
         "fdm/n-body\nover particles from the same initial conditions",
-        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter (sources: linear power, or a simulation)",
+        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter: a simulation, or linear power with its filaments",
     ]
     legends = [figure.legends[0] for figure in figures]
     assert [legend.get_title().get_text() for legend in legends] == ["", "redshifts differ"]
@@ -204,14 +233,21 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         group.attrs["density"] = 0.02 * mean_matter_density(0.314649)
         file.attrs["config"] = "[population]\n[cosmology]\nredshift = 4.0\n"
         power = group["power_fdm"][0]
-    (over_cdm,) = (each for each in model_boosts(tmp_path / "model.hdf5") if each.name == "fdm/cdm")
-    linear = linear_power("camb").at(over_cdm.k[:1], 4.0)
-    assert over_cdm.boost[0] == pytest.approx(1 + 0.02**2 * power / linear[0], rel=1e-3)
+        cold = file.create_group("one_filament_power/cdm")
+        cold["k"], cold["power_classical"] = group["k"][:], group["power_smooth"][:]
+        cold.attrs.update(mass_min=3e9, mass_max=3e10, redshift=4.0, density=0.04 * mean_matter_density(0.314649))
+        classical = cold["power_classical"][0]
+    boosts = {boost.name: boost for boost in model_boosts(tmp_path / "model.hdf5")}
+    linear = linear_power("camb").at(boosts["fdm/cdm"].k[:1], 4.0)[0]
+    expected = (linear + 0.02**2 * power) / (linear + 0.04**2 * classical)
+    assert boosts["fdm/cdm"].boost[0] == pytest.approx(expected, rel=1e-3)
+    assert boosts["fdm/linear-cdm"].boost[0] == pytest.approx(1 + 0.02**2 * power / linear, rel=1e-3)
+    assert boosts["fdm/cdm"].object == "matter with filaments of 3e+09 to 3e+10 Msun/h"
     code, out, error = run(capsys, "compare", "model.hdf5", simulation, "--over", "cdm", "--all-epochs", "--dpi", 40)
     assert code == 0, error
     told = [line for line in out.splitlines() if line.startswith("fdm/cdm")]
     assert ["not compared: no model has its redshift" in line for line in told] == [False, True, True]
-    assert "compared with fdm/cdm, m22 = 1, z = 4" in told[0]
+    assert "compared with fdm/cdm of matter with filaments of 3e+09 to 3e+10 Msun/h, m22 = 1, z = 4" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +265,7 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
         (
             ["compare", "{result}", "published", "--over", "cdm"],
-            "--over cdm: no ratio of the models has this denominator: they have smooth",
+            "--over cdm: no ratio of the models has this denominator: they have smooth, classical",
         ),
         (["compare", "{result}", "published", "--fit", "2"], "--fit 2: must be two masses, LOW,HIGH"),
         (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),

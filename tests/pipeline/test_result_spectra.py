@@ -12,7 +12,7 @@ from gpu_fdm.pipeline.one_filament import write_one_filament
 from gpu_fdm.pipeline.result_spectra import result_boosts, result_spectrum, spectrum_paths, write_power
 from gpu_fdm.pipeline.single_power import write_single_power
 from gpu_fdm.spectra.grid_spectrum import grid_spectrum
-from gpu_fdm.spectra.one_filament import OneFilamentSpectrum
+from gpu_fdm.spectra.one_filament import ClassicalSpectrum, OneFilamentSpectrum
 from gpu_fdm.spectra.phase_average import PolarSpectrum
 from gpu_fdm.spectra.power import power_spectrum
 from gpu_fdm.spectra.sampled import SampledSpectrum
@@ -30,7 +30,7 @@ def result(tmp_path):
         for seed, name in enumerate(("fdm", "smooth"))
     }
     parts = [np.array(values) for values in ([1, 0.5, 1e-3], [0, 0.1, 0.1], [0, 0, 0])]
-    single = SinglePower(K, PolarSpectrum(K, *parts), *parts, "fixed")
+    single = SinglePower(K, PolarSpectrum(K, *parts), *parts, "fixed", np.array([1, 0.4, 5e-4]))
     sampled = SampledSpectrum(K, np.ones(3), np.array([0.04, 0.09, 1e-4]), 50)
     one = OneFilamentSpectrum(K, np.array([2.0, 1, 0.5]), np.array([2.0, 0.5, 0.1]), np.array([1e9]), 0.0, 1e10)
     path = tmp_path / "result.hdf5"
@@ -41,7 +41,10 @@ def result(tmp_path):
         write_power(file, "fdm_smooth", cross, "point")
         write_power(file, "fdm_mu", power_spectrum(random_density(), 2.0, mu_bins=3), "point")
         write_single_power(file, 0, single, {}, sampled)
-        write_one_filament(file, 1.0, one, 2.0, {"redshift": 3.0})
+        window = {"redshift": 3.0, "mass_min": 3e9, "mass_max": 3e10}
+        classical = ClassicalSpectrum(K, np.array([2.0, 0.4, 0.1]), 1e10, 2.0)
+        write_one_filament(file, 1.0, one, classical, window)
+        write_one_filament(file, None, None, classical, window)
     with h5py.File(path) as file:
         yield file, spectra
 
@@ -51,9 +54,9 @@ def test_paths_of_the_spectra_in_a_result(result):
     assert spectrum_paths(file) == [
         "power/fdm",
         "power/smooth",
-        *(f"single_power/00/{name}" for name in ("fdm", "smooth", "polar_fdm", "polar_smooth")),
-        "one_filament_power/m22_1/fdm",
-        "one_filament_power/m22_1/smooth",
+        *(f"single_power/00/{name}" for name in ("fdm", "smooth", "classical", "polar_fdm", "polar_smooth")),
+        "one_filament_power/cdm/classical",
+        *(f"one_filament_power/m22_1/{name}" for name in ("fdm", "smooth", "classical")),
     ]
     with pytest.raises(
         InputError, match=f"^{file.filename}: no spectrum power/wdm: must be one of power/fdm, power/sm"
@@ -73,7 +76,7 @@ def test_boxes_of_a_result_are_as_measured(result):
 
 def test_boosts_of_a_result(result):
     file, spectra = result
-    box, exact, plane, population = result_boosts(file)
+    box, exact, over_classical, plane, population, population_over_classical = result_boosts(file)
     ratio = spectra["fdm"].ratio(spectra["smooth"])
     assert np.array_equal(box.k, ratio[0])
     assert np.array_equal(box.boost, ratio[1])
@@ -84,6 +87,10 @@ def test_boosts_of_a_result(result):
     assert population.boost == pytest.approx([1, 2, 5], rel=1e-13)
     assert (population.m22, population.redshift) == (1.0, 3.0)
     assert {each.name for each in (box, exact, population)} == {"fdm/smooth"}
+    assert {each.name for each in (over_classical, population_over_classical)} == {"fdm/classical"}
+    assert over_classical.boost == pytest.approx([1, 1.5, 202], rel=1e-13)
+    assert population_over_classical.boost == pytest.approx([1, 2.5, 5], rel=1e-13)
+    assert {each.object for each in (population, population_over_classical)} == {"filaments of 3e+09 to 3e+10 Msun/h"}
     assert plane.name == "fdm in the plane/smooth in the plane"
 
 

@@ -122,7 +122,7 @@ def test_wavenumbers_per_megaparsec(tmp_path):
         ),
         (
             "# numerator: fdm\n# k: h/Mpc\nk,boost\n1,1\n",
-            "no denominator: add '# denominator: smooth, cdm or n-body' to the header, "
+            "no denominator: add '# denominator: smooth, classical, n-body or cdm' to the header, "
             "the field of the spectrum in the denominator",
         ),
         (HEADER + "# redshift: late\nk,boost\n1,1\n", "redshift = late in the header: must be a finite number"),
@@ -223,6 +223,6 @@ def test_published_tables_are_the_digitised_figure():
         assert np.array_equal(boost.k, k)
         assert boost.boost == pytest.approx(ratio, rel=1e-3)  # four digits
         assert boost.error == pytest.approx(error, rel=6e-3)  # three digits
-        assert (boost.name, boost.redshift) == ("fdm/smooth", 4.0)
+        assert (boost.name, boost.object, boost.redshift) == ("fdm/classical", "one filament of 5e+09 Msun/h", 4.0)
         assert "A&A 696, A145" in boost.source
         assert "digitised" in boost.source
