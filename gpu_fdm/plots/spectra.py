@@ -85,7 +85,8 @@ def single_power(file: h5py.File) -> Figure:
 def one_filament(file: h5py.File) -> Figure:
     """One-filament spectra of every boson, of |psi|^2 and of the smooth filaments, and their ratio."""
     folder = file[ONE_FILAMENT]
-    looks, bosons = boson_looks(file), boson_groups(folder)
+    # cold dark matter has no wave
+    looks, bosons = boson_looks(file), [(m22, group) for m22, group in boson_groups(folder) if "power_fdm" in group]
     attributes = bosons[0][1].attrs
     spectra = {m22: [group[name][:] for name in ("k", "power_fdm", "power_smooth")] for m22, group in bosons}
     peak = max(max(fdm.max(), smooth.max()) for _, fdm, smooth in spectra.values())

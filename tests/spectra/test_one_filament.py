@@ -115,7 +115,9 @@ def done(tmp_path_factory):
 def test_run(done):
     _, outcome = done
     spectra, attributes = stored(outcome.result)
-    assert set(spectra) == {"m22_0.5", "m22_0.8"}
+    assert set(spectra) == {"cdm", "m22_0.5", "m22_0.8"}
+    cold = spectra.pop("cdm")
+    assert set(cold) == {"k", "power_classical"}
     for name, spectrum in spectra.items():
         about = attributes[name]
         assert about["error"] <= 0.05 and len(spectrum["masses"]) >= 5
@@ -123,6 +125,9 @@ def test_run(done):
         # filaments hold their mass, and are long compared with no wavelength yet
         assert spectrum["power_fdm"][0] == pytest.approx(about["limit"], rel=0.01)
         assert np.all(spectrum["power_fdm"] > 0.999 * spectrum["power_smooth"])
+        assert spectrum["power_classical"][0] == pytest.approx(about["limit"], rel=0.01)
+        assert np.all(np.diff(spectrum["power_classical"]) < 0)
+    assert cold["power_classical"][0] == pytest.approx(attributes["cdm"]["limit"], rel=0.01)
     with h5py.File(outcome.result) as file:
         assert set(file["mass_function"]) == {"cdm", "m22_0.5", "m22_0.8"}
         assert np.all(file["mass_function/cdm/dn_dlnm"][:] > file["mass_function/m22_0.5/dn_dlnm"][:])
