@@ -106,7 +106,7 @@ CHECKS = (
     ),
     *(
         Check(
-            f"fdm/smooth at all legible k, m22 = {m22}",
+            f"fdm/classical at all legible k, m22 = {m22}",
             lambda m22=m22: _boost(m22).boost,
             partial(_our_boost, m22),
             2,
