@@ -20,7 +20,7 @@ MOST_POINTS = 60  # rows of a boost with errors; one with more is a line in a ba
 FAINT = 0.35  # opacity of what is beyond the Nyquist wavenumber
 AROUND = 3.0  # factor by which the figure goes beyond the k of the points
 ABOVE = 30.0  # and above their boosts: over a smooth filament models grow without bound
-LONGEST = 60  # characters of a source in the legend
+LONGEST = 95  # characters of a label and its source in the legend
 DASHES = (0, (4, 1.5))  # of lines that were measured
 EARLY = 0.35  # opacity of the earliest of several epochs
 MOST_BANDS = 2  # of a panel: more would cover each other
@@ -127,7 +127,8 @@ def _colours(boosts: Sequence[Boost]) -> Colours:
 
 
 def _label(boost: Boost) -> str:
-    source = boost.source if len(boost.source) <= LONGEST else f"{boost.source[: LONGEST - 3]}..."
+    room = max(20, LONGEST - len(boost.label))
+    source = boost.source if len(boost.source) <= room else f"{boost.source[: room - 3]}..."
     return literal(f"{boost.label}: {source}" if source else boost.label)
 
 
