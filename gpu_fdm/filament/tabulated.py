@@ -133,8 +133,8 @@ class TabulatedProfile(Profile):
     def _mass_elements(self, wavenumber_max: float) -> tuple[NDArray, NDArray]:
         """Radii and masses of Gauss nodes over the profile: J_0(k R) turns by a radian in a panel at most."""
         width = 1 / max(wavenumber_max, 1 / self._last)
-        edges = [0.0, *np.geomspace(1e-6 * self._first, self._last, 400)]
-        pieces = [np.linspace(a, b, int(np.ceil((b - a) / width)) + 1)[:-1] for a, b in pairwise(edges)]
+        panels = pairwise([0.0, *np.geomspace(1e-6 * self._first, self._last, 400).tolist()])
+        pieces = [np.linspace(a, b, int(np.ceil((b - a) / width)) + 1)[:-1] for a, b in panels]
         edges = np.concatenate([*pieces, [self._last]])
         x, w = np.polynomial.legendre.leggauss(8)
         half = np.diff(edges)[:, None] / 2

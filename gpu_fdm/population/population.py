@@ -107,7 +107,7 @@ class Population:
         except InputError as error:
             raise error if m22 is None else InputError(f"m22 = {m22:g}: {error}") from None
 
-    def shape(self, mass: ArrayLike, m22: float, beta: float = 0.0) -> Shape:
+    def shape(self, mass: ArrayLike, m22: float | None, beta: float = 0.0) -> Shape:
         """Length, scale radius and velocity dispersion of filaments of mass [Msun/h], any shape."""
         return collapse_shape(mass, self.variance(m22), self.barrier, beta)
 
