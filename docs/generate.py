@@ -154,7 +154,7 @@ def members(thing) -> list[tuple[str, str]]:
 
 
 def file_tables() -> str:
-    """What io.schema describes: the units, and every kind of file with its groups."""
+    """What the schema of files describes: the units, and every kind of file with its groups."""
     names = [(f"`<{name}>`", meaning) for name, (_, meaning) in PLACEHOLDERS.items()]
     units = [(text, f"`{astropy}`" if astropy else "(dimensionless)") for text, astropy in ASTROPY.items()]
     lines = [table(("in a path", "stands for"), names), "", table(("`units_text`", "`units`"), units), ""]

@@ -204,7 +204,9 @@ def key_differences(old: Mapping, new: Mapping) -> list[str]:
             found.append(f"{name}, which no longer matters" if name in old else f"no {name}")
         elif old[name] != new[name]:
             before, now = (_shown(key[name]) for key in (old, new))
-            found.append(f"another table {name}" if before == now else f"{name} = {before}, now {now}")
+            if before == now:  # two tables, or numbers that differ in their last digits
+                before, now = (str(key[name]) for key in (old, new))
+            found.append(f"{name} = {before}, now {now}")
     return found
 
 
@@ -213,12 +215,12 @@ def _cost(instead: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as an ini has it; a table, of which the key has a hash, as a word."""
+    """A value as an ini has it; of a table, whose hash is in the key, the first digits."""
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
     if isinstance(value, str) and len(value) == _HASH:
-        return "a table"
-    return "(empty)" if value is None else str(value)
+        return f"table {value[:8]}"
+    return "(empty)" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _header(path: Path) -> tuple[dict, str] | None:

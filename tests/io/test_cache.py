@@ -81,15 +81,16 @@ def test_damage_is_told_and_the_part_is_not_used(tmp_path, caplog, change):
 def test_differences_are_told_with_both_values():
     new = json.loads(key_text(KEY))
     for change, said in (
-        ({"dark_matter.m22": 0.25}, ["dark_matter.m22 = 0.25, now 1.0"]),
+        ({"dark_matter.m22": 0.25}, ["dark_matter.m22 = 0.25, now 1"]),
         ({"box.cells": [32, 32, 90]}, ["box.cells = 32, 32, 90, now 64, 64, 180"]),
-        ({"filament.profile_table": "a" * 64}, ["filament.profile_table = a table, now (empty)"]),
+        ({"filament.profile_table": "a" * 64}, ["filament.profile_table = table aaaaaaaa, now (empty)"]),
         ({"code": "a", "part": "x"}, ["other numerical code", "part = x, now model"]),
         ({"run.old": 3}, ["run.old, which no longer matters"]),
     ):
         assert key_differences({**new, **change}, new) == said
     tables = [{**new, "filament.profile_table": letter * 64} for letter in "ab"]
-    assert key_differences(*tables) == ["another table filament.profile_table"]
+    assert key_differences(*tables) == ["filament.profile_table = table aaaaaaaa, now table bbbbbbbb"]
+    assert key_differences({"x": 0.1}, {"x": 0.1 + 2e-17}) == ["x = 0.1, now 0.10000000000000002"]
     assert key_differences({name: value for name, value in new.items() if name != "box.cells"}, new) == ["no box.cells"]
 
 
@@ -105,14 +106,14 @@ def test_what_is_not_used_is_told_in_one_line(tmp_path, caplog):
         assert cache.load(f"model-{number:02d}", {**KEY, "filament": number}) is None
     assert cache.load("power", {**KEY, "part": "power", "power.bin_width": 1.0}) is None
     assert caplog.messages == [
-        f"{tmp_path}: model-00 and 3 more parts were made with dark_matter.m22 = 0.5, now 1.0: they are not used but "
+        f"{tmp_path}: model-00 and 3 more parts were made with dark_matter.m22 = 0.5, now 1: they are not used but "
         "computed again"
     ]
     caplog.clear()
     assert cache.load("run", KEY, report=False) is None and not caplog.messages
     cache.report_unused(["none", "run"], KEY, "the run starts at step 0")
     assert caplog.messages == [
-        "wave_fdm: the checkpoint at step 120 (z = 3.2) was made with dark_matter.m22 = 0.5, now 1.0: it is not used, "
+        "wave_fdm: the checkpoint at step 120 (z = 3.2) was made with dark_matter.m22 = 0.5, now 1: it is not used, "
         "the run starts at step 0"
     ]
 
@@ -124,7 +125,7 @@ def test_the_nearest_part_is_told(tmp_path, caplog):
     cache.store("part", {**KEY, "dark_matter.m22": 2.0}, {})
     cache.load("part", KEY)
     assert caplog.messages == [
-        f"{tmp_path}: part was made with dark_matter.m22 = 2.0, now 1.0: it is not used but computed again"
+        f"{tmp_path}: part was made with dark_matter.m22 = 2, now 1: it is not used but computed again"
     ]
     many = {f"section.key{number}": number for number in range(9)}
     cache.store("many", many, {})

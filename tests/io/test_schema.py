@@ -18,6 +18,7 @@ from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT, boson, filament
 from gpu_fdm.io.schema.entries import ASTROPY, PLACEHOLDERS, path_pattern
 from gpu_fdm.pipeline.result_spectra import result_boosts, spectrum_paths
 from gpu_fdm.pipeline.snapshot import snapshot_power
+from gpu_fdm.pipeline.stages import figures
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.snapshots.registry import open_snapshot
 
@@ -75,6 +76,15 @@ def test_all_that_is_described_is_written(files):
                 found = attributes(f"{group.path.rstrip('/')}/{name}")
                 assert found, f"{group.path}/{name}"
                 assert set(entry.attributes) | DESCRIBED <= set().union(*found), f"{group.path}/{name}"
+
+
+def test_figures_are_drawn_from_what_is_described():
+    for figure in figures():
+        for source in figure.sources:
+            patterns = [path_pattern(group.path) for group in RESULT.groups]
+            described = [pattern.fullmatch(f"/{source}") for pattern in patterns]
+            below = [group.path.startswith(f"/{source}/") for group in RESULT.groups]
+            assert any(described) or any(below) or RESULT.dataset(f"/{source}"), f"{figure.name}: {source}"
 
 
 def test_units_are_parsed_by_astropy(files):

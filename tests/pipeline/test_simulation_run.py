@@ -448,12 +448,12 @@ def test_an_edit_of_a_comment_does_not_matter_and_an_edit_of_the_numerics_is_tol
         pipeline.run(other)
     (told,) = [message for message in caplog.messages if "checkpoint at" in message]
     assert told.startswith(f"{run}: the checkpoint at step ")
-    assert told.endswith("made with simulation.redshift_end = 50.0, now 49.0: it is not used, the run starts at step 0")
+    assert told.endswith("made with simulation.redshift_end = 50, now 49: it is not used, the run starts at step 0")
     # and what is complete is told likewise
     caplog.clear()
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path / "out", "simulation.redshift_end=48", **choice))
-    assert f"{run}: the complete run of " in caplog.text and "redshift_end = 49.0, now 48.0: it is not" in caplog.text
+    assert f"{run}: the complete run of " in caplog.text and "redshift_end = 49, now 48: it is not" in caplog.text
 
 
 def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
