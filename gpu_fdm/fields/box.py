@@ -27,7 +27,7 @@ class Box:
     size: tuple[float, float, float]
     cells: tuple[int, int, int]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not all(side > 0 and np.isfinite(side) for side in self.size) or len(self.size) != 3:
             raise ValueError(f"size = {self.size}: must be three positive numbers [cMpc/h]")
         if not all(number >= 1 for number in self.cells) or len(self.cells) != 3:

@@ -46,7 +46,7 @@ def fill(
     length_unit: float,
     x_first: int = 0,
     backend: CPU | GPU | None = None,
-):
+) -> None:
     """Add one filament to two density fields, in place.
 
     fdm, smooth   a slab of planes of the box, shape (planes, ny, nz), float32 or float64, on the backend's device

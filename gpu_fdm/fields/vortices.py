@@ -25,7 +25,7 @@ class Vortices:
     y: np.ndarray
     winding: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.winding)
 
 
