@@ -1,4 +1,4 @@
-"""Particles on periodic grids: what each cell receives of their mass, in slabs over ranks, batch by batch."""
+"""Particles on periodic grids: the mass that every cell receives, in slabs over ranks, batch by batch."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from ..vectors import three
 from .assignment import find_assignment
 from .box import Box
 
-# Particles worked on at a time: with 16 to 36 bytes each they need less than the slab of a large grid.
+# Particles added at a time: with 16 to 36 bytes a particle they need less than the slab of a large grid.
 _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH = 8, 1 << 20, 1 << 24
 
 
@@ -63,7 +63,7 @@ class ParticleGrid:
     def add(self, positions: Any, weights: Any = None) -> None:
         """Add particles; all ranks call this, with any particles of the box, or with none.
 
-        positions  shape (particles, 3), float32 or float64 [cMpc/h]; those outside of the box are wrapped into it
+        positions  shape (particles, 3), float32 or float64 [cMpc/h]; wrapped into the box
         weights    masses, shape (particles,), float32 or float64; one where not given
         On the CPU cells do not depend on the number of threads, bit for bit. On a card, and from one number of ranks to
         another, they receive the same numbers in another order. A cell that received n numbers is off by about sqrt(n)
@@ -110,13 +110,13 @@ class ParticleGrid:
             self._count(*part)
 
     def _numbers_by_owner(self, positions: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """Numbers of the particles that touch planes of each rank.
+        """Numbers of the particles that touch planes of every rank.
 
-        Returns the number of the first particle with a bad position, or -1; the numbers, those for one rank after
-        another, and how many there are for each.
+        Returns the number of the first particle with a bad position, or -1; the numbers, for one rank after another;
+        and how many there are for every rank.
         """
         ranks, order = self.domain.ranks, self.assignment.order
-        planes = [each.stop - each.start for each in self.domain.planes_of_ranks]
+        planes = [part.stop - part.start for part in self.domain.planes_of_ranks]
         owners, counts = np.repeat(np.arange(ranks.size), planes), np.zeros(ranks.size, np.int64)
         bad = count_by_owner(positions, *self._geometry, order, owners, counts)
         if bad >= 0:
@@ -211,7 +211,7 @@ def deposit_batches(batches: Iterable[tuple], grids: Sequence[ParticleGrid]) -> 
 def _of_one_kind(positions: Any, weights: Any, ranks: Ranks) -> tuple:
     """The particles, in the types of the other ranks where this one has none; ValueError where types differ."""
     kind = (positions.dtype.name, None if weights is None else weights.dtype.name)
-    kinds = {each for each in ranks.allgather(kind if len(positions) else None) if each is not None}
+    kinds = set(ranks.allgather(kind if len(positions) else None)) - {None}
     if len(kinds) > 1:
         raise ValueError(f"types of positions and weights {sorted(map(str, kinds))}: must be the same on all ranks")
     if len(positions) or not kinds:

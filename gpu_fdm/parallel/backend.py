@@ -81,7 +81,7 @@ class CPU:
     def for_each(self, parts: Iterable[Part], work: Callable[[Part], object]) -> None:
         """Call work(part) for every part, in threads, of which this one is the first.
 
-        After an error no further part is begun; that of the first part that has one is raised, when no thread works.
+        After an error no further part is begun; the error of the first part that has one is raised once threads rest.
         """
         parts = list(parts)
         queue, errors = enumerate(parts), {}
@@ -197,7 +197,6 @@ class GPU:
 
 def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
     """Arguments as kernels take them: real numbers in `dtype`, integers as long long, arrays as they are."""
-
     real: Any = np.dtype(dtype).type
 
     def cast(argument: Any) -> Any:

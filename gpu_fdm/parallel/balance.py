@@ -11,7 +11,7 @@ Task = TypeVar("Task")
 def own_tasks(costs: Mapping[Task, float], ranks: Ranks) -> list[Task]:
     """The tasks of this rank, the costliest first; every rank calls this with the same costs.
 
-    costs  of each task, in any unit
+    costs  of the tasks, in any unit
     The costliest task that is left goes to the rank that has least to do, of equal ones the first (Graham 1969,
     SIAM J. Appl. Math. 17, 416: the last rank ends at most 4/3 - 1/(3 ranks) times as late as it could).
     """

@@ -1,4 +1,4 @@
-"""What ranks pass to one another beside transposes: the planes next to a slab, and rows such as particles."""
+"""Messages between ranks beside transposes: the planes next to a slab, and rows such as particles."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from .ranks import Ranks
 
 
 def neighbour_plane(plane: Any, domain: Domain, step: int) -> Any:
-    """The plane that a neighbour passes as `plane`, shape (1, ny, nz), around the box; all ranks call this.
+    """The plane that a neighbour gives as `plane`, shape (1, ny, nz), around the box; all ranks call this.
 
     step  1 for the next rank's, -1 for that of the rank before
     """
@@ -25,9 +25,9 @@ def neighbour_plane(plane: Any, domain: Domain, step: int) -> Any:
 
 
 def alltoall_rows(arrays: Sequence[np.ndarray | None], sent: np.ndarray, ranks: Ranks) -> list[Any]:
-    """The rows that the ranks have for this one, those of rank 0 first; all ranks call this.
+    """The rows that the ranks send to this one, in the order of the ranks; all ranks call this.
 
-    arrays  contiguous, with as many rows, those for rank 0 first; None stays None
+    arrays  contiguous, of one length, rows for rank 0 first; None stays None
     sent    number of rows for every rank, int64, shape (ranks,)
     """
     received = np.empty_like(sent)
@@ -38,10 +38,10 @@ def alltoall_rows(arrays: Sequence[np.ndarray | None], sent: np.ndarray, ranks: 
 def alltoall_in_rounds(
     arrays: Sequence[np.ndarray | None], numbers: np.ndarray, counts: np.ndarray, most: int, ranks: Ranks
 ) -> Iterator[list[Any]]:
-    """The rows that the ranks have for this one, in several rounds; all ranks call this.
+    """The rows that the ranks send to this one, in several rounds; all ranks call this.
 
     arrays   with one row a particle; None stays None
-    numbers  of the rows for each rank, one rank after another;  counts  how many for each, int64, shape (ranks,)
+    numbers  of the rows for rank 0, rank 1, ...;  counts  how many for every rank, int64, shape (ranks,)
     most     rows that this rank takes in a round; the smallest of all ranks counts
     """
     quota = max(1, min(ranks.allgather(most)) // ranks.size)

@@ -2,7 +2,7 @@
 
 A slab of planes along x is transformed over y and z where it is, transposed, so that every rank holds all of x for some
 lines along y (one Alltoall), and transformed along x; the inverse goes the same way back. Sizes need not divide by the
-number of ranks. Planes and columns are worked on some at a time: these stay in the cache from one step to the next.
+number of ranks. Planes and columns are transformed some at a time, which stay in the cache from one step to the next.
 Statistics that use the modes a few lines at a time take transform_planes and finish the lines along x themselves;
 multiply_modes makes the way along x and back one pass over memory.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from .domain import Domain
 
-# worked on at a time: what fits the cache, and takes longer than to ask for it; on a GPU, what fills the card
+# of planes and columns that are transformed at a time: they fit the cache; on a GPU they fill the card
 _PLANES_BYTES = {"cpu": 2**20, "gpu": 2**28}
 _COLUMNS_BYTES = {"cpu": 2**18, "gpu": 2**28}
 
@@ -43,7 +43,7 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
     """Transform a real field over y and z alone.
 
     slab     real, shape domain.shape; NumPy or CuPy; not changed
-    prepare  function of (some planes, number of the first) that returns what to transform in their place, a new array
+    prepare  function of (some planes, number of the first) that returns a new array, which is transformed instead
     Memory beyond the slab: two complex copies of it, one where there is a single rank.
     """
     backend, length = domain.backend, domain.cells[2] // 2 + 1
@@ -99,7 +99,7 @@ def multiply_modes(
     after: Callable[[slice], None],
     buffer: np.ndarray | None = None,
 ) -> None:
-    """Leave in `slab` what `after` makes of the modes of what `before` left there.
+    """Transform a slab, multiply its modes and transform them back, in place.
 
     slab      complex, shape (planes, ny, length), contiguous
     before    function of a slice of planes: leaves their transform over y and z in slab[planes]
@@ -130,12 +130,12 @@ def multiply_modes(
 
 
 def along_x(function: Callable, *transforms: Transform) -> None:
-    """Put function(some columns of every one) in the place of those of the first.
+    """Replace columns of the first transform by function(columns of every transform), some at a time.
 
     Columns have shape (nx, columns), or (columns, nx) where x_axis is 1, and may be overwritten.
     """
     domain = transforms[0].domain
-    _over_columns(lambda *parts: function(*parts[:-1]), domain, *(each.values for each in transforms))
+    _over_columns(lambda *parts: function(*parts[:-1]), domain, *(transformed.values for transformed in transforms))
 
 
 def x_axis(domain: Domain) -> int:
@@ -144,13 +144,13 @@ def x_axis(domain: Domain) -> int:
 
 
 def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
-    """This rank's planes, some at a time; item_bytes  of what is worked on, per cell."""
+    """This rank's planes, some at a time; item_bytes  size of the work on a cell."""
     size = _PLANES_BYTES[domain.backend.name] // (item_bytes * domain.cells[1] * domain.cells[2])
     return _blocks(domain.shape[0], size)
 
 
 def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> None:
-    """Put function(columns of every array, their slice) in the place of those of the first, some at a time.
+    """Replace columns of the first array by function(columns of every array, their slice), some at a time.
 
     Columns are copied into memory of their own, which stays in the cache.
     """
@@ -174,7 +174,7 @@ def _blocks(count: int, size: int) -> list[slice]:
 def _keep_freed_memory(size: int) -> None:
     """Have glibc keep memory that planes leave: given back and got anew, page by page, it can take as long as the work.
 
-    It keeps twice the size of the largest block that was freed so far, of those below 32 MiB [bytes].
+    glibc keeps twice the size of the largest block that was freed so far, up to 32 MiB [bytes].
     """
     np.empty(min(size, 2**25 - 2**16), np.uint8)
 
@@ -204,7 +204,7 @@ def _transpose(planes: np.ndarray, lines: np.ndarray, domain: Domain, back: bool
 def _part_type(array: np.ndarray, axis: int, part: slice) -> Any:
     """MPI's type for part of a contiguous array along axis 0 or 1; None where that is empty.
 
-    It is made of bytes: MPICH copies long rows of these at once, and complex numbers one by one, three times as long.
+    It is made of bytes: MPICH copies long rows of bytes at once, but complex numbers one by one, three times as slowly.
     """
     from mpi4py import MPI
 

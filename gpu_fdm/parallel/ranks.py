@@ -86,7 +86,7 @@ class Ranks:
         return sum(self.communicator.allgather(values))
 
     def allgather(self, value: Any) -> list[Any]:
-        """The value of each rank, in their order, on all."""
+        """The values of all ranks, in their order, on all."""
         return [value] if self.communicator is None else self.communicator.allgather(value)
 
     def bcast(self, value: Any, root: int = 0) -> Any:
@@ -96,7 +96,7 @@ class Ranks:
     def on_root(self, work: Callable[..., Any]) -> Any:
         """What work() returns on rank 0, on all; what it raises there is raised on all.
 
-        What must be done once is done so, and checks: all ranks then end in the same way, and rank 0 says why.
+        Checks and writes that must happen once use this: all ranks then end in the same way, and rank 0 says why.
         """
         if self.communicator is None:
             return work()
@@ -150,7 +150,7 @@ def start_ranks() -> Ranks:
     """The ranks that this process was started with: MPI's COMM_WORLD under a launcher, else one.
 
     MPI is not touched without a launcher: on login nodes and in sandboxes its start can end the process.
-    Raises RunError where a launcher started several processes but MPI cannot be imported: each process would then
+    Raises RunError where a launcher started several processes but MPI cannot be imported: every process would then
     overwrite the others' results.
     """
     if not launched():

@@ -1,4 +1,4 @@
-"""Power spectra of snapshots: a density or psi on a grid, or particles, each rank reading its own part."""
+"""Power spectra of snapshots: a density or psi on a grid, or particles; every rank reads its own part."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -158,7 +158,7 @@ def _along_axis(bins: Bins, how: Measurement) -> Bins:
 def _cells_along(box_size: Sequence[float], side: int) -> list[int]:
     """Cells of about one size in a box that need not be a cube."""
     longest = max(box_size)
-    return [max(2, round(side * each / longest)) for each in box_size]
+    return [max(2, round(side * length / longest)) for length in box_size]
 
 
 def _check_planes(path: str, domain: Domain, remedy: str = "") -> None:

@@ -49,7 +49,7 @@ class Grid:
         return float(sum(np.max(self.wavenumbers(axis) ** 2) for axis in range(3)))
 
     def wavenumbers(self, axis: int, real: bool = False) -> np.ndarray:
-        """k along an axis in the order of the FFT [1/L]; `real`: the half that a real transform keeps."""
+        """k along an axis in the order of the FFT [1/L]; `real`: the half that a real transform has."""
         count = self.cells[axis]
         modes = np.fft.rfftfreq(count, 1 / count) if real else np.fft.fftfreq(count, 1 / count)
         return 2 * pi / self.sides[axis] * modes
@@ -62,7 +62,7 @@ class Grid:
 def largest_velocity(spacing: float, units: CodeUnits, a: float) -> float:
     """Peculiar velocity at which the phase of psi turns by pi from cell to cell: v = pi hbar/(m a dx) [km/s].
 
-    A faster flow cannot be told from a slower one: a box must resolve the fastest with room to spare.
+    A faster flow looks like a slower one: a box must resolve the fastest with room to spare.
     spacing  cell width, comoving [Mpc/h];  a  scale factor
     """
     return pi * units.length / spacing * units.velocity / a

@@ -88,7 +88,7 @@ def linear_modes(
     domain = domain_of(box.cells, domain).on_host
     grid = Grid(three(box.cells), three(map(float, box.size)))
     modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
-    modes = [each.astype(np.int64) for each in modes]
+    modes = [numbers.astype(np.int64) for numbers in modes]
     modes[1] = modes[1][domain.lines]
     k = _Wavenumbers(box, domain)
     amplitude = np.empty(domain.transposed_shape(len(modes[2])), np.result_type(dtype, np.complex64))
@@ -174,7 +174,7 @@ def particles_from_modes(
     planes = modes.domain.planes
     corners = [width * np.arange(number) for width, number in zip(grid.spacing, grid.cells, strict=True)]
     corners[0] = corners[0][planes]
-    position = np.array([each.reshape(-1) for each in np.meshgrid(*corners, indexing="ij")])
+    position = np.array([corner.reshape(-1) for corner in np.meshgrid(*corners, indexing="ij")])
     momentum = np.zeros_like(position)
     # (modes of -div Psi, growth of Psi, its rate as `velocity`), one order after the other
     orders = [(modes.amplitude, growth, velocity)]
@@ -248,7 +248,7 @@ class _Wavenumbers:
     def __init__(self, box: Box, domain: Domain):
         grid = Grid(three(box.cells), three(map(float, box.size)))
         self._k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-        self._half_cell = [0.5 * each * width for each, width in zip(self._k, grid.spacing, strict=True)]
+        self._half_cell = [0.5 * k * width for k, width in zip(self._k, grid.spacing, strict=True)]
         self._lines = domain.lines
 
     def along(self, axis: int, i: int) -> Any:
@@ -266,7 +266,7 @@ class _Wavenumbers:
 
     def inside(self, i: int) -> np.ndarray:
         """Which modes are no Nyquist modes."""
-        inside = [np.abs(each) < 0.5 * np.pi * (1 - 1e-9) for each in self._half_cell]
+        inside = [np.abs(phase) < 0.5 * np.pi * (1 - 1e-9) for phase in self._half_cell]
         return self._of(inside, 0, i) & self._of(inside, 1, i) & self._of(inside, 2, i)
 
     def _of(self, axes: list[np.ndarray], axis: int, i: int) -> Any:

@@ -6,7 +6,7 @@ Phi = a V, for which laplacian Phi = rho - <rho>,
     drift: dx/dt = p/a^2           or   i dpsi/dt = -laplacian psi/(2 a^2)     depends on int dt/a^2
     kick:  dp/dt = -grad Phi/a     or   i dpsi/dt = Phi psi/a                  depends on int dt/a
 
-(Quinn et al. 1997, arXiv:astro-ph/9710043). Both parts are solved exactly, each with a clock of its own, so that a
+(Quinn et al. 1997, arXiv:astro-ph/9710043). Both parts are solved exactly, with a clock of their own, so that a
 splitting has the order in the expanding universe that it has in a static one: in the space enlarged by the two clocks
 nothing depends on time.
 
@@ -228,7 +228,7 @@ def integrate(
 ) -> Iterator[Times]:
     """Advance to one stop after the other; yields there, kicks and drifts synchronised.
 
-    stops    epochs in ascending order; those that are not after times.epoch are passed over
+    stops    epochs in ascending order; stops that are not after times.epoch are skipped
     watch    the state is synchronised and measured after so many steps, as it is at the start and at every stop; 0:
              only there
     on_step  called after every step, when the state may be saved: a run that resumes from it with the same arguments

@@ -77,8 +77,8 @@ def evolve_particles(
 ) -> Iterator[ParticleState]:
     """Evolve particles of equal mass, and yield the synchronised state at each stop.
 
-    state    to begin with, e.g. ParticleState(*particles_from_modes(...), Times.start(a)); over ranks each may give
-             any of the particles. Its arrays may be changed in place
+    state    to begin with, e.g. ParticleState(*particles_from_modes(...), Times.start(a)); over ranks every rank
+             may give any of the particles. Its arrays may be changed in place
     grid     the mesh; best that of the modes: on a finer one the lattice shows, waves grow 3 % too fast and more
     domain   ranks that share the mesh; the particles are on the CPU wherever its backend is
     The rest as for schroedinger_poisson.evolve_wave. All particles together have the mean density.
@@ -137,9 +137,9 @@ class _Mesh:
         made = transform(self._density(), self.domain)
         k = [self.grid.wavenumbers(axis, axis == 2) for axis in range(3)]
         k[1] = k[1][self.domain.lines]
-        nyquist = [each * width / np.pi for each, width in zip(k, self.grid.spacing, strict=True)]
+        nyquist = [along * width / np.pi for along, width in zip(k, self.grid.spacing, strict=True)]
         # the window of the cloud, squared; np.sinc(x) = sin(pi x)/(pi x)
-        window = [np.sinc(0.5 * each) ** 4 for each in nyquist]
+        window = [np.sinc(0.5 * along) ** 4 for along in nyquist]
         for i, values in enumerate(made.values):
             squared = k[0][i] ** 2 + k[1][:, None] ** 2 + k[2] ** 2
             squared[squared == 0] = np.inf
@@ -149,7 +149,7 @@ class _Mesh:
         for axis in range(3):
             # i k at the Nyquist mode of an even size is the sine that vanishes at every cell
             along = 1j * np.where(np.abs(nyquist[axis]) > 1 - 1e-9, 0, k[axis])
-            shape = [-1 if each == axis else 1 for each in range(3)]
+            shape = [-1 if other == axis else 1 for other in range(3)]
             force = self.force[axis]
             force[:-1] = inverse(Transform(made.values * along.reshape(shape), self.domain))
             force[-1:] = neighbour_plane(force[:1], self.domain, 1)

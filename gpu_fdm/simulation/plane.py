@@ -31,7 +31,7 @@ BINS = 40  # rings of equal expected mass inside R_99
 _CENTRE_SHARE = 0.9  # of the line mass, inside the width of the weight for the centre
 _MOST_SHIFTS = 1000
 _RADII = 4001
-_FEWEST_PARTS = 4  # thin rings in each ring; they are half a cell wide at most
+_FEWEST_PARTS = 4  # thin rings in a ring; they are half a cell wide at most
 _RIM = 16  # cells around what is interpolated: the spline's memory of its ends, 0.27 a cell, has faded
 
 
@@ -134,7 +134,7 @@ class Plane:
         raise RunError("the filament has no centre: it has come apart")
 
     def rings(self, density: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Line mass in each ring around the centre, the density at their points, and these: radii x angles."""
+        """Line mass in every ring around the centre, the density at points of the rings, and these: radii x angles."""
         points = self._points(density)
         around = self._at(density, points)
         mass = 2 * np.pi * self._radii * self._widths * np.mean(around, axis=1)
@@ -178,7 +178,7 @@ class Plane:
 
     @cached_property
     def _parts(self) -> np.ndarray:
-        """Number of thin rings in each ring."""
+        """Number of thin rings in every ring."""
         return np.maximum(_FEWEST_PARTS, np.ceil(np.diff(self.edges) / (0.5 * self.width)).astype(int))
 
     @cached_property

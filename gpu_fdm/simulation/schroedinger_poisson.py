@@ -137,7 +137,7 @@ def evolve_wave(
 
     state     to begin with, e.g. WaveState(psi, Times.start(a)); its psi is changed in place
     clock     Expanding(background), or Static(a)
-    stops     scale factors (expanding) or times (static), ascending; those that are not ahead are passed over
+    stops     scale factors (expanding) or times (static), ascending; stops that are not ahead are skipped
     order     of the splitting, 2 or 4
     watch     the wave is synchronised and measured after so many steps (2 transforms more); 0: at the stops only
     gravity   laplacian Phi = gravity (|psi|^2 - mean);  external  U, added to Phi, real, of psi's shape
@@ -188,7 +188,7 @@ class _Wave:
         self.buffer = None
         if domain.ranks.size > 1:
             self.buffer = xp.empty(prod(domain.transposed_shape(nz)), state.psi.dtype)
-        # k^2 along x, and across it: flat over this rank's lines and z, for whole and for real transforms
+        # k^2 along x, and across it: flat over this rank's lines and z, for complex and for real transforms
         lines = domain.lines
         squares = [grid.wavenumbers(axis) ** 2 for axis in range(3)]
         self.along = domain.backend.to_device(squares[0])
@@ -247,7 +247,7 @@ class _Wave:
         self._kick = (factor, growth)
 
     def drift(self, factor: float) -> None:
-        """Kick, and multiply each mode by exp(-i k^2/2 factor)."""
+        """Kick, and multiply every mode by exp(-i k^2/2 factor)."""
         backend = self.domain.backend
         along = np.exp(-0.5j * factor * backend.to_host(self.along)) / self.grid.points
         along = backend.to_device(along)
@@ -316,7 +316,7 @@ class _Wave:
         return (across, along) if x_axis(self.domain) == 1 else (along, across)
 
     def _alarm(self, health: Health) -> None:
-        """Warn, once for each kind, or stop."""
+        """Warn, once for every kind, or stop."""
         for name, line in self.alarms.raised(health).items():
             if self.alarms.stop:
                 raise on_all_ranks(RunError(line))

@@ -48,7 +48,7 @@ def to_second_order(
     ranks, box = modes.domain.ranks, modes.box
     contrast = contrast_from_modes(modes, a, background)
     second, divergence = _second_order(contrast, modes, a, background, order)
-    sums = [[np.sum(each, dtype=float), np.sum(each**2, dtype=float)] for each in (contrast, second)]
+    sums = [[np.sum(field, dtype=float), np.sum(field**2, dtype=float)] for field in (contrast, second)]
     (_, first), (mean, square) = ranks.allreduce(np.array(sums)) / np.prod(box.cells, dtype=float)
     ratio = sqrt(square / first) if first > 0 else 0.0
     if ratio > LARGEST_RATIO:

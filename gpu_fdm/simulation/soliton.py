@@ -125,7 +125,7 @@ def _shoot(depth: float) -> Any:
     def rises(x: float, y: np.ndarray) -> float:
         return y[1]
 
-    # attributes of a function are how solve_ivp takes these
+    # solve_ivp takes attributes of a function
     sinks.terminal = rises.terminal = True  # type: ignore[attr-defined]
     sinks.direction, rises.direction = -1, 1  # type: ignore[attr-defined]
     x = 1e-3  # series around the centre, good to x^4

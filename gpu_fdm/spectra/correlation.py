@@ -28,7 +28,7 @@ class CorrelationFunction:
 
     r             mean |r| over the separations of a bin [cMpc/h], shape (bins,)
     correlation   mean over the separations, shape (bins,)
-    separations   number of separations, r and -r both counted, int64, shape (bins,); each is that of as many pairs of
+    separations   number of separations, r and -r both counted, int64, shape (bins,); one stands for as many pairs of
                   cells as there are cells
     names         of the field, or of both
     mean_density  of each field, in the units of the input
@@ -74,7 +74,7 @@ def correlation_function(
     fields, names, domain = checked_pair(density, other, names, domain)
     _checked_rows(_distances(domain.cells, checked_sides(box_size))[0], bin_width)
     first, *second = (
-        contrast_modes(each, domain, name, complete=False) for each, name in zip(fields, names, strict=True)
+        contrast_modes(field, domain, name, complete=False) for field, name in zip(fields, names, strict=True)
     )
     return correlation_of_modes(first, box_size, bin_width, *second)
 
@@ -96,7 +96,7 @@ def correlation_of_modes(
     xp, fft, axis = domain.backend.xp, domain.backend.fft, x_axis(domain)
 
     def correlate(*lines: Any) -> Any:
-        modes = lines if first.complete else [fft.fft(each, axis=axis) for each in lines]
+        modes = lines if first.complete else [fft.fft(columns, axis=axis) for columns in lines]
         # not the operator, which swaps its operands where it reuses a large one: the last bits would depend on sizes
         return fft.ifft(xp.multiply(modes[0], modes[-1].conj()), axis=axis)
 
@@ -108,12 +108,12 @@ def correlation_of_modes(
     sums = ModeSums(*binned).reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
     # the last bin that ends within half the smallest side; row 0 is r = 0, row 1 is bin 0
     last = int(np.floor(min(sides) / 2 / (largest * bin_width) - 0.5 + EDGE_TOLERANCE))
-    total, distance, count = (each[: last + 2, 0] for each in (sums.power, sums.k, sums.modes))
+    total, distance, count = (values[: last + 2, 0] for values in (sums.power, sums.k, sums.modes))
     filled = count > 0
     count = count[filled]
     correlation = total[filled] / count / prod(cells)
     r = largest * (distance[filled] / count)
-    means, names = tuple(each.mean_density for each in both), tuple(each.name for each in both)
+    means, names = tuple(modes.mean_density for modes in both), tuple(modes.name for modes in both)
     return CorrelationFunction(r, correlation, count, names, means, cells, sides, bin_width)
 
 

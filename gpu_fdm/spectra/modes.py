@@ -81,7 +81,7 @@ def checked_pair(
     Raises ValueError unless they are real grids of one shape, that of the domain, with as many names.
     """
     given = {"density": density} if other is None else {"density": density, "other": other}
-    arrays = [_checked_density(each, name) for name, each in given.items()]
+    arrays = [_checked_density(array, name) for name, array in given.items()]
     domain = Domain(arrays[0].shape) if domain is None else domain
     for name, array in zip(given, arrays, strict=True):
         _check_shape(array, name, domain)
@@ -93,9 +93,9 @@ def checked_pair(
 
 def require_alike(modes: Sequence[Modes]) -> None:
     """Raise ValueError unless all are of the same domain, and complete or not."""
-    if len({(each.complete, each.domain.cells) for each in modes}) > 1:
+    if len({(item.complete, item.domain.cells) for item in modes}) > 1:
         raise ValueError(
-            f"modes of {' and '.join(each.name for each in modes)}: must have the same cells, all complete or none"
+            f"modes of {' and '.join(item.name for item in modes)}: must have the same cells, all complete or none"
         )
 
 
@@ -116,7 +116,7 @@ def _check_shape(density: Any, name: str, domain: Domain) -> None:
 
 
 def _value_near_mean(density: Any, domain: Domain) -> Any:
-    """Mean of a few planes of the whole grid, in the density's precision, the same on all ranks; 0 unless finite."""
+    """Mean of a few planes of the grid, in the density's precision, the same on all ranks; 0 unless finite."""
     planes = slice(-domain.planes.start % _SPARSE, None, _SPARSE)
     with np.errstate(invalid="ignore", over="ignore"):
         means = domain.backend.to_host(density[planes].mean(axis=(1, 2)))

@@ -49,7 +49,7 @@ class MultipoleSums:
 
     def reduce(self, ranks: Ranks) -> "MultipoleSums":
         """The sums over all ranks, the same on all."""
-        return MultipoleSums(*(ranks.allreduce(each) for each in (self.power, self.mu, self.k, self.modes)))
+        return MultipoleSums(*map(ranks.allreduce, (self.power, self.mu, self.k, self.modes)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """P(k) of particles: interlaced grids, the window of the assignment divided out, shot noise known exactly.
 
-A grid of particles holds every mode k together with its images k + 2 pi n/h, each times its window. A second grid,
+A grid of particles holds every mode k together with its images k + 2 pi n/h, all times their windows. A second grid,
 shifted by half a cell, has the images of odd n_x + n_y + n_z with the other sign: the average of both has lost them,
 among them all the nearest (Sefusatti et al. 2016, MNRAS 460, 3624). The other images add to P(k) of a clustered mock
 with P ~ 1/k, at 0.5 to 0.7 of the Nyquist wavenumber, 2e-3 for ngp, 1e-3 for cic and 1e-4 for tsc; on one grid 6e-2,
@@ -84,8 +84,8 @@ def particle_spectrum(
 ) -> ParticleSpectrum:
     """P(k) of particles in a periodic box.
 
-    batches     of positions, shape (particles, 3) [cMpc/h], and weights, shape (particles,), or None; over ranks each
-                gives some of them
+    batches     of positions, shape (particles, 3) [cMpc/h], and weights, shape (particles,), or None; over ranks every
+                rank gives some of them
     box         size [cMpc/h] and cells of the grid
     assignment  "ngp", "cic", "tsc" or "pcs"
     interlaced  average with a second grid, shifted by half a cell: twice the time, and less aliasing

@@ -37,7 +37,7 @@ def count_rows(along: Sequence[np.ndarray], width: float) -> int:
 
     along  three arrays, |k| along each axis;  width  of a bin, in the same unit
     """
-    x, y, z = (each.max() for each in along)
+    x, y, z = (values.max() for values in along)
     return int(np.sqrt(x * x + y * y + z * z) * (1 / width) + 0.5 + EDGE_TOLERANCE) + 2
 
 
@@ -203,7 +203,7 @@ class PowerSpectrum:
     def error(self) -> np.ndarray:
         """sqrt(2 / modes) power, the standard deviation for a Gaussian field [(cMpc/h)^3], shape of power.
 
-        A real field has modes/2 independent modes, each with a scatter of 100 %. (A mode that is its own
+        A real field has modes/2 independent modes, which scatter by 100 %. (A mode that is its own
         conjugate is real and scatters by sqrt(2): the formula holds for it too.) Fields that are not
         Gaussian, such as filaments, can scatter more.
         Raises ValueError for a cross spectrum, whose error needs the spectra of both fields.
@@ -261,7 +261,7 @@ def power_spectrum(
     fields, names, domain = checked_pair(density, other, names, domain)
     bins = Bins(domain.cells, box_size, bin_width, mu_bins, mu_axis)
     first, *second = (
-        contrast_modes(each, domain, name, complete=False) for each, name in zip(fields, names, strict=True)
+        contrast_modes(values, domain, name, complete=False) for values, name in zip(fields, names, strict=True)
     )
     return power_of_modes(first, bins, *second)
 
@@ -280,7 +280,7 @@ def power_of_modes(first: Modes, bins: Bins, second: Modes | None = None) -> Pow
     finish = None if first.complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
     sums = _bin_slabs(slabs, domain.lines.start, bins, 1, domain.backend, finish)
     sums = sums.reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
-    return PowerSpectrum.from_sums(sums, bins, [each.mean_density for each in both], [each.name for each in both])
+    return PowerSpectrum.from_sums(sums, bins, [modes.mean_density for modes in both], [modes.name for modes in both])
 
 
 def bin_modes(
@@ -317,7 +317,7 @@ def _bin_slabs(
     slabs: list[Any], first_index: int, bins: Bins, axis: int, backend: CPU | GPU, finish: Any = None
 ) -> ModeSums:
     """Sums over the modes of a slab, or of two; the rest as in bin_modes and in bin_numbers."""
-    along = [bins.wavenumbers(each) for each in range(3)]
+    along = [bins.wavenumbers(direction) for direction in range(3)]
     cut = slice(first_index, first_index + slabs[0].shape[axis])
     along[axis] = along[axis][cut]
     weights = bins.weights()[cut] if axis == 2 else bins.weights()
