@@ -114,7 +114,8 @@ def multipoles_of_modes(modes: Modes, bins: Bins, method: str = "sum") -> Multip
         raise ValueError(f"modes of {modes.name}: must be complete for multipoles")
     domain = modes.domain
     sums = add_multipoles(modes.transform.values, domain.lines.start, bins, domain.backend).reduce(domain.ranks)
-    return Multipoles.from_sums(replace(sums, power=sums.power / modes.scale**2), bins, method)
+    # a product: a power of a Python float that is too large raises OverflowError
+    return Multipoles.from_sums(replace(sums, power=sums.power / (modes.scale * modes.scale)), bins, method)
 
 
 def add_multipoles(
