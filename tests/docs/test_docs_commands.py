@@ -67,7 +67,7 @@ SMALLER_FIT = "0.7,1.4"  # masses for --fit: spectra of light bosons are solved 
 AS_SHOWN = {
     "gpu-fdm run filament.ini",
     "gpu-fdm run filament.ini --set wavefunction.weights=adaptive_lasso --set run.output=output/lasso",
-    "gpu-fdm compare output/lasso/result.hdf5 published --over smooth --fit 0.5,2 --dpi 80",
+    "gpu-fdm compare output/lasso/result.hdf5 published --over classical --fit 0.5,2 --dpi 80",
 }
 
 RESULT = """[run]
