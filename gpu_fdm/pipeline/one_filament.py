@@ -28,7 +28,6 @@ from ..spectra.one_filament import (
     MassFunction,
     OneFilamentSpectrum,
     chebyshev_masses,
-    limit_of_small_wavenumbers,
     population_density,
 )
 from ..spectra.single_filament import single_power
@@ -110,21 +109,24 @@ class OneFilamentStage(Stage):
         with context.timer(title):
             bosons = {m22: Boson(config, context.inputs.population, m22) for m22 in config.population.m22}
             spectra = _converged(context, bosons, k)
-            classical = {m22: classical_spectrum(config, context.inputs.population, k, m22) for m22 in (*bosons, None)}
+            population = context.inputs.population
+            mass_functions: dict[float | None, MassFunction] = {m22: bosons[m22].mass_function for m22 in bosons}
+            if section.mass_function == "collapse":  # none of CDM is published
+                mass_functions[None] = population.mass_function(None)
+            classical = {
+                m22: classical_spectrum(config, population, k, m22, mass_function)
+                for m22, mass_function in mass_functions.items()
+            }
         choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
         choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         for m22, known in classical.items():
-            if known is not None:
-                write_one_filament(context.file, m22, spectra.get(m22), known, choices)
+            write_one_filament(context.file, m22, None if m22 is None else spectra[m22], known, choices)
         lines = []
         for m22, spectrum in spectra.items():
-            limit = limit_of_small_wavenumbers(
-                bosons[m22].mass_function, section.mass_min, section.mass_max, spectrum.density
-            )
             lines.append(
                 f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
-                f"P(k -> 0) = {limit:.4g} (Mpc/h)^3"
+                f"P(k -> 0) = {classical[m22].limit:.4g} (Mpc/h)^3"
             )
             if spectrum.error > section.tolerance:
                 log.warning(
@@ -158,7 +160,7 @@ class Boson:
         return self.config.one_filament
 
     @cached_property
-    def mass_function(self) -> Callable[[np.ndarray], np.ndarray]:
+    def mass_function(self) -> MassFunction:
         """dn/dlnM [(h/Mpc)^3] of mass [Msun/h]."""
         if self.section.mass_function == "collapse":
             return self.population.mass_function(self.m22)
@@ -216,16 +218,10 @@ def density_of(config: Config, mass_function: MassFunction) -> float:
 
 
 def classical_spectrum(
-    config: Config, population: Population, k: np.ndarray, m22: float | None
-) -> ClassicalSpectrum | None:
-    """P_1f of the same filaments made of particles; m22 None: of those of CDM, None where their number is not known."""
+    config: Config, population: Population, k: np.ndarray, m22: float | None, mass_function: MassFunction
+) -> ClassicalSpectrum:
+    """P_1f of the filaments of a boson mass [1e-22 eV], or of CDM (None), made of particles."""
     section = config.one_filament
-    if section.mass_function == "collapse":
-        mass_function: MassFunction = population.mass_function(m22)
-    elif m22 is None:
-        return None
-    else:
-        mass_function = published_mass_function
     return ClassicalSpectrum.from_shapes(
         k,
         lambda mass: shape_of(config, population, mass, m22),

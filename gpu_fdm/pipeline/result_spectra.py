@@ -65,7 +65,7 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
     power, error = _column(group, column if in_plane else f"power_{column}"), None
     if column == "polar_fdm" and "sampled_scatter" in group:
         error = _column(group, "sampled_scatter")
-    units = NORMALISED if folder == "single_power" else COMOVING
+    units = NORMALISED if folder == SINGLE_POWER else COMOVING
     # the classical spectrum of one filament is no sum of terms that cancel
     floor = 0.0 if (folder, column) == (SINGLE_POWER, "classical") else FLOOR * float(power.max())
     metadata = _metadata(file, group, path, of) | {"object": _object(file, folder, name)}
