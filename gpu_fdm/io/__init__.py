@@ -1,1 +1,1 @@
-"""Files: whole or not at all, checked, kept for later runs; tables, ECSV, HDF5, kinds of values."""
+"""Files: atomic writes, locks, digests, the cache, the schema of files; HDF5, tables, ECSV; kinds of values."""

@@ -28,7 +28,7 @@ _FINGERPRINT = 12  # hexadecimal digits
 _HASH = 64  # hexadecimal digits of the hash of a table
 _SHOWN = 4  # keys that are shown of those that differ
 _TEXT = "text"  # attribute of a text
-# what tells parts of one run from each other
+# entries of keys that distinguish the parts of one run
 _IDENTITY = {"part", "filament", "time", "m22", "mass", "run"}
 OTHER_CODE = "other numerical code"
 _OLD = ("*.npz", "*.checkpoint.hdf5")  # parts of earlier versions
@@ -79,7 +79,7 @@ class Cache:
         ranks: Ranks = SERIAL,
         title: str = "",
     ) -> None:
-        """Store a part in the place of the one before.
+        """Store a part; it replaces one of the same name and key.
 
         arrays  by name, the same on all ranks;  slabs  this rank's rows of others, in the order of the ranks
         title   what the part is, for the line that says that it is not used

@@ -93,7 +93,7 @@ def damage_of(path: Path, sums: Mapping[str, int], why: str, ranks: Ranks = SERI
     sums  bit sums of this rank's shares of all datasets by path
     why   what went wrong when this rank read them, or empty
     """
-    shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
+    shares, reasons = ranks.allgather(sums), [text for text in ranks.allgather(why) if text]
     if reasons:
         return reasons[0]
     totals = {name: sum(share[name] for share in shares) % 2**64 for name in sums}

@@ -61,20 +61,20 @@ def read(path: str | Path, text: str) -> EcsvTable:
         raise InputError(f"{path}: not an ECSV table: must begin with # %ECSV 1.0")
     header = _header(path, "\n".join(line[1:].removeprefix(" ") for line in lines[1:length]))
     about = header.get("datatype") if isinstance(header, dict) else None
-    if not isinstance(about, list) or not all(isinstance(each, dict) and "name" in each for each in about):
+    if not isinstance(about, list) or not all(isinstance(item, dict) and "name" in item for item in about):
         raise InputError(f"{path}: not an ECSV table: no list datatype with the name of each column in its header")
     delimiter = header.get("delimiter", " ")
     if delimiter not in (" ", ","):
         raise InputError(f"{path}: delimiter = {delimiter!r} in the header: must be a blank or a comma")
     columns, numbers = _rows(path, lines, length, delimiter)
-    names = [str(each["name"]) for each in about]
+    names = [str(item["name"]) for item in about]
     if list(columns) != names:
         raise InputError(f"{path}: columns {', '.join(columns)}: must be {', '.join(names)} by its header")
-    units = {str(each["name"]): str(each["unit"]) for each in about if _is_plain(each.get("unit"))}
+    units = {str(item["name"]): str(item["unit"]) for item in about if _is_plain(item.get("unit"))}
     meta = header.get("meta")
     meta = dict(meta) if _is_pairs(meta) else meta if isinstance(meta, dict) else {}
     meta = {str(name): str(value) for name, value in meta.items() if _is_plain(value)}
-    kinds = {str(each["name"]): " ".join(str(each.get(key, "")) for key in _KIND).strip() for each in about}
+    kinds = {str(item["name"]): " ".join(str(item.get(key, "")) for key in _KIND).strip() for item in about}
     return EcsvTable(str(path), meta, units, columns, kinds, numbers)
 
 
@@ -83,7 +83,7 @@ def _header(path: str | Path, text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Of texts, numbers, lists and mappings."""
+        """Reads texts, numbers, lists and mappings."""
 
     Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
     if len(_ALIAS.findall(text)) > _MOST_ALIASES:
@@ -111,8 +111,8 @@ def _rows(path: str | Path, lines: list[str], begin: int, delimiter: str) -> tup
                 names = row
             elif row:
                 if len(row) != len(names):
-                    place = f"{path}, line {begin + reader.line_num}"
-                    raise InputError(f"{place}: {len(row)} values, must be {len(names)}")
+                    where = f"{path}, line {begin + reader.line_num}"
+                    raise InputError(f"{where}: {len(row)} values, must be {len(names)}")
                 rows.append([cell.strip() for cell in row])
                 numbers.append(begin + reader.line_num)
     except csv.Error as error:
@@ -128,4 +128,4 @@ def _is_plain(value: object) -> bool:
 
 def _is_pairs(value: object) -> bool:
     """Whether it is an ordered mapping, as YAML's !!omap is read."""
-    return isinstance(value, list) and all(isinstance(each, tuple) and len(each) == 2 for each in value)
+    return isinstance(value, list) and all(isinstance(item, tuple) and len(item) == 2 for item in value)

@@ -20,7 +20,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_LINKS = 16  # soft links followed on the way to an object
 _MOST_LISTED = 20
 _MOST_NUMBERS = 256  # in an attribute
-_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 unpacks chunks whole
+_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 unpacks complete chunks
 
 
 @contextmanager
@@ -101,14 +101,14 @@ def require_self_contained(file: "h5py.File") -> None:
     while waiting:
         group = waiting.pop()
         for name in group:
-            place, link = f"{file.filename}: {group.name.rstrip('/')}/{name}", group.get(name, getlink=True)
+            where, link = f"{file.filename}: {group.name.rstrip('/')}/{name}", group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                raise InputError(f"{place}: a link into another file, {link.filename}, is not followed")
+                raise InputError(f"{where}: a link into another file, {link.filename}, is not followed")
             if not isinstance(link, h5py.HardLink):  # its target is checked where it is stored
                 continue
             node = group[name]
             if isinstance(node, h5py.Dataset):
-                _check_stored(node, place)
+                _check_stored(node, where)
             elif isinstance(node, h5py.Group) and (address := h5py.h5o.get_info(node.id).addr) not in seen:
                 seen.add(address)
                 waiting.append(node)
@@ -147,12 +147,12 @@ def numbers(node: "h5py.HLObject | None", name: str) -> tuple | None:
     """
     if node is None or name not in node.attrs:
         return None
-    place = f"{node.file.filename}: attribute {name} of {node.name}"
+    where = f"{node.file.filename}: attribute {name} of {node.name}"
     attribute = node.attrs.get_id(name)
     if attribute.shape is None or not 1 <= math.prod(attribute.shape) <= _MOST_NUMBERS:
-        raise InputError(f"{place}: must be one or a few numbers")
+        raise InputError(f"{where}: must be one or a few numbers")
     if attribute.dtype.kind not in "iuf":
-        raise InputError(f"{place}: is of type {attribute.dtype}: must be a number")
+        raise InputError(f"{where}: is of type {attribute.dtype}: must be a number")
     return tuple(np.asarray(node.attrs[name]).ravel().tolist())
 
 
@@ -183,32 +183,32 @@ def checked_dataset(file: "h5py.File", name: str, dimensions: int, kinds: str = 
     import h5py
 
     node = find(file, name)
-    place = f"{file.filename}: {name}"
+    where = f"{file.filename}: {name}"
     if not isinstance(node, h5py.Dataset):
         found = ", ".join(list_grids(file))
-        raise InputError(f"{place}: no such dataset{found and f'; found: {found}'}")
+        raise InputError(f"{where}: no such dataset{found and f'; found: {found}'}")
     dtype = _dtype(node)
     if dtype is None or dtype.kind not in kinds:
         allowed = "real or complex numbers" if "c" in kinds else "real numbers"
-        raise InputError(f"{place}: holds {_type_name(node)}: must be {allowed}")
+        raise InputError(f"{where}: holds {_type_name(node)}: must be {allowed}")
     if node.ndim != dimensions or 0 in node.shape:
-        raise InputError(f"{place}: has shape {node.shape}: must have {dimensions} dimensions, none of them empty")
-    _check_stored(node, place)
+        raise InputError(f"{where}: has shape {node.shape}: must have {dimensions} dimensions, none of them empty")
+    _check_stored(node, where)
     return node
 
 
-def _check_stored(dataset: "h5py.Dataset", place: str) -> None:
+def _check_stored(dataset: "h5py.Dataset", where: str) -> None:
     """InputError for data in other files, and for data that were never written, which HDF5 reads as zeros."""
     import h5py
 
     if dataset.is_virtual or dataset.external:
-        raise InputError(f"{place}: lies in other files (virtual or external storage), which are not followed")
+        raise InputError(f"{where}: lies in other files (virtual or external storage), which are not followed")
     layout = dataset.id.get_create_plist().get_layout()
     if layout == h5py.h5d.CHUNKED:
         size = math.prod(dataset.chunks) * dataset.dtype.itemsize
         if size > max(_MOST_CHUNK, dataset.size * dataset.dtype.itemsize):
             raise InputError(
-                f"{place}: chunks of {size} bytes, of shape {dataset.chunks}: larger than the array itself"
+                f"{where}: chunks of {size} bytes, of shape {dataset.chunks}: larger than the array itself"
             )
         needed = math.prod(-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
         stored, what = dataset.id.get_num_chunks(), "chunks"
@@ -217,7 +217,7 @@ def _check_stored(dataset: "h5py.Dataset", place: str) -> None:
         # the size in the header, but no more than the file has
         stored = min(dataset.id.get_storage_size(), Path(dataset.file.filename).stat().st_size)
     if stored < needed:
-        raise InputError(f"{place}: {stored} of {needed} {what} were written: the file is not complete")
+        raise InputError(f"{where}: {stored} of {needed} {what} were written: the file is not complete")
 
 
 def _dtype(dataset: "h5py.Dataset") -> np.dtype | None:
@@ -252,14 +252,14 @@ class Hdf5Arrays:
 
     @classmethod
     def check(cls, file: "h5py.File", names: tuple[str, ...], axes_reversed: bool = False) -> "Hdf5Arrays":
-        """From datasets of an open file; InputError for what is not a grid."""
+        """Arrays of the datasets of an open file; InputError for datasets that are no grid."""
         kinds = "fciu" if len(names) == 1 else "f"
         found = [checked_dataset(file, name, 3, kinds) for name in names]
         if found[0].shape != found[-1].shape:
             raise InputError(
                 f"{file.filename}: {names[0]} has shape {found[0].shape}, {names[1]} {found[1].shape}: must be the same"
             )
-        dtype = np.result_type(*(each.dtype for each in found))
+        dtype = np.result_type(*(dataset.dtype for dataset in found))
         return cls(str(file.filename), tuple(names), three(map(int, found[0].shape)), dtype.str, axes_reversed)
 
     @property

@@ -73,8 +73,8 @@ def numerical_sources() -> Iterator[tuple[str, Traversable]]:
 
 def _below(node: Traversable, path: str) -> Iterator[tuple[str, Traversable]]:
     if node.is_dir():
-        for each in node.iterdir():
-            yield from _below(each, f"{path}/{each.name}")
+        for child in node.iterdir():
+            yield from _below(child, f"{path}/{child.name}")
     elif path.endswith(ENDINGS) and path not in WITHOUT:
         yield path, node
 

@@ -180,7 +180,7 @@ def _write_all(raw: FileIO, octets: np.ndarray) -> None:
 def atomic_hdf5(path: Path, schema: Schema | None, ranks: Ranks = SERIAL) -> Iterator[Writer]:
     """A Writer for an HDF5 file that appears when it is complete; its folder is made. All ranks call this.
 
-    After an error the temporary file is removed, unless the Writer was told to keep it.
+    After an error the temporary file is removed, unless keep_on_error was called.
     Raises RunError where the disk is full or the folder cannot be written.
     """
     writer: Writer | None = None

@@ -19,6 +19,7 @@ from ..fields.fill import fill
 from ..filament.eigenstates import extent
 from ..filament.model import Model
 from ..io.cache import Cache
+from ..io.schema import DENSITY
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.ranks import SERIAL, Ranks
@@ -232,7 +233,7 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
             file.write_slab(density_path(name, frame.suffix), slab.domain.planes.start, values)
         context.ranks.barrier()
         store_densities(context, frame.suffix, frame.time, masses)
-        file.attributes("/density", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
+        file.attributes(f"/{DENSITY}", box_size=slab.box.size, **{f"mass_{name}": m for name, m in masses.items()})
     context.timer.log("writing")
     return masses
 

@@ -68,7 +68,7 @@ def load_densities(
             sums[name] = bit_sum(planes)
     except (OSError, EOFError) as error:
         why = reason(error)
-    shares, reasons = ranks.allgather(sums), [each for each in ranks.allgather(why) if each]
+    shares, reasons = ranks.allgather(sums), [text for text in ranks.allgather(why) if text]
     if not reasons:
         changed = [name for name in sums if sum(share[name] for share in shares) % 2**64 != int(cached[name][1])]
         reasons = [f"its density {name} is not what was written" for name in changed]

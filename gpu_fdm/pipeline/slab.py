@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from ..config.config import Config
 from ..errors import RunError
 from ..fields.box import Box
+from ..io.schema import DENSITY
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.ranks import Ranks
@@ -64,7 +65,7 @@ def frames(config: Config) -> list[tuple[str, float]]:
 
 def density_path(name: str, suffix: str) -> str:
     """Path of a density of a frame in a result file."""
-    return f"/density/{name}{suffix}"
+    return f"/{DENSITY}/{name}{suffix}"
 
 
 def density_keys(config: Config) -> tuple[str, ...]:

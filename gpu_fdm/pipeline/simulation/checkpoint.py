@@ -47,7 +47,7 @@ class Checkpoint:
         return f"{self.run}-checkpoint"
 
     def save(self, saved: Saved, ranks: Ranks = SERIAL) -> None:
-        """Store the state in the place of the one before; all ranks call this.
+        """Store the state, which replaces the one before; all ranks call this.
 
         Raises RunError where the disk is full or the folder cannot be written.
         """

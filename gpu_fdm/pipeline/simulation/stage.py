@@ -10,6 +10,7 @@ import numpy as np
 
 from ...config.config import Config
 from ...errors import RunError
+from ...io.schema import SIMULATION
 from ...parallel.domain import Domain
 from ...parallel.ranks import SERIAL, Ranks
 from ...plots import Figure
@@ -96,7 +97,7 @@ class SimulationStage(Stage):
         boosts = boosts_of(records, setup.box, m22)
         write_boosts(file, boosts, records, setup.box, setup.units)
         file.attributes(
-            "/simulation",
+            f"/{SIMULATION}",
             size=section.size,
             cells=section.cells,
             redshift_start=section.redshift_start,
