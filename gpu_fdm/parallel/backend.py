@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import RunError
+from . import control_group
 from .ranks import Ranks
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,17 @@ class BackendError(RuntimeError):
 
 
 def cpu_count() -> int:
-    """CPUs that this process may use."""
+    """CPUs that this process may use: those of its affinity mask, and no more than its control groups grant."""
+    granted = control_group.cpus()
+    own = len(_own_cpus())
+    return own if granted is None else max(1, min(own, int(granted)))
+
+
+def _own_cpus() -> frozenset[int]:
+    """Numbers of the CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
@@ -290,6 +298,13 @@ def choose_on_ranks(name: str, threads: int | None, ranks: Ranks) -> CPU | GPU:
 
 
 def cpu_share(ranks: Ranks) -> int:
-    """Threads for this rank: its own CPUs where the launcher bound it to some, else its share of the node's."""
-    own = cpu_count()
-    return own if own < (os.cpu_count() or 1) else max(1, own // ranks.local_size)
+    """Threads for this rank: its CPUs, each shared with the ranks of the node that may run on it too.
+
+    Ranks that a launcher binds to CPUs of their own take all of these; all together take no more CPUs than there are.
+    """
+    own, granted = _own_cpus(), control_group.cpus()
+    masks = ranks.allgather_on_node(own)
+    share = sum(1 / sum(cpu in mask for mask in masks) for cpu in own)
+    if granted is not None:
+        share = min(share, granted / len(masks))
+    return max(1, int(share + 1e-9))

@@ -89,6 +89,10 @@ class Ranks:
         """The values of all ranks, in their order, on all."""
         return [value] if self.communicator is None else self.communicator.allgather(value)
 
+    def allgather_on_node(self, value: Any) -> list[Any]:
+        """The values of the ranks on this rank's node, in their order, on each of them."""
+        return [value] * self.local_size if self.communicator is None else self._node.allgather(value)
+
     def bcast(self, value: Any, root: int = 0) -> Any:
         """The root's value, on all."""
         return value if self.communicator is None else self.communicator.bcast(value, root=root)
