@@ -111,7 +111,7 @@ CHECKS = (
             partial(_our_boost, m22),
             2,
             ERRORS,
-            "Z25, figure 12, upper panel (gpu_fdm/data)",
+            "Z25, figure 12, upper panel (gpu_fdm/spectra/data)",
             "pixels of both curves; over the smooth cylinder, so without bound in k: it is not P_FDM/P_CDM",
             m22 < 4,
             lambda m22=m22: _boost(m22).error,

@@ -27,8 +27,10 @@ class ParticleGrid:
     shift       added to all coordinates [cells], -1 ... 1; 1/2 for the second grid of an interlaced pair
     dtype       of the grid, float32 or float64
     domain      ranks that share the grid, and where it is; one rank's on the CPU by default
-    Raises InputError for an unknown assignment, ValueError for a shift or a dtype out of range and for a domain of
-    other cells.
+    batch       number of particles added at a time, the same on all ranks; by default an eighth of the cells, 2^20 ...
+                2^24: in a large grid fewer take up to three times as long
+    Raises InputError for an unknown assignment, ValueError for a shift, a dtype or a batch out of range and for a
+    domain of other cells.
 
     slab        sum of the weights that each cell received, shape domain.shape
     """
@@ -41,6 +43,7 @@ class ParticleGrid:
         shift: float = 0.0,
         dtype: DTypeLike = np.float64,
         domain: Domain | None = None,
+        batch: int | None = None,
     ):
         self.box = box
         self.assignment = find_assignment(assignment)
@@ -48,9 +51,12 @@ class ParticleGrid:
             raise ValueError(f"shift = {shift}: must be in -1 ... 1 [cells]")
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")
+        if batch is not None and batch < 1:
+            raise ValueError(f"batch = {batch}: must be at least 1 [particles]")
         self.shift = float(shift)
         self.domain = domain_of(box.cells, domain)
         self.slab = self.domain.backend.xp.zeros(self.domain.shape, dtype)
+        self.batch = batch or int(np.clip(self.slab.size // _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH))
         self._number = 0
         self._sums = np.zeros(2)
 
@@ -124,11 +130,6 @@ class ParticleGrid:
         numbers = np.empty(counts.sum(), np.int64)
         list_by_owner(positions, *self._geometry, order, owners, np.cumsum(counts) - counts, numbers)
         return -1, numbers, counts
-
-    @property
-    def batch(self) -> int:
-        """Number of particles added at a time; in a large grid fewer in a call take up to three times as long."""
-        return int(np.clip(self.slab.size // _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH))
 
     def _batches(self, number: int) -> list[slice]:
         """Slices of particles that are added at a time."""

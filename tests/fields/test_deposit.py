@@ -270,12 +270,12 @@ def test_batches():
     assert none.totals() == (0, 0.0, 0.0) and not none.slab.any()
 
 
-def test_work_in_batches(monkeypatch):
+def test_work_in_batches():
     box = Box(SIZE, (24, 20, 18))
     positions, weights = particles(30_000)
-    whole = deposit(positions, box, weights=weights)
-    monkeypatch.setattr(module, "_LEAST_BATCH", 1)
-    np.testing.assert_allclose(deposit(positions, box, weights=weights), whole, rtol=1e-13)
+    grid = ParticleGrid(box, batch=1000)
+    grid.add(positions, weights)
+    np.testing.assert_allclose(grid.slab, deposit(positions, box, weights=weights), rtol=1e-13)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -310,8 +310,8 @@ def test_other_arrays():
 # what is refused
 
 
-def spoiled(value, number=417, axis=1):
-    positions, _ = particles(1000)
+def spoiled(value, number=417, axis=1, of=1000):
+    positions, _ = particles(of)
     positions[number, axis] = value
     positions[number + 3] = np.nan
     return positions
@@ -328,14 +328,12 @@ def test_bad_positions(value, axis):
     assert str(caught.value) == message
 
 
-def test_first_bad_position_of_many(monkeypatch):
-    """Counted over all that were added, whatever thread finds it."""
-    monkeypatch.setattr(kernel, "_LEAST_PARTICLES_A_PART", 10)
+def test_first_bad_position_of_many():
+    """Counted over all that were added, whatever thread finds it: of 300,000 each takes a part."""
     grid = ParticleGrid(Box(SIZE, (12, 15, 10)), domain=Domain((12, 15, 10), backend=CPU(3)))
     grid.add(particles(100)[0])
-    positions = np.concatenate([particles(500)[0], spoiled(np.inf)])
-    with pytest.raises(InputError, match=r"^particle 1017: position \("):
-        grid.add(positions)
+    with pytest.raises(InputError, match=r"^particle 250100: position \("):
+        grid.add(spoiled(np.inf, number=250_000, of=300_000))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -355,6 +353,11 @@ def test_weights_of_both_signs():
     positions, weights = particles(500)
     parts = [deposit(positions, box, weights=each) for each in (weights - 1, weights, np.ones(500))]
     np.testing.assert_allclose(parts[0], parts[1] - parts[2], rtol=0, atol=1e-13)
+
+
+def test_an_empty_batch():
+    with pytest.raises(ValueError, match="batch = 0: must be at least 1"):
+        ParticleGrid(Box(SIZE, (4, 4, 4)), batch=0)
 
 
 def test_unknown_assignment():
@@ -396,12 +399,11 @@ RANK_GRIDS = [(24, 10, 9), (3, 2, 4), (13, 5, 6), (5, 1, 1)]
 
 def check_same(ranks, backend, cells, name, dtype, most):
     """Particles that ranks hold anyhow fill the slabs as one rank does; mass is conserved."""
-    module._LEAST_BATCH = module._MOST_BATCH = most
     box, number = Box(SIZE, cells), 301
     positions, weights = particles(number, dtype)
     whole = deposit(positions, box, name, weights=weights, shift=0.5)
     domain = Domain(cells, ranks, backend)
-    grid = ParticleGrid(box, name, shift=0.5, domain=domain)
+    grid = ParticleGrid(box, name, shift=0.5, domain=domain, batch=most)
     # unequal shares, of which the last rank holds none, in batches of unequal number
     cuts = np.minimum(np.arange(ranks.size + 1) * number // max(1, ranks.size - 1), number)
     own = slice(*cuts[ranks.rank : ranks.rank + 2])
@@ -417,8 +419,7 @@ def check_same(ranks, backend, cells, name, dtype, most):
 
 def check_concentrated(ranks):
     """Memory is bounded where all particles are for one rank: it takes no more than its share at a time."""
-    module._LEAST_BATCH = module._MOST_BATCH = most = 64
-    taken = []
+    most, taken = 64, []
     add = module.add_particles
 
     def noted(positions, *others):
@@ -427,7 +428,7 @@ def check_concentrated(ranks):
 
     module.add_particles = noted
     positions = np.random.default_rng(ranks.rank).uniform(0.1, 0.2, (150, 3)).astype(np.float32)
-    grid = ParticleGrid(Box(SIZE, (24, 10, 9)), "pcs", domain=Domain((24, 10, 9), ranks))
+    grid = ParticleGrid(Box(SIZE, (24, 10, 9)), "pcs", domain=Domain((24, 10, 9), ranks), batch=most)
     grid.add(positions)
     module.add_particles = add
     assert max(taken) <= most
@@ -437,7 +438,6 @@ def check_concentrated(ranks):
 
 def check_errors(ranks):
     """Raised on all ranks, and said which rank's particle it is."""
-    module._LEAST_BATCH = module._MOST_BATCH = 100
     last = ranks.size - 1
     own = ranks.rank == last
     where = f" (rank {last})" if ranks.size > 1 else ""
@@ -454,7 +454,7 @@ def check_errors(ranks):
         (positions, heavy if own else weights, InputError, f"particle 499: weight nan: must be finite{where}"),
         (wrong, None, ValueError, f"positions have shape (500, 2): must be (particles, 3){where}"),
     ):
-        grid = ParticleGrid(box, domain=Domain(box.cells, ranks))
+        grid = ParticleGrid(box, domain=Domain(box.cells, ranks), batch=100)
         with pytest.raises(error) as caught:
             grid.add(given_positions, given_weights)
         assert message in str(caught.value) and str(caught.value).endswith(where)

@@ -7,7 +7,6 @@ import pytest
 from cuda_on_cpu import CudaOnCpu
 
 from gpu_fdm.errors import InputError
-from gpu_fdm.fields import particles as module
 from gpu_fdm.fields.assignment import ASSIGNMENTS
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import ParticleGrid, deposit
@@ -78,12 +77,12 @@ def test_slabs(cuda, name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -3e9])
-def test_bad_positions(cuda, monkeypatch, dtype, value):
-    monkeypatch.setattr(module, "_LEAST_BATCH", 300)
+def test_bad_positions(cuda, dtype, value):
+    grid = ParticleGrid(Box(SIZE, (12, 15, 10)), domain=Domain((12, 15, 10), backend=cuda), batch=300)
     positions = particles(1000, dtype)[0]
     positions[[417, 419], 2] = value, np.nan
     with pytest.raises(InputError, match=r"^particle 417: position \(.*\): must be finite, within 2\^30 cells"):
-        deposit(positions, Box(SIZE, (12, 15, 10)), domain=Domain((12, 15, 10), backend=cuda))
+        grid.add(positions)
 
 
 def test_bad_weights(cuda):
