@@ -170,10 +170,11 @@ class WavefunctionSection(Section):
         Maybe(Number(8, 10**6, integer=True)),
         "number of radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
     )
-    l0_angular_momentum: float = option(
-        0.1,
-        Number(1e-6, 1e3),
-        "angular momentum of l = 0 states in the distribution function where beta > 0",
+    l0_angular_momentum: float | None = option(
+        None,
+        Maybe(Number(1e-6, 1e3)),
+        "angular momentum of l = 0 states in the distribution function where beta > 0; empty: "
+        "(1 - beta)^(1/beta)/2, of the mean of L^-beta over |L| < 1/2",
         "hbar",
     )
     time: float = option(0.0, TIME, "time at which psi is evaluated", "Myr")

@@ -66,14 +66,14 @@ def choose_weights(
     library: Library,
     method: str = "wkb",
     *,
-    l0_angular_momentum: float = 0.1,
+    l0_angular_momentum: float | None = None,
     scatter: float = 0.1,
     radii: int | None = None,
 ) -> Weights:
     """Weights by a method, a name in WEIGHTS.
 
-    l0_angular_momentum  L of the l = 0 states in f(E, L), where beta > 0 and f diverges at L = 0 [L^2/T];
-                         0.1 as in Zimmermann et al. 2025
+    l0_angular_momentum  L of the l = 0 states in f(E, L), where beta > 0 and f diverges at L = 0 [L^2/T]; by default
+                         axial_angular_momentum(beta)
     scatter              s, of ln rho_psi at a radius and of the mass in a bin (relative)
     radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from
                          the largest n where not given. More radii weigh the density more against the prior:
@@ -85,7 +85,7 @@ def choose_weights(
     if radii is None:
         radii = RADII_PER_HALF_WAVE * int(np.count_nonzero(library.l == 0))
     for name, value in (("l0_angular_momentum", l0_angular_momentum), ("scatter", scatter), ("radii", radii)):
-        if not (np.isfinite(value) and value > 0):
+        if value is not None and not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} = {value}: must be positive and finite")
     if radii != int(radii):
         raise ValueError(f"radii = {radii}: must be an integer")
@@ -98,11 +98,22 @@ def choose_weights(
     return _described(weight, method, optimality, iterations, library, profile)
 
 
-def wkb_weights(profile: Profile, library: Library, l0_angular_momentum: float = 0.1) -> NDArray:
+def axial_angular_momentum(beta: float) -> float:
+    """L of the l = 0 states in f(E, L) = L^(-beta) g(E), beta in [0, 1) [L^2/T]: (1 - beta)^(1/beta)/2, hbar = 1.
+
+    States of one l fill a cell of unit width in L: those of l = 0 have |L| < 1/2, over which L^(-beta) has the mean
+    2 int_0^(1/2) L^(-beta) dL = 2^beta/(1 - beta), which is its value at this L. For beta -> 0 it tends to 1/(2e), the
+    geometric mean of |L| over the cell (f does not depend on it there), and for beta -> 1 to zero.
+    """
+    return 0.5 * float(np.exp(np.log1p(-beta) / beta)) if beta > 0 else 0.5 / np.e
+
+
+def wkb_weights(profile: Profile, library: Library, l0_angular_momentum: float | None = None) -> NDArray:
     """w = (2 pi)^2 f(E_nl, L = l) / mu, shape (modes,): a state fills (2 pi)^2 of phase space (hbar = 1)."""
     angular_momentum = library.l.astype(float)
     if profile.beta > 0:
-        angular_momentum[library.l == 0] = l0_angular_momentum
+        axial = axial_angular_momentum(profile.beta) if l0_angular_momentum is None else l0_angular_momentum
+        angular_momentum[library.l == 0] = axial
     return (2 * np.pi) ** 2 * profile.distribution(library.energy, angular_momentum) / profile.line_mass
 
 

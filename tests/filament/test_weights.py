@@ -11,7 +11,7 @@ from locations import DATA
 
 from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.profile import SteadyStateCylinder
-from gpu_fdm.filament.weights import WEIGHTS, choose_weights, weights_from_table
+from gpu_fdm.filament.weights import WEIGHTS, axial_angular_momentum, choose_weights, weights_from_table
 
 STEP = 1e-30  # of the complex-step derivative, which has no truncation error at this size
 
@@ -122,7 +122,43 @@ def test_wkb_with_anisotropy():
     assert np.array_equal(small[~axial], large[~axial])
     expected = 4 * np.pi**2 / profile.line_mass * profile.energy_distribution(library.energy)
     assert small[~axial] == pytest.approx(expected[~axial] / np.sqrt(library.l[~axial]), rel=1e-12)
-    assert np.array_equal(small, choose_weights(profile, library).weight)
+    # (1 - 1/2)^2 / 2
+    assert np.array_equal(choose_weights(profile, library, l0_angular_momentum=0.125).weight, wkb_of(profile, library))
+
+
+def wkb_of(profile, library):
+    """The WKB weights with the default of l0_angular_momentum."""
+    return choose_weights(profile, library).weight
+
+
+@pytest.mark.parametrize("beta", [1e-9, 0.01, 0.3, 0.7, 0.95])
+def test_axial_angular_momentum(beta):
+    """L^(-beta) there is the mean over |L| < 1/2, here by quadrature in u = (2L)^(1 - beta), and tends to 1 as L^0."""
+    x, w = np.polynomial.legendre.leggauss(40)
+    u = (1 + x) / 2
+    momentum = u ** (1 / (1 - beta)) / 2
+    jacobian = u ** (beta / (1 - beta)) / (1 - beta)  # of 2 dL
+    mean = np.sum(w / 2 * momentum**-beta * jacobian)
+    assert axial_angular_momentum(beta) ** -beta == pytest.approx(mean, rel=1e-9)
+
+
+def test_axial_angular_momentum_at_its_ends():
+    """The geometric mean of |L| over the cell for beta -> 0; zero for beta -> 1, where the mean of L^-beta diverges."""
+    assert axial_angular_momentum(0) == pytest.approx(np.exp(-1) / 2, rel=1e-15)
+    assert axial_angular_momentum(1e-6) == pytest.approx(axial_angular_momentum(0), rel=1e-6)
+    assert axial_angular_momentum(1e-300) == axial_angular_momentum(0)
+    assert 0 < axial_angular_momentum(0.999) < 1e-3
+
+
+@pytest.mark.parametrize(
+    "beta, mean_of_cell, fixed", [(0.3, 0.951, 1.009), (0.7, 0.913, 0.864), (0.9, 0.859, 0.417), (0.95, 0.840, 0.229)]
+)
+def test_wkb_sums_with_anisotropy(beta, mean_of_cell, fixed):
+    """5e9 Msun/h, m22 = 1, z = 4: the default, and L = 0.1 for all beta."""
+    profile = published_cylinder(1, beta)
+    library = eigenstates(profile)
+    assert choose_weights(profile, library).weight_sum == pytest.approx(mean_of_cell, abs=6e-4)
+    assert choose_weights(profile, library, l0_angular_momentum=0.1).weight_sum == pytest.approx(fixed, abs=6e-4)
 
 
 @pytest.mark.parametrize("m22", [1, 2])
