@@ -24,6 +24,7 @@ DIRECTION = Several(Number(), count=3, nonzero=True)
 WEIGHTS = ("wkb", "adaptive_lasso", "poisson", "least_squares", "table")
 TRANSFERS = Choice(("hu00", "ph22", "murgia17", "table"))
 STATISTICS = Choice(("fixed", "gaussian"))
+AXIAL = Choice(("coherent", "thermal"))
 NO_FILE = Maybe(InputFile())
 
 ErrorOfKey = Callable[[str, str], InputError]

@@ -4,6 +4,7 @@ from attrs import frozen
 
 from ..io.kinds import Choice, Maybe, Number, Several, Text, option
 from .section import (
+    AXIAL,
     BELOW_ONE,
     BOSON_MASS,
     DIRECTION,
@@ -176,6 +177,11 @@ class WavefunctionSection(Section):
         "angular momentum of l = 0 states in the distribution function where beta > 0; empty: "
         "(1 - beta)^(1/beta)/2, of the mean of L^-beta over |L| < 1/2",
         "hbar",
+    )
+    axial: str = option(
+        "coherent",
+        AXIAL,
+        "momentum along the axis: none, so that psi is the same all along it, or thermal, as much as across it",
     )
     time: float = option(0.0, TIME, "time at which psi is evaluated", "Myr")
 

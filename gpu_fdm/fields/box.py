@@ -8,11 +8,10 @@ from itertools import product
 
 import numpy as np
 
-from ..filament.model import END_SHARPNESS
+from ..filament.model import END_SHARPNESS, SOFT_END_REACH
 from ..vectors import PARALLEL, unit_vectors
 
 MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the filament
-SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
 _SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
 
 

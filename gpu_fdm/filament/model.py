@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..units import CodeUnits
+from .axial import AxialModes, axial_dispersion
 from .eigenstates import Library
 from .profile import Profile
 from .wavefunction import WaveFunction, random_phases
 from .weights import Weights
 
 END_SHARPNESS = 10.0  # of soft ends, over 1/length, where none is given
+SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,23 @@ class Model:
 
 
 def model_of(
-    filament: Filament, profile: Profile, units: CodeUnits, library: Library, weights: Weights, seed: int
+    filament: Filament,
+    profile: Profile,
+    units: CodeUnits,
+    library: Library,
+    weights: Weights,
+    seed: int,
+    axial: str = "coherent",
 ) -> Model:
-    """The model of a filament with random phases, which depend on the seed and on the filament's number."""
-    wave = WaveFunction(library, weights.weight, random_phases(library, seed, filament.number))
+    """The model of a filament with random phases, which depend on the seed and on the filament's number.
+
+    axial  one of axial.AXIAL: coherent, psi is the same all along the axis, or thermal, with momentum along it
+    """
+    waves = None
+    if axial == "thermal":
+        reach = (filament.length / 2 + SOFT_END_REACH / filament.sharpness) / units.length
+        waves = AxialModes.of_segment(axial_dispersion(library), reach, seed, filament.number)
+    wave = WaveFunction(library, weights.weight, random_phases(library, seed, filament.number), waves)
     return Model(filament, profile, units, library, weights, wave)
 
 

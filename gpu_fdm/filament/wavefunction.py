@@ -3,7 +3,8 @@
     psi(R, phi, t) = sqrt(mu/2pi) sum_{n,l} a_nl R_nl(R) [ e^{i th+} e^{il phi} + e^{i th-} e^{-il phi} ] e^{-i E_nl t}
                    = sum_l F+_l(R) e^{il phi} + F-_l(R) e^{-il phi}
 
-with l = 0 counted once. Summing over n first, once for each time, leaves 2 l_max + 1 terms a point.
+with l = 0 counted once. Summing over n first, once for each time, leaves 2 l_max + 1 terms a point. With momentum along
+the axis (axial.py) the F_l depend on z too.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .axial import AxialModes
 from .eigenstates import Library
 
 
@@ -20,11 +22,13 @@ class WaveFunction:
 
     weight  w = a_nl^2, shape (modes,), not negative; the phase-averaged line mass is mu sum (2 - delta_l0) w
     phase   th+ and th- [rad], shape (modes, 2); the second is not used where l = 0
+    axial   plane waves along the axis, whose phases are used instead; None: psi is the same all along it
     """
 
     library: Library
     weight: NDArray
     phase: NDArray
+    axial: AxialModes | None = None
 
     def __post_init__(self) -> None:
         modes = len(self.library)
@@ -53,9 +57,12 @@ class WaveFunction:
     def azimuthal(self, time: float = 0.0) -> NDArray:
         """F+_l and F-_l at the library's nodes, shape (2, l_max + 1, points), complex; F-_0 = 0.
 
+        With momentum along the axis they are those in the middle of the filament, z = 0.
         time  [T]
         """
         library = self.library
+        if self.axial is not None:
+            return self.azimuthal_along(np.zeros(1), time)[..., 0, :]
         amplitude = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
         turning = amplitude[:, None] * np.exp(1j * (np.asarray(self.phase) - (library.energy * time)[:, None]))
         turning[library.l == 0, 1] = 0
@@ -63,6 +70,24 @@ class WaveFunction:
         occupied = self.occupied
         for sign in (0, 1):
             np.add.at(factors[sign], library.l[occupied], turning[occupied, sign, None] * library.radial[occupied])
+        return factors
+
+    def azimuthal_along(self, z: NDArray, time: float = 0.0, spectrum: NDArray | float = 1.0) -> NDArray:
+        """F+_l and F-_l at points of the axis and at the library's nodes, shape (2, l_max + 1, z, points), complex.
+
+        z  from the middle of the filament, shape (z,) [L];  time  [T];  spectrum  factors of the plane waves
+        Raises ValueError where psi is the same all along the axis.
+        """
+        library = self.library
+        if self.axial is None:
+            raise ValueError("psi is the same all along the axis: it has no plane waves along it")
+        root = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
+        factors = np.zeros((2, int(library.l.max()) + 1, len(z), len(library.nodes)), complex)
+        for l in range(factors.shape[1]):
+            amplitudes, chosen = self.axial.amplitudes(library, l, time, z, spectrum)
+            radial = root[chosen, None] * library.radial[chosen]
+            for sign in (0, 1):
+                factors[sign, l] = amplitudes[:, sign].T @ radial
         return factors
 
 

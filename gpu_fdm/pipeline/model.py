@@ -134,7 +134,7 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
             scatter=wave.scatter,
             radii=wave.radii,
         )
-    return model_of(filament, profile, code_units(config), library, weights, config.run.seed)
+    return model_of(filament, profile, code_units(config), library, weights, config.run.seed, wave.axial)
 
 
 def build_model(config: Config) -> Model:
@@ -145,7 +145,8 @@ def build_model(config: Config) -> Model:
 def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:
     """The model with the eigenstates and weights of Model.arrays, and its phases made anew."""
     library, weights = library_and_weights(arrays)
-    return model_of(filament, profile_of(config, filament), code_units(config), library, weights, config.run.seed)
+    seed, axial = config.run.seed, config.wavefunction.axial
+    return model_of(filament, profile_of(config, filament), code_units(config), library, weights, seed, axial)
 
 
 def _single(config: Config) -> Filament:

@@ -118,7 +118,8 @@ class OneFilamentStage(Stage):
                 for m22, mass_function in mass_functions.items()
             }
         choices = {name: getattr(section, name) for name in WINDOW_CHOICES}
-        choices |= {"weights": config.wavefunction.weights, "redshift": config.cosmology.redshift}
+        choices |= {name: getattr(config.wavefunction, name) for name in ("weights", "axial")}
+        choices |= {"redshift": config.cosmology.redshift}
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         for m22, known in classical.items():
             write_one_filament(context.file, m22, None if m22 is None else spectra[m22], known, choices)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..filament.axial import axial_dispersion
 from ..filament.model import Filament, Model
 from ..io import schema
 from ..io.result_file import Writer
@@ -50,6 +51,8 @@ def record_of(model: Model) -> FilamentRecord:
             "rms_log_density": weights.rms_log_density,
             "optimality": weights.optimality,
             "largest_l": int(library.l.max()),
+            "axial": "coherent" if model.wave.axial is None else "thermal",
+            "axial_dispersion": axial_dispersion(library) / unit.length,
         },
         modes={
             "n": library.n[occupied],

@@ -43,6 +43,15 @@ class SinglePowerStage(Stage):
         """Keys of the model, and the seed of the draws."""
         return (*model_keys(config), "run.seed", self.section)
 
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
+        """InputError for draws of filaments with momentum along the axis."""
+        config = inputs.config
+        if config.single_power.draws and config.wavefunction.axial != "coherent":
+            raise config.error(
+                self.section, "draws", f"must be 0 where [wavefunction] axial = {config.wavefunction.axial}"
+            )
+        return []
+
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The memory of the largest filament, and the time of all."""
         sizes = [ModelSize.of(inputs.config, filament) for filament in inputs.filaments]
@@ -57,7 +66,8 @@ class SinglePowerStage(Stage):
             for number in models.own_filaments(range(count)):
 
                 def record(file: DeferredWrites, number: int = number) -> None:
-                    write_single_power(file, number, *_spectrum(context, models.model(number)))
+                    found = _spectrum(context, models.model(number))
+                    write_single_power(file, number, *found, context.config.wavefunction.axial)
 
                 own[number] = context.part(f"exact_spectrum-{number:02d}", self.key(context, filament=number), record)
                 step()
@@ -89,9 +99,17 @@ def _spectrum(
 
 
 def write_single_power(
-    file: GroupWriter, number: int, power: SinglePower, scales: dict, sampled: SampledSpectrum | None
+    file: GroupWriter,
+    number: int,
+    power: SinglePower,
+    scales: dict,
+    sampled: SampledSpectrum | None,
+    axial: str = "coherent",
 ) -> None:
-    """Write /single_power/<number>: phase averages, their scales with definitions, and draws if there are."""
+    """Write /single_power/<number>: phase averages, their scales with definitions, and draws if there are.
+
+    axial  one of filament.axial.AXIAL
+    """
     in_plane = power.in_plane
     spectra = {
         "k": power.k,
@@ -114,6 +132,7 @@ def write_single_power(
         f"/{schema.SINGLE_POWER}/{schema.filament(number)}",
         spectra,
         statistics=power.statistics,
+        axial=axial,
         parts="fdm = smooth + interference" + (" - self" if power.statistics == "fixed" else ""),
         draws=None if sampled is None else sampled.draws,
         **numbers,

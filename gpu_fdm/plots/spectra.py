@@ -57,6 +57,8 @@ def single_power(file: h5py.File) -> Figure:
     columns = 2 if drawn else 1
     width = 10.0 if drawn else 6.6
     about = [words(STATISTICS, group.attrs["statistics"])]
+    if group.attrs.get("axial", "coherent") != "coherent":
+        about.append("thermal along the axis")
     if len(file[SINGLE_POWER]) > 1 and GAS not in file:
         about.insert(0, f"the first of {len(file['single_power'])} filaments")
     figure = filament_figure(file, width, 6.4, ",  ".join(about))
@@ -98,6 +100,8 @@ def one_filament(file: h5py.File) -> Figure:
     function, shapes = (words(POPULATIONS, attributes[name]) for name in ("mass_function", "shape"))
     choices = "mass function " + (f"and shapes {shapes}" if function == shapes else f"{function},  shapes {shapes}")
     density = f"relative to the {words(NORMALISATIONS, attributes['normalisation'])}"
+    if attributes.get("axial", "coherent") != "coherent":
+        density += ",  thermal along the axis"
     figure = new_figure(6.6, 6.6, [f"$z={attributes['redshift']:.4g}$", window], [choices], [density])
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     excess = []

@@ -3,11 +3,13 @@
     P(k) = int_0^1 dmu W(k mu)^2/L^2 P2(k sqrt(1 - mu^2)) / mu_line^2,
     W(q)^2/L^2 = [sin(qL/2) / (qL/2)]^2 exp(-q^2/(2 s^2))               soft ends of sharpness s
 
-P(k -> 0) is one for a filament whose weights sum to one, so that M^2 P(k) is the power of the filament.
+P(k -> 0) is one for a filament whose weights sum to one, so that M^2 P(k) is the power of the filament. With momentum
+along the axis the interference of P2 has A(k mu) of axial.py in place of the window, and the self term is sum g_q^2 of
+itself, with g_q the shares of the plane waves; the smooth part is as before.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +18,9 @@ from scipy.interpolate import CubicSpline
 from ..filament.model import Model
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
+from .axial import AxialWindow
 from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, polar_spectrum
 
-WINDOW_END = 8.6  # sharpnesses: the soft ends reduce the power by exp(-37) there
 DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
 MASS_FRACTION = 0.999  # of a profile inside the radius that sets the number of orientations
 STATISTICS = ("fixed", "gaussian")
@@ -36,6 +38,8 @@ class SinglePower:
     smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
     statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
     classical   power of the profile itself over its mass squared: a filament of particles, shape (k,)
+    self_share  sum g_q^2 of the plane waves along the axis, one for a coherent filament: the share of the self term in
+                the plane that is absent at fixed |a_nl|
     """
 
     k: NDArray
@@ -45,6 +49,7 @@ class SinglePower:
     self_term: NDArray
     statistics: str
     classical: np.ndarray
+    self_share: float = 1.0
 
     @property
     def fdm(self) -> NDArray:
@@ -54,7 +59,10 @@ class SinglePower:
     @property
     def polar_fdm(self) -> NDArray:
         """Power of |psi|^2 in the plane, averaged over phases, shape (k,); round-off is set to zero."""
-        return _less_round_off(self.in_plane.fixed if self.statistics == "fixed" else self.in_plane.gaussian)
+        plane = self.in_plane
+        return _less_round_off(
+            plane.gaussian if self.statistics == "gaussian" else plane.gaussian - self.self_share * plane.self_term
+        )
 
     @property
     def in_plane(self) -> PolarSpectrum:
@@ -87,14 +95,22 @@ def single_power(
     fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
     self_term = _interpolation(rows, table.self_term, power_at_origin=0)
 
-    filament = model.filament
-    across, share = _orientations(k, filament.length, filament.sharpness, library.radius_max * unit)
+    filament, axial = model.filament, model.wave.axial
+    window = AxialWindow(filament.length, filament.sharpness)
+    across, share = _orientations(k, window, library.radius_max * unit)
     across *= unit
     smooth = np.sum(share * form_factor(library, weight, across) ** 2, axis=1)
     self_average = np.sum(share * self_term(across), axis=1)
-    interference = np.sum(share * fringes(across), axis=1) + self_average
     classical = np.sum(share * model.profile.form_factor(across) ** 2, axis=1)
-    return SinglePower(k, polar, smooth, interference, self_average, statistics, classical)
+    if axial is None:
+        interference = np.sum(share * fringes(across), axis=1) + self_average
+        return SinglePower(k, polar, smooth, interference, self_average, statistics, classical)
+    self_average *= axial.self_share
+    window = replace(window, dispersion=axial.dispersion / unit)
+    across, share = _orientations(k, window, library.radius_max * unit)
+    across *= unit
+    interference = np.sum(share * (fringes(across) + self_term(across)), axis=1)
+    return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share)
 
 
 def classical_power(profile: Profile, k: np.ndarray, unit: float, length: float, sharpness: float) -> np.ndarray:
@@ -142,29 +158,34 @@ def scales(model: Model, power: SinglePower) -> dict[str, tuple[float, str]]:
 
 
 def orientation_average(
-    k: ArrayLike, polar: Callable[[NDArray], NDArray], length: float, sharpness: float, radius: float
+    k: ArrayLike,
+    polar: Callable[[NDArray], NDArray],
+    length: float,
+    sharpness: float,
+    radius: float,
+    dispersion: float = 0.0,
 ) -> NDArray:
     """The average over orientations of a spectrum in the plane, shape (k,).
 
     k          [h/Mpc], shape (k,);  polar  function of wavenumbers in the plane [h/Mpc], any shape
     length     of the filament [cMpc/h];  sharpness  of its soft ends [h/cMpc]
     radius     beyond which the filament has no mass [cMpc/h]
+    dispersion  of momenta along the axis [h/cMpc], 0 for a coherent filament
     """
-    across, share = _orientations(np.asarray(k, float), length, sharpness, radius)
+    across, share = _orientations(np.asarray(k, float), AxialWindow(length, sharpness, dispersion), radius)
     return np.sum(share * polar(across), axis=1)
 
 
-def _orientations(k: NDArray, length: float, sharpness: float, radius: float) -> tuple[NDArray, NDArray]:
+def _orientations(k: NDArray, window: AxialWindow, radius: float) -> tuple[NDArray, NDArray]:
     """Wavenumbers in the plane at Gauss-Legendre nodes of the angle between k and the plane, and shares; (k, node)."""
-    largest = np.minimum(k, WINDOW_END * sharpness)  # along the axis
+    largest = np.minimum(k, window.reach)  # along the axis
     end = np.arcsin(largest / k)
-    # the window oscillates as cos(q length), the spectrum in the plane as cos(2 q radius): half as many nodes as
+    # the window oscillates as cos(q correlated), the spectrum in the plane as cos(2 q radius): half as many nodes as
     # radians, and 40 more, integrate both to round-off
-    x, w = gauss_legendre(int(0.5 * largest.max() * (length + 2 * radius)) + 40)
+    x, w = gauss_legendre(int(0.5 * largest.max() * (window.correlated + 2 * radius)) + 40)
     angle = end[:, None] * (1 + x) / 2
     along = k[:, None] * np.sin(angle)
-    window = np.sinc(along * length / (2 * np.pi)) ** 2 * np.exp(-(along**2) / (2 * sharpness**2))
-    return k[:, None] * np.cos(angle), window * np.cos(angle) * w * end[:, None] / 2
+    return k[:, None] * np.cos(angle), window.power(along) * np.cos(angle) * w * end[:, None] / 2
 
 
 def _table_wavenumbers(model: Model, k_max: float) -> NDArray:

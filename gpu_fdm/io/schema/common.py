@@ -19,6 +19,7 @@ def boson(m22: float | None) -> str:
 
 
 _COMMON = {  # attributes that mean the same in all groups
+    "axial": Attribute("momentum along the axis: coherent (none) or thermal"),
     "backend": Attribute("cpu or gpu"),
     "beta": Attribute("velocity anisotropy"),
     "bin_width": Attribute("in fundamental wavenumbers of the longest side"),

@@ -50,14 +50,19 @@ FILAMENT_GROUPS = (
             "l": Dataset("mode", "1", "angular quantum number; l > 0 stands for +l and -l", "int64"),
             "energy": Dataset("mode", "(km/s)^2", "eigenvalue, V = 0 on the axis"),
             "weight": Dataset("mode", "1", "a_nl^2, share of the line mass (twice for l > 0)"),
-            "phase": Dataset("mode, 2", "rad", "phases of +l and -l; the second is not used where l = 0"),
+            "phase": Dataset(
+                "mode, 2",
+                "rad",
+                "phases of +l and -l of a coherent filament; the second is not used where l = 0",
+            ),
         },
         attributes(
-            "weights weight_sum",
+            "weights weight_sum axial",
             library_modes=Attribute("number of bound states up to the energy cut"),
             largest_l=Attribute("of these states"),
             energy_cut=Attribute("in squares of velocity_unit"),
             rms_log_density=Attribute("of ln(density_modes/density)"),
+            axial_dispersion=Attribute("of comoving momenta along the axis where axial = thermal, a sigma_z", "h/Mpc"),
             optimality=Attribute("of what was minimised: largest violation of its conditions, 0 where nothing was"),
         ),
     ),
@@ -144,7 +149,7 @@ BOX_GROUPS = (
             "sampled_error": Dataset("k", "1", "standard error of sampled_mean"),
             "sampled_scatter": Dataset("k", "1", f"standard deviation of single filaments {_DRAWS}"),
         },
-        attributes("statistics")
+        attributes("axial statistics")
         | {"parts": Attribute("how power_fdm is made of the others"), "draws": Attribute("number of draws")}
         | defined("k_gs", "ground-state scale", "h/Mpc")
         | defined("k_detach", "where the fringes take over", "h/Mpc")

@@ -41,7 +41,7 @@ POPULATION_GROUPS = (
             "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
         },
         attributes(
-            f"{_POPULATION} beta statistics weights",
+            f"{_POPULATION} axial beta statistics weights",
             mass_min=Attribute("of the window", "Msun/h"),
             mass_max=Attribute("of the window", "Msun/h"),
             normalisation=Attribute("population or matter"),
