@@ -143,6 +143,9 @@ def comparison_lines(comparison: "Comparison") -> list[str]:
         lines.append(f"  {name}: {features_in_words(features)}")
     if fit is not None:
         lines.append(f"  fit: {fit.text}")
+        for row in () if fit.fits else fit.worst:
+            values = f"table {row.table:.4g}, model {row.model:.4g}, pull {row.pull:+.3g}"
+            lines.append(f"    disagrees at k = {row.k:.4g} h/Mpc: {values}")
     elif table.m22 is not None and model.m22 is not None and abs(model.m22 / table.m22 - 1) > DIFFERENCES["m22"]:
         lines.append(f"  the model is of another boson: give one of m22 = {table.m22:g} with --model FILE")
     return lines

@@ -71,12 +71,28 @@ def compare(
     nearest = max(same, key=lambda model: _likeness(model, table))
     fit = None
     if masses is not None:
-        candidates = grid_of(same) or (grid(*masses, table.denominator) if grid else None)
+        candidates = grid_of(models_to_fit(table, same, nearest)) or (
+            grid(*masses, table.denominator) if grid else None
+        )
         if candidates is None:
             raise InputError(f"{table.label}: a fit needs models of four or more m22: give more with --model FILE")
         low, high = candidates.m22_range
         fit = fit_m22(candidates, table, max(masses[0], low), min(masses[1], high))
     return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest), fit)
+
+
+def models_to_fit(table: Boost, models: Sequence[Boost], nearest: Boost) -> list[Boost]:
+    """The models of one object that a table is fitted with, that of the nearest model; a fit mixes none.
+
+    Raises InputError for a table that does not say what it is of, where the models are of several objects.
+    """
+    objects = list(dict.fromkeys(model.object for model in models if model.object))
+    if not table.object and len(objects) > 1:
+        raise InputError(
+            f"{table.label}: the models are of {', and of '.join(objects)}: say in the table which of these it is of, "
+            f"with a line such as # object: {objects[0]}"
+        )
+    return [model for model in models if model.object == nearest.object]
 
 
 def compare_all(
@@ -141,6 +157,10 @@ def _row(comparison: Comparison) -> dict[str, object]:
     for name in ("m22", "bound", "standard_error"):
         row[f"fit_{name}"] = getattr(fit, name, None)
     row["fit_low_95"], row["fit_high_95"] = getattr(fit, "interval", None) or (None, None)
+    row["fit_chi_squared"] = None if fit is None else fit.agreement.chi_squared
+    row["fit_degrees_of_freedom"] = getattr(fit, "degrees_of_freedom", None)
+    row["fit_p_value"] = getattr(fit, "p_value", None)
+    row["fit_fits"] = None if fit is None or fit.p_value is None else "yes" if fit.fits else "no"
     return row
 
 

@@ -29,6 +29,20 @@ class Agreement:
     left_out: int
 
 
+@dataclass(frozen=True)
+class RowAgreement:
+    """A row of a table beside a model: k [h/Mpc], both boosts, and their difference in ln over its error.
+
+    pull  of the row from what the model and all other rows make of it: where rows are independent, ln(table/model) over
+          the error of the row; in units of 1 for a table without errors
+    """
+
+    k: float
+    table: float
+    model: float
+    pull: float
+
+
 def agreement(table: Boost, model: Boost, correlation: ArrayLike | None = None) -> Agreement:
     """How a table and a model agree.
 
@@ -106,6 +120,17 @@ class ComparedRows:
     def chi_squared(self, model: Boost) -> float:
         """Sum of squares of the differences over their errors; errors are 1 where the table has none."""
         return float(np.sum(solve_triangular(self.root, self.difference(model), lower=True) ** 2))
+
+    def disagreeing(self, model: Boost, number: int) -> tuple[RowAgreement, ...]:
+        """The rows that disagree most with a model, the worst first."""
+        difference = self.difference(model)
+        inverse = solve_triangular(self.root, np.eye(len(self.k)), lower=True)
+        inverse = inverse.T @ inverse  # of the covariance
+        pulls = inverse @ difference / np.sqrt(np.diag(inverse))
+        values = np.exp(self.log_boost)
+        columns = self.k, values, values * np.exp(-difference), pulls
+        worst = np.argsort(-np.abs(pulls), kind="stable")[:number]
+        return tuple(RowAgreement(*row) for row in np.array(columns).T[worst].tolist())
 
     def agreement(self, model: Boost) -> Agreement:
         """How these rows agree with a model."""

@@ -20,7 +20,7 @@ ROWS = 120  # k of an interpolated boost
 class BoostGrid:
     """Boosts at several boson masses; between them ln boost at k m22^(-scaling) is a cubic spline in ln m22.
 
-    boosts   four or more, of increasing m22, of the same ratio and redshift, without zeros
+    boosts   four or more, of increasing m22, of the same ratio, object and redshift, without zeros
     scaling  power of m22 with which wavenumbers grow: 1/2 for the ground state of a filament and for Jeans'
              wavenumber, 1 for a de Broglie wavelength
     Raises InputError for boosts that make no grid.
@@ -37,8 +37,9 @@ class BoostGrid:
         masses, given = self._masses, ", ".join(str(boost.m22) for boost in self.boosts)
         if len(masses) < len(self.boosts) or masses[0] <= 0 or np.any(np.diff(masses) <= 0):
             raise InputError(f"m22 = {given} of a grid: must be known, positive and increasing")
-        for boost in self.boosts:
-            check_same_ratio(self.boosts[0], boost)
+        for number, boost in enumerate(self.boosts):
+            for other in self.boosts[:number]:  # a boost without an object, or a redshift, agrees with any
+                check_same_ratio(other, boost)
             if len(boost.k) < 2 or np.any(boost.boost <= 0):
                 raise InputError(f"{boost.label}: must have two or more rows, all positive, to be in a grid of m22")
 
@@ -72,13 +73,15 @@ class BoostGrid:
         values = [spline(log_k + step) for spline, step in zip(self._splines, shift, strict=True)]
         log_boost = CubicSpline(log_masses, np.array(values))(np.log(m22))
         example = self.boosts[0]
+        objects = [boost.object for boost in self.boosts if boost.object]
+        redshifts = [boost.redshift for boost in self.boosts if boost.redshift is not None]
         return Boost(
             np.exp(log_k),
             np.exp(log_boost),
             example.numerator,
             example.denominator,
-            redshift=example.redshift,
+            redshift=redshifts[0] if redshifts else None,
             m22=m22,
             source=f"between {len(self.boosts)} m22 in [{first:g}, {last:g}]",
-            object=example.object,
+            object=objects[0] if objects else "",
         )

@@ -1,4 +1,8 @@
-"""The boson mass that fits a table of a boost best: least squares in ln boost, with errors and an interval."""
+"""The boson mass that fits a table of a boost best: least squares in ln boost, with errors and an interval.
+
+A fit says when it does not fit: where chi-squared of the best mass is too large to be chance, there is no value, no
+error and no bound, only the rows that disagree most.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
+from scipy.special import chdtrc
 
 from ..errors import InputError
-from .agreement import Agreement, ComparedRows, check_same_ratio
+from .agreement import Agreement, ComparedRows, RowAgreement, check_same_ratio
 from .boost import Boost
 from .boost_grid import BoostGrid
 
 RISE_95 = 3.841459  # of chi-squared, at the ends of the interval of one parameter that holds it with 95 %
+RISE_OF_BOUND = 2.705543  # of chi-squared, where a parameter is beyond with 95 %
+LEAST_P = 1e-3  # of a fit: below this p-value no boson mass describes a table
+DISAGREEING = 5  # rows that are named where no mass does
 SCAN = 21  # masses at which chi-squared is computed first
 STEP = 1e-2  # of the range of ln m22, for second differences
 AT_END = 1e-3  # of the range of ln m22: a minimum closer to its end is at its end
@@ -20,35 +28,65 @@ AT_END = 1e-3  # of the range of ln m22: a minimum closer to its end is at its e
 
 @dataclass(frozen=True)
 class MassFit:
-    """The m22 that fits a table best.
+    """What a table says about m22.
 
-    m22          best, or the end of the range that fits best
-    bound        "" for a fit; "lower" where the best is at the upper end of the range, so that m22 is at least that;
-                 "upper" where it is at the lower end
-    standard_error  one standard deviation of m22, from the curvature of chi-squared at m22; None for a bound
+    m22          that fits best, or the bound; None where no mass fits, and where all do
+    bound        "" for a value; "lower" where chi-squared is least at the upper end of the masses, so that m22 is above
+                 the bound with 95 %: chi-squared has risen by 2.71 there; "upper" where it is least at the lower end
+    standard_error  one standard deviation of m22, from the curvature of chi-squared at m22; None without a value
     interval     that holds m22 with 95 %: where chi-squared has risen by 3.84; 0 or infinity where it does not rise so
-                 much within the range. None for a bound
-    agreement    of the table with the model of m22
+                 much within the masses. None without a value
+    masses       between which m22 was fitted
+    agreement    of the table with the best model
+    p_value      probability of a chi-squared as large or larger, if the best model and the errors are right; None for a
+                 table without errors
+    worst        the rows that disagree most with the best model, the worst first
     """
 
-    m22: float
+    m22: float | None
     bound: str
     standard_error: float | None
     interval: tuple[float, float] | None
+    masses: tuple[float, float]
     agreement: Agreement
+    p_value: float | None
+    worst: tuple[RowAgreement, ...]
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Rows less the one parameter."""
+        return self.agreement.rows - 1
+
+    @property
+    def fits(self) -> bool:
+        """Whether some mass describes the table; not known to be false for a table without errors."""
+        return self.p_value is None or self.p_value >= LEAST_P
+
+    @property
+    def quality(self) -> str:
+        """Chi-squared, degrees of freedom and p-value in words."""
+        if self.agreement.chi_squared is None or self.p_value is None:
+            return (
+                f"rms of ln boost {self.agreement.rms:.2g}, {self.agreement.rows} rows; no p-value: the table has no "
+                "errors"
+            )
+        p_value = f"p = {self.p_value:.2g}" if self.p_value > 0 else "p < 1e-300"
+        return f"chi-squared {self.agreement.chi_squared:.3g}, {self.degrees_of_freedom} degrees of freedom, {p_value}"
 
     @property
     def text(self) -> str:
         """The fit in one line."""
-        quality = f"rms of ln boost {self.agreement.rms:.2g}"
-        if self.agreement.chi_squared is not None:
-            quality = f"chi-squared {self.agreement.chi_squared:.3g}"
-        quality += f", {self.agreement.rows} rows"
+        between = f"from {self.masses[0]:.4g} to {self.masses[1]:.4g}"
+        if not self.fits:
+            return f"no boson mass {between} describes the table ({self.quality})"
+        if self.m22 is None:
+            return f"every boson mass {between} describes the table: it gives no bound ({self.quality})"
         if self.interval is None:
             sign, end = (">=", "upper") if self.bound == "lower" else ("<=", "lower")
-            return f"m22 {sign} {self.m22:.4g}: a bound, the best fit is at the {end} end of the models ({quality})"
+            best = f"the best fit is at the {end} end of the models"
+            return f"m22 {sign} {self.m22:.4g}: a bound, with 95 %; {best} ({self.quality})"
         low, high = self.interval
-        return f"m22 = {self.m22:.4g} +- {self.standard_error:.2g} (95 %: {low:.4g} to {high:.4g}; {quality})"
+        return f"m22 = {self.m22:.4g} +- {self.standard_error:.2g} (95 %: {low:.4g} to {high:.4g}; {self.quality})"
 
 
 def fit_m22(
@@ -62,7 +100,8 @@ def fit_m22(
 
     The standard error is from the curvature, sigma^2 = 2/(d^2 chi^2/d(ln m22)^2), the interval from chi-squared itself:
     where rows are correlated it is no parabola, and 1.96 standard errors hold less than 95 %. Without errors the
-    scatter of the rows about the best model takes their place.
+    scatter of the rows about the best model takes their place. Where the p-value of chi-squared is below LEAST_P, no
+    mass describes the table, and the fit has neither a value nor a bound.
 
     model    m22 -> Boost of the ratio of the table; a BoostGrid, say
     m22_min, m22_max  range of m22; that of a BoostGrid by default
@@ -85,20 +124,29 @@ def fit_m22(
     first, *_, last = np.log(masses).tolist()
     best, bound = _minimum(chi_squared, np.log(masses), [rows.chi_squared(boost) for boost in models])
     m22, least = float(np.clip(np.exp(best), masses[0], masses[-1])), chi_squared(best)
-    error, interval = None, None
-    if not bound:
-        unit = 1.0 if table.error is not None else least / (len(rows.k) - 1)
-        step = min(STEP * (last - first), best - first, last - best)
-        curvature = (chi_squared(best + step) - 2 * least + chi_squared(best - step)) / step**2
-        if not curvature > 0:
-            raise InputError(f"{table.label}: the model does not depend on m22 at its k: nothing to fit")
-        error = m22 * float(np.sqrt(2 * unit / curvature))
-        interval = _interval(chi_squared, best, least + RISE_95 * unit, first, last)
-    return MassFit(m22, bound, error, interval, rows.agreement(model(m22)))
+    freedom = len(rows.k) - 1
+    p_value = None if table.error is None else float(chdtrc(freedom, least))
+    known = (float(masses[0]), float(masses[-1])), rows.agreement(model(m22)), p_value
+    worst = rows.disagreeing(model(m22), DISAGREEING)
+    if p_value is not None and p_value < LEAST_P:
+        return MassFit(None, "", None, None, *known, worst)
+    unit = 1.0 if table.error is not None else least / freedom
+    if bound:
+        low, high = _interval(chi_squared, best, least + RISE_OF_BOUND * unit, first, last)
+        limit = low if bound == "lower" else high
+        if not 0 < limit < np.inf:
+            return MassFit(None, "", None, None, *known, worst)
+        return MassFit(limit, bound, None, None, *known, worst)
+    step = min(STEP * (last - first), best - first, last - best)
+    curvature = (chi_squared(best + step) - 2 * least + chi_squared(best - step)) / step**2
+    if not curvature > 0:
+        raise InputError(f"{table.label}: the model does not depend on m22 at its k: nothing to fit")
+    error = m22 * float(np.sqrt(2 * unit / curvature))
+    return MassFit(m22, "", error, _interval(chi_squared, best, least + RISE_95 * unit, first, last), *known, worst)
 
 
 def _minimum(chi_squared: Callable[[float], float], log_masses: NDArray, scanned: list[float]) -> tuple[float, str]:
-    """ln m22 of the least chi-squared, and the bound that it is if it is at an end of the range."""
+    """ln m22 of the least chi-squared, and the kind of bound that there is if it is at an end of the range."""
     least = int(np.argmin(scanned))
     around = log_masses[max(least - 1, 0)], log_masses[min(least + 1, len(log_masses) - 1)]
     best = float(minimize_scalar(chi_squared, bounds=around, method="bounded", options={"xatol": 1e-6}).x)

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from attrs import evolve
 from matplotlib.figure import Figure
 from plot_files import result as made
 from plot_files import simulated_ratio, write_one_filament, write_simulation
@@ -114,7 +115,7 @@ def test_boost_of_snapshots_and_tables(tmp_path, capsys, monkeypatch):
 
 
 def test_compare_with_a_fit(result, tmp_path, capsys):
-    """A mock of another boson, from the same code: its m22 is found."""
+    """A mock of another boson, from the same code: its m22 is found; a boost of 1 is refused, or a bound."""
     truth = single_filament_grid(result)(0.9, 1.6, "classical")(1.2)
     rows = np.searchsorted(truth.k, np.geomspace(120, 400, 12))
     scatter = 0.05 * np.random.default_rng(1).standard_normal(len(rows))
@@ -128,18 +129,38 @@ def test_compare_with_a_fit(result, tmp_path, capsys):
         source="a mock",
     )
     write_boost(mock, tmp_path / "mock.csv")
+    for name, low, high in (("flat.csv", 100, 300), ("low.csv", 60, 120)):
+        k = np.linspace(low, high, 9)
+        flat = evolve(mock, k=k, boost=np.ones(9), error=np.full(9, 0.05), beyond_nyquist=k < 0, source=name)
+        write_boost(flat, tmp_path / name)
+    tables = [tmp_path / name for name in ("mock.csv", "flat.csv", "low.csv")]
+    folder = tmp_path / "compared"
     code, out, error = run(
-        capsys, "compare", result, tmp_path / "mock.csv", "published", "--fit", "0.8,2", "--over", "classical",
-        "--output",
-        tmp_path / "compared", "--dpi", 60,
+        capsys, "compare", result, *tables, "published", "--fit", "0.8,2", "--over", "classical",
+        "--output", folder, "--dpi", 60,
     )  # fmt: skip
     assert code == 0, error
     (line,) = [line for line in out.splitlines() if "fit: m22" in line][:1]
     found, deviation = float(line.split("=")[1].split("+-")[0]), float(line.split("+-")[1].split("(")[0])
     assert abs(found - 1.2) < 3 * deviation and deviation < 0.1
-    report = (tmp_path / "compared" / "comparison.html").read_text()
+    report = (folder / "comparison.html").read_text()
     assert "a mock" in report and "data:image/png;base64," in report and "Zimmermann" in report
-    assert (tmp_path / "compared" / "comparison.png").is_file()
+    assert (folder / "comparison.png").is_file()
+    # a boost of 1: no boson mass has it where fringes are; below them large masses do
+    refused = out[out.index("(flat.csv)") : out.index("(low.csv)")]
+    assert "  fit: no boson mass from 0.8 to 2 describes the table (chi-squared " in refused
+    said = refused[refused.index("  fit:") :]
+    assert said.count("    disagrees at k = ") == 5 and "+-" not in said and "bound" not in said
+    assert "fit: m22 >= " in out[out.index("(low.csv)") :]
+    with open(folder / "comparison.csv", newline="") as file:
+        found, refused, bound, *_ = csv.DictReader(file)
+    assert float(found["fit_p_value"]) > 1e-3 and found["fit_fits"] == "yes"
+    values = [refused[f"fit_{name}"] for name in ("m22", "bound", "standard_error", "low_95", "high_95", "fits")]
+    assert values == ["", "", "", "", "", "no"] and float(refused["fit_p_value"]) < 1e-3
+    assert (bound["fit_bound"], bound["fit_standard_error"], bound["fit_fits"]) == ("lower", "", "yes")
+    assert float(refused["fit_chi_squared"]) > 8 == int(refused["fit_degrees_of_freedom"])
+    section = report[report.index("flat.csv") : report.index("low.csv")]
+    assert "Fit: no boson mass from 0.8 to 2" in section and "Rows that disagree most" in section
 
 
 def test_snapshots_beside_the_model(result, tmp_path, capsys):

@@ -41,6 +41,28 @@ def test_grid_follows_what_moves():
             0.5,
             "fdm/smooth and fdm/cdm: must be ratios of the same things to be compared",
         ),
+        (
+            [
+                boost(K, K, m, object=f"filaments of {low} to 3e+10 Msun/h")
+                for m, low in enumerate(("3e9", "3e9", "1e8", "3e9"), 1)
+            ],
+            0.5,
+            "fdm/smooth: of filaments of 3e9 to 3e+10 Msun/h and of filaments of 1e8 to 3e+10 Msun/h: must be the same "
+            "to be compared",
+        ),
+        (
+            [
+                boost(K, K, m, object=of)
+                for m, of in enumerate(("", "one filament of 5e+09 Msun/h", "", "filaments"), 1)
+            ],
+            0.5,
+            "fdm/smooth: of one filament of 5e+09 Msun/h and of filaments: must be the same to be compared",
+        ),
+        (
+            [boost(K, K, m, redshift=z) for m, z in enumerate((None, 4.0, None, 5.0), 1)],
+            0.5,
+            "fdm/smooth: redshift = 4 and 5: must be the same to be compared",
+        ),
         ([toy(m) for m in (1, 2, 3, 4)], np.inf, "scaling = inf: must be finite"),
     ],
 )
@@ -48,6 +70,13 @@ def test_grids_that_are_refused(boosts, scaling, message):
     with pytest.raises(InputError) as caught:
         BoostGrid(tuple(boosts), scaling)
     assert str(caught.value) == message
+
+
+def test_what_a_grid_is_of():
+    """Boosts that do not say what they are of, or at which redshift, take it from the others."""
+    known = {"object": "one filament of 5e+09 Msun/h", "redshift": 4.0}
+    grid = BoostGrid(tuple(boost(K, K, m, **(known if m == 3 else {})) for m in (1, 2, 3, 4)))
+    assert (grid(2.0).object, grid(2.0).redshift) == tuple(known.values())
 
 
 def test_masses_out_of_the_grid_are_refused():

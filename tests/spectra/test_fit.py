@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from filaments import published_cylinder
+from scipy.special import erfc
 from threadpoolctl import threadpool_limits
 from toy_boosts import K, boost, toy, toy_grid
 
@@ -51,16 +52,75 @@ def test_errors_that_are_not_given_are_the_scatter():
     found = fit_m22(lambda m22: boost(K, np.full(40, m22**-2.0)), table, 0.1, 10)
     assert found.standard_error / found.m22 == pytest.approx(noise.std(ddof=1) / (2 * np.sqrt(40)), rel=1e-5)
     assert found.agreement.chi_squared is None
-    assert found.text.endswith(f"rms of ln boost {noise.std():.2g}, 40 rows)")
+    assert found.fits and found.p_value is None
+    assert found.text.endswith(f"rms of ln boost {noise.std():.2g}, 40 rows; no p-value: the table has no errors)")
 
 
-@pytest.mark.parametrize(("m22", "bound", "end"), [(0.3, "upper", 0.5), (4.0, "lower", 2.0)])
-def test_an_end_of_the_grid_is_a_bound(m22, bound, end):
+@pytest.mark.parametrize(("m22", "bound", "end"), [(0.47, "upper", 0.5), (2.2, "lower", 2.0)])
+def test_best_at_an_end_of_the_grid_is_a_bound(m22, bound, end):
+    """The bound is where chi-squared has risen by 2.71, not the end of the grid, which is no property of the table."""
     k = np.linspace(60, 250, 12)
-    found = fit_m22(toy_grid(), boost(k, toy(m22, k).boost, error=0.1 * toy(m22, k).boost))
-    assert (found.m22, found.bound, found.standard_error, found.interval) == (end, bound, None, None)
+    table = boost(k, toy(m22, k).boost, error=0.1 * toy(m22, k).boost)
+    found = fit_m22(toy_grid(), table)
+    assert (found.bound, found.standard_error, found.interval) == (bound, None, None)
+    assert found.m22 > end if bound == "upper" else found.m22 < end
+
+    def chi_squared(mass):
+        return np.sum((np.log(toy(mass, k).boost / table.boost) / 0.1) ** 2)
+
+    assert chi_squared(found.m22) - chi_squared(end) == pytest.approx(2.7055, rel=0.05)  # the grid's interpolation
     sign = "<=" if bound == "upper" else ">="
-    assert found.text.startswith(f"m22 {sign} {end:g}: a bound, the best fit is at the ")
+    assert found.text.startswith(f"m22 {sign} {found.m22:.4g}: a bound, with 95 %; the best fit is at the ")
+
+
+FLAT = np.linspace(60, 250, 12)
+
+
+@pytest.mark.parametrize("error", [0.02, 0.1, 0.2])
+def test_a_boost_that_no_mass_has_is_refused(error):
+    """A boost of 1, where the least boost of the models is exp(0.75) at its peak: no value, no bound, and why."""
+    found = fit_m22(toy_grid(), boost(FLAT, np.ones(12), error=np.full(12, error)))
+    assert not found.fits and found.p_value < 1e-3
+    assert (found.m22, found.bound, found.standard_error, found.interval) == (None, "", None, None)
+    assert found.agreement.chi_squared == pytest.approx(np.sum((np.log(toy(2.0, FLAT).boost) / error) ** 2), rel=0.01)
+    assert found.text.startswith("no boson mass from 0.5 to 2 describes the table (chi-squared ")
+    assert "11 degrees of freedom, p " in found.text and "=" not in found.text.split("(")[0]
+    pulls = -np.log(toy(2.0, FLAT).boost) / error
+    assert len(found.worst) == 5 and found.worst[0].k == FLAT[np.argmin(pulls)]
+    assert [row.pull for row in found.worst] == pytest.approx(sorted(pulls)[:5], rel=0.02)
+    worst = found.worst[0]
+    assert (worst.table, np.log(worst.model)) == pytest.approx((1, -pulls.min() * error), rel=0.02)
+
+
+def test_a_boost_that_large_masses_have_is_a_bound():
+    """The same boost with errors that allow it, by which m22 is bounded; with larger ones every mass fits."""
+    found = fit_m22(toy_grid(), boost(FLAT, np.ones(12), error=np.full(12, 0.5)))
+    assert found.fits and found.bound == "lower" and 1 < found.m22 < 2
+    found = fit_m22(toy_grid(), boost(FLAT, np.ones(12), error=np.full(12, 5.0)))
+    assert found.fits and (found.m22, found.bound) == (None, "")
+    assert found.text.startswith("every boson mass from 0.5 to 2 describes the table: it gives no bound (chi-squared ")
+
+
+@pytest.mark.parametrize(("sigmas", "fits"), [(3.25, True), (3.33, False)])
+def test_the_least_p_value(sigmas, fits):
+    """Two rows that differ by x sigma, one parameter: p = erfc(x/2), which is 1e-3 at x = 2 * 2.3268 = 4.653."""
+    k, error = np.array([50.0, 100.0]), 0.1
+    x = sigmas * np.sqrt(2)
+    table = boost(k, np.exp([x * error, 0.0]), error=error * np.exp([x * error, 0.0]))
+    found = fit_m22(lambda m22: boost(K, np.full(40, m22**-2.0)), table, 0.1, 10)
+    assert found.p_value == pytest.approx(erfc(x / 2), rel=1e-6)
+    assert found.fits == fits and (found.m22 is not None) == fits
+    assert found.degrees_of_freedom == 1
+
+
+def test_pulls_of_correlated_rows():
+    """Of two rows with correlation r, the first differs from what the second makes of it by (x - r y)/sqrt(1 - r^2)."""
+    x, y, r = 0.4, -0.4, 0.9
+    table = boost(np.array([50.0, 100.0]), np.exp([x, y]), error=0.1 * np.exp([x, y]))
+    found = fit_m22(lambda m22: boost(K, np.full(40, m22**-2.0)), table, 0.1, 10, [[1, r], [r, 1]])
+    assert not found.fits
+    pull = 4 * (1 + r) / np.sqrt(1 - r**2)  # the best model is halfway between both
+    assert sorted(row.pull for row in found.worst) == pytest.approx([-pull, pull], rel=1e-4)
 
 
 def test_an_interval_that_the_grid_does_not_close_is_open():
