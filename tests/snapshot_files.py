@@ -7,17 +7,19 @@ import numpy as np
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.io.result_file import atomic_result
+from gpu_fdm.io.schema import RESULT
 
 KPC_CM, MPC_CM = 3.085678e21, 3.085678e24  # as GADGET's parameter files have them
 EV_G = 1.782661921e-33
 
 
-def write_result(path, densities, box_size, redshift=4.0, m22=2.0):
-    """A result of gpu-fdm run with densities by name, "fdm" or "fdm/0"."""
+def write_result(path, densities, box_size, redshift=4.0, m22=2.0, schema=RESULT):
+    """A result of gpu-fdm run with densities by name, "fdm" or "fdm/0"; of schema SNAPSHOT also "wave_fdm"."""
     text = parse_config(f"[cosmology]\nredshift = {redshift}\n[dark_matter]\nm22 = {m22}").to_ini()
-    with atomic_result(path, text, seed=1, backend="cpu", device="test") as file:
+    with atomic_result(path, text, seed=1, backend="cpu", device="test", schema=schema) as file:
         for name, density in densities.items():
-            file.reserve(f"/density/{name}", density.shape, density.dtype, box_size=box_size, time=3.5)
+            about = {"time": 3.5} if schema is RESULT else {}
+            file.reserve(f"/density/{name}", density.shape, density.dtype, box_size=box_size, **about)
             file.write_slab(f"/density/{name}", 0, density)
         file.attributes("/density", box_size=box_size)
     return path

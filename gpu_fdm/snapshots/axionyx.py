@@ -30,7 +30,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             path=str(path),
             format=READER.name,
             box_size=options.resolve("box_size", tuple(side * h for side in box_width(dataset)), path),
-            redshift=options.resolve("redshift", 1 / _scale_factor(path) - 1, path),
+            redshift=options.resolve("redshift", lambda: 1 / _scale_factor(path) - 1, path),
             fields=fields,
             field=field,
             h=h,

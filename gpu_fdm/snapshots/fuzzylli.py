@@ -28,12 +28,16 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         cells = hdf5.number(file, "M")
         if cells is not None and source.cells != (cells, cells, cells):
             raise InputError(f"{path}: density/{field} has shape {source.cells}: must be {cells} a side by attribute M")
-        side = hdf5.number(file, SIDE)
+
+        def box_size() -> tuple | None:
+            side = hdf5.number(file, SIDE)
+            return None if side is None else (side,)
+
         return GridSnapshot(
             path=str(path),
             format=READER.name,
-            box_size=options.resolve("box_size", None if side is None else (side,), path),
-            redshift=options.resolve("redshift", hdf5.number(file, "z"), path),
+            box_size=options.resolve("box_size", box_size, path),
+            redshift=options.resolve("redshift", lambda: hdf5.number(file, "z"), path),
             fields=fields,
             field=field,
             m22=hdf5.number(file, "m22_1e-22eV"),

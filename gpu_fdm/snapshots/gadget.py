@@ -1,5 +1,6 @@
 """Particles of GADGET-2/3/4, AREPO, GIZMO and related codes in HDF5, in one file or many."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,23 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..io import hdf5
 from . import parts
-from .gadget_header import Header, counts, is_gadget, number_of_files, read_header, shared_attributes
+from .gadget_header import (
+    Header,
+    counts,
+    is_gadget,
+    number_of_files,
+    numbers_of_types,
+    read_header,
+    shared_attributes,
+)
 from .options import SnapshotOptions
 from .reader import Reader
 from .snapshot import ParticleSnapshot
 
+log = logging.getLogger(__name__)
+
 DARK_MATTER = 1  # type of particles that is read by default
+_COMPARED = 1000  # Masses that are compared with the entry in MassTable
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     files: list[tuple[str, int]] = []
     headers: list[_PartHeader] = []
     header: Header | None = None
+    table = 0.0  # mass of a particle where they have none of their own
     for part in parts.all_parts(first, number_of_files(first)):
         with hdf5.opened(part) as file:
             headers.append(_PartHeader.read(file, kind))
@@ -98,8 +111,10 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
                 )
             count = headers[-1].numbers[kind]
             files.append((str(part), count))
+            if count and header is None:
+                table = _mass_of_table(file, group, headers[0].mass)
             if count:
-                coordinates, _ = _datasets(file, group, count, not headers[0].mass)
+                coordinates, _ = _datasets(file, group, count, not table)
                 header = header or read_header(file, options, coordinates)
     number = sum(count for _, count in files)
     if headers[0].total not in (None, number):
@@ -121,9 +136,22 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         h=header.h,
         omega_m=header.omega_m,
         number=number,
-        particle_mass=headers[0].mass or None,
-        source=ParticleFiles(tuple(files), group, header.length, header.box_size, not headers[0].mass),
+        particle_mass=table or None,
+        source=ParticleFiles(tuple(files), group, header.length, header.box_size, not table),
     )
+
+
+def _mass_of_table(file: h5py.File, group: str, mass: float) -> float:
+    """The mass in MassTable, or 0 where the particles have masses of their own, which then count."""
+    if not mass or hdf5.find(file, f"{group}/Masses") is None:
+        return mass
+    own = hdf5.checked_dataset(file, f"{group}/Masses", 1, "f")[:_COMPARED]
+    for value in own[~np.isclose(own, mass, rtol=1e-5, atol=0)][:1]:
+        log.warning(
+            "%s: MassTable has %g for %s, whose Masses differ (%g): the Masses are taken",
+            *(file.filename, mass, group, value),
+        )
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +171,7 @@ class _PartHeader:
 
     @classmethod
     def read(cls, file: h5py.File, kind: int) -> "_PartHeader":
-        numbers = counts(file, "NumPart_ThisFile") or ()
+        numbers = numbers_of_types(file)
         if kind >= len(numbers):
             raise InputError(f"{file.filename}: --particle-type {kind}: its header has {len(numbers)} types, from 0")
         masses = hdf5.numbers(hdf5.find(file, "Header"), "MassTable") or ()
@@ -151,7 +179,7 @@ class _PartHeader:
         if not 0 <= mass < np.inf:
             raise InputError(f"{file.filename}: MassTable[{kind}] = {mass}: must be finite and not negative")
         total = _total(file, kind)
-        return cls(numbers, total, mass, (len(numbers), mass, total, *shared_attributes(file)))
+        return cls(numbers, total, mass, (len(numbers), repr(mass), total, *shared_attributes(file)))
 
 
 def _total(file: h5py.File, kind: int) -> int | None:

@@ -1,10 +1,13 @@
 """The header of GADGET, AREPO and related codes: box, redshift, cosmology and units."""
 
+import logging
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from ..errors import InputError
 from ..io import hdf5
@@ -12,12 +15,19 @@ from ..vectors import three
 from . import parts
 from .options import SnapshotOptions
 
+log = logging.getLogger(__name__)
+
 MPC_CM = 1e6 * 648000 / math.pi * 1.495978707e13  # IAU 2012 B2, 2015 B2
 UNIT_DIGITS = 1e-5  # relative: codes write the kiloparsec as 3.085678e21 cm, which is taken as exact
 _GROUPS = ("Header", "Parameters", "Units", "Cosmology")
+_REDSHIFT = ("Redshift", "Scale-factor")
+_LENGTH, _LENGTH_OVER_H = ("UnitLength_in_cm", "Unit length in cgs (U_L)"), "UnitLength_In_CGS"
+_LENGTHS = (*_LENGTH, _LENGTH_OVER_H)
 # exponents of the scale factor and of h in a dataset's unit: AREPO and GADGET-4, EAGLE, SWIFT
 _SCALE_FACTOR = ("a_scaling", "aexp-scale-exponent", "a-scale exponent")
 _HUBBLE = ("h_scaling", "h-scale-exponent", "h-scale exponent")
+_TABLE = ("Ngroups_ThisFile", "Ngroups_Total", "Nsubhalos_ThisFile", "Nsubgroups_ThisFile")  # of FOF and SUBFIND
+_PARTICLES = re.compile(r"PartType(\d{1,2})")
 
 
 @dataclass(frozen=True)
@@ -36,12 +46,47 @@ class Header:
 
 
 def is_gadget(path: Path) -> bool:
-    """Whether a file, or the first of several, has the header of a GADGET snapshot."""
+    """Whether a file, or the first of several, has the header of a GADGET snapshot, or of a table of its groups."""
     first = parts.find_file(path)
     if first is None or not hdf5.is_hdf5(first):
         return False
     with hdf5.opened(first) as file:
-        return hdf5.numbers(hdf5.find(file, "Header"), "NumPart_ThisFile") is not None
+        header = hdf5.find(file, "Header")
+        if header is None:
+            return False
+        return any(name in header.attrs for name in ("NumPart_ThisFile", *_TABLE)) or bool(particle_numbers(file))
+
+
+def particle_numbers(file: h5py.File) -> dict[int, int]:
+    """Number of the particles of each type that a file holds, whatever its header says."""
+    groups = {int(match[1]): f"{match[0]}/Coordinates" for match in map(_PARTICLES.fullmatch, file) if match}
+    found = {kind: hdf5.find(file, name) for kind, name in sorted(groups.items())}
+    return {kind: node.shape[0] for kind, node in found.items() if isinstance(node, h5py.Dataset) and node.ndim == 2}
+
+
+def numbers_of_types(file: h5py.File) -> tuple[int, ...]:
+    """Number of particles of each type in a file, by its header, else by its arrays.
+
+    Raises InputError for a table of groups.
+    """
+    header = hdf5.find(file, "Header")
+    stored = counts(file, "NumPart_ThisFile")
+    if stored is not None:
+        return stored
+    found = particle_numbers(file)
+    if not found and header is not None and any(name in header.attrs for name in _TABLE):
+        raise InputError(
+            f"{file.filename}: a table of the groups of FOF or SUBFIND, without particles: must be the snapshot in "
+            "which they were found"
+        )
+    if not found:
+        raise InputError(f"{file.filename}: no NumPart_ThisFile in its header, and no PartTypeN/Coordinates")
+    log.warning(
+        "%s: no NumPart_ThisFile in its header: the numbers of particles are those of the arrays, and whether some are "
+        "missing is not known",
+        file.filename,
+    )
+    return tuple(found.get(kind, 0) for kind in range(max(found) + 1))
 
 
 def number_of_files(first: Path) -> int:
@@ -67,9 +112,10 @@ def counts(file: h5py.File, name: str) -> tuple[int, ...] | None:
 
 
 def shared_attributes(file: h5py.File) -> tuple:
-    """Attributes that are the same in the headers of all files of a snapshot."""
+    """Attributes that are the same in the headers of all files of a snapshot, as texts: not a number equals itself."""
     header = hdf5.find(file, "Header")
-    return tuple(hdf5.numbers(header, name) for name in ("BoxSize", "Redshift", "Time", "NumFilesPerSnapshot"))
+    names = ("BoxSize", "Redshift", "Time", "NumFilesPerSnapshot")
+    return tuple(repr(None if header is None else np.asarray(header.attrs.get(name)).tolist()) for name in names)
 
 
 def read_header(file: h5py.File, options: SnapshotOptions, coordinates: h5py.Dataset | None = None) -> Header:
@@ -79,13 +125,41 @@ def read_header(file: h5py.File, options: SnapshotOptions, coordinates: h5py.Dat
     Raises InputError for missing values, naming the option that gives them, and for values out of range.
     """
     path = file.filename
-    redshift = options.resolve("redshift", _first(file, "Redshift"), path)
-    h = options.resolve("h", _first(file, "HubbleParam", "h"), path, needed=False)
-    if h is None and options.unit_length is None and _is_without_h(file, coordinates):
+    options.require(path, redshift=_has(file, *_REDSHIFT), unit_length=_has(file, *_LENGTHS), box_size=_has_box(file))
+    redshift = options.resolve("redshift", lambda: _redshift(file), path)
+    h = options.resolve("h", lambda: _first(file, "HubbleParam", "h"), path, needed=False)
+    without_h = options.unit_length is None and (_is_without_h(file, coordinates) or not _has(file, *_LENGTH))
+    if h is None and without_h:
         raise InputError(f"{path}: lengths are not per h, and the file has no h: give --h")
-    length = options.resolve("unit_length", _unit_length(file, coordinates, redshift, h), path)
-    box_size = options.resolve("box_size", _box_size(file, length), path)
-    return Header(length, box_size, redshift, h, _first(file, "Omega0", "Omega_m"))
+    length = options.resolve("unit_length", lambda: _unit_length(file, coordinates, redshift, h), path)
+    box_size = options.resolve("box_size", lambda: _box_size(file, length), path)
+    return Header(length, box_size, redshift, h, _first(file, "Omega0", "Omega_m", "Omega_Matter"))
+
+
+def _has(file: h5py.File, *names: str) -> bool:
+    """Whether the file has one of these attributes."""
+    nodes = [node for node in (hdf5.find(file, group) for group in _GROUPS) if node is not None]
+    return any(name in node.attrs for node in nodes for name in names)
+
+
+def _has_box(file: h5py.File) -> bool:
+    """Whether the file has a BoxSize other than 0, which stands for a run without a box."""
+    header = hdf5.find(file, "Header")
+    if header is None or "BoxSize" not in header.attrs:
+        return False
+    stored = header.attrs["BoxSize"]
+    return np.size(stored) not in (1, 3) or bool(np.any(stored != np.zeros_like(stored)))
+
+
+def _redshift(file: h5py.File) -> float | None:
+    """The redshift, or that of a scale factor; InputError for a scale factor that is not positive."""
+    redshift = _first(file, "Redshift")
+    if redshift is not None:
+        return redshift
+    a = _first(file, "Scale-factor")
+    if a is not None and not 0 < a < math.inf:
+        raise InputError(f"{file.filename}: Scale-factor = {a:g}: must be positive")
+    return None if a is None else 1 / a - 1
 
 
 def _box_size(file: h5py.File, length: float) -> tuple[float, float, float] | None:
@@ -103,24 +177,51 @@ def _unit_length(file: h5py.File, coordinates: h5py.Dataset | None, redshift: fl
 
     Lengths are per h and comoving, as GADGET's internal units are, unless attributes say otherwise.
     """
-    centimetres = _first(file, "UnitLength_in_cm", "Unit length in cgs (U_L)")
+    length = _megaparsecs(file, *_LENGTH)
+    if length is not None and _is_without_h(file, coordinates):
+        length = None if h is None else length * h
+    elif length is None:
+        length = _gizmo_length(file, h)
+    return None if length is None else length * (1 + redshift if _is_physical(file, coordinates) else 1)
+
+
+def _gizmo_length(file: h5py.File, h: float | None) -> float | None:
+    """The unit of length of a file of GIZMO [Mpc/h], which writes it over h: in centimetres, whatever h.
+
+    Source: UNIT_LENGTH_IN_CGS in its allvars.h. GIZMO's first files had no GIZMO_version; without it a kiloparsec or a
+    megaparsec is taken as other codes mean it, per h.
+    """
+    length = _megaparsecs(file, _LENGTH_OVER_H)
+    if length is None or h is None:
+        return None
+    times_h = _exact_power(length * h)
+    if _first(file, "GIZMO_version") is None and _is_power(length) and not _is_power(times_h):
+        log.warning(
+            "%s: %s = %g Mpc is taken as per h; GIZMO would have divided it by h = %g (--unit-length %g if it did)",
+            *(file.filename, _LENGTH_OVER_H, length, h, times_h),
+        )
+        return length
+    return times_h
+
+
+def _megaparsecs(file: h5py.File, *names: str) -> float | None:
+    """A unit of length [Mpc], or None if the file does not have it."""
+    centimetres = _first(file, *names)
     if centimetres is None:
         return None
     if not (centimetres > 0 and math.isfinite(centimetres)):
-        raise InputError(f"{file.filename}: UnitLength_in_cm = {centimetres:g}: must be positive")
-    length = _exact_power(centimetres / MPC_CM)
-    factor = 1.0
-    if _is_without_h(file, coordinates):
-        if h is None:
-            return None
-        factor = h
-    return length * (1 + redshift if _is_physical(file, coordinates) else 1) * factor
+        raise InputError(f"{file.filename}: {names[0]} = {centimetres:g}: must be positive")
+    return _exact_power(centimetres / MPC_CM)
 
 
 def _exact_power(length: float) -> float:
     """The nearest power of ten if a unit of length [Mpc] is within UNIT_DIGITS of it, else the unit itself."""
     power = 10.0 ** round(math.log10(length))
     return power if abs(length / power - 1) < UNIT_DIGITS else length
+
+
+def _is_power(length: float) -> bool:
+    return length == 10.0 ** round(math.log10(length))
 
 
 def _is_physical(file: h5py.File, coordinates: h5py.Dataset | None) -> bool:

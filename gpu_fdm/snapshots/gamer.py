@@ -36,6 +36,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         source = covering_grid(dataset, path, READER.name, "gamer", field, options)
         mass = parameters.get("ELBDM_Mass")
         h = float(parameters["Hubble0"]) if comoving and "Hubble0" in parameters else None
+        options.require(path, box_size=comoving, redshift=comoving)
         return GridSnapshot(
             path=str(path),
             format=READER.name,

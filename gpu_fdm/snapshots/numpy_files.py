@@ -19,6 +19,7 @@ from ..errors import InputError, RunError
 from ..vectors import three
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+_NUMBERS = "fciu"  # kinds of dtypes of real and complex numbers
 # errors that numpy and zipfile raise for damaged files
 _DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
@@ -108,7 +109,7 @@ class _Stream:
 
 
 def open_array(path: Path, dataset: tuple[str, ...] | None) -> NumpyArray:
-    """The array of an npy file, or the chosen one of an npz file (by default its only one).
+    """The array of an npy file, or the chosen one of an npz file (by default its only one, or its only grid).
 
     Raises InputError for an array that is no grid of numbers, and for truncated files.
     """
@@ -123,13 +124,22 @@ def open_array(path: Path, dataset: tuple[str, ...] | None) -> NumpyArray:
 
 def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | None) -> str:
     found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    wanted = tuple(found) if dataset is None else dataset
+    wanted = dataset or tuple(found)
+    if dataset is None and len(found) > 1:
+        wanted = tuple(name for name in found if _is_grid(archive, name))
     if len(wanted) != 1 or wanted[0] not in found:
         problem = "no array chosen: give --dataset"
         if dataset is not None:
             problem = f"--dataset {','.join(dataset)}: no such array"
         raise InputError(f"{path}: {problem}; found: {', '.join(found[:20]) or 'none'}")
     return wanted[0]
+
+
+def _is_grid(archive: zipfile.ZipFile, member: str) -> bool:
+    """Whether an array has three dimensions, and numbers."""
+    with archive.open(f"{member}.npy") as stream:
+        shape, _, dtype = _header(stream)
+    return len(shape) == 3 and dtype.kind in _NUMBERS
 
 
 def _npz_array(path: str | Path, member: str, archive: zipfile.ZipFile) -> NumpyArray:
@@ -156,7 +166,7 @@ def _described(stream: IO[bytes], size: int, path: str | Path, member: str) -> N
     """The array in a stream of `size` bytes."""
     name = f"{path}: {member}" if member else f"{path}"
     shape, fortran, dtype = _header(stream)
-    if dtype.kind not in "fciu":
+    if dtype.kind not in _NUMBERS:
         raise InputError(f"{name}: holds values of type {dtype}: must be real or complex numbers")
     shape = tuple(map(int, shape))  # NumPy's reader accepts True as an integer
     if len(shape) != 3 or any(n < 1 for n in shape):

@@ -82,28 +82,57 @@ class SnapshotOptions:
         """Names of the options that are not None."""
         return tuple(item.name for item in attrs.fields(type(self)) if getattr(self, item.name) is not None)
 
+    def require(self, path: str | Path, **known: bool) -> None:
+        """InputError that names every option that neither the user nor the file has; known  whether the file has it."""
+        missing = [name for name, in_file in known.items() if not in_file and getattr(self, name) is None]
+        if missing:
+            flags = " and ".join(f"{flag(name)}{_unit(_item(name))}" for name in missing)
+            raise InputError(f"{path}: the file has no {' and no '.join(missing)}: give {flags}")
+
     def resolve(self, name: str, stored: Any, path: str | Path, needed: bool = True) -> Any:
         """The value of an option: as given, else as stored in the file.
 
-        stored  in the option's unit, or None if the file lacks it
+        stored  in the option's unit, or None if the file lacks it; or a function of nothing that reads it
         needed  whether a missing value is an error; otherwise None is returned for it
+        A stored value that makes no sense is passed over with a warning where it is not needed.
         Raises InputError, naming the option, for a missing value, and for a stored value out of range.
         """
-        item = next(item for item in attrs.fields(type(self)) if item.name == name)
-        unit = f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
-        given = getattr(self, name)
-        if stored is not None:
-            try:
-                stored = item.metadata["kind"].check(stored)
-            except ValueError as error:
-                raise InputError(f"{path}: {name} = {_text(stored)}{unit} in the file: must be {error}") from None
-        if given is None and stored is None and needed:
-            raise InputError(f"{path}: the file has no {name}: give {flag(name)}{unit}")
+        item, given = _item(name), getattr(self, name)
+        try:
+            stored = _in_range(item, stored, path)
+        except InputError as error:
+            if given is None and needed:
+                raise
+            instead = f"{flag(name)} {_text(given)} is taken" if given is not None else "it is not used"
+            log.warning("%s; %s", error, instead)
+            return given
+        if needed:
+            self.require(path, **{name: stored is not None})
         if given is None:
             return stored
         if stored is not None and not _close(given, stored):
+            unit = _unit(item)
             log.warning("%s: %s %s overrides %s%s in the file", path, flag(name), _text(given), _text(stored), unit)
         return given
+
+
+def _item(name: str) -> Any:
+    return next(item for item in attrs.fields(SnapshotOptions) if item.name == name)
+
+
+def _unit(item: Any) -> str:
+    return f" [{item.metadata['unit']}]" if item.metadata["unit"] else ""
+
+
+def _in_range(item: Any, stored: Any, path: str | Path) -> Any:
+    """A stored value, or that which a function reads; InputError for one out of range."""
+    value = stored() if callable(stored) else stored
+    if value is None:
+        return None
+    try:
+        return item.metadata["kind"].check(value)
+    except ValueError as error:
+        raise InputError(f"{path}: {item.name} = {_text(value)}{_unit(item)} in the file: must be {error}") from None
 
 
 def _close(one: Any, other: Any) -> bool:

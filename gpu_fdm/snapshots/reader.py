@@ -39,6 +39,7 @@ class Reader:
 def snapshot_of_array(source: ArraySource, format_name: str, options: SnapshotOptions) -> GridSnapshot:
     """The snapshot of an array without metadata: its box size and redshift are options."""
     name = ", ".join(source.names)
+    options.require(source.path, box_size=False, redshift=False)
     return GridSnapshot(
         path=source.path,
         format=format_name,
@@ -54,7 +55,7 @@ def snapshot_of_array(source: ArraySource, format_name: str, options: SnapshotOp
 
 
 def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, path: Path) -> str:
-    """The field to read: the wanted one, else the preferred one or its only frame.
+    """The field to read: the wanted one, else the only one, the preferred one or its only frame.
 
     Raises InputError that lists the fields.
     """
@@ -63,8 +64,8 @@ def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, pa
         if wanted not in fields:
             raise InputError(f"{path}: --field {wanted}: no such field; found: {known}")
         return wanted
-    if preferred in fields:
-        return preferred
+    if preferred in fields or len(fields) == 1:
+        return preferred if preferred in fields else fields[0]
     frames = [name for name in fields if name.startswith(f"{preferred}/")]
     if len(frames) != 1:
         raise InputError(f"{path}: no field chosen: give --field; found: {known}")

@@ -35,8 +35,8 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         return GridSnapshot(
             path=str(path),
             format=READER.name,
-            box_size=options.resolve("box_size", hdf5.numbers(dataset, "box_size"), path),
-            redshift=options.resolve("redshift", run.number("redshift", "cosmology", "redshift"), path),
+            box_size=options.resolve("box_size", lambda: hdf5.numbers(dataset, "box_size"), path),
+            redshift=options.resolve("redshift", lambda: run.number("redshift", "cosmology", "redshift"), path),
             fields=fields,
             field=field,
             h=run.number("h", "cosmology", "h"),

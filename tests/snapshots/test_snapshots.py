@@ -220,7 +220,8 @@ def test_gamer_without_expansion_needs_options(tmp_path):
     pytest.importorskip("yt", reason="the extra yt is not installed")
     grids = density((16, 16, 16), np.float32), density((16, 16, 16), np.float32)
     path = write_gamer(tmp_path / "Data_000003", *grids, side=1.4, comoving=False)
-    with pytest.raises(InputError, match=r"the file has no box_size: give --box-size \[cMpc/h\]"):
+    message = "the file has no box_size and no redshift: give --box-size [cMpc/h] and --redshift"
+    with pytest.raises(InputError, match=re.escape(message)):
         open_snapshot(path)
     opened = open_snapshot(path, options=SnapshotOptions(box_size=0.5, redshift=0.0))
     assert opened.box_size == (0.5, 0.5, 0.5) and opened.density_units == "units of the file" and opened.h is None
@@ -247,6 +248,10 @@ def test_a_missing_value_names_its_option(tmp_path):
     with pytest.raises(InputError) as error:
         open_snapshot(path, options=SnapshotOptions(box_size=1.0))
     assert str(error.value) == f"{path}: the file has no redshift: give --redshift"
+    with pytest.raises(InputError) as error:
+        open_snapshot(path)
+    both = "the file has no box_size and no redshift: give --box-size [cMpc/h] and --redshift"
+    assert str(error.value) == f"{path}: {both}"
 
 
 @pytest.mark.parametrize(
