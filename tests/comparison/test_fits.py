@@ -35,6 +35,12 @@ def test_a_table_is_fitted_with_its_own_object(of):
     assert found.m22 == pytest.approx(1.1, rel=0.01) and found.fits
 
 
+def test_models_that_do_not_say_what_they_are_of_are_not_mixed_with_others():
+    """A box has no object: its boosts and those of its filament have the same ratio, and only one kind is fitted."""
+    found = compare(table(), [*models(ONE), *models("", 0.5)], (0.5, 2.0)).fit
+    assert found.m22 == pytest.approx(1.1, rel=0.01) and found.fits
+
+
 def test_a_table_must_say_which_of_several_objects_it_is_of():
     both = [*models(ONE), *models(LIGHT)]
     with pytest.raises(InputError) as caught:

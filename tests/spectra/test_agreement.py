@@ -31,6 +31,21 @@ def test_chi_squared_of_correlated_rows():
 
 
 @pytest.mark.parametrize(
+    ("redshift", "alike"), [(4.0, True), (4.0049, True), (3.9951, True), (4.0051, False), (3.9949, False), (None, True)]
+)
+def test_redshifts_that_are_alike(redshift, alike):
+    """Within 1e-3 of 1 + z: at z = 4 they may differ by 0.005; one that is not known is like any."""
+    table, model = boost(K, K, redshift=redshift), boost(K, K, redshift=4.0)
+    if alike:
+        assert agreement(table, model).rms == pytest.approx(0, abs=1e-12)
+        return
+    with pytest.raises(
+        InputError, match=rf"^fdm/smooth: redshift = {redshift:g} and 4: must be the same to be compared$"
+    ):
+        agreement(table, model)
+
+
+@pytest.mark.parametrize(
     ("table", "correlation", "message"),
     [
         (

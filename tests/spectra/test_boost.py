@@ -141,6 +141,31 @@ def test_ratios_that_are_refused(above, below, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "second", "alike"),
+    [
+        ("redshift", 4.0, 4.0049, True),
+        ("redshift", 4.0, 4.0051, False),
+        ("redshift", 0.0, 0.0009, True),
+        ("redshift", 0.0, 0.0011, False),
+        ("m22", 2.0, 2.0 * (1 + 9e-6), True),
+        ("m22", 2.0, 2.0 * (1 + 1.1e-5), False),
+        ("box_size", (2.0, 2.0, 2.0), (2.0, 2.0, 2.0 * (1 - 9e-6)), True),
+        ("box_size", (2.0, 2.0, 2.0), (2.0, 2.0, 2.0 * (1 - 1.1e-5)), False),
+    ],
+)
+def test_halves_that_are_alike(name, first, second, alike):
+    """Redshifts within 1e-3 of 1 + z, boson masses and boxes within 1e-5; what is not known is like anything."""
+    above, below = simple(**{name: first}), simple("cdm", **{name: second})
+    for pair in ((above, below), (below, above)):
+        if alike:
+            assert boost_of(*pair).boost.tolist() == [1, 1, 1]
+        else:
+            with pytest.raises(InputError, match=f"^{name} = .* must be the same in both halves of a ratio"):
+                boost_of(*pair)
+    assert boost_of(above, simple("cdm")).boost.tolist() == [1, 1, 1]
+
+
 def test_halves_may_differ_where_that_is_allowed():
     above, below = simple(redshift=4.0, m22=1.0), simple("cdm", redshift=3.0, m22=2.0)
     assert boost_of(above, below, allow=("redshift", "m22")).redshift == 4.0

@@ -73,6 +73,29 @@ def test_mean_over_masses():
     )
 
 
+def test_error_is_what_every_other_mass_would_give():
+    """ln P of degree 4 in ln M: five masses have it exactly, three a parabola; both integrals by quadrature."""
+    k, masses = np.array([0.0, 0.5, 1.0]), chebyshev_masses(LOW, HIGH, 2)
+
+    def log_power(x, k):
+        u = x - np.log(1e10)
+        return -(k**2) * (0.2 * u + 0.1 * u**4)
+
+    def mean(of, k):
+        def term(x):
+            return np.exp(2 * x + of(x, k)) * published_mass_function(np.exp(x))
+
+        return quad(term, *np.log([LOW, HIGH]), epsrel=1e-12)[0]
+
+    three = np.log(masses[::2])
+    parabolas = {q: np.polynomial.Polynomial.fit(three, log_power(three, q), 2) for q in k.tolist()}
+    changes = [mean(lambda x, q: parabolas[q](x), q) / mean(log_power, q) - 1 for q in k.tolist()]
+    spectra = np.exp(log_power(np.log(masses)[:, None], k))
+    found = OneFilamentSpectrum.from_masses(k, masses, spectra, spectra**2, published_mass_function, 1.0)
+    assert 1e-3 < np.max(np.abs(changes)) < 0.1
+    assert found.error == pytest.approx(np.max(np.abs(changes)), rel=1e-6)
+
+
 def test_errors_are_told_where_there_is_power():
     assert relative_change(np.array([1.0, 0.5, 1e-9]), np.array([1.01, 0.5, 1.0])) == pytest.approx(0.01)
 

@@ -12,7 +12,7 @@ from scipy.special import k1, sici
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.spectra.phase_average import polar_spectrum
-from gpu_fdm.spectra.single_filament import classical_power, orientation_average, scales, single_power
+from gpu_fdm.spectra.single_filament import SinglePower, classical_power, orientation_average, scales, single_power
 
 
 def model_of(m22, weights="wkb", beta=0.0):
@@ -138,6 +138,27 @@ def test_scales(models, powers):
     assert found[1]["detach_power"] > found[2]["detach_power"] > found[4]["detach_power"]
     cylinder = models[1].profile
     assert found[1]["k_cut"] == pytest.approx(2 * 0.2 * cylinder.sigma / models[1].units.length, rel=1e-12)
+
+
+@pytest.mark.parametrize("rows", [24, 37])
+def test_scales_of_power_laws(models, rows):
+    """fdm k^-1 below k_cut/2 and k^-3 above, smooth k^-4: k_detach, between two rows, and the mean slope up to k_cut.
+
+    Both follow exactly from any rows: powers between them are interpolated as power laws.
+    """
+    k_cut = scales(models[1], single_power(models[1], np.array([1.0, 20.0])))["k_cut"][0]
+    bend = k_cut / 2
+    k = np.unique(np.append(np.geomspace(3.0, 5 * k_cut, rows), bend))
+    fdm = np.where(k < bend, bend / k, (bend / k) ** 3) / 1e3
+    detach = 0.31 * bend
+    smooth = bend / detach / 2e3 * (detach / k) ** 4  # half of fdm at k_detach
+    power = SinglePower(k, None, smooth, fdm - smooth, np.zeros(len(k)), "gaussian", smooth)
+    found = {name: value for name, (value, _) in scales(models[1], power).items()}
+    assert not np.any(np.isclose(k, detach, rtol=1e-3))
+    assert found["k_detach"] == pytest.approx(detach, rel=1e-9)
+    assert found["detach_power"] == pytest.approx(bend / detach / 1e3, rel=1e-9)
+    mean = (np.log(bend / detach) + 3 * np.log(2)) / np.log(k_cut / detach)
+    assert found["slope"] == pytest.approx(-mean, rel=1e-9)
 
 
 def test_scales_out_of_reach_are_left_out(models):
