@@ -1,5 +1,6 @@
 """gpu-fdm boost: write and draw the ratio of two power spectra, with both named."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,13 @@ from .shared import (
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
+    from ..spectra.boost import Boost
+
+log = logging.getLogger(__name__)
 
 HELP = "write and draw the ratio of two power spectra, with both named"
 PARALLEL = True
+DEFAULT_NAME = "boost.csv"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -35,7 +40,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--object", default="", metavar="WORDS", help=text)
     add_ratio_options(parser)
     text = "table to write, .csv or .ecsv (default: boost.csv)"
-    parser.add_argument("--output", type=file_name, default="boost.csv", metavar="FILE", help=text)
+    parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
     add_measurement_options(parser)
 
@@ -46,11 +51,11 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import require_writable
     from ..spectra.features import boost_features
-    from ..spectra.tables import write_boost
+    from ..spectra.tables import read_boost, write_boost
 
-    output = Path(options.output)
+    output = Path(options.output or DEFAULT_NAME)
 
-    def check() -> None:
+    def check() -> "Boost | None":
         if output.suffix.lower() not in TABLE_ENDINGS:
             raise InputError(f"--output {output}: must end in .csv or .ecsv")
         check_dpi(options.dpi, optional=True)
@@ -60,8 +65,14 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
                 raise InputError(f"--output {output}: must not be one of the two spectra")
+        if options.output is not None or not output.exists():
+            return None
+        try:
+            return read_boost(output)
+        except InputError:
+            raise InputError(f"{output}: is there already, and is no table of a boost: give --output") from None
 
-    ranks.on_root(check)
+    before = ranks.on_root(check)
     ranks.on_root(lambda: require_writable(output.parent))
     if options.over is not None:
         with warnings_only():  # rows of ratios that were not asked for are left out too
@@ -73,6 +84,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         boost = ranks.on_root(lambda: ratio(above, below, *names))
     if not ranks.is_root:
         return
+    if before is not None and (before.label, before.source) != (boost.label, boost.source):
+        log.warning("%s: replaces the table of %s, %s", output, before.label, before.source)
     write_boost(boost, output)
     print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
     beyond = int(boost.beyond_nyquist.sum())

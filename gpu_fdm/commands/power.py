@@ -10,17 +10,18 @@ from .shared import add_dpi_option, add_measurement_options, check_dpi, file_nam
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement
-    from ..snapshots.options import SnapshotOptions
+    from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 
 HELP = "measure the power spectrum of a snapshot of a simulation, or of a box"
 PARALLEL = True
+STORAGE_ENDINGS = (".hdf5", ".h5", ".npy", ".npz", ".mat")
 
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     text = "file, folder or first part of the snapshot; docs/snapshots.md lists the formats"
     parser.add_argument("snapshot", type=file_name, help=text)
-    text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5 in the working directory)"
+    text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5 in the working folder)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
     add_measurement_options(parser)
@@ -33,12 +34,13 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
     from ..io.schema import MEASUREMENT
     from ..parallel.backend import choose_on_ranks
-    from ..pipeline.snapshot import snapshot_power, write_snapshot_power
+    from ..pipeline.snapshot import measured_power, write_snapshot_power
+    from ..snapshots.registry import open_snapshot
 
     source = Path(options.snapshot)
-    output = Path(options.output or f"{source.name.split('.')[0] or 'snapshot'}_power.hdf5")
+    output = Path(options.output or default_name(source))
 
-    def checked() -> "tuple[Measurement, SnapshotOptions]":
+    def opened() -> "tuple[Measurement, GridSnapshot | ParticleSnapshot]":
         check_dpi(options.dpi, optional=True)
         if output.suffix.lower() not in RESULT_ENDINGS:
             raise InputError(f"--output {output}: must end in .hdf5 or .h5")
@@ -46,16 +48,19 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             raise InputError(f"--output {output}: must not be the snapshot itself")
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
-        return how, about
+        snapshot = open_snapshot(source, options.format, about)
+        if options.output is None and output.exists():
+            _require_same(output, snapshot)
+        return how, snapshot
 
-    how, about = ranks.on_root(checked)
+    how, snapshot = ranks.on_root(opened)
     backend = choose_on_ranks(options.backend, None, ranks)
-    measured = snapshot_power(source, options.format, about, how, ranks, backend)
+    measured = measured_power(snapshot, how, ranks, backend)
     with atomic_result(output, "", seed=-1, ranks=ranks, schema=MEASUREMENT, **backend.provenance) as file:
         write_snapshot_power(file, measured)
     if not ranks.is_root:
         return
-    snapshot, spectrum = measured.snapshot, measured.spectrum
+    spectrum = measured.spectrum
     size = " x ".join(f"{side:g}" for side in snapshot.box_size)
     print(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
     print(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
@@ -73,3 +78,28 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
         for figure in draw(output, figures(), options.dpi):
             print(f"figure: {figure}")
+
+
+def default_name(snapshot: Path) -> str:
+    """The name of the result of a snapshot: its name, without an ending that says no more than how it is stored."""
+    path = snapshot if snapshot.name not in ("", "..") else snapshot.resolve()
+    name = path.stem if path.suffix.lower() in STORAGE_ENDINGS else path.name
+    return f"{name or 'snapshot'}_power.hdf5"
+
+
+def _require_same(output: Path, snapshot: "GridSnapshot | ParticleSnapshot") -> None:
+    """InputError for a file that is not the result of the same snapshot and field: it would be lost."""
+    from ..io import hdf5
+    from ..io.schema import POWER
+
+    group, stored = f"{POWER}/{snapshot.field}", ""
+    if hdf5.is_hdf5(output):
+        with hdf5.opened(output) as file:
+            node = hdf5.find(file, group)
+            stored = "" if node is None else hdf5.text(node, "source")
+    if not stored or (output.parent / stored).resolve() != Path(snapshot.path).resolve():
+        what = f"{group} of {stored}" if stored else f"no {group}"
+        raise InputError(
+            f"{output}: is there already, with {what}: must not be replaced by {group} of {snapshot.path}: "
+            "give --output"
+        )

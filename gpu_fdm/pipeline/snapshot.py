@@ -89,12 +89,24 @@ def snapshot_power(
     ranks: Ranks = SERIAL,
     backend: CPU | GPU | None = None,
 ) -> SnapshotPower:
-    """Open a snapshot and measure it; all ranks call this and get the same. Every density is transformed once.
+    """Open a snapshot and measure it; all ranks call this and get the same.
 
     Raises InputError for a file or values that are wrong, RunError where memory is too small.
     """
+    return measured_power(ranks.on_root(lambda: open_snapshot(path, format, options)), how, ranks, backend)
+
+
+def measured_power(
+    snapshot: GridSnapshot | ParticleSnapshot,
+    how: Measurement = Measurement(),
+    ranks: Ranks = SERIAL,
+    backend: CPU | GPU | None = None,
+) -> SnapshotPower:
+    """Measure an open snapshot; all ranks call this and get the same. Every density is transformed once.
+
+    Raises InputError for values that are wrong, RunError where memory is too small.
+    """
     backend = backend or CPU()
-    snapshot = ranks.on_root(lambda: open_snapshot(path, format, options))
     measure: Callable = _of_particles if snapshot.kind == "particles" else _of_grid
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # numbers that are not finite raise below

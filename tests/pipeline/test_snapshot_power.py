@@ -150,7 +150,7 @@ def test_command(tmp_path, capsys, monkeypatch):
     ("arguments", "says"),
     [
         (["gone.npy"], "gone.npy: no such file"),
-        (["rho.npy"], "the file has no box_size: give --box-size [cMpc/h]"),
+        (["rho.npy"], "the file has no box_size and no redshift: give --box-size [cMpc/h] and --redshift"),
         (["rho.npy", "--box-size", "-1"], "--box-size -1: must be"),
         (["rho.npy", "--assignment", "best"], "--assignment best: must be one of ngp, cic, tsc, pcs"),
         (["rho.npy", "--cells", "1"], "--cells 1: must be in [2, 65536]"),
