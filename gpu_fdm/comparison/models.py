@@ -1,5 +1,6 @@
 """Boosts of tables and of result files, and the grid of boson masses that a fit goes over."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -13,6 +14,7 @@ from attrs import evolve
 from ..config.config import Config, parse_config
 from ..config.shared_sections import DarkMatter
 from ..errors import InputError
+from ..filament.mode_fits import ModeFits
 from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, SINGLE_POWER, boson
 from ..pipeline.model import build_model, population_of
@@ -28,6 +30,8 @@ from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost
 from ..units import mean_matter_density
 from .sources import TABLE_ENDINGS
+
+log = logging.getLogger(__name__)
 
 PUBLISHED = "published"  # names the tables that come with the package
 GRID_MASSES = 9  # boson masses of the grid that a fit goes over
@@ -62,6 +66,10 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
         boosts += nearest_epochs(stored_boosts(file), redshift)
         config = _config_of(file)
         populations = _one_filament_spectra(file, config)
+        for name, group in file.get(ONE_FILAMENT, {}).items():
+            fits = ModeFits.stored(group)
+            if fits is not None and fits.text:
+                log.warning("%s %s/%s: %s", path, ONE_FILAMENT, name, fits.text)
     if populations:
         population = population_of(config)
         for spectra in populations:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..config.config import Config
+from ..filament.mode_fits import ModeFits
 from ..filament.model import Filament
 from ..io import schema
 from ..io.result_file import GroupWriter
@@ -22,7 +23,6 @@ from .stage import Context, Estimate, Stage
 
 log = logging.getLogger(__name__)
 
-WORST_FIT = 0.3  # rms of ln density inside R_95 above which a warning says so
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
 _RECORD = 40  # bytes of a mode in the result
@@ -104,17 +104,13 @@ class FilamentsStage(Stage):
 
 def _warn_of_fits(records: list[FilamentRecord]) -> None:
     """Log a warning where the modes do not make the density that they should."""
-    for record in records:
-        modes = record.mode_attributes
-        if modes["rms_log_density"] > WORST_FIT or not 0.8 < modes["weight_sum"] < 1.1:
-            log.warning(
-                "filament %d: its %s modes make %.3g %% of the line mass, rms of ln density %.2g: "
-                "take another [wavefunction] weights, a higher energy_cut, or a heavier boson",
-                record.filament.number,
-                modes["weights"],
-                100 * modes["weight_sum"],
-                modes["rms_log_density"],
-            )
+    names = "weight_sum", "rms_log_density"
+    fits = ModeFits(
+        np.array([record.filament.mass for record in records]),
+        *(np.array([record.mode_attributes[name] for record in records]) for name in names),
+    )
+    if fits.text:
+        log.warning("%s: take another [wavefunction] weights, a higher energy_cut, or a heavier boson", fits.text)
 
 
 def _describe_gas(records: list[FilamentRecord]) -> str:

@@ -122,7 +122,7 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
     try:
         library = eigenstates(profile, wave.energy_cut, threads=threads)
     except ValueError as error:
-        raise config.error("dark_matter", "m22", str(error)) from None
+        raise config.error("dark_matter", "m22", f"the filament of {filament.mass:.4g} Msun/h has {error}") from None
     if wave.weights == "table":
         weights = _of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
     else:

@@ -5,7 +5,7 @@ has converged. The masses of all bosons are spread over ranks, and the spectrum 
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..filament.eigenstates import estimated_states
+from ..filament.mode_fits import ModeFits
 from ..filament.model import END_SHARPNESS, Filament
 from ..io import schema
 from ..io.result_file import GroupWriter
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
 _NO_PLANE = 0.6  # of the time of exact spectra, without those in the plane
 USUAL_LEVEL = 3  # at which the spectra have converged to a per cent
+Nodes = dict[tuple[float, float], Arrays]  # of every boson and mass that was solved for
 WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
 
 
@@ -108,7 +110,7 @@ class OneFilamentStage(Stage):
         k = np.geomspace(section.k_min, section.k_max, section.points)
         with context.timer(title):
             bosons = {m22: Boson(config, context.inputs.population, m22) for m22 in config.population.m22}
-            spectra = _converged(context, bosons, k)
+            spectra, nodes = _converged(context, bosons, k)
             population = context.inputs.population
             mass_functions: dict[float | None, MassFunction] = {m22: bosons[m22].mass_function for m22 in bosons}
             if section.mass_function == "collapse":  # none of CDM is published
@@ -122,7 +124,9 @@ class OneFilamentStage(Stage):
         choices |= {"redshift": config.cosmology.redshift}
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         for m22, known in classical.items():
-            write_one_filament(context.file, m22, None if m22 is None else spectra[m22], known, choices)
+            spectrum, fits = (None, None) if m22 is None else (spectra[m22], bosons[m22].fits(nodes))
+            write_one_filament(context.file, m22, spectrum, known, choices, fits)
+        _warn_of_fits({m22: boson.fits(nodes) for m22, boson in bosons.items()})
         lines = []
         for m22, spectrum in spectra.items():
             lines.append(
@@ -190,14 +194,20 @@ class Boson:
         """What the spectrum of a filament of any mass depends on."""
         return key_of(self.config, OneFilamentStage.section, OneFilamentStage().keys(self.config), m22=self.m22)
 
-    def spectrum(self, k: np.ndarray, nodes: Mapping[tuple[float, float], Arrays]) -> OneFilamentSpectrum:
-        """P_1f from the spectra of filaments, by boson and mass; those of other bosons are left out."""
-        masses = np.array(sorted(mass for m22, mass in nodes if m22 == self.m22))
-        fdm, smooth = (
-            np.array([nodes[self.m22, mass][name] for mass in masses.tolist()]) for name in ("fdm", "smooth")
-        )
+    def fits(self, nodes: Nodes) -> ModeFits:
+        """How well the modes describe the filaments."""
+        return ModeFits(*self._columns(nodes, "weight_sum", "rms_log_density"))
+
+    def spectrum(self, k: np.ndarray, nodes: Nodes) -> OneFilamentSpectrum:
+        """P_1f from the spectra of the filaments."""
+        masses, fdm, smooth = self._columns(nodes, "fdm", "smooth")
         density = density_of(self.config, self.mass_function)
         return OneFilamentSpectrum.from_masses(k, masses, fdm, smooth, self.mass_function, density)
+
+    def _columns(self, nodes: Nodes, *names: str) -> tuple[np.ndarray, ...]:
+        """Masses of the nodes of this boson, and arrays of theirs, in the order of mass."""
+        masses = sorted(mass for m22, mass in nodes if m22 == self.m22)
+        return np.array(masses), *(np.array([nodes[self.m22, mass][name] for mass in masses]) for name in names)
 
 
 def shape_of(config: Config, population: Population, mass: float, m22: float | None) -> tuple[float, float, float]:
@@ -259,19 +269,26 @@ class Node:
         return {**self.boson.key, "mass": self.mass, "backend": context.backend.arithmetic}
 
     def compute(self, context: Context, step: Callable[[], None]) -> Arrays:
-        """Spectra over M^2, and how many states they are made of."""
+        """Spectra over M^2, and how well the modes describe the filament."""
         boson, section = self.boson, self.boson.section
         model = solve(boson.config, boson.filament(self.mass), context.threads)
         power = single_power(model, self.k, section.statistics, context.backend, plane=False)
         scale = model.weights.weight_sum**-2 if section.mode_mass == "scaled" else 1.0
         step()
-        return {"fdm": scale * power.fdm, "smooth": scale * power.smooth, "states": np.array(len(model.library))}
+        return {
+            "fdm": scale * power.fdm,
+            "smooth": scale * power.smooth,
+            "weight_sum": np.array(model.weights.weight_sum),
+            "rms_log_density": np.array(model.weights.rms_log_density),
+        }
 
 
-def _converged(context: Context, bosons: dict[float, Boson], k: np.ndarray) -> dict[float, OneFilamentSpectrum]:
-    """P_1f of all bosons, from as many masses as each needs."""
+def _converged(
+    context: Context, bosons: dict[float, Boson], k: np.ndarray
+) -> tuple[dict[float, OneFilamentSpectrum], Nodes]:
+    """P_1f of all bosons, from as many masses as each needs, and what they are made of."""
     section = context.config.one_filament
-    nodes: dict[tuple[float, float], Arrays] = {}
+    nodes: Nodes = {}
     spectra: dict[float, OneFilamentSpectrum] = {}
     for level in range(FIRST_LEVEL, LAST_LEVEL + 1):
         unfinished = [m22 for m22 in bosons if m22 not in spectra or spectra[m22].error > section.tolerance]
@@ -283,7 +300,18 @@ def _converged(context: Context, bosons: dict[float, Boson], k: np.ndarray) -> d
         nodes |= {(node.boson.m22, node.mass): found[node.name] for node in wanted}
         for m22 in unfinished:
             spectra[m22] = bosons[m22].spectrum(k, nodes)
-    return spectra
+    return spectra, nodes
+
+
+def _warn_of_fits(of_boson: dict[float, ModeFits]) -> None:
+    """One warning about all filaments whose modes do not describe them."""
+    told = [f"m22 = {m22:g}: {fits.text}" for m22, fits in of_boson.items() if fits.text]
+    if told:
+        log.warning(
+            "one-filament spectra, %s; take a larger [one_filament] mass_min, another [wavefunction] weights, a higher "
+            "energy_cut, or heavier bosons",
+            "; ".join(told),
+        )
 
 
 def _largest(inputs: Inputs) -> ModelSize:
@@ -299,14 +327,17 @@ def write_one_filament(
     spectrum: OneFilamentSpectrum | None,
     classical: ClassicalSpectrum,
     attributes: dict,
+    fits: ModeFits | None = None,
 ) -> None:
     """/one_filament_power/<cdm | m22_...>; attributes: the window of masses and the choices made.
 
-    spectrum  that of the wave; None for CDM, which has only the classical one
+    spectrum, fits  of the wave; None for CDM, which has only the classical one
     """
     columns = {"k": classical.k, "power_classical": classical.power}
     if spectrum is not None:
         columns |= {"power_fdm": spectrum.fdm, "power_smooth": spectrum.smooth, "masses": spectrum.masses}
+    if fits is not None:
+        columns |= {"weight_sum": fits.weight_sum, "rms_log_density": fits.rms_log_density}
     file.group(
         f"/{schema.ONE_FILAMENT}/{schema.boson(m22)}",
         columns,

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..filament.mode_fits import ModeFits
 from ..io.schema import GAS, ONE_FILAMENT, SINGLE_POWER, filament
 from ..spectra.one_filament import DEEPEST
 from .style import (
@@ -102,7 +103,13 @@ def one_filament(file: h5py.File) -> Figure:
     density = f"relative to the {words(NORMALISATIONS, attributes['normalisation'])}"
     if attributes.get("axial", "coherent") != "coherent":
         density += ",  thermal along the axis"
-    figure = new_figure(6.6, 6.6, [f"$z={attributes['redshift']:.4g}$", window], [choices], [density])
+    lines = [[f"$z={attributes['redshift']:.4g}$", window], [choices], [density]]
+    for m22, group in bosons:
+        fits = ModeFits.stored(group)
+        if fits is not None and fits.poor.any():
+            count = f"{np.count_nonzero(fits.poor)} of {len(fits.poor)}"
+            lines.append([f"{boson_name(m22)}: the modes of {count} filaments do not describe them"])
+    figure = new_figure(6.6, 6.6, *lines)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     excess = []
     for m22, (k, fdm, smooth) in spectra.items():

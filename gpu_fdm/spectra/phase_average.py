@@ -94,7 +94,18 @@ def polar_spectrum(
     table = 8 * (2 * states.l_max + 1) * len(states.radius) * len(within)
     for batch in np.array_split(within, ceil(table / TABLE_BYTES)):
         parts[:, batch] = _spectrum(states, k[batch])
+    if not has_fringes(library, weight):
+        parts[1:] = parts[0]  # to the last bit
     return PolarSpectrum(k, *parts)
+
+
+def has_fringes(library: Library, weight: NDArray) -> bool:
+    """Whether |psi|^2 differs from its phase average: a single state with l = 0 has nothing to interfere with.
+
+    weight  w_nl, shape (modes,), not all zero
+    """
+    occupied = np.flatnonzero(weight)
+    return len(occupied) > 1 or bool(library.l[occupied[0]])
 
 
 def memory_needed(modes: float, points: int, wavenumbers: int, threads: int) -> int:

@@ -19,7 +19,7 @@ from ..filament.model import Model
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from .axial import AxialWindow
-from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, polar_spectrum
+from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, has_fringes, polar_spectrum
 
 DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
 MASS_FRACTION = 0.999  # of a profile inside the radius that sets the number of orientations
@@ -27,6 +27,8 @@ STATISTICS = ("fixed", "gaussian")
 ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
 LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
 RELATIVE_STEP = 0.1  # the same, over k
+FEW_MODES = 8  # spectra of fewer may have zeros, and are interpolated themselves, not their logarithms
+FINE_STEP = 0.25  # between the rows of these, over the radius of the states: 1e-7 of the largest value
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,11 @@ def single_power(
     number = len(k) if plane else 0
     spectrum = polar_spectrum(library, weight, np.concatenate([k[:number] * unit, rows]), backend=backend)
     polar, table = spectrum.rows(slice(number)) if plane else None, spectrum.rows(slice(number, None))
-    fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
-    self_term = _interpolation(rows, table.self_term, power_at_origin=0)
+    if has_fringes(library, weight):
+        fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
+        self_term = _interpolation(rows, table.self_term, power_at_origin=0)
+    else:
+        fringes, self_term = np.zeros_like, lambda across: form_factor(library, weight, across) ** 2
 
     filament, axial = model.filament, model.wave.axial
     window = AxialWindow(filament.length, filament.sharpness)
@@ -189,9 +194,14 @@ def _orientations(k: NDArray, window: AxialWindow, radius: float) -> tuple[NDArr
 
 
 def _table_wavenumbers(model: Model, k_max: float) -> NDArray:
-    """Wavenumbers of the table of the fringes [1/L]: steps in proportion to k, then equal ones."""
+    """Wavenumbers of the table of the fringes [1/L]: steps in proportion to k, then equal ones.
+
+    Of few modes equal steps from zero on.
+    """
     radius = float(model.profile.radius_enclosing(0.99))
     k_max = max(min(k_max, NO_POWER * 2 * model.library.wavenumber_max), 1 / radius)
+    if np.count_nonzero(model.wave.weight) < FEW_MODES:
+        return np.linspace(0, k_max, int(k_max * model.library.radius_max / FINE_STEP) + 10)
     k = [0.02 / radius]
     while k[-1] < k_max:
         k.append(k[-1] + min(RELATIVE_STEP * k[-1], LARGEST_STEP / radius))
@@ -201,8 +211,11 @@ def _table_wavenumbers(model: Model, k_max: float) -> NDArray:
 def _interpolation(rows: NDArray, values: NDArray, power_at_origin: int) -> Callable[[NDArray], NDArray]:
     """Interpolation of a spectrum of fringes by a cubic spline of logarithms; zero beyond round-off.
 
-    Below the first row it is k^power_at_origin times a constant.
+    Below the first row it is k^power_at_origin times a constant. Where that is at k = 0, the spline is of the values.
     """
+    if rows[0] == 0:
+        plain = CubicSpline(rows, values, extrapolate=False)
+        return lambda k: np.maximum(np.nan_to_num(plain(k)), 0.0)
     ended = np.flatnonzero(values <= ROUND_OFF * values.max())
     if len(ended):
         rows, values = rows[: ended[0]], values[: ended[0]]

@@ -9,11 +9,13 @@ import pytest
 from rank_runs import MPIEXEC, needs_mpi
 from scipy.integrate import quad
 
+from gpu_fdm.comparison.models import model_boosts
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.pipeline import one_filament as stage
 from gpu_fdm.pipeline.run import cache_folder, check, run
+from gpu_fdm.plots.spectra import one_filament
 from gpu_fdm.population.shapes import published_mass_function
 from gpu_fdm.spectra.one_filament import (
     OneFilamentSpectrum,
@@ -197,6 +199,57 @@ def test_ranks_agree(done, tmp_path):
     for name, spectrum in stored(outcome.result)[0].items():
         for key, values in spectrum.items():
             assert ours[name][key] == pytest.approx(values, rel=1e-9), key
+
+
+LIGHT = """
+[run]
+output = {output}
+backend = cpu
+[population]
+m22 = 1
+[wavefunction]
+[one_filament]
+mass_function = published
+shape = published
+mass_min = 1e8
+mass_max = 2e8
+tolerance = 1
+points = 5
+k_max = 100
+[figures]
+dpi = 40
+"""
+
+
+def test_modes_that_do_not_describe_their_filaments(tmp_path, caplog):
+    """One warning of the run, one of every command that reads the result; the lightest filament has a single mode."""
+    result = run(parse_config(LIGHT.format(output=tmp_path / "out"))).result
+    (warning,) = [record.getMessage() for record in caplog.records if "do not describe" in record.getMessage()]
+    told = (
+        "the modes of 5 of 5 filaments (1e+08 to 2e+08 Msun/h) do not describe them: at worst (1e+08 Msun/h) they make "
+    )
+    told += "16.2 % of the line mass, rms of ln density 3.2"
+    advice = (
+        "take a larger [one_filament] mass_min, another [wavefunction] weights, a higher energy_cut, or heavier bosons"
+    )
+    assert warning == f"one-filament spectra, m22 = 1: {told}; {advice}"
+    spectra, _ = stored(result)
+    assert spectra["m22_1"]["weight_sum"][0] == pytest.approx(0.16204, abs=1e-5)
+    assert spectra["m22_1"]["rms_log_density"][0] == pytest.approx(3.2219, abs=1e-4)
+    caplog.clear()
+    model_boosts(result)
+    (warning,) = [record.getMessage() for record in caplog.records if "do not describe" in record.getMessage()]
+    assert warning.endswith(f"one_filament_power/m22_1: {told}")
+    with h5py.File(result) as file:
+        title = one_filament(file).get_suptitle()
+    assert "m_{22}=1$: the modes of 5 of 5 filaments do not describe them" in title
+
+
+def test_a_filament_without_a_mode(tmp_path):
+    with pytest.raises(
+        InputError, match=r"m22 = 0.1: the filament of 2e\+08 Msun/h has no eigenstate below the energy cut"
+    ):
+        run(parse_config(LIGHT.format(output=tmp_path / "out"), overrides=["population.m22=0.1"]))
 
 
 @pytest.mark.parametrize(

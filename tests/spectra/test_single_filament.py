@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from locations import DATA
 from scipy.integrate import quad
-from scipy.special import k1, sici
+from scipy.special import j0, k1, sici
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.pipeline.model import build_model
@@ -106,6 +106,56 @@ def test_interpolated_fringes(weights, beta):
     assert power.smooth == pytest.approx(exact["smooth"], rel=1e-9, abs=1e-18)
     for name, found in (("interference", power.interference), ("self_term", power.self_term), ("fixed", power.fdm)):
         assert found[rows] == pytest.approx(exact[name][rows], rel=2e-4), name  # LARGEST_STEP
+
+
+def with_weights(model, **weight_of):
+    """A model in which only modes n, l have weights, given as n1l7=0.3."""
+    library, weight = model.library, np.zeros(len(model.library))
+    for mode, value in weight_of.items():
+        n, l = map(int, mode[1:].split("l"))
+        weight[(library.n == n) & (library.l == l)] = value
+    return replace(model, wave=replace(model.wave, weight=weight))
+
+
+@pytest.mark.parametrize(
+    ("mass", "energy_cut", "weights"),
+    [(5e9, 0.5, "wkb"), *((1e8, 0.99, name) for name in ("wkb", "adaptive_lasso", "poisson", "least_squares"))],
+)
+def test_one_mode_has_no_fringes(mass, energy_cut, weights):
+    """The spectrum of one mode is |transform of its density|^2, by another quadrature; twice that if Gaussian."""
+    overrides = [f"filament.mass={mass}", f"wavefunction.energy_cut={energy_cut}", f"wavefunction.weights={weights}"]
+    model = build_model(parse_config("[run]\nbackend = cpu\n[filament]\n[wavefunction]\n", overrides=overrides))
+    assert len(model.library) == 1
+    k = np.geomspace(1, 1.1 * model.fringe_wavenumber, 5)
+    fixed, gaussian = (single_power(model, k, statistics) for statistics in ("fixed", "gaussian"))
+    (weight,), edge = model.wave.weight, model.library.radius_max
+    x, w = np.polynomial.legendre.leggauss(200)
+    radius = edge * (1 + x) / 2
+    measure = edge / 2 * w * radius * model.library.radial_at(radius)[0] ** 2
+    form = j0(k[:, None] * model.units.length * radius) @ measure
+    for power, copies in ((fixed, 1), (gaussian, 2)):
+        assert power.polar_fdm == pytest.approx(copies * (weight * form) ** 2, rel=1e-8, abs=1e-15)
+        assert power.fdm == pytest.approx(copies * power.smooth, rel=1e-15)
+        assert np.array_equal(power.interference, power.self_term)
+    assert "k_detach" not in scales(model, fixed)
+
+
+@pytest.mark.parametrize(
+    "weight_of", [{"n1l7": 0.3}, {"n3l0": 0.3}, {"n3l0": 0.3, "n0l0": 0.1}, {"n2l1": 0.2, "n0l3": 0.4}]
+)
+def test_few_modes(models, weight_of):
+    """Spectra of few excited modes have zeros, and no smooth logarithm."""
+    model = with_weights(models[1], **weight_of)
+    k = np.geomspace(1, 900, 12)
+    power = single_power(model, k, plane=False)
+    unit, library, weight, filament = model.units.length, model.library, model.wave.weight, model.filament
+    for name, found in (("interference", power.interference), ("self_term", power.self_term), ("fixed", power.fdm)):
+
+        def polar(k, name=name):
+            return getattr(polar_spectrum(library, weight, k.ravel() * unit), name).reshape(k.shape)
+
+        exact = orientation_average(k, polar, filament.length, filament.sharpness, library.radius_max * unit)
+        assert found == pytest.approx(exact, rel=1e-6, abs=1e-13), name
 
 
 def test_statistics(models):

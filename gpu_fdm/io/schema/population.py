@@ -39,6 +39,8 @@ POPULATION_GROUPS = (
                 "k", "(Mpc/h)^3", "one-filament spectrum of the same filaments made of particles"
             ),
             "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
+            "weight_sum": Dataset("filament", "1", "share of the line mass that their modes have"),
+            "rms_log_density": Dataset("filament", "1", "rms of ln(density of the modes/density) inside R_95"),
         },
         attributes(
             f"{_POPULATION} axial beta statistics weights",
