@@ -49,6 +49,8 @@ def psi(cells=CELLS):
 
 
 def squared(values):
+    """|psi|^2 in double precision, whatever that of psi."""
+    values = values.astype(complex)
     return values.real**2 + values.imag**2
 
 
@@ -144,6 +146,47 @@ def hdf5_two_parts(tmp):
     return Case(tmp / "any.hdf5", squared(psi().astype(np.complex64)), options=options, kind="psi")
 
 
+def numpy_pairs(name, fortran=False):
+    def make(tmp):
+        pairs = np.empty(CELLS, [("real", ">f8"), ("imag", ">f8")], order="F" if fortran else "C")
+        pairs["real"], pairs["imag"] = psi().real, psi().imag
+        (np.savez if name.endswith("npz") else np.save)(tmp / name, pairs)
+        return Case(tmp / name, squared(psi()), options=GIVEN, kind="psi")
+
+    return make
+
+
+def hdf5_pairs(tmp, members=("re", "im"), dtype=np.float32):
+    """Pairs of real numbers, in chunks, as other languages write complex ones."""
+    pairs = np.empty(CELLS, [(name, dtype) for name in members])
+    pairs[members[0]], pairs[members[1]] = psi().real, psi().imag
+    with h5py.File(tmp / "pairs.h5", "w") as file:
+        file.create_dataset("a/psi", data=pairs, chunks=(3, 2, 5), compression="gzip")
+    expected = squared(pairs[members[0]] + 1j * pairs[members[1]])
+    return Case(tmp / "pairs.h5", expected, options=GIVEN, kind="psi", fields=("a/psi",))
+
+
+def hdf5_of_matlab(tmp, values=None):
+    """MATLAB 7.3: after a user block, axes reversed, complex numbers as real and imag."""
+    values = psi() if values is None else values
+    pairs = np.empty(values.T.shape, [("real", "f8"), ("imag", "f8")] if values.dtype.kind == "c" else values.dtype)
+    if values.dtype.kind == "c":
+        pairs["real"], pairs["imag"] = values.T.real, values.T.imag
+    else:
+        pairs[...] = values.T
+    with h5py.File(tmp / "box.mat", "w", userblock_size=512) as file:
+        file["rho"] = pairs
+        file["rho"].attrs["MATLAB_class"] = np.bytes_("double")
+    with open(tmp / "box.mat", "r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
+    kind = "psi" if values.dtype.kind == "c" else "density"
+    return Case(tmp / "box.mat", squared(values) if kind == "psi" else values, options=GIVEN, kind=kind)
+
+
+def hdf5_density_of_matlab(tmp):
+    return hdf5_of_matlab(tmp, density())
+
+
 def hdf5_integers(tmp):
     counts = np.arange(np.prod(CELLS)).reshape(CELLS)
     with h5py.File(tmp / "counts", "w") as file:
@@ -186,6 +229,20 @@ CASES = {
         ultradark("rho_10.h5", density()),
         ultradark("psi_10.h5", psi()),
     ],
-    "numpy": [numpy_plain, numpy_compressed, numpy_fortran_in_zip],
-    "hdf5": [hdf5_complex, hdf5_two_parts, hdf5_integers],
+    "numpy": [
+        numpy_plain,
+        numpy_compressed,
+        numpy_fortran_in_zip,
+        numpy_pairs("a.npy"),
+        numpy_pairs("a.npy", fortran=True),
+        numpy_pairs("a.npz"),
+    ],
+    "hdf5": [
+        hdf5_complex,
+        hdf5_two_parts,
+        hdf5_integers,
+        hdf5_pairs,
+        hdf5_of_matlab,
+        hdf5_density_of_matlab,
+    ],
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
 from ..vectors import three
@@ -20,6 +21,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST_LINKS = 16  # soft links followed on the way to an object
 _MOST_LISTED = 20
 _MOST_NUMBERS = 256  # in an attribute
+_COMPLEX = (("r", "i"), ("real", "imag"), ("re", "im"))  # members of complex numbers: of h5py, of MATLAB, of others
 _MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 unpacks complete chunks
 
 
@@ -173,6 +175,12 @@ def text(node: "h5py.HLObject", name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_of_matlab(file: "h5py.File", name: str) -> bool:
+    """Whether MATLAB wrote a dataset, which has its axes reversed."""
+    node = find(file, name)
+    return node is not None and "MATLAB_class" in node.attrs
+
+
 def checked_dataset(file: "h5py.File", name: str, dimensions: int, kinds: str = "fciu") -> "h5py.Dataset":
     """A dataset of numbers that is stored in the file completely.
 
@@ -221,12 +229,24 @@ def _check_stored(dataset: "h5py.Dataset", where: str) -> None:
 
 
 def _dtype(dataset: "h5py.Dataset") -> np.dtype | None:
-    """The NumPy type of a dataset of numbers, or None for another one."""
+    """The NumPy type of a dataset of numbers, complex for pairs of real ones, or None for another one."""
     try:
         dtype = dataset.dtype
     except (TypeError, ValueError):  # a type that NumPy does not know
         return None
+    dtype = number_type(dtype)
     return dtype if dtype.kind in "fciu" and dtype.subdtype is None else None
+
+
+def number_type(dtype: np.dtype) -> np.dtype:
+    """The complex type with the same bits as a pair of real numbers; other types as they are."""
+    if dtype.names not in _COMPLEX:
+        return dtype
+    first, second = (dtype[name] for name in dtype.names)
+    is_pair = (
+        first == second and first.kind == "f" and first.itemsize in (4, 8) and dtype.itemsize == 2 * first.itemsize
+    )
+    return np.dtype(f"{first.byteorder}c{dtype.itemsize}") if is_pair else dtype
 
 
 def _type_name(dataset: "h5py.Dataset") -> str:
@@ -259,7 +279,7 @@ class Hdf5Arrays:
             raise InputError(
                 f"{file.filename}: {names[0]} has shape {found[0].shape}, {names[1]} {found[1].shape}: must be the same"
             )
-        dtype = np.result_type(*(dataset.dtype for dataset in found))
+        dtype = np.result_type(*(number_type(dataset.dtype) for dataset in found))
         return cls(str(file.filename), tuple(names), three(map(int, found[0].shape)), dtype.str, axes_reversed)
 
     @property
@@ -273,4 +293,15 @@ class Hdf5Arrays:
         with opened(self.path) as file:
             if Hdf5Arrays.check(file, self.names, self.axes_reversed) != self:
                 raise InputError(f"{self.path}: {', '.join(self.names)}: has changed since it was opened")
-            yield [find(file, name) for name in self.names]
+            found = [checked_dataset(file, name, 3) for name in self.names]
+            yield [_Pairs(node) if node.dtype.names else node for node in found]
+
+
+class _Pairs:
+    """A dataset of pairs of real numbers, to be sliced as one of complex numbers."""
+
+    def __init__(self, dataset: "h5py.Dataset"):
+        self._dataset, self.chunks, self.dtype = dataset, dataset.chunks, number_type(dataset.dtype)
+
+    def __getitem__(self, key: Any) -> NDArray:
+        return self._dataset[key].view(self.dtype)

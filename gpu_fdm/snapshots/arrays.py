@@ -1,4 +1,4 @@
-"""Arrays without metadata: any HDF5 dataset by its name, and NumPy's npy and npz files."""
+"""Arrays without metadata: any HDF5 dataset by its name, MATLAB's too, and NumPy's npy and npz files."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def read_hdf5(path: Path, options: SnapshotOptions) -> GridSnapshot:
             if len(names) != 1:
                 found = ", ".join(names) or "no array of three dimensions"
                 raise InputError(f"{path}: no array chosen: give --dataset; found: {found}")
-        source = hdf5.Hdf5Arrays.check(file, names)
+        source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=hdf5.is_of_matlab(file, names[0]))
     return snapshot_of_array(source, HDF5.name, options)
 
 

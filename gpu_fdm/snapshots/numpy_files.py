@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
+from ..io.hdf5 import number_type
 from ..vectors import three
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -88,7 +89,7 @@ class NumpyArray:
             else:
                 if _npy_array(self.path) != self:
                     raise InputError(f"{self.path}: has changed since it was opened")
-                mapped = np.load(self.path, mmap_mode="r", allow_pickle=False)
+                mapped = np.load(self.path, mmap_mode="r", allow_pickle=False).view(self.dtype)
                 yield [mapped.T if self.axes_reversed else mapped]
 
 
@@ -139,7 +140,7 @@ def _is_grid(archive: zipfile.ZipFile, member: str) -> bool:
     """Whether an array has three dimensions, and numbers."""
     with archive.open(f"{member}.npy") as stream:
         shape, _, dtype = _header(stream)
-    return len(shape) == 3 and dtype.kind in _NUMBERS
+    return len(shape) == 3 and number_type(dtype).kind in _NUMBERS
 
 
 def _npz_array(path: str | Path, member: str, archive: zipfile.ZipFile) -> NumpyArray:
@@ -166,6 +167,7 @@ def _described(stream: IO[bytes], size: int, path: str | Path, member: str) -> N
     """The array in a stream of `size` bytes."""
     name = f"{path}: {member}" if member else f"{path}"
     shape, fortran, dtype = _header(stream)
+    dtype = number_type(dtype)
     if dtype.kind not in _NUMBERS:
         raise InputError(f"{name}: holds values of type {dtype}: must be real or complex numbers")
     shape = tuple(map(int, shape))  # NumPy's reader accepts True as an integer

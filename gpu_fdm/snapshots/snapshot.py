@@ -17,6 +17,7 @@ from ..parallel.memory import available
 
 PIECE = 1 << 26  # bytes read at a time
 BATCH = 1_000_000  # particles in a batch
+_CONTRAST = 0.1  # share of negative cells above which a field is a contrast: of a density few are, by interpolation
 
 Block = tuple[slice, slice, slice]  # part of a slab
 Batches = Iterator[tuple[NDArray, NDArray | None]]
@@ -97,10 +98,13 @@ class GridSnapshot(Snapshot):
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the density: float32 if the file has no more digits, else float64."""
+        """Type of the density: float32 if the file has no more digits, else float64, as for |psi|^2.
+
+        The square of a psi in small or large units need not be a number of float32.
+        """
         stored = np.dtype(self.source.dtype)
-        digits = stored.itemsize // (2 if stored.kind == "c" else 1)
-        return np.dtype(np.float32 if stored.kind in "fc" and digits <= 4 else np.float64)
+        single = self.kind == "density" and stored.kind == "f" and stored.itemsize <= 4
+        return np.dtype(np.float32 if single else np.float64)
 
     def slab(self, first: int, last: int) -> np.ndarray:
         """Density of the planes first..last - 1 along x, shape (last - first, ny, nz).
@@ -136,9 +140,11 @@ class GridSnapshot(Snapshot):
         offset = (first, 0, 0)
         cell = [offset[i] + (block[i].start or 0) + int(inside[i]) for i in range(3)]
         name = "|psi|^2" if self.kind == "psi" else "density"
+        negative = np.count_nonzero(part < 0) / part.size
+        contrast = f", but {negative:.0%} of the cells are: give the density, not the contrast density/mean - 1"
         raise InputError(
             f"{self.source.path}: {', '.join(self.source.names)}: {name} = {part[inside]:g} in cell {cell}: "
-            "must be finite and not negative"
+            f"must be finite and not negative{contrast if negative > _CONTRAST else ''}"
         )
 
 

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from attrs import evolve, fields
 from locations import REPOSITORY
-from snapshot_cases import CASES, GIVEN, density, hdf5_complex, numpy_compressed, numpy_plain, psi, result_frame
+from snapshot_cases import (
+    CASES,
+    GIVEN,
+    density,
+    hdf5_complex,
+    numpy_compressed,
+    numpy_plain,
+    psi,
+    result_frame,
+    squared,
+)
 from snapshot_files import (
     write_axionyx,
     write_axirepo,
@@ -66,7 +76,7 @@ class TestGrid:
         assert opened == open_snapshot(case.path, name, case.options)
 
     def test_values_on_any_number_of_ranks(self, name, make, tmp_path, monkeypatch):
-        """|psi|^2 is exact too: one product, one product and one sum in the precision of the file."""
+        """|psi|^2 is exact too: one product, one product and one sum in double precision."""
         case = make(tmp_path)
         received = pickle.loads(pickle.dumps(open_snapshot(case.path, options=case.options)))  # as by MPI
         slab = received.slab(0, received.cells[0])
@@ -139,12 +149,32 @@ def test_cells_that_are_no_density(tmp_path, monkeypatch, write, bad, piece):
 
 def test_psi_that_is_not_finite(tmp_path):
     """In a later file of several, and a square that overflows where psi does not."""
-    values = psi((7, 7, 7)).astype(np.complex64)
-    values[BAD_CELL] = 1e30
-    path = write_axirepo(tmp_path, values, files=4)
+    values = psi((7, 7, 7))
+    values[BAD_CELL] = 1e200
+    path = write_axirepo(tmp_path, values, files=4, dtype=np.float64)
     message = f"{path}: FuzzyDM/PsiRe, FuzzyDM/PsiIm: |psi|^2 = inf in cell [4, 3, 2]: must be finite and not negative"
     with pytest.raises(InputError, match=re.escape(message)):
         open_snapshot(path).slab(2, 6)
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e-20, 1.0, 1e18, 1e25])
+def test_psi_of_single_precision_in_any_unit(tmp_path, unit):
+    """Squares below and above what single precision holds: the same density but for the unit."""
+    values = psi().astype(np.complex64)
+    np.save(tmp_path / "psi_#1.npy", (unit * values.astype(complex)).astype(np.complex64))
+    slab = open_snapshot(tmp_path / "psi_#1.npy", options=GIVEN).slab(0, 7)
+    assert slab / slab.mean() == pytest.approx(squared(values) / squared(values).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_contrast_is_told_as_one(tmp_path, dtype):
+    """A few negative cells are none: interpolation leaves some in a density."""
+    values = density(dtype=dtype)
+    np.save(tmp_path / "delta.npy", values / values.mean() - 1)
+    with pytest.raises(
+        InputError, match=r"not negative, but \d\d% of the cells are: give the density, not the contrast"
+    ):
+        open_snapshot(tmp_path / "delta.npy", options=GIVEN).slab(0, 7)
 
 
 @pytest.mark.parametrize("stored", ["npy", "fortran npy", "hdf5"])
