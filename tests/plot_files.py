@@ -190,11 +190,13 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
                 [[0.1, 0, 0, 0, 0.1, 0], [0.2, 10, 1e-6, -2e-5, 0.9, 1e-3], [0.4, 20, 3e-6, 4e-5, 3, 0.05]]
             )
             record = replace(record, health=health)
-        records[run] = record
+        records[run] = [record]
         write_run(writer, run, record, box, {})
     boosts = boosts_of(records, box, 1.0)
-    write_boosts(writer, boosts, records, box, units)
-    writer.attributes("/simulation", size=BOX, cells=FINE_CELLS, redshift_start=9, redshift_end=1.5, m22=1.0)
+    write_boosts(writer, boosts, record.scale_factor, box, units, [12])
+    writer.attributes(
+        "/simulation", size=BOX, cells=FINE_CELLS, redshift_start=9, redshift_end=1.5, m22=1.0, seeds=[12]
+    )
 
 
 def shown_texts(figure):

@@ -26,6 +26,8 @@ RUNS = {
     + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\n",
     "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
     + "content = full\nruns = wave_fdm, particles_fdm\n",
+    "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"
+    + "content = none\nruns = wave_fdm, particles_fdm\nseeds = 3, 12\n",
 }
 WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "figures"}  # sections that no tiny run has to name
 RESULT = result_schema()

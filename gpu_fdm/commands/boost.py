@@ -50,6 +50,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..comparison.models import boost_over
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import require_writable
+    from ..spectra.boost import LIMITS
     from ..spectra.features import boost_features
     from ..spectra.tables import read_boost, write_boost
 
@@ -88,10 +89,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         log.warning("%s: replaces the table of %s, %s", output, before.label, before.source)
     write_boost(boost, output)
     print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
-    beyond = int(boost.beyond_nyquist.sum())
-    if beyond:
-        print(f"{beyond} rows are beyond the Nyquist wavenumber (column beyond_nyquist)")
-    if not boost.beyond_nyquist.all():
+    for mask, words in LIMITS.items():
+        if beyond := int(getattr(boost, mask).sum()):
+            print(f"{beyond} rows are {words} (column {mask})")
+    if boost.good.any():
         print(features_in_words(boost_features(boost)))
     print(f"table: {output}")
     if options.dpi:

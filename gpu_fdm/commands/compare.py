@@ -137,7 +137,8 @@ def comparison_lines(comparison: "Comparison") -> list[str]:
     if quality.chi_squared is not None:
         agreement += f", chi-squared {quality.chi_squared:.4g}"
     if quality.left_out:
-        agreement += f" ({quality.left_out} rows are out of the model's range or beyond the Nyquist wavenumber)"
+        why = " or ".join(filter(None, ("out of the model's range", table.limits)))
+        agreement += f" ({quality.left_out} rows are {why})"
     lines = [f"{table.label} ({table.source}) compared with {model.label}: {agreement}"]
     for name, features in zip(("table", "model"), comparison.features, strict=True):
         lines.append(f"  {name}: {features_in_words(features)}")
@@ -157,8 +158,10 @@ def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
     from ..spectra.features import boost_features
 
     reason = "no model has its redshift" if same_ratio(table, models) else "no model has this ratio"
+    if not table.good.any():
+        reason = f"all rows are {table.limits}"
     lines = [f"{table.label} ({table.source}): not compared: {reason}"]
-    if not table.beyond_nyquist.all():
+    if table.good.any():
         lines.append(f"  table: {features_in_words(boost_features(table))}")
     return lines
 

@@ -102,7 +102,8 @@ def compare_all(
     grid: Callable[[float, float, str], BoostGrid] | None = None,
     mixed: bool = False,
 ) -> list[Comparison | None]:
-    """Compare every table with the models of its epoch; None for a table without a model of its ratio and epoch.
+    """Compare every table with the models of its epoch; None for a table without a model of its ratio and epoch,
+    or whose rows are all beyond a limit.
 
     masses, grid  as compare has them;  mixed  whether all tables may be without a model of their ratio
     Raises InputError where they are and may not, and where compare does.
@@ -112,7 +113,7 @@ def compare_all(
     comparisons = []
     for table in tables:
         candidates = [model for model in same_ratio(table, models) if same_epoch(table, model)]
-        comparisons.append(compare(table, candidates, masses, grid) if candidates else None)
+        comparisons.append(compare(table, candidates, masses, grid) if candidates and table.good.any() else None)
     return comparisons
 
 

@@ -227,6 +227,11 @@ class SimulationSection(Section):
         Several(Choice(("wave_fdm", "particles_fdm", "particles_cdm", "wave_cdm"))),
         "runs by dynamics and initial power: fdm is cut off by the transfer function, cdm is not",
     )
+    seeds: tuple | None = option(
+        None,
+        Maybe(Several(Number(0, 2**63, integer=True))),
+        "seeds of the modes, for each of which all runs are done; empty: run.seed alone",
+    )
     transfer: str = option("hu00", TRANSFERS, "transfer function of the boson, which cuts off the initial power of fdm")
     transfer_table: str | None = option(None, NO_FILE, "CSV file of k [h/Mpc], transfer, for transfer = table")
     redshift_start: float = option(63.0, Number(0, 99), "redshift of the initial conditions")
@@ -269,6 +274,7 @@ class SimulationSection(Section):
         if self.order == 3:
             raise error("order", "must be 2 or 4")
         require_once(self, "runs", "run", error)
+        require_once(self, "seeds", "seed", error)
         if any(not end <= redshift <= start for redshift in self.snapshots or ()):
             raise error("snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
 

@@ -23,7 +23,7 @@ class Figure:
     name      of its PNG
     text      what it shows
     function  that draws it, "module.function" of this package
-    sources   groups or datasets: it is drawn where the file has one of them
+    sources   groups or datasets: it is drawn where the file has one of them; * stands for any end of a name
     """
 
     name: str
@@ -59,8 +59,16 @@ def draw(path: Path, figures: Iterable[Figure], dpi: int = 150) -> list[Path]:
     drawn = []
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
         for figure in figures:
-            if any(source in file for source in figure.sources):
+            if any(_holds(file, source) for source in figure.sources):
                 target = figure_path(path, f"{figure.name}.png")
                 save_png(figure.draw(file), target, dpi)
                 drawn.append(target)
     return drawn
+
+
+def _holds(file: "h5py.File", source: str) -> bool:
+    """Whether a file has a path, in which one * stands for any end of a name."""
+    before, star, after = source.partition("*")
+    folder, _, beginning = before.rpartition("/")
+    names = [name for name in file.get(folder, {}) if name.startswith(beginning)] if star else []
+    return any(f"{folder}/{name}{after}" in file for name in names) if star else source in file

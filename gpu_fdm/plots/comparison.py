@@ -17,7 +17,7 @@ Colours = dict[float | None, Any]  # by m22
 
 MARKERS = "osD^v<>"
 MOST_POINTS = 60  # rows of a boost with errors; one with more is a line in a band
-FAINT = 0.35  # opacity of what is beyond the Nyquist wavenumber
+FAINT = 0.35  # opacity of what is beyond a limit, see Boost.good
 AROUND = 3.0  # factor by which the figure goes beyond the k of the points
 ABOVE = 30.0  # and above their boosts: over a smooth filament models grow without bound
 LONGEST = 95  # characters of a label and its source in the legend
@@ -48,7 +48,7 @@ def draw_boosts(boosts: Sequence[Boost], path: Path | str, dpi: int = 150, mixed
 
 
 def comparison(boosts: Sequence[Boost], mixed: bool = False) -> Figure:
-    """A figure of boosts over k, both logarithmic, a panel for each denominator; beyond the Nyquist wavenumber faint.
+    """A figure of boosts over k, both logarithmic, a panel for each denominator; beyond a limit (Boost.good) faint.
 
     Boosts with errors are points, if they are not too many, else dashed lines in a band; all others are lines. A boson
     has one colour; of several epochs, earlier ones are lighter.
@@ -112,7 +112,7 @@ def _draw_panel(panel: Axes, boosts: Sequence[Boost], colours: Colours, shown: t
     panel.axhline(1, color="black", linewidth=0.8)
     panel.set(xscale="log", yscale="log", ylabel="ratio of power")
     decisive = [*points, *bands] or lines
-    inside = [(boost.k >= shown[0]) & (boost.k <= shown[1]) & (boost.boost > 0) for boost in decisive]
+    inside = [boost.good & (boost.k >= shown[0]) & (boost.k <= shown[1]) & (boost.boost > 0) for boost in decisive]
     values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(decisive, inside, strict=True)), [1.0]])
     panel.set_ylim(max(values.min() / 2, LOWEST), values.max() * ABOVE)
     return ",  ".join(dict.fromkeys(literal(f"{boost.numerator}/{boost.denominator}") for boost in boosts))
@@ -134,7 +134,7 @@ def _label(boost: Boost) -> str:
 
 def _draw_line(panel: Axes, boost: Boost, colour: Any, opacity: float | None, band: bool) -> None:
     """Draw a model, or, dashed, a boost that was measured at too many k for points."""
-    within, beyond = (np.where(mask, boost.boost, np.nan) for mask in (~boost.beyond_nyquist, boost.beyond_nyquist))
+    within, beyond = (np.where(mask, boost.boost, np.nan) for mask in (boost.good, ~boost.good))
     look: dict[str, Any] = {"color": colour, "linestyle": "-" if boost.error is None else DASHES}
     panel.plot(boost.k, within, alpha=opacity, label=_label(boost), **look)
     panel.plot(boost.k, beyond, alpha=FAINT * (opacity or 1), **look)
@@ -146,7 +146,7 @@ def _draw_line(panel: Axes, boost: Boost, colour: Any, opacity: float | None, ba
 def _draw_points(panel: Axes, boost: Boost, colour: Any, marker: str) -> None:
     look: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "linewidth": 1.0}
     label: str | None = _label(boost)
-    for rows, opacity in ((~boost.beyond_nyquist, 1.0), (boost.beyond_nyquist, FAINT)):
+    for rows, opacity in ((boost.good, 1.0), (~boost.good, FAINT)):
         if rows.any():
             error = None if boost.error is None else boost.error[rows]
             panel.errorbar(boost.k[rows], boost.boost[rows], error, label=label, alpha=opacity, **look)

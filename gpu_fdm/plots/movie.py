@@ -21,7 +21,7 @@ from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
 from ..io.schema import DENSITY, SIMULATION
 from .box import COLUMN_DECADES, Side
-from .simulation import View, about_simulation, epochs_of, runs_of
+from .simulation import View, about_simulation, epochs_of, first_seed, runs_of
 from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
 
 SECONDS = 8.0  # length of a movie, within these rates
@@ -58,7 +58,7 @@ def movie(path: Path, dpi: int = 100) -> Path:
 def scene_of(file: h5py.File) -> Scene:
     """The simulation of an open result, or else its box; InputError for fewer than two frames."""
     if SIMULATION in file:
-        number = len(epochs_of(file[SIMULATION][runs_of(file)[0]]))
+        number = len(epochs_of(first_seed(file)[runs_of(file)[0]]))
         make, what = _simulation_scene, "a spectrum"
     else:
         number, make, what = _box_frames(file), _box_scene, "a frame"
@@ -70,17 +70,17 @@ def scene_of(file: h5py.File) -> Scene:
 
 def _simulation_scene(file: h5py.File, number: int) -> Scene:
     """All runs side by side, on one colour scale."""
-    runs, view = runs_of(file), View.of(file)
-    pictures = [[view.picture(epoch) for epoch in epochs_of(file[SIMULATION][run])] for run in runs]
-    redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(file[SIMULATION][runs[0]])]
+    runs, view, folder = runs_of(file), View.of(file), first_seed(file)
+    pictures = [[view.picture(epoch) for epoch in epochs_of(folder[run])] for run in runs]
+    redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(folder[runs[0]])]
     width = 1.4 + 3.6 * len(runs)
-    figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file), ["$z=99.99$"])
+    figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file, of_first=True), ["$z=99.99$"])
     panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
     norm = view.norm([picture for of_run in pictures for picture in of_run])
     lowest, images = float(norm.vmin or 0), []
     for panel, run, of_run in zip(panels, runs, pictures, strict=True):
         images.append(view.show(panel, of_run[0], norm))
-        panel.set_title(str(file[SIMULATION][run].attrs["title"]))
+        panel.set_title(str(folder[run].attrs["title"]))
         panel.label_outer()
     figure.colorbar(images[0], ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
     top = figure.get_suptitle().split("\n")[0]

@@ -107,21 +107,22 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
     if quality.chi_squared is not None:
         agrees += f"; chi-squared {quality.chi_squared:.4g}"
     if quality.left_out:
-        agrees += f"; {quality.left_out} rows are out of the range of the model or beyond the Nyquist wavenumber"
+        why = " or ".join(filter(None, ("out of the range of the model", table.limits)))
+        agrees += f"; {quality.left_out} rows are {why}"
     texts = [f"Table: {table.source or '(no source)'}", f"Model: {model.source or '(no source)'}", agrees]
     texts += [] if fit is None else [f"Fit: {fit.text}"]
     worst = () if fit is None or fit.fits else fit.worst
     disagreeing = tuple((row.k, row.table, row.model, row.pull) for row in worst)
     caption = "Rows that disagree most with the best of the models, which does not describe the table"
     errors = [None] * len(table.k) if table.error is None else table.error.tolist()
-    rows = zip(table.k.tolist(), table.boost.tolist(), errors, table.beyond_nyquist.tolist(), strict=True)
+    rows = zip(table.k.tolist(), table.boost.tolist(), errors, (~table.good).tolist(), strict=True)
     return ReportSection(
         f"{table.label} compared with {model.label}",
         tuple(texts),
         tables=(
             Table(columns, tuple(found), f"Detached: {threshold:g} times the power in the denominator"),
             *([Table(("k [h/Mpc]", "table", "model", "pull"), disagreeing, caption)] if worst else ()),
-            Table(("k [h/Mpc]", table.name, "error", "beyond Nyquist"), tuple(rows), f"Errors: {ERRORS}"),
+            Table(("k [h/Mpc]", table.name, "error", "not compared"), tuple(rows), f"Errors: {ERRORS}"),
         ),
     )
 

@@ -1,5 +1,9 @@
-"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and the health of the solver."""
+"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and the health of the solver.
 
+Of several seeds boosts and power are means with bands; pictures are of the first seed.
+"""
+
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
-from ..io.schema import BOOST, SIMULATION
+from ..io.schema import BOOST, SIMULATION, seed
 from .style import (
     GREEN,
     GREY,
@@ -43,6 +47,7 @@ MOST_PICTURES = 4  # epochs shown of a run
 MOST_SPECTRA = 3  # epochs shown of spectra
 WIDTH = 6.6  # of a figure of one column [inch]
 FAINT = 0.45  # opacity of less reliable rows
+BAND = 0.18  # opacity of errors
 LOST = (0, (1, 1))  # line where the particles have less power than shot noise
 LOWEST = 3e-4  # least ratio shown
 NOISE_MOST = 0.9  # fraction of the power that may be noise for the rest to be shown
@@ -60,7 +65,7 @@ def boost(file: h5py.File) -> Figure:
     names = list(folder)
     figure = new_figure(WIDTH, 2.2 + 2.9 * len(names), about_simulation(file))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(file[SIMULATION][runs_of(file)[0]])], MOST_LINES)
+    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(first_seed(file)[runs_of(file)[0]])], MOST_LINES)
     every = [epoch for name in names for epoch in epochs_of(folder[name])]
     first, last = min(epoch["k"][0] for epoch in every), max(epoch["k"][-1] for epoch in every)
     panels[0].set(xscale="log", xlim=(0.9 * first, 1.1 * last))
@@ -72,34 +77,48 @@ def boost(file: h5py.File) -> Figure:
     mark_scales(panels, {name: float(end[key]) for name, key in scales.items()}, 0.87 * WIDTH)
     panels[-1].set_xlabel(WAVENUMBER)
     handles: list[Line2D | Patch] = [Line2D([], [], color=_colour(z, chosen), label=f"$z={z:.3g}$") for z in chosen]
+    faint = r"$k>k_\mathrm{force}$: forces too weak"
+    if any(_is_lost(epoch) for epoch in every):
+        faint = r"$k>k_\mathrm{force}$, or unresolved"
     handles += [
-        Line2D([], [], color=GREY, alpha=FAINT, label=r"$k>k_\mathrm{force}$: forces too weak"),
+        Line2D([], [], color=GREY, alpha=FAINT, label=faint),
         Line2D([], [], color=GREY, linestyle=LOST, label="particles below random noise"),
-        Patch(color=GREY, alpha=0.18, linewidth=0, label="error of independent halves"),
-        Patch(facecolor="none", edgecolor=GREY, hatch="////", label="less random noise, at the end"),
     ]
+    if "scatter" in every[0]:
+        handles += [
+            Patch(color=GREY, alpha=2 * BAND, linewidth=0, label="error of the mean"),
+            Patch(color=GREY, alpha=BAND, linewidth=0, label="scatter of seeds"),
+        ]
+    else:
+        handles.append(Patch(color=GREY, alpha=BAND, linewidth=0, label="error of independent halves"))
+    handles.append(Patch(facecolor="none", edgecolor=GREY, hatch="////", label="less random noise, at the end"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
 def _draw_ratio(panel: Axes, group: h5py.Group, chosen: list[float]) -> None:
-    """Draw a ratio at the chosen redshifts, the last with its error and with the effect of shot noise."""
+    """Draw a ratio at the chosen redshifts, the last that is resolved with its error and the effect of shot noise."""
     known = epochs_of(group)
     epochs = [epoch for epoch in known if epoch.attrs["redshift"] in chosen] or known[-1:]
     reliable = [1.0]
     for epoch in epochs:
         k, ratio, noise = (epoch[name][:] for name in ("k", "boost", "shot_noise"))
-        faint = (epoch["beyond_force"][:] > 0) | (epoch["beyond_nyquist"][:] > 0)
+        faint = (epoch["beyond_force"][:] > 0) | (epoch["beyond_nyquist"][:] > 0) | _is_lost(epoch)
         for rows, look in (
             ((noise < 1) & ~faint, {}),
             ((noise < 1) & faint, {"alpha": FAINT}),
             (noise >= 1, {"alpha": FAINT, "linestyle": LOST}),
         ):
             panel.plot(*_joined(rows, k, ratio), color=_colour(epoch.attrs["redshift"], chosen), **look)
-        reliable += ratio[(noise < 0.5) & (epoch["beyond_nyquist"][:] == 0)].tolist()
-    error = epochs[-1]["error"][:]
-    panel.fill_between(k, np.maximum(ratio - error, 0), ratio + error, color=GREY, alpha=0.18, linewidth=0, zorder=0)
-    some = (noise > 0) & (noise < NOISE_MOST) & (epochs[-1]["beyond_nyquist"][:] == 0)
+        reliable += ratio[(noise < 0.5) & (epoch["beyond_nyquist"][:] == 0) & ~_is_lost(epoch)].tolist()
+    last = ([epoch for epoch in epochs if not _is_lost(epoch)] or epochs)[-1]
+    k, ratio, noise = (last[name][:] for name in ("k", "boost", "shot_noise"))
+    some = noise < 1
+    for name in ("error", "scatter"):
+        if name in last:
+            low, high = np.maximum(ratio - last[name][:], 0), ratio + last[name][:]
+            panel.fill_between(k[some], low[some], high[some], color=GREY, alpha=BAND, linewidth=0, zorder=0)
+    some = (noise > 0) & (noise < NOISE_MOST) & (last["beyond_nyquist"][:] == 0)
     hatched: Look = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0, "zorder": 1}
     panel.fill_between(k[some], ratio[some], (ratio / (1 - noise))[some], **hatched)
     panel.axhline(1, color="black", linewidth=0.8)
@@ -113,6 +132,11 @@ def _draw_ratio(panel: Axes, group: h5py.Group, chosen: list[float]) -> None:
     panel.text(0.03, 0.95, f"{numerator} /\n{denominator}", va="top", fontsize=SMALL, transform=panel.transAxes)
 
 
+def _is_lost(epoch: h5py.Group) -> bool:
+    """Whether the cells do not resolve the wave of a boost at an epoch; not stored by earlier versions."""
+    return "beyond_velocity" in epoch and bool(epoch["beyond_velocity"][:].any())
+
+
 def _joined(rows: np.ndarray, k: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """k and the values of some rows and of the row before each, so that lines of neighbouring kinds join."""
     wanted = rows.copy()
@@ -121,8 +145,8 @@ def _joined(rows: np.ndarray, k: np.ndarray, values: np.ndarray) -> tuple[np.nda
 
 
 def power(file: h5py.File) -> Figure:
-    """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch."""
-    folder = file[SIMULATION]
+    """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch; of several seeds the mean and the range."""
+    seeds, folder = seeds_of(file), first_seed(file)
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
     figure = new_figure(10.0, 4.6, about_simulation(file))
     panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
@@ -130,10 +154,13 @@ def power(file: h5py.File) -> Figure:
     for panel, redshift in zip(panels, redshifts, strict=True):
         for run in runs_of(file):
             epoch = _at(folder[run], redshift)
-            k, values = epoch["k"][1:], epoch["power"][1:]
-            cubed = k**3 / (2 * np.pi**2)
+            k, each = epoch["k"][1:], np.array([_at(of_seed[run], redshift)["power"][1:] for of_seed in seeds])
+            values, cubed = each.mean(axis=0), k**3 / (2 * np.pi**2)
             rows = values > 0
             panel.loglog(k[rows], (cubed * values)[rows], label=str(folder[run].attrs["title"]), **RUNS[run])
+            if len(seeds) > 1:
+                low, high = (cubed * np.maximum(ends, 0) for ends in (each.min(axis=0), each.max(axis=0)))
+                panel.fill_between(k, low, high, color=RUNS[run]["color"], alpha=BAND, linewidth=0)
             peak = max(peak, float((cubed * values).max()))
             if "shot_noise" in epoch:
                 noise = epoch["shot_noise"][1:]
@@ -150,7 +177,10 @@ def power(file: h5py.File) -> Figure:
         # labels of decades are enough; others have no room
         panels[0].xaxis.set_minor_formatter(NullFormatter())
     mark_line(panels, nyquist, "Nyquist")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    handles = panels[0].get_legend_handles_labels()[0]
+    if len(seeds) > 1:
+        handles.append(Patch(color=GREY, alpha=BAND, linewidth=0, label="range of seeds"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(seeds) > 1 else 3)
     return figure
 
 
@@ -158,22 +188,23 @@ def health(file: h5py.File) -> Figure:
     """Errors of the balances of the waves, and the part of their mass that the cells do not resolve."""
     figure = new_figure(6.6, 5.4, about_simulation(file))
     upper, lower = figure.subplots(2, 1, sharex=True)
-    for run in runs_of(file):
-        group = file[SIMULATION][run]
+    for number, run in itertools.product(range(len(seeds_of(file))), runs_of(file)):
+        group = seeds_of(file)[number][run]
         if "health" not in group:
             continue
         a, mass, energy, part = (
             group[f"health/{name}"][:] for name in ("scale_factor", "mass_error", "energy_error", "unresolved")
         )
         look, title = RUNS[run], group.attrs["title"]
-        upper.loglog(a[1:], np.abs(energy[1:]), label=f"energy: {title}", **look)
-        upper.loglog(a[1:], np.abs(mass[1:]), label=f"mass: {title}", **look | {"linestyle": ":"})
+        names = [None, None] if number else [f"energy: {title}", f"mass: {title}"]  # seeds look alike
+        upper.loglog(a[1:], np.abs(energy[1:]), label=names[0], **look)
+        upper.loglog(a[1:], np.abs(mass[1:]), label=names[1], **look | {"linestyle": ":"})
         lower.loglog(a[part > 0], part[part > 0], **look)
     upper.set_ylabel("error, relative")
     upper.legend(loc="upper left")
     low, high = upper.get_ylim()
     upper.set_ylim(low, high * (high / low) ** 0.5)
-    for share, name in ((0.01, "warned of"), (1.0, "all of the mass")):
+    for share, name in ((0.01, "beyond it an epoch is not used"), (1.0, "all of the mass")):
         lower.axhline(share, color=GREY, linestyle=":", linewidth=1.2)
         note = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
         lower.annotate(name, (1, share), xycoords=("axes fraction", "data"), color=GREY, **note)
@@ -187,12 +218,13 @@ def health(file: h5py.File) -> Figure:
 
 def frames(file: h5py.File) -> Figure:
     """Projected densities: a row for each run, a column for each of a few epochs."""
-    folder, runs, view = file[SIMULATION], runs_of(file), View.of(file)
+    folder, runs, view = first_seed(file), runs_of(file), View.of(file)
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
     pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
     norm = view.norm([picture for row in pictures for picture in row])
     width = 7.7 / len(redshifts)  # of a picture [inch]
-    figure = new_figure(10.0, 1.2 + len(runs) * (width / view.flatness + 0.1), about_simulation(file))
+    about = about_simulation(file, of_first=True)
+    figure = new_figure(10.0, 1.2 + len(runs) * (width / view.flatness + 0.1), about)
     panels = figure.subplots(len(runs), len(redshifts), sharex=True, sharey=True, squeeze=False)
     for row, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
         for panel, redshift, picture in zip(panels[row], redshifts, of_run, strict=True):
@@ -221,7 +253,7 @@ class View:
     def of(cls, file: h5py.File) -> "View":
         """The view that suits the first run at its last epoch."""
         group = file[SIMULATION]
-        last = epochs_of(group[runs_of(file)[0]])[-1]
+        last = epochs_of(first_seed(file)[runs_of(file)[0]])[-1]
         pictures = [last[f"projection_{name}"][:] for name in AXES]
         axis = int(np.argmax([picture.std() for picture in pictures]))
         densest = np.unravel_index(pictures[axis].argmax(), pictures[axis].shape)
@@ -267,7 +299,19 @@ class View:
 
 def runs_of(file: h5py.File) -> list[str]:
     """Names of the runs in a file, waves and particles of the same initial power next to each other."""
-    return [run for run in RUNS if run in file[SIMULATION]]
+    return [run for run in RUNS if run in first_seed(file)]
+
+
+def seeds_of(file: h5py.File) -> list[h5py.Group]:
+    """The group of every seed, in which its runs are; the simulation's own where there is one seed."""
+    group = file[SIMULATION]
+    names = [seed(int(number)) for number in np.atleast_1d(group.attrs.get("seeds", []))]
+    return [group[name] for name in names if name in group] or [group]
+
+
+def first_seed(file: h5py.File) -> h5py.Group:
+    """The group of the first seed, of which there are pictures."""
+    return seeds_of(file)[0]
 
 
 def epochs_of(group: h5py.Group) -> list[h5py.Group]:
@@ -293,8 +337,8 @@ def _colour(redshift: float, chosen: list[float]) -> tuple[float, float, float, 
     return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * position)
 
 
-def about_simulation(file: h5py.File) -> list[str]:
-    """Parts of the first line of a figure of a simulation."""
+def about_simulation(file: h5py.File, of_first: bool = False) -> list[str]:
+    """Parts of the first line of a figure of a simulation; of_first: of its first seed alone."""
     about = file[SIMULATION].attrs
     cells, size = (np.atleast_1d(about[name]) for name in ("cells", "size"))
     cells_text, size_text = (
@@ -308,4 +352,12 @@ def about_simulation(file: h5py.File) -> list[str]:
         rf"${size_text}\,{MPC}$",
         f"${cells_text}$ cells a side",
         redshifts,
+        *_seeds_in_words(file, of_first),
     ]
+
+
+def _seeds_in_words(file: h5py.File, of_first: bool) -> list[str]:
+    number = len(seeds_of(file))
+    if number == 1:
+        return []
+    return [f"seed {file[SIMULATION].attrs['seeds'][0]} of {number}" if of_first else f"{number} seeds"]

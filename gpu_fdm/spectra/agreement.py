@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_triangular
 
 from ..errors import InputError
-from .boost import DIFFERENCES, Boost, same_object
+from .boost import DIFFERENCES, LIMITS, Boost, same_object
 from .spectrum import SAME
 
 
@@ -19,7 +19,7 @@ from .spectrum import SAME
 class Agreement:
     """chi_squared of a table about a model in ln boost, the number of its rows in it, and of those left out.
 
-    Rows are left out beyond the Nyquist wavenumber, beyond the k of the model, and where the boost is 0. chi_squared is
+    Rows are left out beyond a limit (Boost.good), beyond the k of the model, and where the boost is 0. chi_squared is
     None for a table without errors; rms is the root mean square of ln(table/model).
     """
 
@@ -51,9 +51,9 @@ def agreement(table: Boost, model: Boost, correlation: ArrayLike | None = None) 
     range of the model.
     """
     check_same_ratio(table, model)
-    known = model.k[~model.beyond_nyquist]
+    known = model.k[model.good]
     if not len(known):
-        raise InputError(f"{model.label}: all rows are beyond the Nyquist wavenumber")
+        raise InputError(f"{model.label}: all rows are {model.limits}")
     return ComparedRows.between(table, known[0], known[-1], 1, correlation).agreement(model)
 
 
@@ -94,12 +94,13 @@ class ComparedRows:
         Raises InputError for fewer than `least`, an error that is zero, a matrix that is no correlation.
         """
         within = (table.k >= low * (1 - SAME)) & (table.k <= high * (1 + SAME))
-        rows = within & ~table.beyond_nyquist & (table.boost > 0)
+        rows = within & table.good & (table.boost > 0)
         number = int(np.count_nonzero(rows))
         if number < least:
+            limits = table.limits or LIMITS["beyond_nyquist"]
             raise InputError(
                 f"{table.label}: {number} rows in [{low:g}, {high:g}] h/Mpc, the range of the model, that are positive "
-                f"and not beyond the Nyquist wavenumber: must be {least} or more"
+                f"and not {limits}: must be {least} or more"
             )
         k, boost, relative = table.k[rows], table.boost[rows], np.ones(number)
         if table.error is not None:

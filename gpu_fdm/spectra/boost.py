@@ -13,6 +13,7 @@ initial conditions they rise and fall together, and that is an upper bound.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from attrs import Factory, field, frozen
@@ -33,10 +34,21 @@ DIFFERENCES = {"box_size": 1e-5, "redshift": 1e-3, "m22": 1e-5}
 ALLOWED = (*DIFFERENCES, "object")  # what may be allowed to differ
 
 
+# masks of the rows that are not used, and what these rows are
+LIMITS = {
+    "beyond_nyquist": "beyond the Nyquist wavenumber",
+    "beyond_force": "beyond the force resolution of particles",
+    "beyond_velocity": "of an epoch that the cells do not resolve",
+}
+
+
 def _read_only_mask(values: ArrayLike) -> NDArray:
     mask = np.array(values, bool)
     mask.setflags(write=False)
     return mask
+
+
+_NO_ROWS: Any = Factory(lambda boost: np.zeros(boost.k.shape, bool), takes_self=True)
 
 
 @frozen(eq=False)
@@ -50,7 +62,10 @@ class Boost:
     redshift;  m22 [1e-22 eV];  None where not known
     source       where the boost comes from, one line
     object       what has the power of both, as in Spectrum; empty where it is not known
-    beyond_nyquist  mask of the rows where a grid misses directions of k, shape (rows,); none by default
+    beyond_nyquist   mask of the rows where a grid misses directions of k, shape (rows,); none by default
+    beyond_force     likewise, where particles feel too weak forces
+    beyond_velocity  likewise, where the cells of a wave do not resolve its velocities: all rows of an epoch
+    Features, comparisons and fits use none of the rows in these masks.
     Arrays are copied, and read-only. Raises InputError for values that are no boost.
     """
 
@@ -62,10 +77,10 @@ class Boost:
     redshift: float | None = None
     m22: float | None = None
     source: str = ""
-    beyond_nyquist: NDArray = field(
-        default=Factory(lambda boost: np.zeros(boost.k.shape, bool), takes_self=True), converter=_read_only_mask
-    )
+    beyond_nyquist: NDArray = field(default=_NO_ROWS, converter=_read_only_mask)
     object: str = ""
+    beyond_force: NDArray = field(default=_NO_ROWS, converter=_read_only_mask)
+    beyond_velocity: NDArray = field(default=_NO_ROWS, converter=_read_only_mask)
 
     def __attrs_post_init__(self) -> None:
         check_name("numerator", self.numerator)
@@ -79,9 +94,20 @@ class Boost:
         check_rows(self.name, self.k, "boost", self.boost, self.boost >= 0, "finite and not negative")
         if self.error is not None:
             check_rows(self.name, self.k, "error", self.error, self.error >= 0, "finite and not negative")
-        beyond = self.beyond_nyquist
-        if beyond.shape != self.k.shape:
-            raise InputError(f"{self.name}: beyond_nyquist of shape {beyond.shape}: must be that of k, {self.k.shape}")
+        for mask in LIMITS:
+            shape = getattr(self, mask).shape
+            if shape != self.k.shape:
+                raise InputError(f"{self.name}: {mask} of shape {shape}: must be that of k, {self.k.shape}")
+
+    @property
+    def good(self) -> NDArray:
+        """Mask of the rows that are beyond no limit."""
+        return ~(self.beyond_nyquist | self.beyond_force | self.beyond_velocity)
+
+    @property
+    def limits(self) -> str:
+        """What the other rows are, in words; empty where all rows are good."""
+        return " or ".join(words for mask, words in LIMITS.items() if getattr(self, mask).any())
 
     @property
     def name(self) -> str:

@@ -33,16 +33,16 @@ class Features:
 
 
 def boost_features(boost: Boost, threshold: float = DETACHED) -> Features:
-    """The features of a boost, from the rows that are not beyond the Nyquist wavenumber.
+    """The features of a boost, from the rows that are beyond no limit (Boost.good).
 
     An excess is significant where ln(boost/threshold) is above twice its error; without errors, everywhere.
     Raises InputError for a threshold that is not above 1, and where no row is left.
     """
     if not (threshold > 1 and np.isfinite(threshold)):
         raise InputError(f"threshold = {threshold:g}: must be above 1, the boost without an effect")
-    rows = ~boost.beyond_nyquist
+    rows = boost.good
     if not rows.any():
-        raise InputError(f"{boost.label}: all rows are beyond the Nyquist wavenumber")
+        raise InputError(f"{boost.label}: all rows are {boost.limits}")
     k, value = boost.k[rows], boost.boost[rows]
     error = np.zeros(len(k)) if boost.error is None else boost.error[rows]
     relative = np.divide(error, value, out=np.zeros(len(k)), where=value > 0)

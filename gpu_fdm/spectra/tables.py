@@ -18,7 +18,7 @@ from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
 from ..io.tables import read_columns, read_text
-from .boost import ERRORS, Boost
+from .boost import ERRORS, LIMITS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
 
 Made = TypeVar("Made", Boost, Spectrum)
@@ -44,6 +44,7 @@ _PUBLISHED_MASSES = 1, 2, 4, 8
 def write_boost(boost: Boost, path: str | Path) -> None:
     """Write a table of k, boost, error and beyond_nyquist: ECSV where the name ends in .ecsv, else CSV.
 
+    Where rows are beyond other limits (boost.LIMITS), there is a column for each.
     read_boost reads back the same numbers. Raises RunError where it cannot be written.
     """
     path = Path(path)
@@ -58,19 +59,19 @@ def write_boost(boost: Boost, path: str | Path) -> None:
     if boost.error is not None:
         header["errors"], columns["error"] = ERRORS, boost.error
     header |= {"k": "h/Mpc", "boost": NORMALISED}
-    columns["beyond_nyquist"] = boost.beyond_nyquist
+    columns |= {mask: getattr(boost, mask) for mask in LIMITS if mask == "beyond_nyquist" or getattr(boost, mask).any()}
     write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
     with atomic_write(path) as part:
         write(part, header, columns)
 
 
 def read_boost(path: str | Path) -> Boost:
-    """Read a table of k and boost; error and beyond_nyquist (0 or 1) where there are such columns.
+    """Read a table of k and boost; error and beyond_nyquist, beyond_force, beyond_velocity (0 or 1) where they are.
 
     The header must have numerator, denominator and the unit of k: h/Mpc, or 1/Mpc with h.
     Raises InputError that names the file, and the line of the header to add where one is missing.
     """
-    table = _Table(path, ("k", "boost"), ("error", "beyond_nyquist"))
+    table = _Table(path, ("k", "boost"), ("error", *LIMITS))
     scale = table.wavenumber_unit()
     numerator = table.text("numerator", "fdm", "the field of the spectrum in the numerator")
     denominator = table.text(
@@ -80,8 +81,8 @@ def read_boost(path: str | Path) -> Boost:
 
     def make(columns: Columns) -> Boost:
         k, error = columns["k"] * scale, columns.get("error")
-        beyond = columns.get("beyond_nyquist", np.zeros(len(k), bool))
-        return Boost(k, columns["boost"], numerator, denominator, error=error, beyond_nyquist=beyond, **metadata)
+        masks = {mask: columns[mask] for mask in LIMITS if mask in columns}
+        return Boost(k, columns["boost"], numerator, denominator, error=error, **masks, **metadata)
 
     return table.make(make)
 

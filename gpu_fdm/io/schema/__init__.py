@@ -24,6 +24,7 @@ from .common import (
     attributes,
     boson,
     filament,
+    seed,
 )
 from .entries import Attribute, Dataset, Group, Schema
 from .evolution import SIMULATION_GROUPS, SNAPSHOT, STEADY_STATE_GROUPS
@@ -49,6 +50,7 @@ __all__ = [
     "Schema",
     "boson",
     "filament",
+    "seed",
 ]
 
 RESULT = Schema(

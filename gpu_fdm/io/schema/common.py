@@ -18,6 +18,11 @@ def boson(m22: float | None) -> str:
     return "cdm" if m22 is None else f"m22_{m22:g}"
 
 
+def seed(number: int) -> str:
+    """Name of the group of one of several seeds of a simulation."""
+    return f"seed_{number}"
+
+
 _COMMON = {  # attributes that mean the same in all groups
     "axial": Attribute("momentum along the axis: coherent (none) or thermal"),
     "backend": Attribute("cpu or gpu"),

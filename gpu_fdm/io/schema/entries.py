@@ -40,6 +40,7 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "density": ("fdm|smooth", "|psi|^2 or its phase average"),
     "spectrum": ("fdm|smooth|fdm_smooth", "a density, or fdm_smooth, the cross spectrum of both"),
     "field": (".+", "the field of a snapshot"),
+    "seed": (r"seed_\d+", "one of several simulation.seeds: seed_1, ..."),
     "run": ("(?:wave|particles)_(?:fdm|cdm)", "one of simulation.runs"),
     "power": ("fdm|cdm", "the initial power of a run"),
     "method": (r"\w+", "a method of weights"),

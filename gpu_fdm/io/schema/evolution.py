@@ -79,11 +79,12 @@ SIMULATION_GROUPS = (
             redshift_end=Attribute("of the last step"),
             order=Attribute("of the time steps"),
             lagrangian_order=Attribute("of the displacements asked for"),
+            seeds=Attribute("of the modes; with several, runs are in /simulation/<seed>"),
             largest_velocity_end=Attribute("that the wave resolves at the end", "km/s"),
         ),
     ),
     Group(
-        f"/{SIMULATION}/<run>",
+        f"/{SIMULATION}[/<seed>]/<run>",
         attributes=attributes(
             "force_wavenumber",
             title=Attribute("in words"),
@@ -98,7 +99,7 @@ SIMULATION_GROUPS = (
         ),
     ),
     Group(
-        f"/{SIMULATION}/<run>/<epoch>",
+        f"/{SIMULATION}[/<seed>]/<run>/<epoch>",
         POWER_DATASETS
         | {
             "shot_noise": Dataset("k", "(Mpc/h)^3", "of particles at random on this grid; it is not taken off power"),
@@ -115,7 +116,7 @@ SIMULATION_GROUPS = (
         attributes("redshift scale_factor nyquist box_size", step=Attribute("number of steps by then")),
     ),
     Group(
-        f"/{SIMULATION}/<run>/health",
+        f"/{SIMULATION}[/<seed>]/<run>/health",
         {
             "scale_factor": Dataset("scale_factor", "1", "when the wave was looked at"),
             "step": Dataset("scale_factor", "1", "steps done"),
@@ -137,14 +138,28 @@ SIMULATION_GROUPS = (
         f"/{BOOST}/<run>_over_<run>/<epoch>",
         {
             "k": K,
-            "boost": Dataset("k", "1", "power of the numerator over that of the denominator"),
+            "boost": Dataset(
+                "k",
+                "1",
+                "power of the numerator over that of the denominator; of several seeds the ratio of their means",
+            ),
             "error": Dataset(
                 "k",
                 "1",
-                "standard deviation, the halves of the ratio taken as uncorrelated: too large where they began alike",
+                "standard deviation, the halves of the ratio taken as uncorrelated: too large where they began alike; "
+                "of several seeds scatter over the root of their number",
+            ),
+            "scatter": Dataset("k", "1", "of several seeds: standard deviation of one about the ratio of means"),
+            "each": Dataset("seed, k", "1", "of several seeds: the ratio of each; NaN where it has no power"),
+            "seeds": Dataset("seed", "1", "of several seeds: their numbers", "uint64"),
+            "unresolved_each": Dataset(
+                "seed", "1", "of several seeds: the attribute unresolved of each, where the wave is above the line"
             ),
             "beyond_nyquist": Dataset("k", "1", "1 where the grid misses directions", "uint8"),
             "beyond_force": Dataset("k", "1", "1 where particles feel less than 0.98 of the force", "uint8"),
+            "beyond_velocity": Dataset(
+                "k", "1", "1 (in all rows) where more than 0.01 of the mass is unresolved, in any of the seeds", "uint8"
+            ),
             "shot_noise": Dataset(
                 "k", "1", "of particles at random, over the power of the denominator, in which it is"
             ),
@@ -154,7 +169,9 @@ SIMULATION_GROUPS = (
             numerator=Attribute("what is above the line"),
             denominator=Attribute("what is below the line"),
             jeans_wavenumber=Attribute("comoving, of the boson at this redshift", "h/Mpc"),
-            unresolved=Attribute("mass share of the wave whose phase turns by more than pi/2 from cell to cell"),
+            unresolved=Attribute(
+                "mass share of the wave whose phase turns by more than pi/2 from cell to cell; largest of all seeds"
+            ),
         ),
     ),
 )

@@ -1,20 +1,28 @@
-"""Boosts of a simulation: the power of one run over that of another, at every epoch."""
+"""Boosts of a simulation: the power of one run over that of another, at every epoch.
 
-from collections.abc import Mapping
+Of several seeds it is the ratio of the means, with its scatter (spectra.ratio_of_means). Rows are marked that are
+beyond the Nyquist wavenumber, beyond the forces of particles, or of an epoch in which a wave is unresolved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 from attrs import evolve
+from numpy.typing import NDArray
 
 from ...cosmology.transfer import jeans_wavenumber
 from ...fields.box import Box
 from ...io import schema
 from ...io.result_file import GroupWriter
-from ...spectra.boost import Boost, boost_of
+from ...simulation.schroedinger_poisson import Alarms
+from ...spectra.boost import LIMITS, Boost, boost_of
+from ...spectra.ratio_of_means import RatioOfMeans
 from ...spectra.spectrum import Spectrum
 from ...units import CodeUnits
-from .record import Record, force_wavenumber
+from .record import Record, force_wavenumber, mean_record
 
 # which ratios are taken: above the line, below it
 BOOSTS = (
@@ -31,28 +39,66 @@ NAMES = {
     ("particles_fdm", "particles_cdm"): ("fdm as particles", "cdm"),
 }
 TRUSTED_NOISE = 0.1  # of the power: where less of it is shot noise, a summary tells ratios
+UNRESOLVED = Alarms().unresolved  # mass share of a wave beyond which its epoch is not used
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedBoost:
+    """The boost of an epoch.
+
+    boost       of the mean power of all seeds;  means  with the scatter of seeds, None for one
+    shot_noise  of particles at random over the power of the denominator, shape (rows,)
+    unresolved  mass share of the wave above the line, shape (seeds,); None where particles are
+    """
+
+    boost: Boost
+    means: RatioOfMeans | None
+    shot_noise: NDArray
+    unresolved: NDArray | None
+
 
 # by the names of the runs above and below the line, at every epoch; None where not both have power above round-off
-Boosts = Mapping[tuple[str, str], list[Boost | None]]
+Boosts = Mapping[tuple[str, str], list[SimulatedBoost | None]]
 
 
-def boosts_of(records: Mapping[str, Record], box: Box, m22: float) -> Boosts:
-    """All of BOOSTS of which there are both runs."""
-    found: dict[tuple[str, str], list[Boost | None]] = {}
-    for above, below in BOOSTS:
-        if above in records and below in records:
-            epochs = range(len(records[above].scale_factor))
-            found[above, below] = [
-                _boost(*(records[run].spectrum(epoch, run, box, m22) for run in (above, below))) for epoch in epochs
-            ]
+def boosts_of(records: Mapping[str, Sequence[Record]], box: Box, m22: float) -> Boosts:
+    """All of BOOSTS of which there are both runs; records  of each run, one for each seed."""
+    found: dict[tuple[str, str], list[SimulatedBoost | None]] = {}
+    for pair in BOOSTS:
+        if all(run in records for run in pair):
+            means = {run: mean_record(records[run]) for run in pair}
+            epochs = range(len(means[pair[0]].scale_factor))
+            found[pair] = [_simulated_boost(pair, records, means, epoch, box, m22) for epoch in epochs]
     return found
 
 
-def _boost(above: Spectrum, below: Spectrum) -> Boost | None:
+def _simulated_boost(
+    pair: tuple[str, str],
+    records: Mapping[str, Sequence[Record]],
+    means: Mapping[str, Record],
+    epoch: int,
+    box: Box,
+    m22: float,
+) -> SimulatedBoost | None:
+    above, below = (means[run].spectrum(epoch, run, box, m22) for run in pair)
+    rows = (above.power > above.floor) & (below.power > below.floor)
+    if not rows.any():
+        return None
     if same_modes(above, below):
         below = evolve(below, of=f"{below.of} (same initial conditions)")
-    rows = (above.power > above.floor) & (below.power > below.floor)
-    return boost_of(above.rows(rows), below.rows(rows)) if rows.any() else None
+    boost = boost_of(above.rows(rows), below.rows(rows))
+    seeds = range(len(records[pair[0]]))
+    ratio = None
+    if len(seeds) > 1:
+        powers = ([record.power[epoch][1:][rows] for record in records[run]] for run in pair)
+        ratio = RatioOfMeans.of(*powers)
+        boost = evolve(boost, error=ratio.error)
+    a = means[pair[0]].scale_factor[epoch]
+    shares = [record.unresolved(a) for record in records[pair[0]]]
+    unresolved = None if None in shares else np.array(shares, float)
+    lost = unresolved is not None and bool(unresolved.max() > UNRESOLVED)
+    boost = evolve(boost, beyond_force=boost.k > force_wavenumber(box), beyond_velocity=np.full(len(boost.k), lost))
+    return SimulatedBoost(boost, ratio, _noise(means[pair[1]], epoch, boost.k), unresolved)
 
 
 def same_modes(above: Spectrum, below: Spectrum) -> bool:
@@ -72,65 +118,91 @@ def stored_boosts(file: h5py.File) -> list[Boost]:
         for epoch in sorted(series, key=int):
             group = series[epoch]
             rows = group["shot_noise"][:] < 1
-            k, boost, error, beyond = (group[name][:][rows] for name in ("k", "boost", "error", "beyond_nyquist"))
+            names = "k", "boost", "error", "beyond_nyquist", "beyond_force"
+            k, boost, error, nyquist, force = (group[name][:][rows] for name in names)
             about: dict[str, Any] = {name: float(group.attrs[name]) for name in ("redshift", "m22")}
-            about |= {"source": f"{file.filename} {folder}/{epoch}", "error": error, "beyond_nyquist": beyond}
+            about |= {"source": f"{file.filename} {folder}/{epoch}", "error": error}
+            about |= {"beyond_nyquist": nyquist, "beyond_force": force}
+            # the attribute, which results of earlier versions have too
+            about["beyond_velocity"] = np.full(len(k), group.attrs.get("unresolved", 0.0) > UNRESOLVED)
             if rows.any():
                 found.append(Boost(k, boost, numerator, denominator, **about))
     return found
 
 
 def write_boosts(
-    file: GroupWriter,
-    found: Boosts,
-    records: Mapping[str, Record],
-    box: Box,
-    code: CodeUnits,
+    file: GroupWriter, found: Boosts, scale_factors: NDArray, box: Box, code: CodeUnits, seeds: Sequence[int]
 ) -> None:
     """Write /boost/<run above>_over_<run below>/<epoch>."""
-    limit = force_wavenumber(box)
     for (above, below), series in found.items():
-        for epoch, boost in enumerate(series):
-            if boost is None:
+        for epoch, simulated in enumerate(series):
+            if simulated is None:
                 continue
-            a = records[above].scale_factor[epoch]
+            a, boost, means, unresolved = scale_factors[epoch], simulated.boost, simulated.means, simulated.unresolved
+            columns = {"k": boost.k, "boost": boost.boost, "error": boost.error, "shot_noise": simulated.shot_noise}
+            columns |= {name: getattr(boost, name).astype(np.uint8) for name in LIMITS}
+            if means is not None:
+                columns |= {"scatter": means.scatter, "each": means.each, "seeds": np.array(seeds, np.uint64)}
+                columns["unresolved_each"] = unresolved
             file.group(
                 f"/{schema.BOOST}/{above}_over_{below}/{epoch}",
-                {
-                    "k": boost.k,
-                    "boost": boost.boost,
-                    "error": boost.error,
-                    "beyond_nyquist": boost.beyond_nyquist.astype(np.uint8),
-                    "beyond_force": (boost.k > limit).astype(np.uint8),
-                    "shot_noise": _noise(records[below], epoch, boost.k),
-                },
+                columns,
                 numerator=boost.numerator,
                 denominator=boost.denominator,
                 redshift=1 / a - 1,
                 scale_factor=a,
                 m22=boost.m22,
                 nyquist=box.nyquist,
-                force_wavenumber=limit,
+                force_wavenumber=force_wavenumber(box),
                 jeans_wavenumber=jeans_wavenumber(code, a),
-                unresolved=records[above].unresolved(a),
+                unresolved=None if unresolved is None else float(unresolved.max()),
             )
 
 
-def describe_boosts(found: Boosts, records: Mapping[str, Record]) -> list[str]:
-    """A line for every boost at its last epoch: the least and the largest ratio where grid and particles are good."""
+def describe_boosts(found: Boosts, seeds: Sequence[int]) -> list[str]:
+    """Lines for every boost at its last resolved epoch: least and largest ratio where grid and particles are good.
+
+    Of several seeds it is the ratio of the means, each with its error.
+    """
     lines = []
-    for (_, below), series in found.items():
-        boost = series[-1]
-        if boost is None:
-            continue
-        good = ~boost.beyond_nyquist & (_noise(records[below], -1, boost.k) < TRUSTED_NOISE)
-        text = f"nowhere less than {TRUSTED_NOISE:g} of the power is shot noise"
-        if good.any():
-            k, ratio = boost.k[good], boost.boost[good]
-            low, high = int(np.argmin(ratio)), int(np.argmax(ratio))
-            text = f"{ratio[low]:.3g} at k = {k[low]:.4g} to {ratio[high]:.3g} at k = {k[high]:.4g} h/Mpc"
-        lines.append(f"P of {boost.numerator} over that of {boost.denominator}, z = {boost.redshift:.4g}: {text}")
+    for series in found.values():
+        known = [simulated for simulated in series if simulated is not None]
+        resolved = [simulated for simulated in known if not simulated.boost.beyond_velocity.any()]
+        if known:
+            lines += _lost_epochs(known, seeds)
+        for simulated in resolved[-1:]:
+            boost = simulated.boost
+            good = boost.good & (simulated.shot_noise < TRUSTED_NOISE)
+            text = f"nowhere less than {TRUSTED_NOISE:g} of the power is shot noise"
+            if good.any():
+                places = np.flatnonzero(good)[[np.argmin(boost.boost[good]), np.argmax(boost.boost[good])]]
+                text = " to ".join(_ratio_in_words(simulated, int(row)) for row in places) + " h/Mpc"
+            of = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
+            lines.append(
+                f"P of {boost.numerator} over that of {boost.denominator}{of}, z = {boost.redshift:.4g}: {text}"
+            )
     return lines
+
+
+def _ratio_in_words(simulated: SimulatedBoost, row: int) -> str:
+    boost = simulated.boost
+    error = "" if simulated.means is None else f" +- {simulated.means.error[row]:.2g}"
+    return f"{boost.boost[row]:.3g}{error} at k = {boost.k[row]:.4g}"
+
+
+def _lost_epochs(known: Sequence[SimulatedBoost], seeds: Sequence[int]) -> list[str]:
+    """A line about the epochs of a boost that are not resolved."""
+    lost = [simulated for simulated in known if simulated.boost.beyond_velocity.any()]
+    if not lost:
+        return []
+    shares = np.array([simulated.unresolved for simulated in lost])
+    _, seed = np.unravel_index(shares.argmax(), shares.shape)
+    of = f" (seed {seeds[seed]})" if len(seeds) > 1 else ""
+    boost, redshifts = lost[0].boost, ", ".join(f"{simulated.boost.redshift:.4g}" for simulated in lost)
+    return [
+        f"P of {boost.numerator} over that of {boost.denominator}, z = {redshifts}: not used: up to "
+        f"{100 * shares.max():.2g} % of the mass{of} turns its phase by more than pi/2 a cell"
+    ]
 
 
 def _noise(record: Record, epoch: int, k: np.ndarray) -> np.ndarray:

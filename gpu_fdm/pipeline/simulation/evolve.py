@@ -40,6 +40,7 @@ def run_keys() -> tuple[str, ...]:
         "dark_matter",
         "simulation",
         "-simulation.runs",
+        "-simulation.seeds",
         "-simulation.checkpoint_minutes",
         "-simulation.alarms",
     )
@@ -47,8 +48,9 @@ def run_keys() -> tuple[str, ...]:
 
 def snapshot_names(setup: Setup, run: str, result: Path) -> list[str]:
     """Names of the snapshots of a run, which lie beside the result, from the first to the last epoch."""
+    of = f"seed{setup.seed}_{run}" if setup.of_several else run
     redshifts = (redshift_name(setup.snapshots[a]) for a in sorted(setup.snapshots))
-    return [f"{result.stem}_{run}_z{redshift}.hdf5" for redshift in redshifts]
+    return [f"{result.stem}_{of}_z{redshift}.hdf5" for redshift in redshifts]
 
 
 class RunInProgress:
@@ -56,6 +58,7 @@ class RunInProgress:
 
     def __init__(self, context: Context, setup: Setup, run: str):
         self.context, self.setup, self.run = context, setup, run
+        self.title = f"{setup.of_seed}{run}"
         self.dynamics: Dynamics = (WaveRun if is_wave(run) else ParticleRun)(context, setup, is_cold(run))
         self.key = context.ranks.on_root(lambda: _key(setup, run))
         self.checkpoint = Checkpoint(context.cache, run, self.key)
@@ -67,14 +70,14 @@ class RunInProgress:
         ranks, cache = self.context.ranks, self.context.cache
         arrays = ranks.on_root(lambda: cache.load(self.run, self.key, report=False))
         if arrays is not None and self._snapshots_before(inf):
-            log.info("%s: taken from the cache", self.run)
+            log.info("%s: taken from the cache", self.title)
             # left by a run that was killed between the two
             self.checkpoint.remove(ranks)
             return Record(**arrays)
         if arrays is not None:
-            log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.run)
+            log.warning("%s: snapshots that it wrote are no longer there: it is repeated", self.title)
         state = self._begin()
-        with progress(self.run, 100, ranks) as step, deferred_signals() as noted:
+        with progress(self.title, 100, ranks) as step, deferred_signals() as noted:
             self._evolve(state, step, noted)
             title = f"{self.run}: the complete run of {int(self.record.steps[-1])} steps"
             ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays, title=title))
@@ -87,17 +90,18 @@ class RunInProgress:
         ranks, cache = self.context.ranks, self.context.cache
         saved = self.checkpoint.load(ranks)
         if saved is not None and not self._snapshots_before(saved.numbers["epoch"]):
-            log.warning("%s: snapshots that it wrote are no longer there: it starts at step 0", self.run)
+            log.warning("%s: snapshots that it wrote are no longer there: it starts at step 0", self.title)
             saved = None
         elif saved is None:
             names = [self.checkpoint.name, self.run]
-            ranks.on_root(lambda: cache.report_unused(names, self.key, START_OVER))
+            siblings = frozenset({"run.seed"} if self.setup.of_several else ())
+            ranks.on_root(lambda: cache.report_unused(names, self.key, START_OVER, siblings))
         if saved is None:
             state, order = self.dynamics.initial()
             self.record = Record.empty(order)
             return state
         self.record = saved.record
-        log.info("%s: resumes at step %d, z = %.4g", self.run, saved.numbers["step"], 1 / saved.numbers["epoch"] - 1)
+        log.info("%s: resumes at step %d, z = %.4g", self.title, saved.numbers["step"], 1 / saved.numbers["epoch"] - 1)
         return self.dynamics.unpacked(saved)
 
     def _evolve(self, begin: State, step: Callable[[], None], noted: Callable[[], str]) -> None:
@@ -130,7 +134,7 @@ class RunInProgress:
             spectrum, noise = self.dynamics.spectrum(state)
             pictures = projected(self.dynamics.density(state), self.context.ranks)
             self.record = self.record.with_epoch(a, state.times.step, spectrum, pictures, noise)
-            log.info("%s: z = %.4g, step %d", self.run, 1 / a - 1, state.times.step)
+            log.info("%s: z = %.4g, step %d", self.title, 1 / a - 1, state.times.step)
 
     def note_health(self, state: State) -> None:
         """Add the last look at the health of a wave to the record."""

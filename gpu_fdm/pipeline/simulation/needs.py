@@ -41,7 +41,7 @@ def checkpoint_size(config: Config, run: str) -> int:
 
 
 def output_size(config: Config, run: str) -> int:
-    """Size of the snapshots, spectra and projections of a run [bytes]."""
+    """Size of the snapshots, spectra and projections of a run of one seed [bytes]."""
     section, itemsize, cells = config.simulation, _itemsize(config), config.simulation.cells
     snapshots = 0 if section.content == "none" else 1 if section.snapshots is None else len(section.snapshots)
     # positions and identities are double, velocities are single
@@ -52,7 +52,7 @@ def output_size(config: Config, run: str) -> int:
 
 
 def run_seconds(setup: Setup, run: str) -> float:
-    """About how long a run takes on two cores.
+    """About how long a run of one seed takes on two cores.
 
     Stages of a wave are counted as the clock and the kinetic phase allow them, and those of particles as the clock
     does: what collapses may ask for more.

@@ -4,7 +4,7 @@ Spectra of particles keep their shot noise: before streams cross, particles that
 particles at random would have is stored beside them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -106,6 +106,11 @@ class Record:
         rows = self.health[self.health[:, 0] <= scale_factor]
         return float(rows[-1, HEALTH.index("unresolved")]) if len(rows) else None
 
+    @property
+    def without_pictures(self) -> "Record":
+        """The record without its projections, the large part of it."""
+        return replace(self, **{f"projection_{axis}": np.empty((0, 0, 0), np.float32) for axis in "xyz"})
+
     def spectrum(self, epoch: int, run: str, box: Box, m22: float) -> Spectrum:
         """The spectrum of an epoch without its k = 0, named as in TITLES."""
         power = self.power[epoch]
@@ -155,9 +160,21 @@ def _in_pixels(values: np.ndarray) -> np.ndarray:
     return np.diff(at_edges, axis=0) * (PIXELS / cells)
 
 
-def write_run(file: GroupWriter, run: str, record: Record, box: Box, attributes: dict) -> None:
-    """Write /simulation/<run>: attributes, spectrum and projections by number of the epoch, health."""
-    folder, dynamics = f"/{schema.SIMULATION}/{run}", run.split("_")[0]
+def mean_record(records: Sequence[Record]) -> Record:
+    """The record of several seeds: means of power and shot noise, without projections and health."""
+    if len(records) == 1:
+        return records[0]
+    power, noise = (np.mean([getattr(record, name) for record in records], axis=0) for name in ("power", "shot_noise"))
+    return replace(records[0].without_pictures, power=power, shot_noise=noise, health=records[0].health[:0])
+
+
+def write_run(file: GroupWriter, run: str, record: Record, box: Box, attributes: dict, seed: int | None = None) -> None:
+    """Write /simulation/<run>: attributes, spectrum and projections by number of the epoch, health.
+
+    seed  one of several: /simulation/seed_<seed>/<run> is written
+    """
+    dynamics = run.split("_")[0]
+    folder = "/".join(["", schema.SIMULATION, *([] if seed is None else [schema.seed(seed)]), run])
     for epoch, (a, step) in enumerate(zip(record.scale_factor, record.steps, strict=True)):
         projections = {f"projection_{axis}": getattr(record, f"projection_{axis}")[epoch] for axis in "xyz"}
         noise = record.shot_noise if dynamics == "particles" else None

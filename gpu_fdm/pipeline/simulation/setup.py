@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+import attrs
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -33,18 +34,42 @@ SAME_EPOCH = 1e-9  # relative difference of scale factors
 
 @dataclass(frozen=True)
 class Setup:
-    """A simulation of a config.
+    """A simulation of a config, of one seed of its modes: run.seed.
 
-    power  linear power of CDM at z = 0
+    power       linear power of CDM at z = 0
+    of_several  whether other seeds of the same simulation are run too
     """
 
     config: Config
     power: LinearPower
+    of_several: bool = False
 
     @classmethod
     def of(cls, config: Config, ranks: Ranks = SERIAL) -> "Setup":
         """The setup with the power of its cosmology, found once for all ranks."""
         return cls(config, ranks.on_root(lambda: linear_power_of(config)))
+
+    @property
+    def each_seed(self) -> tuple["Setup", ...]:
+        """The simulation of each of [simulation] seeds, with the config that would run this seed alone."""
+        seeds = self.section.seeds
+        if seeds is None:
+            return (self,)
+        config = replace(self.config, simulation=attrs.evolve(self.section, seeds=None))
+        return tuple(
+            replace(self, config=replace(config, run=attrs.evolve(config.run, seed=seed)), of_several=len(seeds) > 1)
+            for seed in seeds
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of the modes."""
+        return self.config.run.seed
+
+    @property
+    def of_seed(self) -> str:
+        """What begins a message about one of several seeds; empty where there is one."""
+        return f"seed {self.seed}: " if self.of_several else ""
 
     @property
     def section(self) -> SimulationSection:
@@ -147,13 +172,13 @@ class Setup:
             return cut_off(np.minimum(k, last))
 
         box = self.box if cells is None else Box(self.box.size, cells)
-        return linear_modes(box, power, self.config.run.seed, transfer=cut, dtype=dtype, domain=domain)
+        return linear_modes(box, power, self.seed, transfer=cut, dtype=dtype, domain=domain)
 
 
 def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     """Warnings of a config; InputError for a simulation that cannot be run.
 
-    Takes a second, for it draws the largest modes of the box alone. One rank calls this.
+    Takes a second for each seed, for it draws the largest modes of the box alone. One rank calls this.
     """
     setup, section = Setup.of(config), config.simulation
     if ranks.size > section.cells[0]:
@@ -161,9 +186,15 @@ def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     names = [redshift_name(redshift) for redshift in setup.snapshots.values()]
     if len(set(names)) < len(names):
         raise config.error("simulation", "snapshots", "must differ in their first six digits")
-    warnings = []
+    return [warning for one in setup.each_seed for warning in _warnings_of_modes(one)]
+
+
+def _warnings_of_modes(setup: Setup) -> list[str]:
+    """Warnings about the modes of one seed; InputError where they cannot be evolved."""
+    config, section, warnings = setup.config, setup.section, []
+    where = f"{config.source}: [simulation] {setup.of_seed}"
     coarse = tuple(min(number, COARSE) for number in section.cells)
-    with named(config):
+    with named(config, seed=setup.of_seed):
         for cold in sorted({is_cold(run) for run in section.runs}):
             modes = setup.modes(cold, np.float64, cells=coarse)
             require_small(modes, setup.start, setup.background)
@@ -172,12 +203,12 @@ def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
             contrast = modes.rms(setup.end, setup.background)
             if contrast < LEAST_CONTRAST:
                 warnings.append(
-                    f"{config.source}: [simulation] redshift_end = {section.redshift_end:g}: the linear "
+                    f"{where}redshift_end = {section.redshift_end:g}: the linear "
                     f"{'CDM' if cold else 'FDM'} contrast has an rms of {contrast:.2g} there: nothing will form "
                     "(take a larger box, a later end, or a heavier boson)"
                 )
             elif any(not is_wave(run) and is_cold(run) == cold for run in section.runs):
-                warnings += _warn_of_lattice(setup, modes)
+                warnings += [f"{where}{warning}" for warning in _warn_of_lattice(setup, modes)]
     return warnings
 
 
@@ -201,20 +232,22 @@ def _warn_of_lattice(setup: Setup, modes: LinearModes) -> list[str]:
     if latest < setup.end and modes.rms(latest, setup.background) <= LARGEST_RMS:
         remedy += f", or start later, at {1 / latest - 1:.3g}"
     return [
-        f"{setup.config.source}: [simulation] redshift_start = {section.redshift_start:g}: particles begin {way:.2g} "
-        f"cells off their lattice (rms along an axis): below {LEAST_WAY:g} the mesh misses part of what one mode makes "
-        f"of another ({remedy})"
+        f"redshift_start = {section.redshift_start:g}: particles begin {way:.2g} cells off their lattice (rms along "
+        f"an axis): below {LEAST_WAY:g} the mesh misses part of what one mode makes of another ({remedy})"
     ]
 
 
 @contextmanager
-def named(config: Config, run: str = "") -> Iterator[None]:
-    """Put the file and the section before the message of an InputError, and the run before that of a RunError."""
+def named(config: Config, run: str = "", seed: str = "") -> Iterator[None]:
+    """Put the file and the section before the message of an InputError, and the run before that of a RunError.
+
+    seed  Setup.of_seed
+    """
     try:
         yield
     except (InputError, RunError) as error:
-        where = f"{config.source}: [simulation]" if isinstance(error, InputError) else f"{run}:"
-        complete = type(error)(f"{where} {error}")
+        where = f"{config.source}: [simulation] {seed}" if isinstance(error, InputError) else f"{seed}{run}: "
+        complete = type(error)(f"{where}{error}")
         complete.on_all_ranks = getattr(error, "on_all_ranks", False)
         raise complete from error
 

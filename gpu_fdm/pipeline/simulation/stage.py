@@ -1,9 +1,11 @@
 """The same random modes evolved as a wave and as particles, and the ratios of their power spectra.
 
-Each run of [simulation] runs goes from its initial conditions, or from a checkpoint, to redshift_end. Spectra are taken
-at epochs in equal ratios of the scale factor. The spectra of a run that is done are cached, and it is not repeated.
+Seeds are done one after the other, each on all ranks, in the memory of one. Each run of [simulation] runs goes from its
+initial conditions, or from a checkpoint, to redshift_end. Spectra are taken at epochs in equal ratios of the scale
+factor. The spectra of a run that is done are cached, and it is not repeated.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +24,7 @@ from ..stage import Context, Estimate, Stage
 from .boosts import boosts_of, describe_boosts, write_boosts
 from .evolve import RunInProgress, run_keys, snapshot_names
 from .needs import checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
-from .record import describe_run, write_run
+from .record import Record, describe_run, write_run
 from .setup import Setup, check_simulation, is_cold, is_wave, named
 
 
@@ -31,7 +33,7 @@ class SimulationStage(Stage):
 
     section: ClassVar[str] = "simulation"
     begins: ClassVar[bool] = True
-    selects: ClassVar[tuple[str, ...]] = ("simulation.runs",)
+    selects: ClassVar[tuple[str, ...]] = ("simulation.runs", "simulation.seeds")
     beside: ClassVar[bool] = True
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure(
@@ -46,7 +48,9 @@ class SimulationStage(Stage):
             "simulation_health",
             "what the solver watched: mass, energy, unresolved velocities",
             "simulation.health",
-            ("simulation/wave_fdm/health", "simulation/wave_cdm/health"),
+            tuple(
+                f"simulation/{of_seed}{run}/health" for run in ("wave_fdm", "wave_cdm") for of_seed in ("", "seed_*/")
+            ),
         ),
     )
 
@@ -59,43 +63,41 @@ class SimulationStage(Stage):
         return check_simulation(inputs.config, ranks)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Memory of each run, which is in memory alone; disk and time of all."""
+        """Memory of each run, which is in memory alone; disk and time of all seeds."""
         config, runs = inputs.config, inputs.config.simulation.runs
         memory = {
             run: wave_memory(config, ranks, initial=True) if is_wave(run) else particle_memory(config, ranks)
             for run in runs
         }
-        written = sum(output_size(config, run) for run in runs)
-        return Estimate(memory, written, sum(run_seconds(Setup.of(config), run) for run in runs))
+        setup = Setup.of(config)
+        seeds = len(setup.each_seed)
+        written = seeds * sum(output_size(config, run) for run in runs)
+        return Estimate(memory, written, seeds * sum(run_seconds(setup, run) for run in runs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Runs, cells, redshifts and checkpoints."""
         config, section = inputs.config, inputs.config.simulation
         size = in_words(max(checkpoint_size(config, run) for run in section.runs))
+        seeds = f" of {len(section.seeds)} seeds" if section.seeds else ""
         return [
-            f"simulation: {', '.join(section.runs)}; {' x '.join(map(str, section.cells))} cells, "
+            f"simulation: {', '.join(section.runs)}{seeds}; {' x '.join(map(str, section.cells))} cells, "
             f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
         ]
 
     def run(self, context: Context) -> list[str]:
-        """Evolve all runs; write their spectra and boosts."""
-        config, ranks, file, result = context.config, context.ranks, context.file, context.result
-        setup, section = Setup.of(config, ranks), config.simulation
+        """Evolve all runs of all seeds; write their spectra and boosts."""
+        config, file = context.config, context.file
+        setup, section = Setup.of(config, context.ranks), config.simulation
         _require_card(context)
-        with named(config), context.timer("initial modes"):
-            about = {cold: _about_modes(setup, cold, context) for cold in sorted({is_cold(r) for r in section.runs})}
-        context.timer.log("initial modes")
-        records, lines = {}, []
-        for run in section.runs:
-            with named(config, run), context.timer(run):
-                records[run] = RunInProgress(context, setup, run).whole_record()
-            context.timer.log(run)
-            attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
-            write_run(file, run, records[run], setup.box, attributes)
-            lines.append(describe_run(run, records[run]))
-        m22 = config.dark_matter.m22
+        records: dict[str, list[Record]] = {run: [] for run in section.runs}
+        lines = []
+        for of_seed in setup.each_seed:
+            for run, record in _records_of_seed(context, of_seed):
+                lines.append(f"{of_seed.of_seed}{describe_run(run, record)}")
+                records[run].append(record.without_pictures)
+        m22, seeds = config.dark_matter.m22, [of_seed.seed for of_seed in setup.each_seed]
         boosts = boosts_of(records, setup.box, m22)
-        write_boosts(file, boosts, records, setup.box, setup.units)
+        write_boosts(file, boosts, next(iter(records.values()))[0].scale_factor, setup.box, setup.units, seeds)
         file.attributes(
             f"/{SIMULATION}",
             size=section.size,
@@ -103,13 +105,31 @@ class SimulationStage(Stage):
             redshift_start=section.redshift_start,
             redshift_end=section.redshift_end,
             m22=m22,
+            seeds=np.array(seeds, np.uint64),
             transfer=section.transfer,
             linear_power=setup.power.source,
             order=section.order,
             lagrangian_order=section.lagrangian_order,
             largest_velocity_end=largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end),
         )
-        return lines + describe_boosts(boosts, records)
+        return lines + describe_boosts(boosts, seeds)
+
+
+def _records_of_seed(context: Context, setup: Setup) -> Iterator[tuple[str, Record]]:
+    """Evolve all runs of a seed, write their spectra, and yield the record of each."""
+    config, section, result = setup.config, setup.section, context.result
+    title = f"{setup.of_seed}initial modes"
+    with named(config, seed=setup.of_seed), context.timer(title):
+        about = {cold: _about_modes(setup, cold, context) for cold in sorted({is_cold(run) for run in section.runs})}
+    context.timer.log(title)
+    for run in section.runs:
+        title = f"{setup.of_seed}{run}"
+        with named(config, run, setup.of_seed), context.timer(title):
+            record = RunInProgress(context, setup, run).whole_record()
+        context.timer.log(title)
+        attributes = {"snapshots": snapshot_names(setup, run, result) or None, **about[is_cold(run)]}
+        write_run(context.file, run, record, setup.box, attributes, setup.seed if setup.of_several else None)
+        yield run, record
 
 
 def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
