@@ -66,17 +66,18 @@ PRESETS = {
         ),
     ),
     "simulation": (
-        "the same random modes as a wave and as particles, z = 31 to 1.5: where the wave has less power, where more",
+        "the same random modes as a wave and as particles, z = 31 to 2.25: where the wave has less power",
         _preset(
-            Run(output="output/simulation", seed=12),
-            # modes at the cut-off of m22 = 1 fit into the box once and collapse by z = 1.5; 160 cells resolve how they
-            # flow, and particles begin a cell off their lattice. Add particles_cdm to runs for the ratio over CDM
+            Run(output="output/simulation"),
+            # modes at the cut-off of m22 = 1 fit into the box once and begin to collapse by z = 2.25; until then 160
+            # cells resolve how 0.99 of the mass flows, for each of the seeds 1 to 8 (docs/simulation.md)
             SimulationSection(
                 size=(0.85,) * 3,
                 cells=(160,) * 3,
                 runs=("wave_fdm", "particles_fdm"),
                 redshift_start=31,
-                redshift_end=1.5,
+                redshift_end=2.25,
+                kinetic_phase=3,
             ),
         ),
     ),
