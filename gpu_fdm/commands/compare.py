@@ -154,11 +154,12 @@ def comparison_lines(comparison: "Comparison") -> list[str]:
 
 def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
     """The lines about a table that was not compared."""
-    from ..comparison.compare import same_ratio
+    from ..comparison.compare import same_epoch, same_ratio
     from ..spectra.features import boost_features
 
-    reason = "no model has its redshift" if same_ratio(table, models) else "no model has this ratio"
-    if not table.good.any():
+    same = same_ratio(table, models)
+    reason = "no model has its redshift" if same else "no model has this ratio"
+    if any(same_epoch(table, model) for model in same):
         reason = f"all rows are {table.limits}"
     lines = [f"{table.label} ({table.source}): not compared: {reason}"]
     if table.good.any():

@@ -14,9 +14,13 @@ from plot_files import simulated_ratio, write_one_filament, write_simulation
 from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.commands.main import main
+from gpu_fdm.comparison.compare import compare_all
 from gpu_fdm.comparison.models import model_boosts, read_boosts, single_filament_grid
 from gpu_fdm.cosmology.linear_power import linear_power
+from gpu_fdm.errors import InputError
 from gpu_fdm.spectra.boost import Boost
+from gpu_fdm.spectra.features import boost_features
+from gpu_fdm.spectra.fit import fit_m22
 from gpu_fdm.spectra.spectrum import Spectrum
 from gpu_fdm.spectra.tables import read_boost, write_boost
 from gpu_fdm.units import mean_matter_density
@@ -304,3 +308,17 @@ def test_bad_input(result, tmp_path, capsys, monkeypatch, arguments, says):
     lines = [line for line in error.splitlines() if line.startswith("gpu-fdm: error:")]
     assert code == 2 and len(lines) == 1 and says in lines[0], error
     assert "Traceback" not in error
+
+
+def test_rows_beyond_the_forces_and_epochs_that_are_not_resolved_are_not_compared(simulation):
+    """At z = 1.5 all rows of the wave; at z = 4 those beyond the forces of particles."""
+    early, late = (read_boosts(str(simulation), redshift)[0] for redshift in (4, 1.5))
+    assert early.beyond_force.any() and not early.beyond_velocity.any() and late.beyond_velocity.all()
+    k = np.geomspace(0.5 * early.k[0], 2 * early.k[-1], 50)
+    models = [Boost(k, k**0, "fdm", "n-body", redshift=redshift) for redshift in (4.0, 1.5)]
+    first, second = compare_all([early, late], models)
+    assert first.agreement.rows == np.count_nonzero(early.good) < len(early.k) and second is None
+    with pytest.raises(InputError, match=r"or of an epoch that the cells do not resolve: must be 2 or more$"):
+        fit_m22(lambda m22: models[1], late, 0.5, 2)
+    with pytest.raises(InputError, match=r"all rows are .*of an epoch that the cells do not resolve"):
+        boost_features(late)
