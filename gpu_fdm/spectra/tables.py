@@ -81,7 +81,7 @@ def read_boost(path: str | Path) -> Boost:
 
     def make(columns: Columns) -> Boost:
         k, error = columns["k"] * scale, columns.get("error")
-        masks = {mask: columns[mask] for mask in LIMITS if mask in columns}
+        masks: dict[str, Any] = {mask: columns[mask] for mask in LIMITS if mask in columns}
         return Boost(k, columns["boost"], numerator, denominator, error=error, **masks, **metadata)
 
     return table.make(make)

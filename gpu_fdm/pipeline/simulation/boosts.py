@@ -197,7 +197,7 @@ def _lost_epochs(known: Sequence[SimulatedBoost], seeds: Sequence[int]) -> list[
         return []
     shares = np.array([simulated.unresolved for simulated in lost])
     _, seed = np.unravel_index(shares.argmax(), shares.shape)
-    of = f" (seed {seeds[seed]})" if len(seeds) > 1 else ""
+    of = f" (seed {seeds[int(seed)]})" if len(seeds) > 1 else ""
     boost, redshifts = lost[0].boost, ", ".join(f"{simulated.boost.redshift:.4g}" for simulated in lost)
     return [
         f"P of {boost.numerator} over that of {boost.denominator}, z = {redshifts}: not used: up to "
