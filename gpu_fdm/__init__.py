@@ -11,7 +11,7 @@ The public names, in the order in which data flows:
     choose_weights, weights_from_table       their weights
     WaveFunction, random_phases              psi
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
-    Box, Placement, tabulate_extruded, tabulate_direct, fill    densities in a periodic box
+    Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
     polar_spectrum, single_power             phase averages of one filament's power, exactly
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
     evolve_cross_section                     a filament's cross-section in its own gravity
@@ -41,6 +41,7 @@ _HOMES = {
     "fields.box": ("Box", "Placement"),
     "fields.extruded": ("tabulate_extruded",),
     "fields.fill": ("fill", "tabulate_direct"),
+    "fields.axial": ("tabulate_axial",),
     "spectra.phase_average": ("polar_spectrum",),
     "spectra.single_filament": ("single_power",),
     "spectra.power": ("power_spectrum",),

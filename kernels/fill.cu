@@ -1,6 +1,6 @@
 // Add one filament, all its periodic images, to two density fields: each thread fills one cell.
 //
-// On the CPU: fill_extruded_loop and fill_direct_loop in fill.py. Both kernels take
+// On the CPU: fill_extruded_loop, fill_direct_loop and fill_axial_loop in fill.py. All kernels take
 //   cells, planes, ny, nz   planes * ny * nz and the shape of the slab of this rank, z fastest
 //   x_first                 global index of its plane 0
 //   dx, dy, dz              cell widths [L]
@@ -26,13 +26,26 @@ __device__ __forceinline__ REAL soft_end(REAL depth)
     return depth > 6 ? REAL(1) : REAL(0.5) * (1 + erf(depth));
 }
 
-// density_at(u, v) gives both densities at a point of the cross-section that lies within reach.
+// Phase average at a distance from the axis [L]; mean, mean_inverse_step as in fill_direct.
+__device__ __forceinline__ REAL mean_value(double radius, const REAL* mean, REAL mean_inverse_step)
+{
+    REAL fraction, w[TAPS];
+    const REAL* rows = spline_rows(mean, 1, radius, mean_inverse_step, fraction);
+    quintic_weights(fraction, w);
+    REAL average = 0;
+#pragma unroll
+    for (int tap = 0; tap < TAPS; ++tap) average += w[tap] * rows[tap];
+    return average;
+}
+
+// density_at(u, v, axial) gives both densities at a point that lies within reach, and on the piece of the axis from
+// low up to high [L].
 template <typename Density>
 __device__ __forceinline__ void add_images(long long cells, long long ny, long long nz, long long x_first,
                                            double dx, double dy, double dz, long long images_count,
                                            const double* images, double reach, double half_length,
-                                           REAL sharpness, double axial_reach, const Density& density_at,
-                                           REAL* fdm, REAL* smooth)
+                                           REAL sharpness, double axial_reach, double low, double high,
+                                           const Density& density_at, REAL* fdm, REAL* smooth)
 {
     const long long cell = thread_item();
     if (cell >= cells) return;
@@ -53,10 +66,10 @@ __device__ __forceinline__ void add_images(long long cells, long long ny, long l
         if (fabs(u) >= reach) continue;
         const double v = bx * image[9] + by * image[10] + bz * image[11];
         if (u * u + v * v >= reach * reach) continue;
-        const double axial = fabs(bx * image[12] + by * image[13] + bz * image[14]);
-        if (axial >= axial_reach) continue;
-        const REAL end = soft_end(sharpness * static_cast<REAL>(half_length - axial));
-        const Pair density = density_at(u, v);
+        const double axial = bx * image[12] + by * image[13] + bz * image[14];
+        if (fabs(axial) >= axial_reach || axial < low || axial >= high) continue;
+        const REAL end = soft_end(sharpness * static_cast<REAL>(half_length - fabs(axial)));
+        const Pair density = density_at(u, v, axial);
         // interpolated to the tolerance, a density can come out below zero
         sum.first += end * fmax(density.first, REAL(0));
         sum.second += end * fmax(density.second, REAL(0));
@@ -79,7 +92,7 @@ extern "C" __global__ void fill_extruded(long long cells, long long planes, long
                                          REAL inverse_step, REAL* __restrict__ fdm,
                                          REAL* __restrict__ smooth)
 {
-    const auto density_at = [&](double u, double v) -> Pair {
+    const auto density_at = [&](double u, double v, double) -> Pair {
         const double column = u * inverse_step + section_points / 2;
         const double row = v * inverse_step + section_points / 2;
         const int first_column = static_cast<int>(column), first_row = static_cast<int>(row);
@@ -105,7 +118,7 @@ extern "C" __global__ void fill_extruded(long long cells, long long planes, long
         return density;
     };
     add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness,
-               axial_reach, density_at, fdm, smooth);
+               axial_reach, -axial_reach, axial_reach, density_at, fdm, smooth);
 }
 
 // table, l_count, inverse_step  of psi, as in psi_points; it is zero from reach on
@@ -119,16 +132,65 @@ extern "C" __global__ void fill_direct(long long cells, long long planes, long l
                                        REAL mean_inverse_step, REAL* __restrict__ fdm,
                                        REAL* __restrict__ smooth)
 {
-    const auto density_at = [&](double u, double v) -> Pair {
+    const auto density_at = [&](double u, double v, double) -> Pair {
         const Pair psi = psi_value(u, v, table, l_count, inverse_step, reach);
-        REAL fraction, w[TAPS];
-        const REAL* rows = spline_rows(mean, 1, sqrt(u * u + v * v), mean_inverse_step, fraction);
-        quintic_weights(fraction, w);
-        REAL average = 0;
-#pragma unroll
-        for (int tap = 0; tap < TAPS; ++tap) average += w[tap] * rows[tap];
-        return {psi.first * psi.first + psi.second * psi.second, average};
+        return {psi.first * psi.first + psi.second * psi.second,
+                mean_value(sqrt(u * u + v * v), mean, mean_inverse_step)};
     };
     add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness,
-               axial_reach, density_at, fdm, smooth);
+               axial_reach, -axial_reach, axial_reach, density_at, fdm, smooth);
+}
+
+// table            spline coefficients of psi, shape (slices, rows, 4, l_count), see AxialTable; inverse_step of its rows
+// along            axial coordinate of the first slice [L], 1/step of the slices [1/L], and the piece of the axis that is
+//                  filled, from low up to high [L]; shape (4,), double
+// mean, mean_inverse_step  as in fill_direct
+extern "C" __global__ void fill_axial(long long cells, long long planes, long long ny, long long nz,
+                                      long long x_first, REAL dx, REAL dy, REAL dz, long long images_count,
+                                      const double* __restrict__ images, REAL reach, REAL half_length,
+                                      REAL sharpness, REAL axial_reach, const REAL* __restrict__ table,
+                                      long long rows, long long l_count, REAL inverse_step,
+                                      const double* __restrict__ along, const REAL* __restrict__ mean,
+                                      REAL mean_inverse_step, REAL* __restrict__ fdm,
+                                      REAL* __restrict__ smooth)
+{
+    const double start = along[0], slice_inverse_step = along[1];
+    const long long row_size = PARTS * l_count, slice_size = rows * row_size;
+    const auto density_at = [&](double u, double v, double axial) -> Pair {
+        const double radius = sqrt(u * u + v * v);
+        if (radius >= reach) return {0, 0};
+        REAL fraction, w[TAPS], slice_weights[TAPS];
+        const REAL* first_slice = spline_rows(table, slice_size, axial - start, slice_inverse_step, fraction);
+        quintic_weights(fraction, slice_weights);
+        const REAL* first = spline_rows(first_slice, row_size, radius, inverse_step, fraction);
+        quintic_weights(fraction, w);
+        Angles angles(u, v, radius);
+        Pair psi = {0, 0};
+        for (long long l = 0; l < l_count; l += LANES) {
+            Lanes f[PARTS] = {};
+            // not unrolled: loads of all slices at once would take more registers than a thread may have
+#pragma unroll 1
+            for (int tap = 0; tap < TAPS; ++tap) {
+                REAL weight = slice_weights[0];
+#pragma unroll
+                for (int other = 1; other < TAPS; ++other) weight = tap == other ? slice_weights[other] : weight;
+#pragma unroll
+                for (int part = 0; part < PARTS; ++part) {
+                    const Lanes slice = spline_lanes(first + tap * slice_size + part * l_count + l, row_size, w);
+#pragma unroll
+                    for (int lane = 0; lane < LANES; ++lane) f[part].at[lane] += weight * slice.at[lane];
+                }
+            }
+#pragma unroll
+            for (int lane = 0; lane < LANES; ++lane) {
+                const REAL c = angles.cosine[lane], s = angles.sine[lane];
+                psi.first += f[0].at[lane] * c - f[1].at[lane] * s;
+                psi.second += f[2].at[lane] * c + f[3].at[lane] * s;
+            }
+            angles.advance();
+        }
+        return {psi.first * psi.first + psi.second * psi.second, mean_value(radius, mean, mean_inverse_step)};
+    };
+    add_images(cells, ny, nz, x_first, dx, dy, dz, images_count, images, reach, half_length, sharpness,
+               axial_reach, along[2], along[3], density_at, fdm, smooth);
 }

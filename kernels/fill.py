@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from ..parallel.backend import CPU, GPU
-from .common import FAST, TAPS, psi_points_loop, quintic_weights
+from .common import FAST, TAPS, psi_points_loop, quintic_weights, rotations
 
 _PLANES_A_PART = 4
 
@@ -77,6 +77,39 @@ def fill_direct(
         _launch("fill_direct", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         _run(fill_direct_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
+
+
+def fill_axial(
+    fdm: np.ndarray,
+    smooth: np.ndarray,
+    x_first: int,
+    spacing: np.ndarray,
+    images: np.ndarray,
+    table: np.ndarray,
+    inverse_step: float,
+    slices: tuple[float, float],
+    piece: tuple[float, float],
+    mean: np.ndarray,
+    mean_inverse_step: float,
+    reach: float,
+    ends: tuple[float, float, float],
+    backend: CPU | GPU,
+):
+    """Add a piece of a filament whose psi changes along its axis, by evaluating psi in every cell.
+
+    table         spline coefficients of psi, shape (slices, rows, 4, l padded to L_BLOCK), NumPy, see
+                  fields.axial.AxialTable, and 1/step along R [1/L]
+    slices        axial coordinate of the first [L], and 1/step along the axis [1/L]
+    piece         axial coordinates that are filled, [low, high) [L];  the rest as in fill_direct
+    """
+    if backend.name == "gpu":
+        psi = _on_card(table, fdm, backend), *table.shape[1::2], inverse_step
+        along = backend.to_device(np.array([*slices, *piece]))
+        source: tuple = *psi, along, _on_card(mean, fdm, backend), mean_inverse_step
+        _launch("fill_axial", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
+    else:
+        source = table, inverse_step, *slices, *piece, mean, mean_inverse_step
+        _run(fill_axial_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
 
 
 def _run(
@@ -322,3 +355,95 @@ def fill_direct_loop(
                     for tap in range(TAPS):
                         average += w[tap] * mean[row + tap]
                     smooth[i, j, k] += end_row[p] * max(average, 0.0)
+
+
+@njit(**FAST)
+def fill_axial_loop(
+    fdm,
+    smooth,
+    x_first,
+    planes,
+    spacing,
+    images,
+    table,
+    inverse_step,
+    slice_start,
+    slice_inverse_step,
+    piece_low,
+    piece_high,
+    mean,
+    mean_inverse_step,
+    reach,
+    ends,
+):
+    """fill_axial on the CPU, on some planes; planes and ends as in fill_extruded_loop, the rest as in fill_axial."""
+    half_length, sharpness, axial_reach, pieces = ends
+    ny, nz = fdm.shape[1], fdm.shape[2]
+    l_count = table.shape[3]
+    width = 4 * l_count
+    cosine = np.empty(l_count, table.dtype)
+    sine = np.empty(l_count, table.dtype)
+    w = np.empty(TAPS, table.dtype)
+    ws = np.empty(TAPS, table.dtype)
+    w_mean = np.empty(TAPS)
+    f = np.empty(width, table.dtype)
+    flat = table.reshape(table.shape[0], table.shape[1], width)
+    middle = 0.5 * (piece_low + piece_high)
+    half_piece = 0.5 * (piece_high - piece_low) * (1 + 1e-9)  # a little more: cells are compared with the ends below
+    for number in range(len(images)):
+        image = images[number]
+        u_step, v_step, s_step = image[8], image[11], image[14]
+        x_extent = _extent(image, 0, reach, axial_reach)
+        y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+        for i in range(planes[0], planes[1]):
+            bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
+            if abs(bx) > x_extent:
+                continue
+            for j in range(y_first, y_last + 1):
+                by = ((j - image[1]) + image[4]) * spacing[1]
+                u0 = bx * image[6] + by * image[7]
+                v0 = bx * image[9] + by * image[10]
+                s0 = bx * image[12] + by * image[13]
+                low, high = _row_interval(u0, v0, u_step, v_step, s0 - middle, s_step, reach, half_piece)
+                first, last = _z_range(image, spacing, low, high, nz)
+                for k in range(first, last + 1):
+                    bz = ((k - image[2]) + image[5]) * spacing[2]
+                    u = u0 + bz * u_step
+                    v = v0 + bz * v_step
+                    axial = s0 + bz * s_step
+                    if axial < piece_low or axial >= piece_high or abs(axial) >= axial_reach:
+                        continue
+                    radius = math.sqrt(u * u + v * v)
+                    if u * u + v * v >= reach * reach or radius >= reach:
+                        continue
+                    rotations(u, v, radius, cosine, sine)
+                    position = radius * inverse_step
+                    row = int(position)
+                    quintic_weights(position - row, w)
+                    position = (axial - slice_start) * slice_inverse_step
+                    start = int(position)
+                    quintic_weights(position - start, ws)
+                    for c in range(width):
+                        f[c] = 0
+                    for tap in range(TAPS):
+                        rows = flat[start + tap]
+                        r0, r1, r2 = rows[row], rows[row + 1], rows[row + 2]
+                        r3, r4, r5 = rows[row + 3], rows[row + 4], rows[row + 5]
+                        a = ws[tap]
+                        w0, w1, w2, w3, w4, w5 = a * w[0], a * w[1], a * w[2], a * w[3], a * w[4], a * w[5]
+                        for c in range(width):
+                            f[c] += (w0 * r0[c] + w1 * r1[c] + w2 * r2[c]) + (w3 * r3[c] + w4 * r4[c] + w5 * r5[c])
+                    real = table.dtype.type(0)
+                    imag = table.dtype.type(0)
+                    for l in range(l_count):
+                        real += f[l] * cosine[l] - f[l_count + l] * sine[l]
+                        imag += f[2 * l_count + l] * cosine[l] + f[3 * l_count + l] * sine[l]
+                    position = radius * mean_inverse_step
+                    row = int(position)
+                    quintic_weights(position - row, w_mean)
+                    average = 0.0
+                    for tap in range(TAPS):
+                        average += w_mean[tap] * mean[row + tap]
+                    end = _soft_end(axial, half_length, sharpness, pieces)
+                    fdm[i, j, k] += end * (real * real + imag * imag)
+                    smooth[i, j, k] += end * max(average, 0.0)

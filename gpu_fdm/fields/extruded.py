@@ -86,8 +86,12 @@ def tabulate_extruded(
     dtype      of the coefficients
     cell       the three edges of a cell in the plane, components along u and v, shape (3, 2) [L]: the densities are
                then averages over such cells
+    Raises ValueError for a wave function that is not the same all along the axis.
     """
     from scipy import fft
+
+    if wave.axial is not None:
+        raise ValueError("psi has momentum along the axis: no cross-section tells all of it (use tabulate_axial)")
 
     backend = backend or CPU()
     library = wave.library

@@ -32,7 +32,11 @@ def spacing_for(wavenumber: float, tolerance: float) -> float:
 
 def transfer(points: int) -> np.ndarray:
     """Transfer function of the sampled B-spline at np.fft.fftfreq(points), shape (points,); in [0.13, 1]."""
-    phase = 2 * np.pi * np.fft.fftfreq(points)
+    return transfer_at(2 * np.pi * np.fft.fftfreq(points))
+
+
+def transfer_at(phase: np.ndarray) -> np.ndarray:
+    """Transfer function of the sampled B-spline for plane waves by their phase from sample to sample [rad]."""
     return (66 + 52 * np.cos(phase) + 2 * np.cos(2 * phase)) / 120
 
 

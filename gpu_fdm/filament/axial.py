@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .eigenstates import Library
+from .profile import Profile
 
 AXIAL = ("coherent", "thermal")
 LARGEST_MOMENTUM = 6.0  # dispersions: the share beyond is 2e-9
@@ -22,13 +23,13 @@ CORRELATION_END = 6.0  # over the dispersion: |<psi psi*>|^2 along the axis has 
 _STREAM = 1  # tells these phases from those of coherent states of the same seed
 
 
-def axial_dispersion(library: Library) -> float:
+def axial_dispersion(profile: Profile | Library) -> float:
     """Dispersion a sigma_z of momenta along the axis [1/L]: that along one direction across it, in the mean.
 
     The virial theorem of a cylinder gives it for any profile, sigma_z^2 = mu/(8 pi a) (Fiege & Pudritz 2000); where
     beta = 0 it is sigma.
     """
-    return float(library.scale_factor * np.sqrt(library.line_mass / (8 * pi * library.scale_factor)))
+    return float(profile.scale_factor * np.sqrt(profile.line_mass / (8 * pi * profile.scale_factor)))
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,26 @@ class AxialModes:
         stream = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, self.filament, l, _STREAM])))
         return 2 * pi * stream.random((states, 2, len(self.wavenumbers)))
 
-    def amplitudes(
-        self, library: Library, l: int, time: float, z: NDArray, spectrum: NDArray | float = 1.0
-    ) -> tuple[NDArray, NDArray]:
+    def waves(self, z: NDArray, factors: NDArray | float = 1.0) -> NDArray:
+        """sqrt(g_q) e^{iqz}, shape (plane waves, z), complex.
+
+        z  from the middle of the filament, shape (z,) [L];  factors  of the plane waves, of the shape of wavenumbers
+        """
+        root = np.sqrt(self.shares) * factors
+        return root[:, None] * np.exp(1j * self.wavenumbers[:, None] * np.asarray(z, float))
+
+    def amplitudes(self, library: Library, l: int, time: float, waves: NDArray) -> tuple[NDArray, NDArray]:
         """Amplitudes of the states of one l at points of the axis, without sqrt(w), and indices of these states.
 
-        time      [T];  z  from the middle of the filament, shape (z,) [L]
-        spectrum  factors of the plane waves, of the shape of wavenumbers
+        time   [T];  waves  at the points, from self.waves, shape (plane waves, z)
         Returns sum_q sqrt(g_q) e^{i(th_nq + q z)} e^{-i (E_nl + q^2/(2 a^2)) t}, shape (states, 2, z), complex, whose
         mean square is one, and the indices in the library, shape (states,).
         """
         chosen = np.flatnonzero(library.l == l)
         number = library.n[chosen]
-        q = self.wavenumbers
-        energy = library.energy[chosen, None, None] + q**2 / (2 * library.scale_factor**2)
+        energy = library.energy[chosen, None, None] + self.wavenumbers**2 / (2 * library.scale_factor**2)
         turning = np.exp(1j * (self.phases(l, int(number.max()) + 1)[number] - energy * time))
-        turning *= np.sqrt(self.shares) * spectrum
         if l == 0:
             turning[:, 1] = 0
-        return turning @ np.exp(1j * q[:, None] * np.asarray(z, float)), chosen
+        amplitudes = turning.reshape(-1, len(waves)) @ waves
+        return amplitudes.reshape(len(chosen), 2, -1), chosen

@@ -44,6 +44,11 @@ class Filament:
     m22: float
 
 
+def segment_reach(filament: Filament) -> float:
+    """How far a filament reaches from its middle along the axis, soft ends included [cMpc/h]."""
+    return filament.length / 2 + SOFT_END_REACH / filament.sharpness
+
+
 @dataclass(frozen=True)
 class Model:
     """A filament with its equilibrium, modes and wave function; everything but `filament` is in code units."""
@@ -92,8 +97,8 @@ def model_of(
     """
     waves = None
     if axial == "thermal":
-        reach = (filament.length / 2 + SOFT_END_REACH / filament.sharpness) / units.length
-        waves = AxialModes.of_segment(axial_dispersion(library), reach, seed, filament.number)
+        reach = segment_reach(filament) / units.length
+        waves = AxialModes.of_segment(axial_dispersion(profile), reach, seed, filament.number)
     wave = WaveFunction(library, weights.weight, random_phases(library, seed, filament.number), waves)
     return Model(filament, profile, units, library, weights, wave)
 

@@ -62,7 +62,7 @@ class WaveFunction:
         """
         library = self.library
         if self.axial is not None:
-            return self.azimuthal_along(np.zeros(1), time)[..., 0, :]
+            return self._azimuthal_in_the_middle(self.axial, time)
         amplitude = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
         turning = amplitude[:, None] * np.exp(1j * (np.asarray(self.phase) - (library.energy * time)[:, None]))
         turning[library.l == 0, 1] = 0
@@ -72,22 +72,25 @@ class WaveFunction:
             np.add.at(factors[sign], library.l[occupied], turning[occupied, sign, None] * library.radial[occupied])
         return factors
 
-    def azimuthal_along(self, z: NDArray, time: float = 0.0, spectrum: NDArray | float = 1.0) -> NDArray:
-        """F+_l and F-_l at points of the axis and at the library's nodes, shape (2, l_max + 1, z, points), complex.
+    def azimuthal_terms(self, l: int, waves: NDArray, time: float = 0.0) -> tuple[NDArray, NDArray]:
+        """Amplitudes b of the states of one l along the axis, and sqrt(mu w/2pi) R_nl: F+-_l = sum_n b_n+-(z) R_n(R).
 
-        z  from the middle of the filament, shape (z,) [L];  time  [T];  spectrum  factors of the plane waves
+        waves  at points of the axis, from self.axial.waves, shape (plane waves, z);  time  [T]
+        Returns complex (states, 2, z), and real (states, points) at the library's nodes.
         Raises ValueError where psi is the same all along the axis.
         """
-        library = self.library
         if self.axial is None:
             raise ValueError("psi is the same all along the axis: it has no plane waves along it")
-        root = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
-        factors = np.zeros((2, int(library.l.max()) + 1, len(z), len(library.nodes)), complex)
+        amplitudes, chosen = self.axial.amplitudes(self.library, l, time, waves)
+        root = np.sqrt(self.library.line_mass / (2 * np.pi) * np.asarray(self.weight)[chosen])
+        return amplitudes, root[:, None] * self.library.radial[chosen]
+
+    def _azimuthal_in_the_middle(self, axial: AxialModes, time: float) -> NDArray:
+        waves = axial.waves(np.zeros(1))
+        factors = np.zeros((2, int(self.library.l.max()) + 1, len(self.library.nodes)), complex)
         for l in range(factors.shape[1]):
-            amplitudes, chosen = self.axial.amplitudes(library, l, time, z, spectrum)
-            radial = root[chosen, None] * library.radial[chosen]
-            for sign in (0, 1):
-                factors[sign, l] = amplitudes[:, sign].T @ radial
+            amplitudes, radial = self.azimuthal_terms(l, waves, time)
+            factors[:, l] = amplitudes[..., 0].T @ radial
         return factors
 
 

@@ -13,11 +13,14 @@ from typing import ClassVar
 import numpy as np
 
 from ..config.config import Config
+from ..fields.axial import EFFECTIVE_WAVENUMBER, TABLE_BYTES
 from ..fields.box import MOST_IMAGES, Box, image_distance, images_touching
 from ..fields.extruded import extruded_points
 from ..fields.fill import fill
+from ..fields.spline import spacing_for
+from ..filament.axial import AxialModes, axial_dispersion
 from ..filament.eigenstates import extent
-from ..filament.model import Model
+from ..filament.model import Filament, Model, segment_reach
 from ..io.cache import Cache
 from ..io.schema import DENSITY
 from ..parallel.backend import CPU, GPU
@@ -44,6 +47,8 @@ _POINT = 96  # bytes of a point of a table of a cross-section while it is made
 # of the fill on two cores, see docs/performance.md: cells inside of filaments by both methods, and all cells
 _EXTRUDED_A_SECOND, _DIRECT_A_SECOND, _CELLS_A_SECOND = 3e7, 1e8, 4e8
 _TABLE = 0.15  # seconds for a table
+# with momentum along the axis: cells, and multiply-adds of tables
+_AXIAL_A_SECOND, _AXIAL_TABLES_A_SECOND = 4e7, 3e8
 
 
 class BoxStage(Stage):
@@ -65,6 +70,11 @@ class BoxStage(Stage):
         config = inputs.config
         if ranks.size > config.box.cells[0]:
             raise config.error("box", "cells", f"more ranks ({ranks.size}) than planes along x ({config.box.cells[0]})")
+        if config.wavefunction.axial != "coherent" and config.box.method != "direct":
+            axial = config.wavefunction.axial
+            raise config.error(
+                "box", "method", f"must be direct where [wavefunction] axial = {axial}: psi changes along it"
+            )
         return _warnings(inputs)
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
@@ -75,8 +85,11 @@ class BoxStage(Stage):
         wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
         side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber)
         local = cells_of_largest_slab(config.box.cells, ranks)
+        tables = size.states + _POINT * side**2
+        if config.wavefunction.axial != "coherent":
+            tables = size.states + 2 * TABLE_BYTES
         memory = {
-            "box: tables": size.states + _POINT * side**2,
+            "box: tables": tables,
             "box": size.states + 2 * (local + 2 * side**2) * itemsize,
         }
         times = len(frames(config))
@@ -120,11 +133,21 @@ def _fill_seconds(inputs: Inputs) -> float:
         size = ModelSize.of(config, filament)
         radius = size.extent[1] * unit
         inside = cells * min(1.0, np.pi * radius**2 * filament.length / prod(config.box.size))
-        if config.box.method == "direct":
+        if config.wavefunction.axial != "coherent":
+            waves = AxialModes.of_segment(*_along_the_axis(size, filament, unit))
+            slices = waves.period / spacing_for(EFFECTIVE_WAVENUMBER * waves.dispersion, config.box.tolerance / 10)
+            seconds += inside * size.modes**0.5 / _AXIAL_A_SECOND
+            seconds += slices * len(waves.wavenumbers) * 2 * size.modes / _AXIAL_TABLES_A_SECOND
+        elif config.box.method == "direct":
             seconds += inside * size.modes**0.5 / _DIRECT_A_SECOND
         else:
             seconds += _TABLE + inside / _EXTRUDED_A_SECOND
     return float(seconds)
+
+
+def _along_the_axis(size: ModelSize, filament: Filament, unit: float) -> tuple[float, float]:
+    """Dispersion of momenta along the axis [1/L], and how far the filament reaches from its middle [L]."""
+    return axial_dispersion(size.profile), segment_reach(filament) / unit
 
 
 def _warnings(inputs: Inputs) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..config.config import Config
 from ..errors import InputError
+from ..fields.axial import Axial, tabulate_axial
 from ..fields.box import Box, Placement, averaged_ends
 from ..fields.extruded import ExtrudedTable, tabulate_extruded
 from ..fields.fill import Direct, tabulate_direct
@@ -42,7 +43,7 @@ def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
 
 def cross_sections(
     models: Models, time: float, backend: CPU | GPU
-) -> Iterator[tuple[Placement, ExtrudedTable | Direct]]:
+) -> Iterator[tuple[Placement, ExtrudedTable | Direct | Axial]]:
     """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
 
     They are shared in batches, so that no rank waits for another between the filaments of one.
@@ -57,10 +58,14 @@ def cross_sections(
             yield shared[number]
 
 
-def _tabulate(models: Models, number: int, time: float, backend: CPU | GPU) -> tuple[Placement, ExtrudedTable | Direct]:
+def _tabulate(
+    models: Models, number: int, time: float, backend: CPU | GPU
+) -> tuple[Placement, ExtrudedTable | Direct | Axial]:
     model, section = models.model(number), models.config.box
     box, placement = place(models.config, model.filament)
     time, dtype = model.code_time(time), dtype_of(models.config)
+    if model.wave.axial is not None:
+        return placement, tabulate_axial(model.wave, time, section.tolerance / 10, dtype)
     if section.method == "direct":
         return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
     if section.sampling == "point":

@@ -1,9 +1,12 @@
 """The kernels that fill boxes and evaluate psi agree with the numba loops, through cuda_on_cpu and on a GPU."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.special import jv
 
+from gpu_fdm.fields.axial import Axial, AxialTable
 from gpu_fdm.fields.box import Box, Placement, images
 from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
 from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable
@@ -118,7 +121,26 @@ def direct(dtype):
     return Direct(psi, MeanTable(mean, reach / steps, reach))
 
 
-SOURCES = {"fill_extruded": section, "fill_direct": direct}
+class AxialPieces(Axial):
+    """Random coefficients of psi on three pieces of the axis, at the reach too [L]."""
+
+    reach = 0.57
+
+    def pieces(self, axial_reach):
+        return list(pairwise(np.linspace(-axial_reach, axial_reach, 4)))
+
+    def table(self, low, high):
+        step, rows = (high - low) / 20.5, 64
+        coefficients = np.random.default_rng(7).uniform(-1, 1, (21 + TAPS, rows + TAPS, 4, 24)).astype(self.dtype)
+        return AxialTable(coefficients, low, step, self.reach / rows, low, high)
+
+
+def axial(dtype):
+    """psi and a mean density on pieces of the axis."""
+    return AxialPieces(None, direct(dtype).mean, 0.0, 1e-6, dtype)
+
+
+SOURCES = {"fill_extruded": section, "fill_direct": direct, "fill_axial": axial}
 
 
 def filled(backend, source, direction, before):

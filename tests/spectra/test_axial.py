@@ -71,9 +71,9 @@ def test_waves_along_the_axis(models):
     assert np.sum(waves.shares * waves.wavenumbers**2) == pytest.approx(waves.dispersion**2, rel=1e-6)
     # <a(z) a*(z')> of amplitudes over states and points, against the Maxwellian's transform
     lags, z = np.array([0.0, 0.5, 1.0, 1.5]) / waves.dispersion, np.arange(0, waves.period, waves.period / 200)
-    found = []
+    found, along = [], waves.waves(np.add.outer(lags, z).ravel())
     for l in range(1, 20):
-        a = waves.amplitudes(library, l, 0.0, np.add.outer(lags, z).ravel())[0]
+        a = waves.amplitudes(library, l, 0.0, along)[0]
         a = a.reshape(-1, len(lags), len(z))
         found.append(np.mean(a * np.conj(a[:, :1]), axis=(0, 2)))
     correlation = np.mean(found, axis=0)
@@ -92,7 +92,7 @@ def test_energy_along_the_axis_turns_the_phase(models):
     library = models["thermal"].library
     one = AxialModes(1.0, 3.0)
     z, time = np.array([0.0, 0.4]), 0.01
-    a = one.amplitudes(library, 0, time, z)[0][0, 0]
+    a = one.amplitudes(library, 0, time, one.waves(z))[0][0, 0]
     phase = one.phases(0, 1)[0, 0]
     expected = [
         sum(
