@@ -96,8 +96,8 @@ class Axial:
             terms.append((np.stack(parts, axis=1), smooth))
         for first in range(0, len(z), _SLICES_AT_ONCE):  # few, so that what is written stays in the processor's cache
             some = slice(first, first + _SLICES_AT_ONCE)
-            for l, (parts, smooth) in enumerate(terms):
-                values = parts[some].reshape(-1, len(smooth)) @ smooth
+            for l, (of_l, smooth) in enumerate(terms):
+                values = of_l[some].reshape(-1, len(smooth)) @ smooth
                 coefficients[some, ..., l] = values.reshape(-1, 4, smooth.shape[1]).swapaxes(1, 2)
         return AxialTable(coefficients, low, step, library.radius_max / self.rows, low, high)
 
