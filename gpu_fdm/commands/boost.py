@@ -2,8 +2,9 @@
 
 import logging
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .shared import (
@@ -16,6 +17,7 @@ from .shared import (
     file_name,
     snapshot_measurer,
     warnings_only,
+    with_options,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 HELP = "write and draw the ratio of two power spectra, with both named"
 PARALLEL = True
 DEFAULT_NAME = "boost.csv"
+HALVES = ("above", "below")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -38,6 +41,10 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--m22", type=float, metavar="M", help="boson mass [1e-22 eV], where --over leaves a choice")
     text = "words in what the ratio is of, where --over leaves a choice: 'one filament', 'matter'"
     parser.add_argument("--object", default="", metavar="WORDS", help=text)
+    more: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+    for half in HALVES:
+        text = f"option for the snapshot {half} alone, as field=smooth or format=gadget; may be given several times"
+        parser.add_argument(f"--{half}", dest=f"{half}_options", help=text, **more)
     add_ratio_options(parser)
     text = "table to write, .csv or .ecsv (default: boost.csv)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
@@ -62,6 +69,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         check_dpi(options.dpi, optional=True)
         if (options.below is None) == (options.over is None):
             raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
+        if options.over is not None and (options.above_options or options.below_options):
+            raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
         for text in filter(None, (options.above, options.below)):
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
@@ -79,8 +88,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         with warnings_only():  # rows of ratios that were not asked for are left out too
             boost = ranks.on_root(lambda: boost_over(Path(options.above), options.over, options.m22, options.object))
     else:
-        measure = snapshot_measurer(options, ranks)
-        above, below = (read_source(text, measure, ranks) for text in (options.above, options.below))
+        measures = [snapshot_measurer(ranks.on_root(partial(_of_half, options, half)), ranks) for half in HALVES]
+        texts = options.above, options.below
+        above, below = (read_source(text, measure, ranks) for text, measure in zip(texts, measures, strict=True))
         names = options.numerator, options.denominator, options.allow
         boost = ranks.on_root(lambda: ratio(above, below, *names))
     if not ranks.is_root:
@@ -99,3 +109,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         from ..plots.comparison import draw_boosts
 
         print(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")
+
+
+def _of_half(options: Namespace, half: str) -> Namespace:
+    """The options of the snapshot in one half of the ratio."""
+    return with_options(options, f"--{half}", getattr(options, f"{half}_options"))

@@ -63,6 +63,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     spectrum = measured.spectrum
     size = " x ".join(f"{side:g}" for side in snapshot.box_size)
     print(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
+    if snapshot.kind == "particles":
+        left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
+        print(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     print(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
     if measured.shot_noise is not None:
         treated = "not subtracted" if options.shot_noise else "subtracted"

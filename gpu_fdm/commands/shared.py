@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 
@@ -92,6 +92,23 @@ def measurement(options: Namespace) -> "Measurement":
         axis=AXES.index(options.axis),
         multipoles=options.multipoles,
     )
+
+
+def with_options(options: Namespace, option: str, texts: Iterable[str]) -> Namespace:
+    """The options with others for one snapshot, NAME=VALUE as they are on the command line without --.
+
+    option  that gives them, for messages
+    Raises InputError for one that is none of a snapshot.
+    """
+    changed: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        key = name.replace("-", "_")
+        if not equals or key not in (*METAVARS, "format"):
+            known = ", ".join(other.replace("_", "-") for other in (*METAVARS, "format"))
+            raise InputError(f"{option} {text}: must be NAME=VALUE, with one of {known}")
+        changed[key] = [*changed.get(key, []), value] if key == "dataset" else value
+    return Namespace(**vars(options) | changed)
 
 
 def snapshot_measurer(options: Namespace, ranks: "Ranks") -> "Callable[[Path], SnapshotPower]":

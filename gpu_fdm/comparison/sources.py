@@ -37,7 +37,7 @@ def read_source(text: str, measure: Callable[[Path], SnapshotPower] | None = Non
     snapshot = measured.snapshot
     return grid_spectrum(
         measured.spectrum,
-        snapshot.field,
+        snapshot.field.replace("/", " "),
         error=measured.error,
         redshift=snapshot.redshift,
         m22=snapshot.m22,

@@ -21,10 +21,10 @@ from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
 from ..snapshots.options import SnapshotOptions
 from ..snapshots.registry import open_snapshot
-from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
+from ..snapshots.snapshot import Batches, GridSnapshot, ParticleSnapshot
 from ..spectra.modes import contrast_modes
 from ..spectra.multipoles import Multipoles, multipoles_of_modes
-from ..spectra.particles import particle_modes, power_of_particles
+from ..spectra.particles import first_untrusted, image_power, particle_modes, power_of_particles
 from ..spectra.power import Bins, PowerSpectrum, power_of_modes
 from ..vectors import three
 from .progress import in_words
@@ -33,6 +33,8 @@ from .result_spectra import write_power
 log = logging.getLogger(__name__)
 
 _MOST_CELLS = 512  # a side, of the grid for particles where the user names none
+_MOST_OUTSIDE = 0.01  # share of particles outside of the box, above which its unit may be another
+_LEAST_FILLED, _LEAST_NUMBER = 0.9, 100  # share of each side that so many particles fill, or more
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class SnapshotPower:
     error        of a Gaussian field, shot noise included [(cMpc/h)^3], shape of the power
     shot_noise   in the bins [(cMpc/h)^3], None of a grid
     of_angle     P(k, mu), None unless measured;  multipoles  likewise
+    images       power of the images that interlacing removed [(cMpc/h)^3]; None unless there are two grids of particles
     """
 
     snapshot: GridSnapshot | ParticleSnapshot
@@ -79,6 +82,7 @@ class SnapshotPower:
     shot_noise: np.ndarray | None = None
     of_angle: PowerSpectrum | None = None
     multipoles: Multipoles | None = None
+    images: np.ndarray | None = None
 
 
 def snapshot_power(
@@ -144,7 +148,9 @@ def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, ba
     _check_room(snapshot.path, (4 if how.interlaced else 2) * 8 * prod(box.cells), ranks)
     shifts = (0.0, 0.5) if how.interlaced else (0.0,)
     grids = [ParticleGrid(box, how.assignment, shift=shift, domain=domain) for shift in shifts]
-    deposit_batches(snapshot.batches(*ranks.share(snapshot.number), grids[0].batch), grids)
+    extent = _Extent(snapshot.box_size)
+    deposit_batches(extent.of(snapshot.batches(*ranks.share(snapshot.number), grids[0].batch)), grids)
+    extent.warn(snapshot, ranks)
     modes = particle_modes(*grids, name=snapshot.field)
     bins = Bins(domain.cells, box.size, how.bin_width)
     measured = power_of_particles(modes, bins)
@@ -153,8 +159,73 @@ def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, ba
     spectrum, of_angle = measured.spectrum, None if angles is None else angles.spectrum
     if not how.shot_noise:
         spectrum, of_angle = measured.less_shot_noise(), None if angles is None else angles.less_shot_noise()
-    error = measured.spectrum.error
-    return SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles)
+    images, error = image_power(modes, bins), measured.spectrum.error
+    found = SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles, images)
+    if ranks.is_root:
+        _warn_of_rows(found, measured.spectrum)
+    return found
+
+
+class _Extent:
+    """Where particles are: how many outside of the box, and between which coordinates.
+
+    box_size  sides [cMpc/h]
+    """
+
+    def __init__(self, box_size: tuple[float, float, float]):
+        self._box = np.array(box_size)
+        self._number = self._outside = 0
+        self._low, self._high = np.full(3, np.inf), np.full(3, -np.inf)
+
+    def of(self, batches: Batches) -> Batches:
+        """The batches, whose particles are counted as they pass."""
+        for positions, masses in batches:
+            self._number += len(positions)
+            low, high = positions.min(axis=0), positions.max(axis=0)
+            if np.any((low < 0) | (high > self._box)):
+                self._outside += int(np.count_nonzero(np.any((positions < 0) | (positions > self._box), axis=1)))
+            self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+            yield positions, masses
+
+    def warn(self, snapshot: ParticleSnapshot, ranks: Ranks) -> None:
+        """Log what speaks for another unit of the box than of the positions; all ranks call this."""
+        of_ranks = ranks.allgather((self._number, self._outside, self._low, self._high))
+        if not ranks.is_root:
+            return
+        number, outside = (sum(values) for values in list(zip(*of_ranks, strict=True))[:2])
+        low, high = np.min([item[2] for item in of_ranks], axis=0), np.max([item[3] for item in of_ranks], axis=0)
+        ranges = ", ".join(f"{first:.4g} to {last:.4g}" for first, last in zip(low, high, strict=True))
+        box = " x ".join(f"{side:g}" for side in snapshot.box_size)
+        what = ""
+        if outside > _MOST_OUTSIDE * number:
+            what = f"{outside / number:.0%} of the particles are outside of the box, and are wrapped into it"
+        elif number >= _LEAST_NUMBER and np.all(high - low < _LEAST_FILLED * self._box):
+            what = "the particles fill only a part of the box"
+        if what:
+            log.warning(
+                "%s: %s: they are at %s cMpc/h in a box of %s cMpc/h: have both the same unit? (--box-size)",
+                *(snapshot.path, what, ranges, box),
+            )
+
+
+def _warn_of_rows(found: SnapshotPower, with_noise: PowerSpectrum) -> None:
+    """Log how many rows have less power than shot noise, and from where images make rows unsure."""
+    path, spectrum = found.snapshot.path, found.spectrum
+    inside = (spectrum.k > 0) & (spectrum.k <= spectrum.nyquist)
+    below = int(np.count_nonzero(spectrum.power[inside] < 0))
+    if below:
+        log.warning(
+            "%s: %d of %d rows up to the Nyquist wavenumber have less power than shot noise, which is subtracted: "
+            "particles close to a lattice, as in initial conditions, have none (--shot-noise leaves it in)",
+            *(path, below, np.count_nonzero(inside)),
+        )
+    untrusted = None if found.images is None else first_untrusted(with_noise, found.images)
+    if untrusted is not None:
+        log.warning(
+            "%s: rows from k = %.4g h/Mpc on, %.2g of the Nyquist wavenumber, are not to be trusted: images of other "
+            "modes may be more than a tenth of their power, or most of it (more --cells)",
+            *(path, untrusted, untrusted / spectrum.nyquist),
+        )
 
 
 def _over_mu(bins: Bins, how: Measurement) -> Bins:
@@ -201,7 +272,8 @@ def write_snapshot_power(file: GroupWriter, measured: SnapshotPower) -> None:
     write_power(file, name, measured.spectrum, "point")
     known = {key: getattr(snapshot, key) for key in ("redshift", "h", "omega_m", "m22", "time")}
     about = {"of": name, "source": snapshot.path, "format": snapshot.format}
-    file.group(f"/{POWER}/{name}", {"error": measured.error, "shot_noise": measured.shot_noise}, **about, **known)
+    datasets = {key: getattr(measured, key) for key in ("error", "shot_noise", "images")}
+    file.group(f"/{POWER}/{name}", datasets, **about, **known)
     if measured.of_angle is not None:
         write_power(file, f"{name}_mu", measured.of_angle, "point")
     if (multipoles := measured.multipoles) is not None:

@@ -122,8 +122,9 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
             f"{first}: NumPart_Total is {headers[0].total} for {group}: must be {number}, the particles in its "
             f"{len(files)} files"
         )
-    types = range(len(headers[0].numbers))
-    fields = tuple(f"PartType{t}" for t in types if any(part_header.numbers[t] for part_header in headers))
+    of_types = [sum(numbers) for numbers in zip(*(part_header.numbers for part_header in headers), strict=True)]
+    found = {f"PartType{of_type}": count for of_type, count in enumerate(of_types) if count}
+    fields = tuple(found)
     if header is None:
         raise InputError(f"{first}: no particles of {group}; found: {', '.join(fields) or 'none'} (--particle-type)")
     return ParticleSnapshot(
@@ -136,6 +137,7 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         h=header.h,
         omega_m=header.omega_m,
         number=number,
+        others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=table or None,
         source=ParticleFiles(tuple(files), group, header.length, header.box_size, not table),
     )

@@ -153,11 +153,13 @@ class ParticleSnapshot(Snapshot):
     """Particles in the periodic box.
 
     number         number of particles in all files
+    others         types of particles that are left out, and their numbers
     particle_mass  mass of a particle if all have the same, in the file's units, else None
     source         the stored particles
     """
 
     number: int
+    others: tuple[tuple[str, int], ...] = ()
     particle_mass: float | None
     source: ParticleSource
     kind: ClassVar[str] = "particles"

@@ -129,19 +129,19 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
 
     Two measured ones: over common bins, the denominator shifted along its slope to the mean k of the numerator's bins.
     A measured one and theory: theory at the k of the measured one. Two theories: at the k of the numerator.
-    Rows out of the range of a theory, or with no power above round-off, are left out, which is logged.
+    Rows out of the range of a theory, or with no power above round-off or shot noise, are left out, which is logged.
 
     allow  which of ALLOWED may differ between the halves
     Raises InputError where they differ and are not allowed to, for different units, and where no row is left.
     """
     check_halves(numerator, denominator, allow)
     above, below = _at_common_wavenumbers(numerator, denominator)
-    if below.floor == 0:
+    if below.floor == 0 and not below.scatters:
         check_rows(f"{below.of} in the denominator", below.k, "power", below.power, below.power > 0, "positive")
-    rows = below.above_floor & (above.above_floor | (above.floor == 0))
+    rows = below.above_floor & (above.above_floor | ((above.floor == 0) & (above.power == 0)))
     if not rows.any():
         raise InputError(f"{numerator.of}/{denominator.of}: no k where both have power above round-off")
-    log_left_out(numerator, denominator, rows, "the power is round-off")
+    log_left_out(numerator, denominator, rows, "the power is round-off, or not above shot noise")
     above, below = above.rows(rows), below.rows(rows)
     ratio = above.power / below.power
     nyquist = min((half.nyquist for half in (above, below) if half.nyquist is not None), default=np.inf)

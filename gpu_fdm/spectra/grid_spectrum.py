@@ -22,8 +22,8 @@ def grid_spectrum(
     """The spectrum of a grid or of particles, without its row k = 0.
 
     error  [(Mpc/h)^3], shape of spectrum.power: of the power with its shot noise
-    Raises InputError for NaN and for negative power (after shot noise was subtracted, say), ValueError for P(k, mu)
-    and cross spectra.
+    Raises InputError for NaN, and for negative power (after shot noise was subtracted, say) without an error;
+    ValueError for P(k, mu) and cross spectra.
     """
     if spectrum.power.ndim != 1 or len(spectrum.names) != 1:
         raise ValueError(f"spectrum of {spectrum.names}, shape {spectrum.power.shape}: must be P(k) of one field")

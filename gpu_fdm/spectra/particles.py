@@ -6,6 +6,10 @@ among them all the nearest (Sefusatti et al. 2016, MNRAS 460, 3624). The other i
 with P ~ 1/k, at 0.5 to 0.7 of the Nyquist wavenumber, 2e-3 for ngp, 1e-3 for cic and 1e-4 for tsc; on one grid 6e-2,
 4e-3 and 1.5e-3 (tests/spectra/test_particles.py).
 
+Where P(k) has a cut-off and particles are still close to a lattice, as in initial conditions, all images are large
+beside the little power there is, those that are left too: P(k) is then a few to hundreds of times too large. The power
+of the images that interlacing removes says so: where it is a tenth of P(k), P(k) is off by as much (image_power).
+
 Particles at random have the power V sum w^2 / (sum w)^2 at all k, and so in every image: on a grid they have
 V sum w^2 / (sum w)^2 times the sum of the squared windows of the images that are left, over that of the mode. This
 sum is finite (Assignment.images), and what is taken off as shot noise is exact up to the corner of k space.
@@ -31,6 +35,8 @@ from .modes import Modes
 from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
 
 _LINES = 16  # along y, whose shot noise is found at a time
+_MOST_IMAGES = 0.1  # over P(k), power of removed images above which it is not to be trusted
+_SURELY = 0.9  # of the Nyquist wavenumber, up to which those of particles at random have less
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +46,14 @@ class ParticleModes(Modes):
     white_noise  V sum w^2 / (sum w)^2, V/N for equal weights: shot noise without images [(cMpc/h)^3]
     number       of particles
     assignment   of them;  interlaced  whether two grids were averaged
+    images       what the average removed from the modes, over the window too; None of one grid
     """
 
     white_noise: float
     number: int
     assignment: Assignment
     interlaced: bool
+    images: Transform | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +119,29 @@ def power_of_particles(modes: ParticleModes, bins: Bins) -> ParticleSpectrum:
     return ParticleSpectrum(spectrum, noise, *about)
 
 
+def image_power(modes: ParticleModes, bins: Bins) -> np.ndarray | None:
+    """Power of the images that interlacing removed [(cMpc/h)^3], shape of P(k); None of one grid. All ranks call this.
+
+    Raises ValueError for modes of other cells than the bins'.
+    """
+    if modes.images is None:
+        return None
+    return power_of_modes(Modes(modes.images, True, 1.0, modes.mean_density, modes.name), bins).power
+
+
+def first_untrusted(spectrum: PowerSpectrum, images: np.ndarray) -> float | None:
+    """The wavenumber [h/Mpc] from which images that are left may be more than a tenth of the power; None up to Nyquist.
+
+    spectrum  with its shot noise;  images  of image_power
+    On lattices with displacements of 0.003 to 2 spacings and cut-offs at 0.15 to 0.5 of the Nyquist wavenumber, rows
+    before it are right to 13 % (tests/spectra/test_particles.py). Close to the Nyquist wavenumber random particles have
+    images of that size too, which are taken off as shot noise.
+    """
+    k = spectrum.k
+    rows = (k > 0) & (k <= _SURELY * spectrum.nyquist) & (images > _MOST_IMAGES * spectrum.power)
+    return float(k[rows][0]) if rows.any() else None
+
+
 def particle_modes(
     grid: ParticleGrid, shifted: ParticleGrid | None = None, *, name: str = "particles"
 ) -> ParticleModes:
@@ -137,15 +168,19 @@ def particle_modes(
 
     def work(plane: int) -> None:
         part = first.values[plane]
+        over = window[0][plane] * window[1][:, None] * window[2]
         if second is not None:
-            part += second.values[plane] * (turn[0][plane] * turn[1][:, None] * turn[2])
-        part /= window[0][plane] * window[1][:, None] * window[2]
+            turned = second.values[plane] * (turn[0][plane] * turn[1][:, None] * turn[2])
+            second.values[plane] = (part - turned) / over
+            part += turned
+        part /= over
 
     domain.backend.for_each(range(len(first.values)), work)
-    if domain.has_first_line:
-        first.values[0, 0, 0] = 0
+    for transformed in filter(None, (first, second)):
+        if domain.has_first_line:
+            transformed.values[0, 0, 0] = 0
     white_noise = prod(box.size) * squares / total**2
-    about = white_noise, number, grid.assignment, shifted is not None
+    about = white_noise, number, grid.assignment, shifted is not None, second
     return ParticleModes(first, True, 1.0, mean, name, *about)
 
 

@@ -24,7 +24,8 @@ class Spectrum:
     """P(k) of a field, without the mode k = 0.
 
     k         mean wavenumber of the modes of a bin, comoving, increasing [h/Mpc], shape (bins,)
-    power     mean over the modes [units], shape (bins,)
+    power     mean over the modes [units], shape (bins,); negative only where modes and error are known: shot noise that
+              was subtracted scatters
     of        the field, in a word or two: fdm, smooth, cdm, n-body ...
     units     COMOVING or NORMALISED
     modes     number of modes in each bin, k and -k both counted; None for theory
@@ -62,7 +63,7 @@ class Spectrum:
             raise InputError(f"{self.of}: units = {self.units}: must be {COMOVING} or {NORMALISED}")
         check_wavenumbers(self.of, self.k)
         allowed = "finite and not negative (leave shot noise in: --shot-noise)"
-        check_rows(self.of, self.k, "power", self.power, self.power >= 0, allowed)
+        check_rows(self.of, self.k, "power", self.power, (self.power >= 0) | self.scatters, allowed)
         if self.modes is not None:
             check_rows(self.of, self.k, "modes", self.modes, self.modes > 0, "positive")
         if self.error is not None:
@@ -95,6 +96,11 @@ class Spectrum:
         between = (self.k[1:] + self.k[:-1]) / 2
         first, last = max(1.5 * self.k[0] - 0.5 * self.k[1], self.k[0] / 2), 1.5 * self.k[-1] - 0.5 * self.k[-2]
         return np.array([[first, *between], [*between, last]])
+
+    @property
+    def scatters(self) -> bool:
+        """Whether it was measured with a known error, and may be below zero."""
+        return self.modes is not None and self.error is not None
 
     @property
     def above_floor(self) -> NDArray:

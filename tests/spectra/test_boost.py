@@ -8,6 +8,7 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.grid_spectrum import grid_spectrum
 from gpu_fdm.spectra.power import power_spectrum
+from gpu_fdm.spectra.rebinning import rebin
 from gpu_fdm.spectra.spectrum import NORMALISED, Spectrum
 
 K = np.array([1.0, 2.0, 4.0])
@@ -71,6 +72,20 @@ def test_rows_with_round_off_for_power_are_left_out(caplog):
     above, below = Spectrum(K, [1, 1, 1], "fdm"), Spectrum(K, [1, 1e-25, 1], "smooth", floor=1e-20)
     assert boost_of(above, below).k.tolist() == [1, 4]
     assert "fdm/smooth: 1 rows are left out, where the power is round-off" in caplog.text
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-9])
+def test_rows_below_shot_noise_are_left_out(caplog, floor):
+    """Of a spectrum with modes and an error, from which shot noise was subtracted, in either half."""
+    caplog.set_level("INFO")
+    measured = Spectrum(K, [2, -0.1, 1], "fdm", modes=[6, 12, 8], error=[1, 0.5, 0.2], floor=floor)
+    other = Spectrum(K, [1, 1, 1], "cdm", modes=[6, 12, 8], error=[1, 1, 1])
+    assert boost_of(measured, other).boost.tolist() == [2, 1]
+    assert boost_of(other, measured).boost.tolist() == [0.5, 1]
+    assert "fdm/cdm: 1 rows are left out, where the power is round-off, or not above shot noise" in caplog.text
+    # what scatters below zero counts in means over wider bins
+    wider = rebin(measured, [0.5, 3.0, 5.0])
+    assert wider.power[0] == pytest.approx((6 * 2 - 12 * 0.1) / 18, rel=1e-12) and wider.modes[0] == 18
 
 
 def test_names_and_metadata_of_a_ratio():

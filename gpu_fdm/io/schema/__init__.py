@@ -96,6 +96,12 @@ MEASUREMENT = Schema(
             | {
                 "error": Dataset("k", "(Mpc/h)^3", "standard deviation for a Gaussian field"),
                 "shot_noise": Dataset("k", "(Mpc/h)^3", "of particles at random on this grid"),
+                "images": Dataset(
+                    "k",
+                    "(Mpc/h)^3",
+                    "power of the images that interlacing removed; where it is a tenth of power and shot noise, "
+                    "the images that are left may be as large",
+                ),
             },
             GRID_ATTRIBUTES
             | attributes(
