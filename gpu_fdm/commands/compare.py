@@ -112,11 +112,47 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     lines = [line for comparison in found for line in comparison_lines(comparison)]
     for table, compared in zip(tables, comparisons, strict=True):
         lines += [] if compared else _lines_without_model(table, models)
-    print("\n".join(lines))
+    powers = _compare_power(options, files, folder)
+    print("\n".join(lines + powers))
     print(f"figure: {figure}")
     if found:
         print(f"table: {write_comparisons(found, folder / 'comparison.csv')}")
     print(f"report: {_write_report(options, folder / 'comparison.html', files, figure, len(tables), found)}")
+
+
+def _compare_power(options: Namespace, models: list[Path], folder: Path) -> list[str]:
+    """Draw the power of models with [one_filament] beside that of simulations; returns lines about each pair."""
+    from ..comparison.matter_power import power_lines, power_of_both
+    from ..comparison.models import holds
+    from ..io.schema import ONE_FILAMENT, SIMULATION
+    from ..plots.matter_power import draw_matter_power
+
+    simulations = [Path(text) for text in options.table if holds(text, SIMULATION)]
+    pairs = [(model, other) for other in simulations for model in models if holds(str(model), ONE_FILAMENT)]
+    lines = []
+    for number, (model, simulation) in enumerate(pairs):
+        found = power_of_both(model, simulation)
+        if isinstance(found, str):
+            lines.append(f"power of {model} and {simulation}: not drawn: {found}")
+            continue
+        of_model, simulated = found
+        name = "power.png" if len(pairs) == 1 else f"power_{number + 1}.png"
+        seeds = len(next(iter(simulated.power.values())))
+        figure = draw_matter_power(
+            folder / name,
+            simulated.k,
+            {run: (simulated.mean(run), simulated.error(run)) for run in simulated.power},
+            (of_model.linear, of_model.filaments, of_model.total, of_model.fitting),
+            simulated.good,
+            [
+                rf"$m_{{22}}={simulated.m22:.4g}$",
+                f"$z={simulated.redshift:.4g}$",
+                *([f"{seeds} seeds"] if seeds > 1 else []),
+            ],
+            options.dpi,
+        )
+        lines += [*power_lines(of_model, simulated), f"figure: {figure}"]
+    return lines
 
 
 def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":

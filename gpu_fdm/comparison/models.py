@@ -64,7 +64,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
         # nothing is measured in the plane across a filament
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
         boosts += nearest_epochs(stored_boosts(file), redshift)
-        config = _config_of(file)
+        config = config_of(file)
         populations = _one_filament_spectra(file, config)
         for name, group in file.get(ONE_FILAMENT, {}).items():
             fits = ModeFits.stored(group)
@@ -113,7 +113,17 @@ def boost_over(path: Path, denominator: str, m22: float | None = None, object: s
     return chosen[0]
 
 
-def _config_of(file: h5py.File) -> Config:
+def holds(text: str, group: str) -> bool:
+    """Whether a source is a result with a group."""
+    path = Path(text)
+    if not path.is_file() or not is_hdf5(path):
+        return False
+    with open_result(path) as file:
+        return group in file
+
+
+def config_of(file: h5py.File) -> Config:
+    """The config that a result holds."""
     return parse_config(stored_ini(file), f"config of {file.filename}")
 
 
@@ -122,16 +132,16 @@ def _one_filament_spectra(file: h5py.File, config: Config) -> list[dict[str, Spe
     folder, cdm = file.get(ONE_FILAMENT, {}), boson(None)
     cold, found = {}, []
     if cdm in folder:
-        cold = {"classical cdm": _over_matter(file, f"{ONE_FILAMENT}/{cdm}", "classical", config)}
+        cold = {"classical cdm": over_matter(file, f"{ONE_FILAMENT}/{cdm}", "classical", config)}
     for name in folder:
         if name != cdm:
             columns = [column for column in ("fdm", "smooth", "classical") if f"power_{column}" in folder[name]]
             path = f"{ONE_FILAMENT}/{name}"
-            found.append({column: _over_matter(file, path, column, config) for column in columns} | cold)
+            found.append({column: over_matter(file, path, column, config) for column in columns} | cold)
     return found
 
 
-def _over_matter(file: h5py.File, path: str, field: str, config: Config) -> Spectrum:
+def over_matter(file: h5py.File, path: str, field: str, config: Config) -> Spectrum:
     """A one-filament spectrum relative to the mean density of all matter, like linear power, to which it is added."""
     spectrum = result_spectrum(file, f"{path}/{field}")
     share = float(file[path].attrs["density"]) / mean_matter_density(config.cosmology.omega_m)
@@ -167,7 +177,7 @@ def single_filament_grid(path: Path) -> Callable[[float, float, str], BoostGrid]
     with open_result(path) as file:
         if SINGLE_POWER not in file:
             return None
-        config = _config_of(file)
+        config = config_of(file)
 
     @cache  # every table is fitted between the same masses
     def powers(low: float, high: float) -> list[tuple[float, SinglePower]]:
