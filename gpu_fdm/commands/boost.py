@@ -16,6 +16,7 @@ from .shared import (
     features_in_words,
     file_name,
     snapshot_measurer,
+    snapshot_options,
     warnings_only,
     with_options,
 )
@@ -86,7 +87,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     ranks.on_root(lambda: require_writable(output.parent))
     if options.over is not None:
         with warnings_only():  # rows of ratios that were not asked for are left out too
-            boost = ranks.on_root(lambda: boost_over(Path(options.above), options.over, options.m22, options.object))
+            redshift = ranks.on_root(lambda: snapshot_options(options).redshift)
+            choice = options.over, options.m22, options.object, redshift
+            boost = ranks.on_root(lambda: boost_over(Path(options.above), *choice))
     else:
         measures = [snapshot_measurer(ranks.on_root(partial(_of_half, options, half)), ranks) for half in HALVES]
         texts = options.above, options.below

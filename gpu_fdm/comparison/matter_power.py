@@ -169,6 +169,8 @@ def power_lines(model: ModelPower, simulated: SimulatedPower) -> list[str]:
 
 def _differences(model: Config, simulation: Config) -> str:
     """Keys in which a model and a simulation differ that must be the same, in words; empty where there are none."""
+    if not model.one_filament or not model.population or not simulation.simulation:
+        return "the config that one of them holds does not say how it was made"
     pairs = [
         (f"cosmology.{item.name}", getattr(model.cosmology, item.name), getattr(simulation.cosmology, item.name))
         for item in attrs.fields(type(model.cosmology))

@@ -91,13 +91,16 @@ NEEDED = {
 }
 
 
-def boost_over(path: Path, denominator: str, m22: float | None = None, object: str = "") -> Boost:
+def boost_over(
+    path: Path, denominator: str, m22: float | None = None, object: str = "", redshift: float | None = None
+) -> Boost:
     """The boost of a result over a denominator.
 
     m22     boson mass [1e-22 eV], where the result has several;  object  with what its object begins
+    redshift  of a simulation the epoch nearest to it
     Raises InputError, which says what there is, where there is none or more than one; and where model_boosts does.
     """
-    boosts = model_boosts(path)
+    boosts = model_boosts(path, redshift)
     over = [boost for boost in boosts if boost.denominator == denominator]
     if not over:
         needed = f": it needs {NEEDED[denominator]}" if denominator in NEEDED else ""
@@ -109,7 +112,9 @@ def boost_over(path: Path, denominator: str, m22: float | None = None, object: s
     if len(chosen) != 1:
         labels = "; ".join(boost.label for boost in over)
         what = "no" if not chosen else "more than one"
-        raise InputError(f"{path}: {what} boost over {denominator}: choose with --m22 and --object from {labels}")
+        epochs = {boost.redshift for boost in over}
+        how = "--m22 and --object" if len(epochs) == 1 else "--m22, --object and --redshift"
+        raise InputError(f"{path}: {what} boost over {denominator}: choose with {how} from {labels}")
     return chosen[0]
 
 

@@ -28,7 +28,7 @@ from .spectrum import SAME, Spectrum
 
 log = logging.getLogger(__name__)
 
-ERRORS = "standard deviation, the halves of the ratio taken as uncorrelated"
+ERRORS = "standard deviation, the halves of the ratio taken as uncorrelated; of several seeds from their scatter"
 # by how much what should be the same in both halves may differ: relative, for the redshift in 1 + z
 DIFFERENCES = {"box_size": 1e-5, "redshift": 1e-3, "m22": 1e-5}
 ALLOWED = (*DIFFERENCES, "object")  # what may be allowed to differ

@@ -15,7 +15,7 @@ from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.comparison.compare import compare_all
-from gpu_fdm.comparison.models import model_boosts, read_boosts, single_filament_grid
+from gpu_fdm.comparison.models import boost_over, model_boosts, read_boosts, single_filament_grid
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.errors import InputError
 from gpu_fdm.spectra.boost import Boost
@@ -216,6 +216,10 @@ def test_boosts_of_a_simulation(simulation):
     first, second, third = [each for each in read_boosts(str(simulation)) if each.name == "fdm/n-body"]
     assert [each.redshift for each in (first, second, third)] == pytest.approx([9, 4, 1.5])
     assert len(first.k) == 10
+    near = boost_over(simulation, "n-body", redshift=4.1)
+    assert near.redshift == 4 and np.array_equal(near.boost, second.boost)
+    with pytest.raises(InputError, match="more than one boost over n-body: choose with --m22, --object and --redshift"):
+        boost_over(simulation, "n-body")
 
 
 def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeypatch):
