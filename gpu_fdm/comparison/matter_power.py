@@ -143,7 +143,8 @@ def power_lines(model: ModelPower, simulated: SimulatedPower) -> list[str]:
     if not len(shown):
         return [f"{head}: no k where box and model are both good"]
     k = simulated.k
-    places = [int(shown[np.abs(np.log(k[shown] / at)).argmin()]) for at in np.geomspace(*k[shown[[0, -1]]], SHOWN)]
+    wanted = np.geomspace(k[shown[0]], k[shown[-1]], SHOWN)
+    places = [int(shown[np.abs(np.log(k[shown] / at)).argmin()]) for at in wanted]
     mean, error = simulated.mean(RUNS[0]), simulated.error(RUNS[0])
     ratios = ", ".join(
         f"{mean[row] / model.total[row]:.3g} +- {error[row] / model.total[row]:.1g} at k = {k[row]:.4g}"

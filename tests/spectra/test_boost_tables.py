@@ -69,7 +69,8 @@ def test_what_is_written(tmp_path):
     write_boost(boost, tmp_path / "boost.csv")
     assert (tmp_path / "boost.csv").read_text() == (
         "# numerator: fdm\n# denominator: smooth\n# redshift: 4.0\n# m22: 1.0\n# source: a run\n"
-        "# errors: standard deviation, the halves of the ratio taken as uncorrelated\n# k: h/Mpc\n# boost: 1\n"
+        "# errors: standard deviation, the halves of the ratio taken as uncorrelated; of several seeds from their "
+        "scatter\n# k: h/Mpc\n# boost: 1\n"
         "k,boost,error,beyond_nyquist\n1.0,3.0,0.5,0\n2.5,0.1,0.01,1\n"
     )
     write_boost(boost, tmp_path / "boost.ecsv")
