@@ -32,7 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Execute a subcommand; returns the exit code."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
-    options = build_parser().parse_args(arguments)
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit:  # after help, the version, or an error
+        error = _output_lost()
+        if error is None:
+            raise
+        return 1 if isinstance(error, BrokenPipeError) else _fail(_of_output(error), 1, error, None)
     resumes = options.command is run and not options.dry_run
     with signals_as_exceptions(RESUME if resumes else NOTHING_WRITTEN):
         return _guarded(options)
@@ -85,6 +91,7 @@ def _guarded(options: argparse.Namespace) -> int:
             ranks = start_ranks()
         _start_logging(options.quiet, ranks is None or ranks.is_root)
         options.command.execute(options, *([] if ranks is None else [ranks]))
+        sys.stdout.flush()  # what was printed is a result too
         return 0
     except InputError as error:
         return _fail(error, 2, error, ranks)
@@ -100,12 +107,13 @@ def _guarded(options: argparse.Namespace) -> int:
         stopped = f"stopped by {error}" if str(error) else "interrupted"
         left = " ".join(getattr(error, "__notes__", [NOTHING_WRITTEN]))
         return _fail(f"{stopped}: {left}", EXIT, error, ranks)
-    except BrokenPipeError:
-        # nobody reads the output any more; point stdout elsewhere so that the interpreter's last flush is quiet
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads the output any more
+        _output_lost()
         return 1
     except OSError as error:
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1, error, ranks)
+        lost = _output_lost()
+        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        return _fail(_of_output(error) if lost and not error.filename else what, 1, error, ranks)
     except RuntimeError as error:
         if "new thread" not in str(error):
             raise
@@ -119,6 +127,20 @@ def _guarded(options: argparse.Namespace) -> int:
             traceback.print_exc()
             ranks.abort(1)
         raise
+
+
+def _output_lost() -> OSError | None:
+    """Why standard output cannot be written, or None; it is then discarded, so that Python's last flush is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
+
+
+def _of_output(error: OSError) -> str:
+    return f"standard output cannot be written: {error.strerror or error}"
 
 
 def _fail(message: object, code: int, error: BaseException, ranks: "Ranks | None") -> int:
