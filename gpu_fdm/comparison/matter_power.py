@@ -18,6 +18,7 @@ from ..config.config import Config
 from ..fields.box import Box
 from ..io import schema
 from ..io.hdf5 import open_result
+from ..pipeline.inputs import stored_config
 from ..pipeline.model import population_of
 from ..pipeline.one_filament import Boson, classical_spectrum, shape_of
 from ..pipeline.simulation.boosts import TRUSTED_NOISE, UNRESOLVED
@@ -26,7 +27,7 @@ from ..population.population import Population
 from ..spectra.boost import DIFFERENCES
 from ..spectra.box_modes import mean_over_modes
 from ..spectra.linear_theory import linear_spectrum
-from .models import config_of, epoch_distance, over_matter
+from .models import epoch_distance, over_matter
 
 RUNS = "wave_fdm", "particles_fdm"
 SHOWN = 5  # wavenumbers at which ratios are told
@@ -99,8 +100,8 @@ def power_of_both(model: Path, simulation: Path) -> tuple[ModelPower, SimulatedP
     Raises InputError for files that are no results or are damaged.
     """
     with open_result(model) as known, open_result(simulation) as file:
-        config = config_of(known)
-        why = _differences(config, config_of(file))
+        config = stored_config(known)
+        why = _differences(config, stored_config(file))
         simulated = why or _simulated_power(file, config.cosmology.redshift)
         if isinstance(simulated, str):
             return simulated

@@ -11,14 +11,15 @@ import h5py
 import numpy as np
 from attrs import evolve
 
-from ..config.config import Config, parse_config
+from ..config.config import Config
 from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..filament.mode_fits import ModeFits
 from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, SINGLE_POWER, boson
+from ..pipeline.inputs import stored_config
 from ..pipeline.model import build_model, population_of
-from ..pipeline.result_spectra import one_filament, result_boosts, result_spectrum, stored_ini
+from ..pipeline.result_spectra import one_filament, result_boosts, result_spectrum
 from ..pipeline.simulation.boosts import stored_boosts
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..spectra.boost import DIFFERENCES, Boost, boost_of
@@ -64,7 +65,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
         # nothing is measured in the plane across a filament
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
         boosts += nearest_epochs(stored_boosts(file), redshift)
-        config = config_of(file)
+        config = stored_config(file)
         populations = _one_filament_spectra(file, config)
         for name, group in file.get(ONE_FILAMENT, {}).items():
             fits = ModeFits.stored(group)
@@ -127,11 +128,6 @@ def holds(text: str, group: str) -> bool:
         return group in file
 
 
-def config_of(file: h5py.File) -> Config:
-    """The config that a result holds."""
-    return parse_config(stored_ini(file), f"config of {file.filename}")
-
-
 def _one_filament_spectra(file: h5py.File, config: Config) -> list[dict[str, Spectrum]]:
     """The spectra of the filaments of each boson, by the names that theory_boosts has for them."""
     folder, cdm = file.get(ONE_FILAMENT, {}), boson(None)
@@ -182,7 +178,7 @@ def single_filament_grid(path: Path) -> Callable[[float, float, str], BoostGrid]
     with open_result(path) as file:
         if SINGLE_POWER not in file:
             return None
-        config = config_of(file)
+        config = stored_config(file)
 
     @cache  # every table is fitted between the same masses
     def powers(low: float, high: float) -> list[tuple[float, SinglePower]]:

@@ -5,12 +5,11 @@ key that is added to a section is so taken to matter, until a stage takes it out
 """
 
 from collections.abc import Iterable
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import attrs
 
+from ..io.input_content import WithContent, content_of
 from ..io.kinds import InputFile
 from .config import Config
 
@@ -42,6 +41,7 @@ def key_of(config: Config, part: str, names: Iterable[str], **more: Any) -> dict
 
 
 def _value(value: Any, kind: Any) -> Any:
+    """The value, or the hash of the content of an input that it names."""
     if value is not None and isinstance(getattr(kind, "kind", None), InputFile):
-        return sha256(Path(value).read_bytes()).hexdigest()
-    return value
+        return WithContent(value, content_of(value)).hash
+    return value.hash if isinstance(value, WithContent) else value

@@ -1,6 +1,7 @@
 """What sections of an ini share: checks of their keys, and ranges of values."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import ClassVar
 
 from attrs import frozen
@@ -59,7 +60,12 @@ def require_rising(section: Section, low: str, high: str, error: ErrorOfKey) -> 
 
 
 def require_once(section: Section, key: str, what: str, error: ErrorOfKey) -> None:
-    """InputError where a list names one thing twice."""
+    """InputError where a list names one thing twice, or has numbers that results cannot name apart."""
     values = getattr(section, key) or ()
     if len(set(values)) < len(values):
         raise error(key, f"must not name a {what} twice")
+    numbers = sorted(value for value in values if isinstance(value, float))
+    for first, second in pairwise(numbers):
+        if f"{first:g}" == f"{second:g}":
+            message = f"{first!r} and {second!r}: must differ in their first six digits, which name them in results"
+            raise error(key, message)

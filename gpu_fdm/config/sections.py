@@ -275,6 +275,7 @@ class SimulationSection(Section):
             raise error("order", "must be 2 or 4")
         require_once(self, "runs", "run", error)
         require_once(self, "seeds", "seed", error)
+        require_once(self, "snapshots", "redshift", error)
         if any(not end <= redshift <= start for redshift in self.snapshots or ()):
             raise error("snapshots", f"must lie in [{end:g}, {start:g}], the redshifts of the run")
 

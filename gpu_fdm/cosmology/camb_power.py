@@ -31,9 +31,17 @@ def camb_power(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """k [h/Mpc], linear power of all matter at z = 0 [(Mpc/h)^3], both of shape (rows,), and what it was made with.
 
+    From 1e-5 to 2e3 h/Mpc; arguments and errors are those of camb_table.
+    """
+    return read_camb_table(camb_table(parameters, folder))
+
+
+def camb_table(parameters: CosmologicalParameters, folder: str | Path | None = None) -> str:
+    """The text of the table of a cosmology: shipped, cached, or else computed by CAMB and cached.
+
     folder  where tables are cached; the user's cache folder, $XDG_CACHE_HOME/gpu_fdm or ~/.cache/gpu_fdm on Linux,
             where not given. Where it cannot be written a warning says so, and the next call computes again
-    From 1e-5 to 2e3 h/Mpc. A new cosmology takes CAMB about a minute on two cores.
+    A new cosmology takes CAMB about a minute on two cores.
     Raises InputError for parameters that CAMB refuses, RunError where it is needed and not installed.
     """
     made_with = recipe(parameters)
@@ -43,12 +51,19 @@ def camb_power(
         table = _read(path, made_with)
         if table is not None:
             return table
-    k, power, version = _compute(parameters, made_with)
+    table = _text(*_compute(parameters, made_with), made_with)
     if folder is None:
         log.warning("no home and no $XDG_CACHE_HOME: the linear power is not cached, the next run computes it again")
     else:
-        _write(folder / name, k, power, made_with, version)
-    return k, power, _source(made_with, version)
+        _write(folder / name, table)
+    return table
+
+
+def read_camb_table(table: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """k [h/Mpc], power [(Mpc/h)^3], both of shape (rows,), and the version and recipe, of the text of a table."""
+    head, rows = _split(table)
+    k, power = np.loadtxt(rows, delimiter=",", unpack=True)
+    return k, power, f"{head[2].removeprefix('# computed by ')}: {head[1].removeprefix('# ')}"
 
 
 def recipe(parameters: CosmologicalParameters) -> str:
@@ -60,10 +75,6 @@ def recipe(parameters: CosmologicalParameters) -> str:
         f"({MASSIVE_NEUTRINOS} equal masses), n_s = {p.n_s!r}, ln10As = {p.ln10As!r}; k_per_logint and AccuracyBoost: "
         f"{runs}"
     )
-
-
-def _source(made_with: str, version: str) -> str:
-    return f"CAMB {version}: {made_with}"
 
 
 def _user_cache() -> Path | None:
@@ -120,25 +131,30 @@ def _run(
     return k, power[0]
 
 
-def _read(path: Path, made_with: str) -> tuple[np.ndarray, np.ndarray, str] | None:
-    """k, power and source from a table that _write made; None where there is none or where it is damaged."""
+def _read(path: Path, made_with: str) -> str | None:
+    """The text of a table; None where there is none or where it is damaged."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        table = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
         log.warning("%s: cannot be read (%s), the linear power is computed again", path, error)
         return None
-    head, rows = lines[:5], lines[5:]
+    head, rows = _split(table)
     if not rows or head[1] != f"# {made_with}" or head[3] != f"# {_digest(rows)}":
         log.warning("%s: damaged, the linear power is computed again", path)
         return None
-    k, power = np.loadtxt(rows, delimiter=",", unpack=True)
-    return k, power, _source(made_with, head[2].removeprefix("# computed by CAMB "))
+    return table
 
 
-def _write(path: Path, k: np.ndarray, power: np.ndarray, made_with: str, version: str) -> None:
-    """Write a table; where that fails a warning says so."""
+def _split(table: str) -> tuple[list[str], list[str]]:
+    """Lines of the head, and rows."""
+    lines = table.splitlines()
+    return lines[:5], lines[5:]
+
+
+def _text(k: np.ndarray, power: np.ndarray, version: str, made_with: str) -> str:
+    """A table."""
     rows = [f"{a:.9g},{b:.9g}" for a, b in zip(k, power, strict=True)]
     head = [
         "# linear power of all matter (cold dark matter, baryons, neutrinos) at z = 0: k [h/Mpc], power [(Mpc/h)^3]",
@@ -147,10 +163,15 @@ def _write(path: Path, k: np.ndarray, power: np.ndarray, made_with: str, version
         f"# {_digest(rows)}",
         "k,power",
     ]
+    return "\n".join([*head, *rows, ""])
+
+
+def _write(path: Path, table: str) -> None:
+    """Write a table; where that fails a warning says so."""
     try:
         with atomic_write(path) as temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text("\n".join([*head, *rows, ""]))
+            temporary.write_text(table, encoding="utf-8")
     except RunError as error:
         log.warning("%s (the linear power is not cached: the next run computes it again)", error)
 

@@ -67,4 +67,4 @@ def read_curve(path: str | Path, name: str, make: Callable[[NDArray, NDArray], C
     except InputError as error:
         # make names a row, the user needs its line
         message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
-        raise InputError(f"{Path(path)}: {message}") from None
+        raise InputError(f"{path}: {message}") from None

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError, RunError
+from ..io.input_content import WithContent, content_of
 from .background import EARLIEST, Background
-from .camb_power import camb_power
+from .camb_power import camb_power, read_camb_table
 from .curves import check_range, check_rows, read_curve, read_only
 from .parameters import PIVOT, CosmologicalParameters
 
@@ -88,6 +89,7 @@ def linear_power(
                    1e-5 to 100 h/Mpc. Neutrinos do not stream in it: up to 10 % above CAMB for the default cosmology
     table          a CSV file with columns k [h/Mpc] and power [(Mpc/h)^3] at z = 0; omega_m alone counts beside it
 
+    name          with the content of CAMB's table, nothing else is read
     parameters    the default cosmology where not given
     table         the file, for name = table and only then
     cache_folder  where CAMB's results are cached; the user's cache folder where not given
@@ -105,6 +107,9 @@ def linear_power(
     if table is not None:
         background = Background(parameters.omega_m)
         return read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
+    if isinstance(name, WithContent):
+        k, power, source = read_camb_table(content_of(name).decode())
+        return LinearPower(k, power, Background(parameters.omega_m), source)
     return _METHODS[name](parameters, cache_folder)
 
 

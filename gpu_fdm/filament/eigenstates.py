@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from ..parallel.backend import cpu_count
+from ..parallel.blas import on_one_thread
 from .profile import Profile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
@@ -101,6 +101,7 @@ class Library:
         return self.line_mass / (2 * np.pi) * density
 
 
+@on_one_thread
 def eigenstates(
     profile: Profile, mass_fraction: float = 0.99, points: int | None = None, threads: int | None = None
 ) -> Library:
@@ -130,7 +131,7 @@ def eigenstates(
         return energy[below], radial * _signs(radial)
 
     # one l a thread, since threads inside such small matrices cost more time than they save
-    with threadpool_limits(1), ThreadPoolExecutor(threads or cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or cpu_count()) as pool:
         solved = list(pool.map(solve, _angular_momenta(profile, cut, radius_max, nodes)))
     energies = [energy for energy, _ in solved if len(energy)]
     radials = [radial for energy, radial in solved if len(energy)]

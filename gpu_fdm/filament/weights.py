@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, nnls
 
 from ..io.tables import read_columns
+from ..parallel.blas import on_one_thread
 from .eigenstates import Library
 from .profile import Profile
 
@@ -61,6 +62,7 @@ class Weights:
         return int(np.count_nonzero(self.weight))
 
 
+@on_one_thread
 def choose_weights(
     profile: Profile,
     library: Library,

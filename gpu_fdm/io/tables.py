@@ -1,27 +1,20 @@
 """Small CSV tables that users bring: a header row, numbers, `#` comments; errors name file, line and value."""
 
 import csv
-import errno
-import os
 from pathlib import Path
 
 import numpy as np
 
-MOST_TEXT = 1 << 28  # bytes of a text that is read at once
+from .input_content import MOST_BYTES, content_of
 
 
-def read_text(path: str | Path, most: int = MOST_TEXT) -> str:
+def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     """A text file, UTF-8 with or without a byte order mark, with line ends as \\n.
 
     most  bytes that it may have: devices and sparse files can be larger than memory
     Raises OSError, or ValueError that names the file, for what is no text or has more than `most` bytes.
     """
-    if "\0" in str(path):  # open() has another error for it
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with open(path, "rb") as file:
-        octets = b"" if (size := os.fstat(file.fileno()).st_size) > most else file.read(most + 1)
-    if max(size, len(octets)) > most:
-        raise ValueError(f"{path}: too large a text, must have at most {most >> 20} MiB")
+    octets = content_of(path, most)
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -36,7 +29,6 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
     Returns the columns, and under "line" the line number of each row, for messages.
     Raises FileNotFoundError, or ValueError naming the place, for a missing column or a value that is no number.
     """
-    path = Path(path)
     try:
         lines = read_text(path).splitlines()
     except IsADirectoryError:
@@ -77,7 +69,7 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
     return columns
 
 
-def _cells(path: Path, number: int, line: str) -> list[str]:
+def _cells(path: str | Path, number: int, line: str) -> list[str]:
     """The texts in a line that is not empty."""
     try:
         return next(csv.reader([line]))

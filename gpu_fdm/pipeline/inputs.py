@@ -1,12 +1,23 @@
-"""A config with what follows from it before anything is solved."""
+"""A config with what it names and what follows from it, before anything is solved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..config.config import Config
+import attrs
+import h5py
+import numpy as np
+
+from ..config.config import Config, parse_config
+from ..cosmology.camb_power import camb_table
+from ..errors import InputError
 from ..filament.model import Filament
+from ..io.input_content import WithContent, content_of
+from ..io.schema import INPUTS
 from ..population.population import Population
-from .model import filaments, population_of
+from .model import cosmological_parameters, filaments, needs_linear_power, population_of
+from .result_spectra import stored_ini
+
+_LINEAR_POWER = "cosmology", "linear_power"  # whose content is CAMB's table
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +41,56 @@ class Inputs:
         population = population_of(self.config, () if window is None else (window.mass_min, window.mass_max))
         with self.config.errors_in("population"):
             return population.prepared(self.config.population.m22)
+
+
+def read_inputs(config: Config) -> Config:
+    """The config with the contents of all that it names: its tables, and CAMB's table where linear power is needed.
+
+    A run calls this once, on rank 0. CAMB may take a minute for a new cosmology.
+    Raises InputError that names the key, for a file that is absent or cannot be read.
+    """
+    for section, key, name in config.input_files():
+        try:
+            config = _with_content(config, section, key, content_of(name))
+        except FileNotFoundError:
+            raise config.error(section, key, "no such file") from None
+        except OSError as error:
+            raise config.error(section, key, f"cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise InputError(f"{config.source}: [{section}] {error}") from None
+    if config.cosmology.linear_power == "camb" and needs_linear_power(config):
+        with config.errors_in("cosmology"):
+            table = camb_table(cosmological_parameters(config))
+        config = _with_content(config, *_LINEAR_POWER, table.encode())
+    return config
+
+
+def contents(config: Config) -> dict[str, np.ndarray]:
+    """The contents that read_inputs put into a config, by section.key, as bytes of shape (bytes,)."""
+    named = [*config.input_files(), (*_LINEAR_POWER, config.cosmology.linear_power)]
+    return {
+        f"{section}.{key}": np.frombuffer(value.content, np.uint8)
+        for section, key, value in named
+        if isinstance(value, WithContent) and value.content is not None
+    }
+
+
+def stored_config(file: h5py.File) -> Config:
+    """The config of a result with the contents of its inputs that the result holds.
+
+    Tables that it names but does not hold are not opened: a result of somebody else may name any file.
+    """
+    config = parse_config(stored_ini(file), f"config of {file.filename}")
+    held = file.get(INPUTS, {})
+    for section, key, _ in config.input_files():
+        name = f"{section}.{key}"
+        config = _with_content(config, section, key, held[name][()].tobytes() if name in held else None)
+    if (name := ".".join(_LINEAR_POWER)) in held:
+        config = _with_content(config, *_LINEAR_POWER, held[name][()].tobytes())
+    return config
+
+
+def _with_content(config: Config, section: str, key: str, content: bytes | None) -> Config:
+    owner = getattr(config, section)
+    value = WithContent(getattr(owner, key), content)
+    return replace(config, **{section: attrs.evolve(owner, **{key: value})})

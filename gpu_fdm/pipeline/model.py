@@ -62,6 +62,19 @@ def cosmological_parameters(config: Config) -> CosmologicalParameters:
     return CosmologicalParameters(**given)
 
 
+def needs_linear_power(config: Config) -> bool:
+    """Whether any part of a config follows from the linear power."""
+    if config.population or config.one_filament or config.simulation:
+        return True
+    if config.gas is not None:
+        return config.gas.table is None and config.gas.shape == "collapse"
+    section = config.filament
+    if section is None or section.shape != "collapse":
+        return False
+    shape = (section.length,) if section.profile_table else (section.length, section.r0, section.sigma)
+    return None in shape
+
+
 def linear_power_of(config: Config) -> LinearPower:
     """Linear power of CDM at z = 0."""
     section = config.cosmology

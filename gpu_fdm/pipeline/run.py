@@ -9,12 +9,15 @@ from ..config.config import Config
 from ..errors import InputError
 from ..io.cache import Cache, fingerprint
 from ..io.digest import is_intact
+from ..io.input_content import WithContent
 from ..io.lock import only_run
 from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+from ..io.schema import INPUTS
 from ..parallel.backend import choose_on_ranks
+from ..parallel.blas import on_one_thread
 from ..parallel.ranks import SERIAL, Ranks
 from . import plan
-from .inputs import Inputs
+from .inputs import Inputs, contents, read_inputs
 from .progress import StageTimer
 from .stage import Context
 from .stages import STAGES, figures, result_key, result_schema, stages_of
@@ -31,6 +34,7 @@ class Outcome:
     summary: tuple[str, ...] = ()
 
 
+@on_one_thread
 def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
     """Run all stages that a config asks for; results appear under their final names when they are complete.
 
@@ -40,7 +44,7 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
     timer = StageTimer()
     with timer("all"):
         result = result_path(config)
-        ranks.on_root(lambda: _check_sections(config))
+        config = ranks.on_root(lambda: _with_inputs(config))
         backend = choose_on_ranks(config.run.backend, config.run.threads, ranks)
         cache, stages = Cache(cache_folder(result)), stages_of(config)
         context = Context(Inputs(config), ranks, backend, result, cache=cache, timer=timer, stages=stages)
@@ -66,7 +70,7 @@ def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
     Stages are checked in reverse, because those that draw on others come after them: wrong keys are found before
     anything is computed for them. Raises InputError.
     """
-    _check_sections(config)
+    config = _with_inputs(config)
     inputs = Inputs(config)
     warnings: list[str] = []
     for stage in reversed(stages_of(config)):
@@ -88,14 +92,15 @@ def cache_folder(result: Path) -> Path:
     return result.with_name(f"{result.stem}_kept")
 
 
-def _check_sections(config: Config) -> None:
-    """InputError for a config that asks for nothing, or names a table that is not there."""
+def _with_inputs(config: Config) -> Config:
+    """The config with what it names, read; InputError where it asks for nothing, or names a table that is not there."""
     if not stages_of(config):
         *others, last = [f"[{stage.section}]" for stage in STAGES if stage.begins]
         raise InputError(f"{config.source}: nothing to do: there is no section {', '.join(others)} or {last}")
     for section, key, name in config.input_files():
-        if not Path(name).is_file():
+        if not isinstance(name, WithContent) and not Path(name).is_file():
             raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
+    return read_inputs(config)
 
 
 def _key(context: Context) -> str:
@@ -118,6 +123,7 @@ def _compute(context: Context, fresh: bool) -> list[str]:
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}
         with atomic_result(result, config.to_ini(), seed=config.run.seed, **options) as file:
             context = replace(context, inputs=inputs, file=file)
+            file.group(f"/{INPUTS}", contents(config))
             summary = context.run_within("")
             file.write_digest(_key(context))
         ranks.on_root(lambda: _clean_up(context))

@@ -297,11 +297,11 @@ def test_computed_once(tmp_path, runs, caplog):
     assert runs.k_max == [5.0, 2000.0]
     assert [record.levelname for record in caplog.records] == ["INFO"] and "n_s = 0.97" in caplog.text
     assert np.all(np.diff(k) > 0) and k[-1] > 2000
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)  # nine digits in the table
     again = camb_power(OTHER, folder)
     assert len(runs.k_max) == 2 and again[2] == source
-    np.testing.assert_allclose(again[0], k, rtol=1e-8)  # nine digits in the file
-    np.testing.assert_allclose(again[1], power, rtol=1e-8)
+    np.testing.assert_array_equal(again[0], k)  # the first call returns what later ones read
+    np.testing.assert_array_equal(again[1], power)
     (file,) = folder.iterdir()  # nothing else is left
     text = file.read_text()
     assert f"# {recipe(OTHER)}\n# computed by CAMB " in text
@@ -354,7 +354,7 @@ def test_folder_that_cannot_be_written(tmp_path, runs, caplog):
     (tmp_path / "file").write_text("not a folder")
     with caplog.at_level(logging.WARNING):
         k, power, _ = camb_power(OTHER, tmp_path / "file" / "cache")
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)
     assert (
         len(caplog.records) == 1
         and "csv: cannot be written: Not a directory (the linear power is not cached" in caplog.text
@@ -397,7 +397,7 @@ def test_no_home(runs, caplog, monkeypatch):
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with caplog.at_level(logging.WARNING):
         k, power, _ = camb_power(OTHER)
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-12)
+    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)
     assert len(caplog.records) == 1 and "no home and no $XDG_CACHE_HOME" in caplog.text
 
 

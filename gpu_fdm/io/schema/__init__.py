@@ -12,6 +12,7 @@ from .common import (
     FILAMENTS,
     GAS,
     GRID_ATTRIBUTES,
+    INPUTS,
     MASS_FUNCTION,
     ONE_FILAMENT,
     POWER,
@@ -38,6 +39,7 @@ __all__ = [
     "DENSITY",
     "FILAMENTS",
     "GAS",
+    "INPUTS",
     "MASS_FUNCTION",
     "MEASUREMENT",
     "ONE_FILAMENT",
@@ -63,6 +65,14 @@ RESULT = Schema(
                 key=Attribute("hash of all that the numbers depend on"),
                 content_hash=Attribute("hash of all that is in the file"),
             ),
+        ),
+        Group(
+            f"/{INPUTS}",
+            {
+                "<key>": Dataset(
+                    "byte", "1", "content of the table that the run read, or of CAMB's table of linear power", "uint8"
+                )
+            },
         ),
         *FILAMENT_GROUPS,
         *BOX_GROUPS,

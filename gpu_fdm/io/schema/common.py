@@ -5,7 +5,7 @@ from .entries import Attribute, Dataset
 # groups at the top of a result
 FILAMENTS, GAS, DENSITY, POWER, CORRELATION = "filaments", "gas", "density", "power", "correlation"
 SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_function", "collapse", "one_filament_power"
-STEADY_STATE, SIMULATION, BOOST = "steady_state", "simulation", "boost"
+STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
 
 
 def filament(number: int) -> str:

@@ -44,6 +44,7 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "run": ("(?:wave|particles)_(?:fdm|cdm)", "one of simulation.runs"),
     "power": ("fdm|cdm", "the initial power of a run"),
     "method": (r"\w+", "a method of weights"),
+    "key": (r"\w+\.\w+", "section and key of the ini that name an input, such as gas.table"),
 }
 
 
