@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, RunError, one_line
+from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from . import boost, compare, completion, info, init, plot, power, run
 
@@ -85,6 +86,7 @@ def _guarded(options: argparse.Namespace) -> int:
     """Execute a command; returns its exit code. An error is one line, from one rank, and leaves no rank waiting."""
     ranks = None
     try:
+        require_address_space()
         if options.command.PARALLEL:
             from ..parallel.ranks import start_ranks
 

@@ -67,5 +67,5 @@ def require_once(section: Section, key: str, what: str, error: ErrorOfKey) -> No
     numbers = sorted(value for value in values if isinstance(value, float))
     for first, second in pairwise(numbers):
         if f"{first:g}" == f"{second:g}":
-            message = f"{first!r} and {second!r}: must differ in their first six digits, which name them in results"
-            raise error(key, message)
+            same = f"{first!r} and {second!r} do not"
+            raise error(key, f"must differ in their first six digits, which name them in results ({same})")

@@ -4,6 +4,7 @@ Lengths here are comoving, in cMpc/h. Cell (i, j, k) has its centre at ((i, j, k
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -80,7 +81,7 @@ class Placement:
         """Distance from the centre along the axis beyond which the density is zero [cMpc/h]."""
         return self.length / 2 + SOFT_END_REACH / self.end_sharpness
 
-    @property
+    @cached_property
     def basis(self) -> np.ndarray:
         """Unit vectors of phi = 0, of phi = pi/2 and of the axis, rows of shape (3, 3)."""
         axis, across = unit_vectors(self.direction), unit_vectors(self.orientation)
@@ -133,13 +134,13 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
     ).reshape(-1, 15)
 
 
+_NEIGHBOURS = np.array([shift for shift in product(range(-2, 3), repeat=3) if any(shift)])
+
+
 def image_distance(box: Box, placement: Placement) -> float:
     """Smallest distance between the axis of a filament and those of its images beside it [cMpc/h]."""
     axis = placement.basis[2]
-    shortest = np.inf
-    for shift in product(range(-2, 3), repeat=3):
-        offset = np.array(shift) * box.size
-        along = offset @ axis
-        if any(shift) and abs(along) < placement.length:
-            shortest = min(shortest, float(np.linalg.norm(offset - along * axis)))
-    return shortest
+    offset = _NEIGHBOURS * box.size
+    along = offset @ axis
+    beside = np.abs(along) < placement.length
+    return float(np.min(np.linalg.norm((offset - along[:, None] * axis)[beside], axis=1), initial=np.inf))

@@ -71,6 +71,11 @@ def extruded_points(radius_max: float, wavenumber_max: float, margin: float = 0.
     return 2 * next_fast_len(int(np.ceil((radius_max + margin) * _ROOM / step)), real=True)
 
 
+def cell_margin(cell: ArrayLike) -> float:
+    """How far averages over cells reach beyond a field in the plane; cell as in tabulate_extruded, in its unit."""
+    return 0.5 * float(np.sum(np.hypot(*np.asarray(cell).T)))
+
+
 def tabulate_extruded(
     wave: WaveFunction,
     time: float = 0.0,
@@ -95,7 +100,7 @@ def tabulate_extruded(
 
     backend = backend or CPU()
     library = wave.library
-    margin = 0.0 if cell is None else 0.5 * float(np.sum(np.hypot(*np.asarray(cell).T)))
+    margin = 0.0 if cell is None else cell_margin(cell)
     reach = library.radius_max + margin
     points = extruded_points(library.radius_max, library.wavenumber_max, margin)
     period = 2 * reach * _ROOM

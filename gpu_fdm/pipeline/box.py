@@ -19,7 +19,6 @@ from ..fields.extruded import extruded_points
 from ..fields.fill import fill
 from ..fields.spline import spacing_for
 from ..filament.axial import AxialModes, axial_dispersion
-from ..filament.eigenstates import extent
 from ..filament.model import Filament, Model, segment_reach
 from ..io.cache import Cache
 from ..io.schema import DENSITY
@@ -29,12 +28,12 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from .densities import load_densities, remove_stale, store_densities, unfinished_results
 from .inputs import Inputs
-from .model import code_units, dtype_of, profile_of
+from .model import code_units, dtype_of
 from .models import Models
-from .placement import cross_sections, place
+from .placement import cross_sections, footprint, place
 from .progress import progress
 from .records import FilamentRecord
-from .sizes import ModelSize, largest_filament
+from .sizes import ModelSize
 from .slab import BOTH, DensitySlab, Frame, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate, Stage
@@ -42,6 +41,7 @@ from .stage import Context, Estimate, Stage
 log = logging.getLogger(__name__)
 
 MASS_WARNING = 0.01  # relative error of the mass in the box that is worth a warning
+WIDEST_CELLS = 10  # of filaments in averages over cells: the tables of larger ones would fill the memory
 IMAGES_WARNING = 1e-3  # mass fraction of a filament beyond half the way to its own image that is worth a warning
 _POINT = 96  # bytes of a point of a table of a cross-section while it is made
 # of the fill on two cores, see docs/performance.md: cells inside of filaments by both methods, and all cells
@@ -79,11 +79,13 @@ class BoxStage(Stage):
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the tables of cross-sections and of the slab, size of the densities that are written."""
-        config, size = inputs.config, largest_filament(inputs)
+        config, size = inputs.config, inputs.largest
         itemsize = np.dtype(dtype_of(config)).itemsize
         cut, radius_max, _ = size.extent
         wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
-        side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber)
+        unit = code_units(config).length
+        margin = max(footprint(config, *place(config, filament)) for filament in inputs.filaments) / unit
+        side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber, margin)
         local = cells_of_largest_slab(config.box.cells, ranks)
         tables = size.states + _POINT * side**2
         if config.wavefunction.axial != "coherent":
@@ -129,8 +131,7 @@ def _fill_seconds(inputs: Inputs) -> float:
     """About how long it takes to fill the box once on two cores."""
     config, unit, cells = inputs.config, code_units(inputs.config).length, prod(inputs.config.box.cells)
     seconds = cells / _CELLS_A_SECOND
-    for filament in inputs.filaments:
-        size = ModelSize.of(config, filament)
+    for filament, size in zip(inputs.filaments, inputs.sizes, strict=True):
         radius = size.extent[1] * unit
         inside = cells * min(1.0, np.pi * radius**2 * filament.length / prod(config.box.size))
         if config.wavefunction.axial != "coherent":
@@ -152,28 +153,13 @@ def _along_the_axis(size: ModelSize, filament: Filament, unit: float) -> tuple[f
 
 def _warnings(inputs: Inputs) -> list[str]:
     """Warnings of cells that do not resolve the fringes, and of filaments that meet their own images."""
-    config = inputs.config
-    unit, cut = code_units(config).length, config.wavefunction.energy_cut
-    warnings, finest = [], 0.0
-    for filament in inputs.filaments:
-        box, placement = place(config, filament)
-        profile = profile_of(config, filament)
-        _, radius_max, _ = extent(profile, cut)
-        if images_touching(box, placement, radius_max * unit) > MOST_IMAGES:
-            raise config.error(
-                "box", "size", f"so small that more than {MOST_IMAGES} periodic images of a filament would overlap"
-            )
-        edge = float(profile.radius_enclosing(cut))
-        finest = max(finest, 2 * profile.scale_factor * np.sqrt(2 * float(profile.potential(edge))) / unit)
-        half_way = image_distance(box, placement) / 2
-        within = float(profile.enclosed_line_mass(min(edge, half_way / unit))) / profile.line_mass
-        outside = 1 - within / cut
-        if outside > IMAGES_WARNING:
-            name = "the filament" if config.gas is None else f"filament {filament.number}"
-            warnings.append(
-                f"{name} is wide enough to meet its own images: {100 * outside:.3g} % of its mass lies beyond "
-                f"{half_way:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
-            )
+    config, warnings, finest = inputs.config, [], 0.0
+    with progress("filaments in the box", len(inputs.filaments)) as step:
+        for filament, size in zip(inputs.filaments, inputs.sizes, strict=True):
+            warnings += _warnings_of_one(config, filament, size)
+            finest = max(finest, _finest_fringes(config, size))
+            step()
+    box = Box(config.box.size, config.box.cells)
     if box.nyquist < finest:
         needed = ", ".join(map(str, box.cells_resolving(finest)))
         remedy = f"cells = {needed} would"
@@ -184,6 +170,41 @@ def _warnings(inputs: Inputs) -> list[str]:
             f"the fringes reach {finest:.4g} ({remedy})"
         )
     return warnings
+
+
+def _warnings_of_one(config: Config, filament: Filament, size: ModelSize) -> list[str]:
+    """A warning where a filament meets its own images; InputError where it cannot be in this box."""
+    unit, cut = code_units(config).length, config.wavefunction.energy_cut
+    box, placement = place(config, filament)
+    radius = size.extent[1] * unit
+    if footprint(config, box, placement) > WIDEST_CELLS * radius:
+        raise config.error(
+            "box",
+            "cells",
+            f"make cells of {max(box.spacing):.4g} cMpc/h: with sampling = average they must be at most "
+            f"{WIDEST_CELLS} times as wide as a filament of radius {radius:.4g} cMpc/h",
+        )
+    if images_touching(box, placement, radius) > MOST_IMAGES:
+        raise config.error(
+            "box", "size", f"so small that more than {MOST_IMAGES} periodic images of a filament would overlap"
+        )
+    half_way = image_distance(box, placement) / 2
+    edge = min(float(size.profile.radius_enclosing(cut)), half_way / unit)
+    outside = 1 - float(size.profile.enclosed_line_mass(edge)) / size.profile.line_mass / cut
+    if outside <= IMAGES_WARNING:
+        return []
+    name = "the filament" if config.gas is None else f"filament {filament.number}"
+    return [
+        f"{name} is wide enough to meet its own images: {100 * outside:.3g} % of its mass lies beyond "
+        f"{half_way:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
+    ]
+
+
+def _finest_fringes(config: Config, size: ModelSize) -> float:
+    """Twice the largest momentum of a mode [h/cMpc]."""
+    edge = size.profile.radius_enclosing(config.wavefunction.energy_cut)
+    depth = float(size.profile.potential(edge))
+    return float(2 * size.profile.scale_factor * np.sqrt(2 * depth) / code_units(config).length)
 
 
 def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> DensitySlab:

@@ -11,7 +11,6 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..spectra.correlation import CorrelationFunction, correlation_function
 from .inputs import Inputs
 from .model import dtype_of
-from .sizes import largest_filament
 from .slab import cells_of_largest_slab, frames
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate
@@ -52,6 +51,6 @@ class CorrelationStage(SlabStatistic):
         """Both densities, a transform, which is there twice where it is transposed over ranks, and the correlation."""
         config = inputs.config
         numbers = (4 if ranks.size == 1 else 5) * cells_of_largest_slab(config.box.cells, ranks)
-        states = largest_filament(inputs).states
+        states = inputs.largest.states
         seconds = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) / _CELLS_A_SECOND
         return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

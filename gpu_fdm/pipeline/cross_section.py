@@ -16,7 +16,6 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from .inputs import Inputs
 from .models import model_keys
-from .sizes import largest_filament
 from .stage import Context, Estimate, Stage
 
 _POINT = 64  # bytes of a point of the plane while psi is computed
@@ -69,7 +68,7 @@ class CrossSectionStage(Stage):
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory and time of the states at the points of the plane."""
-        size = largest_filament(inputs)
+        size = inputs.largest
         points = inputs.config.cross_section.points**2
         seconds = _VORTICES + 4 * size.evaluation_seconds(points)
         return Estimate({"cross-section": size.states + _POINT * points}, 8 * points, seconds)

@@ -17,7 +17,6 @@ from .inputs import Inputs
 from .model import solve
 from .models import Models, model_keys
 from .records import FilamentRecord, describe, record_of, write_filament
-from .sizes import ModelSize, largest_filament, largest_of
 from .slab import frames
 from .stage import Context, Estimate, Stage
 
@@ -58,15 +57,14 @@ class FilamentsStage(Stage):
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the largest filament, time and records of all."""
-        config, method = inputs.config, inputs.config.wavefunction.weights
-        sizes = [ModelSize.of(config, filament) for filament in inputs.filaments]
-        size = largest_of(sizes)
+        method = inputs.config.wavefunction.weights
+        sizes, size = inputs.sizes, inputs.largest
         written = _RECORD * int(size.modes) * len(sizes)
         return Estimate(size.solving((method,)), written, sum(each.solving_seconds(method) for each in sizes))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of one filament, where they take seconds; else about how many there are."""
-        size = largest_filament(inputs)
+        size = inputs.largest
         memory = max(size.solving((inputs.config.wavefunction.weights,)).values())
         if len(inputs.filaments) == 1 and size.modes < CHEAP_MODES and memory < CHEAP_MEMORY:
             model = solve(inputs.config, inputs.filaments[0])

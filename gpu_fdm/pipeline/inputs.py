@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import attrs
 import h5py
@@ -16,6 +17,7 @@ from ..io.schema import INPUTS
 from ..population.population import Population
 from .model import cosmological_parameters, filaments, needs_linear_power, population_of
 from .result_spectra import stored_ini
+from .sizes import ModelSize, largest_of
 
 _LINEAR_POWER = "cosmology", "linear_power"  # whose content is CAMB's table
 
@@ -33,6 +35,19 @@ class Inputs:
     def filaments(self) -> list[Filament]:
         """Filaments of [filament] or [gas], in their order."""
         return filaments(self.config)
+
+    @cached_property
+    def sizes(self) -> list[ModelSize]:
+        """The states of each filament, counted; ranks do not send them to each other."""
+        return [ModelSize.of(self.config, filament) for filament in self.filaments]
+
+    @cached_property
+    def largest(self) -> ModelSize:
+        """The states of the filament with the largest line mass."""
+        return largest_of(self.sizes)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("sizes", "largest")}
 
     @cached_property
     def population(self) -> Population:

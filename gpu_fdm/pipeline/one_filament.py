@@ -97,8 +97,8 @@ class OneFilamentStage(Stage):
         masses = chebyshev_masses(section.mass_min, section.mass_max, USUAL_LEVEL).tolist()
         bosons = [Boson(config, inputs.population, m22) for m22 in config.population.m22]
         sizes = [ModelSize.of(config, boson.filament(mass)) for boson in bosons for mass in masses]
-        seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds for each in sizes)
-        return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra}, 0, seconds)
+        seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds() for each in sizes)
+        return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra()}, 0, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Number of modes of the heaviest filament."""

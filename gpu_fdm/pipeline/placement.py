@@ -8,7 +8,7 @@ from ..config.config import Config
 from ..errors import InputError
 from ..fields.axial import Axial, tabulate_axial
 from ..fields.box import Box, Placement, averaged_ends
-from ..fields.extruded import ExtrudedTable, tabulate_extruded
+from ..fields.extruded import ExtrudedTable, cell_margin, tabulate_extruded
 from ..fields.fill import Direct, tabulate_direct
 from ..filament.model import Filament
 from ..parallel.backend import CPU, GPU
@@ -41,6 +41,21 @@ def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
     return box, placement
 
 
+def footprint(config: Config, box: Box, placement: Placement) -> float:
+    """Half the width of a cell in the plane across a filament, over which densities are averaged [cMpc/h].
+
+    0 where they are those at the centres of cells.
+    """
+    if config.box.method == "direct" or config.box.sampling == "point":
+        return 0.0
+    return cell_margin(_cell_in_plane(box, placement))
+
+
+def _cell_in_plane(box: Box, placement: Placement) -> np.ndarray:
+    """The edges of a cell in the plane across a filament, shape (3, 2) [cMpc/h]."""
+    return np.diag(box.spacing) @ placement.basis[:2].T
+
+
 def cross_sections(
     models: Models, time: float, backend: CPU | GPU
 ) -> Iterator[tuple[Placement, ExtrudedTable | Direct | Axial]]:
@@ -70,6 +85,6 @@ def _tabulate(
         return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
     if section.sampling == "point":
         return placement, tabulate_extruded(model.wave, time, section.tolerance, dtype, backend=backend)
-    cell = np.diag(box.spacing / model.units.length) @ placement.basis[:2].T
+    cell = _cell_in_plane(box, placement) / model.units.length
     source = tabulate_extruded(model.wave, time, section.tolerance, dtype, cell, backend)
     return averaged_ends(placement, box), source

@@ -15,7 +15,6 @@ from ..spectra.power import Bins, PowerSpectrum, power_of_modes
 from .inputs import Inputs
 from .model import dtype_of
 from .result_spectra import write_power
-from .sizes import largest_filament
 from .slab import BOTH, cells_of_largest_slab, frames
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate
@@ -62,7 +61,7 @@ class PowerStage(SlabStatistic):
         config, section = inputs.config, inputs.config.power
         slabs = 2 + (2 if section.cross == "yes" else 1) + (0 if ranks.size == 1 else 1)
         numbers = slabs * cells_of_largest_slab(config.box.cells, ranks)
-        states = largest_filament(inputs).states
+        states = inputs.largest.states
         spectra = len(config.box.fields) * (2 if section.mu_bins else 1) + (2 if section.cross == "yes" else 0)
         seconds = len(frames(config)) * spectra * prod(config.box.cells) / _CELLS_A_SECOND
         return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

@@ -17,11 +17,11 @@ from ..spectra.single_filament import SinglePower, scales, single_power
 from .inputs import Inputs
 from .models import model_keys
 from .progress import progress
-from .sizes import ModelSize, largest_of
 from .stage import Context, Estimate, Stage
 
 log = logging.getLogger(__name__)
 
+POINT_BYTES = 256  # of spectra and their copy in the cache, a wavenumber
 FRINGES_AND_MORE = 1.2  # of the largest wavenumber of the fringes: where spectra end by default
 
 
@@ -54,8 +54,9 @@ class SinglePowerStage(Stage):
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The memory of the largest filament, and the time of all."""
-        sizes = [ModelSize.of(inputs.config, filament) for filament in inputs.filaments]
-        return Estimate({"exact spectra": largest_of(sizes).exact_spectra}, 0, sum(s.exact_seconds for s in sizes))
+        points = inputs.config.single_power.points
+        memory = inputs.largest.exact_spectra(points) + POINT_BYTES * points
+        return Estimate({"exact spectra": memory}, 0, sum(size.exact_seconds(points) for size in inputs.sizes))
 
     def run(self, context: Context) -> list[str]:
         """Compute and write the spectra of all filaments."""

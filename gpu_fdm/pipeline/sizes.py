@@ -14,12 +14,11 @@ from ..filament.profile import Profile
 from ..filament.weights import RADII_PER_HALF_WAVE
 from ..parallel.backend import cpu_count
 from ..spectra.phase_average import memory_needed
-from .inputs import Inputs
 from .model import for_boson, profile_of
 
 _EIGENPROBLEMS = 3  # copies of the states while they are solved for
 _EXACT_POINTS = 2.25, -48  # nodes of the exact spectra from those of the states, a line
-_EXACT_WAVENUMBERS = 0.93, 230  # of their table, likewise
+_EXACT_WAVENUMBERS = 0.93, 30  # of their table, likewise
 _STATES_A_SECOND = 1.3e4
 _FIT = 2e-9  # seconds for each mode and radius of a fit
 _EXACT_START, _EXACT_RATE = 0.15, 1.35e10  # seconds, multiply-adds a second
@@ -77,15 +76,15 @@ class ModelSize:
         fit = _FIT * self.modes * self.radii if method in _FITS else 0.0
         return self.modes / _STATES_A_SECOND + fit
 
-    @property
-    def exact_spectra(self) -> int:
-        """Memory of exact spectra, and of the states [bytes]."""
-        return self.states + memory_needed(self.modes, *self._exact_table, cpu_count())
+    def exact_spectra(self, in_plane: int = 0) -> int:
+        """Memory of exact spectra, and of the states [bytes]; in_plane is the number of wavenumbers in the plane."""
+        points, wavenumbers = self._exact_table
+        return self.states + memory_needed(self.modes, points, wavenumbers + in_plane, cpu_count())
 
-    @property
-    def exact_seconds(self) -> float:
+    def exact_seconds(self, in_plane: int = 0) -> float:
         """Time of exact spectra: all of it is in products of matrices."""
         points, wavenumbers = self._exact_table
+        wavenumbers += in_plane
         orders = 3.5 * self.modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
         return _EXACT_START + points**2 / 2 * (0.75 * orders**2 + 2 * orders * wavenumbers) / _EXACT_RATE
 
@@ -104,8 +103,3 @@ class ModelSize:
 def largest_of(sizes: Iterable[ModelSize]) -> ModelSize:
     """The one with the largest line mass."""
     return max(sizes, key=lambda size: size.profile.line_mass)
-
-
-def largest_filament(inputs: Inputs) -> ModelSize:
-    """The states of the largest filament."""
-    return largest_of(ModelSize.of(inputs.config, filament) for filament in inputs.filaments)

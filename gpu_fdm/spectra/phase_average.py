@@ -34,6 +34,7 @@ BLOCK_BYTES = 64 << 20  # of C_m(R, R') in a block
 BLOCK_SIDE = 128  # largest side of a block [nodes]
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P2 is below 1e-14 of P(0)
 STATES_AT_ONCE = 4096
+FORM_BYTES = 16 << 20  # of J_0(kR) of form factors at a time
 TABLE_BYTES = 512 << 20  # of J_m(kR) in memory at a time
 
 
@@ -125,7 +126,7 @@ def form_factor(library: Library, weight: NDArray, k: ArrayLike) -> NDArray:
     k = np.asarray(k, float)
     radius, measure = radii(library, points_needed(library, float(k.max())))
     shares = 2 * np.pi * measure * library.mean_density(weight, radius) / library.line_mass
-    rows = max(1, TABLE_BYTES // (32 * len(radius)))
+    rows = max(1, FORM_BYTES // (8 * len(radius)))
     pieces = [j0(part[:, None] * radius) @ shares for part in np.split(k.ravel(), range(rows, k.size, rows))]
     return np.concatenate(pieces).reshape(k.shape)
 

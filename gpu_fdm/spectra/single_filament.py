@@ -8,7 +8,7 @@ along the axis the interference of P2 has A(k mu) of axial.py in place of the wi
 itself, with g_q the shares of the plane waves; the smooth part is as before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre,
 DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
 MASS_FRACTION = 0.999  # of a profile inside the radius that sets the number of orientations
 STATISTICS = ("fixed", "gaussian")
+NODES_AT_ONCE = 1 << 18  # wavenumbers times orientations in memory at a time
 ROUND_OFF = 1e-15  # of a sum of order one, as power over the mass squared is
 LARGEST_STEP = 6.0  # between rows of the table of the fringes, over 1/R_99: interpolated to 1e-4 (see the tests)
 RELATIVE_STEP = 0.1  # the same, over k
@@ -101,20 +102,20 @@ def single_power(
         fringes, self_term = np.zeros_like, lambda across: form_factor(library, weight, across) ** 2
 
     filament, axial = model.filament, model.wave.axial
-    window = AxialWindow(filament.length, filament.sharpness)
-    across, share = _orientations(k, window, library.radius_max * unit)
-    across *= unit
-    smooth = np.sum(share * form_factor(library, weight, across) ** 2, axis=1)
-    self_average = np.sum(share * self_term(across), axis=1)
-    classical = np.sum(share * model.profile.form_factor(across) ** 2, axis=1)
+    window, radius = AxialWindow(filament.length, filament.sharpness), library.radius_max * unit
+    spectra: list[Callable[[NDArray], NDArray]] = [
+        lambda across: form_factor(library, weight, across * unit) ** 2,
+        lambda across: self_term(across * unit),
+        lambda across: model.profile.form_factor(across * unit) ** 2,
+    ]
     if axial is None:
-        interference = np.sum(share * fringes(across), axis=1) + self_average
-        return SinglePower(k, polar, smooth, interference, self_average, statistics, classical)
+        spectra.append(lambda across: fringes(across * unit))
+        smooth, self_average, classical, others = _averages(k, spectra, window, radius)
+        return SinglePower(k, polar, smooth, others + self_average, self_average, statistics, classical)
+    smooth, self_average, classical = _averages(k, spectra, window, radius)
     self_average *= axial.self_share
     window = replace(window, dispersion=axial.dispersion / unit)
-    across, share = _orientations(k, window, library.radius_max * unit)
-    across *= unit
-    interference = np.sum(share * (fringes(across) + self_term(across)), axis=1)
+    (interference,) = _averages(k, [lambda across: fringes(across * unit) + self_term(across * unit)], window, radius)
     return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share)
 
 
@@ -177,20 +178,31 @@ def orientation_average(
     radius     beyond which the filament has no mass [cMpc/h]
     dispersion  of momenta along the axis [h/cMpc], 0 for a coherent filament
     """
-    across, share = _orientations(np.asarray(k, float), AxialWindow(length, sharpness, dispersion), radius)
-    return np.sum(share * polar(across), axis=1)
+    (average,) = _averages(np.asarray(k, float), [polar], AxialWindow(length, sharpness, dispersion), radius)
+    return average
 
 
-def _orientations(k: NDArray, window: AxialWindow, radius: float) -> tuple[NDArray, NDArray]:
-    """Wavenumbers in the plane at Gauss-Legendre nodes of the angle between k and the plane, and shares; (k, node)."""
+def _averages(
+    k: NDArray, spectra: Sequence[Callable[[NDArray], NDArray]], window: AxialWindow, radius: float
+) -> list[NDArray]:
+    """Averages over orientations, each of shape (k,), of spectra in the plane: sums over Gauss-Legendre nodes.
+
+    The nodes are those of the angle between k and the plane.
+    """
     largest = np.minimum(k, window.reach)  # along the axis
     end = np.arcsin(largest / k)
     # the window oscillates as cos(q correlated), the spectrum in the plane as cos(2 q radius): half as many nodes as
     # radians, and 40 more, integrate both to round-off
     x, w = gauss_legendre(int(0.5 * largest.max() * (window.correlated + 2 * radius)) + 40)
-    angle = end[:, None] * (1 + x) / 2
-    along = k[:, None] * np.sin(angle)
-    return k[:, None] * np.cos(angle), window.power(along) * np.cos(angle) * w * end[:, None] / 2
+    averages = [np.empty(len(k)) for _ in spectra]
+    rows = max(1, NODES_AT_ONCE // len(x))  # in parts, for memory
+    for part in (slice(first, first + rows) for first in range(0, len(k), rows)):
+        angle = end[part, None] * (1 + x) / 2
+        along, across = k[part, None] * np.sin(angle), k[part, None] * np.cos(angle)
+        share = window.power(along) * np.cos(angle) * w * end[part, None] / 2
+        for average, polar in zip(averages, spectra, strict=True):
+            average[part] = np.sum(share * polar(across), axis=1)
+    return averages
 
 
 def _table_wavenumbers(model: Model, k_max: float) -> NDArray:

@@ -1,6 +1,8 @@
 """Memory and CPUs that control groups grant, of the process's own group and those above; CPUs that ranks share."""
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,3 +106,16 @@ def test_a_process_reads_its_own_groups():
         pytest.skip("no control groups on this system")
     left = control_group.memory_left()
     assert left is None or left >= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are those of Linux")
+def test_too_small_an_address_space_is_told_before_libraries_abort():
+    code = (
+        "import resource, sys\nresource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))\n"
+        "from gpu_fdm.commands.main import main\nsys.exit(main(['info']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "gpu-fdm: error: too little memory: ulimit -v is 300 MiB of address space, must be at least 800 MiB\n"
+    )

@@ -100,3 +100,31 @@ def test_a_filament_whose_modes_nobody_asks_for():
     """Without [wavefunction] there is nothing to do about it, whatever else there is."""
     lines = dry_run(parse_config("[filament]\n[population]\nm22 = 1\n"))
     assert lines[0] == "mass functions of CDM and m22 = 1 at z = 4" and not any("modes" in line for line in lines)
+
+
+def estimate(section, *settings):
+    config = parse_config(ONE + BOX, overrides=settings)
+    (stage,) = (stage for stage in STAGES if stage.section == section)
+    return stage.estimate(Inputs(config))
+
+
+def test_wavenumbers_in_the_plane_take_memory_and_time():
+    few, many = (estimate("single_power", f"single_power.points={points}") for points in (20, 20_000))
+    assert many.memory["exact spectra"] > few.memory["exact spectra"] + (200 << 20)
+    assert many.seconds > 5 * few.seconds
+
+
+def test_averages_over_large_cells_take_memory():
+    # the cross-section is tabulated as far as a cell reaches: at half the cells, twice as far beyond the filament
+    tables = [
+        estimate("box", "box.sampling=average", "box.size=30", f"box.cells={cells}").memory["box: tables"]
+        for cells in (32, 64)
+    ]
+    assert tables[0] > 2 * tables[1] > 4 * estimate("box", "box.size=30").memory["box: tables"]
+
+
+def test_cells_far_wider_than_a_filament_have_no_averages():
+    with pytest.raises(
+        InputError, match=r"\[box\] cells = 64: make cells of 1.562e\+04 cMpc/h: with sampling = average"
+    ):
+        dry_run(parse_config(ONE + BOX, overrides=["box.size=1e6", "box.cells=64", "box.sampling=average"]))

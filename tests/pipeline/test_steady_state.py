@@ -319,7 +319,7 @@ def test_cases(tmp_path):
         ("[steady_state]\nperiods = 1", "[steady_state] periods = 1: must be a number in [2, 1000]"),
         (
             "[steady_state]\nm22 = 2, 1, 1.0000001",
-            "[steady_state] m22 = 2, 1, 1.0000001: 1.0 and 1.0000001: must differ in their first six digits",
+            "[steady_state] m22 = 2, 1, 1.0000001: must differ in their first six digits",
         ),
         ("[steady_state]\nm22 = 1, 1", "[steady_state] m22 = 1, 1: must not name a mass twice"),
         ("[steady_state]\nm22 = 0", "[steady_state] m22 = 0: must be a list, each a number in [1e-06, 1e+06]"),

@@ -183,9 +183,6 @@ def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     setup, section = Setup.of(config), config.simulation
     if ranks.size > section.cells[0]:
         raise config.error("simulation", "cells", f"more ranks ({ranks.size}) than planes along x ({section.cells[0]})")
-    names = [redshift_name(redshift) for redshift in setup.snapshots.values()]
-    if len(set(names)) < len(names):
-        raise config.error("simulation", "snapshots", "must differ in their first six digits")
     return [warning for one in setup.each_seed for warning in _warnings_of_modes(one)]
 
 
