@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from attrs import evolve
 from matplotlib.figure import Figure
 from plot_files import result as made
 from plot_files import simulated_ratio, write_one_filament, write_simulation
@@ -135,7 +134,7 @@ def test_compare_with_a_fit(result, tmp_path, capsys):
     write_boost(mock, tmp_path / "mock.csv")
     for name, low, high in (("flat.csv", 100, 300), ("low.csv", 60, 120)):
         k = np.linspace(low, high, 9)
-        flat = evolve(mock, k=k, boost=np.ones(9), error=np.full(9, 0.05), beyond_nyquist=k < 0, source=name)
+        flat = Boost(k, np.ones(9), "fdm", "classical", error=np.full(9, 0.05), redshift=4.0, source=name)
         write_boost(flat, tmp_path / name)
     tables = [tmp_path / name for name in ("mock.csv", "flat.csv", "low.csv")]
     folder = tmp_path / "compared"
