@@ -1,5 +1,6 @@
 # make run    install into .venv and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
+# make test-slow  the tests that take minutes: runs that are killed, files that are damaged
 # make lint   style, types and imports alone, as make test checks them first
 # make docs   build the site of docs/ into build/site; a warning is an error
 # make bench  time the program on this machine
@@ -9,13 +10,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOT := $(CURDIR)
+PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 # gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
 COPY := build/lint
 
 # numba compiles a loop anew when its own file changes, not when one does from which it takes functions
 LOOPS := kernels/__pycache__/.common
 
-.PHONY: run test lint docs bench memory validate clean
+.PHONY: run test test-slow lint docs bench memory validate clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -34,7 +36,10 @@ run: $(VENV)/.installed $(LOOPS)
 	"$(BIN)/gpu-fdm" run ini/single_filament.ini
 
 test: $(VENV)/.test-installed lint $(LOOPS)
-	"$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+	$(PYTEST)
+
+test-slow: $(VENV)/.test-installed $(LOOPS)
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .

@@ -1,6 +1,7 @@
 """Fixtures shared by the suite: the published filament, solved once."""
 
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -16,7 +17,11 @@ HOSTILE = pytest.StashKey[Hostile]()
 
 
 def pytest_configure(config):
-    """Hostile inputs are counted over all test files."""
+    """Hostile inputs are counted over all test files. Signals interrupt, also in a suite that a script began with &."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.stash[HOSTILE] = Hostile()
 
 

@@ -2,7 +2,8 @@
 
 They become KeyboardInterrupt, so that a run ends tidily. Python handles signals only between bytecodes, so a compiled
 loop delays them: a second thread ends the process where the main thread does not respond. That is safe at any moment,
-since files appear only when they are complete and finished parts are cached.
+since files appear only when they are complete and finished parts are cached. What is ignored at the start stays
+ignored: SIGHUP under nohup, SIGINT in a job that a script began in the background.
 """
 
 import os
@@ -35,7 +36,7 @@ def signals_as_exceptions(outcome: str = RESUME, grace: float = GRACE) -> Iterat
 
     previous = {}
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             previous[name] = signal.signal(getattr(signal, name), stop)
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)

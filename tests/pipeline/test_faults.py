@@ -82,6 +82,7 @@ def told(capfd, text):
 # killed
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(tmp_path, whole, capfd):
     expected, seconds = whole
     moments = random.Random(SEED)
@@ -101,6 +102,7 @@ def test_killed_at_any_moment(tmp_path, whole, capfd):
     told(capfd, f"seed {SEED}: killed at {KILLS} moments of {seconds:.1f} s, {went_on} times with something kept")
 
 
+@pytest.mark.slow
 @needs_mpi
 def test_ranks_killed_at_any_moment(tmp_path, capfd):
     inis = [tmp_path / f"{number}.ini" for number in range(KILLS_OF_RANKS + 1)]
@@ -527,6 +529,19 @@ def test_signals_become_exceptions(name):
     # Python's own of Ctrl-C has no text
     assert str(caught.value) == ("" if name == "SIGINT" else name)
     assert signal.getsignal(getattr(signal, name)) == before and threading.active_count() == threads
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_signals_that_are_ignored_at_the_start_stay_ignored(name):
+    """Those of nohup, and of jobs in the background of a script."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with signals_as_exceptions(grace=0.05):
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)  # longer than the grace
+    finally:
+        signal.signal(number, before)
 
 
 def test_another_thread_may_call_a_command():
