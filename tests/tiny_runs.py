@@ -23,7 +23,7 @@ RUNS = {
     + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n",
     "steady_state": "[dark_matter]\nm22 = 0.5\n"
     + FILAMENT
-    + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\n",
+    + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\naxis = 0.2\naxis_cells = 4\naxis_time = 0.2\n",
     "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
     + "content = full\nruns = wave_fdm, particles_fdm\n",
     "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"

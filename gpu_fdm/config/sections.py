@@ -10,9 +10,11 @@ from attrs import frozen
 
 from ..io.kinds import Choice, Maybe, Number, Several, option
 from .section import (
+    AXIAL,
     BELOW_ONE,
     BOSON_MASS,
     FRACTION,
+    LENGTH,
     MASS,
     NO_FILE,
     POINTS,
@@ -308,9 +310,39 @@ class SteadyStateSection(Section):
         5, Number(2, 1000, integer=True), "number of densities to store, at times among the outputs and the start"
     )
 
+    axis: tuple | None = option(
+        None,
+        Maybe(Several(LENGTH)),
+        "wavelengths along the axis, the line mass of each modulated and followed in three dimensions; empty: none",
+        "cMpc/h",
+    )
+    axis_length: float | None = option(
+        None, Maybe(LENGTH), "length of the periodic box along the axis; empty: the wavelength", "cMpc/h"
+    )
+    axis_cells: int | None = option(
+        None,
+        Maybe(Number(4, 2**16, integer=True)),
+        "number of cells along the axis; empty: as many as thermal momenta need, and 8 a wavelength",
+    )
+    axis_amplitude: float = option(0.02, FRACTION, "amplitude of the modulation of the line mass")
+    axis_momentum: tuple = option(
+        ("coherent", "thermal"),
+        Several(AXIAL),
+        "momentum along the axis of what is followed in three dimensions: none (coherent), or thermal",
+    )
+    axis_time: float = option(3.0, Number(1e-3, 1e3), "time to follow it in three dimensions", "Gyr")
+
     def check_keys(self, error: ErrorOfKey) -> None:
         require_once(self, "m22", "mass", error)
         require_once(self, "weights", "method", error)
+        require_once(self, "axis", "wavelength", error)
+        require_once(self, "axis_momentum", "kind", error)
+        for wavelength in self.axis or ():
+            waves = (self.axis_length or wavelength) / wavelength
+            if abs(waves - round(waves)) > 1e-6 or waves < 0.5:
+                raise error("axis", f"{wavelength:g}: must divide axis_length, {self.axis_length:g}")
+            if self.axis_cells is not None and self.axis_cells < 4 * waves:
+                raise error("axis_cells", f"must be at least four a wavelength of {wavelength:g}, {round(4 * waves)}")
         if self.outputs < 2 * self.periods:
             raise error("outputs", f"must be at least two a period, {2 * self.periods:g}")
         if self.frames > self.outputs + 1:

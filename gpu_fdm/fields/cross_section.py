@@ -46,11 +46,15 @@ class RadialTable:
 
 
 def tabulate(
-    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype: DTypeLike = np.float64
+    wave: WaveFunction,
+    time: float = 0.0,
+    tolerance: float = 1e-8,
+    dtype: DTypeLike = np.float64,
+    z: float = 0.0,
 ) -> RadialTable:
     """Tabulate a wave function at one time.
 
-    time       [T]
+    time       [T];  z  along the axis, from the middle [L]
     tolerance  interpolation error of each F_l over its maximum
     dtype      precision of the table and of psi computed from it
     """
@@ -59,7 +63,7 @@ def tabulate(
     points = int(np.ceil(radius_max / spacing_for(library.wavenumber_max, tolerance)))
     points = max(points, TAPS)
     radius = np.linspace(0, radius_max, points + 1)
-    factors = wave.azimuthal(time)  # (2, l, nodes)
+    factors = wave.azimuthal(time, z)  # (2, l, nodes)
     values = np.einsum("rn,sln->rsl", library.interpolation_matrix(radius), factors, optimize=True)
     parity = (-1.0) ** np.arange(factors.shape[1])
     smooth = radial_coefficients(values, parity)

@@ -37,7 +37,7 @@ class AxialModes:
     """Plane waves along the axis, and where the phases of each with every state across it come from.
 
     dispersion      of the momenta, a sigma_z [1/L];  period  of psi along the axis [L]
-    seed, filament  of the phases
+    seed, filament  of the phases;  largest  momentum [dispersions]
     Raises ValueError for a dispersion or a period that is not positive.
     """
 
@@ -45,6 +45,7 @@ class AxialModes:
     period: float
     seed: int = 1
     filament: int = 0
+    largest: float = LARGEST_MOMENTUM
 
     def __post_init__(self) -> None:
         for name in ("dispersion", "period"):
@@ -61,8 +62,8 @@ class AxialModes:
 
     @cached_property
     def wavenumbers(self) -> NDArray:
-        """q = 2 pi n/period, n = -N ... N, up to LARGEST_MOMENTUM dispersions [1/L]."""
-        most = ceil(LARGEST_MOMENTUM * self.dispersion * self.period / (2 * pi))
+        """q = 2 pi n/period, n = -N ... N, up to the largest [1/L]."""
+        most = ceil(self.largest * self.dispersion * self.period / (2 * pi))
         return 2 * pi / self.period * np.arange(-most, most + 1)
 
     @cached_property

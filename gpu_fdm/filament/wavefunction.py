@@ -54,15 +54,14 @@ class WaveFunction:
         """<|psi|^2> over phases, at the library's nodes or at `radius` [rho_m0]."""
         return self.library.mean_density(self.weight, radius)
 
-    def azimuthal(self, time: float = 0.0) -> NDArray:
+    def azimuthal(self, time: float = 0.0, z: float = 0.0) -> NDArray:
         """F+_l and F-_l at the library's nodes, shape (2, l_max + 1, points), complex; F-_0 = 0.
 
-        With momentum along the axis they are those in the middle of the filament, z = 0.
-        time  [T]
+        time  [T];  z  from the middle of the filament [L], which matters where there is momentum along the axis
         """
         library = self.library
         if self.axial is not None:
-            return self._azimuthal_in_the_middle(self.axial, time)
+            return self._azimuthal_at(self.axial, time, z)
         amplitude = np.sqrt(library.line_mass / (2 * np.pi) * np.asarray(self.weight))
         turning = amplitude[:, None] * np.exp(1j * (np.asarray(self.phase) - (library.energy * time)[:, None]))
         turning[library.l == 0, 1] = 0
@@ -85,8 +84,8 @@ class WaveFunction:
         root = np.sqrt(self.library.line_mass / (2 * np.pi) * np.asarray(self.weight)[chosen])
         return amplitudes, root[:, None] * self.library.radial[chosen]
 
-    def _azimuthal_in_the_middle(self, axial: AxialModes, time: float) -> NDArray:
-        waves = axial.waves(np.zeros(1))
+    def _azimuthal_at(self, axial: AxialModes, time: float, z: float) -> NDArray:
+        waves = axial.waves(np.array([z]))
         factors = np.zeros((2, int(self.library.l.max()) + 1, len(self.library.nodes)), complex)
         for l in range(factors.shape[1]):
             amplitudes, radial = self.azimuthal_terms(l, waves, time)

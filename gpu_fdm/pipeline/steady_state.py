@@ -28,6 +28,7 @@ from .model import code_units, filaments, for_boson, profile_of, solve
 from .models import model_keys
 from .sizes import ModelSize
 from .stage import Context, Estimate, Stage
+from .steady_axis import AXIS_KEYS, AxisCase
 from .tasks import Arrays, arrays_of
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,12 @@ class SteadyStateStage(Stage):
             ("steady_state",),
         ),
         Figure(
+            "steady_state_axis",
+            "growth of a modulation of the line mass along the axis",
+            "steady_state.axis",
+            ("steady_state_axis",),
+        ),
+        Figure(
             "steady_state_frames",
             "density across the filament against time",
             "steady_state.frames",
@@ -67,6 +74,8 @@ class SteadyStateStage(Stage):
             self.section,
             "-steady_state.m22",
             "-steady_state.weights",
+            "-wavefunction.axial",
+            *(f"-{self.section}.{name}" for name in AXIS_KEYS),
         )
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
@@ -80,7 +89,7 @@ class SteadyStateStage(Stage):
                 except ValueError as error:
                     section = "dark_matter" if config.steady_state.m22 is None else self.section
                     raise config.error(section, "m22", f"{error}, for {case.m22:g}") from None
-        return []
+        return [warning for case in axis_cases(config) for warning in case.warnings()]
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the costliest cross-section, time and frames of all."""
@@ -91,21 +100,27 @@ class SteadyStateStage(Stage):
         copies, cell = _EVOLVED
         memory = int(copies * size.states) + cell * cells**2
         memory = max(memory, size.solving(section.weights).get("weights", 0))
-        seconds = sum(case.seconds for case in cases)
+        along = axis_cases(inputs.config)
+        memory = max(memory, int(copies * size.states) + max((case.memory for case in along), default=0))
+        seconds = sum(case.seconds for case in (*cases, *along))
         shown = min(1.0, 2 * FRAME_REACH * float(size.profile.radius_enclosing(0.99)) / side) * cells
         return Estimate({"steady state": memory}, int(len(cases) * section.frames * 4 * shown**2), seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Periods and cases."""
         titles = "; ".join(case.title for case in cases_of(inputs.config))
-        return [f"steady state: {inputs.config.steady_state.periods:g} periods of {titles}"]
+        lines = [f"steady state: {inputs.config.steady_state.periods:g} periods of {titles}"]
+        for case in axis_cases(inputs.config):
+            across, along = case.cells
+            lines.append(f"along the axis: {case.title}, {across} x {across} x {along} cells")
+        return lines
 
     def run(self, context: Context) -> list[str]:
         """Evolve and write all cases."""
         config, section, file = context.config, context.config.steady_state, context.file
         with context.timer("steady state"):
-            cases = cases_of(config)
-            evolutions = arrays_of(context, cases, "steady states")
+            cases, along = cases_of(config), axis_cases(config)
+            evolutions = arrays_of(context, [*cases, *along], "steady states")
             lines = []
             for case in sorted(cases, key=lambda case: case.m22):
                 units, evolution = code_units(case.config), _evolution(evolutions[case.name])
@@ -118,6 +133,7 @@ class SteadyStateStage(Stage):
                         case.title,
                         evolution.beyond,
                     )
+            lines += [case.write(file, evolutions[case.name]) for case in along]
             file.attributes(
                 f"/{schema.STEADY_STATE}",
                 gravity=section.gravity,
@@ -214,10 +230,22 @@ def cases_of(config: Config) -> list[Case]:
     found = []
     for m22 in sorted(section.m22 or (config.dark_matter.m22,), reverse=True):
         for method in section.weights:
-            wave = attrs.evolve(config.wavefunction, weights=method, weights_table=None)
+            # the plane knows nothing of the axis
+            wave = attrs.evolve(config.wavefunction, weights=method, weights_table=None, axial="coherent")
             of_case = replace(for_boson(config, m22), wavefunction=wave)
             found.append(Case(of_case, filaments(of_case)[0]))
     return found
+
+
+def axis_cases(config: Config) -> list[AxisCase]:
+    """Every wavelength and kind of momentum of every case: the runs in three dimensions."""
+    section = config.steady_state
+    return [
+        AxisCase(case.config, case.filament, model_keys(config), wavelength, number, momentum)
+        for case in cases_of(config)
+        for number, wavelength in enumerate(section.axis or ())
+        for momentum in section.axis_momentum
+    ]
 
 
 def _evolution(arrays: Arrays) -> Evolution:

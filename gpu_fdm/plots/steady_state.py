@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..io.schema import STEADY_STATE
+from ..io.schema import STEADY_AXIS, STEADY_STATE
 from .filament import METHODS
 from .style import (
     GREY,
@@ -28,6 +28,7 @@ DENSITY_DECADES = 4.5  # shown in frames; <|psi|^2> falls by 4 decades out to R_
 UNDER_LEGEND = 0.87  # fraction of the height of a panel
 MOST_FRAMES, LARGEST_FRAME = 6, 2.7  # of a row, and the side of one [inch]
 PERIODS: tuple[Any, Any] = ((0, (4, 2)), "-")  # lines of the first and of the last period
+MOMENTA = {"coherent": "C0", "thermal": "C1"}
 GRAVITIES = {"own": "own gravity", "completed": "own gravity and that of the mass beyond the energy cut"}
 
 
@@ -66,6 +67,41 @@ def steady_state(file: h5py.File) -> Figure:
     panels[1, -1].legend(loc="upper right", ncols=min(3, len(groups)))
     figure.align_ylabels()
     return figure
+
+
+def axis(file: h5py.File) -> Figure:
+    """Amplitude of a modulation of the line mass against time, a panel for each wavelength."""
+    cases: dict[float, list[tuple[str, str, h5py.Group]]] = {}
+    for boson in file[STEADY_AXIS].values():
+        for method, kinds in boson.items():
+            for momentum, runs in kinds.items():
+                for run in runs.values():
+                    name = f"{boson_name(float(run.attrs['m22']))}, {METHODS.get(method, method.replace('_', ' '))}"
+                    cases.setdefault(float(run.attrs["wavelength"]), []).append((momentum, name, run))
+    figure = _figure(file, 3.4 * max(2, len(cases)), 4.4)
+    panels = figure.subplots(1, len(cases), squeeze=False, sharey=True, sharex=True)[0]
+    for panel, (wavelength, runs) in zip(panels, sorted(cases.items()), strict=True):
+        _draw_axis(panel, runs)
+        panel.set(yscale="log", xlabel=r"$t\;\;[\mathrm{Gyr}]$", title=rf"wavelength {wavelength:g} $h^{{-1}}$cMpc")
+        panel.axvline(float(file[STEADY_STATE].attrs["age"]), color=GREY, linestyle=":", linewidth=1.2)
+    panels[0].set(ylabel="amplitude of the line mass", ylim=(2e-4, 2))
+    panels[0].legend(loc="lower left", fontsize="small")
+    return figure
+
+
+def _draw_axis(panel: Any, runs: list[tuple[str, str, h5py.Group]]) -> None:
+    """Draw what one wavelength does, and linear theory of fluids and of particles from the same start."""
+    for momentum, name, run in runs:
+        time, colour = run["time"][:], MOMENTA[momentum]
+        panel.plot(time, run["amplitude"][:], color=colour, label=f"{name}, {momentum}")
+        if momentum == "thermal":
+            panel.plot(time, run["chance"][:], color=colour, linestyle=":", label="by chance, without modulation")
+        first, collisionless = float(run["amplitude"][0]), float(run.attrs["growth_collisionless"])
+        label = f"particles, {momentum}, rigid"
+        panel.plot(time, first * np.cosh(collisionless * time), color=colour, linestyle=(0, (4, 2)), label=label)
+    fluid = float(runs[0][2].attrs["growth_fluid"])
+    first = float(runs[0][2]["amplitude"][0])
+    panel.plot(time, first * np.cosh(fluid * time), color=GREY, linewidth=1, label="isothermal fluid")
 
 
 def frames(file: h5py.File) -> Figure:

@@ -19,6 +19,7 @@ from ..fields.cross_section import psi_at, tabulate
 from ..filament.eigenstates import Library
 from ..filament.model import Model
 from ..filament.profile import Profile
+from ..filament.wavefunction import WaveFunction
 from ..parallel.backend import CPU, GPU
 from .grid import Grid
 
@@ -109,9 +110,14 @@ class Plane:
         squared[0, 0] = np.inf
         return fft.irfft2(-fft.rfft2(density) / squared, s=density.shape, overwrite_x=True)
 
-    def psi(self, time: float, backend: CPU | GPU | None = None) -> np.ndarray:
-        """psi of the modes at a time [T], in the potential that they were solved in."""
-        table = tabulate(self.model.wave, time)
+    def psi(
+        self, time: float, backend: CPU | GPU | None = None, wave: WaveFunction | None = None, z: float = 0.0
+    ) -> np.ndarray:
+        """psi of the modes at a time [T], in the potential that they were solved in.
+
+        wave  another wave function of the same modes;  z  along the axis, from its middle [L]
+        """
+        table = tabulate(wave or self.model.wave, time, z=z)
         inside = np.abs(self.line) < self.radius_max
         psi = np.zeros(self.radius.shape, complex)
         line = self.line[inside]

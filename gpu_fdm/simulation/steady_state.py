@@ -128,7 +128,10 @@ def evolve_cross_section(
     state = WaveState(backend.to_device(psi[:, None]), Times.start(0.0))
     options: dict[str, Any] = {"order": 4, "limits": limits, "watch": 0, "alarms": _ALARMS}
     options |= {"domain": Domain(plane.grid.cells, backend=backend)}
-    options |= {"gravity": float(gravity != "fixed"), "external": backend.to_device(_external(plane, gravity)[:, None])}
+    options |= {
+        "gravity": float(gravity != "fixed"),
+        "external": backend.to_device(external_potential(plane, gravity)[:, None]),
+    }
     errors = []
     for reached in evolve_wave(state, plane.grid, Static(profile.scale_factor), time[1:], **options):
         density = np.abs(backend.to_host(reached.psi)[:, 0]) ** 2
@@ -159,8 +162,11 @@ def evolve_cross_section(
     )
 
 
-def _external(plane: Plane, gravity: str) -> np.ndarray:
-    """The potential that is added to the solver's periodic one of |psi|^2, or that is the only one."""
+def external_potential(plane: Plane, gravity: str) -> np.ndarray:
+    """The potential that is added to the solver's periodic one of |psi|^2, or that is the only one; [x, y].
+
+    gravity  one of GRAVITIES
+    """
     if gravity == "fixed":
         return plane.profile_potential
     alone = plane.free_potential if gravity == "own" else plane.profile_potential

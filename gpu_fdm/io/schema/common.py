@@ -6,6 +6,7 @@ from .entries import Attribute, Dataset
 FILAMENTS, GAS, DENSITY, POWER, CORRELATION = "filaments", "gas", "density", "power", "correlation"
 SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_function", "collapse", "one_filament_power"
 STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
+STEADY_AXIS = "steady_state_axis"
 
 
 def filament(number: int) -> str:

@@ -29,6 +29,7 @@ ASTROPY = {  # units for people: for astropy
     "(Msun/h)/(cMpc/h)^3": "littleh2 solMass/Mpc3",
     "1e-22 eV": "1e-22 eV",
     "Gyr": "Gyr",
+    "1/Gyr": "1/Gyr",
     "Myr": "Myr",
 }
 
@@ -43,6 +44,8 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "seed": (r"seed_\d+", "one of several simulation.seeds: seed_1, ..."),
     "run": ("(?:wave|particles)_(?:fdm|cdm)", "one of simulation.runs"),
     "power": ("fdm|cdm", "the initial power of a run"),
+    "momentum": ("coherent|thermal", "momentum along the axis"),
+    "wavelength": (r"\d+", "one of steady_state.axis: 0, 1, ..."),
     "method": (r"\w+", "a method of weights"),
     "key": (r"\w+\.\w+", "section and key of the ini that name an input, such as gas.table"),
 }

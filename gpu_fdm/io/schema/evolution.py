@@ -9,6 +9,7 @@ from .common import (
     PROVENANCE,
     REAL,
     SIMULATION,
+    STEADY_AXIS,
     STEADY_STATE,
     K,
     attributes,
@@ -64,6 +65,30 @@ STEADY_STATE_GROUPS = (
             beyond=Attribute("largest share of the mass farther out than the modes reach"),
             mass_error=Attribute("of the solver, the largest, relative"),
             energy_error=Attribute("of the solver, the largest, relative"),
+        ),
+    ),
+    Group(
+        f"/{STEADY_AXIS}/<boson>/<method>/<momentum>/<wavelength>",
+        {
+            "time": Dataset("time", "Gyr", "cosmic time since the start; the scale factor stands still"),
+            "position": Dataset("position", "cMpc/h", "of the slices along the axis"),
+            "line_mass": Dataset("time, position", "1", "over its mean, [time, slice]"),
+            "alone": Dataset("time, position", "1", "the same without the modulation, [time, slice]"),
+            "amplitude": Dataset("time", "1", "of the Fourier mode of line_mass - alone at the wavelength"),
+            "chance": Dataset("time", "1", "amplitude of the same mode of alone"),
+        },
+        attributes(
+            "m22",
+            wavelength=Attribute("of the modulation, comoving", "cMpc/h"),
+            length=Attribute("of the periodic box along the axis, comoving", "cMpc/h"),
+            cells=Attribute("across and along the axis"),
+            growth_fluid=Attribute("growth rate of an isothermal fluid cylinder, linear theory", "1/Gyr"),
+            growth_collisionless=Attribute(
+                "growth rate of particles with this momentum along the axis and a rigid cross-section", "1/Gyr"
+            ),
+            mass_error=Attribute("of the solver, the largest, relative"),
+            energy_error=Attribute("of the solver, the largest, relative"),
+            unresolved=Attribute("largest part of the mass whose phase turns by more than pi/2 from cell to cell"),
         ),
     ),
 )
