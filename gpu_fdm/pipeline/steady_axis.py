@@ -166,7 +166,8 @@ class AxisCase:
     def write(self, file: GroupWriter, arrays: Arrays) -> str:
         """Write its group; returns its line of the summary."""
         units = code_units(self.config)
-        evolution = AxisEvolution(**{**arrays, "cells": tuple(arrays["cells"].tolist())})
+        values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in arrays.items()}
+        evolution = AxisEvolution(**values | {"cells": tuple(values["cells"].tolist())})
         fluid, collisionless = self.rates()
         slices = evolution.line_mass.shape[1]
         numbers = {name: float(getattr(evolution, name)) for name in ("mass_error", "energy_error", "unresolved")}

@@ -102,7 +102,7 @@ class SteadyStateStage(Stage):
         memory = max(memory, size.solving(section.weights).get("weights", 0))
         along = axis_cases(inputs.config)
         memory = max(memory, int(copies * size.states) + max((case.memory for case in along), default=0))
-        seconds = sum(case.seconds for case in (*cases, *along))
+        seconds = sum(case.seconds for case in cases) + sum(case.seconds for case in along)
         shown = min(1.0, 2 * FRAME_REACH * float(size.profile.radius_enclosing(0.99)) / side) * cells
         return Estimate({"steady state": memory}, int(len(cases) * section.frames * 4 * shown**2), seconds)
 

@@ -165,7 +165,7 @@ def test_potential_of_an_isolated_cylinder(model, plane):
 @pytest.mark.parametrize("gravity", ["own", "completed"])
 def test_gravity_of_the_phase_average(plane, model, gravity):
     """What the solver adds up for <|psi|^2>: its own potential, or that which the modes were solved in."""
-    total = steady_state._external(plane, gravity) + plane.periodic_potential(plane.mean_density)
+    total = steady_state.external_potential(plane, gravity) + plane.periodic_potential(plane.mean_density)
     profile = model.profile
     beyond = [len(plane.line) // 2, 3]  # a place outside all modes, on the axis but for half a cell
     middle = [len(plane.line) // 2] * 2
