@@ -11,6 +11,16 @@ from gpu_fdm.io.schema import RESULT
 
 KPC_CM, MPC_CM = 3.085678e21, 3.085678e24  # as GADGET's parameter files have them
 EV_G = 1.782661921e-33
+# headers of binary snapshots: name, type, number of values
+GADGET_2 = [
+    *(("numbers", "i4", 6), ("masses", "f8", 6), ("time", "f8"), ("redshift", "f8"), ("flags", "i4", 2)),
+    *(("total", "u4", 6), ("cooling", "i4"), ("files", "i4"), ("box_size", "f8"), ("omega_m", "f8")),
+    *(("omega_l", "f8"), ("h", "f8"), ("ages", "i4", 2), ("total_high", "u4", 6), ("unused", "i4", 16)),
+]
+GADGET_4 = [
+    *(("numbers", "i8", 6), ("total", "i8", 6), ("masses", "f8", 6), ("time", "f8"), ("redshift", "f8")),
+    *(("box_size", "f8"), ("files", "i4"), ("unused", "i4")),
+]
 
 
 def write_result(path, densities, box_size, redshift=4.0, m22=2.0, schema=RESULT):
@@ -95,6 +105,76 @@ def write_gadget(
                 dataset.attrs.update({} if scaling is None else scaling)
                 if masses is not None:
                     file.create_dataset(f"PartType{kind}/Masses", data=masses[part])
+    return paths[0]
+
+
+def write_gadget_binary(
+    folder,
+    positions,
+    masses=None,
+    *,
+    files=1,
+    name="snap_007",
+    box_size=75.0,
+    redshift=2.0,
+    mass=0.5,
+    kind=1,
+    others=None,
+    named=False,
+    order="<",
+    dtype="f4",
+    header=None,
+    short=False,
+):
+    """Particles in GADGET's binary format 1, or 2 (named); returns the first path.
+
+    masses  of each particle, or None for `mass` in the header;  others  positions of other types, with masses
+    order   of bytes, "<" or ">";  header  values that replace those of the header;  short  whether it is GADGET-4's
+    """
+    of_types = {kind: (positions, masses)} | {of: (x, np.full(len(x), 2.5)) for of, x in (others or {}).items()}
+    bounds = {of: split(len(x), files) for of, (x, _) in of_types.items()}
+    table = np.zeros(6)
+    table[kind] = 0 if masses is not None else mass
+    total = np.array([len(of_types[of][0]) if of in of_types else 0 for of in range(6)])
+    paths = []
+    for number in range(files):
+        cut = {of: slice(*bounds[of][number : number + 2]) for of in sorted(of_types)}
+        here = np.array([cut[of].stop - cut[of].start if of in cut else 0 for of in range(6)])
+        values = {
+            "numbers": here,
+            "masses": table,
+            "time": 1 / (1 + redshift),
+            "redshift": redshift,
+            "total": total % 2**32,
+            "files": files,
+            "box_size": box_size,
+            "omega_m": 0.3,
+            "omega_l": 0.7,
+            "h": 0.7,
+            "total_high": total >> 32,
+            **(header or {}),
+        }
+        head = np.zeros((), [(key, order + of, *shape) for key, of, *shape in (GADGET_4 if short else GADGET_2)])
+        for key in values.keys() & set(head.dtype.names):
+            head[key] = values[key]
+        inside = np.concatenate([of_types[of][0][cut[of]] for of in cut])
+        own = [of_types[of][1][cut[of]] for of in cut if of_types[of][1] is not None]
+        records = {
+            "HEAD": head,
+            "POS ": inside.astype(order + dtype),
+            "VEL ": np.full(inside.shape, 7, order + dtype),
+            "ID  ": np.arange(len(inside), dtype=order + "u4"),
+        }
+        if own:
+            records["MASS"] = np.concatenate(own).astype(order + dtype)
+        paths.append(folder / (name if files == 1 else f"{name}.{number}"))
+        with open(paths[-1], "wb") as file:
+            for label, data in records.items():
+                length = np.array(data.nbytes, order + "u4").tobytes()
+                if named:
+                    eight = np.array(8, order + "u4").tobytes()
+                    file.write(eight + label.encode() + np.array(data.nbytes + 8, order + "u4").tobytes() + eight)
+                file.write(length + data.tobytes() + length)
     return paths[0]
 
 

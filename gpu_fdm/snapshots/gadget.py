@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io import hdf5
@@ -22,74 +22,29 @@ from .gadget_header import (
     shared_attributes,
 )
 from .options import SnapshotOptions
+from .particle_files import DARK_MATTER, ParticleFiles, numbers_in_all
 from .reader import Reader
 from .snapshot import ParticleSnapshot
 
 log = logging.getLogger(__name__)
 
-DARK_MATTER = 1  # type of particles that is read by default
 _COMPARED = 1000  # Masses that are compared with the entry in MassTable
 
 
 @dataclass(frozen=True)
-class ParticleFiles:
-    """Particles of one type in several files.
+class Hdf5Particles:
+    """The particles of a type in a file; has_mass  whether they have masses of their own."""
 
-    files      path and number of particles of each file
-    group      PartTypeN
-    length     unit of the positions [cMpc/h]
-    box_size   sides [cMpc/h]
-    has_mass   whether the particles have masses of their own
-    """
-
-    files: tuple[tuple[str, int], ...]
+    path: str
+    count: int
     group: str
-    length: float
-    box_size: tuple[float, float, float]
     has_mass: bool
 
-    def batches(self, first: int, last: int, batch_size: int) -> Iterator[tuple[NDArray, NDArray | None]]:
-        """See ParticleSnapshot.batches."""
-        begin = 0
-        for path, count in self.files:
-            start, stop = max(first - begin, 0), min(last - begin, count)
-            begin += count
-            if start >= stop:
-                continue
-            with hdf5.opened(path) as file:
-                coordinates, masses = _datasets(file, self.group, count, self.has_mass)
-                for a in range(start, stop, batch_size):
-                    b = min(a + batch_size, stop)
-                    yield (
-                        self._positions(path, coordinates[a:b], a),
-                        None if masses is None else self._masses(path, masses[a:b], a),
-                    )
-
-    def _positions(self, path: str, stored: NDArray, begin: int) -> NDArray:
-        positions = stored.astype(np.float64) * self.length
-        box = np.array(self.box_size)
-        # comparisons with NaN are false
-        if not np.all((positions.min(axis=0) >= -box) & (positions.max(axis=0) < 2 * box)):
-            n, axis = np.argwhere(~((positions >= -box) & (positions < 2 * box)))[0]
-            if not np.isfinite(positions[n, axis]):
-                raise InputError(
-                    f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}: must be finite"
-                )
-            raise InputError(
-                f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}, that is "
-                f"{positions[n, axis]:g} cMpc/h: must be less than a box length outside of 0 to {box[axis]:g} cMpc/h "
-                "(--unit-length, if the units are wrong)"
-            )
-        return positions
-
-    def _masses(self, path: str, stored: NDArray, begin: int) -> NDArray:
-        masses = stored.astype(np.float64)
-        if not (masses.min() >= 0 and masses.max() < np.inf):
-            n = np.argmax(~((masses >= 0) & (masses < np.inf)))
-            raise InputError(
-                f"{path}: {self.group}/Masses[{begin + n}] = {stored[n]:g}: must be finite and not negative"
-            )
-        return masses
+    @contextmanager
+    def arrays(self) -> Iterator[tuple[h5py.Dataset, h5py.Dataset | None]]:
+        """The datasets of positions and of masses."""
+        with hdf5.opened(self.path) as file:
+            yield _datasets(file, self.group, self.count, self.has_mass)
 
 
 def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
@@ -116,30 +71,24 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
             if count:
                 coordinates, _ = _datasets(file, group, count, not table)
                 header = header or read_header(file, options, coordinates)
-    number = sum(count for _, count in files)
-    if headers[0].total not in (None, number):
-        raise InputError(
-            f"{first}: NumPart_Total is {headers[0].total} for {group}: must be {number}, the particles in its "
-            f"{len(files)} files"
-        )
-    of_types = [sum(numbers) for numbers in zip(*(part_header.numbers for part_header in headers), strict=True)]
-    found = {f"PartType{of_type}": count for of_type, count in enumerate(of_types) if count}
-    fields = tuple(found)
-    if header is None:
-        raise InputError(f"{first}: no particles of {group}; found: {', '.join(fields) or 'none'} (--particle-type)")
+    found, number = numbers_in_all(first, kind, [part.numbers for part in headers], headers[0].total)
+    assert header is not None  # of a file with particles, which there are
     return ParticleSnapshot(
         path=str(first),
         format=READER.name,
         box_size=header.box_size,
         redshift=header.redshift,
-        fields=fields,
+        fields=tuple(found),
         field=group,
         h=header.h,
         omega_m=header.omega_m,
         number=number,
         others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=table or None,
-        source=ParticleFiles(tuple(files), group, header.length, header.box_size, not table),
+        source=ParticleFiles(
+            tuple(Hdf5Particles(path, count, group, not table) for path, count in files if count),
+            *(group, header.length, header.box_size),
+        ),
     )
 
 

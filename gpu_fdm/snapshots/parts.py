@@ -1,69 +1,59 @@
 """Snapshots in several files, <base>.0.hdf5, <base>.1.hdf5, ..., in a folder or beside each other.
 
 A name alone does not say whether a file is a part: snap_z0.5.hdf5 is the fifth of snap_z0 or a snapshot at z = 0.5. Its
-header does, in NumFilesPerSnapshot.
+header does.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
 from ..io import hdf5
 
-_PART = re.compile(r"(?P<base>.+)\.(?P<number>\d+)(?P<ending>\.hdf5|\.h5)")
-_ENDINGS = (".hdf5", ".h5")
 # groups of the tables of FOF and SUBFIND, whose files have a header as snapshots have
 _TABLE = ("Group", "Subhalo")
 
 
-def find_file(path: Path) -> Path | None:
-    """A file of the snapshot: the path, the first file in a folder, or the first of <path>.hdf5, <path>.0.hdf5, ...
+@dataclass(frozen=True)
+class Names:
+    """How the files of a format are called.
 
-    In a folder hidden files, results of this program and tables of groups are no snapshots.
-    Returns None if there is none. Raises InputError for a folder, or a name, with several snapshots.
+    endings          of their names
+    number_of_files  of the snapshot of a file, by its header; None where the header does not say or cannot be read
+    is_snapshot      whether a file in a folder may be one of this format
     """
-    if path.is_file():
-        return path
-    folder = path if path.is_dir() else path.parent
-    files = [found for found in sorted(folder.iterdir()) if found.suffix in _ENDINGS] if folder.is_dir() else []
-    if folder == path:
-        first = _first_of_each(found for found in files if not found.name.startswith("."))
-        first = [found for found in first if _may_be_snapshot(found)]
-    else:
-        first = [found for found in _first_of_each(files, path.name) if path.name in (found.stem, _common_name(found))]
-    if len(first) > 1:
-        names = ", ".join(found.name for found in first[:5])
-        what = "a folder with several snapshots" if folder == path else "the name of several snapshots"
-        raise InputError(f"{path}: {what}, must be one of them: {names}")
-    return first[0] if first else None
+
+    endings: tuple[str, ...]
+    number_of_files: Callable[[Path], int | None]
+    is_snapshot: Callable[[Path], bool]
+
+    def split(self, path: Path) -> tuple[str, str, str] | None:
+        """Common name, number and ending of a part; None for a name of another kind."""
+        endings = "|".join(map(re.escape, self.endings))
+        found = re.fullmatch(rf"(.+)\.(\d+)({endings})", path.name)
+        return (found[1], found[2], found[3]) if found else None
+
+    def stem(self, path: Path) -> str:
+        """The name without its ending."""
+        return next(path.name.removesuffix(ending) for ending in self.endings if path.name.endswith(ending))
+
+    def common(self, path: Path) -> str:
+        """The name that the parts of a snapshot have in common; of a file that is no part its stem."""
+        split = self.split(path)
+        return self.stem(path) if split is None or self.number_of_files(path) == 1 else split[0]
 
 
-def _first_of_each(files: Iterable[Path], name: str = "") -> list[Path]:
-    """The first file of each snapshot, of those whose names begin so; files  in the order of their names."""
-    first: dict[tuple[str, ...], Path] = {}
-    for found in files:
-        split = _PART.fullmatch(found.name)
-        parts = (split["base"], split["ending"]) if split else ()
-        if found.name.startswith(name) and parts not in first:
-            first[parts if _common_name(found) != found.stem else (found.name,)] = found
-    return list(first.values())
-
-
-def _common_name(path: Path) -> str:
-    """The name that the parts of a snapshot have in common; of a file that is no part its own, without its ending."""
-    split = _PART.fullmatch(path.name)
-    if split is None:
-        return path.stem
+def _number_of_files(path: Path) -> int | None:
     try:
         with hdf5.opened(path) as file:
-            parts = hdf5.number(hdf5.find(file, "Header"), "NumFilesPerSnapshot")
+            return hdf5.number(hdf5.find(file, "Header"), "NumFilesPerSnapshot") or 1
     except InputError:  # its reader says what is wrong with it
-        return split["base"]
-    return path.stem if parts in (None, 1) else split["base"]
+        return None
 
 
-def _may_be_snapshot(path: Path) -> bool:
+def _is_snapshot(path: Path) -> bool:
     """Whether a file has a header and is no table of groups; a damaged file may have been one."""
     try:
         with hdf5.opened(path) as file:
@@ -74,15 +64,54 @@ def _may_be_snapshot(path: Path) -> bool:
     return "Header" in names and not is_table
 
 
-def first_part(path: Path) -> Path:
+HDF5 = Names((".hdf5", ".h5"), _number_of_files, _is_snapshot)
+
+
+def find_file(path: Path, names: Names = HDF5) -> Path | None:
+    """A file of the snapshot: the path, the first file in a folder, or the first of <path>.hdf5, <path>.0.hdf5, ...
+
+    In a folder hidden files, results of this program and tables of groups are no snapshots.
+    Returns None if there is none. Raises InputError for a folder, or a name, with several snapshots.
+    """
+    if path.is_file():
+        return path
+    folder = path if path.is_dir() else path.parent
+    begin = "" if folder == path else path.name
+    files = [found for found in sorted(folder.iterdir()) if found.is_file()] if folder.is_dir() else []
+    files = [found for found in files if found.name.startswith(begin) and found.name.endswith(names.endings)]
+    if folder == path:
+        files = [found for found in files if not found.name.startswith(".")]
+        first = [found for found in _first_of_each(files, names) if names.is_snapshot(found)]
+    else:
+        first = [found for found in _first_of_each(files, names) if begin in (names.stem(found), names.common(found))]
+    if len(first) > 1:
+        known = ", ".join(found.name for found in first[:5])
+        what = "a folder with several snapshots" if folder == path else "the name of several snapshots"
+        raise InputError(f"{path}: {what}, must be one of them: {known}")
+    return first[0] if first else None
+
+
+def _first_of_each(files: Iterable[Path], names: Names) -> list[Path]:
+    """The first file of each snapshot; files  in the order of their names."""
+    first: dict[tuple[str, ...], Path] = {}
+    for found in files:
+        split = names.split(found)
+        parts = (split[0], split[2]) if split else ()
+        if parts not in first:
+            first[parts if names.common(found) != names.stem(found) else (found.name,)] = found
+    return list(first.values())
+
+
+def first_part(path: Path, names: Names = HDF5) -> Path:
     """A file of the snapshot, see find_file; InputError for a folder without a snapshot."""
-    first = find_file(path)
+    first = find_file(path, names)
     if first is None:
-        raise InputError(f"{path}: a folder without NAME.hdf5 or NAME.0.hdf5: no snapshot of this format")
+        ending = names.endings[0]
+        raise InputError(f"{path}: a folder without NAME{ending} or NAME.0{ending}: no snapshot of this format")
     return first
 
 
-def all_parts(path: Path, count: int) -> Iterator[Path]:
+def all_parts(path: Path, count: int, names: Names = HDF5) -> Iterator[Path]:
     """The files of a snapshot with `count` parts, in order; `path` is one of them.
 
     Raises InputError, naming the file, for a part that is missing.
@@ -90,11 +119,13 @@ def all_parts(path: Path, count: int) -> Iterator[Path]:
     if count == 1:
         yield path
         return
-    split = _PART.fullmatch(path.name)
+    split, ending = names.split(path), names.endings[0]
     if split is None:
-        raise InputError(f"{path}: one of {count} parts by its header, must be called NAME.0.hdf5, NAME.1.hdf5, ...")
+        raise InputError(
+            f"{path}: one of {count} parts by its header, must be called NAME.0{ending}, NAME.1{ending}, ..."
+        )
     for number in range(count):
-        part = path.with_name(f"{split['base']}.{number}{split['ending']}")
+        part = path.with_name(f"{split[0]}.{number}{split[2]}")
         if not part.is_file():
             raise InputError(f"{part}: no such file: part {number} of the {count} of this snapshot is missing")
         yield part

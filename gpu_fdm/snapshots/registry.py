@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
-from . import arrays, axionyx, axirepo, fuzzylli, gadget, gamer, parts, pyultralight, result, ultradark
+from . import arrays, axionyx, axirepo, fuzzylli, gadget, gadget_binary, gamer, parts, pyultralight, result, ultradark
 from .options import SnapshotOptions, flag
 from .reader import Reader
 from .snapshot import GridSnapshot, ParticleSnapshot
@@ -16,6 +16,7 @@ READERS = (
     gadget.READER,
     gamer.READER,
     axionyx.READER,
+    gadget_binary.READER,
     ultradark.READER,
     pyultralight.READER,
     arrays.NUMPY,
@@ -54,7 +55,7 @@ def open_snapshot(
 
 def _check_exists(path: Path) -> None:
     try:
-        if not path.exists() and parts.find_file(path) is None:
+        if not path.exists() and not any(parts.find_file(path, names) for names in (parts.HDF5, gadget_binary.NAMES)):
             raise InputError(f"{path}: no such file")
         if path.is_file():
             with open(path, "rb") as file:

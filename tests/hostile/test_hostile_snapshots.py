@@ -14,6 +14,7 @@ from snapshot_files import (
     write_axirepo,
     write_fuzzylli,
     write_gadget,
+    write_gadget_binary,
     write_gamer,
     write_pyultralight,
     write_result,
@@ -39,6 +40,7 @@ FILES = {
     "axirepo": (lambda at: write_axirepo(at, PSI, box_size=10.0), NOTHING),
     "gadget": (lambda at: write_gadget(at, POINTS, RANDOM.random(300), **PARTICLES), NOTHING),
     "gadget parts": (lambda at: write_gadget(at, POINTS, files=3, box_size=1.0), UNIT),
+    "gadget_binary": (lambda at: write_gadget_binary(at, POINTS, RANDOM.random(300), files=2, box_size=1.0), UNIT),
     "hdf5": (lambda at: write_pyultralight(at / "rho_#1.hdf5", DENSITY), GIVEN),
     "h5 of julia": (lambda at: write_ultradark(at / "psi_1.h5", PSI), GIVEN),
     "npy": (lambda at: write_pyultralight(at / "rho_#1.npy", DENSITY), GIVEN),
@@ -46,7 +48,7 @@ FILES = {
     "gamer": (lambda at: write_gamer(at / "Data_000001", REPOSITORY, REPOSITORY, 1.0), NOTHING),
     "axionyx": (lambda at: write_axionyx(at / "plt00001", REPOSITORY, 1.0), NOTHING),
 }
-NOT_IN_HDF5 = ("npy", "npz", "axionyx")
+NOT_IN_HDF5 = ("npy", "npz", "axionyx", "gadget_binary")
 IN_HDF5 = [name for name in FILES if name not in NOT_IN_HDF5]
 # share of the inputs that are tried, for slow formats: many attributes, files in parts, and yt
 PART = {"gpu_fdm": 0.12, "fuzzylli": 0.15, "axirepo": 0.08, "gadget": 0.08, "gadget parts": 0.06, "gamer": 0.01}

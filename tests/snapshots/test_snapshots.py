@@ -55,7 +55,7 @@ ALL = [pytest.param(name, make, id=f"{name}-{i}") for name, cases in CASES.items
 
 
 def test_every_grid_reader_is_here():
-    assert {*CASES, "gadget"} == {reader.name for reader in READERS}
+    assert {*CASES, "gadget", "gadget_binary"} == {reader.name for reader in READERS}
     assert len({reader.name for reader in READERS}) == len(READERS)
 
 

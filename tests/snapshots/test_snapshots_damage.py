@@ -14,6 +14,7 @@ from snapshot_files import (
     write_axirepo,
     write_fuzzylli,
     write_gadget,
+    write_gadget_binary,
     write_pyultralight,
     write_result,
     write_ultradark,
@@ -42,6 +43,10 @@ FILES = {
     "fuzzylli": (lambda tmp: write_fuzzylli(tmp / "b.h5", {"fdm/0": density((6, 6, 6))}), SnapshotOptions()),
     "axirepo": (lambda tmp: write_axirepo(tmp, psi()), SnapshotOptions()),
     "gadget": (lambda tmp: write_gadget(tmp, density((300, 3))), SnapshotOptions(unit_length=1.0)),
+    "gadget_binary": (
+        lambda tmp: write_gadget_binary(tmp, density((300, 3)), box_size=1.0),
+        SnapshotOptions(unit_length=1.0),
+    ),
     "hdf5": (lambda tmp: write_pyultralight(tmp / "rho_#1.hdf5", density()), GIVEN),
     "h5 of julia": (lambda tmp: write_ultradark(tmp / "psi_1.h5", psi()), GIVEN),
     "npy": (lambda tmp: write_pyultralight(tmp / "rho_#1.npy", density()), GIVEN),

@@ -1,0 +1,110 @@
+"""Particles of one type in several files: batches of positions and masses, each of them checked."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .snapshot import Batches
+
+DARK_MATTER = 1  # type of particles that is read by default
+
+
+class FileOfParticles(Protocol):
+    """The particles of one type in a file."""
+
+    @property
+    def path(self) -> str:
+        """Path of the file."""
+
+    @property
+    def count(self) -> int:
+        """Number of its particles, at least one."""
+
+    def arrays(self) -> AbstractContextManager[tuple[Any, Any]]:
+        """Positions and masses, to be sliced; None instead of masses where all are the same."""
+
+
+@dataclass(frozen=True)
+class ParticleFiles:
+    """Particles of one type in several files.
+
+    files      those that hold some
+    group      PartTypeN
+    length     unit of the positions [cMpc/h]
+    box_size   sides [cMpc/h]
+    """
+
+    files: tuple[FileOfParticles, ...]
+    group: str
+    length: float
+    box_size: tuple[float, float, float]
+
+    def batches(self, first: int, last: int, batch_size: int) -> Batches:
+        """See ParticleSnapshot.batches."""
+        begin = 0
+        for file in self.files:
+            start, stop = max(first - begin, 0), min(last - begin, file.count)
+            begin += file.count
+            if start >= stop:
+                continue
+            with file.arrays() as (coordinates, masses):
+                for a in range(start, stop, batch_size):
+                    b = min(a + batch_size, stop)
+                    yield (
+                        self._positions(file.path, coordinates[a:b], a),
+                        None if masses is None else self._masses(file.path, masses[a:b], a),
+                    )
+
+    def _positions(self, path: str, stored: NDArray, begin: int) -> NDArray:
+        positions = stored.astype(np.float64) * self.length
+        box = np.array(self.box_size)
+        # comparisons with NaN are false
+        if not np.all((positions.min(axis=0) >= -box) & (positions.max(axis=0) < 2 * box)):
+            n, axis = np.argwhere(~((positions >= -box) & (positions < 2 * box)))[0]
+            if not np.isfinite(positions[n, axis]):
+                raise InputError(
+                    f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}: must be finite"
+                )
+            raise InputError(
+                f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}, that is "
+                f"{positions[n, axis]:g} cMpc/h: must be less than a box length outside of 0 to {box[axis]:g} cMpc/h "
+                "(--unit-length, if the units are wrong)"
+            )
+        return positions
+
+    def _masses(self, path: str, stored: NDArray, begin: int) -> NDArray:
+        masses = stored.astype(np.float64)
+        if not (masses.min() >= 0 and masses.max() < np.inf):
+            n = np.argmax(~((masses >= 0) & (masses < np.inf)))
+            raise InputError(
+                f"{path}: {self.group}/Masses[{begin + n}] = {stored[n]:g}: must be finite and not negative"
+            )
+        return masses
+
+
+def numbers_in_all(
+    first: Path, kind: int, numbers: list[tuple[int, ...]], total: int | None
+) -> tuple[dict[str, int], int]:
+    """Numbers of particles by type, of those types that there are, and that of the chosen type.
+
+    numbers  of each type, in each file
+    total    of the chosen type by the header, or None if it does not say
+    Raises InputError where the header has another total, and for a type without particles.
+    """
+    group = f"PartType{kind}"
+    of_types = enumerate(sum(of_files) for of_files in zip(*numbers, strict=True))
+    found = {f"PartType{of_type}": count for of_type, count in of_types if count}
+    number = found.get(group, 0)
+    if total not in (None, number):
+        raise InputError(
+            f"{first}: NumPart_Total is {total} for {group}: must be {number}, the particles in its {len(numbers)} "
+            "files"
+        )
+    if not number:
+        raise InputError(f"{first}: no particles of {group}; found: {', '.join(found) or 'none'} (--particle-type)")
+    return found, number
