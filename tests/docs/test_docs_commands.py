@@ -106,13 +106,15 @@ def small_files(folder):
     snapshot_files.write_gadget(folder / "snapdir_012", 1000 * places, files=2, name="snap_012", **kpc)
     for name in ("fdm_010", "cdm_010", "fdm_012", "cdm_012"):
         snapshot_files.write_gadget(folder, 1000 * places, name=name, **kpc)
-    first = snapshot_files.write_gadget(folder, 1000 * places, name="snap_012.0", **kpc)
-    with h5py.File(first, "r+") as file:  # gas beside dark matter
-        file.copy("PartType1", "PartType0")
-        for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
-            values = file["Header"].attrs[name]
-            values[0] = values[1]
-            file["Header"].attrs[name] = values
+    snapshot_files.write_gadget(folder, 1000 * places, files=3, name="snap_012", **kpc)
+    for number in range(3):  # gas beside dark matter
+        with h5py.File(folder / f"snap_012.{number}.hdf5", "r+") as file:
+            if "PartType1" in file:
+                file.copy("PartType1", "PartType0")
+            for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
+                values = file["Header"].attrs[name]
+                values[0] = values[1]
+                file["Header"].attrs[name] = values
     snapshot_files.write_pyultralight(folder / "psi_#100.npz", psi)
     np.save(folder / "psi_#3.npy", psi)
     snapshot_files.write_fuzzylli(folder / "box.h5", {"cdm": density, "fdm/0": density})
