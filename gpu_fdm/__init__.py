@@ -14,7 +14,8 @@ The public names, in the order in which data flows:
     Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
     polar_spectrum, single_power             phase averages of one filament's power, exactly
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
-    evolve_cross_section                     a filament's cross-section in its own gravity
+    evolve_cross_section, evolve_axis        a filament in its own gravity: its cross-section, and along its axis
+    momentum_spread                          momentum along and across the filaments of a simulation
     open_snapshot, snapshot_power            snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
@@ -42,12 +43,14 @@ _HOMES = {
     "fields.extruded": ("tabulate_extruded",),
     "fields.fill": ("fill", "tabulate_direct"),
     "fields.axial": ("tabulate_axial",),
+    "fields.momentum": ("momentum_spread",),
     "spectra.phase_average": ("polar_spectrum",),
     "spectra.single_filament": ("single_power",),
     "spectra.power": ("power_spectrum",),
     "spectra.correlation": ("correlation_function",),
     "spectra.particles": ("particle_spectrum",),
     "simulation.steady_state": ("evolve_cross_section",),
+    "simulation.axis": ("evolve_axis",),
     "snapshots.registry": ("open_snapshot",),
     "pipeline.snapshot": ("snapshot_power",),
     "pipeline.model": ("population_of", "build_model"),
