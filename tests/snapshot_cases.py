@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from attrs import evolve
 from snapshot_files import (
+    jaxion_psi,
     write_axionyx,
     write_axirepo,
     write_fuzzylli,
     write_gamer,
+    write_jaxion,
     write_pyultralight,
     write_result,
     write_ultradark,
@@ -110,6 +112,14 @@ def axionyx(tmp):
     box_size = pytest.approx((1.4, 1.4, 2.8), rel=1e-15)
     case = Case(path, values, box_size, pytest.approx(3.0, rel=1e-14), others=(0.7, 0.3, None, None))
     return replace(case, fields=("AxDens", "AxRe"), units="Msun/cMpc^3")
+
+
+def jaxion(tmp):
+    pytest.importorskip("tensorstore", reason="the extra jaxion is not installed")
+    path = write_jaxion(tmp / "checkpoints")
+    box_size = pytest.approx((1.4, 0.7, 0.7), rel=1e-15)
+    case = Case(path, squared(jaxion_psi()), box_size, 3.0, kind="psi", others=(0.7, 0.3, 0.8, None))
+    return replace(case, fields=("psi",), units="Msun/ckpc^3")
 
 
 def pyultralight(name, values):
@@ -215,6 +225,7 @@ CASES = {
     "axirepo": [axirepo, axirepo_single_precision],
     "gamer": [gamer],
     "axionyx": [axionyx],
+    "jaxion": [jaxion],
     "pyultralight": [
         pyultralight("rho_#3.npy", density()),
         pyultralight("psi_#3.npy", psi()),

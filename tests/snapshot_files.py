@@ -1,6 +1,8 @@
 """Small files in each format that gpu_fdm.snapshots reads, written as the codes themselves write them."""
 
+import shutil
 from itertools import product
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -284,6 +286,18 @@ def write_gamer(path, density, refined, side, *, comoving=True, m22=0.8):
         file.create_dataset("Tree/Son", data=sons)
         file.create_dataset("Tree/Father", data=np.where(np.arange(len(patches)) < roots, -1, 0).astype(np.int32))
     return path
+
+
+def write_jaxion(folder):
+    """A checkpoint that jaxion 0.0.13 wrote of psi = jaxion_psi(), at z = 3 in 2 x 1 x 1 cMpc, h = 0.7, m22 = 0.8."""
+    shutil.copytree(Path(__file__).with_name("data") / "jaxion", folder)
+    return folder / "1"
+
+
+def jaxion_psi():
+    """Psi in that checkpoint, shape (16, 8, 8)."""
+    number = np.arange(16 * 8 * 8).reshape(16, 8, 8)
+    return (1 + np.sin(number) / 2 + 1j * np.cos(3 * number) / 4).astype(np.complex64)
 
 
 def write_axionyx(folder, density, side, *, redshift=3.0, h=0.7):

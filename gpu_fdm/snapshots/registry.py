@@ -3,7 +3,20 @@
 from pathlib import Path
 
 from ..errors import InputError
-from . import arrays, axionyx, axirepo, fuzzylli, gadget, gadget_binary, gamer, parts, pyultralight, result, ultradark
+from . import (
+    arrays,
+    axionyx,
+    axirepo,
+    fuzzylli,
+    gadget,
+    gadget_binary,
+    gamer,
+    jaxion,
+    parts,
+    pyultralight,
+    result,
+    ultradark,
+)
 from .options import SnapshotOptions, flag
 from .reader import Reader
 from .snapshot import GridSnapshot, ParticleSnapshot
@@ -16,6 +29,7 @@ READERS = (
     gadget.READER,
     gamer.READER,
     axionyx.READER,
+    jaxion.READER,
     gadget_binary.READER,
     ultradark.READER,
     pyultralight.READER,

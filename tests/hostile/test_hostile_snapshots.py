@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from importlib.util import find_spec
 
 import h5py
 import numpy as np
@@ -16,6 +17,7 @@ from snapshot_files import (
     write_gadget,
     write_gadget_binary,
     write_gamer,
+    write_jaxion,
     write_pyultralight,
     write_result,
     write_ultradark,
@@ -48,7 +50,9 @@ FILES = {
     "gamer": (lambda at: write_gamer(at / "Data_000001", REPOSITORY, REPOSITORY, 1.0), NOTHING),
     "axionyx": (lambda at: write_axionyx(at / "plt00001", REPOSITORY, 1.0), NOTHING),
 }
-NOT_IN_HDF5 = ("npy", "npz", "axionyx", "gadget_binary")
+if find_spec("tensorstore"):
+    FILES["jaxion"] = (lambda at: write_jaxion(at / "checkpoints"), NOTHING)
+NOT_IN_HDF5 = ("npy", "npz", "axionyx", "gadget_binary", "jaxion")
 IN_HDF5 = [name for name in FILES if name not in NOT_IN_HDF5]
 # share of the inputs that are tried, for slow formats: many attributes, files in parts, and yt
 PART = {"gpu_fdm": 0.12, "fuzzylli": 0.15, "axirepo": 0.08, "gadget": 0.08, "gadget parts": 0.06, "gamer": 0.01}
@@ -87,7 +91,7 @@ def test_every_format_is_tried(tmp_path):
         folder.mkdir()
         formats.add(open_snapshot(write(folder), options=options).format)
     # the readers of arrays behind those of PyUltraLight and UltraDark.jl, with files of other names
-    assert formats | {"hdf5", "numpy"} == {reader.name for reader in READERS}
+    assert formats | {"hdf5", "numpy", "jaxion"} == {reader.name for reader in READERS}
 
 
 @yt_leaves_files_open

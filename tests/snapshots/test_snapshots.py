@@ -1,7 +1,9 @@
 """Every grid format returns exactly what was written, in one slab or in those of any number of ranks."""
 
+import json
 import pickle
 import re
+import shutil
 import sys
 import tracemalloc
 
@@ -22,9 +24,11 @@ from snapshot_cases import (
     squared,
 )
 from snapshot_files import (
+    jaxion_psi,
     write_axionyx,
     write_axirepo,
     write_gamer,
+    write_jaxion,
     write_pyultralight,
     write_ultradark,
 )
@@ -99,7 +103,7 @@ class TestGrid:
         opened = open_snapshot(case.path, options=evolve(case.options, box_size=9.0, redshift=0.25))
         assert opened.box_size == (9.0, 9.0, 9.0) and opened.redshift == 0.25
         warned = "--box-size 9,9,9 overrides " in caplog.text
-        assert warned == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx"))
+        assert warned == (name in ("gpu_fdm", "fuzzylli", "axirepo", "gamer", "axionyx", "jaxion"))
 
 
 BAD_CELL = (4, 3, 2)
@@ -264,10 +268,55 @@ def test_without_yt(tmp_path, monkeypatch):
         "gamer": write_gamer(tmp_path / "Data_000003", density((16, 16, 16)), density((16, 16, 16)), side=1.4),
         "axionyx": write_axionyx(tmp_path / "plt00010", density((8, 8, 16)), side=2.0),
     }
+    monkeypatch.setitem(sys.modules, "tensorstore", None)
+    with pytest.raises(InputError, match=r"format jaxion is read with tensorstore: pip install gpu_fdm\[jaxion\]$"):
+        open_snapshot(write_jaxion(tmp_path / "checkpoints"))
     for name, path in files.items():
         with pytest.raises(InputError) as error:
             open_snapshot(path)
         assert str(error.value) == f"{path}: format {name} is read with yt: pip install gpu_fdm[yt]"
+
+
+class TestJaxion:
+    """A folder of checkpoints, and what is missing in it."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        pytest.importorskip("tensorstore", reason="the extra jaxion is not installed")
+        return write_jaxion(tmp_path / "checkpoints").parent
+
+    def test_the_only_checkpoint_of_a_folder(self, path):
+        assert open_snapshot(path) == open_snapshot(path / "1")
+        shutil.copytree(path / "1", path / "2")
+        with pytest.raises(InputError, match=r"checkpoints: must be one checkpoint: 1, 2$"):
+            open_snapshot(path)
+
+    @pytest.mark.parametrize(
+        ("section", "name", "value", "message"),
+        [
+            ("domain", "box_size", None, "params.json: domain.box_size = None: must be a number"),
+            ("domain", "box_size", -1.0, "box_size = -0.0014,-0.0007,-0.0007 [cMpc/h] in the file: must be"),
+            ("cosmology", "omega_matter", "many", "params.json: cosmology.omega_matter = many: must be a number"),
+            ("physics", "cosmology", 0, "the file has no box_size and no redshift: give --box-size [cMpc/h] and"),
+        ],
+    )
+    def test_parameters(self, path, section, name, value, message):
+        parameters = json.loads((path / "params.json").read_text())
+        parameters[section][name] = value
+        (path / "params.json").write_text(json.dumps(parameters))
+        with pytest.raises(InputError, match=re.escape(message)):
+            open_snapshot(path)
+
+    def test_damage(self, path):
+        for found in [path / "params.json", *(file for file in path.rglob("*") if file.is_file())]:
+            octets = found.read_bytes()
+            found.write_bytes(octets[: len(octets) // 2])
+            try:
+                opened = open_snapshot(path)
+                assert np.array_equal(opened.slab(0, 16), squared(jaxion_psi()))
+            except InputError as error:
+                assert str(path) in str(error)
+            found.write_bytes(octets)
 
 
 def test_a_missing_value_names_its_option(tmp_path):
