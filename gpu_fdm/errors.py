@@ -11,7 +11,12 @@ def one_line(message: object) -> str:
     Line ends become blanks, control characters and lone surrogates their escapes; the middle of a long text is left
     out.
     """
-    return _shortened("".join(map(_printable, _shortened(str(message)))))
+    return _shortened(printable(_shortened(str(message))))
+
+
+def printable(text: str) -> str:
+    """A text as one line without control characters and lone surrogates, which are shown as their escapes."""
+    return text if text.isprintable() else "".join(map(_printable, text))
 
 
 def _printable(character: str) -> str:

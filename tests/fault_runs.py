@@ -55,7 +55,7 @@ def run(text, *overrides, fresh=False):
 def contents(path):
     """All datasets of a file, and its attributes but for those of the occasion."""
     found = {}
-    occasion = {"created", "config", "ranks", "content_hash", "git_revision"}
+    occasion = {"created", "config", "ranks", "git_revision"}
 
     def add(name, node):
         for key in set(node.attrs) - occasion:

@@ -12,7 +12,18 @@ import h5py
 import numpy as np
 
 # when, where and with which code a run was made, and its labels
-RUN_ATTRIBUTES = {"version", "git_revision", "created", "device", "ranks", "key", "run_key", "content_hash", "config"}
+RUN_ATTRIBUTES = {
+    "version",
+    "git_revision",
+    "created",
+    "device",
+    "ranks",
+    "key",
+    "run_key",
+    "content_hash",
+    "digest",
+    "config",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

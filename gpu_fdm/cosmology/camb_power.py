@@ -6,13 +6,14 @@ table says what it is of, which version of CAMB made it, and has a digest of its
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
 from ..errors import InputError, RunError, reason
-from ..io.atomic import atomic_write
+from ..io.atomic import atomic_write, remove_abandoned
 from ..io.digest import digest_of
 from .parameters import CosmologicalParameters
 
@@ -47,6 +48,9 @@ def camb_table(parameters: CosmologicalParameters, folder: str | Path | None = N
     made_with = recipe(parameters)
     name = f"camb_{digest_of(made_with)[:16]}.csv"
     folder = _user_cache() if folder is None else Path(folder)
+    if folder is not None:
+        with suppress(OSError):  # a cache that cannot be read is none
+            remove_abandoned(folder, lambda name: name.startswith(".camb_"))
     for path in (SHIPPED / name, *([] if folder is None else [folder / name])):
         table = _read(path, made_with)
         if table is not None:
@@ -170,7 +174,6 @@ def _write(path: Path, table: str) -> None:
     """Write a table; where that fails a warning says so."""
     try:
         with atomic_write(path) as temporary:
-            path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_text(table, encoding="utf-8")
     except RunError as error:
         log.warning("%s (the linear power is not cached: the next run computes it again)", error)

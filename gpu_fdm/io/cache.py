@@ -7,7 +7,10 @@ name, one line says how the keys differ.
 
 import json
 import logging
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from ..errors import RunError, reason
 from ..parallel.ranks import SERIAL, Ranks
-from .digest import HDF5_DAMAGE, bit_sum, damage_of, digest_of
+from .digest import HDF5_DAMAGE, damage_of, digest_of
 from .numerical_code import numerical_code_hash
+from .opening import open_hdf5
 from .result_file import atomic_hdf5
 
 log = logging.getLogger(__name__)
@@ -31,7 +35,11 @@ _TEXT = "text"  # attribute of a text
 # entries of keys that distinguish the parts of one run
 _IDENTITY = {"part", "filament", "time", "m22", "mass", "run"}
 OTHER_CODE = "other numerical code"
-_OLD = ("*.npz", "*.checkpoint.hdf5")  # parts of earlier versions
+_NO_DIGEST = "it has no digest at its end: of an earlier version, or cut"
+_PART = re.compile(rf"(.+)-[0-9a-f]{{{_FINGERPRINT}}}\.hdf5")
+_OLD = re.compile(rf".+-[0-9a-f]{{{_FINGERPRINT}}}(\.npz|\.checkpoint\.hdf5)")  # parts of earlier versions
+_UNFINISHED = re.compile(rf"\..+-[0-9a-f]{{{_FINGERPRINT}}}\.[a-z.0-9]+\.part-.+")
+_MOST_PARTS = 4  # of a name that stay when a result is complete, whatever their settings
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,24 @@ class Cache:
                 self.report_unused([name], key, instead)
             return None
         arrays: dict[str, np.ndarray] = {}
-        sums: dict[str, int] = {}
-        why = ""
         try:
-            with h5py.File(path, "r") as file:
-                arrays, sums = _read(file, ranks)
-        except HDF5_DAMAGE as error:
+            damage = damage_of(path, ranks)
+            why = _NO_DIGEST if damage is None else damage
+        except OSError as error:
             why = reason(error)
-        if damage := damage_of(path, sums, why, ranks):
+        if not why:
+            try:
+                with open_hdf5(path) as file:
+                    arrays = _read(file, ranks)
+            except HDF5_DAMAGE as error:
+                why = reason(error)
+        if reasons := [text for text in ranks.allgather(why) if text]:
             if ranks.is_root:
-                log.warning("%s is damaged (%s): it is not used%s", path, damage, _cost(instead))
+                log.warning("%s is damaged (%s): it is not used%s", path, reasons[0], _cost(instead))
             return None
+        if ranks.is_root:
+            with suppress(OSError):
+                os.utime(path)  # which parts were used last, see prune
         return arrays
 
     def store(
@@ -86,7 +101,7 @@ class Cache:
         Raises RunError where the disk is full or the folder cannot be written.
         """
         with atomic_hdf5(self.path(name, key), None, ranks) as file:
-            file.attributes("/", title=title)
+            file.attributes("/", title=title, key=key_text(key))
             for array, values in arrays.items():
                 stored, attributes = _storable(values)
                 file.dataset(f"/arrays/{array}", stored, **attributes)
@@ -94,7 +109,6 @@ class Cache:
                 lengths = ranks.allgather(len(rows))
                 file.reserve(f"/slabs/{array}", (sum(lengths), *rows.shape[1:]), rows.dtype)
                 file.write_slab(f"/slabs/{array}", sum(lengths[: ranks.rank]), rows)
-            file.write_digest(key_text(key))
 
     def remove(self, name: str, key: dict) -> None:
         """Delete a part, if there is one."""
@@ -112,12 +126,12 @@ class Cache:
         """Files and arrays of all intact parts of a name, whatever their keys; in a name * and ? stand for others."""
         for path in self.paths(name):
             try:
-                with h5py.File(path, "r") as file:
-                    arrays, sums = _read(file, SERIAL)
+                if damage_of(path) == "":
+                    with open_hdf5(path) as file:
+                        arrays = _read(file, SERIAL)
+                    yield path, arrays
             except HDF5_DAMAGE:
                 continue
-            if not damage_of(path, sums, ""):
-                yield path, arrays
 
     def report_unused(
         self, names: Sequence[str], key: dict, instead: str = "", siblings: frozenset[str] = frozenset()
@@ -164,31 +178,42 @@ class Cache:
         return number
 
     def remove_abandoned(self) -> None:
-        """Delete unfinished parts of killed runs and warn of parts of earlier versions; the run holds the lock."""
-        for path in self.folder.glob(".*.part-*"):
+        """Delete unfinished parts of killed runs, and warn of parts of earlier versions; the run holds the lock."""
+        for path in self._files(_UNFINISHED):
             path.unlink(missing_ok=True)
-        old = [path for pattern in _OLD for path in self.folder.glob(pattern)]
-        if old:
+        if old := self._files(_OLD):
             log.warning(
-                "%s: %d parts are of an earlier version (%s, ...): they are not used but computed again "
-                "(--fresh deletes them)",
+                "%s: %d parts are of an earlier version (%s, ...): they are not used but computed again",
                 self.folder,
                 len(old),
                 old[0].name,
             )
 
+    def prune(self) -> None:
+        """When a result is complete: keep those parts of each name that were used last, delete the others."""
+        parts: dict[str, list[tuple[float, Path]]] = {}
+        for path in self._files(_PART):
+            parts.setdefault(path.name[: -_FINGERPRINT - 6], []).append((-path.stat().st_mtime, path))
+        surplus = [path for found in parts.values() for _, path in sorted(found)[_MOST_PARTS:]]
+        for path in surplus + self._files(_OLD):
+            with suppress(OSError):
+                path.unlink()
+
     def clear(self) -> None:
-        """Delete all parts. Raises RunError where a file cannot be deleted."""
-        if not self.folder.is_dir():
-            return
+        """Delete all parts, by their names; other files stay. Raises RunError where a file cannot be deleted."""
         try:
-            for path in self.folder.iterdir():
-                if path.suffix in (".npz", ".hdf5") or ".part-" in path.name:
-                    path.unlink()
-            if not any(self.folder.iterdir()):
+            for path in self._files(_PART) + self._files(_OLD) + self._files(_UNFINISHED):
+                path.unlink()
+            if self.folder.is_dir() and not self.folder.is_symlink() and not any(self.folder.iterdir()):
                 self.folder.rmdir()
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be removed: {reason(error)}") from error
+
+    def _files(self, pattern: re.Pattern[str]) -> list[Path]:
+        """Files of names that parts have; nothing else in the folder is ever deleted."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if pattern.fullmatch(path.name) and path.is_file())
 
 
 def fingerprint(key: dict) -> str:
@@ -231,26 +256,26 @@ def _shown(value: object) -> str:
 def _header(path: Path) -> tuple[dict, str] | None:
     """Key and title of a part; None where they cannot be read."""
     try:
-        with h5py.File(path, "r") as file:
-            return json.loads(file.attrs["key"]), str(file.attrs["title"])
+        if damage_of(path) == "":
+            with open_hdf5(path) as file:
+                return json.loads(file.attrs["key"]), str(file.attrs["title"])
     except HDF5_DAMAGE:
-        return None
+        pass
+    return None
 
 
-def _read(file: h5py.File, ranks: Ranks) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """All arrays by name, of slabs this rank's rows; and by path the bit sums of what this rank answers for."""
-    arrays, sums = {}, {}
+def _read(file: h5py.File, ranks: Ranks) -> dict[str, np.ndarray]:
+    """All arrays by name, of slabs this rank's rows."""
+    arrays = {}
 
     def read(path: str, node: h5py.HLObject) -> None:
         if isinstance(node, h5py.Dataset):
             group, _, name = path.partition("/")
-            first, last = ranks.share(len(node)) if group == "slabs" else (0, 0)
-            values = node[first:last] if group == "slabs" else np.asarray(node[()])
-            sums[path] = bit_sum(values) if group == "slabs" or ranks.is_root else 0
+            values = node[slice(*ranks.share(len(node)))] if group == "slabs" else np.asarray(node[()])
             arrays[name] = np.array(values.tobytes().decode()) if _TEXT in node.attrs else values
 
     file.visititems(read)
-    return arrays, sums
+    return arrays
 
 
 def _storable(values: ArrayLike) -> tuple[np.ndarray, dict[str, Any]]:

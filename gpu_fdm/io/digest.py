@@ -1,25 +1,32 @@
-"""One integrity scheme: SHA-256 of small things, and of HDF5 files a SHA-256 of names, attributes, shapes and bit sums.
+"""One integrity scheme: SHA-256 of small things, and after every HDF5 file of ours one line with the hash of its bytes.
 
-Arrays enter by the sum of their bits, taken as integers: ranks add it up over any shares.
+The line ends a page of its own after the end of what HDF5 knows; HDF5 ignores it. It is checked before HDF5 sees the
+file, since HDF5 can loop for ever in a structure that is damaged. Bytes are hashed in pieces by BLAKE2b, over ranks and
+threads, 1 GB/s each; the hash of a range of bytes is that of the hashes of its pieces.
 """
 
 import hashlib
-import logging
-from collections.abc import Mapping
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
-import h5py
-import numpy as np
-
 from ..errors import reason
+from ..parallel.backend import cpu_count
 from ..parallel.ranks import SERIAL, Ranks
 
-log = logging.getLogger(__name__)
-
-_SUMMED = 1 << 22  # numbers summed at a time
-_READ = 1 << 24  # bytes read at a time
+DIGEST = "digest"  # attribute of the root that says that the line must be there
+DIGEST_TEXT = "BLAKE2b of the bytes of this file, after the end of HDF5"
 # what h5py raises for bytes that it did not write
 HDF5_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError)
+
+_PIECE = 1 << 22  # bytes hashed at a time
+_PAGE = 4096  # bytes that a disk loses together
+_MOST_THREADS = 4
+_LINE = "\ngpu_fdm: BLAKE2b of {} bytes in pieces of {}: {}\n"
+_PATTERN = re.compile(_LINE.format(r"(\d+)", _PIECE, "([0-9a-f]{64})").encode() + rb"\Z")
+_LONGEST = 256  # bytes of the line
 
 
 def digest_of(data: str | bytes) -> str:
@@ -27,98 +34,102 @@ def digest_of(data: str | bytes) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
-def bit_sum(values: np.ndarray) -> int:
-    """Sum of all numbers of an array, their bits taken as integers, modulo 2^64."""
-    flat = np.ascontiguousarray(values).reshape(-1)
-    width = next(bits for bits in (64, 32, 8) if 8 * flat.itemsize % bits == 0)
-    words = flat.view(f"u{width // 8}")
-    pieces = (words[first : first + _SUMMED] for first in range(0, len(words), _SUMMED))
-    return sum(int(piece.sum(dtype=np.uint64)) for piece in pieces) % 2**64
+def hash_of_bytes(path: Path, first: int, last: int, ranks: Ranks = SERIAL) -> str:
+    """BLAKE2b of a range of bytes of a file, 64 hexadecimal digits; all ranks call this, each hashes its share.
 
-
-def write_digest(file: h5py.File, key: str, sums: Mapping[str, int]) -> None:
-    """Write the attributes `key` and `content_hash` of a file that is complete.
-
-    sums  bit sums of datasets by path; those of all other datasets are taken here
+    Raises OSError, the same on all ranks, for a file that cannot be read or is shorter.
     """
-    others = {path: bit_sum(node[()]) for path, node in _datasets(file).items() if path not in sums}
-    file.attrs["key"] = key
-    file.attrs["content_hash"] = content_hash(file, {**others, **sums})
-
-
-def content_hash(file: h5py.File, sums: Mapping[str, int]) -> str:
-    """A hash of all names, attributes and shapes, and of the bit sums of all datasets by path."""
-    digest = hashlib.sha256()
-
-    def add(path: str, node: h5py.HLObject) -> None:
-        attributes = [
-            (name, np.asarray(node.attrs[name]).tolist()) for name in sorted(node.attrs) if name != "content_hash"
-        ]
-        digest.update(repr((path, attributes)).encode())
-        if isinstance(node, h5py.Dataset):
-            digest.update(repr((node.dtype.str, node.shape, sums[path])).encode())
-
-    add("/", file)
-    file.visititems(add)
-    return digest.hexdigest()
-
-
-def is_intact(path: Path, key: str, ranks: Ranks = SERIAL) -> bool:
-    """Whether a file was written with this key and still has its content; all ranks call this.
-
-    A warning says what is damaged.
-    """
-    if not ranks.on_root(path.is_file):
-        return False
-    sums: dict[str, int] | None = None
-    why = ""
+    starts = range(first, last, _PIECE)
+    own = starts[slice(*ranks.share(len(starts)))]
+    hashes, error = b"", None
     try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("key") == key:
-                sums = {name: _bit_sum_of_share(node, ranks) for name, node in _datasets(file).items()}
-    except HDF5_DAMAGE as error:
-        why = reason(error)
-    if not any(why or sums is not None for why, sums in ranks.allgather((why, sums))):
-        return False
-    if damage := damage_of(path, sums or {}, why, ranks):
-        if ranks.is_root:
-            log.warning("%s is damaged (%s): it will be replaced", path, damage)
-        return False
-    return True
+        hashes = b"".join(_hashes(path, [(start, min(_PIECE, last - start)) for start in own], ranks))
+    except OSError as caught:
+        error = caught
+    ranks.raise_first(error)
+    return hashlib.blake2b(b"".join(ranks.allgather(hashes)), digest_size=32).hexdigest()
 
 
-def damage_of(path: Path, sums: Mapping[str, int], why: str, ranks: Ranks = SERIAL) -> str:
-    """Why a file is damaged, in words and the same on all ranks, which call this; empty where it is intact.
-
-    sums  bit sums of this rank's shares of all datasets by path
-    why   what went wrong when this rank read them, or empty
-    """
-    shares, reasons = ranks.allgather(sums), [text for text in ranks.allgather(why) if text]
-    if reasons:
-        return reasons[0]
-    totals = {name: sum(share[name] for share in shares) % 2**64 for name in sums}
-    return ranks.on_root(lambda: _changed(path, totals))
-
-
-def _changed(path: Path, sums: Mapping[str, int]) -> str:
+def _hashes(path: Path, pieces: list[tuple[int, int]], ranks: Ranks) -> list[bytes]:
+    """The hashes of pieces (start, length), in parallel."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        with h5py.File(path, "r") as file:
-            intact = content_hash(file, sums) == file.attrs["content_hash"]
-    except HDF5_DAMAGE as error:
-        return reason(error)
-    return "" if intact else "its content is not what was written"
+        if len(pieces) < 2:
+            return [_hash(descriptor, *piece) for piece in pieces]
+        threads = ThreadPoolExecutor(min(_MOST_THREADS, max(1, cpu_count() // ranks.local_size)))
+        try:
+            return list(threads.map(lambda piece: _hash(descriptor, *piece), pieces))
+        finally:
+            threads.shutdown(cancel_futures=True)
+    finally:
+        os.close(descriptor)
 
 
-def _bit_sum_of_share(node: h5py.Dataset, ranks: Ranks) -> int:
-    """The bit sum of this rank's part of a dataset, which is read in pieces."""
-    if not node.shape:
-        return bit_sum(node[()]) if ranks.is_root else 0
-    first, last = ranks.share(len(node))
-    step = max(1, _READ // max(1, node.nbytes // max(1, len(node))))
-    return sum(bit_sum(node[start : min(start + step, last)]) for start in range(first, last, step))
+def _hash(descriptor: int, start: int, length: int) -> bytes:
+    digest = hashlib.blake2b(digest_size=32)
+    while length:
+        octets = os.pread(descriptor, length, start)
+        if not octets:
+            raise OSError("it is shorter than it was")
+        digest.update(octets)
+        start, length = start + len(octets), length - len(octets)
+    return digest.digest()
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
-    file.visititems(lambda path, node: found.update({path: node}) if isinstance(node, h5py.Dataset) else None)
-    return found
+def append_digest(path: Path, ranks: Ranks = SERIAL) -> None:
+    """Write the line after a file that HDF5 has closed; all ranks call this. Raises OSError."""
+    length = ranks.on_root(lambda: path.stat().st_size)
+    found = hash_of_bytes(path, 0, length, ranks)
+
+    line = _LINE.format(length, _PIECE, found).encode()
+
+    def write() -> None:
+        with open(path, "ab") as file:
+            file.write(bytes(-length % _PAGE + _PAGE - len(line)) + line)
+
+    ranks.on_root(write)
+
+
+def has_digest(path: Path) -> bool:
+    """Whether a file ends in the line. Raises OSError."""
+    return _stored(path) is not None
+
+
+def _stored(path: Path) -> tuple[int, str] | None:
+    """Number of bytes and hash in the line; None without one."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _LONGEST))
+        found = _PATTERN.search(file.read())
+    return None if found is None else (int(found[1]), found[2].decode())
+
+
+def damage_of(path: Path, ranks: Ranks = SERIAL) -> str | None:
+    """Why a file is damaged by the line at its end, in words; empty where it is intact, None where it has no such line.
+
+    All ranks call this and get the same; a file that did not change is read once. Raises OSError.
+    """
+    stored, known = ranks.on_root(lambda: (_stored(path), _known().get(identity(path))))
+    if stored is None or known is not None:
+        return None if stored is None else known
+    length, expected = stored
+    try:
+        found = hash_of_bytes(path, 0, length, ranks)
+    except OSError as error:
+        damage = reason(error)
+    else:
+        damage = "" if found == expected else "its bytes are not those that were written"
+    _known()[identity(path)] = damage
+    return damage
+
+
+@cache
+def _known() -> dict[tuple, str]:
+    """What is known of files that this process has read, by their identity."""
+    return {}
+
+
+def identity(path: Path) -> tuple:
+    """What changes with a file. Raises OSError."""
+    status = path.stat()
+    return str(path.absolute()), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, reason
 from ..vectors import three
 
 if TYPE_CHECKING:
@@ -27,18 +27,20 @@ _MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 un
 
 @contextmanager
 def opened(path: str | Path) -> "Iterator[h5py.File]":
-    """The open file, read only; errors in it become an InputError of one line that names it."""
-    import h5py
+    """The open file, read only, see open_hdf5; errors in it become an InputError of one line that names it."""
+    from .opening import open_hdf5
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(Path(path)) as file:
             yield file
     except (InputError, RunError):
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except BlockingIOError as error:
+        raise InputError(f"{path}: is in use: {reason(error)}") from None
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:  # all that h5py raises for damage
-        raise InputError(f"{path}: not an HDF5 file, or damaged or cut: {_reason(error)}") from None
+        raise InputError(f"{path}: not an HDF5 file, or damaged or cut: {reason(error)[:200]}") from None
 
 
 def is_hdf5(path: str | Path) -> bool:
@@ -124,7 +126,7 @@ def open_result(path: str | Path) -> "Iterator[h5py.File]":
             require_self_contained(file)
             yield file
     except (AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
-        raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {_reason(error)}") from None
+        raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {reason(error)[:200]}") from None
 
 
 def list_grids(file: "h5py.File") -> list[str]:
@@ -254,10 +256,6 @@ def _type_name(dataset: "h5py.Dataset") -> str:
         return f"values of type {dataset.dtype}"
     except (TypeError, ValueError):
         return "values of a type that NumPy does not know"
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error.args[0] if error.args else error).split())[:200]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ The lock is the operating system's (flock), on a file beside the result: it ends
 import logging
 import os
 import socket
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
 from ..errors import RunError, reason
 from ..parallel.ranks import SERIAL, Ranks
+from .atomic import hidden_name
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,8 @@ def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
 
     Raises RunError, which names the run that holds the lock. A warning says where the file system has no locks.
     """
-    path = result.with_name(f".{result.name}.lock")
+    # one for all endings, since files beside the result have its stem in their names
+    path = result.with_name(hidden_name(f"{result.stem}.hdf5", ".lock"))
     descriptor: int | None = None
 
     def take() -> None:
@@ -38,7 +41,8 @@ def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
     finally:
         if descriptor is not None:
             # removed while it is held: a process that waits for it finds that it is no longer the file of this name
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             os.close(descriptor)
 
 
@@ -52,17 +56,23 @@ def _locked(path: Path, result: Path) -> int | None:
     patient_until = monotonic() + PATIENCE
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {reason(error)}") from error
+            link = " (it is a link, which no run makes: remove it)" if path.is_symlink() else ""
+            raise RunError(f"{path}: cannot be written: {reason(error)}{link}") from error
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            os.close(descriptor)
+            raise RunError(f"{path}: is no lock that a run made: remove it")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_at(path, descriptor):
                 # the run before removed it after it was opened here
                 os.close(descriptor)
                 continue
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            with suppress(OSError):  # a full disk: the lock holds without the name of its holder
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             return descriptor
         except BlockingIOError:
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
@@ -75,6 +85,7 @@ def _locked(path: Path, result: Path) -> int | None:
             ) from None
         except OSError as error:
             os.close(descriptor)
+            path.unlink(missing_ok=True)
             _warn(path, reason(error))
             return None
 

@@ -4,8 +4,8 @@ Every dataset has the attributes `units`, `units_text` and `description`; the ro
 """
 
 import logging
-import os
 import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,20 +15,22 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
-import psutil
 from numpy.typing import ArrayLike, DTypeLike
 
 from .. import __version__
-from ..errors import RunError, reason
+from ..errors import InputError, RunError, printable, reason
 from ..parallel.ranks import SERIAL, Ranks
-from .atomic import atomic_write, temporary_prefix
-from .digest import bit_sum, write_digest
+from .atomic import atomic_write, final_path, is_temporary, remove_abandoned
+from .digest import DIGEST, DIGEST_TEXT, append_digest, has_digest, hash_of_bytes
 from .schema import RESULT, Schema
+from .unfailing import UnfailingFile
 
 log = logging.getLogger(__name__)
 
 RESULT_ENDINGS = (".hdf5", ".h5")  # of the names of result files
 _PIECE = 1 << 30  # bytes written at a time: message sizes in MPI are 32-bit numbers
+_SIGNATURE, _PROVENANCE = b"\x89HDF\r\n\x1a\n", b"git_revision"  # by which a damaged result is known as one
+_SEARCHED = 1 << 24  # bytes of the two ends of a file that are searched for it
 
 
 class GroupWriter(ABC):
@@ -62,10 +64,16 @@ class Writer(GroupWriter):
     those of the schema; what it does not describe raises LookupError. A file without a schema has neither.
     """
 
-    def __init__(self, path: Path, ranks: Ranks, file: h5py.File | None, schema: Schema | None = RESULT):
-        self._path, self._ranks, self._file, self._schema = path, ranks, file, schema
-        self._offsets: dict[str, int] = {}
-        self._sums: dict[str, int] = {}
+    def __init__(
+        self,
+        path: Path,
+        ranks: Ranks,
+        file: h5py.File | None,
+        schema: Schema | None = RESULT,
+        raw: UnfailingFile | None = None,
+    ):
+        self._path, self._ranks, self._file, self._raw, self._schema = path, ranks, file, raw, schema
+        self._extents: dict[str, tuple[int | None, int]] = {}
         self.kept_on_error = False
 
     def attributes(self, path: str, **values: object) -> None:
@@ -74,17 +82,17 @@ class Writer(GroupWriter):
             _require_known(path, values, self._schema.group(path).attributes)
         if self._file is None:
             return
-        with _hdf5_as_os_error():
-            group = self._file.require_group(path)
-            group.attrs.update({name: value for name, value in values.items() if value is not None})
+        group = self._file.require_group(path)
+        group.attrs.update({name: _storable(value) for name, value in values.items() if value is not None})
+        _raise_unwritten(self._raw)
 
     def dataset(self, path: str, values: ArrayLike, scale: float = 1.0, **attributes: object) -> None:
         """Write an array, see GroupWriter."""
         attributes = self._described(path, scale, attributes)
         if self._file is None:
             return
-        with _hdf5_as_os_error():
-            self._file.create_dataset(path, data=values).attrs.update(attributes)
+        self._file.create_dataset(path, data=values).attrs.update(attributes)
+        _raise_unwritten(self._raw)
 
     def reserve(self, path: str, shape: tuple[int, ...], dtype: DTypeLike, **attributes: object) -> None:
         """Allocate a dataset that write_slab fills; all ranks call this."""
@@ -95,64 +103,69 @@ class Writer(GroupWriter):
             layout.set_layout(h5py.h5d.CONTIGUOUS)
             layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            with _hdf5_as_os_error():
-                self._file.require_group(str(PurePosixPath(path).parent))
-                h5py.h5d.create(
-                    self._file.id,
-                    path.encode(),
-                    h5py.h5t.py_create(np.dtype(dtype)),
-                    h5py.h5s.create_simple(shape),
-                    layout,
-                )
-                stored = self._file[path]
-                stored.attrs.update(attributes)
-                self._file.flush()
+            self._file.require_group(str(PurePosixPath(path).parent))
+            h5py.h5d.create(
+                self._file.id,
+                path.encode(),
+                h5py.h5t.py_create(np.dtype(dtype)),
+                h5py.h5s.create_simple(shape),
+                layout,
+            )
+            stored = self._file[path]
+            stored.attrs.update(attributes)
+            self._file.flush()
+            _raise_unwritten(self._raw)
             offset = stored.id.get_offset()
-        self._offsets[path] = self._ranks.bcast(offset)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self._extents[path] = self._ranks.bcast(offset), size
 
     def write_slab(self, path: str, first: int, values: np.ndarray) -> None:
-        """Write rows from index `first` on into a reserved dataset; all ranks call this."""
+        """Write rows from index `first` on into a reserved dataset; all ranks call this, and raise the same OSError."""
         values = np.ascontiguousarray(values)
-        self._sums[path] = self._sums.get(path, 0) + bit_sum(values)
-        if self._offsets[path] is None:  # HDF5 allocates nothing for an array without elements
+        begin, _ = self._extents[path]
+        if begin is None:  # HDF5 allocates nothing for an array without elements
             return
-        offset = self._offsets[path] + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
+        offset = begin + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
         octets = values.reshape(-1).view(np.uint8)
-        pieces = [(start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
-        if self._ranks.size == 1:
-            with open(self._path, "r+b", buffering=0) as raw:
-                for start, piece in pieces:
-                    raw.seek(offset + start)
-                    _write_all(raw, piece)
-            return
+        pieces = [(offset + start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
+        error = None
+        try:
+            (_write_serially if self._ranks.size == 1 else self._write_together)(self._path, pieces)
+        except OSError as caught:
+            error = OSError(f"{reason(caught)} (writing planes from {first} on)")
+        self._ranks.raise_first(error)
+
+    def _write_together(self, path: Path, pieces: list[tuple[int, np.ndarray]]) -> None:
         from mpi4py import MPI
 
         try:
-            shared = MPI.File.Open(self._ranks.communicator, str(self._path), MPI.MODE_WRONLY)
-            for start, piece in pieces:
-                shared.Write_at(offset + start, [piece, MPI.BYTE])
-            shared.Close()
+            shared = MPI.File.Open(self._ranks.communicator, str(path), MPI.MODE_WRONLY)
+            try:
+                for start, piece in pieces:
+                    shared.Write_at(start, [piece, MPI.BYTE])
+            finally:
+                shared.Close()
         except MPI.Exception as error:
-            raise OSError(f"{error.Get_error_string()} (writing planes from {first} on)") from error
+            raise OSError(error.Get_error_string()) from error
 
     def keep_on_error(self) -> None:
         """Leave the temporary file where it is after an error, for the run that resumes; all ranks call this."""
         self.kept_on_error = True
 
-    def location(self, path: str) -> tuple[str, int]:
-        """Name of the temporary file, and where in it a reserved dataset begins [bytes]."""
-        return self._path.name, self._offsets[path]
+    def location(self, path: str) -> tuple[str, int | None, str]:
+        """Name of the temporary file, where in it a reserved dataset begins [bytes], and the hash of its bytes.
 
-    def bit_sum(self, path: str) -> int:
-        """The bit sum of a reserved dataset that all ranks have written; all call this."""
-        return sum(self._ranks.allgather(self._sums[path])) % 2**64
+        All ranks have written it, and all call this.
+        """
+        offset, size = self._extents[path]
+        begin = offset or 0
+        return self._path.name, offset, hash_of_bytes(self._path, begin, begin + size, self._ranks)
 
-    def write_digest(self, key: str) -> None:
-        """Last of all, write the key that the file was made with and a hash of its content; all ranks call this."""
-        sums = {path.strip("/"): self.bit_sum(path) for path in self._offsets}
+    def write_key(self, key: str) -> None:
+        """Write the key that the file is made with."""
         if self._file is not None:
-            with _hdf5_as_os_error():
-                write_digest(self._file, key, sums)
+            self._file.attrs["key"] = key
+            _raise_unwritten(self._raw)
 
     def _described(self, path: str, scale: float, attributes: Mapping[str, object]) -> dict[str, object]:
         """All attributes of a dataset."""
@@ -167,6 +180,20 @@ def _require_known(path: str, names: Collection[str], known: Collection[str]) ->
     for name in names:
         if name not in known:
             raise LookupError(f"{path}: attribute {name} is not in the schema of files")
+
+
+def _storable(value: object) -> object:
+    """A value as HDF5 has it: texts without control characters and undecodable bytes, which names of files may have."""
+    if isinstance(value, (list, tuple)):
+        return [_storable(each) for each in value]
+    return "\n".join(map(printable, value.split("\n"))) if isinstance(value, str) else value
+
+
+def _write_serially(path: Path, pieces: list[tuple[int, np.ndarray]]) -> None:
+    with open(path, "r+b", buffering=0) as raw:
+        for start, piece in pieces:
+            raw.seek(start)
+            _write_all(raw, piece)
 
 
 def _write_all(raw: FileIO, octets: np.ndarray) -> None:
@@ -185,19 +212,21 @@ def atomic_hdf5(path: Path, schema: Schema | None, ranks: Ranks = SERIAL) -> Ite
     """
     writer: Writer | None = None
     with atomic_write(path, ranks, lambda: writer is not None and writer.kept_on_error) as temporary:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = None
+        file = raw = None
         if ranks.is_root:
-            with _hdf5_as_os_error():
-                file = h5py.File(temporary, "w")
-        ranks.barrier()
+            raw = UnfailingFile(temporary)
+            file = h5py.File(raw, "w")
         try:
-            writer = Writer(temporary, ranks, file, schema)
+            writer = Writer(temporary, ranks, file, schema, raw)
             yield writer
-        finally:
             if file is not None:
-                with _hdf5_as_os_error():
-                    file.close()
+                file.attrs[DIGEST] = DIGEST_TEXT
+        finally:
+            if file is not None and raw is not None:
+                file.close()
+                raw.close()
+        ranks.on_root(lambda: _raise_unwritten(raw))
+        append_digest(temporary, ranks)
 
 
 @contextmanager
@@ -216,9 +245,10 @@ def atomic_result(
 
     spare  names of temporary files of killed runs that are deleted when the result is complete; others are deleted now
     """
-    path = Path(path)
+    path = ranks.on_root(lambda: _replaceable(Path(path)))
+    spare = {name for name in spare if is_temporary(path, name)}
     if ranks.is_root:
-        _remove_abandoned(path, spare)
+        remove_unfinished(path, spare)
     with atomic_hdf5(path, schema, ranks) as writer:
         writer.attributes(
             "/",
@@ -238,27 +268,43 @@ def atomic_result(
     ranks.barrier()
 
 
-def _remove_abandoned(path: Path, spare: Collection[str]) -> None:
-    """Delete temporary files of a result whose processes ended on this machine; those of living processes stay."""
-    prefix = temporary_prefix(path)
-    if not path.parent.is_dir():
-        return
-    for left in path.parent.iterdir():
-        number = left.name.removeprefix(prefix).split("-")[0]
-        if left.name in spare or not left.name.startswith(prefix) or not number.isdigit():
-            continue
-        if int(number) == os.getpid() or not psutil.pid_exists(int(number)):
-            log.info("removing %s, left by a run that was stopped", left)
-            left.unlink(missing_ok=True)
+def remove_unfinished(path: Path, spare: Collection[str] = frozenset()) -> None:
+    """Delete temporary files of a result whose processes ended on this machine, but for those of names in `spare`."""
+    for left in remove_abandoned(path.parent, lambda name: is_temporary(path, name) and name not in spare):
+        log.info("removing %s, left by a run that was stopped", left)
 
 
-@contextmanager
-def _hdf5_as_os_error() -> Iterator[None]:
-    """HDF5 reports a full disk as RuntimeError when it flushes: raise the OSError that it is."""
+def require_result(path: Path) -> None:
+    """InputError for a file that is no result of this program, not even a damaged one: it is not replaced."""
+    if path.is_dir() or (path.is_file() and path.stat().st_size and not _is_result(path)):
+        what = "a folder" if path.is_dir() else "a file that gpu-fdm did not write"
+        raise InputError(f"{path}: is {what}: it is not replaced, take another name")
+
+
+def _is_result(path: Path) -> bool:
+    """By its digest or its provenance; HDF5 does not see it, for it may be damaged."""
+    if has_digest(path):
+        return True
+    with open(path, "rb") as file:
+        begin = file.read(_SEARCHED)
+        file.seek(max(0, path.stat().st_size - _SEARCHED))
+        return begin.startswith(_SIGNATURE) and (_PROVENANCE in begin or _PROVENANCE in file.read(_SEARCHED))
+
+
+def _replaceable(path: Path) -> Path:
+    """Where a result is written: where a link leads. Raises InputError for what is not replaced."""
     try:
-        yield
-    except RuntimeError as error:
-        raise OSError(reason(error)) from error
+        path = final_path(path)
+        require_result(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {reason(error)}") from error
+    return path
+
+
+def _raise_unwritten(raw: UnfailingFile | None) -> None:
+    """Raise the error of the file, which HDF5 does not see."""
+    if raw is not None and raw.error is not None:
+        raise raw.error
 
 
 def require_writable(folder: str | Path) -> None:
@@ -266,9 +312,8 @@ def require_writable(folder: str | Path) -> None:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".gpu_fdm-probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gpu_fdm-"):
+            pass
     except (OSError, ValueError) as error:
         why = "it is a file, not a folder" if isinstance(error, FileExistsError) else reason(error)
         raise RunError(f"{folder}: output folder cannot be written: {why}") from error

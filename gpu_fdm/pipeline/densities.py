@@ -1,7 +1,7 @@
 """Cached densities of the box: they are not copied, the cache stores where in a result file they are.
 
 They are written once, into the file that becomes the result. The cache stores its name, where in it they begin, and
-their bit sums: a run that resumes reads them from the file that a stopped run left, or from the earlier result.
+the hash of their bytes: a run that resumes reads them from the file that a stopped run left, or the earlier result.
 """
 
 import logging
@@ -14,8 +14,9 @@ from attrs import evolve
 from ..config.cache_keys import key_of
 from ..errors import reason
 from ..fields.box import Box
+from ..io.atomic import is_temporary
 from ..io.cache import Cache
-from ..io.digest import bit_sum
+from ..io.digest import hash_of_bytes
 from ..parallel.domain import Domain
 from .model import dtype_of
 from .slab import BOTH, DensitySlab, density_keys, density_path, frames, pieces_on_device
@@ -31,9 +32,8 @@ def store_densities(context: Context, suffix: str, time: float, masses: Mapping[
     """
     file, arrays = context.file, {f"mass_{name}": np.array(mass) for name, mass in masses.items()}
     for name in context.config.box.fields:
-        path = density_path(name, suffix)
-        temporary, offset = file.location(path)
-        arrays |= {"written_to": np.array(temporary), name: np.array([offset, file.bit_sum(path)], np.uint64)}
+        temporary, offset, found = file.location(density_path(name, suffix))
+        arrays |= {"written_to": np.array(temporary), name: np.array(offset), f"hash_{name}": np.array(found)}
     context.ranks.on_root(lambda: context.cache.store(_name(time), _key(context, time), arrays))
     file.keep_on_error()
 
@@ -56,23 +56,17 @@ def load_densities(
     domain = Domain(box.cells, ranks, context.backend)
     # NaN where a density is not needed, so that it is never used
     densities = np.full((2, *domain.shape), np.nan, dtype_of(config))
-    sums, why = {}, ""
+    why = ""
     try:
         for name in needed:
-            planes = densities[BOTH.index(name)]
-            with open(path, "rb") as file:
-                file.seek(int(cached[name][0]) + domain.planes.start * planes[0].nbytes)
-                for plane in planes:
-                    if file.readinto(plane) != plane.nbytes:
-                        raise EOFError("it is shorter than it was")
-            sums[name] = bit_sum(planes)
+            planes, begin = densities[BOTH.index(name)], int(cached[name])
+            size = planes[0].nbytes * box.cells[0]
+            if hash_of_bytes(path, begin, begin + size, ranks) != str(cached[f"hash_{name}"]):
+                raise EOFError(f"its density {name} is not what was written")
+            _read_planes(path, begin + domain.planes.start * planes[0].nbytes, planes)
     except (OSError, EOFError) as error:
         why = reason(error)
-    shares, reasons = ranks.allgather(sums), [text for text in ranks.allgather(why) if text]
-    if not reasons:
-        changed = [name for name in sums if sum(share[name] for share in shares) % 2**64 != int(cached[name][1])]
-        reasons = [f"its density {name} is not what was written" for name in changed]
-    if reasons:
+    if reasons := [text for text in ranks.allgather(why) if text]:
         if ranks.is_root:
             log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
         return None
@@ -82,9 +76,17 @@ def load_densities(
     return DensitySlab(box, densities, domain), {name: float(cached[f"mass_{name}"]) for name in BOTH}
 
 
+def _read_planes(path: Path, begin: int, planes: np.ndarray) -> None:
+    with open(path, "rb") as file:
+        file.seek(begin)
+        for plane in planes:
+            if file.readinto(plane) != plane.nbytes:
+                raise EOFError("it is shorter than it was")
+
+
 def unfinished_results(cache: Cache) -> frozenset[str]:
-    """Names of temporary result files that hold cached densities."""
-    return frozenset(str(arrays["written_to"]) for _, arrays in cache.items("density-*"))
+    """Names of temporary result files that hold cached densities, as the cache has them."""
+    return frozenset(str(arrays.get("written_to", "")) for _, arrays in cache.items("density-*"))
 
 
 def remove_stale(context: Context) -> None:
@@ -109,5 +111,6 @@ def _key(context: Context, time: float) -> dict:
 
 def _file_of(result: Path, cached: Mapping[str, np.ndarray]) -> Path | None:
     """The file that holds the densities: a temporary one of a stopped run, or the result; None where neither exists."""
-    temporary = result.with_name(str(cached["written_to"]))
-    return next((path for path in (temporary, result) if path.is_file()), None)
+    name = str(cached["written_to"])
+    paths = [result.with_name(name)] if is_temporary(result, name) else []
+    return next((path for path in (*paths, result) if path.is_file()), None)

@@ -1,17 +1,20 @@
 """A run: the stages that a config asks for, over ranks; the command line and Python users call `run`."""
 
 import logging
+import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..config.config import Config
-from ..errors import InputError
+from ..errors import InputError, RunError, reason
+from ..io.atomic import final_path, remove_abandoned
 from ..io.cache import Cache, fingerprint
-from ..io.digest import is_intact
 from ..io.input_content import WithContent
 from ..io.lock import only_run
-from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+from ..io.opening import is_intact
+from ..io.result_file import RESULT_ENDINGS, atomic_result, remove_unfinished, require_result, require_writable
 from ..io.schema import INPUTS
 from ..parallel.backend import choose_on_ranks
 from ..parallel.blas import on_one_thread
@@ -45,12 +48,14 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
     with timer("all"):
         result = result_path(config)
         config = ranks.on_root(lambda: _with_inputs(config))
+        ranks.on_root(lambda: _check_output(config))
         backend = choose_on_ranks(config.run.backend, config.run.threads, ranks)
         cache, stages = Cache(cache_folder(result)), stages_of(config)
         context = Context(Inputs(config), ranks, backend, result, cache=cache, timer=timer, stages=stages)
         beside = any(stage.beside for stage in stages)
         if not fresh and not beside and is_intact(result, _key(context), ranks):
             summary = [f"nothing to compute: {result} is whole and of these settings (--fresh computes it again)"]
+            ranks.on_root(lambda: _tidy(context))
         else:
             summary = _compute(context, fresh)
         drawn = _draw(context)
@@ -60,6 +65,7 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
 
 def dry_run(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     """Lines that say what a run would do and need; nothing is written. Rank 0 calls this."""
+    _check_output(config)
     inputs, warnings = check(config, ranks)
     return plan.describe(stages_of(config), inputs, warnings, result_path(config), ranks)
 
@@ -79,12 +85,18 @@ def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
 
 
 def result_path(config: Config) -> Path:
-    """The result file of a config: run.output itself if it ends in .hdf5 or .h5, else result.hdf5 in that folder."""
+    """The result file of a config: run.output itself if it ends in .hdf5 or .h5, else result.hdf5 in that folder.
+
+    Links are followed.
+    """
     try:
         output = Path(config.run.output).expanduser()
     except RuntimeError:
         raise config.error("run", "output", "there is no home directory of this user") from None
-    return output if output.suffix.lower() in RESULT_ENDINGS else output / "result.hdf5"
+    try:
+        return final_path(output if output.suffix.lower() in RESULT_ENDINGS else output / "result.hdf5")
+    except OSError as error:
+        raise config.error("run", "output", f"cannot be written: {reason(error)}") from None
 
 
 def cache_folder(result: Path) -> Path:
@@ -103,6 +115,15 @@ def _with_inputs(config: Config) -> Config:
     return read_inputs(config)
 
 
+def _check_output(config: Config) -> None:
+    """InputError where the result would replace a file of others, or share the names of parts with another one."""
+    result = result_path(config)
+    require_result(result)
+    for other in result.parent.iterdir() if result.parent.is_dir() else ():
+        if other.stem == result.stem and other.suffix.lower() in RESULT_ENDINGS and other.name != result.name:
+            raise config.error("run", "output", f"{other.name} is there: both would have the same cache and figures")
+
+
 def _key(context: Context) -> str:
     """The key of the result, a short hash."""
     return fingerprint(result_key(context.config, context.backend.arithmetic))
@@ -119,28 +140,51 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
     ranks.on_root(lambda: require_writable(result.parent))
     with only_run(result, ranks):
-        spare = ranks.on_root(lambda: _unfinished(context.cache, fresh))
+        spare = ranks.on_root(lambda: _unfinished(context, fresh))
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}
         with atomic_result(result, config.to_ini(), seed=config.run.seed, **options) as file:
             context = replace(context, inputs=inputs, file=file)
             file.group(f"/{INPUTS}", contents(config))
             summary = context.run_within("")
-            file.write_digest(_key(context))
+            file.write_key(_key(context))
         ranks.on_root(lambda: _clean_up(context))
     return summary
 
 
-def _unfinished(cache: Cache, fresh: bool) -> frozenset[str]:
-    """Names of unfinished results of earlier runs that hold cached parts; a fresh start deletes the cache first."""
+def _unfinished(context: Context, fresh: bool) -> frozenset[str]:
+    """Names of unfinished results of earlier runs that hold cached parts; a fresh start deletes the cache first.
+
+    What else killed runs left is deleted.
+    """
+    cache = context.cache
     if fresh:
         cache.clear()
     cache.remove_abandoned()
+    _remove_leftovers(context.result)
     return frozenset[str]().union(*(stage.unfinished(cache) for stage in STAGES))
+
+
+def _remove_leftovers(result: Path) -> None:
+    """Delete what killed runs left of snapshots, figures and movies beside a result."""
+    pattern = re.compile(rf"\.({re.escape(result.stem)}_\w+_z[\d.]+\.hdf5|.+\.(png|gif|mp4))\.part-.+")
+    remove_abandoned(result.parent, lambda name: pattern.fullmatch(name) is not None)
 
 
 def _clean_up(context: Context) -> None:
     for stage in STAGES:
         stage.clean_up(context)
+    context.cache.prune()
+
+
+def _tidy(context: Context) -> None:
+    """Delete what killed runs left beside a whole result, where that is possible: it may lie in an archive."""
+    result = context.result
+    with suppress(OSError, RunError):
+        if any(path.name.startswith(".") for path in result.parent.iterdir()):
+            with only_run(result):
+                remove_unfinished(result)
+                _remove_leftovers(result)
+                _clean_up(context)
 
 
 def _draw(context: Context) -> tuple[Path, ...]:

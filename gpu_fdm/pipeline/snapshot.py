@@ -13,6 +13,7 @@ from ..errors import InputError, RunError
 from ..fields.assignment import ASSIGNMENTS
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
+from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
 from ..parallel.backend import CPU, GPU
@@ -97,6 +98,7 @@ def snapshot_power(
 
     Raises InputError for a file or values that are wrong, RunError where memory is too small.
     """
+    check_digest(Path(path), ranks)
     return measured_power(ranks.on_root(lambda: open_snapshot(path, format, options)), how, ranks, backend)
 
 

@@ -265,4 +265,4 @@ def _write_ecsv(path: Path, header: dict[str, str | float], columns: Columns) ->
     table = Table(columns, meta=header)
     with units.add_enabled_units(with_h):
         table["k"].unit = "littleh / Mpc"
-    table.write(path, format="ascii.ecsv")
+    table.write(path, format="ascii.ecsv", overwrite=True)

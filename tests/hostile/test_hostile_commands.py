@@ -41,9 +41,9 @@ def bounds(tmp_path_factory):
     write_boost(Boost(K, 1 + K, "fdm", "smooth", 0.1 * K, 4.0, 1.0), path.with_name("boost.csv"))
     assert gpu_fdm("compare", path, path.with_name("boost.csv"), "--output", path.with_name("out"))[0] == 0
     np.save(path.with_name("rho.npy"), DENSITY)
-    assert gpu_fdm("power", path.with_name("rho.npy"), *GIVEN, "--output", path)[0] == 0
+    assert gpu_fdm("power", path.with_name("rho.npy"), *GIVEN, "--output", path.with_name("power.hdf5"))[0] == 0
     particles = write_gadget(path.parent, DENSITY.reshape(-1, 3) % 1, box_size=1.0)
-    assert gpu_fdm("power", particles, "--unit-length", "1", "--cells", "8", "--output", path)[0] == 0
+    assert gpu_fdm("power", particles, "--unit-length", "1", "--cells", "8", "--output", path.with_name("power.hdf5"))[0] == 0
     with limits():
         yield
 

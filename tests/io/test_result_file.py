@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import h5py
 import numpy as np
@@ -25,7 +26,17 @@ def test_what_is_written(tmp_path):
     path = tmp_path / "result.hdf5"
     write(path, np.arange(3.0))
     with h5py.File(path) as file:
-        assert set(file.attrs) == {"version", "git_revision", "config", "seed", "ranks", "backend", "device", "created"}
+        assert set(file.attrs) == {
+            "version",
+            "git_revision",
+            "config",
+            "seed",
+            "ranks",
+            "backend",
+            "device",
+            "created",
+            "digest",
+        }
         assert file.attrs["config"] == "[run]\nseed = 3\n"
         data = file["power/fdm/k"]
         described = {"units": "littleh/Mpc", "units_text": "h/Mpc"}
@@ -65,13 +76,15 @@ def test_what_killed_runs_left_is_removed(tmp_path):
     finished = subprocess.Popen([sys.executable, "-c", ""])
     finished.wait()
     host = socket.gethostname()
-    dead = tmp_path / f".result.hdf5.part-{host}-{finished.pid}"
-    alive = tmp_path / f".result.hdf5.part-{host}-{os.getppid()}"
-    elsewhere = tmp_path / f".result.hdf5.part-not{host}-{finished.pid}"
-    for left in (dead, alive, elsewhere):
+    dead = tmp_path / f".result.hdf5.part-{host}-{finished.pid}-{time.time_ns()}"
+    alive = tmp_path / f".result.hdf5.part-{host}-{os.getppid()}-{time.time_ns()}"
+    number_used_again = tmp_path / f".result.hdf5.part-{host}-{os.getppid()}-1"
+    elsewhere = tmp_path / f".result.hdf5.part-not{host}-{finished.pid}-1"
+    another = tmp_path / f".other.hdf5.part-{host}-{finished.pid}-1"
+    for left in (dead, alive, number_used_again, elsewhere, another):
         left.write_bytes(b"half")
     write(tmp_path / "result.hdf5", np.arange(3.0))
-    assert not dead.exists() and alive.exists() and elsewhere.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"result.hdf5", alive.name, elsewhere.name, another.name}
 
 
 def test_an_open_reader_keeps_the_old_file(tmp_path):

@@ -65,7 +65,6 @@ RESULT = Schema(
             attributes=attributes(
                 PROVENANCE,
                 key=Attribute("hash of all that the numbers depend on"),
-                content_hash=Attribute("hash of all that is in the file"),
             ),
         ),
         Group(

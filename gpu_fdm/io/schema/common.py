@@ -33,6 +33,7 @@ _COMMON = {  # attributes that mean the same in all groups
     "config": Attribute("the resolved ini: gpu-fdm run repeats the run from it; empty of a measurement"),
     "created": Attribute("when, UTC"),
     "device": Attribute("processor or card"),
+    "digest": Attribute("which hash of the bytes of the file follows the end of HDF5"),
     "ellipticity": Attribute("published or collapse, see traps.md"),
     "force_wavenumber": Attribute("up to which particles feel 0.98 of the force", "h/Mpc"),
     "freeze_out": Attribute("when a collapsing axis stops"),
@@ -67,7 +68,7 @@ def defined(name: str, description: str, units: str = "") -> dict[str, Attribute
     return {name: Attribute(description, units), f"{name}_definition": definition}
 
 
-PROVENANCE = "version git_revision config seed ranks backend device created"
+PROVENANCE = "version git_revision config seed ranks backend device created digest"
 REAL = "float32 or float64"
 MATTER = "mean matter densities"
 K = Dataset("k", "h/Mpc", "mean wavenumber of the modes of each bin, comoving")

@@ -10,12 +10,11 @@ from time import perf_counter
 from typing import Any
 
 import attrs
-import h5py
 
 from ...config.cache_keys import key_of
 from ...config.config import Config
 from ...io.cache import fingerprint
-from ...io.digest import HDF5_DAMAGE
+from ...io.opening import is_intact
 from ...io.result_file import atomic_result
 from ...io.schema import SNAPSHOT
 from ...parallel.signals import deferred_signals
@@ -183,18 +182,9 @@ class RunInProgress:
         return {a: result.with_name(name) for a, name in zip(sorted(self.setup.snapshots), names, strict=True)}
 
     def _snapshots_before(self, epoch: float) -> bool:
-        """Whether all snapshots that a run writes before an epoch are there, and of this very run."""
-
-        return self.context.ranks.on_root(
-            lambda: all(self._is_own(path) for a, path in self._snapshots.items() if a < epoch)
-        )
-
-    def _is_own(self, path: Path) -> bool:
-        try:
-            with h5py.File(path, "r") as file:
-                return file.attrs["run_key"] == fingerprint(self.key)
-        except HDF5_DAMAGE:
-            return False
+        """Whether all snapshots that a run writes before an epoch are there, whole, and of this very run."""
+        key, ranks = fingerprint(self.key), self.context.ranks
+        return all(is_intact(path, key, ranks, "run_key") for a, path in self._snapshots.items() if a < epoch)
 
 
 def _key(setup: Setup, run: str) -> dict[str, Any]:
