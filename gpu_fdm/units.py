@@ -6,16 +6,38 @@ with |psi|^2 the comoving density over the mean matter density today. A wavenumb
 Constants: CODATA 2022 and IAU 2015, taken from astropy.
 """
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 BOSON_MASS_UNIT_EV = 1e-22  # unit of m22
+
+
+@contextmanager
+def home_for_astropy() -> Iterator[None]:
+    """An empty home folder for the import of astropy, which looks for one, where the account has none."""
+    try:
+        Path.home()
+    except RuntimeError:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["HOME"] = folder
+            try:
+                yield
+            finally:
+                del os.environ["HOME"]
+    else:
+        yield
 
 
 @lru_cache(maxsize=1)
 def _si() -> dict[str, float]:
     """hbar [J s], c [m/s], eV [J], Mpc [m], G [m^3/kg/s^2], solar mass [kg]."""
-    from astropy import constants, units
+    with home_for_astropy():
+        from astropy import constants, units
 
     return {
         "hbar": constants.hbar.si.value,

@@ -9,9 +9,9 @@ library call for each order costs a hundred. It starts where J has fallen below 
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU
+from .compiled import njit
 
 LANES = 8  # arguments that go through the recurrence side by side, a cache line of the table
 SMALL = 1e-6  # below it J_0 = 1 - x^2/4, J_1 = x/2, and the rest is below 2e-13
@@ -35,7 +35,7 @@ def bessel_table(order_max: int, argument: np.ndarray, cpu: CPU | None = None) -
     return table.reshape(order_max + 1, *argument.shape)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _recur(x, first, last, table):
     """Fill columns first ... last - 1 of table, shape (orders, arguments), zero before."""
     highest = table.shape[0] - 1

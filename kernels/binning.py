@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU
+from .compiled import njit
 
 # A mode so little below the edge of a bin, in bins, lies on it: round-off in the ratio of two box sizes must
 # not decide where a whole shell of modes goes.
@@ -98,7 +98,7 @@ def _launch(loop: Callable, operand: list, options: tuple, sums: tuple, backend:
     backend.launch("binning", loop.__name__, real, min(items, _MOST_THREADS), arguments)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _line_bins(x, y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell):
     """Write |k| and the bins of a line of modes along z into k and cell, shape (z,)."""
     length = len(z)
@@ -116,7 +116,7 @@ def _line_bins(x, y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell):
         cell[0] = 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _add_line(number, k, cell, weights, copies, total, k_sum, modes):
     """Add a line, the sum of `copies` with the same k, to the sums of their bins; number and k are overwritten."""
     for m in range(len(number)):
@@ -130,7 +130,7 @@ def _add_line(number, k, cell, weights, copies, total, k_sum, modes):
         modes[c] += copies * weights[m]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, power, k_sum, modes):
     """Add lines of modes to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
 
@@ -163,7 +163,7 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
         _add_line(product, k, cell, weights, copies, power, k_sum, modes)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, total, r_sum, separations):
     """Add lines of a correlation to the sums of their bins in |r|; the rest as add_modes, r in place of k.
 
@@ -184,7 +184,7 @@ def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, tot
         _add_line(value, r, cell, weights, copies, total, r_sum, separations)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_plane(values, x, y, z, weights, inverse_width, mu_axis, power, mu, k_sum, modes):
     """Add the modes of a plane to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
 

@@ -9,14 +9,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 VIRIAL, BOND_MYERS = 0, 1
 MOST_STEPS = 100_000  # a hundred suffice
 _STATE = 7
 _FRACTION_TOLERANCE = 1e-13  # of a step, for the moment at which an axis freezes
 _SMALLEST_STEP = 1e-14  # over the scale factor; below it round-off rules
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 # Dormand & Prince 1980: order 5, with an error estimate of order 4; the last stage is the first of the next step
 _NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)

@@ -8,13 +8,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 TAPS = 6  # coefficients around a point that a quintic spline needs
 L_BLOCK = 8  # angular momenta come in blocks of this size
 FAST: dict[str, Any] = {
     "nogil": True,
-    "cache": True,
     "fastmath": {"reassoc", "contract", "nsz", "arcp"},
     "error_model": "numpy",
 }

@@ -1,9 +1,9 @@
 """A field less a number near its mean, and the sums from which its mean comes: one pass over memory."""
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU
+from .compiled import njit
 
 
 def subtract(
@@ -27,7 +27,7 @@ def subtract(
     return difference
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
+@njit(nogil=True, fastmath={"reassoc"})
 def subtract_loop(values, value, out):
     """Write values - value into out; returns the sums of values and of their absolute values, formed in double.
 

@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU
 from .common import FAST, TAPS, psi_points_loop, quintic_slopes, quintic_weights, rotations
+from .compiled import njit
 
 _POINTS_A_PART = 16384
 

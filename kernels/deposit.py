@@ -11,11 +11,11 @@ Coordinates and weights of the assignment are double, rounded to the precision o
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU
+from .compiled import njit
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _INLINE: dict[str, Any] = {"inline": "always", **_OPTIONS}
 
 # Cells from the box within which positions are taken: beyond, double precision has no fractions of a cell to speak of.

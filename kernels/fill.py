@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU
 from .common import FAST, TAPS, psi_points_loop, quintic_weights, rotations
+from .compiled import njit
 
 _PLANES_A_PART = 4
 

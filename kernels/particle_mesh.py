@@ -7,12 +7,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
 
 # no fused multiply-add: a particle on the edge of a cell must be in the same cell for all of the loops below
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(inline="always", **_OPTIONS)

@@ -3,14 +3,15 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 _PHILOX = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def philox(c0, c1, c2, c3, k0, k1):
     """Four random numbers of 32 bits from a counter and a key: Philox4x32-10 (Salmon et al. 2011, SC'11)."""
     for _ in range(10):
@@ -25,7 +26,7 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def gaussian_modes(x, y, z, cells, seed, out):
     """Complex Gaussian numbers of mean square one, each from the seed and its integer mode alone.
 

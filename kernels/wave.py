@@ -8,10 +8,10 @@ numbers as pairs of real ones, which vectorise better. Callers check the argumen
 import math
 
 import numpy as np
-from numba import njit
 
 from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK
 from .common import FAST
+from .compiled import njit
 
 
 def potential_phase(psi: np.ndarray, potential: np.ndarray, factor: float, backend: CPU | GPU) -> np.ndarray:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HELP = "compare models with tables or simulations, in a figure, a table and a report"
 PARALLEL = True
+FIGURE, TABLE, REPORT = WRITTEN = ("comparison.png", "comparison.csv", "comparison.html")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -61,12 +62,22 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
     """Compare the models with every table and ratio; write and print what was found."""
-    from ..comparison.sources import ratio, read_source
+    from ..comparison.sources import ratio, read_source, source_file
 
     def checked() -> tuple[float, float] | None:
         check_dpi(options.dpi)
         if not options.table and not options.ratios:
             raise InputError("compare: nothing to compare with: give a table, a result file, published, or --ratio")
+        written = [path for path in (Path(options.output) / name for name in WRITTEN) if path.exists()]
+        for text in (
+            options.model,
+            *options.models,
+            *options.table,
+            *(text for pair in options.ratios for text in pair),
+        ):
+            path = source_file(text)
+            if any(path.exists() and path.samefile(output) for output in written):
+                raise InputError(f"--output {options.output}: {path} is compared and would be replaced")
         return _two_masses(options.fit)
 
     masses, measure = ranks.on_root(checked), snapshot_measurer(options, ranks)
@@ -108,7 +119,7 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     folder = Path(options.output)
     require_writable(folder)
     boosts = boosts_to_draw(found, tables, models, options.mixed)
-    figure = draw_boosts(boosts, folder / "comparison.png", options.dpi, mixed=options.mixed)
+    figure = draw_boosts(boosts, folder / FIGURE, options.dpi, mixed=options.mixed)
     lines = [line for comparison in found for line in comparison_lines(comparison)]
     for table, compared in zip(tables, comparisons, strict=True):
         lines += [] if compared else _lines_without_model(table, models)
@@ -116,8 +127,8 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     print("\n".join(lines + powers))
     print(f"figure: {figure}")
     if found:
-        print(f"table: {write_comparisons(found, folder / 'comparison.csv')}")
-    print(f"report: {_write_report(options, folder / 'comparison.html', files, figure, len(tables), found)}")
+        print(f"table: {write_comparisons(found, folder / TABLE)}")
+    print(f"report: {_write_report(options, folder / REPORT, files, figure, len(tables), found)}")
 
 
 def _compare_power(options: Namespace, models: list[Path], folder: Path) -> list[str]:

@@ -22,6 +22,7 @@ from ..errors import InputError, RunError, one_line
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from . import boost, compare, completion, info, init, plot, power, run
+from .environment import printable_output, settle_environment
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -33,6 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Execute a subcommand; returns the exit code."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+    settle_environment()
+    with printable_output():
+        return _executed(arguments)
+
+
+def _executed(arguments: list[str] | None) -> int:
     try:
         options = build_parser().parse_args(arguments)
     except SystemExit:  # after help, the version, or an error

@@ -31,7 +31,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Measure, write, draw, and print what was found."""
     import numpy as np
 
-    from ..io.result_file import RESULT_ENDINGS, atomic_result, require_writable
+    from ..io.opening import check_digest
+    from ..io.result_file import RESULT_ENDINGS, atomic_result, require_result, require_writable
     from ..io.schema import MEASUREMENT
     from ..parallel.backend import choose_on_ranks
     from ..pipeline.snapshot import measured_power, write_snapshot_power
@@ -48,11 +49,13 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             raise InputError(f"--output {output}: must not be the snapshot itself")
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
+        require_result(output)
         snapshot = open_snapshot(source, options.format, about)
         if options.output is None and output.exists():
             _require_same(output, snapshot)
         return how, snapshot
 
+    check_digest(source, ranks)
     how, snapshot = ranks.on_root(opened)
     backend = choose_on_ranks(options.backend, None, ranks)
     measured = measured_power(snapshot, how, ranks, backend)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.atomic import atomic_write
+from ..io.tables import without_formulas
 from ..spectra.agreement import Agreement, agreement
 from ..spectra.boost import DIFFERENCES, Boost, same_object
 from ..spectra.boost_grid import BoostGrid
@@ -136,7 +137,7 @@ def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> Path:
     Returns the path. Wavenumbers are in h/Mpc; what is not known is empty. The file appears when it is complete.
     Raises RunError where it cannot be written.
     """
-    rows = [_row(comparison) for comparison in comparisons]
+    rows = [{name: without_formulas(value) for name, value in _row(pair).items()} for pair in comparisons]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

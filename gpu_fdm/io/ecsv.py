@@ -17,7 +17,8 @@ from ..errors import InputError
 
 _FIRST = re.compile(r"# ?%ECSV 1\.\d+")
 # an alias repeats another part of the header, which may hold aliases itself: few of them cannot make it huge
-_ALIAS = re.compile(r"[\s\[{,:-]\*\w")
+_ALIAS = re.compile(r"(?:^|[\s\[{,:?-])\*[^\s\[\]{},]")
+_MOST_DIGITS = 400  # of an integer: Python refuses to print longer ones
 _MOST_ALIASES = 20
 _NUMBERS = re.compile(r"(float|u?int|bool)\d*")
 _KIND = "datatype", "subtype"  # of a column, in the header
@@ -85,7 +86,13 @@ def _header(path: str | Path, text: str) -> Any:
     class Loader(yaml.SafeLoader):
         """Reads texts, numbers, lists and mappings."""
 
+    def integer(loader: Any, node: Any) -> int:
+        if len(node.value) > _MOST_DIGITS:
+            raise ValueError(f"an integer of {len(node.value)} digits")
+        return yaml.SafeLoader.construct_yaml_int(loader, node)
+
     Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+    Loader.add_constructor("tag:yaml.org,2002:int", integer)
     if len(_ALIAS.findall(text)) > _MOST_ALIASES:
         raise InputError(f"{path}: not an ECSV table: more than {_MOST_ALIASES} aliases in its header")
     try:

@@ -245,11 +245,11 @@ def atomic_result(
 
     spare  names of temporary files of killed runs that are deleted when the result is complete; others are deleted now
     """
-    path = ranks.on_root(lambda: _replaceable(Path(path)))
-    spare = {name for name in spare if is_temporary(path, name)}
+    final: Path = ranks.on_root(lambda: _replaceable(Path(path)))
+    spare = {name for name in spare if is_temporary(final, name)}
     if ranks.is_root:
-        remove_unfinished(path, spare)
-    with atomic_hdf5(path, schema, ranks) as writer:
+        remove_unfinished(final, spare)
+    with atomic_hdf5(final, schema, ranks) as writer:
         writer.attributes(
             "/",
             version=__version__,
@@ -264,7 +264,7 @@ def atomic_result(
         yield writer
     if ranks.is_root:
         for name in spare:
-            path.with_name(name).unlink(missing_ok=True)
+            final.with_name(name).unlink(missing_ok=True)
     ranks.barrier()
 
 

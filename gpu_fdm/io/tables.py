@@ -1,11 +1,15 @@
 """Small CSV tables that users bring: a header row, numbers, `#` comments; errors name file, line and value."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import printable
 from .input_content import MOST_BYTES, content_of
+
+_FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
 
 
 def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
@@ -20,6 +24,11 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file (byte {error.start})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def without_formulas(value: object) -> object:
+    """A text for a CSV file: without control characters, and with no cell that a spreadsheet takes for a formula."""
+    return _FORMULA.sub(r"\1'\2", printable(value)) if isinstance(value, str) else value
 
 
 def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:

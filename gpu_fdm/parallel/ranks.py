@@ -30,6 +30,10 @@ LAUNCHERS = (
 )
 
 
+# which of them, and of Slurm's, say how many processes there are
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "JSM_NAMESPACE_SIZE", "SLURM_STEP_NUM_TASKS")
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The ranks of a run, and this one among them.
@@ -162,6 +166,8 @@ def start_ranks() -> Ranks:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py without an MPI library
+        if launched_ranks() == 1:
+            return SERIAL
         raise RunError(
             f"started by an MPI launcher, but MPI cannot be had: {reason(error)} "
             "(install mpi4py for the cluster's MPI, or pip install gpu_fdm[mpi])"
@@ -171,4 +177,16 @@ def start_ranks() -> Ranks:
 
 def launched() -> bool:
     """Whether an MPI launcher (mpirun, srun, ...) started this process, by what it leaves in the environment."""
-    return any(name in os.environ for name in LAUNCHERS) or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+    return any(name in os.environ for name in LAUNCHERS) or _number("SLURM_STEP_NUM_TASKS", 1) > 1
+
+
+def launched_ranks() -> int | None:
+    """How many processes the launcher started, by what it leaves in the environment; None where it does not say."""
+    numbers = [_number(name, 0) for name in SIZES if name in os.environ]
+    return max(numbers) or None if numbers else None
+
+
+def _number(name: str, otherwise: int) -> int:
+    """A number in the environment; another value for what is none."""
+    text = os.environ.get(name, "").strip()
+    return int(text) if text.isdecimal() else otherwise

@@ -15,6 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
+from ..errors import printable
 from ..io.atomic import atomic_write
 from ..io.schema import COLLAPSE, FILAMENTS, GAS, MASS_FUNCTION, ONE_FILAMENT, STEADY_STATE, filament
 
@@ -116,8 +117,8 @@ def words(known: dict[str, str], name: object) -> str:
 
 
 def literal(text: str) -> str:
-    """A text of a user for matplotlib: `$`, which begins mathematics, and undecodable bytes are escaped."""
-    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    """A text of a user for matplotlib: `$`, which begins mathematics, and what cannot be printed are escaped."""
+    return printable(text).replace("$", r"\$")
 
 
 def boson_groups(folder: h5py.Group) -> list[tuple[float | None, h5py.Group]]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
-from ..io.tables import read_columns, read_text
+from ..io.tables import read_columns, read_text, without_formulas
+from ..units import home_for_astropy
 from .boost import ERRORS, LIMITS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
 
@@ -250,7 +251,7 @@ def _errors_of_text(path: Path) -> Iterator[None]:
 
 
 def _write_csv(path: Path, header: dict[str, str | float], columns: Columns) -> None:
-    lines = [f"# {name}: {value}" for name, value in header.items()]
+    lines = [f"# {name}: {without_formulas(value)}" for name, value in header.items()]
     lines.append(",".join(columns))
     flags = {name: values.astype(int) if values.dtype == bool else values for name, values in columns.items()}
     lines += [",".join(map(repr, row)) for row in zip(*(values.tolist() for values in flags.values()), strict=True)]
@@ -258,9 +259,10 @@ def _write_csv(path: Path, header: dict[str, str | float], columns: Columns) -> 
 
 
 def _write_ecsv(path: Path, header: dict[str, str | float], columns: Columns) -> None:
-    import astropy.cosmology.units as with_h
-    from astropy import units
-    from astropy.table import Table
+    with home_for_astropy():
+        import astropy.cosmology.units as with_h
+        from astropy import units
+        from astropy.table import Table
 
     table = Table(columns, meta=header)
     with units.add_enabled_units(with_h):

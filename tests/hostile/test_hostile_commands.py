@@ -43,7 +43,10 @@ def bounds(tmp_path_factory):
     np.save(path.with_name("rho.npy"), DENSITY)
     assert gpu_fdm("power", path.with_name("rho.npy"), *GIVEN, "--output", path.with_name("power.hdf5"))[0] == 0
     particles = write_gadget(path.parent, DENSITY.reshape(-1, 3) % 1, box_size=1.0)
-    assert gpu_fdm("power", particles, "--unit-length", "1", "--cells", "8", "--output", path.with_name("power.hdf5"))[0] == 0
+    assert (
+        gpu_fdm("power", particles, "--unit-length", "1", "--cells", "8", "--output", path.with_name("power.hdf5"))[0]
+        == 0
+    )
     with limits():
         yield
 

@@ -1,0 +1,47 @@
+"""What libraries read from the environment when they are imported, made harmless; output without control characters.
+
+A notebook leaves MPLBACKEND, a cluster NUMBA_NUM_THREADS=0, a user a broken matplotlibrc: none is meant for this program,
+and each would end it with a traceback. Names of files and headers may hold escapes that a terminal obeys.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
+
+from ..errors import printable
+
+
+def settle_environment() -> None:
+    """Set what the command line needs; libraries are imported after it."""
+    os.environ["MPLBACKEND"] = "agg"
+    os.environ["MATPLOTLIBRC"] = os.devnull
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not threads.strip().isdigit() or int(threads) < 1:
+        del os.environ["NUMBA_NUM_THREADS"]
+
+
+@contextmanager
+def printable_output() -> Iterator[None]:
+    """Standard output and error whose lines have no control characters."""
+    with redirect_stdout(_Printable(sys.stdout)), redirect_stderr(_Printable(sys.stderr)):
+        yield
+
+
+class _Printable:
+    """A text stream that shows control characters as their escapes; line ends and tabs stay."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        return self._stream.write(text if text.isprintable() else "".join(map(_shown, text)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _shown(character: str) -> str:
+    return character if character in "\n\t" else printable(character)
