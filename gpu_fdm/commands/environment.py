@@ -1,7 +1,7 @@
 """What libraries read from the environment when they are imported, made harmless; output without control characters.
 
-A notebook leaves MPLBACKEND, a cluster NUMBA_NUM_THREADS=0, a user a broken matplotlibrc: none is meant for this program,
-and each would end it with a traceback. Names of files and headers may hold escapes that a terminal obeys.
+A notebook leaves MPLBACKEND, a cluster NUMBA_NUM_THREADS=0, a user a broken matplotlibrc: none is meant for this
+program, and each would end it with a traceback. Names of files and headers may hold escapes that a terminal obeys.
 """
 
 import os

@@ -48,9 +48,6 @@ def camb_table(parameters: CosmologicalParameters, folder: str | Path | None = N
     made_with = recipe(parameters)
     name = f"camb_{digest_of(made_with)[:16]}.csv"
     folder = _user_cache() if folder is None else Path(folder)
-    if folder is not None:
-        with suppress(OSError):  # a cache that cannot be read is none
-            remove_abandoned(folder, lambda name: name.startswith(".camb_"))
     for path in (SHIPPED / name, *([] if folder is None else [folder / name])):
         table = _read(path, made_with)
         if table is not None:
@@ -68,6 +65,13 @@ def read_camb_table(table: str) -> tuple[np.ndarray, np.ndarray, str]:
     head, rows = _split(table)
     k, power = np.loadtxt(rows, delimiter=",", unpack=True)
     return k, power, f"{head[2].removeprefix('# computed by ')}: {head[1].removeprefix('# ')}"
+
+
+def remove_abandoned_tables() -> None:
+    """Delete what killed runs left of tables in the user's cache folder, where that is possible."""
+    if (folder := _user_cache()) is not None:
+        with suppress(OSError):
+            remove_abandoned(folder, lambda name: name.startswith(".camb_"))
 
 
 def recipe(parameters: CosmologicalParameters) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.config import Config
+from ..cosmology.camb_power import remove_abandoned_tables
 from ..errors import InputError, RunError, reason
 from ..io.atomic import final_path, remove_abandoned
 from ..io.cache import Cache, fingerprint
@@ -165,7 +166,8 @@ def _unfinished(context: Context, fresh: bool) -> frozenset[str]:
 
 
 def _remove_leftovers(result: Path) -> None:
-    """Delete what killed runs left of snapshots, figures and movies beside a result."""
+    """Delete what killed runs left of snapshots, figures and movies beside a result, and of tables in the cache."""
+    remove_abandoned_tables()
     pattern = re.compile(rf"\.({re.escape(result.stem)}_\w+_z[\d.]+\.hdf5|.+\.(png|gif|mp4))\.part-.+")
     remove_abandoned(result.parent, lambda name: pattern.fullmatch(name) is not None)
 
