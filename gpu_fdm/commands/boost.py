@@ -116,4 +116,6 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
 def _of_half(options: Namespace, half: str) -> Namespace:
     """The options of the snapshot in one half of the ratio."""
-    return with_options(options, f"--{half}", getattr(options, f"{half}_options"))
+    chosen = vars(with_options(options, f"--{half}", getattr(options, f"{half}_options")))
+    # ranks send it to each other: without the parser and the module of the command
+    return Namespace(**{name: value for name, value in chosen.items() if name not in ("parser", "command")})

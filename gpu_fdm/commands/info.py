@@ -1,22 +1,46 @@
-"""gpu-fdm info: print versions, and the devices, the MPI library and the memory of this machine."""
+"""gpu-fdm info: print versions, and the devices, the MPI library and the memory of this machine; or what files are."""
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from .. import __version__
-from ..errors import reason
+from ..errors import reason, require_file
+from .shared import file_name
 
-HELP = "print versions, devices, MPI library and memory"
+HELP = "print versions, devices, MPI library and memory, or of which run files are and whether they are whole"
 PARALLEL = False
 LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
 CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be installed
 
 
 def add(parser: ArgumentParser) -> None:
-    """Add no arguments."""
+    """Add the arguments."""
+    text = "result, snapshot or cached part that the program wrote: print of which run it is once its bytes are checked"
+    parser.add_argument("file", nargs="*", type=file_name, help=text)
 
 
 def execute(options: Namespace) -> None:
     """Print them, one a line."""
+    for name in options.file:
+        _print_origin(Path(name))
+    if not options.file:
+        _print_machine()
+
+
+def _print_origin(path: Path) -> None:
+    """Print who wrote a file and when. Raises InputError where it is damaged."""
+    from ..io.hdf5 import open_result, text
+    from ..io.result_file import has_digest
+
+    require_file(path)
+    with open_result(path) as file:
+        checked = "whole by the digest of its bytes" if has_digest(path) else "without a digest of its bytes"
+        version, created = text(file, "version"), text(file, "created")
+        by = f"written by gpu_fdm {version}" if version else "not a result of gpu-fdm run"
+        print(f"{path}: {by}{created and f' on {created}'}, {checked}")
+
+
+def _print_machine() -> None:
     import platform
     from importlib.metadata import version
 

@@ -366,7 +366,7 @@ def test_a_full_disk_at_any_moment(tmp_path, whole):
     for number in range(4):
         out = tmp_path / str(number)
         out.mkdir()
-        earlier = whole[2] if number % 2 else b""
+        earlier = whole[2][:-1] if number % 2 else b""  # a damaged result may be replaced
         (out / "result.hdf5").write_bytes(earlier)
         code, error, _ = finished(ini(out), limit=moments.randrange(100, size))
         assert code == 1 and ": cannot be written: " in error and "\n" not in error
