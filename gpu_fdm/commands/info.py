@@ -36,7 +36,8 @@ def _print_origin(path: Path) -> None:
     with open_result(path) as file:
         checked = "whole by the digest of its bytes" if has_digest(path) else "without a digest of its bytes"
         version, created = text(file, "version"), text(file, "created")
-        by = f"written by gpu_fdm {version}" if version else "not a result of gpu-fdm run"
+        by = "a cached part" if "key" in file.attrs else "not a file that gpu-fdm wrote"
+        by = f"written by gpu_fdm {version}" if version else by
         print(f"{path}: {by}{created and f' on {created}'}, {checked}")
 
 
