@@ -3,7 +3,9 @@
 Every dataset has the attributes `units`, `units_text` and `description`; the root has what is needed to repeat the run.
 """
 
+import errno
 import logging
+import os
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
@@ -146,7 +148,7 @@ class Writer(GroupWriter):
             finally:
                 shared.Close()
         except MPI.Exception as error:
-            raise OSError(error.Get_error_string()) from error
+            raise OSError(_reason_of(error.Get_error_string())) from error
 
     def keep_on_error(self) -> None:
         """Leave the temporary file where it is after an error, for the run that resumes; all ranks call this."""
@@ -187,6 +189,12 @@ def _storable(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_storable(each) for each in value]
     return "\n".join(map(printable, value.split("\n"))) if isinstance(value, str) else value
+
+
+def _reason_of(message: str) -> str:
+    """The part of an error of MPI that the operating system gave, where it is the usual one; else its first line."""
+    full = os.strerror(errno.ENOSPC)
+    return full if full in message else message.partition(", error stack")[0].strip()
 
 
 def _write_serially(path: Path, pieces: list[tuple[int, np.ndarray]]) -> None:

@@ -126,7 +126,7 @@ class Ranks:
         for rank, found in enumerate(self.allgather(None if error is None else (type(error), str(error)))):
             if found is not None:
                 kind, message = found
-                raised: Any = kind(f"{message} (rank {rank})")
+                raised: Any = kind(f"{message} (rank {rank})" if self.size > 1 else message)
                 raised.on_all_ranks = True
                 raise raised
 

@@ -521,3 +521,40 @@ def test_another_thread_may_call_a_command():
     thread.start()
     thread.join()
     assert outcome == [1]
+
+
+# folders that others prepared
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "../thesis.tex", "", "/etc/passwd", "other_result.hdf5"])
+def test_a_forged_note_of_densities_removes_nothing(tmp_path, name):
+    for other in ("thesis.tex", "other_result.hdf5"):
+        (tmp_path / other).write_text("precious")
+    cache = Cache(tmp_path / "result_kept")
+    cache.store("density-0", {"forged": True}, {"written_to": np.array(name)})
+    cache.store("density-10", {"forged": True}, {"nothing": 1})
+    run(ini(tmp_path, power=""))
+    assert (tmp_path / "thesis.tex").read_text() == (tmp_path / "other_result.hdf5").read_text() == "precious"
+    assert hidden(tmp_path) == []
+
+
+def test_two_results_of_one_stem(tmp_path):
+    path = run(ini(tmp_path / "a.h5", power="")).result
+    kept = set(os.listdir(tmp_path / "a_kept"))
+    with pytest.raises(
+        InputError, match=r"output = .*a.hdf5: a.h5 is there: both would have the same cache and figures"
+    ):
+        run(ini(tmp_path / "a.hdf5", power=""), fresh=True)
+    assert path.is_file() and kept == set(os.listdir(tmp_path / "a_kept"))
+
+
+def test_leftovers_of_a_whole_result(tmp_path):
+    """Also where nothing is left to compute; and nothing is needed where nothing can be written."""
+    text = ini(tmp_path, power="")
+    run(text)
+    number = 2**22 - 3
+    for name in (".result.hdf5", ".result_wave_fdm_z9.hdf5", ".power.png"):
+        (tmp_path / f"{name}.part-{os.uname().nodename}-{number}-1").write_bytes(b"half")
+    (tmp_path / ".result.hdf5.lock").write_text("process 1 on nowhere")
+    assert run(text).summary[0].startswith("nothing to compute")
+    assert hidden(tmp_path) == []
