@@ -31,10 +31,20 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise OSError(damage)
     if damage is None:
         try_to_open(path)
-    with _shared_lock(path), h5py.File(path, "r", locking=False) as file:
+    with _shared_lock(path), _open(path) as file:
         if damage is None:
             _require_former_digest(path, file)
         yield file
+
+
+def _open(path: Path) -> h5py.File:
+    """The open file, without locks, or as another library of this process has it open: HDF5 allows no other way."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")
 
 
 def check_digest(path: Path, ranks: Ranks = SERIAL) -> None:
