@@ -163,20 +163,21 @@ def simulated_ratio(k, epoch):
     return 1 + (0.3 * (k / 60) ** 2 if epoch == 2 else -0.9 * (k / 60) ** 2 / (1 + (k / 60) ** 2))
 
 
-def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), epochs=3):
-    """Runs at z = 9, 4, 1.5, with a sheet across z at the edge of the box that condenses."""
+def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), epochs=3, seeds=(12,)):
+    """Runs at z = 9, 4, 1.5, with a sheet across z at the edge of the box that condenses; power grows with the seed."""
     box, units = Box(BOX, FINE_CELLS), CodeUnits(1.0, 0.6731, 0.314649)
     writer = Writer(Path(file.filename), SERIAL, file)
     x, y, z = ((np.arange(n) + 0.5) * side / n for n, side in zip(FINE_CELLS, BOX, strict=True))
     sheet = 1 + 0.5 * np.cos(2 * np.pi * (x[:, None, None] / BOX[0] - 0.3)) + 0 * y[:, None] * z
     k = np.concatenate([[0.0], np.arange(1, 12) * 5.7])
     cdm = np.concatenate([[0.0], 0.01 * k[1:] ** -2.0])
-    records = {}
-    for run in runs:
+    records = {run: [] for run in runs}
+    for run, seed in itertools.product(runs, seeds):
         record = Record.empty(2)
         for epoch, a in enumerate((0.1, 0.2, 0.4)[:epochs]):
             power = 25 * a**2 * (cdm if run.endswith("cdm") else cdm / (1 + (k / 40) ** 8))
             power *= simulated_ratio(k, epoch) if run.startswith("wave") else 1
+            power *= seed / seeds[0]
             away = np.minimum(z[-1] - z, z + BOX[2] - z[-1])
             density = sheet * (1 + 10 * a * np.exp(-((away / 0.1) ** 2)))
             density /= density.mean()
@@ -190,12 +191,18 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
                 [[0.1, 0, 0, 0, 0.1, 0], [0.2, 10, 1e-6, -2e-5, 0.9, 1e-3], [0.4, 20, 3e-6, 4e-5, 3, 0.05]]
             )
             record = replace(record, health=health)
-        records[run] = [record]
-        write_run(writer, run, record, box, {})
+        records[run].append(record)
+        write_run(writer, run, record, box, {}, seed if len(seeds) > 1 else None)
     boosts = boosts_of(records, box, 1.0)
-    write_boosts(writer, boosts, record.scale_factor, box, units, [12])
+    write_boosts(writer, boosts, record.scale_factor, box, units, seeds)
     writer.attributes(
-        "/simulation", size=BOX, cells=FINE_CELLS, redshift_start=9, redshift_end=1.5, m22=1.0, seeds=[12]
+        "/simulation",
+        size=BOX,
+        cells=FINE_CELLS,
+        redshift_start=9,
+        redshift_end=1.5,
+        m22=1.0,
+        seeds=np.array(seeds, np.uint64),
     )
 
 

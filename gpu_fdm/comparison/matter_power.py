@@ -161,7 +161,7 @@ def power_lines(model: ModelPower, simulated: SimulatedPower) -> list[str]:
         first = shown[0]
         lacks = (
             f"no filaments above {model.heaviest:.3g} Msun/h fit into its sides of {sides} cMpc/h, which make "
-            f"{100 * (1 - model.fits[first]):.2g} % of P_1f at k = {k[first]:.4g}"
+            f"{100 * (1 - model.fits[first]):.3g} % of P_1f at k = {k[first]:.4g}"
         )
     return [
         f"{head}: simulated{of} over P_lin T^2 + P_1f ({low:.3g} to {high:.3g} Msun/h): {ratios} h/Mpc",

@@ -360,4 +360,4 @@ def _seeds_in_words(file: h5py.File, of_first: bool) -> list[str]:
     number = len(seeds_of(file))
     if number == 1:
         return []
-    return [f"seed {file[SIMULATION].attrs['seeds'][0]} of {number}" if of_first else f"{number} seeds"]
+    return [f"seed {file[SIMULATION].attrs['seeds'][0]}, the first of {number}" if of_first else f"{number} seeds"]

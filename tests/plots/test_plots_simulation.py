@@ -269,3 +269,22 @@ def test_too_few_frames(tmp_path, write, says, capsys):
     assert main(["plot", str(path), "--movie"]) == 2
     needed = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames"
     assert capsys.readouterr().err == f"gpu-fdm: error: {path}: {says}: {needed}\n"
+
+
+def test_figures_of_several_seeds(tmp_path):
+    """Means with two bands; pictures of the first seed; the health of all. The unresolved epoch is faint."""
+    with result(tmp_path / "result.hdf5", lambda file: write_simulation(file, seeds=(3, 5))) as file:
+        assert [group.name for group in simulation.seeds_of(file)] == ["/simulation/seed_3", "/simulation/seed_5"]
+        assert simulation.runs_of(file) == ["wave_fdm", "particles_fdm", "particles_cdm"]
+        drawn = {figure.name: figure.draw(file) for figure in SimulationStage.figures}
+        mean = np.mean([file[f"simulation/seed_{seed}/wave_fdm/2/power"][1:] for seed in (3, 5)], axis=0)
+    legend = [text.get_text() for text in drawn["simulation_boost"].legends[0].get_texts()]
+    assert legend[-3:] == ["error of the mean", "scatter of seeds", "less random noise, at the end"]
+    assert r"$k>k_\mathrm{force}$, or unresolved" in legend
+    assert drawn["simulation_boost"].get_suptitle().endswith("2 seeds")
+    assert drawn["simulation_frames"].get_suptitle().endswith("seed 3, the first of 2")
+    line = drawn["simulation_power"].axes[2].lines[0]
+    assert line.get_ydata() == pytest.approx(line.get_xdata() ** 3 / (2 * np.pi**2) * mean)
+    assert len(drawn["simulation_health"].axes[1].lines) == 2 + 2  # of each seed, and two limits
+    plots.draw(tmp_path / "result.hdf5", SimulationStage.figures, 20)
+    assert (tmp_path / "simulation_health.png").is_file()
