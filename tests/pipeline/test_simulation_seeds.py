@@ -1,16 +1,19 @@
 """Several seeds of a simulation: each as if it were alone, their ratio of means, and epochs that are not resolved."""
 
 import logging
+import re
 
 import h5py
 import numpy as np
 import pytest
+from locations import REPOSITORY
 
-from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.simulation import checkpoint
 from gpu_fdm.pipeline.simulation.boosts import stored_boosts
+from gpu_fdm.pipeline.simulation.setup import check_simulation
 
 INI = """
 [run]
@@ -142,3 +145,15 @@ def test_epochs_that_are_not_resolved_are_marked_and_left_out(tmp_path):
     lost, told = [line for line in outcome.summary if line.startswith("P of ")]
     assert "z = 9: not used: up to " in lost and "(seed 12) turns its phase by more than pi/2 a cell" in lost
     assert "mean of 2 seeds, z = 24.3: " in told
+
+
+def test_a_run_whose_last_epochs_will_not_be_used_is_told_so():
+    """The ratio of velocities falls as a^(3/2): at the redshift that the warning names it is 3, and nothing is told."""
+    preset = REPOSITORY / "ini" / "simulation.ini"
+    (warning,) = check_simulation(read_config(preset, ["simulation.redshift_end=1.9", "simulation.seeds=6, 2"]))
+    found = re.search(r"seed 2: redshift_end = 1.9: cells resolve (\S+) times .*\(end at z = (\S+), or take", warning)
+    ratio, until = map(float, found.groups())
+    assert ratio == pytest.approx(3 * (2.9 / (1 + until)) ** 1.5, rel=0.01)
+    assert not check_simulation(
+        read_config(preset, [f"simulation.redshift_end={until + 0.05}", "simulation.seeds=6, 2"])
+    )

@@ -18,13 +18,14 @@ from ...errors import InputError, RunError
 from ...fields.box import Box
 from ...parallel.domain import Domain
 from ...parallel.ranks import SERIAL, Ranks
-from ...simulation.grid import Grid, require_resolved
+from ...simulation.grid import Grid, largest_velocity, require_resolved
 from ...simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
 from ...simulation.integrator import Expanding
 from ...units import CodeUnits
 from ..model import code_units, dtype_of, linear_power_of
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
+RESOLVED = 3.0  # the same ratio, above which less than 1 % of the mass was unresolved in all boxes that were tried
 COARSE = 64  # cells a side from whose modes, the largest of the box, velocities are known before the run
 NEGLIGIBLE = 1e-12  # of the power of CDM: taken for none beyond the last k where it is known
 LEAST_WAY = 0.5  # of a particle from its place in the lattice at the start, rms along an axis [cells]
@@ -196,7 +197,7 @@ def _warnings_of_modes(setup: Setup) -> list[str]:
             modes = setup.modes(cold, np.float64, cells=coarse)
             require_small(modes, setup.start, setup.background)
             if any(is_wave(run) and is_cold(run) == cold for run in section.runs):
-                _require_resolved(setup, modes)
+                warnings += [f"{where}{warning}" for warning in _warn_of_velocities(setup, modes)]
             contrast = modes.rms(setup.end, setup.background)
             if contrast < LEAST_CONTRAST:
                 warnings.append(
@@ -209,13 +210,23 @@ def _warnings_of_modes(setup: Setup) -> list[str]:
     return warnings
 
 
-def _require_resolved(setup: Setup, modes: LinearModes) -> None:
-    """InputError where cells do not resolve the velocities of the modes at the end."""
-    velocity = MARGIN * modes.rms_velocity(setup.end, setup.background)
+def _warn_of_velocities(setup: Setup, modes: LinearModes) -> list[str]:
+    """InputError where cells do not resolve the velocities of the modes at the end; a warning where they hardly do."""
+    rms = modes.rms_velocity(setup.end, setup.background)
     try:
-        require_resolved(setup.box, velocity, setup.units, setup.end)
+        require_resolved(setup.box, MARGIN * rms, setup.units, setup.end)
     except InputError as error:
         raise InputError(f"{error}, {MARGIN:g} times the rms linear velocity at redshift_end") from None
+    ratio = largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end) / rms
+    if ratio >= RESOLVED:
+        return []
+    # the ratio falls as a^(3/2), and grows with the number of cells
+    until = (1 + setup.section.redshift_end) * (RESOLVED / ratio) ** (2 / 3) - 1
+    return [
+        f"redshift_end = {setup.section.redshift_end:g}: cells resolve {ratio:.3g} times the rms linear velocity: "
+        f"below {RESOLVED:g} more than 0.01 of the mass may be unresolved, and such epochs are not used (end at "
+        f"z = {until:.3g}, or take {RESOLVED / ratio:.3g} times as many cells along each side)"
+    ]
 
 
 def _warn_of_lattice(setup: Setup, modes: LinearModes) -> list[str]:
