@@ -58,6 +58,11 @@ def rows_of(path):
             yield m22, size, redshift, "error", "", k[row], error[row], noise[row], int(force[row])
 
 
+def rounded(value):
+    """A number with the five digits that are written."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def main():
     """Write the CSV file and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,12 +70,11 @@ def main():
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--bins", type=int, nargs="+", default=[2, 4, 6, 8, 10, 12], help="bins of the printed table")
     options = parser.parse_args()
-    rows = [dict(zip(COLUMNS, row, strict=True)) for path in options.results for row in rows_of(path)]
+    rows = [dict(zip(COLUMNS, map(rounded, row), strict=True)) for path in options.results for row in rows_of(path)]
     with options.csv.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for row in rows:
-            writer.writerow({name: f"{v:.5g}" if isinstance(v := row[name], float) else v for name in COLUMNS})
+        writer.writerows({name: f"{v:g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows)
     for m22 in dict.fromkeys(row["m22"] for row in rows):
         of_boson = [row for row in rows if row["m22"] == m22]
         known = [row["k"] for row in of_boson if row["seed"] == "mean"]

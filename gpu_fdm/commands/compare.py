@@ -123,16 +123,16 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     lines = [line for comparison in found for line in comparison_lines(comparison)]
     for table, compared in zip(tables, comparisons, strict=True):
         lines += [] if compared else _lines_without_model(table, models)
-    powers = _compare_power(options, files, folder)
+    powers, drawn = _compare_power(options, files, folder)
     print("\n".join(lines + powers))
     print(f"figure: {figure}")
     if found:
         print(f"table: {write_comparisons(found, folder / TABLE)}")
-    print(f"report: {_write_report(options, folder / REPORT, files, figure, len(tables), found)}")
+    print(f"report: {_write_report(options, folder / REPORT, files, [figure, *drawn], len(tables), found)}")
 
 
-def _compare_power(options: Namespace, models: list[Path], folder: Path) -> list[str]:
-    """Draw the power of models with [one_filament] beside that of simulations; returns lines about each pair."""
+def _compare_power(options: Namespace, models: list[Path], folder: Path) -> tuple[list[str], list[Path]]:
+    """Draw the power of models with [one_filament] beside that of simulations; returns lines, and the figures."""
     from ..comparison.matter_power import power_lines, power_of_both
     from ..comparison.models import holds
     from ..io.schema import ONE_FILAMENT, SIMULATION
@@ -140,7 +140,8 @@ def _compare_power(options: Namespace, models: list[Path], folder: Path) -> list
 
     simulations = [Path(text) for text in options.table if holds(text, SIMULATION)]
     pairs = [(model, other) for other in simulations for model in models if holds(str(model), ONE_FILAMENT)]
-    lines = []
+    lines: list[str] = []
+    drawn: list[Path] = []
     for number, (model, simulation) in enumerate(pairs):
         found = power_of_both(model, simulation)
         if isinstance(found, str):
@@ -163,7 +164,8 @@ def _compare_power(options: Namespace, models: list[Path], folder: Path) -> list
             options.dpi,
         )
         lines += [*power_lines(of_model, simulated), f"figure: {figure}"]
-    return lines
+        drawn.append(figure)
+    return lines, drawn
 
 
 def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":
@@ -215,17 +217,21 @@ def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
 
 
 def _write_report(
-    options: Namespace, path: Path, files: list[Path], figure: Path, tables: int, found: "list[Comparison]"
+    options: Namespace, path: Path, files: list[Path], figures: list[Path], tables: int, found: "list[Comparison]"
 ) -> Path:
     """The report; returns its path."""
     from ..io.result_file import git_revision
     from ..plots.report import Picture, ReportSection, comparison_section, write_report
 
     models = ", ".join(map(str, files))
+    points = "Points, and dashed lines in a band: tables and simulations. Lines: models."
     overview = ReportSection(
         "Ratios of power",
         (f"{tables} tables compared with models of {models}.",),
-        (Picture(figure.read_bytes(), "Points, and dashed lines in a band: tables and simulations. Lines: models."),),
+        tuple(
+            Picture(figure.read_bytes(), "Simulated power beside the model, over the same modes." if number else points)
+            for number, figure in enumerate(figures)
+        ),
     )
     sections = [comparison_section(pair.table, pair.model, pair.agreement, pair.fit) for pair in found]
     provenance = {

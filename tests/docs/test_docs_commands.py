@@ -26,10 +26,18 @@ from gpu_fdm.pipeline import run as pipeline
 
 PAGES = {path.stem: path for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]}
 
+SEEDS = "--set simulation.seeds=1,2,3,4,5,6,7,8 --set simulation.content=none"
 CLUSTER = "needs the queue of a cluster; bash -n checks the script"
 NOT_RUN = {
     "gpu-fdm compare output/one_filament/result.hdf5 output/simulation/result.hdf5 --mixed": (
         "a tiny box has no power above shot noise; tests/comparison compares with a simulation"
+    ),
+    f"gpu-fdm run ini/simulation.ini {SEEDS} --set run.output=output/seeds_2 --set dark_matter.m22=2 "
+    "--set simulation.size=0.6": "few cells do not resolve its flows; the line before it has the same seeds",
+    "python -m benchmarks.simulation_seeds output/seeds_1/result.hdf5 output/seeds_2/result.hdf5 --csv "
+    "docs/simulation_seeds.csv": "needs both results; test_seeds.py compares the table with the page",
+    "gpu-fdm compare output/model/result.hdf5 output/seeds_1/result.hdf5 --over n-body": (
+        "a tiny box has no power above shot noise; tests/comparison/test_matter_power.py compares"
     ),
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
