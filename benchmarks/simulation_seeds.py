@@ -85,7 +85,10 @@ def main():
             cells = [row for row in of_boson if row["seed"] == seed and row["k"] in shown]
             unresolved = cells[0]["unresolved"]
             share = f"{100 * unresolved:.2g} %" if unresolved != "" else ""
-            texts = [f"{c['boost']:.2f}" if c["shot_noise"] < NOISE else f"({c['boost']:.2f})" for c in cells]
+            if seed == "error":
+                texts = [f"{cell['boost']:.3f}" for cell in cells]
+            else:
+                texts = [f"{c['boost']:.2f}" if c["shot_noise"] < NOISE else f"({c['boost']:.2f})" for c in cells]
             print(f"| {seed} | {share} | " + " | ".join(texts) + " |")
 
 

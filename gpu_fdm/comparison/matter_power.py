@@ -165,7 +165,7 @@ def power_lines(model: ModelPower, simulated: SimulatedPower) -> list[str]:
         )
     return [
         f"{head}: simulated{of} over P_lin T^2 + P_1f ({low:.3g} to {high:.3g} Msun/h): {ratios} h/Mpc",
-        f"  the box has no waves below k = {k[0]:.4g} h/Mpc; {lacks}",
+        f"  the box has no waves below k = {2 * np.pi / max(simulated.box.size):.4g} h/Mpc; {lacks}",
     ]
 
 

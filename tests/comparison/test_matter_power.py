@@ -115,7 +115,7 @@ def test_the_mean_of_seeds_and_its_error():
         "2 +- 0.7 at k = 6.3, 1 +- 0 at k = 13 h/Mpc"
     )
     assert second.startswith(
-        "  the box has no waves below k = 6.3 h/Mpc; no filaments longer than its sides of 1 cMpc/h"
+        "  the box has no waves below k = 6.283 h/Mpc; no filaments longer than its sides of 1 cMpc/h"
     )
 
 
