@@ -217,9 +217,10 @@ def _warn_of_velocities(setup: Setup, modes: LinearModes) -> list[str]:
         require_resolved(setup.box, MARGIN * rms, setup.units, setup.end)
     except InputError as error:
         raise InputError(f"{error}, {MARGIN:g} times the rms linear velocity at redshift_end") from None
-    ratio = largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end) / rms
-    if ratio >= RESOLVED:
+    largest = largest_velocity(float(np.max(setup.box.spacing)), setup.units, setup.end)
+    if largest >= RESOLVED * rms:
         return []
+    ratio = largest / rms
     # the ratio falls as a^(3/2), and grows with the number of cells
     until = (1 + setup.section.redshift_end) * (RESOLVED / ratio) ** (2 / 3) - 1
     return [
