@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 HELP = "compare models with tables or simulations, in a figure, a table and a report"
 PARALLEL = True
-FIGURE, TABLE, REPORT = WRITTEN = ("comparison.png", "comparison.csv", "comparison.html")
+FIGURE, TABLE, REPORT = ("comparison.png", "comparison.csv", "comparison.html")
+WRITTEN = (FIGURE, TABLE, REPORT, "power.png")
 
 
 def add(parser: ArgumentParser) -> None:

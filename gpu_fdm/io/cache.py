@@ -133,20 +133,15 @@ class Cache:
             except HDF5_DAMAGE:
                 continue
 
-    def report_unused(
-        self, names: Sequence[str], key: dict, instead: str = "", siblings: frozenset[str] = frozenset()
-    ) -> None:
+    def report_unused(self, names: Sequence[str], key: dict, instead: str = "") -> None:
         """Say in one line which part of these names is not used because its key differs, how, and what that costs.
 
         The part with the fewest differences is meant, of several the newest. Parts without a title that differ alike
         are reported once, together.
-        siblings  keys in which other parts of the same run differ: such parts are not meant
         """
         wanted, found = json.loads(key_text(key)), []
         for path in (path for name in names for path in self.paths(name)):
             stored, title = _header(path) or (wanted, "")
-            if any(stored.get(name) != wanted.get(name) for name in siblings):
-                continue
             if differences := key_differences(stored, wanted):
                 found.append((len(differences), -path.stat().st_mtime, path, differences, title))
         if not found:

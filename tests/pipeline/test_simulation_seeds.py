@@ -130,6 +130,15 @@ def test_seeds_that_were_stopped_go_on_with_the_same_bits(two, tmp_path, monkeyp
     assert all(np.array_equal(expected[name], found[name], equal_nan=True) for name in expected)
 
 
+def test_all_seeds_are_kept(tmp_path, caplog):
+    """More than the parts of one name that stay in a cache."""
+    seeds = "simulation.seeds=1, 2, 3, 4, 5, 6", "simulation.runs=wave_fdm", "simulation.spectra=1"
+    pipeline.run(config(tmp_path, *seeds))
+    with caplog.at_level(logging.INFO):
+        pipeline.run(config(tmp_path, *seeds))
+    assert sum("taken from the cache" in message for message in caplog.messages) == 6
+
+
 def test_epochs_that_are_not_resolved_are_marked_and_left_out(tmp_path):
     """Seed 12 turns 0.036 of its mass by more than pi/2 a cell at z = 9; seed 3 none."""
     box = "simulation.size=0.85, 0.9, 0.8", "simulation.cells=18, 20, 17"

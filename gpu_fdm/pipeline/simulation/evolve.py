@@ -58,16 +58,18 @@ class RunInProgress:
     def __init__(self, context: Context, setup: Setup, run: str):
         self.context, self.setup, self.run = context, setup, run
         self.title = f"{setup.of_seed}{run}"
+        # parts of seeds have names of their own: of each name, a few parts stay in the cache
+        self.part = f"{run}-seed{setup.seed}" if setup.of_several else run
         self.dynamics: Dynamics = (WaveRun if is_wave(run) else ParticleRun)(context, setup, is_cold(run))
         self.key = context.ranks.on_root(lambda: _key(setup, run))
-        self.checkpoint = Checkpoint(context.cache, run, self.key)
+        self.checkpoint = Checkpoint(context.cache, self.part, self.key)
         self.record: Record  # from _begin on
         self.saved_at = perf_counter()
 
     def whole_record(self) -> Record:
         """The record of the whole run: from the cache, or computed from where it was left."""
         ranks, cache = self.context.ranks, self.context.cache
-        arrays = ranks.on_root(lambda: cache.load(self.run, self.key, report=False))
+        arrays = ranks.on_root(lambda: cache.load(self.part, self.key, report=False))
         if arrays is not None and self._snapshots_before(inf):
             log.info("%s: taken from the cache", self.title)
             # left by a run that was killed between the two
@@ -78,8 +80,8 @@ class RunInProgress:
         state = self._begin()
         with progress(self.title, 100, ranks) as step, deferred_signals() as noted:
             self._evolve(state, step, noted)
-            title = f"{self.run}: the complete run of {int(self.record.steps[-1])} steps"
-            ranks.on_root(lambda: cache.store(self.run, self.key, self.record.arrays, title=title))
+            title = f"{self.title}: the complete run of {int(self.record.steps[-1])} steps"
+            ranks.on_root(lambda: cache.store(self.part, self.key, self.record.arrays, title=title))
             self.checkpoint.remove(ranks)
             self._end_if_asked(self._asked(noted)[0])
         return self.record
@@ -92,9 +94,8 @@ class RunInProgress:
             log.warning("%s: snapshots that it wrote are no longer there: it starts at step 0", self.title)
             saved = None
         elif saved is None:
-            names = [self.checkpoint.name, self.run]
-            siblings = frozenset({"run.seed"} if self.setup.of_several else ())
-            ranks.on_root(lambda: cache.report_unused(names, self.key, START_OVER, siblings))
+            names = [self.checkpoint.name, self.part]
+            ranks.on_root(lambda: cache.report_unused(names, self.key, START_OVER))
         if saved is None:
             state, order = self.dynamics.initial()
             self.record = Record.empty(order)
