@@ -49,10 +49,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             raise InputError(f"--output {output}: must not be the snapshot itself")
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
-        require_result(output)
         snapshot = open_snapshot(source, options.format, about)
         if options.output is None and output.exists():
             _require_same(output, snapshot)
+        require_result(output)
         return how, snapshot
 
     check_digest(source, ranks)
