@@ -1,6 +1,7 @@
 """gpu-fdm compare: compare models with tables and simulations."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ from .shared import (
 
 if TYPE_CHECKING:
     from ..comparison.compare import Comparison
+    from ..comparison.fits import FitPlan
+    from ..comparison.states import Solved, States
     from ..parallel.ranks import Ranks
     from ..spectra.boost import Boost
 
 HELP = "compare models with tables or simulations, in a figure, a table and a report"
 PARALLEL = True
 FIGURE, TABLE, REPORT = ("comparison.png", "comparison.csv", "comparison.html")
-WRITTEN = (FIGURE, TABLE, REPORT, "power.png")
+FITS, TABLE_OF_FITS = ("comparison_fits.png", "comparison_fits.csv")
+WRITTEN = (FIGURE, TABLE, REPORT, FITS, TABLE_OF_FITS, "power.png")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -52,6 +56,9 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--over", metavar="NAME", help="compare only ratios over this denominator: smooth, cdm ...")
     parser.add_argument("--fit", metavar="LOW,HIGH", help="fit the boson mass m22 [1e-22 eV] between these two")
+    text = "fit also with other choices of the model, one at a time, for the systematic error of m22 (default: unless "
+    text += "that takes more than two minutes)"
+    parser.add_argument("--systematics", action=BooleanOptionalAction, help=text)
     parser.add_argument("--mixed", action="store_true", help="draw ratios over different denominators in one figure")
     text = "take all epochs of a simulation, not only that nearest to the model's redshift"
     parser.add_argument("--all-epochs", action="store_true", help=text)
@@ -88,8 +95,34 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     for sources in options.ratios:
         above, below = (read_source(text, measure, ranks) for text in sources)
         ratios.append(ranks.on_root(lambda above=above, below=below: ratio(above, below, *names)))
+    job: list[_Job] = []
+
+    def prepare() -> "dict[States, float]":
+        job.append(_prepared(options, files, ratios, masses, ranks.size))
+        return job[0].plan.needed if job[0].plan else {}
+
+    needed, solved = ranks.on_root(prepare), {}
+    if needed:
+        from ..comparison.states import solve_all
+        from ..parallel.backend import choose_on_ranks
+
+        solved = solve_all(needed, ranks, choose_on_ranks(options.backend, None, ranks))
     if ranks.is_root:
-        _compare(options, files, ratios, masses)
+        _finish(options, files, job[0], solved)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What was read and compared, and what is to be fitted.
+
+    comparisons  of the tables, in their order, None for one without a model
+    plan         of the fits, None without them
+    """
+
+    models: "list[Boost]"
+    tables: "list[Boost]"
+    comparisons: "list[Comparison | None]"
+    plan: "FitPlan | None"
 
 
 def _model_files(options: Namespace) -> list[Path]:
@@ -99,12 +132,14 @@ def _model_files(options: Namespace) -> list[Path]:
     return files
 
 
-def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masses: tuple[float, float] | None) -> None:
-    """Compare on one rank; write the figure, the table and the report."""
-    from ..comparison.compare import boosts_to_draw, compare_all, write_comparisons
-    from ..comparison.models import model_boosts, read_boosts, single_filament_grid
+def _prepared(
+    options: Namespace, files: list[Path], ratios: "list[Boost]", masses: tuple[float, float] | None, ranks: int
+) -> _Job:
+    """Read models and tables, compare them, and plan the fits; on one rank."""
+    from ..comparison.compare import compare_all
+    from ..comparison.fits import FitPlan
+    from ..comparison.models import config_of, model_boosts, read_boosts
     from ..io.result_file import require_writable
-    from ..plots.comparison import draw_boosts
 
     with warnings_only():  # many rows of every model are left out
         models = [boost for path in files for boost in model_boosts(path)]
@@ -113,23 +148,45 @@ def _compare(options: Namespace, files: list[Path], ratios: "list[Boost]", masse
     if options.over:
         models = _over(options.over, models, "models")
         tables = _over(options.over, tables, "tables")
-    grid = single_filament_grid(files[0]) if masses else None
     with warnings_only():
-        comparisons = compare_all(tables, models, masses, grid, options.mixed)
+        comparisons = compare_all(tables, models, options.mixed)
     found = [comparison for comparison in comparisons if comparison]
+    require_writable(Path(options.output))
+    plan = None
+    if masses and found:
+        with warnings_only():
+            plan = FitPlan.of(found, models, masses, config_of(files[0]))
+        plan = plan.affordable(options.systematics, ranks)
+    return _Job(models, tables, comparisons, plan)
+
+
+def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") -> None:
+    """Fit; write the figures, the tables and the report; print what was found."""
+    from ..comparison.compare import boosts_to_draw, write_comparisons, write_systematics
+    from ..plots.comparison import draw_boosts
+    from ..plots.fits import draw_fits
+
+    found = [comparison for comparison in job.comparisons if comparison]
+    if job.plan:
+        with warnings_only():
+            found = job.plan.fitted(solved)
     folder = Path(options.output)
-    require_writable(folder)
-    boosts = boosts_to_draw(found, tables, models, options.mixed)
-    figure = draw_boosts(boosts, folder / FIGURE, options.dpi, mixed=options.mixed)
+    boosts = boosts_to_draw(found, job.tables, job.models, options.mixed)
+    points = "Points, and dashed lines in a band: tables and simulations. Lines: models."
+    figures = {draw_boosts(boosts, folder / FIGURE, options.dpi, mixed=options.mixed): points}
+    written = [write_comparisons(found, folder / TABLE)] if found else []
     lines = [line for comparison in found for line in comparison_lines(comparison)]
-    for table, compared in zip(tables, comparisons, strict=True):
-        lines += [] if compared else _lines_without_model(table, models)
+    for table, compared in zip(job.tables, job.comparisons, strict=True):
+        lines += [] if compared else _lines_without_model(table, job.models)
+    if rows := [pair.systematics.rows(pair.table) for pair in found if pair.systematics]:
+        choices = "m22 with the choices of the result, and with one of them at a time made in another way."
+        figures[draw_fits(rows, folder / FITS, options.dpi)] = choices
+        written.append(write_systematics(found, folder / TABLE_OF_FITS))
     powers, drawn = _compare_power(options, files, folder)
+    lines += [f"figure: {path}" for path in figures] + [f"table: {path}" for path in written]
     print("\n".join(lines + powers))
-    print(f"figure: {figure}")
-    if found:
-        print(f"table: {write_comparisons(found, folder / TABLE)}")
-    print(f"report: {_write_report(options, folder / REPORT, files, [figure, *drawn], len(tables), found)}")
+    figures |= dict.fromkeys(drawn, "Simulated power beside the model, over the same modes.")
+    print(f"report: {_write_report(options, folder / REPORT, files, figures, len(job.tables), found)}")
 
 
 def _compare_power(options: Namespace, models: list[Path], folder: Path) -> tuple[list[str], list[Path]]:
@@ -197,6 +254,9 @@ def comparison_lines(comparison: "Comparison") -> list[str]:
         for row in () if fit.fits else fit.worst:
             values = f"table {row.table:.4g}, model {row.model:.4g}, pull {row.pull:+.3g}"
             lines.append(f"    disagrees at k = {row.k:.4g} h/Mpc: {values}")
+        if comparison.systematics is not None:
+            lines.append(f"  {comparison.systematics.text}")
+            lines += [f"    {line}" for line in comparison.systematics.lines]
     elif table.m22 is not None and model.m22 is not None and abs(model.m22 / table.m22 - 1) > DIFFERENCES["m22"]:
         lines.append(f"  the model is of another boson: give one of m22 = {table.m22:g} with --model FILE")
     return lines
@@ -218,23 +278,25 @@ def _lines_without_model(table: "Boost", models: "list[Boost]") -> list[str]:
 
 
 def _write_report(
-    options: Namespace, path: Path, files: list[Path], figures: list[Path], tables: int, found: "list[Comparison]"
+    options: Namespace, path: Path, files: list[Path], figures: dict[Path, str], tables: int, found: "list[Comparison]"
 ) -> Path:
-    """The report; returns its path."""
+    """The report; returns its path.
+
+    figures  and what each shows
+    """
     from ..io.result_file import git_revision
     from ..plots.report import Picture, ReportSection, comparison_section, write_report
 
     models = ", ".join(map(str, files))
-    points = "Points, and dashed lines in a band: tables and simulations. Lines: models."
     overview = ReportSection(
         "Ratios of power",
         (f"{tables} tables compared with models of {models}.",),
-        tuple(
-            Picture(figure.read_bytes(), "Simulated power beside the model, over the same modes." if number else points)
-            for number, figure in enumerate(figures)
-        ),
+        tuple(Picture(figure.read_bytes(), caption) for figure, caption in figures.items()),
     )
-    sections = [comparison_section(pair.table, pair.model, pair.agreement, pair.fit) for pair in found]
+    sections = [
+        comparison_section(pair.table, pair.model, pair.agreement, pair.fit, *_about_systematics(pair))
+        for pair in found
+    ]
     provenance = {
         "version": f"gpu_fdm {__version__} {git_revision()}".rstrip(),
         "models": models,
@@ -243,6 +305,12 @@ def _write_report(
     }
     title = "Fuzzy dark matter filaments: models compared with tables"
     return write_report(path, title, (overview, *sections), provenance)
+
+
+def _about_systematics(comparison: "Comparison") -> tuple[str, ...]:
+    """Lines of the report about the systematic error."""
+    known = comparison.systematics
+    return () if known is None else (known.text, *known.lines)
 
 
 def _two_masses(text: str | None) -> tuple[float, float] | None:

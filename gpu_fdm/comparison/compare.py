@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from ..io.atomic import atomic_write
 from ..io.tables import without_formulas
 from ..spectra.agreement import Agreement, agreement
 from ..spectra.boost import DIFFERENCES, Boost, same_object
-from ..spectra.boost_grid import BoostGrid
 from ..spectra.features import Features, boost_features
-from ..spectra.fit import MassFit, fit_m22
-from .models import epoch_distance, grid_of
+from ..spectra.fit import MassFit
+from .models import epoch_distance
+from .systematics import SwitchedFit, Systematics
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Comparison:
     """A table, which is a boost that was measured or published, and the model that it is compared with.
 
     features   of the table and of the model;  agreement  of both
-    fit        of m22, where one was asked for
+    fit        of m22, where one was asked for;  systematics  its systematic error, where that is known
     """
 
     table: Boost
@@ -32,6 +32,7 @@ class Comparison:
     features: tuple[Features, Features]
     agreement: Agreement
     fit: MassFit | None = None
+    systematics: Systematics | None = None
 
 
 def same_ratio(table: Boost, models: Sequence[Boost]) -> list[Boost]:
@@ -51,17 +52,10 @@ def same_epoch(table: Boost, model: Boost) -> bool:
     return epoch_distance(table.redshift, model.redshift) <= DIFFERENCES["redshift"]
 
 
-def compare(
-    table: Boost,
-    models: Sequence[Boost],
-    masses: tuple[float, float] | None = None,
-    grid: Callable[[float, float, str], BoostGrid] | None = None,
-) -> Comparison:
+def compare(table: Boost, models: Sequence[Boost]) -> Comparison:
     """Compare a table with the likeliest model of its ratio: nearest in boson mass, then in redshift, then in range.
 
-    masses  fit m22 between these two
-    grid    (m22_min, m22_max, denominator) -> BoostGrid, for a fit where the models themselves are too few
-    Raises InputError where no model has the ratio, and for a fit with too few models.
+    Raises InputError where no model has the ratio.
     """
     same = same_ratio(table, models)
     if not same:
@@ -70,43 +64,14 @@ def compare(
             f"{table.label}: no model has this ratio: the models have {names} (--mixed draws all the same)"
         )
     nearest = max(same, key=lambda model: _likeness(model, table))
-    fit = None
-    if masses is not None:
-        candidates = grid_of(models_to_fit(table, same, nearest)) or (
-            grid(*masses, table.denominator) if grid else None
-        )
-        if candidates is None:
-            raise InputError(f"{table.label}: a fit needs models of four or more m22: give more with --model FILE")
-        low, high = candidates.m22_range
-        fit = fit_m22(candidates, table, max(masses[0], low), min(masses[1], high))
-    return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest), fit)
+    return Comparison(table, nearest, (boost_features(table), boost_features(nearest)), agreement(table, nearest))
 
 
-def models_to_fit(table: Boost, models: Sequence[Boost], nearest: Boost) -> list[Boost]:
-    """The models of one object that a table is fitted with, that of the nearest model; a fit mixes none.
-
-    Raises InputError for a table that does not say what it is of, where the models are of several objects.
-    """
-    objects = list(dict.fromkeys(model.object for model in models if model.object))
-    if not table.object and len(objects) > 1:
-        raise InputError(
-            f"{table.label}: the models are of {', and of '.join(objects)}: say in the table which of these it is of, "
-            f"with a line such as # object: {objects[0]}"
-        )
-    return [model for model in models if model.object == nearest.object]
-
-
-def compare_all(
-    tables: Sequence[Boost],
-    models: Sequence[Boost],
-    masses: tuple[float, float] | None = None,
-    grid: Callable[[float, float, str], BoostGrid] | None = None,
-    mixed: bool = False,
-) -> list[Comparison | None]:
+def compare_all(tables: Sequence[Boost], models: Sequence[Boost], mixed: bool = False) -> list[Comparison | None]:
     """Compare every table with the models of its epoch; None for a table without a model of its ratio and epoch,
     or whose rows are all beyond a limit.
 
-    masses, grid  as compare has them;  mixed  whether all tables may be without a model of their ratio
+    mixed  whether all tables may be without a model of their ratio
     Raises InputError where they are and may not, and where compare does.
     """
     if not mixed and not any(same_ratio(table, models) for table in tables):
@@ -114,7 +79,7 @@ def compare_all(
     comparisons = []
     for table in tables:
         candidates = [model for model in same_ratio(table, models) if same_epoch(table, model)]
-        comparisons.append(compare(table, candidates, masses, grid) if candidates and table.good.any() else None)
+        comparisons.append(compare(table, candidates) if candidates and table.good.any() else None)
     return comparisons
 
 
@@ -137,11 +102,32 @@ def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> Path:
     Returns the path. Wavenumbers are in h/Mpc; what is not known is empty. The file appears when it is complete.
     Raises RunError where it cannot be written.
     """
-    rows = [{name: without_formulas(value) for name, value in _row(pair).items()} for pair in comparisons]
+    return _write_rows([_row(comparison) for comparison in comparisons], path)
+
+
+def write_systematics(comparisons: Sequence[Comparison], path: Path) -> Path:
+    """Write a CSV table with a row for each fit with another choice of the model, and for each fit itself.
+
+    Returns the path. A fit that does not describe its table has no value in it, nor have then those with other choices.
+    Raises RunError where it cannot be written.
+    """
+    rows = []
+    for comparison in comparisons:
+        if comparison.systematics is None:
+            continue
+        table, own = comparison.table, comparison.systematics.fit
+        known = {name: getattr(table, name) for name in ("numerator", "denominator", "object", "redshift", "source")}
+        for switched in (SwitchedFit("", own), *comparison.systematics.switched):
+            rows.append(known | {"switch": switched.name} | _fit_columns(switched.fit, "", own.fits))
+            rows[-1]["not_fitted"] = switched.reason
+    return _write_rows(rows, path)
+
+
+def _write_rows(rows: list[dict[str, object]], path: Path) -> Path:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: without_formulas(value) for name, value in row.items()} for row in rows)
     with atomic_write(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
     return path
@@ -156,14 +142,23 @@ def _row(comparison: Comparison) -> dict[str, object]:
             row[prefix + name] = getattr(features, name)
     row |= {"rms_ln": quality.rms, "rows": quality.rows, "left_out": quality.left_out}
     row |= {"chi_squared": quality.chi_squared}
-    for name in ("m22", "bound", "standard_error"):
-        row[f"fit_{name}"] = getattr(fit, name, None)
-    row["fit_low_95"], row["fit_high_95"] = getattr(fit, "interval", None) or (None, None)
-    row["fit_chi_squared"] = None if fit is None else fit.agreement.chi_squared
-    row["fit_degrees_of_freedom"] = getattr(fit, "degrees_of_freedom", None)
-    row["fit_p_value"] = getattr(fit, "p_value", None)
-    row["fit_fits"] = None if fit is None or fit.p_value is None else "yes" if fit.fits else "no"
+    row |= _fit_columns(fit, "fit_")
+    known = None if comparison.systematics is None else comparison.systematics.range
+    row["fit_systematic_low"], row["fit_systematic_high"] = known or (None, None)
     return row
+
+
+def _fit_columns(fit: MassFit | None, prefix: str, values: bool = True) -> dict[str, object]:
+    """Columns of a fit, empty where there is none.
+
+    values  whether to give more than how well it describes the table
+    """
+    row = {name: getattr(fit, name, None) if values else None for name in ("m22", "bound", "standard_error")}
+    row["low_95"], row["high_95"] = (getattr(fit, "interval", None) if values else None) or (None, None)
+    row["chi_squared"] = None if fit is None else fit.agreement.chi_squared
+    row |= {name: getattr(fit, name, None) for name in ("degrees_of_freedom", "p_value")}
+    row["fits"] = None if fit is None or fit.p_value is None else "yes" if fit.fits else "no"
+    return {f"{prefix}{name}": value for name, value in row.items()}
 
 
 def _likeness(model: Boost, table: Boost) -> tuple[float, float, int, bool]:

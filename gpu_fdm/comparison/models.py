@@ -1,32 +1,24 @@
 """Boosts of tables and of result files, and the grid of boson masses that a fit goes over."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from attrs import evolve
 
 from ..config.config import Config
-from ..config.shared_sections import DarkMatter
 from ..errors import InputError
 from ..filament.mode_fits import ModeFits
 from ..io.hdf5 import is_hdf5, open_result
-from ..io.schema import ONE_FILAMENT, SINGLE_POWER, boson
+from ..io.schema import ONE_FILAMENT, boson
 from ..pipeline.inputs import stored_config
-from ..pipeline.model import build_model, population_of
-from ..pipeline.result_spectra import one_filament, result_boosts, result_spectrum
+from ..pipeline.model import population_of
+from ..pipeline.result_spectra import result_boosts, result_spectrum
 from ..pipeline.simulation.boosts import stored_boosts
-from ..pipeline.single_power import FRINGES_AND_MORE
-from ..spectra.boost import DIFFERENCES, Boost, boost_of
+from ..spectra.boost import DIFFERENCES, Boost
 from ..spectra.boost_grid import LEAST_BOOSTS, BoostGrid
 from ..spectra.linear_theory import theory_boosts
-from ..spectra.phase_average import NO_POWER
-from ..spectra.single_filament import ROUND_OFF, SinglePower, single_power
 from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost
 from ..units import mean_matter_density
@@ -170,46 +162,10 @@ def epoch_distance(first: float, second: float) -> float:
     return abs(float(np.log((1 + first) / (1 + second))))
 
 
-def single_filament_grid(path: Path) -> Callable[[float, float, str], BoostGrid] | None:
-    """The function (m22_min, m22_max, denominator) -> BoostGrid of a result's single filament; None if it has none.
-
-    Its boosts are from exact spectra of the filament of the file's config, for GRID_MASSES boson masses.
-    """
+def config_of(path: Path) -> Config:
+    """The config of a result file."""
     with open_result(path) as file:
-        if SINGLE_POWER not in file:
-            return None
-        config = stored_config(file)
-
-    @cache  # every table is fitted between the same masses
-    def powers(low: float, high: float) -> list[tuple[float, SinglePower]]:
-        return [(m22, _exact_power(config, m22)) for m22 in np.geomspace(low, high, GRID_MASSES).tolist()]
-
-    def grid(low: float, high: float, denominator: str) -> BoostGrid:
-        if denominator not in ("smooth", "classical"):
-            raise InputError(f"--fit: over {denominator}: one filament has boosts over smooth and over classical only")
-        return BoostGrid(tuple(_exact_boost(config, m22, power, denominator) for m22, power in powers(low, high)))
-
-    return grid
-
-
-def _exact_power(config: Config, m22: float) -> SinglePower:
-    """The exact spectra of the config's filament for another boson mass."""
-    without: dict[str, Any] = dict.fromkeys(("box", "power", "correlation", "figures"))
-    config = replace(config, dark_matter=DarkMatter(m22), **without)
-    model, section = build_model(config), config.single_power
-    k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
-    k = k[k < NO_POWER * model.fringe_wavenumber]
-    return single_power(model, k, section.statistics, plane=False)
-
-
-def _exact_boost(config: Config, m22: float, power: SinglePower, denominator: str) -> Boost:
-    """fdm over smooth or classical."""
-    metadata: dict[str, Any] = {"units": "1", "redshift": config.cosmology.redshift, "m22": m22}
-    metadata["object"] = one_filament(config.filament.mass)
-    fdm = Spectrum(power.k, power.fdm, "fdm", floor=ROUND_OFF, **metadata)
-    if denominator == "classical":
-        return boost_of(fdm, Spectrum(power.k, power.classical, denominator, **metadata))
-    return boost_of(fdm, Spectrum(power.k, power.smooth, denominator, floor=ROUND_OFF, **metadata))
+        return stored_config(file)
 
 
 def grid_of(models: list[Boost]) -> BoostGrid | None:

@@ -17,13 +17,13 @@ from ..config.sections import PopulationSection
 from ..config.shared_sections import DarkMatter
 from ..cosmology.linear_power import LinearPower, linear_power
 from ..cosmology.parameters import CosmologicalParameters
-from ..filament.eigenstates import eigenstates
+from ..filament.eigenstates import Library, eigenstates
 from ..filament.gas import draw_gas
 from ..filament.gas_table import FilamentTable, read_table
 from ..filament.model import END_SHARPNESS, Filament, Model, library_and_weights, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
 from ..filament.tabulated import read_profile
-from ..filament.weights import choose_weights, weights_from_table
+from ..filament.weights import Weights, choose_weights, weights_from_table
 from ..io.tables import read_columns
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_shape
@@ -106,13 +106,14 @@ def population_of(config: Config, masses: tuple[float, ...] = ()) -> Population:
         )
 
 
-def filaments(config: Config) -> list[Filament]:
+def filaments(config: Config, shape: ShapeOfMass | None = None) -> list[Filament]:
     """All filaments that a config describes, in their order.
 
+    shape  of a mass, where it is known already, for [filament] with shape = collapse
     Raises InputError where a value is missing that the mass cannot give, a table is wrong, or a box cannot hold them.
     """
     if config.gas is None:
-        return [_single(config)]
+        return [_single(config, shape)]
     table = _read_gas(config) if config.gas.table else _draw_gas(config)
     return table.filaments(config.gas.beta, config.cosmology.redshift, config.dark_matter.m22)
 
@@ -136,18 +137,23 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
         library = eigenstates(profile, wave.energy_cut, threads=threads)
     except ValueError as error:
         raise config.error("dark_matter", "m22", f"the filament of {filament.mass:.4g} Msun/h has {error}") from None
-    if wave.weights == "table":
-        weights = _of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
-    else:
-        weights = choose_weights(
-            profile,
-            library,
-            wave.weights,
-            l0_angular_momentum=wave.l0_angular_momentum,
-            scatter=wave.scatter,
-            radii=wave.radii,
-        )
+    weights = weights_of(config, profile, library)
     return model_of(filament, profile, code_units(config), library, weights, config.run.seed, wave.axial)
+
+
+def weights_of(config: Config, profile: Profile, library: Library) -> Weights:
+    """Weights of the eigenstates of a profile, as [wavefunction] chooses them."""
+    wave = config.wavefunction
+    if wave.weights == "table":
+        return _of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
+    return choose_weights(
+        profile,
+        library,
+        wave.weights,
+        l0_angular_momentum=wave.l0_angular_momentum,
+        scatter=wave.scatter,
+        radii=wave.radii,
+    )
 
 
 def build_model(config: Config) -> Model:
@@ -162,7 +168,7 @@ def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarr
     return model_of(filament, profile_of(config, filament), code_units(config), library, weights, seed, axial)
 
 
-def _single(config: Config) -> Filament:
+def _single(config: Config, known: ShapeOfMass | None) -> Filament:
     section, cosmology = config.filament, config.cosmology
     given = {"length": section.length, "r0": section.r0, "sigma": section.sigma}
     if section.profile_table is not None:
@@ -179,7 +185,7 @@ def _single(config: Config) -> Filament:
         )
     fits = {}
     if missing:
-        of_mass = _shape_of_mass(config, section.shape, section.mass, section.mass)
+        of_mass = known or _shape_of_mass(config, section.shape, section.mass, section.mass)
         fits = dict(zip(("length", "r0", "sigma"), of_mass(section.mass, section.beta), strict=True))
     shape = {key: fits[key] if value is None else value for key, value in given.items()}
     return Filament(

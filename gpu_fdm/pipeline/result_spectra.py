@@ -78,12 +78,17 @@ def _object(file: h5py.File, folder: str, name: str) -> str:
         mass = _number_of(file.get(f"{FILAMENTS}/{name}"), "mass")
         return "" if mass is None else one_filament(mass)
     low, high = (_number_of(file[f"{folder}/{name}"], key) for key in ("mass_min", "mass_max"))
-    return "" if low is None or high is None else f"filaments of {low:g} to {high:g} Msun/h"
+    return "" if low is None or high is None else several_filaments(low, high)
 
 
 def one_filament(mass: float) -> str:
     """A filament of a mass [Msun/h], as the object of spectra."""
     return f"one filament of {mass:g} Msun/h"
+
+
+def several_filaments(low: float, high: float) -> str:
+    """The filaments of a window of masses [Msun/h], as the object of spectra."""
+    return f"filaments of {low:g} to {high:g} Msun/h"
 
 
 def _number_of(group: h5py.Group | None, name: str) -> float | None:

@@ -97,8 +97,13 @@ def write_report(path: Path | str, title: str, sections: tuple[ReportSection, ..
     return path
 
 
-def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None) -> ReportSection:
-    """A table compared with a model: features of both, how they agree, the fit if there is one, and the rows."""
+def comparison_section(
+    table: Boost, model: Boost, quality: Agreement, fit: MassFit | None = None, *more: str
+) -> ReportSection:
+    """A table compared with a model: features of both, how they agree, the fit if there is one, and the rows.
+
+    more  lines about the fit
+    """
     columns = ("", "k_detach [h/Mpc]", "k of the largest [h/Mpc]", "largest", "last row", "slope after it")
     features = {name: boost_features(boost) for name, boost in (("table", table), ("model", model))}
     threshold = features["model"].threshold
@@ -110,7 +115,7 @@ def comparison_section(table: Boost, model: Boost, quality: Agreement, fit: Mass
         why = " or ".join(filter(None, ("out of the range of the model", table.limits)))
         agrees += f"; {quality.left_out} rows are {why}"
     texts = [f"Table: {table.source or '(no source)'}", f"Model: {model.source or '(no source)'}", agrees]
-    texts += [] if fit is None else [f"Fit: {fit.text}"]
+    texts += [] if fit is None else [f"Fit: {fit.text}", *more]
     worst = () if fit is None or fit.fits else fit.worst
     disagreeing = tuple((row.k, row.table, row.model, row.pull) for row in worst)
     caption = "Rows that disagree most with the best of the models, which does not describe the table"

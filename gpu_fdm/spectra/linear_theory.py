@@ -78,6 +78,11 @@ def theory_boosts(linear: LinearPower, cut_off: Transfer, filaments: Mapping[str
     return boosts
 
 
+def matter_with(filaments: str) -> str:
+    """All matter, with filaments that have a name, as the object of spectra."""
+    return f"matter with {filaments}"
+
+
 def _sum(linear: Spectrum, filaments: Spectrum, rows: NDArray, of: str, m22: float | None) -> Spectrum:
     """Linear power and the one-filament spectrum in the same rows; round-off is that of the latter."""
     return evolve(
@@ -87,5 +92,5 @@ def _sum(linear: Spectrum, filaments: Spectrum, rows: NDArray, of: str, m22: flo
         floor=filaments.floor,
         m22=m22,
         source=f"{linear.source}, plus {filaments.source}",
-        object=f"matter with {filaments.object}" if filaments.object else "",
+        object=matter_with(filaments.object) if filaments.object else "",
     )

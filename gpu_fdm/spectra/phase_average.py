@@ -174,7 +174,7 @@ def radii(library: Library, points: int) -> tuple[NDArray, NDArray]:
     return radius, library.radius_max / 2 * w * radius
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def gauss_legendre(points: int) -> tuple[NDArray, NDArray]:
     """Nodes and weights on [-1, 1], shape (points,); cached."""
     return roots_legendre(points)
