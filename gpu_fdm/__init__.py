@@ -46,6 +46,7 @@ _HOMES = {
     "fields.momentum": ("momentum_spread",),
     "spectra.phase_average": ("polar_spectrum",),
     "spectra.single_filament": ("single_power",),
+    "spectra.similarity.filaments": ("filament_spectra",),
     "spectra.power": ("power_spectrum",),
     "spectra.correlation": ("correlation_function",),
     "spectra.particles": ("particle_spectrum",),

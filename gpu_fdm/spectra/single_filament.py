@@ -110,12 +110,14 @@ def single_power(
     ]
     if axial is None:
         spectra.append(lambda across: fringes(across * unit))
-        smooth, self_average, classical, others = _averages(k, spectra, window, radius)
+        smooth, self_average, classical, others = orientation_averages(k, spectra, window, radius)
         return SinglePower(k, polar, smooth, others + self_average, self_average, statistics, classical)
-    smooth, self_average, classical = _averages(k, spectra, window, radius)
+    smooth, self_average, classical = orientation_averages(k, spectra, window, radius)
     self_average *= axial.self_share
     window = replace(window, dispersion=axial.dispersion / unit)
-    (interference,) = _averages(k, [lambda across: fringes(across * unit) + self_term(across * unit)], window, radius)
+    (interference,) = orientation_averages(
+        k, [lambda across: fringes(across * unit) + self_term(across * unit)], window, radius
+    )
     return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share)
 
 
@@ -178,11 +180,11 @@ def orientation_average(
     radius     beyond which the filament has no mass [cMpc/h]
     dispersion  of momenta along the axis [h/cMpc], 0 for a coherent filament
     """
-    (average,) = _averages(np.asarray(k, float), [polar], AxialWindow(length, sharpness, dispersion), radius)
+    (average,) = orientation_averages(np.asarray(k, float), [polar], AxialWindow(length, sharpness, dispersion), radius)
     return average
 
 
-def _averages(
+def orientation_averages(
     k: NDArray, spectra: Sequence[Callable[[NDArray], NDArray]], window: AxialWindow, radius: float
 ) -> list[NDArray]:
     """Averages over orientations, each of shape (k,), of spectra in the plane: sums over Gauss-Legendre nodes.

@@ -46,6 +46,7 @@ __all__ = [
     "ONE_FILAMENT",
     "POWER",
     "RESULT",
+    "SIMILARITY",
     "SIMULATION",
     "SINGLE_POWER",
     "SNAPSHOT",
@@ -80,6 +81,26 @@ RESULT = Schema(
         *POPULATION_GROUPS,
         *STEADY_STATE_GROUPS,
         *SIMULATION_GROUPS,
+    ),
+)
+
+SIMILARITY = Schema(
+    "The table of spectra over nu = m r0 sigma / hbar, which comes with the package",
+    (
+        Group(
+            "/",
+            {
+                "nu": Dataset("node", "1", "nodes of nu, the last infinite"),
+                "weight_sum": Dataset("node", "1", "line mass of the states over that of the filament"),
+                "rows": Dataset(
+                    "node, ratio, row",
+                    "1",
+                    "logarithms of the parts of P(k|M)/M^2, see gpu_fdm.spectra.similarity.table",
+                    "float32",
+                ),
+            },
+            {"mass_fraction": Attribute("f, inside of whose potential the states lie")},
+        ),
     ),
 )
 

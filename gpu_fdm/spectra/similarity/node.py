@@ -1,0 +1,93 @@
+"""The spectrum of an isothermal filament of one nu, in three parts of P/M^2 over (sum w)^2: from its states.
+
+In lengths of r0/a and energies of 2 sigma^2 the states solve
+
+    [ -1/(4 nu^2) laplacian + ln(1 + x^2) ] psi = eps psi,    w = 2/nu^2 exp(-2 eps),    eps < eps_c = -ln(1 - f)
+
+States enter one by one as nu grows, which makes the sums rough in nu: by 1e-3 at nu = 1. The cut is therefore rounded:
+weights are multiplied by erfc[(eps - eps_c - D^2/4)/D]/2, D = 0.3/nu, where D^2/4 keeps the mass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.special import erfc
+
+from ...filament.eigenstates import eigenstates
+from ...filament.profile import SteadyStateCylinder
+from ...filament.weights import wkb_weights
+from ...parallel.blas import on_one_thread
+from ..phase_average import form_factor, polar_spectrum
+
+ROUNDING = 0.3  # D times nu
+_BEYOND = 4.5  # widths D beyond the cut at which states still count
+_LARGEST_KAPPA = 5.0  # of the rows of fringes
+_STEP = 0.02  # of ln q, and of kappa, in sums over states; form factors are interpolated in steps of it over the radius
+_SMALLEST_Q = 2e-3
+
+Spectrum = Callable[[NDArray], NDArray]
+
+
+@dataclass(frozen=True)
+class PlaneSpectrum:
+    """Three parts of the spectrum in the plane, functions of q = k r0/a of any shape, over (sum w)^2.
+
+    smooth         A^2, of the mean density
+    interference   I, of all pairs of states;  self_term  S, of each state with itself
+    weight_sum     sum w: line mass of the states over that of the filament
+    With fixed |a_nl| the spectrum is A^2 + I - S.
+    """
+
+    smooth: Spectrum
+    interference: Spectrum
+    self_term: Spectrum
+    weight_sum: float
+
+
+@on_one_thread
+def plane_spectrum(nu: float, mass_fraction: float) -> PlaneSpectrum:
+    """The spectrum in the plane of a filament of nu.
+
+    mass_fraction  f: energies are cut at the potential of the radius that holds it
+    """
+    cut, width = -np.log(1 - mass_fraction), ROUNDING / nu
+    profile = SteadyStateCylinder(r0=nu, sigma=1.0, beta=0.0, scale_factor=1.0)
+    library = eigenstates(profile, -np.expm1(-(cut + _BEYOND * width)))
+    weight = wkb_weights(profile, library)
+    weight *= erfc((library.energy / 2 - cut - width**2 / 4) / width) / 2
+    mass = float(np.sum(library.multiplicity * weight))
+
+    q = np.exp(np.arange(np.log(_SMALLEST_Q), np.log(2 * nu * _LARGEST_KAPPA), _STEP))
+    sums = polar_spectrum(library, weight, q / nu)
+    squared = mass**2
+    kappa = q / (2 * nu)
+    interference = _log_interpolation(q, sums.interference / squared, kappa)
+    self_term = _log_interpolation(q, sums.self_term / squared, kappa)
+
+    q_max = 2 * nu * _LARGEST_KAPPA
+    rows = np.linspace(0, q_max, int(q_max * library.radius_max / nu / _STEP) + 8)
+    amplitude = CubicSpline(rows, form_factor(library, weight, rows / nu) / mass)
+
+    def smooth(wavenumber: NDArray) -> NDArray:
+        inside = wavenumber <= q_max
+        return np.where(inside, amplitude(np.minimum(wavenumber, q_max)), 0.0) ** 2
+
+    return PlaneSpectrum(smooth, interference, self_term, mass)
+
+
+def _log_interpolation(q: NDArray, values: NDArray, kappa: NDArray) -> Spectrum:
+    """A cubic spline of ln(values) + kappa^2 in ln q: constant below the first row, zero after the last positive."""
+    ended = np.flatnonzero(values <= 0)
+    last = ended[0] if len(ended) else len(q)
+    spline = CubicSpline(np.log(q[:last]), np.log(values[:last]) + kappa[:last] ** 2)
+    scale = q[0] / kappa[0]
+
+    def at(wavenumber: NDArray) -> NDArray:
+        inside = np.clip(wavenumber, q[0], q[last - 1])
+        found = np.exp(spline(np.log(inside)) - (inside / scale) ** 2)
+        return np.where(wavenumber <= q[last - 1], found, 0.0)
+
+    return at

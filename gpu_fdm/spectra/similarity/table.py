@@ -1,0 +1,202 @@
+"""The table of spectra of filaments over nu and the ratio of length and radius, and the interpolation in it.
+
+For each node of nu, infinity the last, and each Chebyshev point of 1/Lambda, Lambda = length a/r0, there are rows of
+the three parts of P(k|M)/M^2, averaged over orientations and divided by the window w(k length). Their steepest factors
+are taken out:
+
+    ln A^2, ln(nu^2 S) + kappa^2, ln(I/S)  on ln q,  q = k r0/a
+    ln(3 nu^2 I) + kappa^2                 on kappa = q/(2 nu)
+
+Below kappa = 0.4, where I and S nearly cancel, I follows from its ratio to S; above, from its own rows. Rows are
+interpolated by a cubic spline in t = nu^2/(1 + nu^2), by the Chebyshev polynomial in 1/Lambda, and by four points of
+Lagrange in ln q and kappa.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import CubicSpline
+
+from ...errors import InputError
+from ..axial import AxialWindow
+from ..single_filament import orientation_averages
+from . import limit
+from .node import PlaneSpectrum, plane_spectrum
+
+NU = (*(0.5 * 2 ** (j / 8) for j in range(8)), *(2 ** (j / 4) for j in range(9)), 2**2.5, 2**3, 2**3.5, np.inf)
+LEAST_RATIO, LARGEST_RATIO, RATIOS = 10.0, 125.0, 25  # of length and radius, and Chebyshev points in between
+SHARPNESS = 10.0  # of the soft ends, over 1/length
+Q = np.exp(np.arange(np.log(0.004), np.log(415.0), 0.07))
+KAPPA = np.arange(0.0, 4.5, 0.08)
+_LEAST = 1e-30  # of a part, as power over the mass squared, whose logarithm is in the table
+_MOST = 50.0  # of a logarithm, so that what is not used does not overflow
+_OWN_ROWS = 0.4  # kappa from which fringes are taken from their own rows
+_RADIUS = 30.0  # [r0/a], of the largest filament: sets the number of orientations
+_LARGEST_Q = 2 * float(Q[-1])  # of the self term of the limit
+
+
+@frozen(eq=False)
+class SimilarityTable:
+    """Rows by node of nu, point of 1/Lambda, and q or kappa.
+
+    mass_fraction  f, inside of whose potential the states lie: energy_cut
+    nu             nodes, shape (nodes,), rising to infinity
+    weight_sum     sum w, shape (nodes,)
+    rows           ln A^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after the other,
+                   shape (nodes, RATIOS, 3 len(Q) + len(KAPPA))
+    """
+
+    mass_fraction: float
+    nu: NDArray = field(converter=np.asarray)
+    weight_sum: NDArray = field(converter=np.asarray)
+    rows: NDArray = field(converter=np.asarray)
+
+    def parts(self, nu: ArrayLike, ratio: ArrayLike, q: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+        """Smooth, interference and self term of P(k|M)/M^2 over (sum w)^2, each of shape (filaments, k).
+
+        nu     of each filament, shape (filaments,);  ratio  of its length and r0/a, shape (filaments,)
+        q      k r0/a, shape (filaments, k), positive; beyond kappa = 4.4 there are no fringes
+        With fixed |a_nl| the spectrum is smooth + interference - self term. Raises InputError outside of the table.
+        """
+        nu, ratio, q = (np.asarray(values, float) for values in (nu, ratio, q))
+        self._check("nu", nu, float(self.nu[0]), np.inf)
+        self._check("length over r0/a", ratio, LEAST_RATIO, LARGEST_RATIO)
+        weight = self._of_nu(nu)[:, :, None] * _of_ratio(ratio)[:, None, :]
+        rows = weight.reshape(len(nu), -1) @ self._flat
+        kappa, squared = q / (2 * nu[:, None]), nu[:, None] ** 2
+        log_q, count = np.log(q), len(Q)
+        position = (log_q - np.log(Q[0])) / (np.log(Q[1]) - np.log(Q[0]))
+        window = np.exp(_log_window(log_q + np.log(ratio)[:, None]))
+        smooth = window * np.exp(_lagrange(rows[:, :count], position))
+        damped = window * np.exp(-(kappa**2)) / squared * (kappa <= KAPPA[-1])
+        # rows end where nothing is left of a part: what lies beyond is not used
+        self_term = damped * np.exp(np.minimum(_lagrange(rows[:, count : 2 * count], position), _MOST))
+        from_self = self_term * np.exp(np.clip(_lagrange(rows[:, 2 * count : 3 * count], position), 0.0, _MOST))
+        alone = damped / 3 * np.exp(_lagrange(rows[:, 3 * count :], np.minimum(kappa, KAPPA[-1]) / KAPPA[1]))
+        return smooth, np.where(kappa < _OWN_ROWS, from_self, alone), self_term
+
+    def mass(self, nu: ArrayLike) -> NDArray:
+        """sum w: line mass of the states over that of the filament, shape of nu."""
+        return np.asarray(self._of_nu(np.atleast_1d(np.asarray(nu, float))) @ self.weight_sum).reshape(np.shape(nu))
+
+    def _of_nu(self, nu: NDArray) -> NDArray:
+        """Weights of the nodes, shape (filaments, nodes)."""
+        return self._spline(_rising(nu))
+
+    @cached_property
+    def _spline(self) -> CubicSpline:
+        return CubicSpline(_rising(self.nu), np.eye(len(self.nu)))
+
+    @cached_property
+    def _flat(self) -> NDArray:
+        return self.rows.reshape(-1, self.rows.shape[-1]).astype(float)
+
+    def _check(self, name: str, values: NDArray, low: float, high: float) -> None:
+        for outside in values[~((values >= low) & (values <= high))].flat:
+            allowed = f"in [{low:g}, {high:g}], the range of the table of similarity"
+            raise InputError(f"{name} = {outside:.4g}: must be {allowed}")
+
+
+def make_table(
+    mass_fraction: float, progress: Callable[[], None] | None = None, nodes: Sequence[float] = NU
+) -> SimilarityTable:
+    """Sum over the states at each node, and average over orientations; half a minute on one core.
+
+    progress  called after each node
+    """
+    rows, weight_sums = [], []
+    for nu in nodes:
+        plane = _limit_spectrum(mass_fraction) if np.isinf(nu) else plane_spectrum(nu, mass_fraction)
+        rows.append(_rows(plane, nu, mass_fraction))
+        weight_sums.append(plane.weight_sum)
+        if progress:
+            progress()
+    return SimilarityTable(mass_fraction, np.array(nodes), np.array(weight_sums), np.array(rows))
+
+
+def _rows(plane: PlaneSpectrum, nu: float, mass_fraction: float) -> NDArray:
+    """Rows of one node at all ratios, shape (RATIOS, 3 len(Q) + len(KAPPA))."""
+    finite = np.isfinite(nu)
+    damping = (Q / (2 * nu)) ** 2 if finite else 0.0
+    squared = nu**2 if finite else 1.0
+    rows = []
+    for ratio in _ratios():
+        window = AxialWindow(ratio, SHARPNESS / ratio)
+        parts = [plane.smooth, plane.self_term, plane.interference, np.ones_like]
+        smooth, self_term, fringes, alone = orientation_averages(Q, parts, window, _RADIUS)
+        rows_of_q = [smooth / alone, squared * self_term / alone, fringes / np.maximum(self_term, _LEAST**2)]
+        if finite:
+            q = 2 * nu * np.maximum(KAPPA, 1e-4)
+            at_kappa, alone = orientation_averages(q, [plane.interference, np.ones_like], window, _RADIUS)
+            interference = 3 * squared * at_kappa / alone
+        else:  # the window is then a line of no width
+            interference = limit.fringes(KAPPA, mass_fraction) * np.exp(-(KAPPA**2))
+        smooth, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
+        interference = np.log(np.maximum(interference, _LEAST)) + KAPPA**2
+        rows.append(np.concatenate([smooth, self_term + damping, ratio_of_q, interference]))
+    return np.array(rows)
+
+
+def _limit_spectrum(mass_fraction: float) -> PlaneSpectrum:
+    """The limit at finite q, where kappa is zero: smooth part, and nu^2 times the others."""
+    self_term, fringes = limit.SelfTerm(mass_fraction, _LARGEST_Q), float(limit.fringes(0.0, mass_fraction)) / 3
+    return PlaneSpectrum(
+        lambda q: limit.amplitude(q, mass_fraction) ** 2,
+        lambda q: np.full_like(q, fringes),
+        self_term,
+        mass_fraction**2,
+    )
+
+
+def _rising(nu: NDArray) -> NDArray:
+    """t = nu^2/(1 + nu^2), one at infinity."""
+    return 1 / (1 + np.asarray(nu, float) ** -2.0)
+
+
+def _ratios() -> NDArray:
+    """Ratios at Chebyshev extrema of their inverse, shape (RATIOS,)."""
+    return 1 / _inverse_ratios()
+
+
+def _inverse_ratios() -> NDArray:
+    low, high = 1 / LARGEST_RATIO, 1 / LEAST_RATIO
+    return (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * np.arange(RATIOS) / (RATIOS - 1))
+
+
+def _of_ratio(ratio: NDArray) -> NDArray:
+    """Barycentric weights of the Chebyshev points at each ratio, shape (filaments, RATIOS)."""
+    distance = 1 / ratio[:, None] - _inverse_ratios()
+    sign = (-1.0) ** np.arange(RATIOS)
+    sign[[0, -1]] /= 2
+    hit = np.abs(distance) < 1e-15
+    weight = sign / np.where(hit, 1.0, distance)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.where(hit.any(axis=1, keepdims=True), hit.astype(float), weight)
+
+
+def _lagrange(rows: NDArray, position: NDArray) -> NDArray:
+    """Values between equally spaced rows by four points, shape (filaments, k); the end values beyond the ends.
+
+    rows  shape (filaments, rows);  position  in steps, shape (filaments, k)
+    """
+    position = np.clip(position, 0, rows.shape[1] - 1)
+    first = np.clip(position.astype(int) - 1, 0, rows.shape[1] - 4)
+    x = position - first
+    value = np.take_along_axis(rows, first, 1) * ((x - 1) * (x - 2) * (x - 3) / -6)
+    value += np.take_along_axis(rows, first + 1, 1) * (x * (x - 2) * (x - 3) / 2)
+    value += np.take_along_axis(rows, first + 2, 1) * (x * (x - 1) * (x - 3) / -2)
+    value += np.take_along_axis(rows, first + 3, 1) * (x * (x - 1) * (x - 2) / 6)
+    return value
+
+
+def _make_log_window() -> CubicSpline:
+    """ln w over ln y: w(y) = int_0^1 sinc^2(y e/2) exp(-y^2 e^2/200) de, the average of the window alone."""
+    y = np.exp(np.arange(np.log(1e-3), np.log(1e6), 0.02))
+    (average,) = orientation_averages(y, [np.ones_like], AxialWindow(1.0, SHARPNESS), 0.0)
+    return CubicSpline(np.log(y), np.log(average))
+
+
+_log_window = _make_log_window()

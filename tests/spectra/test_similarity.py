@@ -1,0 +1,140 @@
+"""Spectra over nu against sums over states, closed forms, and numbers that were computed independently."""
+
+import numpy as np
+import pytest
+from locations import REPOSITORY
+from scipy.special import k1
+
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.errors import InputError
+from gpu_fdm.pipeline.model import build_model
+from gpu_fdm.spectra.similarity import limit
+from gpu_fdm.spectra.similarity.filaments import filament_spectra
+from gpu_fdm.spectra.similarity.node import plane_spectrum
+from gpu_fdm.spectra.similarity.store import read_table, shipped_table, write_table
+from gpu_fdm.spectra.similarity.table import make_table
+from gpu_fdm.spectra.single_filament import single_power
+
+F = 0.99
+DATA = REPOSITORY / "tests" / "data"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return shipped_table()
+
+
+def test_the_amplitude_of_the_limit_without_a_cut_is_that_of_the_profile():
+    q = np.array([1e-3, 0.1, 1.0, 3.0])
+    np.testing.assert_allclose(limit.amplitude(q, 1 - 1e-7), q * k1(q), rtol=1e-6)
+    assert limit.amplitude([0.0], F) == pytest.approx(1, rel=1e-12)
+
+
+def test_fringes_of_the_limit():
+    # without a cut 1 for all kappa; with it, at kappa = 0, in closed form
+    assert limit.fringes(1.0, 1 - 1e-9) == pytest.approx(1, rel=1e-6)
+    closed = 3 / F**4 * ((1 - (1 - F) ** 3) / 3 - F * (1 - F) ** 3)
+    assert limit.fringes(0.0, F) == pytest.approx(closed, rel=1e-9)
+    np.testing.assert_allclose(limit.fringes([0, 1, 2, 3], F), [1.04102, 1.04093, 1.03503, 0.88913], atol=6e-6)
+    assert limit.fringes(4.4, F) == 0  # twice the largest momentum is 4.29
+
+
+def test_self_term_of_the_limit():
+    self_term = limit.SelfTerm(F, 60.0)
+    # in closed form at q = 0: the square of the weights over phase space, which is that of c(0)/3
+    assert self_term(np.zeros(1))[0] == pytest.approx(float(limit.fringes(0.0, F)) / 3, rel=2e-6)
+    found = F**4 * self_term(np.array([1.0186, 3.9269, 7.9214, 30.539]))
+    np.testing.assert_allclose(found, [0.26525, 0.053374, 0.010922, 6.850e-4], rtol=1e-3)
+
+
+@pytest.mark.parametrize("nu", [1.0, 8.0])
+def test_sums_over_states(nu):
+    """Beside sums that were computed independently, with the same rounding of the cut."""
+    rows = np.loadtxt(DATA / "similarity_F.csv", delimiter=",")
+    rows = rows[(rows[:, 0] == nu) & (rows[:, 1] < 2 * nu * 4.4)]
+    plane, q = plane_spectrum(nu, F), rows[:, 1]
+    found = plane.smooth(q) + plane.interference(q) - plane.self_term(q)
+    np.testing.assert_allclose(found, rows[:, 7], rtol=1e-6)
+
+
+def test_large_nu_approaches_the_limit():
+    """I falls as c/(3 nu^2) exp(-kappa^2) with corrections of 1/nu^2."""
+    plane = plane_spectrum(8.0, F)
+    for kappa in (0.5, 1.0, 2.0):
+        expected = float(limit.fringes(kappa, F)) * np.exp(-(kappa**2)) / (3 * 64)
+        assert plane.interference(np.array([16 * kappa]))[0] == pytest.approx(expected, rel=0.05)
+
+
+def test_rows_of_the_table(table):
+    """The parts after the average over orientations, beside numbers that were computed independently."""
+    rows = np.loadtxt(DATA / "similarity_rows.csv", delimiter=",")
+    for nu, ratio, scale, k, smooth, interference, self_term, power in rows[rows[:, 3] < 900]:
+        parts = [float(part[0, 0]) for part in table.parts([nu], [ratio], [[k * scale]])]
+        np.testing.assert_allclose(parts, [smooth, interference, self_term], rtol=2e-3)
+        # theirs interpolates I - S between kappa = 0 and 0.08, which is 2e-4 too large at k = 1 and nu = 1
+        assert parts[0] + parts[1] - parts[2] == pytest.approx(power, rel=3e-4)
+
+
+FILAMENTS = {  # nu of each is between nodes of the table
+    "light": "[dark_matter]\nm22 = 0.7\n[cosmology]\nredshift = 5\n[filament]\nlength = 1.1\nr0 = 0.003\nsigma = 6\n",
+    "published": "[dark_matter]\nm22 = 1.6\n[filament]\n",
+    "small": "[dark_matter]\nm22 = 2.4\n[filament]\nmass = 3e9\n",
+}
+
+
+@pytest.mark.parametrize("name", FILAMENTS)
+def test_table_against_sums_of_a_filament(name):
+    config = parse_config(f"{FILAMENTS[name]}[wavefunction]\n")
+    model = build_model(config)
+    k = np.geomspace(0.5, 2 * model.fringe_wavenumber, 60)
+    direct = single_power(model, k, plane=False)
+    found = filament_spectra([model.filament], k, config.cosmology.h, config.cosmology.omega_m)
+    large = direct.fdm > 1e-7
+    rough = 1.5e-3  # the step at the cut, which the table rounds
+    np.testing.assert_allclose(found.weight_sum[0], model.weights.weight_sum, rtol=rough)
+    for ours, theirs in ((found.fixed[0], direct.fdm), (found.gaussian[0], direct.smooth + direct.interference)):
+        np.testing.assert_allclose((ours / ours[0])[large], (theirs / theirs[0])[large], rtol=2 * rough)
+
+
+def test_two_filaments_of_equal_nu_have_one_spectrum():
+    """Mass, boson mass, redshift and cosmology differ; nu and length a/r0 do not."""
+    one = parse_config("[dark_matter]\nm22 = 1\n[filament]\nlength = 1.2\nr0 = 0.004\nsigma = 8\n[wavefunction]\n")
+    other = parse_config(
+        "[dark_matter]\nm22 = 2\n[cosmology]\nredshift = 3\nh = 0.7\nomega_m = 0.25\nomega_b_h2 = 0.022\n"
+        f"[filament]\nlength = {1.2 * 1.5 * 4 / 5!r}\nr0 = 0.006\nsigma = {8 / 3 * 0.7 / 0.6731!r}\n[wavefunction]\n"
+    )
+    spectra = []
+    for config in (one, other):
+        model = build_model(config)
+        scale = model.filament.r0 * (1 + model.filament.redshift)
+        spectra.append(single_power(model, np.geomspace(0.02, 20, 30) / scale, plane=False).fdm)
+    np.testing.assert_allclose(spectra[0], spectra[1], rtol=1e-8)
+
+
+def test_the_shipped_table_is_what_the_program_makes(table, tmp_path):
+    nodes = table.nu[:5]
+    made = make_table(F, nodes=nodes)
+    np.testing.assert_allclose(made.weight_sum, table.weight_sum[:5], rtol=1e-9)
+    np.testing.assert_allclose(made.rows, table.rows[:5], rtol=3e-7, atol=1e-5)
+    write_table(made, tmp_path / "table.hdf5")
+    np.testing.assert_allclose(read_table(tmp_path / "table.hdf5").rows, made.rows, rtol=1e-7)
+
+
+def test_limits_of_the_table(table):
+    with pytest.raises(InputError, match=r"nu = 0.4: must be in \[0.5, inf\], the range of the table"):
+        table.parts([0.4], [50], [[1.0]])
+    with pytest.raises(InputError, match=r"length over r0/a = 9: must be in \[10, 125\]"):
+        table.parts([1.0], [9], [[1.0]])
+    for text, says in (
+        ("beta = 0.5\n", "filament 0: beta = 0.5: must be 0"),
+        ("sharpness = 9\n", "filament 0: sharpness = 9: must be 10/length"),
+    ):
+        config = parse_config(f"[filament]\n{text}[wavefunction]\n")
+        with pytest.raises(InputError, match=says):
+            filament_spectra([build_model(config).filament], [1.0], 0.67, 0.31)
+
+
+def test_a_table_that_is_none(tmp_path):
+    (tmp_path / "x.hdf5").write_bytes(b"no table")
+    with pytest.raises(InputError, match=r"x\.hdf5"):
+        read_table(tmp_path / "x.hdf5")
