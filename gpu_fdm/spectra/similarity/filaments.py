@@ -49,9 +49,10 @@ def filament_spectra(
     k        comoving [h/Mpc], shape (k,), positive
     h, omega_m  as CodeUnits has them
     table    that which comes with the package, for energy_cut = 0.99, where not given
-    They agree with single_power to 2e-4 where P(k) > 1e-7 P(0) and nu > 4. Below, the sums of single filaments have steps
-    at which states enter, which the table rounds: 1e-3 at nu = 2, 6e-3 at nu = 1. Raises InputError for a filament that the table does not cover:
-    beta > 0, tabulated profiles, other soft ends, nu below 0.5, lengths outside 10 to 125 r0/a.
+    They agree with single_power to 2e-4 where P(k) > 1e-7 P(0) and nu > 4. Below, the sums of single filaments have
+    steps at which states enter, which the table rounds: 1e-3 at nu = 2, 6e-3 at nu = 1.
+    Raises InputError for a filament that the table does not cover: beta > 0, tabulated profiles, other soft ends, nu
+    below 0.5, lengths outside 10 to 125 r0/a.
     """
     table = shipped_table() if table is None else table
     k = np.asarray(k, float)
