@@ -125,12 +125,12 @@ def _rows(plane: PlaneSpectrum, nu: float, mass_fraction: float) -> NDArray:
     rows = []
     for ratio in _ratios():
         window = AxialWindow(ratio, SHARPNESS / ratio)
-        parts = [plane.smooth, plane.self_term, plane.interference, np.ones_like]
+        parts = [plane.smooth, plane.self_term, plane.interference, _one]
         smooth, self_term, fringes, alone = orientation_averages(Q, parts, window, _RADIUS)
         rows_of_q = [smooth / alone, squared * self_term / alone, fringes / np.maximum(self_term, _LEAST**2)]
         if finite:
             q = 2 * nu * np.maximum(KAPPA, 1e-4)
-            at_kappa, alone = orientation_averages(q, [plane.interference, np.ones_like], window, _RADIUS)
+            at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, _RADIUS)
             interference = 3 * squared * at_kappa / alone
         else:  # the window is then a line of no width
             interference = limit.fringes(KAPPA, mass_fraction) * np.exp(-(KAPPA**2))
@@ -149,6 +149,10 @@ def _limit_spectrum(mass_fraction: float) -> PlaneSpectrum:
         self_term,
         mass_fraction**2,
     )
+
+
+def _one(q: NDArray) -> NDArray:
+    return np.ones(q.shape)
 
 
 def _rising(nu: NDArray) -> NDArray:
@@ -195,7 +199,7 @@ def _lagrange(rows: NDArray, position: NDArray) -> NDArray:
 def _make_log_window() -> CubicSpline:
     """ln w over ln y: w(y) = int_0^1 sinc^2(y e/2) exp(-y^2 e^2/200) de, the average of the window alone."""
     y = np.exp(np.arange(np.log(1e-3), np.log(1e6), 0.02))
-    (average,) = orientation_averages(y, [np.ones_like], AxialWindow(1.0, SHARPNESS), 0.0)
+    (average,) = orientation_averages(y, [_one], AxialWindow(1.0, SHARPNESS), 0.0)
     return CubicSpline(np.log(y), np.log(average))
 
 
