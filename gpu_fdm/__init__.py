@@ -13,7 +13,7 @@ The public names, in the order in which data flows:
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
     momentum_spread                          momentum along and across the filaments of a simulation
-    polar_spectrum, single_power             phase averages of one filament's power, exactly
+    polar_spectrum, single_power, filament_spectra    phase averages of one filament's power, exactly, and from a table
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
     evolve_cross_section, evolve_axis        a filament in its own gravity: its cross-section, and along its axis
     open_snapshot, snapshot_power            snapshots of simulations
