@@ -18,6 +18,8 @@ from gpu_fdm.config.presets import preset_ini
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io.kinds import Number
 
+EARLIER = b"\x89HDF\r\n\x1a\n git_revision"  # a damaged result, which may be replaced
+
 # a coarse box: seconds matter here, fringes do not
 SMALL = ["box.cells=20,24,50", "cross_section.points=32", "run.backend=cpu"]
 
@@ -153,9 +155,9 @@ def test_warnings(ini, tmp_path, capfd):
 def test_bad_input(ini, tmp_path, capfd, override, says):
     output = tmp_path / "out" / "result.hdf5"
     output.parent.mkdir()
-    output.write_bytes(b"an earlier result")
+    output.write_bytes(EARLIER)
     fails(run(capfd, ini, output.parent, override), 2, says)
-    assert output.read_bytes() == b"an earlier result" and len(list(output.parent.iterdir())) == 1
+    assert output.read_bytes() == EARLIER and len(list(output.parent.iterdir())) == 1
 
 
 def test_bad_tables(ini, tmp_path, capfd):

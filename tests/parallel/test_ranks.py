@@ -14,6 +14,8 @@ from gpu_fdm.parallel.backend import choose_on_ranks
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import LAUNCHERS, SERIAL, Ranks, launched
 
+EARLIER = b"\x89HDF\r\n\x1a\n git_revision"  # a damaged result, which may be replaced
+
 GAS = """
 [dark_matter]
 m22 = 0.3
@@ -152,7 +154,7 @@ def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
     script.write_text(FAILING.format(error=error))
     out = tmp_path / "out"
     out.mkdir()
-    (out / "result.hdf5").write_bytes(b"an earlier result")
+    (out / "result.hdf5").write_bytes(EARLIER)
     command = [MPIEXEC, "-n", "3", sys.executable, str(script), where, "run", str(ini), "--set", f"run.output={out}"]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert finished.returncode != 0
@@ -163,7 +165,7 @@ def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
     # hidden ones: the lock, which no longer holds, and densities that were done
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} <= {"result.hdf5", "result_kept"}
     assert any(".part-" in p.name for p in out.iterdir()) == (where == "power.power_of_modes")
-    assert (out / "result.hdf5").read_bytes() == b"an earlier result"
+    assert (out / "result.hdf5").read_bytes() == EARLIER
 
 
 def test_slabs_cover_all_planes():
@@ -224,13 +226,13 @@ def test_a_full_disk_over_ranks(tmp_path):
     script.write_text(FULL_DISK.format(size=600_000))  # the two densities take 1.1 MB
     out = tmp_path / "out"
     out.mkdir()
-    (out / "result.hdf5").write_bytes(b"an earlier result")
+    (out / "result.hdf5").write_bytes(EARLIER)
     command = [MPIEXEC, "-n", "3", sys.executable, str(script), "run", str(ini), "--set", f"run.output={out}"]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert finished.returncode != 0
     assert "cannot be written" in finished.stderr and "Traceback" not in finished.stderr, finished.stderr
     assert {p.name for p in out.iterdir() if p.suffix != ".lock"} == {"result.hdf5", "result_kept"}
-    assert (out / "result.hdf5").read_bytes() == b"an earlier result"
+    assert (out / "result.hdf5").read_bytes() == EARLIER
 
 
 def test_a_gpu_on_some_ranks_only_is_an_error():
