@@ -1,6 +1,7 @@
 """All checks, in the order of the document."""
 
 from . import (
+    checks_boosts,
     checks_collapse,
     checks_cosmology,
     checks_equilibrium,
@@ -21,6 +22,7 @@ STAGES = (
     ("Eigenstates and weights", checks_states.CHECKS),
     ("Exact spectra and scales", checks_spectra.CHECKS),
     ("The published figure of single filaments", checks_figures.CHECKS),
+    ("Boosts and fits", checks_boosts.CHECKS),
     ("Solvers", checks_solvers.CHECKS),
     ("Where a publication errs", errata_population.ERRATA + errata_spectra.ERRATA),
 )

@@ -270,7 +270,7 @@ class Populations:
             mean_matter_density(self.config.cosmology.omega_m),
             section.statistics,
             self.config.wavefunction.axial,
-            section.mode_mass == "scaled",
+            {"scaled": True, "as_is": False}[section.mode_mass],
         )
         powers = {"fdm": fdm}
         if below == "smooth":
