@@ -20,7 +20,7 @@ from ..io import schema
 from ..io.hdf5 import open_result
 from ..pipeline.inputs import stored_config
 from ..pipeline.model import population_of
-from ..pipeline.one_filament import Boson, classical_spectrum, shape_of
+from ..pipeline.population_filaments import Boson, classical_spectrum, shape_of
 from ..pipeline.simulation.boosts import TRUSTED_NOISE, UNRESOLVED
 from ..pipeline.simulation.record import force_wavenumber
 from ..population.population import Population

@@ -195,9 +195,10 @@ class OneFilamentSection(Section):
         "density that the spectrum is relative to: the mean of the population, or of all matter",
     )
     mode_mass: str = option(
-        "scaled",
-        Choice(("scaled", "as_is")),
-        "whether spectra are scaled to the filament's mass, since modes miss the mass beyond the energy cut",
+        "completed",
+        Choice(("completed", "scaled", "as_is")),
+        "what replaces the mass that modes leave out, that beyond the energy cut: its own density, without fringes "
+        "(completed), more mass in the modes (scaled), or nothing (as_is)",
     )
     statistics: str = option(
         "fixed", STATISTICS, "statistics of the modes: phases random and |a_nl| fixed, or complex Gaussian amplitudes"

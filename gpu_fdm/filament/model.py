@@ -4,14 +4,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..units import CodeUnits
 from .axial import AxialModes, axial_dispersion
 from .eigenstates import Library
 from .profile import Profile
 from .wavefunction import WaveFunction, random_phases
-from .weights import Weights
+from .weights import FITTED, Weights
 
 END_SHARPNESS = 10.0  # of soft ends, over 1/length, where none is given
 SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
@@ -69,6 +69,18 @@ class Model:
     def segment_mass(self) -> float:
         """Mass of |psi|^2 over the length of the filament [Msun/h]."""
         return self.wave.line_mass * self.units.line_mass * self.filament.length
+
+    def missing_form_factor(self, wavenumber: ArrayLike) -> NDArray:
+        """Transform of the mass that the modes leave out, with its own density, over the line mass; any shape.
+
+        WKB weights, and those of a table, are of energies below the cut: it is the mass of the energies beyond. Weights
+        that are fitted follow the whole density inside the turning point of the cut: it is the mass outside.
+
+        wavenumber  k >= 0 comoving [1/L]
+        """
+        fitted = self.weights.method in FITTED
+        transform = self.profile.form_factor_outside if fitted else self.profile.form_factor_beyond
+        return transform(self.library.energy_cut, wavenumber)
 
     def code_time(self, myr: float) -> float:
         """A time [Myr] in code units [T]."""

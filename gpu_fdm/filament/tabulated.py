@@ -21,11 +21,11 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import gamma, gammaincc, j0
 
 from ..io.tables import read_columns
-from .profile import Profile
+from .profile import BLOCK, Profile
 
 _LEAST = 1e-30  # radii and densities below this, or above its inverse, are refused
 FINE_POINTS = 3000  # radii, in equal steps of ln R, at which the potential and the inversion are computed
-_FORM_FACTOR_BLOCK = 1 << 22  # values of J_0 at a time
+_ENERGIES = 60  # Gauss-Legendre nodes of an integral over the energies beyond a cut
 
 
 class TabulatedProfile(Profile):
@@ -123,10 +123,25 @@ class TabulatedProfile(Profile):
         inside = np.exp(self._log_g(np.minimum(energy, last)))
         return inside * np.exp(-np.maximum(energy - last, 0) / tail_scale)
 
+    def _density_beyond(self, energy: float, radius: NDArray) -> NDArray:
+        b = self.beta / 2
+        depth = np.asarray(self._potential(radius))
+        last, scale = self._tail
+        # w = (E' - V)^(1-b) takes the singularity at E' = V away
+        first, end = (np.maximum(level - depth, 0) ** (1 - b) for level in (energy, max(energy, last)))
+        x, weights = np.polynomial.legendre.leggauss(_ENERGIES)
+        w = first[..., None] + (end - first)[..., None] * (1 + x) / 2
+        inside = self._energy_distribution(depth[..., None] + w ** (1 / (1 - b))) @ weights
+        inside *= (end - first) / (2 * (1 - b))
+        above = np.maximum(max(energy, last) - depth, 0) / scale
+        tail = self._energy_distribution(np.asarray(max(energy, last))) * scale ** (1 - b)
+        inside += tail * gamma(1 - b) * np.exp(above) * gammaincc(1 - b, above)
+        return self._normalisation * radius**-self.beta * inside
+
     def _form_factor(self, wavenumber: NDArray) -> NDArray:
         flat = np.ravel(wavenumber)
         radius, mass = self._mass_elements(float(np.max(flat, initial=0.0)))
-        rows = max(1, _FORM_FACTOR_BLOCK // len(radius))
+        rows = max(1, BLOCK // len(radius))
         parts = [j0(np.outer(flat[first : first + rows], radius)) @ mass for first in range(0, len(flat), rows)]
         return np.concatenate([*parts, np.empty(0)]).reshape(np.shape(wavenumber)) / self.line_mass
 
@@ -149,12 +164,16 @@ class TabulatedProfile(Profile):
             "smooth the table, or choose another beta"
         )
 
+    @property
+    def _normalisation(self) -> float:
+        """Of R^beta rho over the integral of g."""
+        beta, gammas = self.beta, gamma((1 - self.beta) / 2) / gamma(1 - self.beta / 2)
+        return float(2 ** (1 - beta / 2) * np.sqrt(np.pi) * self.scale_factor ** (2 - beta) * gammas)
+
     def _invert(self) -> tuple[CubicSpline, tuple[float, float]]:
         """ln g as a spline of E up to V at the last row, and (that energy, the energy scale of the tail)."""
         beta, a = self.beta, self.scale_factor
-        power = 2 - beta
-        normalisation = 2 ** (1 - beta / 2) * np.sqrt(np.pi) * a**power
-        normalisation *= gamma((1 - beta) / 2) / gamma(1 - beta / 2)
+        power, normalisation = 2 - beta, self._normalisation
         inner, outer = self._core
         # y'(V) = dy/dR / dV/dR; inside the first row from the regular core, exactly
         core = self._first * (np.arange(40) / 40) ** (1 / power)

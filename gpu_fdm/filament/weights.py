@@ -188,6 +188,9 @@ WEIGHTS = {
     "least_squares": _least_squares,
 }
 
+# these follow the density inside the turning point of the energy cut, whatever the energies that make it there
+FITTED = ("adaptive_lasso", "poisson", "least_squares")
+
 
 def weights_from_table(path: str | Path, library: Library, profile: Profile | None = None) -> Weights:
     """Weights w = amplitude^2 from a CSV file with columns n, l, amplitude; 0 for modes that it leaves out.

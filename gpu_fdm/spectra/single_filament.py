@@ -43,6 +43,7 @@ class SinglePower:
     classical   power of the profile itself over its mass squared: a filament of particles, shape (k,)
     self_share  sum g_q^2 of the plane waves along the axis, one for a coherent filament: the share of the self term in
                 the plane that is absent at fixed |a_nl|
+    completed   the smooth part with all of the filament's mass, shape (k,), one for k -> 0; None if beyond = False
     """
 
     k: NDArray
@@ -53,11 +54,12 @@ class SinglePower:
     statistics: str
     classical: np.ndarray
     self_share: float = 1.0
+    completed: NDArray | None = None
 
     @property
     def fdm(self) -> NDArray:
         """Power of |psi|^2, averaged over phases and orientations, shape (k,); round-off is set to zero."""
-        return _less_round_off(self.smooth + self.interference - (self.self_term if self.statistics == "fixed" else 0))
+        return mean_power(self.smooth, self.interference, self.self_term, self.statistics)
 
     @property
     def polar_fdm(self) -> NDArray:
@@ -75,13 +77,26 @@ class SinglePower:
         return self.polar
 
 
+def mean_power(smooth: NDArray, interference: NDArray, self_term: NDArray, statistics: str) -> NDArray:
+    """Power of |psi|^2 from its parts, of one shape; round-off is set to zero."""
+    return _less_round_off(smooth + interference - (self_term if statistics == "fixed" else 0))
+
+
 def single_power(
-    model: Model, k: ArrayLike, statistics: str = "fixed", backend: CPU | GPU | None = None, plane: bool = True
+    model: Model,
+    k: ArrayLike,
+    statistics: str = "fixed",
+    backend: CPU | GPU | None = None,
+    plane: bool = True,
+    beyond: bool = False,
 ) -> SinglePower:
     """The spectra of a solved filament.
 
-    k      comoving [h/Mpc], shape (k,), positive, increasing
-    plane  also the spectrum in the plane, at the same k
+    k       comoving [h/Mpc], shape (k,), positive, increasing
+    plane   also the spectrum in the plane, at the same k
+    beyond  also the smooth part completed: the mass beyond the energy cut, which the modes leave out and which has no
+            fringes, is added with its own density (Model.missing_form_factor), and what WKB weights still lack, the
+            1/(9 nu^2) that zero-point motion takes at any cut, with that of the filament so completed; nu = r0 sigma
     Raises ValueError for a k that is not, or an unknown name of the statistics.
     """
     k = np.asarray(k, float)
@@ -108,17 +123,27 @@ def single_power(
         lambda across: self_term(across * unit),
         lambda across: model.profile.form_factor(across * unit) ** 2,
     ]
+    completed = None
+    if beyond:
+        mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
+        (completed,) = orientation_averages(
+            k,
+            [lambda q: ((form_factor(library, weight, q * unit) + model.missing_form_factor(q * unit)) / mass) ** 2],
+            window,
+            radius,
+        )
     if axial is None:
         spectra.append(lambda across: fringes(across * unit))
         smooth, self_average, classical, others = orientation_averages(k, spectra, window, radius)
-        return SinglePower(k, polar, smooth, others + self_average, self_average, statistics, classical)
+        interference = others + self_average
+        return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, 1.0, completed)
     smooth, self_average, classical = orientation_averages(k, spectra, window, radius)
     self_average *= axial.self_share
     window = replace(window, dispersion=axial.dispersion / unit)
     (interference,) = orientation_averages(
         k, [lambda across: fringes(across * unit) + self_term(across * unit)], window, radius
     )
-    return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share)
+    return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share, completed)
 
 
 def classical_power(profile: Profile, k: np.ndarray, unit: float, length: float, sharpness: float) -> np.ndarray:

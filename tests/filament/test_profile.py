@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import gamma, j1, jn_zeros
+from scipy.special import gamma, j0, j1, jn_zeros, k1, roots_legendre
 
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.filament.tabulated import TabulatedProfile, read_profile
@@ -118,6 +118,46 @@ class ProfileContract:
                 sums = (sums[1:] + sums[:-1]) / 2
             assert float(profile.form_factor(k)) == pytest.approx(1 - sums[-1], abs=self.transform)
 
+    def cut(self, profile):
+        return float(profile.potential(profile.radius_enclosing(0.9)))
+
+    def test_density_of_energies_beyond_a_cut(self, profile):
+        """The integral of g(E) from the cut on; all of the density beyond the turning point."""
+        cut, beta = self.cut(profile), profile.beta
+        edge, b = float(profile.radius_enclosing(0.9)), beta / 2
+        x, w = np.polynomial.legendre.leggauss(200)
+        for radius in edge * np.array([1e-3, 0.1, 0.7, 0.999]):
+            depth = float(profile.potential(radius))
+            span = np.array([cut - depth, 60 * 7.2**2]) ** (1 - b)  # of (E - V)^(1-b)
+            t = span[0] + (span[1] - span[0]) * (1 + x) / 2
+            integral = np.sum(w * profile.energy_distribution(depth + t ** (1 / (1 - b))))
+            integral *= (span[1] - span[0]) / 2 / (1 - b)
+            constant = 2 ** (1 - b) * np.sqrt(np.pi) * A ** (2 - beta) * gamma((1 - beta) / 2) / gamma(1 - b)
+            expected = constant * radius**-beta * integral
+            assert float(profile.density_beyond(cut, radius)) == pytest.approx(expected, rel=self.inversion)
+        outside = edge * np.array([1.01, 2, 9])
+        assert profile.density_beyond(cut, outside) == pytest.approx(profile.density(outside), rel=1e-12)
+
+    def test_form_factors_of_the_mass_that_a_cut_leaves_out(self, profile):
+        """Against sums over thin rings of what is inside the turning point."""
+        cut, edge = self.cut(profile), float(profile.radius_enclosing(0.9))
+        x, w = roots_legendre(1000)
+        t = (1 + x) / 2
+        radius = edge * t**3  # takes the cusp away
+        ring = 2 * np.pi * radius * 3 * edge * t**2 * w / 2 / profile.line_mass
+        k = np.array([[0.0, 0.3], [3.0, 30.0]]) / float(profile.radius_enclosing(0.5))
+        bessel = j0(k[..., None] * radius)
+        inside = bessel @ (ring * profile.density(radius))
+        below = bessel @ (ring * (profile.density(radius) - profile.density_beyond(cut, radius)))
+        of_all = profile.form_factor(k)
+        tolerance = {"abs": 1e-7 if self.inversion > 1e-6 else 1e-9}
+        assert profile.form_factor_outside(cut, k) == pytest.approx(of_all - inside, **tolerance)
+        assert profile.form_factor_beyond(cut, k) == pytest.approx(of_all - below, **tolerance)
+        assert float(profile.form_factor_outside(cut, 0.0)) == pytest.approx(0.1, abs=1e-7)
+        for energy in (0.0, -1.0, np.inf):
+            with pytest.raises(ValueError, match=r"energy = .*: must be positive and finite"):
+                profile.form_factor_beyond(energy, k)
+
     def test_form_factor_starts_at_one(self, profile):
         assert profile.form_factor(np.array([[0.0, 1e-9]])) == pytest.approx(np.ones((1, 2)), abs=1e-7)
         with pytest.raises(ValueError, match="wavenumber"):
@@ -141,6 +181,23 @@ class TestSteadyStateCylinder(ProfileContract):
         assert profile.line_mass == pytest.approx(262.79034, rel=1e-7)
         assert float(profile.radius_enclosing(0.99)) == pytest.approx(13.529837, rel=1e-7)
         assert float(profile.potential(profile.radius_enclosing(0.99))) == pytest.approx(481.52099, rel=1e-7)
+
+    @pytest.mark.parametrize("fraction", [0.5, 0.9, 0.99, 0.999])
+    def test_mass_beyond_a_cut(self, fraction):
+        """beta = 0: 1 - f^2, and q K_1(q) less the transform of 2 x [(1 + x^2)^-2 - (1-f)^2] up to x_f."""
+        profile = cylinder(0.0)
+        cut = float(profile.potential(profile.radius_enclosing(fraction)))
+        assert float(profile.form_factor_beyond(cut, 0.0)) == pytest.approx(1 - fraction**2, abs=1e-9)
+        for q in (0.2, 1.0, 6.0):
+            below = quad(
+                lambda x: 2 * x * ((1 + x**2) ** -2 - (1 - fraction) ** 2) * j0(q * x),  # noqa: B023
+                0,
+                np.sqrt(fraction / (1 - fraction)),
+                epsabs=1e-13,
+                limit=1000,
+            )[0]
+            found = float(profile.form_factor_beyond(cut, q * A / profile.r0))
+            assert found == pytest.approx(q * k1(q) - below, abs=1e-9)
 
     @pytest.mark.parametrize("name, value", [("r0", 0), ("sigma", -1), ("beta", 1), ("scale_factor", 0)])
     def test_bad_shape(self, name, value):

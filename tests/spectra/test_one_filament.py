@@ -13,7 +13,7 @@ from gpu_fdm.comparison.models import model_boosts
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.cache import Cache
-from gpu_fdm.pipeline import one_filament as stage
+from gpu_fdm.pipeline import population_filaments as stage
 from gpu_fdm.pipeline.run import cache_folder, check, run
 from gpu_fdm.plots.spectra import one_filament
 from gpu_fdm.population.shapes import published_mass_function

@@ -40,6 +40,7 @@ POPULATION_GROUPS = (
             ),
             "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
             "weight_sum": Dataset("filament", "1", "share of the line mass that their modes have"),
+            "missing_mass": Dataset("filament", "1", "share of the line mass that mode_mass = completed adds"),
             "rms_log_density": Dataset("filament", "1", "rms of ln(density of the modes/density) inside R_95"),
         },
         attributes(
@@ -52,7 +53,7 @@ POPULATION_GROUPS = (
             error=Attribute("of the integral over masses, relative, where the power is above 1e-7 of the limit"),
             mass_function=Attribute("collapse or published"),
             shape=Attribute("collapse or published"),
-            mode_mass=Attribute("scaled to the mass of a filament, or as_is"),
+            mode_mass=Attribute("completed, scaled or as_is: what replaces the mass beyond the energy cut"),
         ),
     ),
 )
