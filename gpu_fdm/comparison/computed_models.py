@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..filament.model import Filament
 from ..pipeline.inputs import contents
 from ..pipeline.model import code_units, filaments, for_boson, population_of, profile_of
-from ..pipeline.one_filament import classical_spectrum
+from ..pipeline.population_filaments import classical_spectrum
 from ..pipeline.result_spectra import one_filament, several_filaments
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..population.population import Population
@@ -270,7 +270,7 @@ class Populations:
             mean_matter_density(self.config.cosmology.omega_m),
             section.statistics,
             self.config.wavefunction.axial,
-            {"scaled": True, "as_is": False}[section.mode_mass],
+            section.mode_mass,
         )
         powers = {"fdm": fdm}
         if below == "smooth":

@@ -69,7 +69,7 @@ class States:
         except ValueError as error:
             raise InputError(f"a filament to fit with has {error}") from None
         weights = weights_of(self.config, profile, library)
-        return ScaledFilament.of(profile, library, weights.weight, k_max, backend)
+        return ScaledFilament.of(profile, library, weights.weight, k_max, backend, weights.method)
 
 
 def _across(config: Config) -> WavefunctionSection:

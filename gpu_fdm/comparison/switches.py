@@ -10,10 +10,10 @@ from ..config.sections import PopulationSection
 WEIGHTS = ("wkb", "adaptive_lasso", "poisson")  # those with a prior; least_squares has none
 TRANSFERS = ("hu00", "ph22", "murgia17")
 MASS_STEP = 0.1  # relative: the mass of a filament, or an end of a window, is hardly known better
-PAIRS = {  # choices of two
+PAIRS = {  # choices of two or three
     "statistics": ("fixed", "gaussian"),
     "axial": ("coherent", "thermal"),
-    "mode_mass": ("scaled", "as_is"),
+    "mode_mass": ("completed", "scaled", "as_is"),
     "ellipticity": ("published", "collapse"),
     "freeze_out": ("virial", "bond_myers"),
 }

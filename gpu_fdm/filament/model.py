@@ -71,16 +71,8 @@ class Model:
         return self.wave.line_mass * self.units.line_mass * self.filament.length
 
     def missing_form_factor(self, wavenumber: ArrayLike) -> NDArray:
-        """Transform of the mass that the modes leave out, with its own density, over the line mass; any shape.
-
-        WKB weights, and those of a table, are of energies below the cut: it is the mass of the energies beyond. Weights
-        that are fitted follow the whole density inside the turning point of the cut: it is the mass outside.
-
-        wavenumber  k >= 0 comoving [1/L]
-        """
-        fitted = self.weights.method in FITTED
-        transform = self.profile.form_factor_outside if fitted else self.profile.form_factor_beyond
-        return transform(self.library.energy_cut, wavenumber)
+        """missing_form_factor of this filament's modes."""
+        return missing_form_factor(self.profile, self.library, self.weights.method, wavenumber)
 
     def code_time(self, myr: float) -> float:
         """A time [Myr] in code units [T]."""
@@ -113,6 +105,18 @@ def model_of(
         waves = AxialModes.of_segment(axial_dispersion(profile), reach, seed, filament.number)
     wave = WaveFunction(library, weights.weight, random_phases(library, seed, filament.number), waves)
     return Model(filament, profile, units, library, weights, wave)
+
+
+def missing_form_factor(profile: Profile, library: Library, method: str, wavenumber: ArrayLike) -> NDArray:
+    """Transform of the mass that modes leave out, with its own density, over the line mass; any shape.
+
+    WKB weights, and those of a table, are of energies below the cut: it is the mass of the energies beyond. Fitted
+    weights follow the whole density inside the turning point of the cut: it is the mass outside.
+
+    method      of the weights;  wavenumber  k >= 0 comoving [1/L]
+    """
+    transform = profile.form_factor_outside if method in FITTED else profile.form_factor_beyond
+    return transform(library.energy_cut, wavenumber)
 
 
 def library_and_weights(arrays: dict[str, NDArray]) -> tuple[Library, Weights]:

@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 
 from ..filament.axial import AxialModes, axial_dispersion
 from ..filament.eigenstates import Library
-from ..filament.model import SOFT_END_REACH
+from ..filament.model import SOFT_END_REACH, missing_form_factor
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from .phase_average import NO_POWER, form_factor, polar_spectrum
@@ -69,12 +69,14 @@ class ScaledFilament:
     """Spectra in the plane across a filament over its line mass squared, as functions of k [1/L].
 
     form, classical        transforms of the mean density of the modes, and of the profile, over the line mass
+    completed              that of the modes with the mass that they leave out, one at k = 0 (SinglePower.completed)
     interference, self_term  as in PolarSpectrum
     weight_sum             line mass of the modes over the profile's;  radius  where they end [L]
     dispersion             of thermal momenta along the axis [1/L]
     """
 
     form: PlaneCurve
+    completed: PlaneCurve
     classical: PlaneCurve
     interference: PlaneCurve
     self_term: PlaneCurve
@@ -84,9 +86,15 @@ class ScaledFilament:
 
     @classmethod
     def of(
-        cls, profile: Profile, library: Library, weight: NDArray, k_max: float, backend: CPU | GPU | None = None
+        cls,
+        profile: Profile,
+        library: Library,
+        weight: NDArray,
+        k_max: float,
+        backend: CPU | GPU | None = None,
+        method: str = "wkb",
     ) -> "ScaledFilament":
-        """Tabulate the spectra of solved states up to k_max [1/L]; weight as in polar_spectrum."""
+        """Tabulate the spectra of solved states up to k_max [1/L]; weight as in polar_spectrum, by a method."""
         r99 = float(profile.radius_enclosing(0.99))
         k_max = max(min(k_max, NO_POWER * 2 * library.wavenumber_max), 1 / r99)
         fine = np.arange(0, k_max + 4 * FORM_STEP / r99, FORM_STEP / r99)
@@ -96,8 +104,10 @@ class ScaledFilament:
         else:
             rows = np.arange(0, k_max + 4 * FINE_STEP / library.radius_max, FINE_STEP / library.radius_max)
         plane = polar_spectrum(library, weight, rows, backend=backend)
+        form, missing = form_factor(library, weight, fine), missing_form_factor(profile, library, method, fine)
         return cls(
-            Curve.through(fine, form_factor(library, weight, fine)),
+            Curve.through(fine, form),
+            Curve.through(fine, (form + missing) / (form[0] + missing[0])),
             Curve.through(fine, profile.form_factor(fine)),
             Curve.through(rows, plane.interference, smooth),
             Curve.through(rows, plane.self_term, smooth),
@@ -125,6 +135,7 @@ class ScaledFilament:
 
         return ScaledFilament(
             extrapolated(self.form, lighter.form, 0),
+            extrapolated(self.completed, lighter.completed, 0),
             self.classical,
             extrapolated(self.interference, lighter.interference, 2, kappa=True),
             extrapolated(self.self_term, lighter.self_term, 2),
@@ -141,12 +152,14 @@ class ScaledFilament:
         sharpness: float,
         statistics: str = "fixed",
         axial: str = "coherent",
+        mode_mass: str = "as_is",
     ) -> tuple[NDArray, NDArray]:
         """Power of |psi|^2 and of its phase average over the mass squared, averaged over orientations, shape (k,) both.
 
         k        comoving [h/Mpc], shape (k,);  unit  comoving size of L for this filament [cMpc/h]
         length   of the filament [cMpc/h];  sharpness  of its soft ends [h/cMpc]
         statistics  "fixed" or "gaussian", as in SinglePower;  axial  "coherent" or "thermal", as in model_of
+        mode_mass   what replaces the mass that modes leave out, completed, scaled or as_is
         """
         ends = length, sharpness, self.radius * unit
         dispersion, share = 0.0, 0.0 if statistics == "gaussian" else 1.0
@@ -161,13 +174,14 @@ class ScaledFilament:
         def self_term(across: NDArray) -> NDArray:
             return share * self.self_term(across * unit)
 
-        smooth = orientation_average(k, lambda across: self.form(across * unit) ** 2, *ends)
+        form = self.completed if mode_mass == "completed" else self.form
+        smooth = orientation_average(k, lambda across: form(across * unit) ** 2, *ends)
         if dispersion:
             fringes = orientation_average(k, interference, *ends, dispersion) - orientation_average(k, self_term, *ends)
         else:
             fringes = orientation_average(k, lambda across: interference(across) - self_term(across), *ends)
-        power = smooth + fringes
-        return np.where(power > ROUND_OFF, power, 0.0), smooth
+        power, scale = smooth + fringes, self.weight_sum**-2 if mode_mass == "scaled" else 1.0
+        return scale * np.where(power > ROUND_OFF, power, 0.0), scale * smooth
 
     def particles(self, k: NDArray, unit: float, length: float, sharpness: float) -> NDArray:
         """Power of the profile itself, a filament of particles, over the mass squared; arguments as for `power`."""

@@ -92,14 +92,14 @@ class ScaledPopulation:
         density: float,
         statistics: str = "fixed",
         axial: str = "coherent",
-        scaled: bool = True,
+        mode_mass: str = "completed",
     ) -> tuple[NDArray, NDArray]:
         """P_1f of |psi|^2 and of its phase average [(Mpc/h)^3], shape (k,) both.
 
         k       comoving [h/Mpc], shape (k,)
         solved  filaments of the powers of STEP that are needed, with r0 = a = 1
-        mass_function, density  as for one_filament.mean_over_masses;  statistics, axial  as in ScaledFilament.power
-        scaled  whether spectra are over the mass of the modes instead of that of the filament
+        mass_function, density  as for one_filament.mean_over_masses
+        statistics, axial, mode_mass  as in ScaledFilament.power
         Raises InputError where light filaments that are not solved for have more than a per cent of the power.
         """
         powers, log_mass = self._lattice
@@ -109,8 +109,8 @@ class ScaledPopulation:
             filament = solved[min(max(power, FIRST), LAST)]
             if power > LAST:
                 filament = filament.heavier(solved[LAST - HALF], STEP ** (power - LAST))
-            pair = filament.power(k, r0 / self.scale_factor, length, END_SHARPNESS / length, statistics, axial)
-            spectra.append(np.array(pair) / (filament.weight_sum**2 if scaled else 1.0))
+            of_filament = r0 / self.scale_factor, length, END_SHARPNESS / length
+            spectra.append(np.array(filament.power(k, *of_filament, statistics, axial, mode_mass)))
         x, w = gauss_legendre(QUADRATURE)
         low, high = np.log(self.window)
         mass = np.exp(low + (high - low) * (1 + x) / 2)

@@ -52,6 +52,7 @@ def test_switches_of_a_population():
         *WEIGHTS,
         AXIAL,
         "one_filament.statistics = gaussian",
+        "one_filament.mode_mass = scaled",
         "one_filament.mode_mass = as_is",
         "one_filament.mass_min = 2.7e+09",
         "one_filament.mass_min = 3.3e+09",

@@ -9,7 +9,7 @@ from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.filament.weights import choose_weights
 from gpu_fdm.pipeline.model import population_of, solve
-from gpu_fdm.pipeline.one_filament import Boson
+from gpu_fdm.pipeline.population_filaments import Boson
 from gpu_fdm.population.shapes import published_mass_function, published_shape
 from gpu_fdm.spectra.one_filament import OneFilamentSpectrum, chebyshev_masses
 from gpu_fdm.spectra.scaled_filament import ScaledFilament
@@ -39,8 +39,10 @@ def solved(scaled, k_max=K[-1]):
     return filaments
 
 
-@pytest.mark.parametrize("statistics", ["fixed", "gaussian"])
-def test_against_filaments_that_are_solved_for_one_by_one(statistics):
+@pytest.mark.parametrize(
+    "statistics, mode_mass", [("fixed", "scaled"), ("gaussian", "scaled"), ("fixed", "completed"), ("fixed", "as_is")]
+)
+def test_against_filaments_that_are_solved_for_one_by_one(statistics, mode_mass):
     window = 2e9, 1e10
     config = parse_config(
         "[population]\nm22 = 0.7\n[wavefunction]\n[one_filament]\nmass_min = 2e9\nmass_max = 1e10\n"
@@ -51,13 +53,14 @@ def test_against_filaments_that_are_solved_for_one_by_one(statistics):
     fdm, smooth = [], []
     for mass in masses.tolist():
         model = solve(boson.config, boson.filament(mass))
-        power = single_power(model, K, statistics, plane=False)
-        fdm.append(power.fdm / model.weights.weight_sum**2)
-        smooth.append(power.smooth / model.weights.weight_sum**2)
+        power = single_power(model, K, statistics, plane=False, beyond=True)
+        scale = model.weights.weight_sum**-2 if mode_mass == "scaled" else 1.0
+        smooth.append(scale * (power.completed if mode_mass == "completed" else power.smooth))
+        fdm.append(smooth[-1] + scale * (power.fdm - power.smooth))
     expected = OneFilamentSpectrum.from_masses(K, masses, fdm, smooth, published_mass_function, 1e9)
     scaled = population(window, 0.7)
     assert sorted(scaled.needed) == [-1, 0, 1, 2, 3]
-    found = scaled.spectra(K, solved(scaled), published_mass_function, 1e9, statistics)
+    found = scaled.spectra(K, solved(scaled), published_mass_function, 1e9, statistics, mode_mass=mode_mass)
     for ours, theirs in zip(found, (expected.fdm, expected.smooth), strict=True):
         rows = theirs > 1e-6 * theirs[0]
         assert np.count_nonzero(rows) > 12
