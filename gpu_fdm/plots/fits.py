@@ -60,7 +60,8 @@ def _draw_table(panel: Axes, table: FitRows) -> None:
     own, rows = table.fits[0], np.arange(len(table.names))
     told = own is not None and own.fits
     panel.set(yticks=rows, yticklabels=list(map(literal, table.names)), ylim=(rows[-1] + 0.6, -0.6))
-    panel.set_title(literal(table.title), fontsize=SMALL, loc="left")
+    title = "\n".join(map(literal, table.title.split("\n")))
+    panel.set_title(title, fontsize=SMALL, loc="right")  # longer than the panel: over the names on its left
     panel.tick_params(axis="y", length=0)
     limits = _limits(table, told)
     panel.set(xlim=limits, xscale="log" if told and limits[1] > WIDE * limits[0] else "linear")
@@ -110,4 +111,6 @@ def _limits(table: FitRows, told: bool) -> tuple[float, float]:
     ]
     if not values:
         return fits[0].masses
-    return min(values) / 1.35, max(values) * 1.35
+    low, high = min(values), max(values)
+    span = max(high - low, 0.1 * high)
+    return max(low - 0.4 * span, low / 2), high + 0.4 * span

@@ -173,6 +173,9 @@ def test_range_of_the_fits_that_describe_a_table(own, switched, expected):
         assert found.lines == ["a = 0: describes the table (chi-squared 10, 11 degrees of freedom, p = 0.5)"]
 
 
+LABEL = "fdm/cdm of matter with filaments of 3e+09 to 3e+10 Msun/h, z = 4"
+
+
 def test_figure_of_fits():
     names = (
         "choices of the result",
@@ -183,7 +186,7 @@ def test_figure_of_fits():
     )
     fits = (fit(1.3), fit(1.0), fit(1.9, None, bound="lower"), NONE, None)
     refused = FitRows("fdm/cdm", names, (NONE, fit(1.3), NONE, NONE, None), None)
-    figure = fits_figure([FitRows("fdm/classical, z = 4\na mock", names, fits, (1.0, np.inf)), refused])
+    figure = fits_figure([FitRows(f"{LABEL}\n{'a' * 60}.csv", names, fits, (1.0, np.inf)), refused])
     first, second = figure.axes
     assert [label.get_text() for label in first.get_yticklabels()] == list(names)
     points = [container[0].get_xydata().tolist() for container in first.containers]
