@@ -4,7 +4,7 @@ They are made of states that are solved for beforehand, those that are needed, w
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,11 +17,11 @@ from ..errors import InputError
 from ..filament.model import Filament
 from ..pipeline.inputs import contents
 from ..pipeline.model import code_units, filaments, for_boson, population_of, profile_of
-from ..pipeline.population_filaments import classical_spectrum
+from ..pipeline.population_filaments import classical_spectrum, scaled_population
 from ..pipeline.result_spectra import one_filament, several_filaments
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..population.population import Population
-from ..population.shapes import published_mass_function, published_shape
+from ..population.shapes import published_mass_function
 from ..spectra.boost import Boost, boost_of
 from ..spectra.boost_grid import BoostGrid
 from ..spectra.linear_theory import DENOMINATORS, matter_with, theory_boosts
@@ -205,23 +205,8 @@ class Populations:
 
     @cached_property
     def _bosons(self) -> list[tuple[float, ScaledPopulation]]:
-        section, units = self.config.one_filament, code_units(for_boson(self.config, 1.0))
-        scale_factor = 1 / (1 + self.config.cosmology.redshift)
-        bosons = []
-        for m22 in np.geomspace(*self.masses, GRID_MASSES).tolist():
-            shapes, quantum = partial(self._shapes, m22), units.length * units.velocity / m22
-            bosons.append((m22, ScaledPopulation(shapes, (section.mass_min, section.mass_max), quantum, scale_factor)))
-        return bosons
-
-    def _shapes(self, m22: float, masses: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Lengths, r0 and sigma of filaments."""
-        section = self.config.one_filament
-        if section.shape == "published":
-            lengths, r0, sigma = np.array([published_shape(mass, section.beta) for mass in masses.tolist()]).T
-            return lengths, r0, sigma
-        with self.config.errors_in("population"):
-            shape = self._population.shape(masses, m22, section.beta)
-        return shape.length, shape.r0, shape.sigma
+        bosons = np.geomspace(*self.masses, GRID_MASSES).tolist()
+        return [(m22, scaled_population(self.config, self._population, m22)) for m22 in bosons]
 
     @property
     def _k(self) -> NDArray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from ..config.config import Config
 from ..errors import InputError
 from ..pipeline.progress import duration
+from ..pipeline.switches import Switch, filament_switches, population_switches
 from ..spectra.boost import Boost
 from ..spectra.boost_grid import BoostGrid
 from ..spectra.fit import fit_m22
@@ -18,7 +19,6 @@ from .compare import Comparison, same_ratio
 from .computed_models import ComputedModels, Populations, SingleFilaments
 from .models import grid_of
 from .states import Solved, States
-from .switches import Switch, filament_switches, population_switches
 from .systematics import SwitchedFit, Systematics
 
 MOST_SECONDS = 120.0  # that switches may take unless they are asked for

@@ -24,9 +24,10 @@ from ..spectra.one_filament import (
     chebyshev_masses,
     population_density,
 )
+from ..spectra.scaled_population import ScaledPopulation
 from ..spectra.single_filament import mean_power, single_power
 from ..units import mean_matter_density
-from .model import for_boson, profile_of, solve
+from .model import code_units, for_boson, profile_of, solve
 from .stage import Context
 from .tasks import Arrays, arrays_of
 
@@ -132,6 +133,22 @@ def shape_of(config: Config, population: Population, mass: float, m22: float | N
     with config.errors_in("population"):
         shape = population.shape(mass, m22, section.beta)
     return float(shape.length), float(shape.r0), float(shape.sigma)
+
+
+def scaled_population(config: Config, population: Population, m22: float) -> ScaledPopulation:
+    """The filaments of a boson mass [1e-22 eV] as those of a few nu."""
+    section, units = config.one_filament, code_units(for_boson(config, m22))
+
+    def shapes(masses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if section.shape == "published":
+            lengths, r0, sigma = np.array([published_shape(mass, section.beta) for mass in masses.tolist()]).T
+            return lengths, r0, sigma
+        with config.errors_in("population"):
+            shape = population.shape(masses, m22, section.beta)
+        return shape.length, shape.r0, shape.sigma
+
+    window = section.mass_min, section.mass_max
+    return ScaledPopulation(shapes, window, units.length * units.velocity, 1 / (1 + config.cosmology.redshift))
 
 
 def density_of(config: Config, mass_function: MassFunction) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..cosmology.linear_power import LinearPower
 from ..cosmology.transfer import Transfer, transfer
@@ -16,6 +16,7 @@ from ..errors import InputError
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
+from .haloes import halo_share
 from .mass_function import MassFunction, mass_function
 
 _MARGIN = 1.001  # the variance is tabulated this factor beyond the masses that are asked for
@@ -110,6 +111,16 @@ class Population:
     def shape(self, mass: ArrayLike, m22: float | None, beta: float = 0.0) -> Shape:
         """Length, scale radius and velocity dispersion of filaments of mass [Msun/h], any shape."""
         return collapse_shape(mass, self.variance(m22), self.barrier, beta)
+
+    def halo_share(self, mass: ArrayLike, m22: float | None) -> NDArray:
+        """Share of the mass of filaments [Msun/h] that is in haloes of mass_min and more; any shape (see haloes.py).
+
+        The ellipticity is that at collapse, whatever `ellipticity` is.
+        """
+        variance, model = self.variance(m22), CollapseModel(self.power.background, self.scale_factor, self.freeze_out)
+        largest = float(variance(self._mass_range[0]))
+        filaments, haloes = (collapse_barrier(model, largest, axes=n, ellipticity="collapse") for n in (2, 3))
+        return halo_share(variance(mass), filaments, haloes)
 
     def example(self, mass: float, m22: float | None) -> tuple[Collapse, float, float]:
         """The collapse of the filament of a mass: its axes, its overdensity (linear, at collapse), its ellipticity."""

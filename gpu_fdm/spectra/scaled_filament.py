@@ -12,7 +12,7 @@ A field of large nu is locally thermal: the transform A(q) of its density, nu^2 
 q/(2 nu), and nu^2 S(q) of its self term tend to limits as 1/nu^2, to which two large nu extrapolate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,26 +94,22 @@ class ScaledFilament:
         backend: CPU | GPU | None = None,
         method: str = "wkb",
     ) -> "ScaledFilament":
-        """Tabulate the spectra of solved states up to k_max [1/L]; weight as in polar_spectrum, by a method."""
-        r99 = float(profile.radius_enclosing(0.99))
-        k_max = max(min(k_max, NO_POWER * 2 * library.wavenumber_max), 1 / r99)
-        fine = np.arange(0, k_max + 4 * FORM_STEP / r99, FORM_STEP / r99)
-        smooth = int(np.count_nonzero(weight)) >= SMOOTH_MODES
-        if smooth:
-            rows = _growing_steps(0.02 / r99, k_max, LARGEST_STEP / r99)
-        else:
-            rows = np.arange(0, k_max + 4 * FINE_STEP / library.radius_max, FINE_STEP / library.radius_max)
-        plane = polar_spectrum(library, weight, rows, backend=backend)
-        form, missing = form_factor(library, weight, fine), missing_form_factor(profile, library, method, fine)
+        """The spectra of solved states up to k_max [1/L]; weight as in polar_spectrum, by a method."""
+        return cls.from_arrays(tabulated(profile, library, weight, k_max, backend, method))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray]) -> "ScaledFilament":
+        """The spectra from the arrays of `tabulated`."""
+        fine, rows, smooth = arrays["fine"], arrays["rows"], bool(arrays["smooth"])
         return cls(
-            Curve.through(fine, form),
-            Curve.through(fine, (form + missing) / (form[0] + missing[0])),
-            Curve.through(fine, profile.form_factor(fine)),
-            Curve.through(rows, plane.interference, smooth),
-            Curve.through(rows, plane.self_term, smooth),
-            float(np.sum(library.multiplicity * weight)),
-            library.radius_max,
-            axial_dispersion(library),
+            Curve.through(fine, arrays["form"]),
+            Curve.through(fine, arrays["completed"]),
+            Curve.through(fine, arrays["classical"]),
+            Curve.through(rows, arrays["interference"], smooth),
+            Curve.through(rows, arrays["self_term"], smooth),
+            float(arrays["weight_sum"]),
+            float(arrays["radius"]),
+            float(arrays["dispersion"]),
         )
 
     def heavier(self, lighter: "ScaledFilament", ratio: float) -> "ScaledFilament":
@@ -187,6 +183,40 @@ class ScaledFilament:
         """Power of the profile itself, a filament of particles, over the mass squared; arguments as for `power`."""
         ends = length, sharpness, self.radius * unit
         return orientation_average(k, lambda across: self.classical(across * unit) ** 2, *ends)
+
+
+def tabulated(
+    profile: Profile,
+    library: Library,
+    weight: NDArray,
+    k_max: float,
+    backend: CPU | GPU | None = None,
+    method: str = "wkb",
+) -> dict[str, NDArray]:
+    """Rows of the curves of a ScaledFilament, and its numbers; arguments as for ScaledFilament.of."""
+    r99 = float(profile.radius_enclosing(0.99))
+    k_max = max(min(k_max, NO_POWER * 2 * library.wavenumber_max), 1 / r99)
+    fine = np.arange(0, k_max + 4 * FORM_STEP / r99, FORM_STEP / r99)
+    smooth = int(np.count_nonzero(weight)) >= SMOOTH_MODES
+    if smooth:
+        rows = _growing_steps(0.02 / r99, k_max, LARGEST_STEP / r99)
+    else:
+        rows = np.arange(0, k_max + 4 * FINE_STEP / library.radius_max, FINE_STEP / library.radius_max)
+    plane = polar_spectrum(library, weight, rows, backend=backend)
+    form, missing = form_factor(library, weight, fine), missing_form_factor(profile, library, method, fine)
+    return {
+        "fine": fine,
+        "form": form,
+        "completed": (form + missing) / (form[0] + missing[0]),
+        "classical": profile.form_factor(fine),
+        "rows": rows,
+        "interference": plane.interference,
+        "self_term": plane.self_term,
+        "smooth": np.array(smooth),
+        "weight_sum": np.sum(library.multiplicity * weight),
+        "radius": np.array(library.radius_max),
+        "dispersion": np.array(axial_dispersion(library)),
+    }
 
 
 def _growing_steps(first: float, last: float, largest: float) -> NDArray:

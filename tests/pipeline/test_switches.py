@@ -2,8 +2,8 @@
 
 import pytest
 
-from gpu_fdm.comparison.switches import filament_switches, population_switches
 from gpu_fdm.config.config import parse_config
+from gpu_fdm.pipeline.switches import filament_switches, population_switches
 
 WEIGHTS = ["wavefunction.weights = adaptive_lasso", "wavefunction.weights = poisson"]
 AXIAL, GAUSSIAN = "wavefunction.axial = thermal", "single_power.statistics = gaussian"

@@ -1,0 +1,58 @@
+"""Haloes in filaments: their share of the mass, and that none is counted twice."""
+
+import numpy as np
+import pytest
+from variances import smooth_k_variance
+
+from gpu_fdm.cosmology.background import Background
+from gpu_fdm.errors import InputError
+from gpu_fdm.population.barrier import collapse_barrier
+from gpu_fdm.population.collapse import CollapseModel
+from gpu_fdm.population.haloes import halo_share
+from gpu_fdm.population.mass_function import first_crossing
+
+
+@pytest.fixture(scope="module")
+def variance():
+    """S(M) of m22 = 1."""
+    return smooth_k_variance(1.0)
+
+
+def barriers(largest, ellipticity="collapse"):
+    model = CollapseModel(Background(0.314649), 0.2)
+    return [collapse_barrier(model, largest, axes=axes, ellipticity=ellipticity) for axes in (2, 3)]
+
+
+def mass_in(crossing):
+    return np.trapezoid(crossing(crossing.variance) * crossing.variance, np.log(crossing.variance))
+
+
+def test_all_haloes_are_in_filaments(variance):
+    """int f2 share dS is the mass in haloes of their own first crossing: 0.1324 and 0.0587 of all mass, z = 4."""
+    filaments, haloes = barriers(float(variance(1e7)))
+    crossings = [first_crossing(barrier, barrier.variance_max) for barrier in (filaments, haloes)]
+    assert [mass_in(crossing) for crossing in crossings] == pytest.approx([0.1324, 0.0587], abs=6e-5)
+    crossed = crossings[0].variance
+    share = halo_share(crossed, filaments, haloes)
+    in_filaments = np.trapezoid(crossings[0](crossed) * share * crossed, np.log(crossed))
+    assert in_filaments == pytest.approx(mass_in(crossings[1]), rel=2e-4)
+
+
+def test_share_of_masses(variance):
+    """Found by an independent program."""
+    found = halo_share(variance(np.array([1e9, 3e9, 1e10, 3e10, 1e11])), *barriers(float(variance(1e7))))
+    assert found == pytest.approx([0.0002, 0.194, 0.468, 0.600, 0.693], abs=6e-4)
+
+
+def test_the_lightest_filament_has_no_haloes():
+    filaments, haloes = barriers(10.0)
+    assert halo_share(10.0, filaments, haloes) == 0
+    assert 0 <= halo_share(9.9, filaments, haloes) < 1e-3
+
+
+def test_barriers_that_do_not_fit():
+    filaments, haloes = barriers(5.0)
+    with pytest.raises(InputError, match="barrier of 3 axes, ellipticity = collapse: must be of 2 axes, collapse"):
+        halo_share(1.0, haloes, filaments)
+    with pytest.raises(InputError, match="barrier of 2 axes, ellipticity = published: must be of 2 axes, collapse"):
+        halo_share(1.0, barriers(5.0, "published")[0], haloes)
