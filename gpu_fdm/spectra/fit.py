@@ -20,6 +20,7 @@ from .boost_grid import BoostGrid
 RISE_95 = 3.841459  # of chi-squared, at the ends of the interval of one parameter that holds it with 95 %
 RISE_OF_BOUND = 2.705543  # of chi-squared, where a parameter is beyond with 95 %
 LEAST_P = 1e-3  # of a fit: below this p-value no boson mass describes a table
+POOR_P = 0.05  # below this one the fit is told to be poor
 DISAGREEING = 5  # rows that are named where no mass does
 SCAN = 21  # masses at which chi-squared is computed first
 STEP = 1e-2  # of the range of ln m22, for second differences
@@ -71,6 +72,7 @@ class MassFit:
                 "errors"
             )
         p_value = f"p = {self.p_value:.2g}" if self.p_value > 0 else "p < 1e-300"
+        p_value += ", a poor fit" if LEAST_P <= self.p_value < POOR_P else ""
         return f"chi-squared {self.agreement.chi_squared:.3g}, {self.degrees_of_freedom} degrees of freedom, {p_value}"
 
     @property

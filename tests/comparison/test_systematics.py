@@ -10,6 +10,7 @@ from locations import DATA
 from plot_files import assert_readable, write_one_filament
 
 from gpu_fdm.commands.main import main
+from gpu_fdm.comparison import fits
 from gpu_fdm.comparison.systematics import SwitchedFit, Systematics
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.plots.fits import FitRows, fits_figure
@@ -115,6 +116,15 @@ def test_a_switch_is_the_fit_of_a_result_with_it(results, tmp_path, capsys):
     assert "systematic" not in own and not (tmp_path / "g" / "comparison_fits.csv").exists()
 
 
+def test_switches_that_take_long_must_be_asked_for(results, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fits, "MOST_SECONDS", 1.0)
+    mock = table(results, capsys, tmp_path / "mock.csv", 0.1)
+    arguments = results / "model" / "result.hdf5", mock, "--fit", "0.3,0.65", "--output", tmp_path, "--dpi", 60
+    code, out, error = run(capsys, "compare", *arguments)
+    assert code == 0 and "  fit: m22 = " in out and "systematic" not in out
+    assert "left out; --systematics computes them" in error and not (tmp_path / "comparison_fits.csv").exists()
+
+
 def test_without_a_fit_there_is_no_value_anywhere(results, tmp_path, capsys):
     """A table that no mass describes: what other choices describe it is told, but no m22."""
     mock, folder = table(results, capsys, tmp_path / "mock.csv", 0.02, factor=3.0), tmp_path / "out"
@@ -184,9 +194,9 @@ def test_figure_of_fits():
         "a = b",
         "c = d",
     )
-    fits = (fit(1.3), fit(1.0), fit(1.9, None, bound="lower"), NONE, None)
+    drawn = (fit(1.3), fit(1.0), fit(1.9, None, bound="lower"), NONE, None)
     refused = FitRows("fdm/cdm", names, (NONE, fit(1.3), NONE, NONE, None), None)
-    figure = fits_figure([FitRows(f"{LABEL}\n{'a' * 60}.csv", names, fits, (1.0, np.inf)), refused])
+    figure = fits_figure([FitRows(f"{LABEL}\n{'a' * 60}.csv", names, drawn, (1.0, np.inf)), refused])
     first, second = figure.axes
     assert [label.get_text() for label in first.get_yticklabels()] == list(names)
     points = [container[0].get_xydata().tolist() for container in first.containers]

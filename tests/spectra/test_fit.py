@@ -101,6 +101,15 @@ def test_a_boost_that_large_masses_have_is_a_bound():
     assert found.text.startswith("every boson mass from 0.5 to 2 describes the table: it gives no bound (chi-squared ")
 
 
+@pytest.mark.parametrize(("x", "poor"), [(2.75, False), (2.8, True)])
+def test_fits_are_told_to_be_poor(x, poor):
+    """p = erfc(x/2) is 0.05 at x = 2.772."""
+    k, error = np.array([50.0, 100.0]), 0.1
+    table = boost(k, np.exp([x * error, 0.0]), error=error * np.exp([x * error, 0.0]))
+    found = fit_m22(lambda m22: boost(K, np.full(40, m22**-2.0)), table, 0.1, 10)
+    assert found.fits and ("a poor fit" in found.text) == poor
+
+
 @pytest.mark.parametrize(("sigmas", "fits"), [(3.25, True), (3.33, False)])
 def test_the_least_p_value(sigmas, fits):
     """Two rows that differ by x sigma, one parameter: p = erfc(x/2), which is 1e-3 at x = 2 * 2.3268 = 4.653."""
@@ -111,6 +120,7 @@ def test_the_least_p_value(sigmas, fits):
     assert found.p_value == pytest.approx(erfc(x / 2), rel=1e-6)
     assert found.fits == fits and (found.m22 is not None) == fits
     assert found.degrees_of_freedom == 1
+    assert ("a poor fit" in found.text) == fits  # between 1e-3 and 0.05
 
 
 def test_pulls_of_correlated_rows():
