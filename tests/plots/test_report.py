@@ -108,8 +108,8 @@ def test_files_appear_whole(tmp_path):
     path = write_report(tmp_path / "report.html", "Ψ", (), {})
     assert path.read_text(encoding="utf-8") == html_report("Ψ", (), {})
     assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
-    with pytest.raises(RunError, match=r"report.html: cannot be written: No such file or directory$"):
-        write_report(tmp_path / "none" / "report.html", "t", (), {})
+    with pytest.raises(RunError, match=r"report.html.*: cannot be written: (File exists|Not a directory)$"):
+        write_report(path / "report.html", "t", (), {})
 
 
 def test_comparison():
