@@ -209,6 +209,11 @@ class OneFilamentSection(Section):
     tolerance: float = option(
         0.01, Number(1e-8, 1), "relative error of the integral over masses at which no more masses are added"
     )
+    budget: str = option(
+        "no",
+        Choice(("no", "yes")),
+        "whether to compute how the spectra change under each choice of the model, and to draw it",
+    )
 
     def check_keys(self, error: ErrorOfKey) -> None:
         require_rising(self, "mass_min", "mass_max", error)

@@ -14,6 +14,7 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum, chebyshev_masses
+from .budget import budget_seconds, budgets
 from .inputs import Inputs
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged
@@ -38,6 +39,12 @@ class OneFilamentStage(Stage):
             "one-filament spectra of the population",
             "spectra.one_filament",
             ("one_filament_power",),
+        ),
+        Figure(
+            "budget",
+            "how choices of the model change one-filament spectra",
+            "budget.budget",
+            (f"{schema.ONE_FILAMENT}/m22_*/{schema.BUDGET}",),
         ),
     )
 
@@ -65,6 +72,8 @@ class OneFilamentStage(Stage):
         bosons = [Boson(config, inputs.population, m22) for m22 in config.population.m22]
         sizes = [ModelSize.of(config, boson.filament(mass)) for boson in bosons for mass in masses]
         seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds() for each in sizes)
+        if section.budget == "yes":
+            seconds += budget_seconds(config)
         return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra()}, 0, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
@@ -93,8 +102,15 @@ class OneFilamentStage(Stage):
         for m22, known in classical.items():
             spectrum, modes = (None, {}) if m22 is None else (spectra[m22], bosons[m22].modes(nodes))
             write_one_filament(context.file, m22, spectrum, known, choices, modes)
-        _warn_of_fits({m22: ModeFits.stored(boson.modes(nodes)) for m22, boson in bosons.items()})
         lines = []
+        if section.budget == "yes":
+            with context.timer("budget"):
+                of_bosons = budgets(context, spectra)
+            for budget in of_bosons:
+                budget.write(context.file)
+                lines.append(budget.line)
+            context.timer.log("budget")
+        _warn_of_fits({m22: ModeFits.stored(boson.modes(nodes)) for m22, boson in bosons.items()})
         for m22, spectrum in spectra.items():
             lines.append(
                 f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "

@@ -6,6 +6,7 @@ docs/files.md is generated from it.
 
 from .common import (
     BOOST,
+    BUDGET,
     COLLAPSE,
     CORRELATION,
     DENSITY,
@@ -35,6 +36,7 @@ from .population import POPULATION_GROUPS
 
 __all__ = [
     "BOOST",
+    "BUDGET",
     "COLLAPSE",
     "CORRELATION",
     "DENSITY",

@@ -38,6 +38,7 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "frame": (r"\d+", "one of box.frames: 0, 1, ..."),
     "epoch": (r"\d+", "an epoch of a simulation: 0, 1, ..."),
     "boson": (r"cdm|m22_[^/]+", "a boson mass, such as m22_1; cdm has no cut-off"),
+    "choice": (r"[\w.+]+", "a choice of the model and its other value, such as ellipticity_collapse; or haloes"),
     "density": ("fdm|smooth", "|psi|^2 or its phase average"),
     "spectrum": ("fdm|smooth|fdm_smooth", "a density, or fdm_smooth, the cross spectrum of both"),
     "field": (".+", "the field of a snapshot"),

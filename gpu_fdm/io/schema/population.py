@@ -1,6 +1,6 @@
 """Populations of filaments."""
 
-from .common import COLLAPSE, MASS_FUNCTION, ONE_FILAMENT, attributes
+from .common import BUDGET, COLLAPSE, MASS_FUNCTION, ONE_FILAMENT, attributes
 from .entries import Attribute, Dataset, Group
 
 _POPULATION = "m22 freeze_out ellipticity transfer window redshift"
@@ -55,5 +55,25 @@ POPULATION_GROUPS = (
             shape=Attribute("collapse or published"),
             mode_mass=Attribute("completed, scaled or as_is: what replaces the mass beyond the energy cut"),
         ),
+    ),
+    Group(
+        f"/{ONE_FILAMENT}/<boson>/{BUDGET}",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
+            "<choice>": Dataset(
+                "k",
+                "1",
+                "one-filament spectrum of |psi|^2 with one choice made in another way, over that of the run; both are "
+                "relative to all matter",
+                attributes={
+                    "choice": Attribute("what is other, as in an ini"),
+                    "density_ratio": Attribute("mean density of the filaments over that of the run"),
+                },
+            ),
+        },
+        {
+            "quadrature_error": Attribute("of the integral over masses of the run, relative"),
+            "lattice_error": Attribute("largest relative difference of the run's spectrum from that of few nu"),
+        },
     ),
 )
