@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import psutil
 
+from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import RunError
 from gpu_fdm.pipeline import run as pipeline
@@ -116,6 +117,24 @@ def start(text, limit=None):
     child.start()
     says.close()
     return child, hears
+
+
+def _execute(said, arguments):
+    """What a child does: a command, with what it prints in a file."""
+    with open(said, "ab", buffering=0) as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    code = main(arguments)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def command(said, arguments):
+    """A command in a forked process, so that its start takes no time; what it prints is added to the file `said`."""
+    process = server().Process(target=_execute, args=(said, arguments))
+    process.start()
+    return process
 
 
 def finished(text, limit=None):

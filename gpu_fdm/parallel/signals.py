@@ -6,8 +6,10 @@ since files appear only when they are complete and finished parts are cached. Wh
 ignored: SIGHUP under nohup, SIGINT in a job that a script began in the background.
 """
 
+import _thread
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from types import FrameType
 
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGINT")
 GRACE = 5.0  # seconds from a signal until the process ends, however busy it is
+AGAIN = 0.01  # seconds until an exception that was lost is raised once more
 EXIT = 130
 # what a message says about the state that a stopped command leaves
 RESUME = "finished parts are cached; run the same command again to resume"
@@ -38,6 +41,17 @@ def signals_as_exceptions(outcome: str = RESUME, grace: float = GRACE) -> Iterat
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             previous[name] = signal.signal(getattr(signal, name), stop)
+    hook = sys.unraisablehook
+
+    def raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
+        """An exception in a callback of the interpreter, of a weak reference say, is lost: it is raised once more."""
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            number = getattr(signal, str(unraisable.exc_value) or "SIGINT")
+            threading.Timer(AGAIN, _thread.interrupt_main, (number,)).start()
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = raise_again
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     previous_wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -48,6 +62,7 @@ def signals_as_exceptions(outcome: str = RESUME, grace: float = GRACE) -> Iterat
         yield
     finally:
         finished.set()
+        sys.unraisablehook = hook
         signal.set_wakeup_fd(previous_wakeup)
         os.close(write_end)
         watcher.join()

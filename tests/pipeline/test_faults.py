@@ -510,6 +510,22 @@ def test_signals_that_are_ignored_at_the_start_stay_ignored(name):
         signal.signal(number, before)
 
 
+def test_a_signal_within_a_callback_is_not_lost(capfd):
+    """An exception in __del__ or in a callback of a weak reference goes nowhere: it is raised again after it."""
+
+    class Deleted:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(1000):  # the handler runs between two bytecodes here
+                pass
+
+    with pytest.raises(KeyboardInterrupt) as caught, signals_as_exceptions(grace=30):
+        Deleted()
+        time.sleep(10)
+    assert str(caught.value) == "SIGTERM"
+    assert capfd.readouterr().err == ""
+
+
 def test_another_thread_may_call_a_command():
     outcome = []
 
