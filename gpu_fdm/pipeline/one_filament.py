@@ -14,7 +14,7 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum, chebyshev_masses
-from .budget import budget_seconds, budgets
+from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged
@@ -77,8 +77,11 @@ class OneFilamentStage(Stage):
         return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra()}, 0, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Number of modes of the heaviest filament."""
-        return [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
+        """Number of modes of the heaviest filament, and of choices in the budget."""
+        lines = [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
+        if inputs.config.one_filament.budget == "yes":
+            lines.append(f"budget of P_1f: {len(choices_of(inputs.config)) - 1} other choices")
+        return lines
 
     def run(self, context: Context) -> list[str]:
         """Solve filaments until the spectra of all bosons have converged, and write them."""

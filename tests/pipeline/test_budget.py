@@ -194,4 +194,6 @@ def test_a_budget_takes_longer(tmp_path):
         config = parse_config(INI.format(output=tmp_path), overrides=[f"one_filament.budget={budget}"])
         (of_stage,) = [each for each in stages_of(config) if each.section == "one_filament"]
         seconds.append(of_stage.estimate(Inputs(config)).seconds)
+        lines = of_stage.describe(Inputs(config))
     assert seconds[1] > seconds[0] > 0
+    assert lines[-1] == f"budget of P_1f: {len(CHOICES)} other choices"
