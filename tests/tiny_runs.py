@@ -20,7 +20,8 @@ RUNS = {
     + "tolerance = 1e-3\nframes = 0, 10\n[power]\n[correlation]\n",
     "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
     "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
-    + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\nbudget = yes\n",
+    + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n"
+    + "budget = yes\n",
     "steady_state": "[dark_matter]\nm22 = 0.5\n"
     + FILAMENT
     + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\naxis = 0.2\naxis_cells = 4\naxis_time = 0.2\n",
