@@ -1,10 +1,10 @@
 """numba's njit for all loops. Its cache on disk is a convenience: where it cannot be kept, loops are compiled again."""
 
 import logging
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from pickle import PickleError
 from typing import Any
 
 import numba
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _FAILURES = (
     OSError,
     EOFError,
-    pickle.PickleError,
+    PickleError,
     ValueError,
     TypeError,
     KeyError,

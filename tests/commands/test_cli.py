@@ -198,7 +198,7 @@ def test_direction_of_any_length(ini, tmp_path, capfd):
 
 def test_told_when_the_modes_do_not_make_the_density(ini, tmp_path, capfd):
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "filament.beta=0.95")
-    assert "warning: filament 0: its wkb modes make" in error
+    assert "the modes do not describe the filament: they make" in error
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=7,11,13")
     assert "the mass in the box, fdm, is off by +" in error
     _, _, error = run(capfd, ini, tmp_path / "a.hdf5", "box.cells=96,96,270")

@@ -117,7 +117,7 @@ def test_flow_of_one_rotating_mode(library, backend):
 
 def _with_azimuthal(wave, factors):
     class Fixed(WaveFunction):
-        def azimuthal(self, time=0.0):
+        def azimuthal(self, time=0.0, z=0.0):
             return factors
 
     return Fixed(wave.library, wave.weight, wave.phase)

@@ -573,7 +573,8 @@ def power_table(folder, last=5000.0):
         ),
         (
             ("simulation.snapshots=50.1, 50.1000001",),
-            "box.ini: [simulation] snapshots = 50.1, 50.1000001: must differ in their first six digits",
+            "box.ini: [simulation] snapshots = 50.1, 50.1000001: must differ in their first six digits, "
+            "which name them in results (50.1 and 50.1000001 do not)",
         ),
         (
             ("simulation.redshift_end=63",),

@@ -1,6 +1,7 @@
 """Disks that are full: one line and exit code 1, on one rank and on two, and nothing half written under a name."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -52,8 +53,8 @@ def test_a_full_disk_is_one_line(tmp_path, text, ranks, size):
     disk = tmp_path / "disk"
     disk.mkdir()
     (tmp_path / "a.ini").write_text(f"[run]\noutput = {disk}/out\nbackend = cpu\n{text}")
-    run = f"{sys.executable} -m gpu_fdm --quiet run {tmp_path}/a.ini"
-    run = f"{MPIEXEC} -n {ranks} {run}" if ranks > 1 else run
+    command = [sys.executable, "-m", "gpu_fdm", "--quiet", "run", f"{tmp_path}/a.ini"]
+    run = shlex.join([str(MPIEXEC), "-n", str(ranks), *command] if ranks > 1 else command)
     script = f"mount -t tmpfs -o size={size} tmpfs {disk} || exit 9; {run}; code=$?; ls -A {disk}/out; exit $code"
     done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True, timeout=120)
     errors = [line for line in done.stderr.splitlines() if line.startswith("gpu-fdm: error:")]

@@ -197,8 +197,8 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "a.ecsv").write_text("k,boost\n1,2\n")
     with pytest.raises(InputError, match=": not an ECSV table: "):
         read_boost(tmp_path / "a.ecsv")
-    with pytest.raises(RunError, match=r": cannot be written: No such file or directory$"):
-        write_boost(published_boosts()[0], tmp_path / "none" / "a.csv")
+    with pytest.raises(RunError, match=r": cannot be written: File exists$"):
+        write_boost(published_boosts()[0], tmp_path / "a.csv" / "b.csv")
 
 
 def test_ecsv_without_a_value(tmp_path):
