@@ -8,13 +8,15 @@ from scipy.special import erfc
 
 from gpu_fdm.filament.gas_table import read_table
 from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.population.barrier import collapse_barrier
 from gpu_fdm.population.collapse_shapes import collapse_shape
+from gpu_fdm.population.haloes import halo_share
 from gpu_fdm.population.mass_function import first_crossing, mass_function
 from gpu_fdm.population.shapes import published_shape
 from gpu_fdm.spectra.one_filament import limit_of_small_wavenumbers, population_density
 
 from .registry import ABSOLUTE, RELATIVE, Check
-from .shared import MASS, ROOT, SCALE_FACTOR, barrier, units, variance_of
+from .shared import MASS, PUBLISHED, ROOT, SCALE_FACTOR, barrier, units, variance_of
 
 FITTED = np.geomspace(1e7, 1e11, 100)  # masses of the fits of the published power laws [Msun/h]
 GAS_BOX = (2.0, 2.0, 2.0)  # [cMpc/h]
@@ -25,6 +27,30 @@ SHAPE_FITS = {  # physical lengths; exponent and logarithm of the prefactor, as 
     "sigma": ("0.3618256", "-6.16244123"),
     "line_mass": ("0.72365121", "7.63270222"),
 }
+
+
+@lru_cache
+def _consistent_barriers():
+    """Of filaments and haloes, with the ellipticity at collapse, up to the variance of 1e7 Msun/h for m22 = 1."""
+    largest = float(variance_of(1.0)(1e7))
+    return [collapse_barrier(PUBLISHED, largest, axes=axes, ellipticity="collapse") for axes in (2, 3)]
+
+
+def _halo_shares():
+    return halo_share(variance_of(1.0)(np.array([1e9, 3e9, 1e10, 3e10, 1e11])), *_consistent_barriers())
+
+
+def _halo_mass():
+    haloes = _consistent_barriers()[1]
+    crossing = first_crossing(haloes, haloes.variance_max)
+    return np.trapezoid(crossing(crossing.variance) * crossing.variance, np.log(crossing.variance))
+
+
+def _halo_mass_in_filaments():
+    barriers = _consistent_barriers()
+    crossing = first_crossing(barriers[0], barriers[0].variance_max)
+    share = halo_share(crossing.variance, *barriers)
+    return np.trapezoid(crossing(crossing.variance) * share * crossing.variance, np.log(crossing.variance))
 
 
 def gaussian(x, t):
@@ -270,6 +296,24 @@ CHECKS = (
         RELATIVE,
         "conservation of mass",
         "physical units there, code units here",
+    ),
+    Check(
+        "share in haloes of filaments of 1e9, 3e9, 1e10, 3e10, 1e11, m22 = 1, z = 4",
+        lambda: np.array([0.0002, 0.194, 0.468, 0.600, 0.693]),
+        _halo_shares,
+        6e-4,
+        ABSOLUTE,
+        "first crossing of the barrier of haloes after that of filaments, by an independent program",
+        "three decimals; the ellipticity is that at collapse",
+    ),
+    Check(
+        "mass in haloes of all filaments, of all matter, m22 = 1, z = 4",
+        _halo_mass,
+        _halo_mass_in_filaments,
+        2e-4,
+        RELATIVE,
+        "first crossing of the barrier of haloes alone: none is counted twice",
+        "quadrature over the first crossing of filaments",
     ),
     Check(
         "P_1f(k -> 0), published power laws, 3e9 to 3e10 [(Mpc/h)^3]",

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.integrate import simpson
-from scipy.special import erf, jv, sici
+from scipy.special import erf, jv, kv, sici
 
 from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.filament.weights import weights_from_table
 from gpu_fdm.population.shapes import published_shape
-from gpu_fdm.spectra.phase_average import polar_spectrum
+from gpu_fdm.spectra.phase_average import form_factor, polar_spectrum
 from gpu_fdm.spectra.single_filament import orientation_average, scales, single_power
 
 from .checks_population import HIGH, LOW, published_law
@@ -51,6 +51,23 @@ def _exact(name):
 def _at_zero(weights):
     solved = model(1, weights)
     return polar_spectrum(solved.library, solved.weights.weight, np.array([0.0])).fixed[0]
+
+
+_Q = np.array([1e-3, 0.3, 1.0, 2.0, 3.0])
+_NU_4 = 7.8658  # r0 sigma in code units, m22 = 4
+
+
+def _thermal_gas():
+    cylinder = model(4).profile
+    nu = cylinder.r0 * cylinder.sigma
+    quantum = 2 / 3 * (_Q / 2) ** 3 * kv(3, _Q) - (_Q / 2) ** 2 * kv(2, _Q)
+    return _Q * kv(1, _Q) - 2 / (3 * nu**2) * quantum
+
+
+def _all_energies():
+    solved = model(4)
+    k = _Q * SCALE_FACTOR / solved.profile.r0
+    return form_factor(solved.library, solved.weights.weight, k) + solved.missing_form_factor(k)
 
 
 @lru_cache
@@ -136,6 +153,16 @@ CHECKS = (
             "round-off; the draws of Z25 do not meet it, see the errata",
         )
         for name, words in (("wkb", "WKB weights"), ("adaptive_lasso", "adaptive lasso"))
+    ),
+    Check(
+        "mean density of all energies at q = k r0/a = 0, 0.3, 1, 2, 3, m22 = 4",
+        _thermal_gas,
+        _all_energies,
+        1e-5 + 0.06 / _NU_4**4,
+        ABSOLUTE,
+        "q K_1 - (2/(3 nu^2)) [(2/3) (q/2)^3 K_3 - (q/2)^2 K_2], nu = r0 sigma: Wigner & Kirkwood's thermal gas",
+        "the next order, 0.04/nu^4; modes below the energy cut and the density of energies beyond it",
+        False,
     ),
     Check(
         "P2 at 50 k of a single mode, n = 1, l = 7",
