@@ -39,7 +39,7 @@ test: $(VENV)/.test-installed lint $(LOOPS)
 	$(PYTEST)
 
 test-slow: $(VENV)/.test-installed $(LOOPS)
-	$(PYTEST) -m slow
+	$(PYTEST) --dist load -m slow
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
