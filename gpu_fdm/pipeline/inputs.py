@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -61,19 +62,22 @@ class Inputs:
 def read_inputs(config: Config) -> Config:
     """The config with the contents of all that it names: its tables, and CAMB's table where linear power is needed.
 
-    A run calls this once, on rank 0. CAMB may take a minute for a new cosmology.
+    Rank 0 calls this; what was read before is not read again. CAMB may take a minute for a new cosmology.
     Raises InputError that names the key, for a file that is absent or cannot be read.
     """
     for section, key, name in config.input_files():
+        if isinstance(name, WithContent):
+            continue
+        if not Path(name).is_file():
+            raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
         try:
             config = _with_content(config, section, key, content_of(name))
-        except FileNotFoundError:
-            raise config.error(section, key, "no such file") from None
         except OSError as error:
             raise config.error(section, key, f"cannot be read: {error.strerror}") from None
         except ValueError as error:
             raise InputError(f"{config.source}: [{section}] {error}") from None
-    if config.cosmology.linear_power == "camb" and needs_linear_power(config):
+    power = config.cosmology.linear_power
+    if power == "camb" and not isinstance(power, WithContent) and needs_linear_power(config):
         with config.errors_in("cosmology"):
             table = camb_table(cosmological_parameters(config))
         config = _with_content(config, *_LINEAR_POWER, table.encode())

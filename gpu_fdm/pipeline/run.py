@@ -12,7 +12,6 @@ from ..cosmology.camb_power import remove_abandoned_tables
 from ..errors import InputError, RunError, reason
 from ..io.atomic import final_path, remove_abandoned
 from ..io.cache import Cache, fingerprint
-from ..io.input_content import WithContent
 from ..io.lock import only_run
 from ..io.opening import is_intact
 from ..io.result_file import RESULT_ENDINGS, atomic_result, remove_unfinished, require_result, require_writable
@@ -110,9 +109,6 @@ def _with_inputs(config: Config) -> Config:
     if not stages_of(config):
         *others, last = [f"[{stage.section}]" for stage in STAGES if stage.begins]
         raise InputError(f"{config.source}: nothing to do: there is no section {', '.join(others)} or {last}")
-    for section, key, name in config.input_files():
-        if not isinstance(name, WithContent) and not Path(name).is_file():
-            raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
     return read_inputs(config)
 
 

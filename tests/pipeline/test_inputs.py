@@ -65,6 +65,12 @@ def test_a_table_that_is_gone_during_a_run(tmp_path):
         read_inputs(config)
 
 
+def test_the_table_of_camb_is_read_once(monkeypatch):
+    read = read_inputs(parse_config("[population]\n"))
+    monkeypatch.setattr("gpu_fdm.pipeline.inputs.camb_table", lambda parameters: pytest.fail("read again"))
+    assert read_inputs(read).cosmology.linear_power.content == read.cosmology.linear_power.content
+
+
 def test_contents_go_to_other_ranks(tmp_path):
     table = tmp_path / "gas.csv"
     table.write_text(OLD)
