@@ -4,6 +4,8 @@
 # make lint   style, types and imports alone, as make test checks them first
 # make docs   build the site of docs/ into build/site; a warning is an error
 # make bench  time the program on this machine
+# make bench-gpu  time every kernel on a card beside its floor
+# make test-gpu  the tests that need a card, with the packages of $(PYTHON): CuPy and pytest, neither astropy nor camb
 # make memory peak memory of every ini in ini/ beside what a dry run says of it
 # make validate  compute published numbers again and write docs/validation.md
 PYTHON ?= python3
@@ -13,11 +15,12 @@ ROOT := $(CURDIR)
 PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 # gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
 COPY := build/lint
+CARD := build/card
 
 # numba compiles a loop anew when its own file changes, not when one does from which it takes functions
 LOOPS := kernels/__pycache__/.common
 
-.PHONY: run test test-slow lint docs bench memory validate clean
+.PHONY: run test test-slow test-gpu lint docs bench bench-gpu memory validate clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
@@ -53,6 +56,15 @@ docs: $(VENV)/.test-installed
 
 bench: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/run.py
+
+# gpu_fdm and kernels in one folder, as they are installed: a node with a card may have no way to install anything
+bench-gpu:
+	rm -rf $(CARD) && mkdir -p $(CARD) && cp -rp gpu_fdm $(CARD) && cp -rp kernels $(CARD)/gpu_fdm
+	PYTHONPATH="$(CURDIR)/$(CARD)" "$(PYTHON)" benchmarks/card.py
+
+test-gpu:
+	rm -rf $(CARD) && mkdir -p $(CARD) && cp -rp gpu_fdm $(CARD) && cp -rp kernels $(CARD)/gpu_fdm
+	PYTHONPATH="$(CURDIR)/$(CARD)" "$(PYTHON)" -m pytest -p no:cacheprovider -m gpu
 
 memory: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/memory.py

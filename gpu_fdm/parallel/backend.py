@@ -187,20 +187,27 @@ class GPU:
         with self.xp.cuda.Device(self.index):
             return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
 
-    def launch(self, source: str, name: str, dtype: DTypeLike, threads: int, arguments: tuple) -> None:
-        """Run a kernel with one thread an item; arguments as kernel_arguments makes them.
+    def launch(
+        self,
+        source: str,
+        name: str,
+        dtype: DTypeLike,
+        threads: int,
+        arguments: tuple,
+        block: int = THREADS_PER_BLOCK,
+    ) -> None:
+        """Run a kernel; arguments as kernel_arguments makes them.
 
         source     file in kernels/ without its ending;  name  the kernel in it
         dtype      precision: sets the macro REAL
-        threads    items
+        threads    how many are needed: whole blocks run;  block  threads of one
         """
         if threads == 0:
             return
         cupy = self.xp
         with cupy.cuda.Device(self.index):
             kernel = _module(self.index, source, np.dtype(dtype).name).get_function(name)
-            blocks = -(-threads // THREADS_PER_BLOCK)
-            kernel((blocks,), (THREADS_PER_BLOCK,), kernel_arguments(arguments, dtype))
+            kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
 
 
 def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:

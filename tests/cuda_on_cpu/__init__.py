@@ -23,6 +23,7 @@ _ALLOWED = ("-Wno-unknown-pragmas", "-Wno-unused-parameter")
 _GUARD = 4096  # bytes before and after each array
 _READ_GUARD = 0xFF  # a NaN in both precisions
 _WRITE_GUARD = 0x3F  # of order one and smaller: a NaN would hide what is added to it
+_TURNS = re.compile(r"__syncthreads|__syncwarp|_sync\(")  # threads of a block take turns
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\s*\(')
 
 
@@ -57,12 +58,12 @@ class CudaOnCpu:
         """The array."""
         return array
 
-    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple):
-        """Run a kernel of kernels/<source>.cu with one thread an item, as GPU.launch does."""
+    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple, block: int = THREADS_PER_BLOCK):
+        """Run a kernel of kernels/<source>.cu, as GPU.launch does."""
         if threads:
-            self.launch_text(kernel_source(source), name, dtype, threads, arguments)
+            self.launch_text(kernel_source(source), name, dtype, threads, arguments, block)
 
-    def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple):
+    def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple, block: int = THREADS_PER_BLOCK):
         """Run a kernel of a source given as text; the rest as launch."""
         if threads < 1:
             raise LaunchError(f"{name}: {threads} threads make an empty grid")
@@ -77,7 +78,7 @@ class CudaOnCpu:
         ]
         values = [np.array(c.address if c else a) for c, a in zip(copies, arguments, strict=True)]
         pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
-        error = run(-(-threads // THREADS_PER_BLOCK), THREADS_PER_BLOCK, pointers)
+        error = run(-(-threads // block), block, pointers)
         if error:
             raise LaunchError(f"{name}: {error.decode()}")
         for number, (kind, argument, copy) in enumerate(zip(expected, arguments, copies, strict=True)):
@@ -137,7 +138,7 @@ def _kernels(text, dtype):
     names = kernel_names(text)
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in names)
     options = [*kernel_options(dtype), *_FLAGS, *_ALLOWED]
-    if "__syncthreads" in text:
+    if _TURNS.search(text):
         options.append("-DCUDA_ON_CPU_FIBERS")
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"

@@ -1,8 +1,9 @@
 // Runs a CUDA source on the CPU, for tests: sound for indexing and arithmetic, silent on races and speed.
 //
-// Blocks run one after the other, and so do the threads of a block, except where the source has
-// __syncthreads(): then the threads of a block are fibers that take turns at each barrier. What is not here
-// (warp shuffles, textures, dynamic shared memory) does not compile, so that it cannot be taken for tested.
+// Blocks run one after the other, and so do the threads of a block, except where the source has barriers or warp
+// functions: then the threads of a block are fibers that take turns at each. Warp functions are those of whole warps:
+// all threads of a warp must call them. What is not here (other warp functions, textures, dynamic shared memory) does
+// not compile, so that it cannot be taken for tested.
 
 #pragma once
 
@@ -47,6 +48,10 @@ inline double __dadd_rn(double x, double y) { return x + y; }
 inline double __dmul_rn(double x, double y) { return x * y; }
 inline void sincos(float x, float* sine, float* cosine) { sincosf(x, sine, cosine); }
 
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
+inline int __clz(int bits) { return bits ? __builtin_clz(static_cast<unsigned>(bits)) : 32; }
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
 template <typename T>
 T __ldg(const T* address)
 {
@@ -63,7 +68,10 @@ T atomicAdd(T* address, std::common_type_t<T> value)
 
 namespace cuda_on_cpu {
 
-// The threads of one block as fibers. A barrier hands over to run(), which goes on to the next thread.
+constexpr unsigned warp_size = 32;
+
+// The threads of one block as fibers. A barrier, or an exchange within a warp, hands over to run(), which goes on to
+// the next thread, and lets threads go on once all of their block, or warp, have come so far.
 class Fibers {
 public:
     template <typename Kernel>
@@ -82,33 +90,90 @@ public:
             makecontext(&fiber.context, enter, 0);
         }
         for (;;) {
-            unsigned at_barrier = 0;
             for (current = 0; current < threads; ++current) {
+                if (fibers[current].state != ready) continue;
                 threadIdx.x = current;
                 swapcontext(&scheduler, &fibers[current].context);
-                at_barrier += !fibers[current].finished;
             }
-            if (at_barrier == 0) return nullptr;
-            if (at_barrier < threads) return "a barrier that some threads of a block never reach";
+            if (all(0, threads, finished)) return nullptr;
+            bool released = release(0, threads, at_barrier);
+            for (unsigned first = 0; first < threads; first += warp_size)
+                released |= release(first, std::min(first + warp_size, threads), in_exchange);
+            if (released) continue;
+            for (const auto& fiber : fibers)
+                if (fiber.state == in_exchange) return "a warp function that some threads of a warp never reach";
+            return "a barrier that some threads of a block never reach";
         }
     }
 
-    static void barrier()
+    static void barrier() { running->wait(at_barrier); }
+
+    // What thread `lane` of the warp gave for this exchange; the thread's own value where there is no such thread.
+    template <typename Value>
+    static Value exchange(Value value, unsigned lane)
     {
-        swapcontext(&running->fibers[running->current].context, &running->scheduler);
+        const unsigned turn = running->give(&value, sizeof value);
+        const unsigned number = running->current / warp_size * warp_size + lane;
+        if (lane < warp_size && number < running->fibers.size())
+            memcpy(&value, running->fibers[number].given[turn], sizeof value);
+        return value;
+    }
+
+    static unsigned ballot(bool predicate)
+    {
+        const unsigned turn = running->give(&predicate, sizeof predicate);
+        const unsigned first = running->current / warp_size * warp_size;
+        unsigned votes = 0;
+        for (unsigned lane = 0; lane < warp_size && first + lane < running->fibers.size(); ++lane)
+            votes |= static_cast<unsigned>(running->fibers[first + lane].given[turn][0] != 0) << lane;
+        return votes;
     }
 
 private:
+    enum State { ready, at_barrier, in_exchange, finished };
+
     struct Fiber {
         ucontext_t context;
         std::unique_ptr<char[]> stack;
-        bool finished = false;
+        State state = ready;
+        // of this exchange and of the one before, which others may still read
+        char given[2][16];
+        unsigned exchanges = 0;
     };
 
     static void enter()
     {
         running->body(running->argument);
-        running->fibers[running->current].finished = true;
+        running->fibers[running->current].state = finished;
+    }
+
+    void wait(State state)
+    {
+        Fiber& fiber = fibers[current];
+        fiber.state = state;
+        swapcontext(&fiber.context, &scheduler);
+    }
+
+    unsigned give(const void* value, size_t size)
+    {
+        Fiber& fiber = fibers[current];
+        const unsigned turn = fiber.exchanges++ % 2;
+        memcpy(fiber.given[turn], value, size);
+        wait(in_exchange);
+        return turn;
+    }
+
+    bool all(unsigned first, unsigned last, State state) const
+    {
+        return std::all_of(fibers.begin() + first, fibers.begin() + last,
+                           [=](const Fiber& fiber) { return fiber.state == state; });
+    }
+
+    bool release(unsigned first, unsigned last, State state)
+    {
+        if (!all(first, last, state)) return false;
+        for (unsigned number = first; number < last; ++number) fibers[number].state = ready;
+        return true;
     }
 
     static constexpr size_t stack_size = 64 * 1024;
@@ -169,7 +234,35 @@ const char* launch(void (*kernel)(Parameters...), unsigned blocks, unsigned thre
 }  // namespace cuda_on_cpu
 
 #ifdef CUDA_ON_CPU_FIBERS
+constexpr unsigned whole_warp = 0xffffffff;
+
 inline void __syncthreads() { cuda_on_cpu::Fibers::barrier(); }
+inline void __syncwarp(unsigned = whole_warp) { cuda_on_cpu::Fibers::ballot(false); }
+inline unsigned __ballot_sync(unsigned, bool predicate) { return cuda_on_cpu::Fibers::ballot(predicate); }
+
+template <typename Value>
+Value __shfl_sync(unsigned, Value value, unsigned lane)
+{
+    return cuda_on_cpu::Fibers::exchange(value, lane % cuda_on_cpu::warp_size);
+}
+
+template <typename Value>
+Value __shfl_down_sync(unsigned, Value value, unsigned delta)
+{
+    return cuda_on_cpu::Fibers::exchange(value, threadIdx.x % cuda_on_cpu::warp_size + delta);
+}
+
+template <typename Value>
+Value __shfl_up_sync(unsigned, Value value, unsigned delta)
+{
+    return cuda_on_cpu::Fibers::exchange(value, threadIdx.x % cuda_on_cpu::warp_size - delta);
+}
+
+template <typename Value>
+Value __shfl_xor_sync(unsigned, Value value, unsigned mask)
+{
+    return cuda_on_cpu::Fibers::exchange(value, (threadIdx.x % cuda_on_cpu::warp_size) ^ mask);
+}
 #endif
 
 #define CUDA_ON_CPU_EXPORT(kernel)                                                                        \

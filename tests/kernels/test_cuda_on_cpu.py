@@ -94,3 +94,46 @@ def test_harness_runs_barriers():
     CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (256,))
     with pytest.raises(LaunchError, match="barrier"):
         CudaOnCpu().launch_text(BARRIERS, "lost_at_barrier", float, 256, (255,))
+
+
+WARPS = """
+extern "C" __global__ void exchange(long long count, const long long* values, long long* out)
+{
+    const long long item = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+    const long long value = item < count ? values[item] : 0;
+    long long total = value;
+    for (int delta = 16; delta > 0; delta /= 2) total += __shfl_down_sync(0xffffffff, total, delta);
+    const unsigned odd = __ballot_sync(0xffffffff, value % 2 != 0);
+    const long long before = __shfl_up_sync(0xffffffff, value, 1);
+    const long long partner = __shfl_xor_sync(0xffffffff, value, 5);
+    total = __shfl_sync(0xffffffff, total, 0);
+    __syncthreads();
+    if (item >= count) return;
+    out[5 * item] = total;
+    out[5 * item + 1] = odd;
+    out[5 * item + 2] = before;
+    out[5 * item + 3] = partner;
+    out[5 * item + 4] = __popc(odd);
+}
+
+extern "C" __global__ void lost_in_warp(long long count)
+{
+    if (threadIdx.x < count) __syncwarp();
+}
+"""
+
+
+def test_harness_runs_warp_functions():
+    values = np.random.default_rng(7).integers(0, 100, 192)
+    out = np.zeros((len(values), 5), np.int64)
+    CudaOnCpu().launch_text(WARPS, "exchange", float, len(values), (len(values), values, out), block=96)
+    lane = np.arange(32)
+    for warp, found in zip(values.reshape(-1, 32), out.reshape(-1, 32, 5), strict=True):
+        np.testing.assert_array_equal(found[:, 0], warp.sum())
+        np.testing.assert_array_equal(found[:, 1], ((warp % 2) << lane).sum())
+        np.testing.assert_array_equal(found[:, 2], warp[np.maximum(lane - 1, 0)])
+        np.testing.assert_array_equal(found[:, 3], warp[lane ^ 5])
+        np.testing.assert_array_equal(found[:, 4], (warp % 2).sum())
+    CudaOnCpu().launch_text(WARPS, "lost_in_warp", float, 64, (64,), block=64)
+    with pytest.raises(LaunchError, match="warp function"):
+        CudaOnCpu().launch_text(WARPS, "lost_in_warp", float, 64, (40,), block=64)
