@@ -10,11 +10,14 @@ from functools import cache
 
 import numpy as np
 
-from ..parallel.backend import CPU, GPU
+from ..parallel.backend import CPU, GPU, Double
 from .common import FAST, TAPS, psi_points_loop, quintic_weights, rotations
 from .compiled import njit
 
 _PLANES_A_PART = 4
+_WARP = 32  # threads
+_BLOCK = 128  # threads: registers for 28 warps of the kernels that take fewest
+_LINES_A_WARP = 4  # LINES in fill.cu
 
 
 def fill_extruded(
@@ -44,7 +47,7 @@ def fill_extruded(
     """
     source: tuple = section, inverse_step
     if backend.name == "gpu":
-        source = _on_card(section, fdm, backend), len(section), inverse_step
+        source = _on_card(section, fdm, backend), len(section), Double(inverse_step)
         _launch("fill_extruded", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         _run(fill_extruded_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
@@ -72,8 +75,8 @@ def fill_direct(
     """
     source: tuple = table, inverse_step, mean, mean_inverse_step
     if backend.name == "gpu":
-        psi = _on_card(table, fdm, backend), table.shape[2], inverse_step
-        source = *psi, _on_card(mean, fdm, backend), mean_inverse_step
+        psi = _on_card(table, fdm, backend), table.shape[2], Double(inverse_step)
+        source = *psi, _on_card(mean, fdm, backend), Double(mean_inverse_step)
         _launch("fill_direct", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         _run(fill_direct_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
@@ -103,9 +106,9 @@ def fill_axial(
     piece         axial coordinates that are filled, [low, high) [L];  the rest as in fill_direct
     """
     if backend.name == "gpu":
-        psi = _on_card(table, fdm, backend), *table.shape[1::2], inverse_step
-        along = backend.to_device(np.array([*slices, *piece]))
-        source: tuple = *psi, along, _on_card(mean, fdm, backend), mean_inverse_step
+        psi = _on_card(table, fdm, backend), *table.shape[1::2], Double(inverse_step)
+        along = map(Double, (*slices, *piece))
+        source: tuple = *psi, *along, _on_card(mean, fdm, backend), Double(mean_inverse_step)
         _launch("fill_axial", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         source = table, inverse_step, *slices, *piece, mean, mean_inverse_step
@@ -146,10 +149,13 @@ def _launch(
     ends: tuple[float, float, float],
     backend: GPU,
 ) -> None:
-    """A kernel of fill.cu with one thread a cell."""
-    box = (fdm.size, *fdm.shape, x_first, *map(float, spacing))
-    filament = len(images), backend.to_device(images), float(reach), *map(float, ends)
-    backend.launch("fill", kernel, fdm.dtype, fdm.size, (*box, *filament, *source, fdm, smooth))
+    """A kernel of fill.cu with one warp for _LINES_A_WARP lines of cells."""
+    planes, ny, _ = fdm.shape
+    threads = _WARP * planes * -(-ny // _LINES_A_WARP)
+    box = (*fdm.shape, x_first, *map(Double, spacing))
+    filament = len(images), backend.to_device(images), Double(reach), *map(Double, ends)
+    arguments = (*box, *filament, *source, fdm, smooth)
+    backend.launch("fill", kernel, fdm.dtype, threads, arguments, _BLOCK)
 
 
 def _on_card(table: np.ndarray, fdm: np.ndarray, backend: GPU) -> np.ndarray:

@@ -210,8 +210,12 @@ class GPU:
             kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
 
 
+class Double(float):
+    """A real number that kernels take as double at both precisions."""
+
+
 def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
-    """Arguments as kernels take them: real numbers in `dtype`, integers as long long, arrays as they are."""
+    """Arguments as kernels take them: real numbers in `dtype`, Double as double, integers as long long, arrays as is."""
     real: Any = np.dtype(dtype).type
 
     def cast(argument: Any) -> Any:
@@ -219,6 +223,8 @@ def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
             raise TypeError("kernels take no bool")
         if isinstance(argument, (int, np.integer)):
             return np.int64(argument)
+        if isinstance(argument, Double):
+            return np.float64(argument)
         return real(argument) if isinstance(argument, (float, np.floating)) else argument
 
     return tuple(cast(argument) for argument in arguments)

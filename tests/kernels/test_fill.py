@@ -13,7 +13,7 @@ from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable
 from gpu_fdm.fields.fill import Direct, fill
 from gpu_fdm.fields.spline import radial_coefficients
 from gpu_fdm.kernels.common import TAPS
-from gpu_fdm.kernels.fill import fill_extruded_loop, soft_end_pieces
+from gpu_fdm.kernels.fill import fill_extruded
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
@@ -166,6 +166,40 @@ def test_fill(cuda, kernel, direction, dtype):
     assert 0.05 < np.mean(changed) < 0.95
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
+@pytest.mark.parametrize("cells", [(1, 1, 1), (2, 3, 1), (3, 5, 7), (2, 4, 8), (4, 6, 33), (1, 9, 64)])
+def test_boxes_of_any_shape(cuda, cells, direction):
+    """Lines and cells that do not fill a warp, a filament that begins and ends between cells, images at the faces."""
+    box, source = Box((1.1, 1.3, 1.7), cells), section(np.float64)
+    for centre in (0.0, 0.0, 0.0), tuple(box.size), (0.55, 0.001, 1.699):
+        at = Placement(centre, direction, (0.3, 0.8, 0.45), length=0.9, sharpness=20.0)
+        for first in range(cells[0]):
+            fields = []
+            for backend in cuda, CPU(1):
+                fields.append([backend.to_device(np.full((1, *cells[1:]), 0.5)) for _ in range(2)])
+                fill(*fields[-1], box, at, source, LENGTH_UNIT, first, backend)
+            for found, expected in zip(*fields, strict=True):
+                assert difference(cuda.to_host(found), expected) < ROUND_OFF[np.float64]
+
+
+@precisions
+def test_images_add_in_their_order(cuda, dtype):
+    """All images of a filament at once leave the bits of one image after the other."""
+    source = section(dtype)
+    touching = images(BOX, placement(DIRECTIONS["tilted"]), source.reach, (X_FIRST, X_FIRST + PLANES))
+    together, in_turn = (
+        [cuda.to_device(np.zeros((PLANES, *BOX.cells[1:]), dtype)) for _ in range(2)] for _ in range(2)
+    )
+    rest = source.coefficients, 1 / source.step, source.reach, (1.9, 3.0, 3.9), cuda
+    fill_extruded(*together, X_FIRST, BOX.spacing, touching, *rest)
+    for number in range(len(touching)):
+        fill_extruded(*in_turn, X_FIRST, BOX.spacing, touching[number : number + 1], *rest)
+    assert len(touching) > 4
+    assert np.count_nonzero(cuda.to_host(together[0])) > 100
+    for found, expected in zip(together, in_turn, strict=True):
+        np.testing.assert_array_equal(cuda.to_host(found), cuda.to_host(expected))
+
+
 @pytest.mark.parametrize("kernel", SOURCES)
 def test_cells_out_of_reach_are_not_written(cuda, kernel):
     source = SOURCES[kernel](np.float64)
@@ -179,20 +213,17 @@ def test_cells_out_of_reach_are_not_written(cuda, kernel):
 
 def extruded(cuda, dtype, x_first, filaments):
     """Both densities of a small box, filaments centred anywhere, by the kernel and by its twin in float64."""
-    cells, width, reach = 12, 0.125, 0.5  # exact in float32
+    cells, spacing, reach = 12, np.full(3, 0.125), 0.5
     ends = (1e4, 1.0, 2e4)
     coefficients = section(dtype).coefficients
-    inverse_step = 32.0
-    fields = [cuda.to_device(np.zeros((cells,) * 3, dtype)) for _ in range(2)]
-    slab = (cells**3, cells, cells, cells, x_first, *(width,) * 3)
-    source = (cuda.to_device(coefficients), len(coefficients), inverse_step)
-    arguments = (*slab, len(filaments), cuda.to_device(filaments), reach, *ends, *source, *fields)
-    cuda.launch("fill", "fill_extruded", dtype, cells**3, arguments)
-    twins = [np.zeros((cells,) * 3) for _ in range(2)]
-    planes, spacing, section_64 = (0, cells), np.full(3, width), coefficients.astype(float)
-    ends = (*ends, soft_end_pieces())
-    fill_extruded_loop(*twins, x_first, planes, spacing, filaments, section_64, inverse_step, reach, ends)
-    return np.array([cuda.to_host(field) for field in fields]), np.array(twins)
+
+    def densities(backend, precision):
+        fields = [backend.to_device(np.zeros((cells,) * 3, precision)) for _ in range(2)]
+        source = coefficients.astype(precision), 32.0
+        fill_extruded(*fields, x_first, spacing, filaments, *source, reach, ends, backend)
+        return np.array([backend.to_host(field) for field in fields])
+
+    return densities(cuda, dtype), densities(CPU(1), float)
 
 
 def test_single_precision_keeps_the_section_in_place(cuda):
