@@ -156,11 +156,11 @@ extern "C" __global__ void fill_extruded(long long planes, long long ny, long lo
         const Pair* taps = reinterpret_cast<const Pair*>(section) + (first_row - 2) * points + (first_column - 2);
         Pair density = {0, 0};
 #pragma unroll
-        for (int a = 0; a < TAPS; ++a) {
+        for (int a = 0; a < TAPS; ++a, taps += points) {
             Pair along = {0, 0};
 #pragma unroll
             for (int b = 0; b < TAPS; ++b) {
-                const Pair tap = taps[a * points + b];
+                const Pair tap = taps[b];
                 along.first += wu[b] * tap.first;
                 along.second += wu[b] * tap.second;
             }

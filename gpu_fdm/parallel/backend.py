@@ -215,7 +215,7 @@ class Double(float):
 
 
 def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
-    """Arguments as kernels take them: real numbers in `dtype`, Double as double, integers as long long, arrays as is."""
+    """Arguments as kernels take them: real numbers in `dtype` (Double in double), integers as long long."""
     real: Any = np.dtype(dtype).type
 
     def cast(argument: Any) -> Any:
