@@ -1,91 +1,293 @@
-"""Particles and a mesh, cloud in cell, on the CPU alone: masses to the mesh, forces to the particles, and drifts.
+"""Particles and a mesh, cloud in cell: masses to the mesh, forces on the mesh, kicks and drifts.
 
-Callers check the arguments.
+The CUDA kernels are in particle_mesh.cu. Callers check the arguments. Arrays are where the backend computes, but for
+    position   (3, n), finite, in [0, side) [L];  momentum  (3, n), both double
+    mesh       of the whole box: cells per unit of length (3,) [1/L], cells (3,), first plane of the slab
+which functions take as they are. Masses and cells of particles are the same on every backend, bit for bit.
 """
 
-import math
 from typing import Any
 
 import numpy as np
+from attrs import frozen
 
+from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK
 from .compiled import njit
 
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
 
+_BATCH = 1 << 13  # particles that a thread moves at a time: they stay in the cache between a kick and a drift
+_LARGEST_THREADS = 1 << 18  # that look for the largest number on a card
+
 # no fused multiply-add: a particle on the edge of a cell must be in the same cell for all of the loops below
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+@frozen
+class Mesh:
+    """Where the cells of a slab lie.
+
+    inverse_spacing  cells per unit of length along x, y, z [1/L];  cells  of the whole mesh;  x_first  first plane
+    sides            of the box [L]
+    """
+
+    inverse_spacing: tuple[float, float, float]
+    cells: tuple[int, int, int]
+    x_first: int
+    sides: tuple[float, float, float]
+
+
+def lower_planes(x: Any, mesh: Mesh, backend: CPU | GPU) -> Any:
+    """The first of the two planes that each particle touches, int64, (n,); x  of their positions."""
+    planes = backend.xp.empty(len(x), np.int64)
+    if backend.name == "gpu":
+        arguments = (len(x), x, _place(mesh, backend), mesh.cells[0], planes)
+        backend.launch("particle_mesh", "lower_planes", np.float64, len(x), arguments)
+    else:
+
+        def work(batch: slice) -> None:
+            lower_planes_loop(x[batch], mesh.inverse_spacing[0], mesh.cells[0], planes[batch])
+
+        backend.for_each(_batches(len(x)), work)
+    return planes
+
+
+def deposit_clouds(position: Any, mesh: Mesh, mass: Any, backend: CPU | GPU) -> None:
+    """Add particles to a mesh, cloud in cell, in units of 1/FIXED_POINT.
+
+    position  with lower planes in the slab
+    mass      int64, (planes + 1, ny, nz), added to: the slab and the plane that follows it; up to 2^27 particles a cell
+    """
+    count = position.shape[1]
+    if backend.name == "gpu":
+        arguments = (count, position, _place(mesh, backend), *mesh.cells, mesh.x_first, mass)
+        backend.launch("particle_mesh", "deposit_clouds", np.float64, count, arguments)
+        return
+    # each thread has planes of its own, to which it adds what touches them
+    parts = min(backend.threads, len(mass))
+    shares = [(len(mass) * part // parts, len(mass) * (part + 1) // parts) for part in range(parts)]
+
+    def work(share: tuple[int, int]) -> None:
+        deposit_clouds_loop(position, mesh.inverse_spacing, mesh.cells, mesh.x_first, share, mass)
+
+    backend.for_each(shares, work)
+
+
+def push(
+    position: Any, momentum: Any, mesh: Mesh, forces: Any, beyond: Any, kick: float, drift: float, backend: CPU | GPU
+) -> float:
+    """Add kick times the force at each particle, cloud in cell, to its momentum, then drift times that to its position.
+
+    forces  along x, y, z: three arrays (planes, ny, nz);  beyond  the plane that follows them, (3, ny, nz)
+    Positions are wrapped into the box; where drift is 0 they stay. Returns the largest size of a momentum along an
+    axis, NaN where one is no longer a number.
+    """
+    count, dtype = position.shape[1], beyond.dtype
+    if backend.name == "gpu":
+        largest = backend.xp.zeros(max(1, -(-count // THREADS_PER_BLOCK)))
+        place = _place(mesh, backend, *mesh.sides, kick, drift)
+        slab = mesh.x_first, len(forces[0])
+        arguments = (count, position, momentum, place, *mesh.cells, *slab, *forces, beyond, largest)
+        backend.launch("particle_mesh", "push", dtype, count, arguments)
+        return float(largest.max())
+    found = {}
+
+    def work(batch: slice) -> None:
+        some = batch.start, batch.stop
+        slab = mesh.inverse_spacing, mesh.cells, mesh.x_first
+        found[batch.start] = push_loop(position, *slab, *forces, beyond, kick, some, momentum)
+        if drift != 0:
+            move_loop(position, momentum, drift, mesh.sides, some)
+
+    backend.for_each(_batches(count), work)
+    return float(np.max([0.0, *found.values()]))
+
+
+def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float, float], backend: CPU | GPU) -> None:
+    """position + factor momentum, in place, wrapped into [0, side)."""
+    count = position.shape[1]
+    if backend.name == "gpu":
+        arguments = (count, position, momentum, backend.to_device(np.array([*sides, factor])))
+        backend.launch("particle_mesh", "move", np.float64, count, arguments)
+        return
+    backend.for_each(
+        _batches(count), lambda batch: move_loop(position, momentum, factor, sides, (batch.start, batch.stop))
+    )
+
+
+def gradient(modes: Any, green: Any, along: Any, axis: int, out: Any, backend: CPU | GPU) -> None:
+    """Write i k green modes into out: the modes of a gradient along an axis.
+
+    modes, out  complex, (nx, lines, length), contiguous, of one precision
+    green       real, of that precision, (nx // 2 + 1, lines, length): the same at i and -i
+    along       k along the axis for each mode along it, double
+    """
+    if backend.name == "gpu":
+        arguments = (modes.size, *modes.shape, _pairs(modes), green, along, axis, _pairs(out))
+        backend.launch("particle_mesh", "gradient", green.dtype, modes.size, arguments)
+        return
+    pairs = (_pairs(values).reshape(*values.shape, 2) for values in (modes, out))
+    given, written = pairs
+    parts = _batches(len(given), 1)
+    backend.for_each(parts, lambda part: gradient_loop(given, green, along, axis, part.start, part.stop, written))
+
+
+def largest_size(values: Any, backend: CPU | GPU) -> float:
+    """The largest size of the numbers of a contiguous array; NaN where one is."""
+    if backend.name == "gpu":
+        threads = min(values.size, _LARGEST_THREADS)
+        largest = backend.xp.zeros(max(1, -(-threads // THREADS_PER_BLOCK)))
+        backend.launch("particle_mesh", "largest_size", values.dtype, threads, (values.size, values, largest))
+        return float(largest.max())
+    flat, found = values.reshape(-1), {}
+
+    def work(batch: slice) -> None:
+        part = flat[batch]
+        # numpy's maximum is NaN where one of the numbers is
+        found[batch.start] = np.maximum(part.max(), -part.min())
+
+    backend.for_each(_batches(len(flat), 1 << 15), work)
+    return float(np.max([0.0, *found.values()]))
+
+
+def _place(mesh: Mesh, backend: GPU, *numbers: float) -> Any:
+    """What the kernels take as place."""
+    return backend.to_device(np.array([*mesh.inverse_spacing, *numbers]))
+
+
+def _pairs(values: Any) -> Any:
+    """Complex numbers as pairs of real ones, flat."""
+    return values.reshape(-1).view(values.real.dtype)
+
+
+def _batches(count: int, size: int = _BATCH) -> list[slice]:
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 @njit(inline="always", **_OPTIONS)
 def _cloud(position, inverse_spacing, cells):
     """Lower cell of a cloud-in-cell weight along an axis, in [0, cells), and the weight of the upper one."""
     at = position * inverse_spacing - 0.5
-    floor = math.floor(at)
-    cell = int(floor)
+    floor = np.floor(at)
+    cell = np.int64(floor)
     return (cell + cells if cell < 0 else cell), at - floor
 
 
 @njit(**_OPTIONS)
-def lower_planes(x, inverse_spacing, cells, planes):
-    """Write the first of the two planes that a particle touches into planes, int64, (n,); see deposit_clouds."""
+def lower_planes_loop(x, inverse_spacing, cells, planes):
+    """lower_planes on the CPU: of x, into planes."""
     for n in range(len(x)):
         planes[n], _ = _cloud(x[n], inverse_spacing, cells)
 
 
 @njit(**_OPTIONS)
-def deposit_clouds(position, inverse_spacing, cells, x_first, mass):
-    """Add particles to a mesh, cloud in cell, in units of 1/FIXED_POINT.
-
-    position  (3, n), finite, in [0, side) [L], with lower planes in the slab;  inverse_spacing  (3,) [1/L]
-    cells     (3,) of the whole mesh;  x_first  first plane of the slab
-    mass      int64, (planes + 1, ny, nz), added to: the slab and the plane that follows it; up to 2^27 particles a cell
-    """
-    for n in range(position.shape[1]):
-        i, u = _cloud(position[0, n], inverse_spacing[0], cells[0])
-        j, v = _cloud(position[1, n], inverse_spacing[1], cells[1])
-        m, w = _cloud(position[2, n], inverse_spacing[2], cells[2])
+def deposit_clouds_loop(position, inverse_spacing, cells, x_first, share, mass):
+    """deposit_clouds on the CPU; share  first plane of mass to add to, and the one after the last."""
+    ny, nz = cells[1], cells[2]
+    first, last = share
+    flat = mass.reshape(-1)
+    x, y, z = position[0], position[1], position[2]
+    for n in range(len(x)):
+        i, u = _cloud(x[n], inverse_spacing[0], cells[0])
         i -= x_first
-        j_next = j + 1 if j + 1 < cells[1] else 0
-        m_next = m + 1 if m + 1 < cells[2] else 0
+        if i + 1 < first or i >= last:
+            continue
+        j, v = _cloud(y[n], inverse_spacing[1], ny)
+        m, w = _cloud(z[n], inverse_spacing[2], nz)
+        j_next = j + 1 if j + 1 < ny else 0
+        m_next = m + 1 if m + 1 < nz else 0
         for side in range(2):
+            if i + side < first or i + side >= last:
+                continue
             along = (u if side else 1 - u) * FIXED_POINT
-            mass[i + side, j, m] += np.int64(along * (1 - v) * (1 - w) + 0.5)
-            mass[i + side, j, m_next] += np.int64(along * (1 - v) * w + 0.5)
-            mass[i + side, j_next, m] += np.int64(along * v * (1 - w) + 0.5)
-            mass[i + side, j_next, m_next] += np.int64(along * v * w + 0.5)
+            near, far = ((i + side) * ny + j) * nz, ((i + side) * ny + j_next) * nz
+            # unsigned: no test for counts from the end
+            flat[np.uint64(near + m)] += np.int64(along * (1 - v) * (1 - w) + 0.5)
+            flat[np.uint64(near + m_next)] += np.int64(along * (1 - v) * w + 0.5)
+            flat[np.uint64(far + m)] += np.int64(along * v * (1 - w) + 0.5)
+            flat[np.uint64(far + m_next)] += np.int64(along * v * w + 0.5)
+
+
+@njit(inline="always", **_OPTIONS)
+def _in_plane(cells, near, far, m, m_next, v, w):
+    """Value of a plane, flat, between the cells of two lines that begin at near and far."""
+    return (1 - v) * ((1 - w) * cells[np.uint64(near + m)] + w * cells[np.uint64(near + m_next)]) + v * (
+        (1 - w) * cells[np.uint64(far + m)] + w * cells[np.uint64(far + m_next)]
+    )
 
 
 @njit(**_OPTIONS)
-def push(position, inverse_spacing, cells, x_first, force, factor, momentum):
-    """Add factor times the force at each particle, cloud in cell, to its momentum.
-
-    force  (3, planes + 1, ny, nz), on the mesh of deposit_clouds;  momentum  (3, n), added to
-    """
-    for n in range(position.shape[1]):
-        i, u = _cloud(position[0, n], inverse_spacing[0], cells[0])
-        j, v = _cloud(position[1, n], inverse_spacing[1], cells[1])
-        m, w = _cloud(position[2, n], inverse_spacing[2], cells[2])
+def push_loop(position, inverse_spacing, cells, x_first, force_x, force_y, force_z, beyond, kick, some, momentum):
+    """The kick of push on the CPU for particles from some[0] to some[1]; returns the largest size of a momentum."""
+    ny, nz = cells[1], cells[2]
+    planes = len(force_x)
+    flat_x, flat_y, flat_z = force_x.reshape(-1), force_y.reshape(-1), force_z.reshape(-1)
+    beyond_x, beyond_y, beyond_z = beyond[0].reshape(-1), beyond[1].reshape(-1), beyond[2].reshape(-1)
+    x, y, z = position[0, some[0] : some[1]], position[1, some[0] : some[1]], position[2, some[0] : some[1]]
+    px, py, pz = momentum[0, some[0] : some[1]], momentum[1, some[0] : some[1]], momentum[2, some[0] : some[1]]
+    largest = 0.0
+    for n in range(len(x)):
+        i, u = _cloud(x[n], inverse_spacing[0], cells[0])
+        j, v = _cloud(y[n], inverse_spacing[1], ny)
+        m, w = _cloud(z[n], inverse_spacing[2], nz)
         i -= x_first
-        j_next = j + 1 if j + 1 < cells[1] else 0
-        m_next = m + 1 if m + 1 < cells[2] else 0
-        for axis in range(3):
-            total = 0.0
-            for side in range(2):
-                plane = force[axis, i + side]
-                total += (u if side else 1 - u) * (
-                    (1 - v) * ((1 - w) * plane[j, m] + w * plane[j, m_next])
-                    + v * ((1 - w) * plane[j_next, m] + w * plane[j_next, m_next])
-                )
-            momentum[axis, n] += factor * total
+        j_next = j + 1 if j + 1 < ny else 0
+        m_next = m + 1 if m + 1 < nz else 0
+        near, far = (i * ny + j) * nz, (i * ny + j_next) * nz
+        fx = (1 - u) * _in_plane(flat_x, near, far, m, m_next, v, w)
+        fy = (1 - u) * _in_plane(flat_y, near, far, m, m_next, v, w)
+        fz = (1 - u) * _in_plane(flat_z, near, far, m, m_next, v, w)
+        if i + 1 < planes:
+            near, far = near + ny * nz, far + ny * nz
+            fx += u * _in_plane(flat_x, near, far, m, m_next, v, w)
+            fy += u * _in_plane(flat_y, near, far, m, m_next, v, w)
+            fz += u * _in_plane(flat_z, near, far, m, m_next, v, w)
+        else:
+            near, far = j * nz, j_next * nz
+            fx += u * _in_plane(beyond_x, near, far, m, m_next, v, w)
+            fy += u * _in_plane(beyond_y, near, far, m, m_next, v, w)
+            fz += u * _in_plane(beyond_z, near, far, m, m_next, v, w)
+        px[n] += kick * fx
+        py[n] += kick * fy
+        pz[n] += kick * fz
+        for p in (px[n], py[n], pz[n]):
+            size = abs(p)
+            # not a number stays
+            if size > largest or size != size:
+                largest = size
+    return largest
 
 
 @njit(**_OPTIONS)
-def move(position, momentum, factor, sides):
-    """position + factor momentum, in place, wrapped into [0, side)."""
+def move_loop(position, momentum, factor, sides, some):
+    """move on the CPU for particles from some[0] to some[1]."""
     for axis in range(3):
         side = sides[axis]
-        for n in range(position.shape[1]):
-            at = position[axis, n] + factor * momentum[axis, n]
-            at -= side * math.floor(at / side)
+        x, p = position[axis, some[0] : some[1]], momentum[axis, some[0] : some[1]]
+        for n in range(len(x)):
+            at = x[n] + factor * p[n]
+            at -= side * np.floor(at / side)
             # what was negative by less than round-off is now the side itself
-            position[axis, n] = at if at < side else 0.0
+            x[n] = at if at < side else 0.0
+
+
+@njit(**_OPTIONS)
+def gradient_loop(modes, green, along, axis, first, last, out):
+    """gradient on the CPU, for modes first to last along x; modes, out  (nx, lines, length, 2)."""
+    number = green.dtype.type
+    for i in range(first, last):
+        row = green[i if 2 * i <= len(modes) else len(modes) - i]
+        for j in range(modes.shape[1]):
+            across = number(along[j] if axis == 1 else along[i] if axis == 0 else 1.0)
+            if axis < 2:
+                for m in range(modes.shape[2]):
+                    factor = row[j, m]
+                    real = modes[i, j, m, 0] * factor * across
+                    out[i, j, m, 0] = -(modes[i, j, m, 1] * factor) * across
+                    out[i, j, m, 1] = real
+            else:
+                for m in range(modes.shape[2]):
+                    factor, k = row[j, m], number(along[m])
+                    real = modes[i, j, m, 0] * factor * k
+                    out[i, j, m, 0] = -(modes[i, j, m, 1] * factor) * k
+                    out[i, j, m, 1] = real

@@ -35,6 +35,12 @@ def alltoall_rows(arrays: Sequence[np.ndarray | None], sent: np.ndarray, ranks: 
     return [None if array is None else _alltoall(array, sent, received, ranks) for array in arrays]
 
 
+def alltoall_rows_of_backend(array: Any, sent: np.ndarray, domain: Domain) -> Any:
+    """alltoall_rows of one array where the domain's backend has it, and back there; through the host."""
+    backend = domain.backend
+    return backend.to_device(alltoall_rows([np.ascontiguousarray(backend.to_host(array))], sent, domain.ranks)[0])
+
+
 def alltoall_in_rounds(
     arrays: Sequence[np.ndarray | None], numbers: np.ndarray, counts: np.ndarray, most: int, ranks: Ranks
 ) -> Iterator[list[Any]]:

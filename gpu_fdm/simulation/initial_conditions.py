@@ -192,7 +192,7 @@ def particles_from_modes(
             shift = size / units.length * gradient.reshape(-1)
             position[axis] += shift
             momentum[axis] += rate * shift
-    move(position, momentum, 0.0, np.array(grid.sides))
+    move(position, momentum, 0.0, three(map(float, grid.sides)), modes.domain.backend)
     first, last = (number * grid.cells[1] * grid.cells[2] for number in (planes.start, planes.stop))
     return position, momentum, np.arange(first, last, dtype=np.int64)
 

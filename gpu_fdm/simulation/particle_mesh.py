@@ -8,8 +8,8 @@ deposit and once for the interpolation, so that long waves grow as they should, 
 exp(-(k/(0.7 k_Nyquist))^4), for a sharp end at the Nyquist modes makes the force ring. A pair 4 cells apart then feels
 Newton's force to 4 %, one of 6 cells or more to 1 %, whatever its direction (bare clouds: 18 %), and waves of 8, 12, 16
 cells feel 0.98, 0.996, 0.999 of it (bare clouds: 0.90, 0.955, 0.97). Masses are summed as integers: the result does not
-depend on the order of particles, thus not on threads or ranks. Best with one particle a cell; runs on the CPU, always
-in double precision.
+depend on the order of particles, thus not on threads or ranks. Best with one particle a cell. Positions and momenta
+are double, the mesh and its transforms double or single.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,17 +18,27 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import InputError, RunError
-from ..kernels.particle_mesh import FIXED_POINT, deposit_clouds, lower_planes, move, push
+from ..kernels.particle_mesh import (
+    FIXED_POINT,
+    Mesh,
+    deposit_clouds,
+    gradient,
+    largest_size,
+    lower_planes,
+    move,
+    push,
+)
 from ..parallel.domain import Domain, domain_of
-from ..parallel.exchange import alltoall_rows, neighbour_plane
-from ..parallel.fft import Transform, inverse, transform
+from ..parallel.exchange import alltoall_rows_of_backend, neighbour_plane
+from ..parallel.fft import Transform, inverse, plane_blocks, transform
 from ..parallel.ranks import on_all_ranks
+from ..vectors import three
 from .grid import Grid
 from .integrator import Clock, Times, integrate, scheme_of_order
 
-_BATCH = 2**16  # particles that a thread moves at a time
 _TAPER = 0.7  # of the Nyquist wavenumber: where modes fade; the best of 0.5 to 0.8 for pairs of particles
 
 
@@ -56,11 +66,12 @@ class ParticleState:
     position  (3, n), in [0, side) [L];  momentum  a^2 dx/dt, (3, n) [L/T], short of kicks where the clocks differ
     identity  (n,), int64: the order of particles in these arrays changes, and so do their ranks
     times     epochs of the two clocks and the step
+    Arrays are NumPy's, or CuPy's where the run is on a card.
     """
 
-    position: np.ndarray
-    momentum: np.ndarray
-    identity: np.ndarray
+    position: Any
+    momentum: Any
+    identity: Any
     times: Times
 
 
@@ -72,6 +83,7 @@ def evolve_particles(
     *,
     order: int = 2,
     limits: MeshLimits = MeshLimits(),
+    dtype: DTypeLike = np.float64,
     on_step: Callable[[ParticleState], None] | None = None,
     domain: Domain | None = None,
 ) -> Iterator[ParticleState]:
@@ -80,40 +92,51 @@ def evolve_particles(
     state    to begin with, e.g. ParticleState(*particles_from_modes(...), Times.start(a)); over ranks every rank
              may give any of the particles. Its arrays may be changed in place
     grid     the mesh; best that of the modes: on a finer one the lattice shows, waves grow 3 % too fast and more
-    domain   ranks that share the mesh; the particles are on the CPU wherever its backend is
+    dtype    of the mesh and its transforms, float32 or float64; positions and momenta are double
+    domain   ranks that share the mesh, and where the particles are; one rank's on the CPU by default
     The rest as for schroedinger_poisson.evolve_wave. All particles together have the mean density.
     Memory: the particles, eight real arrays of the mesh's size, and over ranks the particles once more.
     Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit and for more ranks
     than planes, RunError where a position is no longer finite.
     """
-    domain = domain_of(grid.cells, domain).on_host
+    domain = domain_of(grid.cells, domain)
     domain.require_planes()
-    mesh = _Mesh(state, grid, domain, limits)
+    if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")
+    mesh = _Mesh(state, grid, domain, limits, np.dtype(dtype))
     scheme = scheme_of_order(order)
     report = None if on_step is None else lambda times: on_step(mesh.state(times))
     return (mesh.state(times) for times in integrate(mesh, state.times, clock, scheme, stops, 0, report))
 
 
 class _Mesh:
-    """The dynamics that integrator.integrate advances: particles and the forces on the mesh."""
+    """The dynamics that integrator.integrate advances: particles, forces on the mesh, and the kick that is due."""
 
-    def __init__(self, state: ParticleState, grid: Grid, domain: Domain, limits: MeshLimits):
+    def __init__(self, state: ParticleState, grid: Grid, domain: Domain, limits: MeshLimits, dtype: np.dtype):
+        backend = domain.backend
         count = state.position.shape[-1]
         for name, shape in (("position", (3, count)), ("momentum", (3, count)), ("identity", (count,))):
             kind = np.int64 if name == "identity" else np.float64
             given = getattr(state, name)
             if given.shape != shape or given.dtype != kind:
                 raise ValueError(f"{name} is {given.dtype} of shape {given.shape}: must be {np.dtype(kind)}, {shape}")
-        self.position, self.momentum, self.identity = state.position, state.momentum, state.identity
-        self.sides = np.array(grid.sides)
-        move(self.position, self.momentum, 0.0, self.sides)  # wrapped into the box
         self.grid, self.domain, self.limits = grid, domain, limits
+        self.position, self.momentum = map(backend.to_device, (state.position, state.momentum))
+        self.identity = backend.to_device(state.identity)
+        inverse_spacing, sides = (three(map(float, numbers)) for numbers in (1 / grid.spacing, grid.sides))
+        self.mesh = Mesh(inverse_spacing, domain.cells, domain.planes.start, sides)
+        self.fastest = largest_size(self.momentum, backend)
+        self._require_finite(largest_size(self.position, backend), self.fastest)
+        move(self.position, self.momentum, 0.0, sides, backend)  # wrapped into the box
         self.number = domain.ranks.allreduce(count)
-        self.inverse_spacing = 1 / grid.spacing
-        self.cells = np.array(grid.cells)
         planes, ny, nz = domain.shape
-        self.force = np.empty((3, planes + 1, ny, nz))
+        self.mass = backend.xp.empty((planes + 1, ny, nz), np.int64)
+        self.forces = [backend.xp.empty(domain.shape, dtype) for _ in range(3)]
+        self.beyond = backend.xp.empty((3, ny, nz), dtype)
+        self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
+        self.along = [backend.to_device(k) for k in _slopes(grid, domain)]
         self.largest_force = 0.0
+        self._kick, self._moved = 0.0, True
 
     def state(self, times: Times) -> ParticleState:
         """The state that may be saved."""
@@ -121,97 +144,120 @@ class _Mesh:
 
     def longest_stage(self, drift_rate: float, kick_rate: float) -> float:
         """The lesser of the two limits."""
-        fastest = max(self.domain.ranks.allgather(float(np.abs(self.momentum).max(initial=0.0))))
-        self._require_finite(fastest)
         width, limits = float(self.grid.spacing.min()), self.limits
-        speed, fall = fastest * drift_rate, self.largest_force * drift_rate * kick_rate
+        speed, fall = self.fastest * drift_rate, self.largest_force * drift_rate * kick_rate
         return min(
             limits.courant * width / speed if speed > 0 else inf,
             sqrt(limits.fall * width / fall) if fall > 0 else inf,
         )
 
     def update_forces(self) -> None:
-        """Find the forces -grad Phi of the present positions on the mesh, and the largest component."""
-        self._require_finite(self.position)
-        self._to_owners()
-        made = transform(self._density(), self.domain)
-        k = [self.grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-        k[1] = k[1][self.domain.lines]
-        nyquist = [along * width / np.pi for along, width in zip(k, self.grid.spacing, strict=True)]
-        # the window of the cloud, squared; np.sinc(x) = sin(pi x)/(pi x)
-        window = [np.sinc(0.5 * along) ** 4 for along in nyquist]
-        for i, values in enumerate(made.values):
-            squared = k[0][i] ** 2 + k[1][:, None] ** 2 + k[2] ** 2
-            squared[squared == 0] = np.inf
-            reach = (nyquist[0][i] ** 2 + nyquist[1][:, None] ** 2 + nyquist[2] ** 2) / _TAPER**2
-            values *= np.exp(-(reach**2)) / (squared * (window[0][i] * window[1][:, None] * window[2]))
-        largest = 0.0
-        for axis in range(3):
-            # i k at the Nyquist mode of an even size is the sine that vanishes at every cell
-            along = 1j * np.where(np.abs(nyquist[axis]) > 1 - 1e-9, 0, k[axis])
-            shape = [-1 if other == axis else 1 for other in range(3)]
-            force = self.force[axis]
-            force[:-1] = inverse(Transform(made.values * along.reshape(shape), self.domain))
-            force[-1:] = neighbour_plane(force[:1], self.domain, 1)
-            largest = max(largest, float(force.max()), -float(force.min()))
-        self.largest_force = max(self.domain.ranks.allgather(largest))
+        """Find the forces -grad Phi of the present positions on the mesh, and the largest component.
+
+        They are those of before where no particle has moved.
+        """
+        domain, backend = self.domain, self.domain.backend
+        if self._moved:
+            self._to_owners()
+            modes = transform(self._density(), domain).values
+            product = backend.xp.empty_like(modes)
+            for axis in range(3):
+                gradient(modes, self.green, self.along[axis], axis, product, backend)
+                self.forces[axis] = inverse(Transform(product, domain))
+            first = backend.xp.stack([force[0] for force in self.forces])
+            self.beyond = neighbour_plane(first, domain, 1)
+            self.largest_force = float(np.max([largest_size(force, backend) for force in self.forces]))
+            self._moved = False
+        # numpy's maximum, unlike Python's, is NaN where one of the numbers is
+        self.fastest, self.largest_force = np.max(
+            domain.ranks.allgather((self.fastest, self.largest_force)), axis=0
+        ).tolist()
+        self._require_finite(self.fastest, self.largest_force)
 
     def kick(self, factor: float, growth: float) -> None:
-        """Set the momenta to p - factor grad Phi."""
-
-        def work(batch: slice) -> None:
-            mesh = self.inverse_spacing, self.cells, self.domain.planes.start, self.force
-            push(self.position[:, batch], *mesh, factor, self.momentum[:, batch])
-
-        if factor != 0:
-            self.domain.backend.for_each(self._batches(), work)
+        """Note that momenta are to become p - factor grad Phi: done with the drift, or the measurement, that follows."""
+        self._kick = factor
 
     def drift(self, factor: float) -> None:
-        """Set the positions to x + factor p."""
-
-        def work(batch: slice) -> None:
-            move(self.position[:, batch], self.momentum[:, batch], factor, self.sides)
-
-        self.domain.backend.for_each(self._batches(), work)
+        """Set the momenta to what they are due to be, and the positions to x + factor p."""
+        self._push(factor)
 
     def measure(self, times: Times, scale_factor: float) -> None:
-        """Measure nothing: particles have no health."""
+        """Set the momenta to what they are due to be; particles have no health."""
+        if self._kick != 0:
+            self._push(0.0)
 
-    def _require_finite(self, numbers: Any) -> None:
+    def _push(self, drift: float) -> None:
+        given = self.mesh, self.forces, self.beyond
+        self.fastest = push(self.position, self.momentum, *given, self._kick, drift, self.domain.backend)
+        self._kick, self._moved = 0.0, self._moved or drift != 0
+
+    def _require_finite(self, *numbers: float) -> None:
         if not all(self.domain.ranks.allgather(bool(np.isfinite(numbers).all()))):
             raise on_all_ranks(RunError("positions or momenta of particles are no longer finite"))
 
-    def _batches(self) -> list[slice]:
-        count = self.position.shape[1]
-        return [slice(first, min(first + _BATCH, count)) for first in range(0, count, _BATCH)]
-
-    def _density(self) -> np.ndarray:
-        """rho over the mean on this rank's planes."""
-        planes, ny, nz = self.domain.shape
-        mass = np.zeros((planes + 1, ny, nz), np.int64)
-        deposit_clouds(self.position, self.inverse_spacing, self.cells, self.domain.planes.start, mass)
+    def _density(self) -> Any:
+        """rho over the mean on this rank's planes, less its mean in single precision; in the place of a force."""
+        domain, backend, density = self.domain, self.domain.backend, self.forces[0]
+        mean = self.number * FIXED_POINT / self.grid.points
+        # integers take off the mean without round-off
+        self.mass[:-1] = 0 if density.dtype == np.float64 else -round(mean)
+        self.mass[-1:] = 0
+        deposit_clouds(self.position, self.mesh, self.mass, backend)
         # what lies beyond this rank's last plane is the next rank's
-        mass[:1] += neighbour_plane(mass[-1:], self.domain, -1)
-        return mass[:-1] * (self.grid.points / (self.number * FIXED_POINT))
+        self.mass[:1] += neighbour_plane(self.mass[-1:], domain, -1)
+
+        def work(planes: slice) -> None:
+            backend.xp.multiply(self.mass[planes], 1 / mean, out=density[planes])
+
+        backend.for_each(plane_blocks(domain, 16), work)
+        return density
 
     def _to_owners(self) -> None:
         """Send every particle to the rank whose planes hold its lower cell."""
-        ranks = self.domain.ranks
+        ranks, backend = self.domain.ranks, self.domain.backend
         if ranks.size == 1:
             return
-        plane = np.empty(self.position.shape[1], np.int64)
-        lower_planes(self.position[0], self.inverse_spacing[0], self.grid.cells[0], plane)
-        firsts = [planes.start for planes in self.domain.planes_of_ranks]
-        owner = np.searchsorted(firsts, plane, side="right") - 1
-        if not any(ranks.allgather(bool(np.any(owner != ranks.rank)))):
+        xp = backend.xp
+        firsts = np.array([planes.start for planes in self.domain.planes_of_ranks])
+        plane = lower_planes(self.position[0], self.mesh, backend)
+        owner = xp.searchsorted(backend.to_device(firsts), plane, side="right") - 1
+        sent = backend.to_host(xp.bincount(owner, minlength=ranks.size)).astype(np.int64, copy=False)
+        if not any(ranks.allgather(int(sent.sum() - sent[ranks.rank]) > 0)):
             return
-        order = np.argsort(owner, kind="stable")
-        sent = np.bincount(owner, minlength=ranks.size)
+        order = xp.argsort(owner, kind="stable")
 
-        def moved(row: np.ndarray) -> np.ndarray:
-            return alltoall_rows([row[order]], sent, ranks)[0]
+        def moved(row: Any) -> Any:
+            return alltoall_rows_of_backend(row[order], sent, self.domain)
 
         # a row at a time, for memory
-        self.position = np.array([moved(row) for row in self.position])
-        self.momentum = np.array([moved(row) for row in self.momentum])
+        self.position = xp.stack([moved(row) for row in self.position])
+        self.momentum = xp.stack([moved(row) for row in self.momentum])
         self.identity = moved(self.identity)
+
+
+def _green(grid: Grid, domain: Domain) -> np.ndarray:
+    """1/k^2 over the window, with its sharp end taken off, for the modes of a rank, 0 <= kx; 0 where k = 0."""
+    k, nyquist = _wavenumbers(grid, domain)
+    # the window of the cloud, squared; np.sinc(x) = sin(pi x)/(pi x)
+    window = [np.sinc(0.5 * along) ** 4 for along in nyquist]
+    green = np.empty((grid.cells[0] // 2 + 1, len(k[1]), len(k[2])))
+    for i, plane in enumerate(green):
+        squared = k[0][i] ** 2 + k[1][:, None] ** 2 + k[2] ** 2
+        squared[squared == 0] = np.inf
+        reach = (nyquist[0][i] ** 2 + nyquist[1][:, None] ** 2 + nyquist[2] ** 2) / _TAPER**2
+        plane[...] = np.exp(-(reach**2)) / (squared * (window[0][i] * window[1][:, None] * window[2]))
+    return green
+
+
+def _slopes(grid: Grid, domain: Domain) -> list[np.ndarray]:
+    """k along each axis; 0 at the Nyquist mode of an even size, where i k is the sine that vanishes at every cell."""
+    k, nyquist = _wavenumbers(grid, domain)
+    return [np.where(np.abs(part) > 1 - 1e-9, 0, along) for along, part in zip(k, nyquist, strict=True)]
+
+
+def _wavenumbers(grid: Grid, domain: Domain) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """k along each axis of a rank's part of a transform [1/L], and over the Nyquist wavenumber."""
+    k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
+    k[1] = k[1][domain.lines]
+    return k, [along * width / np.pi for along, width in zip(k, grid.spacing, strict=True)]
