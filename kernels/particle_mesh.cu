@@ -64,16 +64,14 @@ __device__ __forceinline__ double larger(double one, double other)
 // Write the largest size of a block's threads; all of them call this.
 __device__ __forceinline__ void write_largest(double size, double* largest)
 {
-    __shared__ double sizes[BLOCK];
-    sizes[threadIdx.x] = size;
-    __syncthreads();
-    if (threadIdx.x < 32) {
-        for (int other = threadIdx.x + 32; other < BLOCK; other += 32) size = larger(size, sizes[other]);
-        sizes[threadIdx.x] = size;
-    }
+    __shared__ double sizes[BLOCK / 32];
+#pragma unroll
+    for (unsigned apart = 16; apart > 0; apart /= 2) size = larger(size, __shfl_xor_sync(0xffffffffu, size, apart));
+    if (threadIdx.x % 32 == 0) sizes[threadIdx.x / 32] = size;
     __syncthreads();
     if (threadIdx.x > 0) return;
-    for (int other = 1; other < 32; ++other) size = larger(size, sizes[other]);
+#pragma unroll
+    for (int warp = 1; warp < BLOCK / 32; ++warp) size = larger(size, sizes[warp]);
     largest[blockIdx.x] = size;
 }
 

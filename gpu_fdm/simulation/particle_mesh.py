@@ -175,7 +175,7 @@ class _Mesh:
         self._require_finite(self.fastest, self.largest_force)
 
     def kick(self, factor: float, growth: float) -> None:
-        """Note that momenta are to become p - factor grad Phi: done with the drift, or the measurement, that follows."""
+        """Note that p - factor grad Phi is due: it is done with the drift, or the measurement, that follows."""
         self._kick = factor
 
     def drift(self, factor: float) -> None:

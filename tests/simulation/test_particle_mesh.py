@@ -1,9 +1,11 @@
 """The particles against Newton's law, Zel'dovich's pancake and the linear theory; on any number of ranks."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from cuda_on_cpu import CudaOnCpu
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
@@ -16,6 +18,7 @@ from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
 
 COSMOS = Expanding(Background(0.3))
+HOST = CPU(1)
 
 
 def particles(position, begin, momentum=None):
@@ -24,11 +27,18 @@ def particles(position, begin, momentum=None):
     return ParticleState(position.copy(), momentum.copy(), np.arange(position.shape[1]), Times.start(begin))
 
 
-def evolved(state, grid, clock, end, **options):
-    """The last state of a run to one stop."""
-    copied = replace(state, position=state.position.copy(), momentum=state.momentum.copy())
-    (last,) = evolve_particles(copied, grid, clock, [end], **options)
-    return last
+def on_host(state, backend):
+    """The state with NumPy arrays of its own."""
+    names = ("position", "momentum", "identity")
+    return replace(state, **{name: np.array(backend.to_host(getattr(state, name))) for name in names})
+
+
+def evolved(state, grid, clock, end, *, backend=HOST, **options):
+    """The last state of a run to one stop, on the host."""
+    copied = {name: backend.to_device(getattr(state, name).copy()) for name in ("position", "momentum", "identity")}
+    options.setdefault("domain", Domain(grid.cells, backend=backend))
+    (last,) = evolve_particles(replace(state, **copied), grid, clock, [end], **options)
+    return on_host(last, backend)
 
 
 def crowd(grid, number=200, seed=1):
@@ -41,7 +51,7 @@ def crowd(grid, number=200, seed=1):
     return particles(position, 0.1, random.standard_normal((3, number)) * 0.2)
 
 
-def test_forces_of_a_pair():
+def test_forces_of_a_pair(backend):
     """1/(4 pi r^2) of a unit mass, less r/(3 V) of the background; a lone particle feels nothing."""
     n, time = 32, 1e-3
     grid = Grid((n, n, n), (float(n),) * 3)
@@ -53,7 +63,7 @@ def test_forces_of_a_pair():
             direction /= np.linalg.norm(direction)
             first = random.uniform(0, n, 3)
             position = np.stack([first, (first + r * direction) % n], axis=1)
-            pair = evolved(particles(position, 0.0), grid, Static(2.0), time)
+            pair = evolved(particles(position, 0.0), grid, Static(2.0), time, backend=backend)
             # pairs pull each other equally: round-off
             np.testing.assert_allclose(pair.momentum.sum(axis=1), 0, atol=1e-9 * np.abs(pair.momentum).max())
             # each has half of the mass of the box, and kicks are dt/a
@@ -64,15 +74,15 @@ def test_forces_of_a_pair():
     # the mesh
     assert np.abs(np.array(found[4]) - 1).max() < 0.08
     assert np.abs(np.array(found[6] + found[8]) - 1).max() < 0.03
-    alone = evolved(particles(np.array([[3.3], [4.7], [20.1]]), 0.0), grid, Static(), 1.0)
+    alone = evolved(particles(np.array([[3.3], [4.7], [20.1]]), 0.0), grid, Static(), 1.0, backend=backend)
     assert np.abs(alone.momentum).max() < 1e-9 * n**3 / 2 * 0.01
 
 
-def test_particles_on_a_lattice_stay():
+def test_particles_on_a_lattice_stay(backend):
     grid = Grid((6, 5, 4), (3.0, 2.0, 1.0))
     lattice = np.array([each.ravel() for each in np.meshgrid(*map(grid.centres, range(3)), indexing="ij")])
     for offset in (0.0, 0.1):
-        last = evolved(particles(lattice + offset * grid.spacing[:, None], 0.1), grid, COSMOS, 0.2)
+        last = evolved(particles(lattice + offset * grid.spacing[:, None], 0.1), grid, COSMOS, 0.2, backend=backend)
         # masses are rounded to 1/FIXED_POINT
         assert np.abs(last.momentum).max() < 1e-9
 
@@ -112,20 +122,24 @@ def test_pancake():
 
 
 @pytest.mark.parametrize("order", SCHEMES)
-def test_a_run_goes_on_with_the_same_bits(order):
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_run_goes_on_with_the_same_bits(backend, order, dtype):
+    """From what a checkpoint saves: NumPy arrays."""
     grid = Grid((7, 6, 5), (3.0, 2.0, 1.0))
     stops, saved = [0.12, 0.2], {}
 
     def save(state):
-        arrays = {name: getattr(state, name).copy() for name in ("position", "momentum", "identity")}
-        saved[state.times.step] = replace(state, **arrays)
+        saved[state.times.step] = on_host(state, backend)
 
-    options = {"order": order, "limits": MeshLimits(4.0, 4.0)}
+    domain = Domain(grid.cells, backend=backend)
+    options = {"order": order, "limits": MeshLimits(4.0, 4.0), "dtype": dtype, "domain": domain}
     *_, whole = evolve_particles(crowd(grid), grid, COSMOS, stops, on_step=save, **options)
+    whole = on_host(whole, backend)
     for step in (1, whole.times.step // 2, whole.times.step - 1):
         if step == 1:
             assert not saved[step].times.synchronised
         *_, again = evolve_particles(saved[step], grid, COSMOS, stops, **options)
+        again = on_host(again, backend)
         assert again.times == whole.times and again.times.synchronised
         np.testing.assert_array_equal(again.position, whole.position)
         np.testing.assert_array_equal(again.momentum, whole.momentum)
@@ -146,10 +160,10 @@ def test_order_and_threads_change_nothing():
         assert one.position[axis].min() >= 0 and one.position[axis].max() < grid.sides[axis]
 
 
-def test_momentum_is_kept():
+def test_momentum_is_kept(backend):
     grid = Grid((7, 6, 5), (3.0, 2.0, 1.0))
     state = crowd(grid)
-    last = evolved(state, grid, COSMOS, 0.15)
+    last = evolved(state, grid, COSMOS, 0.15, backend=backend)
     assert np.abs(last.momentum - state.momentum).max() > 0.01
     # round-off, and masses rounded to 1/FIXED_POINT
     np.testing.assert_allclose(last.momentum.sum(axis=1), state.momentum.sum(axis=1), rtol=0, atol=1e-8)
@@ -176,11 +190,14 @@ def test_wrong_input():
     with pytest.raises(InputError, match=r"^longest = 0: must be > 0$"):
         evolve_particles(state, grid, replace(COSMOS, longest=0), [0.2])
     single = replace(state, momentum=np.zeros((3, 5), np.float32))
+    with pytest.raises(ValueError, match=r"^dtype = float16: must be float32 or float64$"):
+        evolve_particles(state, grid, COSMOS, [0.2], dtype=np.float16)
     with pytest.raises(ValueError, match=r"^momentum is float32 of shape \(3, 5\): must be float64, \(3, 5\)$"):
         evolve_particles(single, grid, COSMOS, [0.2])
     state.momentum[1, 2] = np.inf
-    with pytest.raises(RunError, match=r"^positions or momenta of particles are no longer finite$"):
-        evolved(state, grid, COSMOS, 0.2)
+    for bad in (state, particles(np.full((3, 5), np.nan), 0.1)):
+        with pytest.raises(RunError, match=r"^positions or momenta of particles are no longer finite$"):
+            evolved(bad, grid, COSMOS, 0.2)
 
 
 # ranks
@@ -188,15 +205,16 @@ def test_wrong_input():
 SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
 
 
-def run_on(ranks, cells, order):
+def run_on(ranks, cells, order, backend=HOST):
     """Positions and momenta of all ranks by identity, after a short run."""
     grid = Grid(cells, (3.0, 2.0, 1.0))
     state = crowd(grid)
     # any rank may begin with any particles
-    mine, domain = slice(*ranks.share(200, ranks.size - 1 - ranks.rank)), Domain(cells, ranks, CPU(1))
+    mine, domain = slice(*ranks.share(200, ranks.size - 1 - ranks.rank)), Domain(cells, ranks, backend)
     part = ParticleState(state.position[:, mine], state.momentum[:, mine], state.identity[mine], state.times)
     options = {"order": order, "limits": MeshLimits(3.0, 3.0), "domain": domain}
     (last,) = evolve_particles(part, grid, COSMOS, [0.12], **options)
+    last = on_host(last, backend)
     planes = np.floor(last.position[0] / grid.spacing[0] - 0.5).astype(int) % cells[0]
     assert np.all((planes >= domain.planes.start) & (planes < domain.planes.stop))
     arrays = (last.position, last.momentum, last.identity)
@@ -207,11 +225,15 @@ def run_on(ranks, cells, order):
 
 
 def check_ranks(ranks):
+    """The CUDA kernels too: what they do with planes beyond a slab, and with particles that change ranks."""
+    kernels = CudaOnCpu() if shutil.which("g++") else CPU(2)
     for cells, order in zip(SIZES, (2, 4, 2), strict=True):
-        expected, found = run_on(SERIAL, cells, order), run_on(ranks, cells, order)
-        assert found[0] == expected[0]
-        for mine, alone in zip(found[1:], expected[1:], strict=True):
-            np.testing.assert_allclose(mine, alone, rtol=0, atol=1e-11)
+        expected = run_on(SERIAL, cells, order)
+        for backend in (CPU(1), kernels):
+            found = run_on(ranks, cells, order, backend)
+            assert found[0] == expected[0]
+            for mine, alone in zip(found[1:], expected[1:], strict=True):
+                np.testing.assert_allclose(mine, alone, rtol=0, atol=1e-11)
 
 
 @needs_mpi

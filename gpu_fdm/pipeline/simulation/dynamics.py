@@ -48,9 +48,9 @@ class Dynamics(ABC, Generic[S]):
     cold: bool
 
     @property
-    @abstractmethod
     def backend(self) -> CPU | GPU:
-        """Where its state is."""
+        """The backend of the run, where its state is."""
+        return self.context.backend
 
     @property
     def domain(self) -> Domain:
@@ -88,11 +88,6 @@ class Dynamics(ABC, Generic[S]):
 
 class WaveRun(Dynamics[WaveState]):
     """psi, on the backend of the run."""
-
-    @property
-    def backend(self) -> CPU | GPU:
-        """The backend of the run."""
-        return self.context.backend
 
     def initial(self) -> tuple[WaveState, int]:
         """To second order where the series converges, see simulation.second_order."""
@@ -149,18 +144,13 @@ class WaveRun(Dynamics[WaveState]):
 
 
 class ParticleRun(Dynamics[ParticleState]):
-    """Positions and momenta, always on the CPU and in double precision."""
-
-    @property
-    def backend(self) -> CPU:
-        """The CPU of this rank."""
-        return self.context.backend.host
+    """Positions and momenta, on the backend of the run, in double precision."""
 
     def initial(self) -> tuple[ParticleState, int]:
         setup, order = self.setup, self.setup.section.lagrangian_order
         modes = setup.modes(self.cold, np.float64, domain=self.domain)
         begin = setup.start, setup.background, setup.units
-        particles = particles_from_modes(modes, *begin, order=order)
+        particles = map(self.backend.to_device, particles_from_modes(modes, *begin, order=order))
         return ParticleState(*particles, Times.start(setup.start)), order
 
     def evolve(
@@ -176,27 +166,31 @@ class ParticleRun(Dynamics[ParticleState]):
     def density(self, state: ParticleState) -> np.ndarray:
         grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, domain=self.domain)
         deposit_batches(self._batches(state), [grid])
-        return grid.slab
+        return self.backend.to_host(grid.slab)
 
     def write_state(self, file: Writer, state: ParticleState) -> None:
         omega_m = self.setup.config.cosmology.omega_m
-        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
+        to_host = self.backend.to_host
+        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks, to_host)
 
     def packed(self, state: ParticleState) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         columns = {"identity": state.identity}
         for name in _COLUMNS:
             columns |= {f"{name}_{axis}": row for axis, row in zip("xyz", getattr(state, name), strict=True)}
-        return columns, {}
+        return {name: self.backend.to_host(column) for name, column in columns.items()}, {}
 
     def unpacked(self, saved: Saved) -> ParticleState:
-        position, momentum = (np.array([saved.arrays[f"{name}_{axis}"] for axis in "xyz"]) for name in _COLUMNS)
-        return ParticleState(position, momentum, saved.arrays["identity"], _times(saved))
+        to_device = self.backend.to_device
+        position, momentum = (
+            self.backend.xp.stack([to_device(saved.arrays[f"{name}_{axis}"]) for axis in "xyz"]) for name in _COLUMNS
+        )
+        return ParticleState(position, momentum, to_device(saved.arrays["identity"]), _times(saved))
 
-    def _batches(self, state: ParticleState) -> Iterator[tuple[np.ndarray, None]]:
+    def _batches(self, state: ParticleState) -> Iterator[tuple[Any, None]]:
         """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""
         length = self.setup.units.length
         for first in range(0, len(state.identity), _BATCH):
-            yield np.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
+            yield self.backend.xp.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
 
 
 def _times(saved: Saved) -> Times:

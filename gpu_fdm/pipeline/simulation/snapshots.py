@@ -1,6 +1,7 @@
 """Snapshots of a simulation: densities, psi, and particles as GADGET has them. Layout in docs/simulation.md."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,21 @@ def write_psi(file: Writer, box: Box, psi: np.ndarray, ranks: Ranks) -> None:
 
 
 def write_particles(
-    file: Writer, state: ParticleState, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks
+    file: Writer,
+    state: ParticleState,
+    box: Box,
+    units: CodeUnits,
+    omega_m: float,
+    ranks: Ranks,
+    to_host: Callable[[Any], np.ndarray] = np.asarray,
 ) -> None:
-    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
+    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h.
+
+    to_host  makes NumPy arrays of those of the state
+    """
     a, counts = state.times.epoch, ranks.allgather(len(state.identity))
     first, number = sum(counts[: ranks.rank]), sum(counts)
-    columns: tuple[tuple[str, Callable[[slice], np.ndarray], tuple[int, ...], type], ...] = (
+    columns: tuple[tuple[str, Callable[[slice], Any], tuple[int, ...], type], ...] = (
         # name, values of some particles, shape of one, dtype
         ("Coordinates", lambda some: state.position[:, some].T * units.length, (3,), np.float64),
         ("Velocities", lambda some: state.momentum[:, some].T * (units.velocity * a**-1.5), (3,), np.float32),
@@ -50,7 +60,7 @@ def write_particles(
         # as many calls on every rank
         for begin in range(0, max(counts), _PIECE):
             part = slice(min(begin, counts[ranks.rank]), min(begin + _PIECE, counts[ranks.rank]))
-            file.write_slab(path, first + part.start, np.ascontiguousarray(values(part), dtype))
+            file.write_slab(path, first + part.start, np.ascontiguousarray(to_host(values(part)), dtype))
     mass = units.mean_matter_density * box.volume / number / 1e10
     file.attributes(
         "/Header",

@@ -146,11 +146,16 @@ def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
 
 
 def _require_card(context: Context) -> None:
-    """RunError where a card is too small for this rank's part of a wave."""
+    """RunError where a card is too small for this rank's part of a wave, or of the particles."""
     config, free = context.config, context.backend.device_memory
-    needed = wave_memory(config, context.ranks) if any(map(is_wave, config.simulation.runs)) else 0
+    runs = config.simulation.runs
+    needs = {
+        "a wave": wave_memory(config, context.ranks) if any(map(is_wave, runs)) else 0,
+        "particles": 0 if all(map(is_wave, runs)) else particle_memory(config, context.ranks),
+    }
+    what, needed = max(needs.items(), key=lambda item: item[1])
     if free is not None and needed > free:
         raise RunError(
-            f"the card is too small: a wave of {config.simulation.cells} cells needs {in_words(needed)} "
-            f"a rank, {in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
+            f"the card is too small: {in_words(needed)} a rank are needed for {what} of {config.simulation.cells} "
+            f"cells, {in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
         )
