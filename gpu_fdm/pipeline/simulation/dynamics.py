@@ -150,8 +150,8 @@ class ParticleRun(Dynamics[ParticleState]):
         setup, order = self.setup, self.setup.section.lagrangian_order
         modes = setup.modes(self.cold, np.float64, domain=self.domain)
         begin = setup.start, setup.background, setup.units
-        particles = map(self.backend.to_device, particles_from_modes(modes, *begin, order=order))
-        return ParticleState(*particles, Times.start(setup.start)), order
+        position, momentum, identity = map(self.backend.to_device, particles_from_modes(modes, *begin, order=order))
+        return ParticleState(position, momentum, identity, Times.start(setup.start)), order
 
     def evolve(
         self, state: ParticleState, stops: Sequence[float], on_step: Callable[[ParticleState], None]
