@@ -4,35 +4,61 @@
 
 Stable downward (Miller's algorithm; Abramowitz & Stegun 9.12): one multiplication and one subtraction an order, where a
 library call for each order costs a hundred. It starts where J has fallen below 1e-20; above that J is set to zero.
+The CUDA kernel is in bessel.cu.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from scipy.special import j0
 
-from ..parallel.backend import CPU
+from ..parallel.backend import CPU, GPU
 from .compiled import njit
 
 LANES = 8  # arguments that go through the recurrence side by side, a cache line of the table
 SMALL = 1e-6  # below it J_0 = 1 - x^2/4, J_1 = x/2, and the rest is below 2e-13
 
 
-def bessel_table(order_max: int, argument: np.ndarray, cpu: CPU | None = None) -> np.ndarray:
-    """J_m(x) for m = 0 ... order_max, shape (order_max + 1, *argument.shape).
+def bessel_table(order_max: int, argument: Any, backend: CPU | GPU | None = None) -> Any:
+    """J_m(x) for m = 0 ... order_max, shape (order_max + 1, *argument.shape), where the backend wants it.
 
-    argument  x >= 0, any shape; rounding it makes the largest error, 1e-16 x
-    cpu       its threads share the arguments
-    Raises ValueError for negative arguments and NaN.
+    argument  x >= 0, finite, any shape; rounding it makes the largest error, 1e-16 x. On a GPU an array of CuPy, or one
+              that is copied there
+    backend   its threads share the arguments; the numbers of a GPU are those of the CPU to round-off
+    Raises ValueError for negative arguments, infinite ones and NaN.
     """
-    argument = np.asarray(argument, dtype=float)
-    if not np.all(argument >= 0):
-        raise ValueError(f"argument of a Bessel function: must not be negative, got {np.min(argument)}")
-    cpu = cpu or CPU()
+    backend = backend or CPU()
+    argument = backend.xp.asarray(argument, dtype=float)
+    if not bool(backend.xp.all((argument >= 0) & (argument < np.inf))):
+        worst = float(argument.min()), float(argument.max())
+        raise ValueError(
+            f"argument of a Bessel function: must be finite and not negative, got {worst[0]} to {worst[1]}"
+        )
     x = argument.ravel()
-    table = np.zeros((order_max + 1, x.size))
-    edges = np.linspace(0, -(-x.size // LANES), 8 * cpu.threads + 1).astype(int) * LANES
-    cpu.for_each(pairwise(edges), lambda part: _recur(x, part[0], min(part[1], x.size), table))
+    if backend.name == "gpu":
+        table = backend.xp.empty((order_max + 1, x.size))
+        backend.launch("bessel", "bessel_table", np.float64, x.size, (x, x.size, order_max, table))
+    else:
+        table = np.zeros((order_max + 1, x.size))
+        edges = np.linspace(0, -(-x.size // LANES), 8 * backend.threads + 1).astype(int) * LANES
+        backend.for_each(pairwise(edges), lambda part: _recur(x, part[0], min(part[1], x.size), table))
     return table.reshape(order_max + 1, *argument.shape)
+
+
+def transform_0(k: np.ndarray, radius: np.ndarray, shares: np.ndarray, values: int, backend: CPU | GPU) -> np.ndarray:
+    """sum over radii of J_0(k R) share, shape of k; all NumPy, summed where the backend is.
+
+    k       not negative, any shape;  radius, shares  shape (radii,)
+    values  of J_0 in memory at a time, which are the library's on the CPU, and by recurrence on a GPU
+    """
+    rows = max(1, values // len(radius))
+    parts = np.split(k.ravel(), range(rows, k.size, rows))
+    if backend.name == "gpu":
+        radius, shares = backend.to_device(radius), backend.to_device(shares)
+        sums = [bessel_table(0, backend.to_device(part)[:, None] * radius, backend)[0] @ shares for part in parts]
+        return backend.to_host(backend.xp.concatenate(sums)).reshape(k.shape)
+    return np.concatenate([j0(part[:, None] * radius) @ shares for part in parts]).reshape(k.shape)
 
 
 @njit(nogil=True, error_model="numpy")

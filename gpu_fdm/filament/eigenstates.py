@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..parallel.backend import cpu_count
+from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
 from .profile import Profile
 
@@ -84,21 +84,25 @@ class Library:
         """R_nl at any radii, shape (modes, r) [1/L]."""
         return self.radial @ self.interpolation_matrix(radius).T
 
-    def mean_density(self, weight: ArrayLike, radius: ArrayLike | None = None) -> NDArray:
+    def mean_density(
+        self, weight: ArrayLike, radius: ArrayLike | None = None, backend: CPU | GPU | None = None
+    ) -> NDArray:
         """Phase average (mu/2pi) sum (2 - delta_l0) w_nl R_nl^2, at the nodes or at `radius` [rho_m0].
 
-        weight  shape (modes,)
+        weight   shape (modes,)
+        backend  CPU or GPU, where states at other radii are summed; the result is NumPy
         """
         terms = self.multiplicity * np.asarray(weight)
         if radius is None:
             return self.line_mass / (2 * np.pi) * terms @ self.radial**2
-        to_radius = self.interpolation_matrix(radius).T
-        density = np.zeros(to_radius.shape[1])
+        backend = backend or CPU()
+        to_radius, terms = backend.to_device(self.interpolation_matrix(radius)).T, backend.to_device(terms)
+        density = backend.xp.zeros(to_radius.shape[1])
         # in parts, since there can be far more radii than nodes
         for first in range(0, len(self), _STATES_AT_ONCE):
             part = slice(first, first + _STATES_AT_ONCE)
-            density += terms[part] @ (self.radial[part] @ to_radius) ** 2
-        return self.line_mass / (2 * np.pi) * density
+            density += terms[part] @ (backend.to_device(self.radial[part]) @ to_radius) ** 2
+        return self.line_mass / (2 * np.pi) * backend.to_host(density)
 
 
 @on_one_thread

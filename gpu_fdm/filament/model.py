@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..parallel.backend import CPU, GPU
 from ..units import CodeUnits
 from .axial import AxialModes, axial_dispersion
 from .eigenstates import Library
@@ -70,9 +71,9 @@ class Model:
         """Mass of |psi|^2 over the length of the filament [Msun/h]."""
         return self.wave.line_mass * self.units.line_mass * self.filament.length
 
-    def missing_form_factor(self, wavenumber: ArrayLike) -> NDArray:
+    def missing_form_factor(self, wavenumber: ArrayLike, backend: CPU | GPU | None = None) -> NDArray:
         """missing_form_factor of this filament's modes."""
-        return missing_form_factor(self.profile, self.library, self.weights.method, wavenumber)
+        return missing_form_factor(self.profile, self.library, self.weights.method, wavenumber, backend)
 
     def code_time(self, myr: float) -> float:
         """A time [Myr] in code units [T]."""
@@ -107,16 +108,18 @@ def model_of(
     return Model(filament, profile, units, library, weights, wave)
 
 
-def missing_form_factor(profile: Profile, library: Library, method: str, wavenumber: ArrayLike) -> NDArray:
+def missing_form_factor(
+    profile: Profile, library: Library, method: str, wavenumber: ArrayLike, backend: CPU | GPU | None = None
+) -> NDArray:
     """Transform of the mass that modes leave out, with its own density, over the line mass; any shape.
 
     WKB weights, and those of a table, are of energies below the cut: it is the mass of the energies beyond. Fitted
     weights follow the whole density inside the turning point of the cut: it is the mass outside.
 
-    method      of the weights;  wavenumber  k >= 0 comoving [1/L]
+    method      of the weights;  wavenumber  k >= 0 comoving [1/L];  backend  CPU or GPU, where the integrals are summed
     """
     transform = profile.form_factor_outside if method in FITTED else profile.form_factor_beyond
-    return transform(library.energy_cut, wavenumber)
+    return transform(library.energy_cut, wavenumber, backend)
 
 
 def library_and_weights(arrays: dict[str, NDArray]) -> tuple[Library, Weights]:

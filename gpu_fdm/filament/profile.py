@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
-from scipy.special import gamma, gammaincc, hankel1, j0, k1, roots_legendre
+from scipy.special import gamma, gammaincc, hankel1, k1, roots_legendre
+
+from ..kernels.bessel import transform_0
+from ..parallel.backend import CPU, GPU
 
 BLOCK = 1 << 22  # values of J_0 at a time
 # the form factor of a cuspy cylinder is tabulated in ln(k r0/a): interpolated to 1e-8, 1 to 3e-7 below the first row
@@ -102,21 +105,23 @@ class Profile(ABC):
         inside = self._density_beyond(energy, np.minimum(radius, edge))
         return np.where(radius < edge, inside, self._density(radius))
 
-    def form_factor_beyond(self, energy: float, wavenumber: ArrayLike) -> NDArray:
+    def form_factor_beyond(self, energy: float, wavenumber: ArrayLike, backend: CPU | GPU | None = None) -> NDArray:
         """(2 pi/mu) int R rho(> E; R) J_0(k R) dR of density_beyond, whose share of the mass it is at k = 0; any shape.
 
-        energy  E > 0 [(L/T)^2];  wavenumber  k >= 0 comoving [1/L]
+        energy  E > 0 [(L/T)^2];  wavenumber  k >= 0 comoving [1/L];  backend  where integrals are summed
         The error is below 1e-9, but for that of a table.
         """
         return self._less_inside(
-            energy, wavenumber, lambda radius: self._density(radius) - self._density_beyond(energy, radius)
+            energy, wavenumber, lambda radius: self._density(radius) - self._density_beyond(energy, radius), backend
         )
 
-    def form_factor_outside(self, energy: float, wavenumber: ArrayLike) -> NDArray:
+    def form_factor_outside(self, energy: float, wavenumber: ArrayLike, backend: CPU | GPU | None = None) -> NDArray:
         """The same of all mass beyond the turning point V(R) = E."""
-        return self._less_inside(energy, wavenumber, self._density)
+        return self._less_inside(energy, wavenumber, self._density, backend)
 
-    def _less_inside(self, energy: float, wavenumber: ArrayLike, inside: Callable[[NDArray], NDArray]) -> NDArray:
+    def _less_inside(
+        self, energy: float, wavenumber: ArrayLike, inside: Callable[[NDArray], NDArray], backend: CPU | GPU | None
+    ) -> NDArray:
         """The form factor without that of a density inside the turning point R_E, both over the line mass.
 
         That is a Gauss-Legendre quadrature in s, where R = R_E (1 - s^2)^(1/(2-beta)) if beta = 0, and twice that power
@@ -124,18 +129,16 @@ class Profile(ABC):
         """
         wavenumber = _not_negative(wavenumber, "wavenumber")
         edge, beta = self._turning_point(energy), self.beta
-        flat, power = wavenumber.ravel(), 1 if beta == 0 else 2
+        power = 1 if beta == 0 else 2
         # the isothermal density has a pole, the nearer to s = 1 the less mass is outside
         outside = 1 - float(self._enclosed(np.asarray(edge))) / self.line_mass
-        points = int(power * (0.4 * float(np.max(flat, initial=0.0)) * edge + 40) + 14 / np.sqrt(outside))
+        points = int(power * (0.4 * float(np.max(wavenumber, initial=0.0)) * edge + 40) + 14 / np.sqrt(outside))
         x, w = roots_legendre(points)
         s = (1 + x) / 2
         radius = edge * (1 - s**2) ** (power / (2 - beta))
         measure = edge ** (2 - beta) / (2 - beta) * power * (1 - s**2) ** (power - 1) * s * w  # R^(1-beta) dR
         shares = 2 * np.pi * measure * radius**beta * inside(radius) / self.line_mass
-        rows = max(1, BLOCK // points)
-        parts = [j0(np.outer(flat[first : first + rows], radius)) @ shares for first in range(0, len(flat), rows)]
-        return self._form_factor(wavenumber) - np.concatenate([*parts, np.empty(0)]).reshape(wavenumber.shape)
+        return self._form_factor(wavenumber) - transform_0(wavenumber, radius, shares, BLOCK, backend or CPU())
 
     def _turning_point(self, energy: float) -> float:
         """The radius where V is an energy; ValueError for one that is not positive."""

@@ -203,7 +203,8 @@ def tabulated(
     else:
         rows = np.arange(0, k_max + 4 * FINE_STEP / library.radius_max, FINE_STEP / library.radius_max)
     plane = polar_spectrum(library, weight, rows, backend=backend)
-    form, missing = form_factor(library, weight, fine), missing_form_factor(profile, library, method, fine)
+    form = form_factor(library, weight, fine, backend)
+    missing = missing_form_factor(profile, library, method, fine, backend)
     return {
         "fine": fine,
         "form": form,

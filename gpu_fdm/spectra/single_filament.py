@@ -114,24 +114,24 @@ def single_power(
         fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
         self_term = _interpolation(rows, table.self_term, power_at_origin=0)
     else:
-        fringes, self_term = np.zeros_like, lambda across: form_factor(library, weight, across) ** 2
+        fringes, self_term = np.zeros_like, lambda across: form_factor(library, weight, across, backend) ** 2
 
     filament, axial = model.filament, model.wave.axial
     window, radius = AxialWindow(filament.length, filament.sharpness), library.radius_max * unit
     spectra: list[Callable[[NDArray], NDArray]] = [
-        lambda across: form_factor(library, weight, across * unit) ** 2,
+        lambda across: form_factor(library, weight, across * unit, backend) ** 2,
         lambda across: self_term(across * unit),
         lambda across: model.profile.form_factor(across * unit) ** 2,
     ]
     completed = None
     if beyond:
         mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
-        (completed,) = orientation_averages(
-            k,
-            [lambda q: ((form_factor(library, weight, q * unit) + model.missing_form_factor(q * unit)) / mass) ** 2],
-            window,
-            radius,
-        )
+
+        def with_all_mass(across: NDArray) -> NDArray:
+            form = form_factor(library, weight, across * unit, backend)
+            return ((form + model.missing_form_factor(across * unit, backend)) / mass) ** 2
+
+        (completed,) = orientation_averages(k, [with_all_mass], window, radius)
     if axial is None:
         spectra.append(lambda across: fringes(across * unit))
         smooth, self_average, classical, others = orientation_averages(k, spectra, window, radius)

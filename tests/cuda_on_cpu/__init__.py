@@ -44,6 +44,7 @@ class CudaOnCpu:
     xp = np
     fft = fft
     host = CPU(1)
+    device_memory = 16 << 30
 
     def for_each(self, parts, work):
         """Call work(part) for every part."""

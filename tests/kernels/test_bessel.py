@@ -1,10 +1,10 @@
-"""Bessel functions by recurrence against the library's."""
+"""Bessel functions by recurrence against the library's, and the CUDA kernel against the CPU."""
 
 import numpy as np
 import pytest
-from scipy.special import jv
+from scipy.special import j0, jv
 
-from gpu_fdm.kernels.bessel import bessel_table
+from gpu_fdm.kernels.bessel import bessel_table, transform_0
 from gpu_fdm.parallel.backend import CPU
 
 
@@ -29,7 +29,31 @@ def test_sum_rule():
     assert table[0] ** 2 + 2 * np.sum(table[1:] ** 2, axis=0) == pytest.approx(np.ones(50), abs=1e-13)
 
 
-@pytest.mark.parametrize("bad", [-1.0, np.nan])
-def test_refuses(bad):
-    with pytest.raises(ValueError, match="argument of a Bessel function: must not be negative"):
-        bessel_table(3, np.array([1.0, bad]))
+@pytest.mark.parametrize("order_max", [0, 1, 90])
+def test_card_agrees(cuda, order_max):
+    """Every operation is rounded alike: the largest difference would be that of a cube root, in where to start."""
+    rng = np.random.default_rng(4)
+    x = np.concatenate([[0, 1e-300, 0.99e-6, 1e-6, 1.0, 8.0, 27.0, 64.0], rng.uniform(0, 700, 601)]).reshape(3, -1)
+    found = cuda.to_host(bessel_table(order_max, cuda.to_device(x), cuda))
+    assert found.shape == (order_max + 1, *x.shape)
+    assert np.max(np.abs(found - bessel_table(order_max, x))) <= 1e-15
+
+
+def test_transform(cuda):
+    """A Gaussian exp(-R^2/2) transforms to itself; in several parts, and of any shape."""
+    x, w = np.polynomial.legendre.leggauss(60)
+    radius = 5 * (1 + x)
+    shares = 5 * w * radius * np.exp(-(radius**2) / 2)
+    k = np.linspace(0, 4, 21).reshape(3, 7)
+    found = transform_0(k, radius, shares, 300, cuda)
+    assert found == pytest.approx(np.exp(-(k**2) / 2), abs=1e-14)
+    assert found == pytest.approx(transform_0(k, radius, shares, 1 << 20, CPU()), abs=1e-14)
+    assert transform_0(k[0, 3], radius, shares, 300, cuda) == pytest.approx(j0(k[0, 3] * radius) @ shares, abs=1e-14)
+    assert transform_0(k[:0], radius, shares, 300, cuda).shape == (0, 7)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_refuses(bad, cuda):
+    for where in (CPU(), cuda):
+        with pytest.raises(ValueError, match="argument of a Bessel function: must be finite and not negative"):
+            bessel_table(3, np.array([1.0, bad]), where)
