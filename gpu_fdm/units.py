@@ -3,7 +3,7 @@
     i dpsi/dt = [ -1/(2 a^2) laplacian + V ] psi,      laplacian V = |psi|^2 / a
 
 with |psi|^2 the comoving density over the mean matter density today. A wavenumber is a momentum.
-Constants: CODATA 2022 and IAU 2015, taken from astropy.
+Constants: CODATA 2022 and IAU 2015, in SI units.
 """
 
 import os
@@ -11,9 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from math import pi
 from pathlib import Path
 
+HBAR = 6.62607015e-34 / (2 * pi)
+LIGHT = 299792458.0
+ELECTRONVOLT = 1.602176634e-19
+GRAVITY = 6.6743e-11
+SOLAR_MASS = 1.3271244e20 / GRAVITY
+MEGAPARSEC = 648000 / pi * 149597870700 * 1e6
 BOSON_MASS_UNIT_EV = 1e-22  # unit of m22
 
 
@@ -31,22 +38,6 @@ def home_for_astropy() -> Iterator[None]:
                 del os.environ["HOME"]
     else:
         yield
-
-
-@lru_cache(maxsize=1)
-def _si() -> dict[str, float]:
-    """hbar [J s], c [m/s], eV [J], Mpc [m], G [m^3/kg/s^2], solar mass [kg]."""
-    with home_for_astropy():
-        from astropy import constants, units
-
-    return {
-        "hbar": constants.hbar.si.value,
-        "c": constants.c.si.value,
-        "eV": units.eV.to(units.J),
-        "Mpc": units.Mpc.to(units.m),
-        "G": constants.G.si.value,
-        "Msun": constants.M_sun.si.value,
-    }
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ class CodeUnits:
     @cached_property
     def hubble(self) -> float:
         """H0 [1/s]."""
-        return 100e3 * self.h / _si()["Mpc"]
+        return 100e3 * self.h / MEGAPARSEC
 
     @cached_property
     def time_s(self) -> float:
@@ -77,9 +68,8 @@ class CodeUnits:
     @cached_property
     def length_mpc(self) -> float:
         """Unit of comoving length [Mpc]."""
-        si = _si()
-        mass_kg = self.m22 * BOSON_MASS_UNIT_EV * si["eV"] / si["c"] ** 2
-        return (si["hbar"] / mass_kg * self.time_s) ** 0.5 / si["Mpc"]
+        mass_kg = self.m22 * BOSON_MASS_UNIT_EV * ELECTRONVOLT / LIGHT**2
+        return (HBAR / mass_kg * self.time_s) ** 0.5 / MEGAPARSEC
 
     @property
     def length(self) -> float:
@@ -89,7 +79,7 @@ class CodeUnits:
     @property
     def velocity(self) -> float:
         """Unit of velocity, L/T [km/s]."""
-        return self.length_mpc * _si()["Mpc"] / self.time_s / 1e3
+        return self.length_mpc * MEGAPARSEC / self.time_s / 1e3
 
     @property
     def time_myr(self) -> float:
@@ -109,8 +99,5 @@ class CodeUnits:
 
 def mean_matter_density(omega_m: float) -> float:
     """Mean comoving matter density, Om 3 H0^2 / (8 pi G) [(Msun/h) / (Mpc/h)^3]; h cancels."""
-    from math import pi
-
-    si = _si()
-    hubble = 100e3 / si["Mpc"]
-    return omega_m * 3 * hubble**2 / (8 * pi * si["G"]) * si["Mpc"] ** 3 / si["Msun"]
+    hubble = 100e3 / MEGAPARSEC
+    return omega_m * 3 * hubble**2 / (8 * pi * GRAVITY) * MEGAPARSEC**3 / SOLAR_MASS

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
+from gpu_fdm import units
 from gpu_fdm.units import CodeUnits, mean_matter_density
 
 UNITS = CodeUnits(m22=1.0, h=0.6731, omega_m=0.314649)
+
+
+def test_constants_are_those_of_astropy():
+    constants = pytest.importorskip("astropy.constants")
+    assert constants.hbar.si.value == units.HBAR and constants.c.si.value == units.LIGHT
+    assert constants.e.si.value == units.ELECTRONVOLT and constants.G.si.value == units.GRAVITY
+    assert constants.M_sun.si.value == units.SOLAR_MASS and constants.pc.si.value * 1e6 == units.MEGAPARSEC
 
 
 def test_poisson_equation_has_unit_coefficient():

@@ -12,6 +12,7 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.tabulated import TabulatedProfile
 from gpu_fdm.filament.weights import wkb_weights
+from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.spectra.phase_average import form_factor, polar_spectrum
 from gpu_fdm.spectra.single_filament import single_power
@@ -43,6 +44,15 @@ def test_all_mass_is_there(weights, beta):
     else:
         assert share == pytest.approx(0.01, abs=1e-7)
         assert abs(lacking) < 0.012
+
+
+@pytest.mark.parametrize("weights", ["wkb", "poisson"])
+def test_backends_agree(weights, backend):
+    model = model_of(wavefunction__weights=weights)
+    k = np.geomspace(1, model.fringe_wavenumber, 8)
+    here, there = (single_power(model, k, beyond=True, backend=where) for where in (CPU(), backend))
+    for name in ("smooth", "interference", "self_term", "completed"):
+        assert getattr(there, name) == pytest.approx(getattr(here, name), rel=1e-9, abs=1e-14), name
 
 
 def test_a_table_of_weights_is_one_of_wkb_weights():

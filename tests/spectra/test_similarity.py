@@ -48,11 +48,11 @@ def test_self_term_of_the_limit():
 
 
 @pytest.mark.parametrize("nu", [1.0, 8.0])
-def test_sums_over_states(nu):
+def test_sums_over_states(nu, backend):
     """Beside sums that were computed independently, with the same rounding of the cut."""
     rows = np.loadtxt(DATA / "similarity_F.csv", delimiter=",")
     rows = rows[(rows[:, 0] == nu) & (rows[:, 1] < 2 * nu * 4.4)]
-    plane, q = plane_spectrum(nu, F), rows[:, 1]
+    plane, q = plane_spectrum(nu, F, backend), rows[:, 1]
     found = plane.smooth(q) + plane.interference(q) - plane.self_term(q)
     np.testing.assert_allclose(found, rows[:, 7], rtol=1e-6)
 

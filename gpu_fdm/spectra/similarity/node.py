@@ -19,6 +19,7 @@ from scipy.special import erfc
 from ...filament.eigenstates import eigenstates
 from ...filament.profile import SteadyStateCylinder
 from ...filament.weights import wkb_weights
+from ...parallel.backend import CPU, GPU
 from ...parallel.blas import on_one_thread
 from ..phase_average import form_factor, polar_spectrum
 
@@ -48,10 +49,11 @@ class PlaneSpectrum:
 
 
 @on_one_thread
-def plane_spectrum(nu: float, mass_fraction: float) -> PlaneSpectrum:
+def plane_spectrum(nu: float, mass_fraction: float, backend: CPU | GPU | None = None) -> PlaneSpectrum:
     """The spectrum in the plane of a filament of nu.
 
     mass_fraction  f: energies are cut at the potential of the radius that holds it
+    backend        CPU or GPU, where the sums run
     """
     cut, width = -np.log(1 - mass_fraction), ROUNDING / nu
     profile = SteadyStateCylinder(r0=nu, sigma=1.0, beta=0.0, scale_factor=1.0)
@@ -61,7 +63,7 @@ def plane_spectrum(nu: float, mass_fraction: float) -> PlaneSpectrum:
     mass = float(np.sum(library.multiplicity * weight))
 
     q = np.exp(np.arange(np.log(_SMALLEST_Q), np.log(2 * nu * _LARGEST_KAPPA), _STEP))
-    sums = polar_spectrum(library, weight, q / nu)
+    sums = polar_spectrum(library, weight, q / nu, backend=backend)
     squared = mass**2
     kappa = q / (2 * nu)
     interference = _log_interpolation(q, sums.interference / squared, kappa)
@@ -69,7 +71,7 @@ def plane_spectrum(nu: float, mass_fraction: float) -> PlaneSpectrum:
 
     q_max = 2 * nu * _LARGEST_KAPPA
     rows = np.linspace(0, q_max, int(q_max * library.radius_max / nu / _STEP) + 8)
-    amplitude = CubicSpline(rows, form_factor(library, weight, rows / nu) / mass)
+    amplitude = CubicSpline(rows, form_factor(library, weight, rows / nu, backend) / mass)
 
     def smooth(wavenumber: NDArray) -> NDArray:
         inside = wavenumber <= q_max

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ...errors import InputError
+from ...parallel.backend import CPU, GPU
 from ..axial import AxialWindow
 from ..single_filament import orientation_averages
 from . import limit
@@ -101,15 +102,18 @@ class SimilarityTable:
 
 
 def make_table(
-    mass_fraction: float, progress: Callable[[], None] | None = None, nodes: Sequence[float] = NU
+    mass_fraction: float,
+    progress: Callable[[], None] | None = None,
+    nodes: Sequence[float] = NU,
+    backend: CPU | GPU | None = None,
 ) -> SimilarityTable:
     """Sum over the states at each node, and average over orientations; half a minute on one core.
 
-    progress  called after each node
+    progress  called after each node;  backend  CPU or GPU, where sums over states run
     """
     rows, weight_sums = [], []
     for nu in nodes:
-        plane = _limit_spectrum(mass_fraction) if np.isinf(nu) else plane_spectrum(nu, mass_fraction)
+        plane = _limit_spectrum(mass_fraction) if np.isinf(nu) else plane_spectrum(nu, mass_fraction, backend)
         rows.append(_rows(plane, nu, mass_fraction))
         weight_sums.append(plane.weight_sum)
         if progress:
