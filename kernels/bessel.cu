@@ -6,9 +6,10 @@
 //   highest    M
 //   table      J_m(x), written, shape (M + 1, count)
 //
-// The recurrence runs twice, first for the sum that it is normalised by: that costs less than to write the table and to
-// read and write it once more. The threads of a warp go through the orders of the table side by side, so that stores
-// are coalesced. Each operation is rounded by itself (no fused multiply-add): the numbers are those of the CPU.
+// The recurrence runs twice, first for the sum that it is normalised by, which is all that J_0 alone needs: that costs
+// less than to write the table and to read and write it once more. The threads of a warp go through the orders of the
+// table side by side, so that stores are coalesced. Each operation is rounded by itself (no fused multiply-add): the
+// numbers are those of the CPU.
 
 #include "common.cuh"
 
@@ -46,17 +47,20 @@ extern "C" __global__ void bessel_table(const double* argument, long long count,
         if (order % 2 == 0) total = __dadd_rn(total, sum_rule.here);
         sum_rule.down();
     }
-    total = 1 / __dadd_rn(2 * total, -sum_rule.above);  // above holds J_0 now, which counts once
+    // above holds J_0 now, which counts once
+    total = 1 / __dadd_rn(2 * total, -sum_rule.above);
+    table[column] = x < SMALL ? 1 - x * x / 4 : __dmul_rn(sum_rule.above, total);
+    if (highest == 0) return;
 
     Recurrence at(two_over_x, start);
     for (int order = start; order > highest; --order) at.down();
-    for (int order = static_cast<int>(highest); order >= 0; --order) {
+    for (int order = static_cast<int>(highest); order > 0; --order) {
         double found = 0;
         if (order <= start) {
             found = __dmul_rn(at.here, total);
             at.down();
         }
-        if (x < SMALL) found = order == 0 ? 1 - x * x / 4 : order == 1 ? x / 2 : 0;
+        if (x < SMALL) found = order == 1 ? x / 2 : 0;
         table[order * count + column] = found;
     }
 }
