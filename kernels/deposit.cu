@@ -5,17 +5,16 @@
 //   count                   particles
 //   positions               shape (count, 3)
 //   weights, weighted       shape (count,), or of any length for one each where weighted is 0
-//   place                   cells per unit of length along x, y, z, offset added to all three coordinates [cells], and
-//                           the cells from the box within which positions are taken
+//   place                   cells per unit of length along x, y, z, offset added to all three coordinates [cells], the
+//                           cells from the box within which positions are taken, and units in a weight of one
 //   nx, ny, nz              cells of the whole grid
 //   x_first, planes         plane with which the slab begins, and its planes
 //   order                   of the assignment: cells that a particle touches along an axis, 1 to 4
-//   grid                    shape (planes, ny, nz), added to
+//   units                   shape (planes, ny, nz), added to: integers, whose sum does not depend on the order
 //   bad                     number of particles whose position is not finite or too far, added to; they are left out
 //
 // Cells are found in double, each operation rounded by itself (no fused multiply-add): they are those of the CPU.
-// Weights are double too, rounded to the precision of the grid before they are added to it, in the order in which
-// threads arrive: cells differ by round-off from run to run, and from those of the CPU.
+// Weights are double too, and rounded to whole units before they are added.
 
 #include "common.cuh"
 
@@ -76,7 +75,7 @@ struct Touched {
 template <int ORDER>
 __device__ __forceinline__ void add_particle(const double (&position)[3], double weight, const double* place,
                                              long long nx, long long ny, long long nz, long long x_first,
-                                             long long planes, REAL* grid)
+                                             long long planes, unsigned long long* units)
 {
     const Touched<ORDER> x(position[0], place[0], place[3], nx), y(position[1], place[1], place[3], ny),
         z(position[2], place[2], place[3], nz);
@@ -86,10 +85,13 @@ __device__ __forceinline__ void add_particle(const double (&position)[3], double
         if (plane < 0 || plane >= planes) continue;
 #pragma unroll
         for (int b = 0; b < ORDER; ++b) {
-            REAL* line = grid + (plane * ny + y.cell[b]) * nz;
-            const REAL weight_ab = weight * x.weight[a] * y.weight[b];
+            unsigned long long* line = units + (plane * ny + y.cell[b]) * nz;
+            const double weight_ab = weight * x.weight[a] * y.weight[b];
 #pragma unroll
-            for (int c = 0; c < ORDER; ++c) atomicAdd(line + z.cell[c], weight_ab * static_cast<REAL>(z.weight[c]));
+            for (int c = 0; c < ORDER; ++c) {
+                const long long added = static_cast<long long>(rint(weight_ab * z.weight[c]));
+                atomicAdd(line + z.cell[c], static_cast<unsigned long long>(added));
+            }
         }
     }
 }
@@ -97,7 +99,7 @@ __device__ __forceinline__ void add_particle(const double (&position)[3], double
 template <typename Position>
 __device__ __forceinline__ void add(long long count, const Position* positions, const double* weights,
                                     long long weighted, const double* place, long long nx, long long ny,
-                                    long long nz, long long x_first, long long planes, long long order, REAL* grid,
+                                    long long nz, long long x_first, long long planes, long long order, long long* units,
                                     unsigned long long* bad)
 {
     const long long item = thread_item();
@@ -112,27 +114,28 @@ __device__ __forceinline__ void add(long long count, const Position* positions, 
         atomicAdd(bad, 1ull);
         return;
     }
-    const double weight = weighted ? weights[item] : 1;
-    if (order == 1) add_particle<1>(position, weight, place, nx, ny, nz, x_first, planes, grid);
-    if (order == 2) add_particle<2>(position, weight, place, nx, ny, nz, x_first, planes, grid);
-    if (order == 3) add_particle<3>(position, weight, place, nx, ny, nz, x_first, planes, grid);
-    if (order == 4) add_particle<4>(position, weight, place, nx, ny, nz, x_first, planes, grid);
+    const double weight = (weighted ? weights[item] : 1) * place[5];
+    unsigned long long* cells = reinterpret_cast<unsigned long long*>(units);
+    if (order == 1) add_particle<1>(position, weight, place, nx, ny, nz, x_first, planes, cells);
+    if (order == 2) add_particle<2>(position, weight, place, nx, ny, nz, x_first, planes, cells);
+    if (order == 3) add_particle<3>(position, weight, place, nx, ny, nz, x_first, planes, cells);
+    if (order == 4) add_particle<4>(position, weight, place, nx, ny, nz, x_first, planes, cells);
 }
 
 extern "C" __global__ void add_particles_float32(long long count, const float* __restrict__ positions,
                                                  const double* __restrict__ weights, long long weighted,
                                                  const double* __restrict__ place, long long nx, long long ny,
                                                  long long nz, long long x_first, long long planes,
-                                                 long long order, REAL* grid, unsigned long long* bad)
+                                                 long long order, long long* units, unsigned long long* bad)
 {
-    add(count, positions, weights, weighted, place, nx, ny, nz, x_first, planes, order, grid, bad);
+    add(count, positions, weights, weighted, place, nx, ny, nz, x_first, planes, order, units, bad);
 }
 
 extern "C" __global__ void add_particles_float64(long long count, const double* __restrict__ positions,
                                                  const double* __restrict__ weights, long long weighted,
                                                  const double* __restrict__ place, long long nx, long long ny,
                                                  long long nz, long long x_first, long long planes,
-                                                 long long order, REAL* grid, unsigned long long* bad)
+                                                 long long order, long long* units, unsigned long long* bad)
 {
-    add(count, positions, weights, weighted, place, nx, ny, nz, x_first, planes, order, grid, bad);
+    add(count, positions, weights, weighted, place, nx, ny, nz, x_first, planes, order, units, bad);
 }

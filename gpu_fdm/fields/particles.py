@@ -71,12 +71,13 @@ class ParticleGrid:
 
         positions  shape (particles, 3), float32 or float64 [cMpc/h]; wrapped into the box
         weights    masses, shape (particles,), float32 or float64; one where not given
-        On the CPU cells do not depend on the number of threads, bit for bit. On a card, and from one number of ranks to
-        another, they receive the same numbers in another order. A cell that received n numbers is off by about sqrt(n)
-        times the round-off of the grid: 6e-8 of its value in float32, 1e-16 in float64. Numbers below the round-off of
-        what a cell holds are lost: with 50 particles a cell 2e-7 of the mass for tsc in float32, 1e-6 for pcs.
-        Memory beyond slab and particles: 16 to 36 bytes for each of `batch` particles; over ranks at most three times
-        as much.
+        Cells do not depend on the number of threads, bit for bit, nor on a card on the order of particles in a batch.
+        From one number of ranks to another they receive the same numbers in another order. A cell that received n
+        numbers is off by about sqrt(n) times the round-off of the grid: 6e-8 of its value in float32, 1e-16 in float64.
+        Numbers below the round-off of what a cell holds are lost: with 50 particles a cell 2e-7 of the mass for tsc in
+        float32, 1e-6 for pcs. On a card only the sum of a batch is rounded so.
+        Memory beyond slab and particles: 16 to 36 bytes for each of `batch` particles, on a card 8 bytes a cell; over
+        ranks at most three times as much for particles.
         Raises InputError that names the first particle whose position or weight is not finite, or which is more than
         2^30 cells away (the grid may then hold some of the others), ValueError for arrays of other shapes or types, on
         all ranks.

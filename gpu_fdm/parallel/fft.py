@@ -149,6 +149,12 @@ def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
     return _blocks(domain.shape[0], size)
 
 
+def mode_blocks(domain: Domain, item_bytes: int) -> list[slice]:
+    """Planes of constant kx of this rank's modes, some at a time; item_bytes  size of the work on a mode."""
+    plane = domain.transposed_shape(domain.cells[2] // 2 + 1)[1:]
+    return _blocks(domain.cells[0], _PLANES_BYTES[domain.backend.name] // (item_bytes * max(1, prod(plane))))
+
+
 def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> None:
     """Replace columns of the first array by function(columns of every array, their slice), some at a time.
 

@@ -30,7 +30,7 @@ from ..fields.assignment import Assignment
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.domain import Domain
-from ..parallel.fft import Transform, transform
+from ..parallel.fft import Transform, mode_blocks, transform
 from .modes import Modes
 from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
 
@@ -166,16 +166,16 @@ def particle_modes(
         turns = [np.exp(1j * (shifted.shift - grid.shift) * phase) for phase in phases]
         turn = _device(domain, turns, first.values.dtype)
 
-    def work(plane: int) -> None:
-        part = first.values[plane]
-        over = window[0][plane] * window[1][:, None] * window[2]
+    def work(planes: slice) -> None:
+        part = first.values[planes]
+        over = window[0][planes, None, None] * window[1][:, None] * window[2]
         if second is not None:
-            turned = second.values[plane] * (turn[0][plane] * turn[1][:, None] * turn[2])
-            second.values[plane] = (part - turned) / over
+            turned = second.values[planes] * (turn[0][planes, None, None] * turn[1][:, None] * turn[2])
+            second.values[planes] = (part - turned) / over
             part += turned
         part /= over
 
-    domain.backend.for_each(range(len(first.values)), work)
+    domain.backend.for_each(mode_blocks(domain, 4 * first.values.itemsize), work)
     for transformed in filter(None, (first, second)):
         if domain.has_first_line:
             transformed.values[0, 0, 0] = 0

@@ -51,6 +51,27 @@ def test_particles(cuda, name, dtype, of_positions, cells):
         assert_same(cuda.to_host(found), expected, dtype)
 
 
+@precisions
+def test_order_changes_nothing(cuda, dtype):
+    """Particles are added as integers: the same bits, in whatever order threads arrive."""
+    positions, weights = particles(500)
+    weights[::3] *= -1e-3
+    shuffle, box = np.random.default_rng(3).permutation(500), Box(SIZE, (12, 15, 10))
+    domain = Domain(box.cells, backend=cuda)
+    for given in (weights, None):
+        grids = [
+            cuda.to_host(
+                deposit(
+                    positions[some], box, weights=None if given is None else given[some], dtype=dtype, domain=domain
+                )
+            )
+            for some in (slice(None), shuffle)
+        ]
+        np.testing.assert_array_equal(*grids)
+    none = deposit(positions, box, weights=np.zeros(500), domain=domain)
+    assert not none.any()
+
+
 @assignments
 def test_one_particle(cuda, name):
     """Nothing is added up: the cells are the twin's own, weights to round-off (a card fuses multiply and add)."""
