@@ -181,7 +181,7 @@ def write_simulation(file, runs=("wave_fdm", "particles_fdm", "particles_cdm"), 
             away = np.minimum(z[-1] - z, z + BOX[2] - z[-1])
             density = sheet * (1 + 10 * a * np.exp(-((away / 0.1) ** 2)))
             density /= density.mean()
-            pictures = projected(density, SERIAL)
+            pictures = projected(density, Domain(density.shape))
             measured = type("Measured", (), {"k": k, "power": power, "modes": np.full(len(k), 50)})
             # the last rows of the first epoch are below it
             noise = None if run.startswith("wave") else np.full(len(k), 2e-8)

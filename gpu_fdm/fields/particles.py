@@ -112,7 +112,7 @@ class ParticleGrid:
             except InputError as caught:
                 error = caught
             ranks.raise_first(error)
-            for received in alltoall_in_rounds(part, numbers, counts, self.batch, ranks):
+            for received in alltoall_in_rounds(part, numbers, counts, self.batch, self.domain.on_host):
                 self._add_here(*received)
             self._count(*part)
 

@@ -9,11 +9,12 @@ import os
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,6 +23,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .. import __version__
 from ..errors import InputError, RunError, printable, reason
 from ..parallel.ranks import SERIAL, Ranks
+from ..parallel.staging import host_pieces
 from .atomic import atomic_write, final_path, is_temporary, remove_abandoned
 from .digest import DIGEST, DIGEST_TEXT, append_digest, has_digest, hash_of_bytes
 from .schema import RESULT, Schema
@@ -121,23 +123,24 @@ class Writer(GroupWriter):
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         self._extents[path] = self._ranks.bcast(offset), size
 
-    def write_slab(self, path: str, first: int, values: np.ndarray) -> None:
-        """Write rows from index `first` on into a reserved dataset; all ranks call this, and raise the same OSError."""
-        values = np.ascontiguousarray(values)
+    def write_slab(self, path: str, first: int, values: Any) -> None:
+        """Write rows from index `first` on into a reserved dataset; all ranks call this, and raise the same OSError.
+
+        values  NumPy or CuPy: of an array on a card the next piece is copied to the host while one is written
+        """
         begin, _ = self._extents[path]
         if begin is None:  # HDF5 allocates nothing for an array without elements
             return
         offset = begin + first * int(np.prod(values.shape[1:])) * values.dtype.itemsize
-        octets = values.reshape(-1).view(np.uint8)
-        pieces = [(offset + start, octets[start : start + _PIECE]) for start in range(0, len(octets), _PIECE)]
         error = None
         try:
-            (_write_serially if self._ranks.size == 1 else self._write_together)(self._path, pieces)
+            with closing(_pieces(values, offset)) as pieces:
+                (_write_serially if self._ranks.size == 1 else self._write_together)(self._path, pieces)
         except OSError as caught:
             error = OSError(f"{reason(caught)} (writing planes from {first} on)")
         self._ranks.raise_first(error)
 
-    def _write_together(self, path: Path, pieces: list[tuple[int, np.ndarray]]) -> None:
+    def _write_together(self, path: Path, pieces: Iterable[tuple[int, np.ndarray]]) -> None:
         from mpi4py import MPI
 
         try:
@@ -197,7 +200,17 @@ def _reason_of(message: str) -> str:
     return full if full in message else message.partition(", error stack")[0].strip()
 
 
-def _write_serially(path: Path, pieces: list[tuple[int, np.ndarray]]) -> None:
+def _pieces(values: Any, offset: int) -> Generator[tuple[int, np.ndarray], None, None]:
+    """Pieces of an array: where in the file they begin, and their bytes."""
+    with closing(host_pieces(values)) as parts:
+        for part in parts:
+            octets = part.view(np.uint8)
+            for start in range(0, len(octets), _PIECE):
+                yield offset + start, octets[start : start + _PIECE]
+            offset += len(octets)
+
+
+def _write_serially(path: Path, pieces: Iterable[tuple[int, np.ndarray]]) -> None:
     with open(path, "r+b", buffering=0) as raw:
         for start, piece in pieces:
             raw.seek(start)

@@ -13,11 +13,12 @@ from importlib import resources
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from ..errors import RunError
 from . import control_group
 from .ranks import Ranks
+from .staging import LEAST, staging_of
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ Part = TypeVar("Part")
 
 THREADS_PER_BLOCK = 256
 CUDA_STANDARD = "--std=c++17"
+_COPY_BYTES = 1 << 22  # of a copy on the host that a thread does at a time
 
 
 class BackendError(RuntimeError):
@@ -173,13 +175,34 @@ class GPU:
             work(part)
 
     def to_device(self, array: Any) -> Any:
-        """The array on the card."""
+        """The array on the card; a large one goes through pinned memory, see staging."""
         with self.xp.cuda.Device(self.index):
-            return self.xp.ascontiguousarray(self.xp.asarray(array))
+            if not isinstance(array, np.ndarray) or array.nbytes < LEAST:
+                return self.xp.ascontiguousarray(self.xp.asarray(array))
+            flat, on_card = np.ascontiguousarray(array).reshape(-1), self.xp.empty(array.shape, array.dtype)
+            for part, pinned in staging_of(self.index).fill(on_card):
+                self._copy(pinned, flat[part])
+            return on_card
 
     def to_host(self, array: Any) -> Any:
-        """The array as NumPy."""
-        return self.xp.asnumpy(array)
+        """The array as NumPy; a large one goes through pinned memory, see staging."""
+        if isinstance(array, np.ndarray) or array.nbytes < LEAST:
+            return self.xp.asnumpy(array)
+        on_host = np.empty(array.shape, array.dtype)
+        flat = on_host.reshape(-1)
+        for part, pinned in staging_of(self.index).pieces(array):
+            self._copy(flat[part], pinned)
+        return on_host
+
+    def _copy(self, target: NDArray, source: NDArray) -> None:
+        """Copy on the host, in threads: one alone is slower than the card, most of all in memory that is new."""
+        items = max(1, _COPY_BYTES // source.itemsize)
+        parts = [slice(first, first + items) for first in range(0, len(source), items)]
+        self.host.for_each(parts, lambda part: np.copyto(target[part], source[part]))
+
+    def synchronize(self) -> None:
+        """Wait for the kernels: what reads the memory of the card besides them, as MPI does, knows nothing of them."""
+        self.xp.cuda.get_current_stream().synchronize()
 
     @property
     def device_memory(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .domain import Domain
+from .transpose import transpose
 
 # of planes and columns that are transformed at a time: they fit the cache; on a GPU they fill the card
 _PLANES_BYTES = {"cpu": 2**20, "gpu": 2**28}
@@ -57,7 +58,7 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
     backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
     if domain.ranks.size > 1:
         lines = backend.xp.empty(domain.transposed_shape(length), values.dtype)
-        _transpose(values, lines, domain, back=False)
+        transpose(values, lines, domain, back=False)
         values = lines
     return Transform(values, domain)
 
@@ -80,7 +81,7 @@ def inverse_planes(transformed: Transform) -> np.ndarray:
     backend = domain.backend
     if domain.ranks.size > 1:
         planes = backend.xp.empty((*domain.shape[:2], values.shape[2]), values.dtype)
-        _transpose(planes, values, domain, back=True)
+        transpose(planes, values, domain, back=True)
         values = planes
     slab = backend.xp.empty(domain.shape, values.real.dtype)
 
@@ -123,9 +124,9 @@ def multiply_modes(
     else:
         shape = domain.transposed_shape(slab.shape[2])
         lines = buffer[: prod(shape)].reshape(shape)
-        _transpose(slab, lines, domain, back=False)
+        transpose(slab, lines, domain, back=False)
         _over_columns(there_and_back, domain, lines)
-        _transpose(slab, lines, domain, back=True)
+        transpose(slab, lines, domain, back=True)
     backend.for_each(blocks, after)
 
 
@@ -183,50 +184,3 @@ def _keep_freed_memory(size: int) -> None:
     glibc keeps twice the size of the largest block that was freed so far, up to 32 MiB [bytes].
     """
     np.empty(min(size, 2**25 - 2**16), np.uint8)
-
-
-def _transpose(planes: np.ndarray, lines: np.ndarray, domain: Domain, back: bool) -> None:
-    """Make this rank's planes of all lines all planes of its lines, or back: the one Alltoall of all transforms.
-
-    planes  complex, shape (planes, ny, length);  lines  of the same type, domain.transposed_shape(length)
-    """
-    backend = domain.backend
-    source, target = (lines, planes) if back else (planes, lines)
-    sent = backend.to_host(source)
-    received = target if isinstance(target, np.ndarray) else np.empty(target.shape, target.dtype)
-    to_lines = [_part_type(planes, 1, part) for part in domain.lines_of_ranks]
-    to_planes = [_part_type(lines, 0, part) for part in domain.planes_of_ranks]
-    types = (to_planes, to_lines) if back else (to_lines, to_planes)
-    try:
-        domain.ranks.communicator.Alltoallw(_message(sent, types[0]), _message(received, types[1]))
-    finally:
-        for kind in (*to_lines, *to_planes):
-            if kind is not None:
-                kind.Free()
-    if received is not target:  # on a card
-        target[...] = backend.to_device(received)
-
-
-def _part_type(array: np.ndarray, axis: int, part: slice) -> Any:
-    """MPI's type for part of a contiguous array along axis 0 or 1; None where that is empty.
-
-    It is made of bytes: MPICH copies long rows of bytes at once, but complex numbers one by one, three times as slowly.
-    """
-    from mpi4py import MPI
-
-    row, length = prod(array.shape[axis + 1 :]) * array.dtype.itemsize, part.stop - part.start
-    count, block, stride = (length, row, row) if axis == 0 else (array.shape[0], length * row, array.shape[1] * row)
-    if count * block == 0:
-        return None
-    rows = MPI.BYTE.Create_hvector(count, block, stride)
-    kind = rows.Create_hindexed([1], [part.start * row]).Commit()
-    rows.Free()
-    return kind
-
-
-def _message(array: np.ndarray, types: list) -> list:
-    """One item of its own type for every rank, as Alltoallw takes it."""
-    from mpi4py import MPI
-
-    counts = [0 if kind is None else 1 for kind in types]
-    return [array, counts, [0] * len(types), [MPI.BYTE if kind is None else kind for kind in types]]

@@ -267,12 +267,12 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
 
     masses  of both, where they are known
     """
-    config, backend, file, slab = context.config, context.backend, context.file, frame.slab
+    config, file, slab = context.config, context.file, frame.slab
     with context.timer("writing"):
         masses = masses or _masses(context, slab)
         about = {"box_size": slab.box.size, "sampling": config.box.sampling, "time": frame.time}
         for name in config.box.fields:
-            values = backend.to_host(getattr(slab, name))
+            values = getattr(slab, name)
             file.reserve(density_path(name, frame.suffix), slab.box.cells, values.dtype, **about)
             file.write_slab(density_path(name, frame.suffix), slab.domain.planes.start, values)
         context.ranks.barrier()
@@ -287,6 +287,6 @@ def _masses(context: Context, slab: DensitySlab) -> dict[str, float]:
     to_mass = code_units(context.config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
     masses = {}
     for name in BOTH:
-        sums = [float(np.sum(plane, dtype=np.float64)) for plane in context.backend.to_host(getattr(slab, name))]
+        sums = slab.domain.backend.to_host(getattr(slab, name).sum(axis=(1, 2), dtype=np.float64)).tolist()
         masses[name] = to_mass * sum(value for part in context.ranks.allgather(sums) for value in part)
     return masses

@@ -32,7 +32,7 @@ from ..kernels.particle_mesh import (
     push,
 )
 from ..parallel.domain import Domain, domain_of
-from ..parallel.exchange import alltoall_rows_of_backend, neighbour_plane
+from ..parallel.exchange import alltoall_rows, neighbour_plane
 from ..parallel.fft import Transform, inverse, plane_blocks, transform
 from ..parallel.ranks import on_all_ranks
 from ..vectors import three
@@ -228,7 +228,7 @@ class _Mesh:
         order = xp.argsort(owner, kind="stable")
 
         def moved(row: Any) -> Any:
-            return alltoall_rows_of_backend(row[order], sent, self.domain)
+            return alltoall_rows([row[order]], sent, self.domain)[0]
 
         # a row at a time, for memory
         self.position = xp.stack([moved(row) for row in self.position])

@@ -225,7 +225,7 @@ def test_projections_are_those_of_the_snapshots(whole):
 def test_large_projections_have_fewer_pixels(monkeypatch):
     monkeypatch.setattr(record, "PIXELS", 4)
     density = np.arange(6.0)[:, None, None] + 10 * np.arange(4.0)[:, None] + np.array([-1.0, 1.0])
-    along = record.projected(density, SERIAL)
+    along = record.projected(density, Domain(density.shape))
     # pixels of a cell and a half: (0 + 1/2)/1.5, (1/2 + 2)/1.5, ...
     sixth, fourth, second = np.array([1, 5, 10, 14]) / 3, 10 * np.arange(4.0), np.array([-1.0, 1.0])
     assert along["projection_z"] == pytest.approx(sixth[:, None] + fourth)

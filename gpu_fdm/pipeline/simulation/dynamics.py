@@ -70,8 +70,8 @@ class Dynamics(ABC, Generic[S]):
         """P(k), and what particles at random would have [(Mpc/h)^3]."""
 
     @abstractmethod
-    def density(self, state: S) -> np.ndarray:
-        """This rank's planes along x, on the host [mean matter densities]."""
+    def density(self, state: S) -> Any:
+        """This rank's planes along x, where the state is [mean matter densities]."""
 
     @abstractmethod
     def write_state(self, file: Writer, state: S) -> None:
@@ -79,7 +79,7 @@ class Dynamics(ABC, Generic[S]):
 
     @abstractmethod
     def packed(self, state: S) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Arrays, cut along their first axis, and numbers from which the state is unpacked; not its times."""
+        """Arrays, cut along their first axis, where they are, and numbers: what is unpacked; not the times."""
 
     @abstractmethod
     def unpacked(self, saved: Saved) -> S:
@@ -128,15 +128,15 @@ class WaveRun(Dynamics[WaveState]):
         density = squared_modulus(state.psi, self.backend)
         return power_spectrum(density, self.setup.box.size, domain=self.domain), None
 
-    def density(self, state: WaveState) -> np.ndarray:
-        return self.backend.to_host(squared_modulus(state.psi, self.backend))
+    def density(self, state: WaveState) -> Any:
+        return squared_modulus(state.psi, self.backend)
 
     def write_state(self, file: Writer, state: WaveState) -> None:
-        snapshots.write_psi(file, self.setup.box, self.backend.to_host(state.psi), self.context.ranks)
+        snapshots.write_psi(file, self.setup.box, state.psi, self.context.ranks)
 
     def packed(self, state: WaveState) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         numbers = {name: getattr(state, name) for name in ("work", "mass", "balance")}
-        return {"psi": self.backend.to_host(state.psi)}, numbers
+        return {"psi": state.psi}, numbers
 
     def unpacked(self, saved: Saved) -> WaveState:
         numbers: dict[str, Any] = {name: saved.numbers[name] for name in ("work", "mass", "balance")}
@@ -163,10 +163,10 @@ class ParticleRun(Dynamics[ParticleState]):
         measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", domain=self.domain)
         return measured.spectrum, measured.shot_noise
 
-    def density(self, state: ParticleState) -> np.ndarray:
+    def density(self, state: ParticleState) -> Any:
         grid = ParticleGrid(self.setup.box, "cic", dtype=self.setup.dtype, domain=self.domain)
         deposit_batches(self._batches(state), [grid])
-        return self.backend.to_host(grid.slab)
+        return grid.slab
 
     def write_state(self, file: Writer, state: ParticleState) -> None:
         omega_m = self.setup.config.cosmology.omega_m
@@ -177,7 +177,7 @@ class ParticleRun(Dynamics[ParticleState]):
         columns = {"identity": state.identity}
         for name in _COLUMNS:
             columns |= {f"{name}_{axis}": row for axis, row in zip("xyz", getattr(state, name), strict=True)}
-        return {name: self.backend.to_host(column) for name, column in columns.items()}, {}
+        return columns, {}
 
     def unpacked(self, saved: Saved) -> ParticleState:
         to_device = self.backend.to_device

@@ -132,7 +132,7 @@ class RunInProgress:
             self._write_snapshot(state)
         if a in self.setup.epochs and a not in self.record.scale_factor:
             spectrum, noise = self.dynamics.spectrum(state)
-            pictures = projected(self.dynamics.density(state), self.context.ranks)
+            pictures = projected(self.dynamics.density(state), self.dynamics.domain)
             self.record = self.record.with_epoch(a, state.times.step, spectrum, pictures, noise)
             log.info("%s: z = %.4g, step %d", self.title, 1 / a - 1, state.times.step)
 

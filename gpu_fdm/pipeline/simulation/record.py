@@ -7,13 +7,14 @@ particles at random would have is stored beside them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ...fields.box import Box
 from ...io import schema
 from ...io.result_file import GroupWriter
-from ...parallel.ranks import Ranks
+from ...parallel.domain import Domain
 from ...simulation.schroedinger_poisson import Health
 from ...spectra.grid_spectrum import grid_floor
 from ...spectra.power import PowerSpectrum
@@ -131,19 +132,20 @@ def _appended(pictures: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return np.concatenate([pictures.reshape(-1, *picture.shape), picture[None]])
 
 
-def projected(slab: np.ndarray, ranks: Ranks) -> dict[str, np.ndarray]:
-    """The density of all ranks averaged along each axis, on all of them: those of a Record.
+def projected(slab: Any, domain: Domain) -> dict[str, np.ndarray]:
+    """The density of all ranks averaged along each axis, on the host of all of them: those of a Record.
 
-    slab  this rank's planes along x
+    slab  this rank's planes along x;  domain  of the grid, where the slab is
     Single precision; PIXELS a side at most: what has more cells is averaged over equal pixels.
     """
+    ranks, to_host = domain.ranks, domain.backend.to_host
     planes = sum(ranks.allgather(len(slab)))
-    mine = _in_pixels(_in_pixels(slab.sum(axis=0, dtype=np.float64)).T).T
+    mine = _in_pixels(_in_pixels(to_host(slab.sum(axis=0, dtype=np.float64))).T).T
     # some rows at a time: ranks send each other no more than a picture
     rows = np.array_split(mine, min(ranks.size, len(mine)))
     pictures = {"projection_x": np.concatenate([ranks.allreduce(part) for part in rows]) / planes}
     for axis, name in ((1, "projection_y"), (2, "projection_z")):
-        mine = _in_pixels(slab.mean(axis=axis, dtype=np.float64).T).T
+        mine = _in_pixels(to_host(slab.mean(axis=axis, dtype=np.float64)).T).T
         pictures[name] = _in_pixels(np.concatenate(ranks.allgather(mine)))
     return {name: picture.astype(np.float32) for name, picture in pictures.items()}
 

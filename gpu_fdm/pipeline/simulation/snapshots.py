@@ -17,7 +17,7 @@ _PIECE = 1 << 22  # particles written at a time
 _MASS_G = 1.988409870698051e43  # 10^10 solar masses, IAU 2015 B3 and CODATA 2018
 
 
-def write_density(file: Writer, run: str, box: Box, slab: np.ndarray, redshift: float, ranks: Ranks) -> None:
+def write_density(file: Writer, run: str, box: Box, slab: Any, redshift: float, ranks: Ranks) -> None:
     """/density/<run>: this rank's planes along x of the density in a snapshot [mean matter densities]."""
     folder = f"/{schema.DENSITY}"
     sampling = "point" if run.startswith("wave") else "cic"
@@ -27,7 +27,7 @@ def write_density(file: Writer, run: str, box: Box, slab: np.ndarray, redshift: 
     file.attributes(folder, box_size=box.size)
 
 
-def write_psi(file: Writer, box: Box, psi: np.ndarray, ranks: Ranks) -> None:
+def write_psi(file: Writer, box: Box, psi: Any, ranks: Ranks) -> None:
     """/psi: this rank's planes along x."""
     file.reserve("/psi", box.cells, psi.dtype, box_size=box.size)
     file.write_slab("/psi", ranks.share(box.cells[0])[0], psi)

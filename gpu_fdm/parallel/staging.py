@@ -1,0 +1,145 @@
+"""Pinned host memory between a card and the host: a card copies to and from it at the speed of the link.
+
+From pageable memory CUDA copies at a fraction of it, and the host waits. Large arrays go in pieces through a few pinned
+buffers, on a stream of their own: the next piece is copied while the host uses the one before.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PIECE = 1 << 26  # bytes of a piece
+LEAST = 1 << 22  # bytes below which an array is copied at once: a stream and events take longer than they save
+_KEPT = 4  # buffers that stay allocated for the next copy
+
+
+def host_pieces(array: Any) -> Generator[NDArray, None, None]:
+    """Consecutive parts of an array, flat and contiguous, on the host; of a NumPy array the array itself.
+
+    A part of a card's array is there until the next one is asked for, which is copied meanwhile. Close the generator
+    where it is not exhausted (contextlib.closing).
+    """
+    if isinstance(array, np.ndarray):
+        yield np.ascontiguousarray(array).reshape(-1)
+    elif array.nbytes < LEAST:
+        yield array.get().reshape(-1)
+    else:
+        for _, piece in staging_of(array.device.id).pieces(array):
+            yield piece
+
+
+@cache
+def staging_of(index: int) -> "Staging":
+    """The pinned buffers of a card, for the life of the process."""
+    return Staging(index)
+
+
+@dataclass(frozen=True, eq=False)
+class Staging:
+    """Pinned buffers of one card, and the stream on which they are filled and emptied.
+
+    index  of the card
+    """
+
+    index: int
+    _free: list[NDArray[np.uint8]] = field(default_factory=list, repr=False)
+
+    @cached_property
+    def stream(self) -> Any:
+        """The stream of the copies, which does not wait for that of the kernels unless it is told to."""
+        import cupy
+
+        with cupy.cuda.Device(self.index):
+            return cupy.cuda.Stream(non_blocking=True)
+
+    @contextmanager
+    def buffers(self, number: int, size: int) -> Iterator[list[NDArray[np.uint8]]]:
+        """So many pinned buffers of `size` bytes; at the end all copies are complete."""
+        taken = [self._taken(size) for _ in range(number)]
+        try:
+            yield [buffer[:size] for buffer in taken]
+        finally:
+            self.stream.synchronize()
+            self._free.extend(taken[: max(0, _KEPT - len(self._free))])
+
+    def _taken(self, size: int) -> NDArray[np.uint8]:
+        for number, buffer in enumerate(self._free):
+            if len(buffer) >= size:
+                return self._free.pop(number)
+        if self._free:  # too small: it makes room
+            self._free.pop()
+        import cupy
+
+        size = max(size, PIECE)
+        return np.frombuffer(cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
+
+    def follow_kernels(self) -> None:
+        """Have the copies that are asked for from now on wait for the kernels that were launched so far."""
+        import cupy
+
+        self.stream.wait_event(cupy.cuda.get_current_stream().record())
+
+    def copy_to_host(self, target: NDArray, source: Any) -> Any:
+        """Begin a copy of a contiguous array of the card into pinned memory; returns an event at its end."""
+        return self._copy(target.ctypes.data, source.data.ptr, source.nbytes, "memcpyDeviceToHost")
+
+    def copy_to_card(self, target: Any, source: NDArray) -> Any:
+        """Begin a copy of pinned memory into a contiguous array of the card; returns an event at its end."""
+        return self._copy(target.data.ptr, source.ctypes.data, target.nbytes, "memcpyHostToDevice")
+
+    def _copy(self, target: int, source: int, size: int, kind: str) -> Any:
+        from cupy.cuda import runtime
+
+        if size:
+            runtime.memcpyAsync(target, source, size, getattr(runtime, kind), self.stream.ptr)
+        return self.stream.record()
+
+    def pieces(self, array: Any) -> Generator[tuple[slice, NDArray], None, None]:
+        """Consecutive parts of a card's array, flat: which items, and their values until the next part is asked for."""
+        import cupy
+
+        flat = cupy.ascontiguousarray(array).reshape(-1)
+        parts, size = _parts(flat)
+        with self.buffers(2, size) as buffers:
+            self.follow_kernels()
+            following = None
+            for number, part in enumerate(parts):
+                copied = following or self._begin(flat[part], buffers[number % 2])
+                more = number + 1 < len(parts)
+                following = self._begin(flat[parts[number + 1]], buffers[(number + 1) % 2]) if more else None
+                values, event = copied
+                event.synchronize()
+                yield part, values
+
+    def _begin(self, source: Any, buffer: NDArray[np.uint8]) -> tuple[NDArray, Any]:
+        values = buffer[: source.nbytes].view(source.dtype)
+        return values, self.copy_to_host(values, source)
+
+    def fill(self, array: Any) -> Generator[tuple[slice, NDArray], None, None]:
+        """Consecutive parts of a contiguous array of the card, flat: which items, and pinned memory for their values.
+
+        The caller writes the values; they are copied to the card while the caller writes those of the next part.
+        """
+        flat = array.reshape(-1)
+        parts, size = _parts(flat)
+        with self.buffers(2, size) as buffers:
+            self.follow_kernels()
+            events: list[Any] = [None, None]
+            for number, part in enumerate(parts):
+                if events[number % 2] is not None:
+                    events[number % 2].synchronize()
+                values = buffers[number % 2][: flat[part].nbytes].view(flat.dtype)
+                yield part, values
+                events[number % 2] = self.copy_to_card(flat[part], values)
+
+
+def _parts(flat: Any) -> tuple[list[slice], int]:
+    """The parts of a flat array, and the size of the largest [bytes]."""
+    length = max(1, PIECE // flat.dtype.itemsize)
+    parts = [slice(first, min(first + length, flat.size)) for first in range(0, flat.size, length)]
+    return parts, min(length, flat.size) * flat.dtype.itemsize
