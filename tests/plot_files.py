@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from gpu_fdm.fields.box import Box
 from gpu_fdm.io.result_file import Writer
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.simulation.boosts import boosts_of, write_boosts
 from gpu_fdm.pipeline.simulation.record import Record, projected, write_run

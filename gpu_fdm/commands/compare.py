@@ -104,7 +104,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     needed, solved = ranks.on_root(prepare), {}
     if needed:
         from ..comparison.states import solve_all
-        from ..parallel.backend import choose_on_ranks
+        from ..parallel.choice import choose_on_ranks
 
         solved = solve_all(needed, ranks, choose_on_ranks(options.backend, None, ranks))
     if ranks.is_root:

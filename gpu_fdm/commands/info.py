@@ -47,7 +47,8 @@ def _print_machine() -> None:
 
     from ..io.result_file import git_revision
     from ..parallel import memory
-    from ..parallel.backend import GPU, cpu_count, gpu_count
+    from ..parallel.backend import GPU, cpu_count
+    from ..parallel.cards import count_cards
     from ..pipeline.progress import in_words
 
     print(f"gpu_fdm {__version__} {git_revision()}".rstrip())
@@ -57,11 +58,12 @@ def _print_machine() -> None:
     print(f"cupy: {_cupy()}")
     print(f"CPUs: {cpu_count()}")
     print(f"memory available: {in_words(memory.available())}")
-    devices = gpu_count()
-    print(f"CUDA devices: {devices or 'none'}")
+    devices, why = count_cards()
+    print(f"CUDA devices: {devices or 'none'}{why and f' ({why})'}")
     for index in range(devices):
         print(f"  {GPU(index).device}")
     print(f"MPI: {_mpi()}")
+    print(f"messages between cards: {_buffers()}")
 
 
 def _cupy() -> str:
@@ -81,3 +83,13 @@ def _mpi() -> str:
     except (ImportError, RuntimeError) as error:
         return f"none ({reason(error)[:120]})"
     return MPI.Get_library_version().splitlines()[0].strip("\0 ")
+
+
+def _buffers() -> str:
+    from ..parallel.mpi_buffers import reads_cards
+
+    try:
+        reads, why = reads_cards()
+    except (ImportError, RuntimeError):
+        return "none, without MPI"
+    return f"from {'their memory' if reads else 'pinned memory of the host'} ({why})"

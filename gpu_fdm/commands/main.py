@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..errors import InputError, RunError, one_line
+from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from . import boost, compare, completion, info, init, plot, power, run
@@ -107,8 +108,8 @@ def _guarded(options: argparse.Namespace) -> int:
     except RunError as error:
         return _fail(error, 1, error, ranks)
     except MemoryError as error:
-        what = f"out of memory: {error or 'an allocation failed'}: gpu-fdm run --dry-run estimates what is needed"
-        return _fail(what, 1, error, ranks)
+        here = f"out of memory: {error or 'an allocation failed'}: gpu-fdm run --dry-run estimates what is needed"
+        return _fail(out_of_memory(error) or here, 1, error, ranks)
     except KeyboardInterrupt as error:
         if ranks is not None and not ranks.is_root:
             # where all ranks were stopped, rank 0 reports it for all, and ends them
@@ -124,18 +125,25 @@ def _guarded(options: argparse.Namespace) -> int:
         what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         return _fail(_of_output(error) if lost and not error.filename else what, 1, error, ranks)
     except RuntimeError as error:
-        if "new thread" not in str(error):
-            raise
-        what = "the system allows no more threads, or no memory for them: set run.threads to fewer"
-        return _fail(what, 1, error, ranks)
-    except BaseException:
-        if ranks is not None and ranks.size > 1:
-            # a defect: show it here, and end the other ranks, which would wait for this one
-            import traceback
-
-            traceback.print_exc()
-            ranks.abort(1)
+        what = out_of_memory(error)
+        if not what and "new thread" in str(error):
+            what = "the system allows no more threads, or no memory for them: set run.threads to fewer"
+        if what:
+            return _fail(what, 1, error, ranks)
+        _end_other_ranks(ranks)
         raise
+    except BaseException:
+        _end_other_ranks(ranks)
+        raise
+
+
+def _end_other_ranks(ranks: "Ranks | None") -> None:
+    """Show the defect that is being handled here, and end the other ranks, which would wait for this one."""
+    if ranks is not None and ranks.size > 1:
+        import traceback
+
+        traceback.print_exc()
+        ranks.abort(1)
 
 
 def _output_lost() -> OSError | None:

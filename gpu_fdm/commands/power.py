@@ -34,7 +34,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..io.opening import check_digest
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_result, require_writable
     from ..io.schema import MEASUREMENT
-    from ..parallel.backend import choose_on_ranks
+    from ..parallel.choice import choose_on_ranks
     from ..pipeline.snapshot import measured_power, write_snapshot_power
     from ..snapshots.registry import open_snapshot
 

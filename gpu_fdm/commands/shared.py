@@ -120,7 +120,7 @@ def snapshot_measurer(options: Namespace, ranks: "Ranks") -> "Callable[[Path], S
 
     @cache
     def backend() -> "CPU | GPU":
-        from ..parallel.backend import choose_on_ranks
+        from ..parallel.choice import choose_on_ranks
 
         return choose_on_ranks(options.backend, None, ranks)
 

@@ -33,6 +33,12 @@ class Run(Section):
     backend: str = option(
         "auto", Choice(("auto", "cpu", "gpu")), "where to compute; auto takes a GPU where there is one"
     )
+    mpi_buffers: str = option(
+        "auto",
+        Choice(("auto", "device", "host")),
+        "where messages between cards leave from: their memory (device), pinned memory of the host, or (auto) the "
+        "first where the MPI library reads it",
+    )
     precision: str = option("single", Choice(("single", "double")), "precision of densities and waves on grids")
     threads: int | None = option(
         None, Maybe(Number(1, 4096, integer=True)), "number of CPU threads of each rank; empty: its share of the CPUs"

@@ -258,6 +258,7 @@ def atomic_result(
     seed: int,
     backend: str,
     device: str,
+    mpi_buffers: str = "host",
     ranks: Ranks = SERIAL,
     schema: Schema | None = RESULT,
     spare: Collection[str] = frozenset(),
@@ -280,6 +281,7 @@ def atomic_result(
             ranks=ranks.size,
             backend=backend,
             device=device,
+            mpi_buffers=mpi_buffers,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         yield writer

@@ -3,7 +3,6 @@
 Both answer the same calls. Everything else in the program is plain NumPy.
 """
 
-import logging
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,12 +14,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..errors import RunError
 from . import control_group
-from .ranks import Ranks
+from .cards import count_cards
+from .mpi_buffers import Buffers
 from .staging import LEAST, staging_of
-
-log = logging.getLogger(__name__)
 
 Part = TypeVar("Part")
 
@@ -29,18 +26,14 @@ CUDA_STANDARD = "--std=c++17"
 _COPY_BYTES = 1 << 22  # of a copy on the host that a thread does at a time
 
 
-class BackendError(RuntimeError):
-    """The backend asked for cannot be had."""
-
-
 def cpu_count() -> int:
     """CPUs that this process may use: those of its affinity mask, and no more than its control groups grant."""
     granted = control_group.cpus()
-    own = len(_own_cpus())
+    own = len(own_cpus())
     return own if granted is None else max(1, min(own, int(granted)))
 
 
-def _own_cpus() -> frozenset[int]:
+def own_cpus() -> frozenset[int]:
     """Numbers of the CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
@@ -128,10 +121,16 @@ class CPU:
 
 @dataclass(frozen=True)
 class GPU:
-    """CuPy and the CUDA kernels on one device, and `threads` threads for what runs on the CPU only."""
+    """CuPy and the CUDA kernels on one device, and `threads` threads for what runs on the CPU only.
+
+    mpi_buffers  where messages to other ranks leave from: the memory of the card (device), or pinned memory (host)
+    cards        the kinds of cards of all ranks, in words, where there are several ranks
+    """
 
     index: int = 0
     threads: int = field(default_factory=cpu_count)
+    mpi_buffers: Buffers = "host"
+    cards: tuple[str, ...] = ()
     name: ClassVar[Literal["gpu"]] = "gpu"
     arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
 
@@ -151,7 +150,8 @@ class GPU:
     @property
     def provenance(self) -> dict[str, str]:
         """Attributes of a result file that say where it was computed."""
-        return {"backend": self.name, "device": self.device}
+        device = "; ".join(self.cards) or self.device
+        return {"backend": self.name, "device": device, "mpi_buffers": self.mpi_buffers}
 
     @cached_property
     def host(self) -> CPU:
@@ -280,67 +280,4 @@ def kernel_options(dtype: str) -> tuple[str, ...]:
 
 def gpu_count() -> int:
     """CUDA devices that CuPy can use; 0 without CuPy or without a driver."""
-    try:
-        import cupy
-
-        return cupy.cuda.runtime.getDeviceCount()
-    except ImportError:
-        return 0
-    except cupy.cuda.runtime.CUDARuntimeError:
-        return 0
-
-
-def choose(name: str = "auto", local_rank: int = 0, threads: int | None = None) -> CPU | GPU:
-    """The backend by name: 'cpu', 'gpu', or 'auto' (the GPU where there is one).
-
-    local_rank  of this process on its node: picks its card
-    Raises BackendError if a GPU was asked for and there is none, ValueError for an unknown name.
-    """
-    if name not in ("auto", "cpu", "gpu"):
-        raise ValueError(f"backend {name!r}: must be auto, cpu or gpu")
-    cpu = CPU(threads) if threads else CPU()
-    if name == "cpu":
-        return cpu
-    devices = gpu_count()
-    if devices:
-        gpu = GPU(local_rank % devices, cpu.threads)
-        gpu.xp.cuda.Device(gpu.index).use()  # where arrays are made from now on
-        return gpu
-    if name == "gpu":
-        raise BackendError("backend gpu: no CUDA device that CuPy can use (use backend = cpu, or auto)")
-    log.info("no CUDA device that CuPy can use: running on the CPU")
-    return cpu
-
-
-def choose_on_ranks(name: str, threads: int | None, ranks: Ranks) -> CPU | GPU:
-    """This rank's backend by name; all ranks call this.
-
-    threads  CPU threads of a rank; None: a share of the node's CPUs
-    Raises RunError where only some ranks have a GPU, or one was asked for and there is none.
-    """
-    try:
-        backend = choose(name, ranks.local_rank, threads or cpu_share(ranks))
-    except BackendError as error:
-        raise RunError(str(error)) from None
-    names = ranks.allgather(backend.name)
-
-    def require_one_kind() -> None:
-        if len(set(names)) > 1:
-            without = ", ".join(str(rank) for rank, name in enumerate(names) if name == "cpu")
-            raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")
-
-    ranks.on_root(require_one_kind)
-    return backend
-
-
-def cpu_share(ranks: Ranks) -> int:
-    """Threads for this rank: its CPUs, each shared with the ranks of the node that may run on it too.
-
-    Ranks that a launcher binds to CPUs of their own take all of these; all together take no more CPUs than there are.
-    """
-    own, granted = _own_cpus(), control_group.cpus()
-    masks = ranks.allgather_on_node(own)
-    share = sum(1 / sum(cpu in mask for mask in masks) for cpu in own)
-    if granted is not None:
-        share = min(share, granted / len(masks))
-    return max(1, int(share + 1e-9))
+    return count_cards()[0]

@@ -10,7 +10,6 @@ multiply_modes makes the way along x and back one pass over memory.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 

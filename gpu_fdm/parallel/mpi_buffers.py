@@ -41,7 +41,7 @@ def reads_cards() -> tuple[bool, str]:
     from mpi4py import MPI
 
     library = MPI.Get_library_version()
-    name = library.splitlines()[0].strip("\0 ") if library else "MPI"
+    name = " ".join(library.strip("\0 ").partition("\n")[0].split())
     if "CRAY MPICH" in library.upper():
         return _by_variables("MPICH_GPU_SUPPORT_ENABLED")
     answer = _answer(MPI.__file__)

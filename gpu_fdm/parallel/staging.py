@@ -33,29 +33,34 @@ def host_pieces(array: Any) -> Generator[NDArray, None, None]:
             yield piece
 
 
-@cache
 def staging_of(index: int) -> "Staging":
     """The pinned buffers of a card, for the life of the process."""
-    return Staging(index)
+    import cupy
+
+    return _staging(cupy, index)
+
+
+@cache
+def _staging(cupy: Any, index: int) -> "Staging":
+    return Staging(cupy, index)
 
 
 @dataclass(frozen=True, eq=False)
 class Staging:
     """Pinned buffers of one card, and the stream on which they are filled and emptied.
 
-    index  of the card
+    cupy  CuPy;  index  of the card
     """
 
+    cupy: Any
     index: int
     _free: list[NDArray[np.uint8]] = field(default_factory=list, repr=False)
 
     @cached_property
     def stream(self) -> Any:
         """The stream of the copies, which does not wait for that of the kernels unless it is told to."""
-        import cupy
-
-        with cupy.cuda.Device(self.index):
-            return cupy.cuda.Stream(non_blocking=True)
+        with self.cupy.cuda.Device(self.index):
+            return self.cupy.cuda.Stream(non_blocking=True)
 
     @contextmanager
     def buffers(self, number: int, size: int) -> Iterator[list[NDArray[np.uint8]]]:
@@ -73,16 +78,12 @@ class Staging:
                 return self._free.pop(number)
         if self._free:  # too small: it makes room
             self._free.pop()
-        import cupy
-
         size = max(size, PIECE)
-        return np.frombuffer(cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
+        return np.frombuffer(self.cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
 
     def follow_kernels(self) -> None:
         """Have the copies that are asked for from now on wait for the kernels that were launched so far."""
-        import cupy
-
-        self.stream.wait_event(cupy.cuda.get_current_stream().record())
+        self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
 
     def copy_to_host(self, target: NDArray, source: Any) -> Any:
         """Begin a copy of a contiguous array of the card into pinned memory; returns an event at its end."""
@@ -93,17 +94,14 @@ class Staging:
         return self._copy(target.data.ptr, source.ctypes.data, target.nbytes, "memcpyHostToDevice")
 
     def _copy(self, target: int, source: int, size: int, kind: str) -> Any:
-        from cupy.cuda import runtime
-
+        runtime = self.cupy.cuda.runtime
         if size:
             runtime.memcpyAsync(target, source, size, getattr(runtime, kind), self.stream.ptr)
         return self.stream.record()
 
     def pieces(self, array: Any) -> Generator[tuple[slice, NDArray], None, None]:
         """Consecutive parts of a card's array, flat: which items, and their values until the next part is asked for."""
-        import cupy
-
-        flat = cupy.ascontiguousarray(array).reshape(-1)
+        flat = self.cupy.ascontiguousarray(array).reshape(-1)
         parts, size = _parts(flat)
         with self.buffers(2, size) as buffers:
             self.follow_kernels()

@@ -197,19 +197,15 @@ def _through_host(rounds: _Rounds, back: bool, staging: Staging) -> None:
 
         sources, targets = [[memory.view(dtype) for memory in both] for both in (sending, receiving)]
         leave, arrive = (copy_placed, copy_packed) if back else (copy_packed, copy_placed)
-        arrived: list[Any] = [None, None]
-        left = leave(rounds.rounds[0], sources[0], False)
+        following = leave(rounds.rounds[0], sources[0], False)
         for number, of in enumerate(rounds.rounds):
-            source, target = sources[number % 2], targets[number % 2]
-            here = left
+            source, target, left = sources[number % 2], targets[number % 2], following
             if number + 1 < len(rounds.rounds):
-                left = leave(rounds.rounds[number + 1], sources[(number + 1) % 2], False)
-            for event in (here, arrived[number % 2]):
-                if event is not None:
-                    event.synchronize()
+                following = leave(rounds.rounds[number + 1], sources[(number + 1) % 2], False)
+            left.synchronize()  # and with it, on the one stream, the arrival two rounds before, from the same target
             packed, placed = of.packed, (of.placed[0], _starts(of.placed[0]))
             rounds.exchange([source, placed if back else packed], [target, packed if back else placed])
-            arrived[number % 2] = arrive(of, target, True)
+            arrive(of, target, True)
 
 
 def _starts(counts: Sequence[int]) -> list[int]:

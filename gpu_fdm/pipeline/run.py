@@ -16,8 +16,8 @@ from ..io.lock import only_run
 from ..io.opening import is_intact
 from ..io.result_file import RESULT_ENDINGS, atomic_result, remove_unfinished, require_result, require_writable
 from ..io.schema import INPUTS
-from ..parallel.backend import choose_on_ranks
 from ..parallel.blas import on_one_thread
+from ..parallel.choice import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
 from . import plan
 from .inputs import Inputs, contents, read_inputs
@@ -49,7 +49,7 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
         result = result_path(config)
         config = ranks.on_root(lambda: _with_inputs(config))
         ranks.on_root(lambda: _check_output(config))
-        backend = choose_on_ranks(config.run.backend, config.run.threads, ranks)
+        backend = choose_on_ranks(config.run.backend, config.run.threads, ranks, config.run.mpi_buffers)
         cache, stages = Cache(cache_folder(result)), stages_of(config)
         context = Context(Inputs(config), ranks, backend, result, cache=cache, timer=timer, stages=stages)
         beside = any(stage.beside for stage in stages)

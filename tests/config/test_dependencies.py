@@ -17,6 +17,7 @@ SECTION_LINES = "\n".join(f"[{name}]" for name in SECTIONS if name != "gas")
 WITHOUT_INFLUENCE = {
     "run.output",
     "run.backend",
+    "run.mpi_buffers",
     "run.threads",
     "figures.dpi",
     "simulation.checkpoint_minutes",

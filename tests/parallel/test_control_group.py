@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_fdm.parallel import backend, control_group
+from gpu_fdm.parallel import choice, control_group
 from gpu_fdm.parallel.ranks import Ranks
 
 GIB = 1 << 30
@@ -98,7 +98,7 @@ def test_ranks_that_share_cpus_take_no_more_than_there_are(monkeypatch, masks, g
     masks = tuple(frozenset(mask) for mask in masks)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(masks[0]), raising=False)
     monkeypatch.setattr(control_group, "cpus", lambda: granted)
-    assert backend.cpu_share(OnOneNode(masks=masks)) == threads
+    assert choice.cpu_share(OnOneNode(masks=masks)) == threads
 
 
 def test_a_process_reads_its_own_groups():

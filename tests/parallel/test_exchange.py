@@ -31,7 +31,7 @@ def check_rows(ranks):
     sent = np.arange(1, ranks.size + 1) * (ranks.rank > 0)
     vectors = np.repeat(ranks.rank * 10.0 + np.arange(ranks.size), sent)[:, None] + np.array([0, 0.25, 0.5])
     numbers = (100 * vectors[:, 0]).astype(np.int64)
-    found, none, integers = alltoall_rows([vectors, None, numbers], sent, ranks)
+    found, none, integers = alltoall_rows([vectors, None, numbers], sent, Domain((1, 1, 1), ranks))
     senders = np.repeat(np.arange(1, ranks.size), ranks.rank + 1)
     assert none is None
     np.testing.assert_array_equal(found, (senders * 10.0 + ranks.rank)[:, None] + np.array([0, 0.25, 0.5]))
@@ -44,7 +44,7 @@ def check_rounds(ranks):
     numbers = np.random.default_rng(ranks.rank).permutation(7 * ranks.size)
     rows = ranks.rank + numbers / 1000
     most = 4 * ranks.size
-    rounds = list(alltoall_in_rounds([rows, None], np.arange(len(rows)), counts, most, ranks))
+    rounds = list(alltoall_in_rounds([rows, None], np.arange(len(rows)), counts, most, Domain((1, 1, 1), ranks)))
     assert len(rounds) == 2 and all(len(received) <= most and none is None for received, none in rounds)
     received = np.concatenate([received for received, _ in rounds])
     everyone = [rank + np.random.default_rng(rank).permutation(7 * ranks.size) / 1000 for rank in range(ranks.size)]

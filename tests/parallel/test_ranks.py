@@ -10,7 +10,7 @@ import pytest
 from rank_runs import MPIEXEC, needs_mpi
 
 from gpu_fdm.errors import RunError
-from gpu_fdm.parallel.backend import choose_on_ranks
+from gpu_fdm.parallel.choice import choose_on_ranks
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import LAUNCHERS, SERIAL, Ranks, launched
 
@@ -168,6 +168,12 @@ def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
     assert (out / "result.hdf5").read_bytes() == EARLIER
 
 
+@needs_mpi
+def test_a_rank_whose_card_fails_stops_all(tmp_path):
+    """CuPy's errors are RuntimeErrors."""
+    test_a_rank_that_fails_stops_all(tmp_path, "box.fill", "RuntimeError('cudaErrorIllegalAddress')", 1)
+
+
 def test_slabs_cover_all_planes():
     class Communicator:
         def __init__(self, size):
@@ -240,6 +246,7 @@ def test_a_gpu_on_some_ranks_only_is_an_error():
         local_rank, local_size = 0, 3
         allgather = staticmethod(lambda value: ["gpu", "cpu", "cpu"])
         on_root = staticmethod(lambda work: work())
+        raise_first = staticmethod(lambda error: None)
 
     with pytest.raises(RunError, match=r"no CUDA device that CuPy can use on rank 1, 2, but on others \(or use"):
         choose_on_ranks("cpu", 1, Mixed())

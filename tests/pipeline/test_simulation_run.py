@@ -17,7 +17,7 @@ from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError, RunError
-from gpu_fdm.parallel.ranks import SERIAL
+from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.plan import BASE, plan

@@ -42,6 +42,7 @@ _COMMON = {  # attributes that mean the same in all groups
     "linear_power": Attribute("camb, eisenstein_hu or table"),
     "m22": Attribute("boson mass", "1e-22 eV"),
     "mean_density": Attribute("of the box, in mean matter densities or what a snapshot has"),
+    "mpi_buffers": Attribute("where messages between ranks left from: host, or device (the memory of cards)"),
     "nyquist": Attribute("Nyquist wavenumber of the coarsest side", "h/Mpc"),
     "ranks": Attribute("number of MPI ranks"),
     "redshift": Attribute("z"),
@@ -69,7 +70,7 @@ def defined(name: str, description: str, units: str = "") -> dict[str, Attribute
     return {name: Attribute(description, units), f"{name}_definition": definition}
 
 
-PROVENANCE = "version git_revision config seed ranks backend device created digest"
+PROVENANCE = "version git_revision config seed ranks backend device mpi_buffers created digest"
 REAL = "float32 or float64"
 MATTER = "mean matter densities"
 K = Dataset("k", "h/Mpc", "mean wavenumber of the modes of each bin, comoving")

@@ -1,0 +1,148 @@
+"""Copies between host and card in pieces, and messages from a card, by a stand-in for CuPy: the same bits."""
+
+import h5py
+import numpy as np
+import pytest
+from fake_cupy import Array, install
+from rank_runs import agree, needs_mpi, run_here
+
+from gpu_fdm.io.result_file import atomic_hdf5
+from gpu_fdm.parallel import staging, transpose
+from gpu_fdm.parallel.backend import CPU, GPU
+from gpu_fdm.parallel.domain import Domain
+from gpu_fdm.parallel.exchange import alltoall_in_rounds, neighbour_plane
+
+SIZES = [(12, 10, 9), (7, 5, 6), (5, 2, 4), (3, 1, 1)]
+DTYPES = (np.complex64, np.complex128)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Pieces of 96 bytes; the list of the sizes of all copies."""
+    monkeypatch.setattr(staging, "PIECE", 96)
+    monkeypatch.setattr(staging, "LEAST", 100)
+    monkeypatch.setattr("gpu_fdm.parallel.backend.LEAST", 100)
+    copies = []
+    install(monkeypatch, copies)
+    return copies
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.uint8])
+@pytest.mark.parametrize("shape", [(7, 5, 3), (13,), (4, 24), (200, 1), (0, 5)])
+def test_there_and_back(small_pieces, shape, dtype):
+    backend, values = GPU(0, 2), np.random.default_rng(1).integers(0, 200, shape).astype(dtype)
+    on_card = backend.to_device(values)
+    assert isinstance(on_card, Array)
+    back = backend.to_host(on_card)
+    assert (back.dtype, back.shape) == (values.dtype, values.shape)
+    np.testing.assert_array_equal(back, values)
+    np.testing.assert_array_equal(backend.to_host(on_card[1:]), values[1:])
+    piece = 96 // values.itemsize * values.itemsize
+    if values.nbytes >= 100:
+        sizes = [min(piece, values.nbytes - start) for start in range(0, values.nbytes, piece)]
+        assert small_pieces[: 2 * len(sizes)] == 2 * sizes
+    else:
+        assert small_pieces == []
+
+
+def test_the_next_piece_is_copied_while_one_is_used(small_pieces):
+    on_card = GPU(0, 1).to_device(np.arange(40.0))
+    del small_pieces[:]
+    pieces = staging.host_pieces(on_card)
+    np.testing.assert_array_equal(next(pieces), np.arange(12.0))
+    assert small_pieces == [96, 96]
+    np.testing.assert_array_equal(next(pieces), np.arange(12.0, 24))
+    assert small_pieces == [96, 96, 96]
+    pieces.close()
+    np.testing.assert_array_equal(np.concatenate([piece.copy() for piece in staging.host_pieces(on_card)]), range(40))
+
+
+def test_an_array_of_the_host_is_its_own_piece():
+    values = np.arange(12.0).reshape(3, 4)
+    (piece,) = staging.host_pieces(values)
+    assert np.shares_memory(piece, values)
+
+
+def test_an_array_of_a_card_is_written_piece_by_piece(small_pieces, tmp_path):
+    values = np.random.default_rng(2).standard_normal((6, 5, 4))
+    with atomic_hdf5(tmp_path / "a.hdf5", None) as file:
+        file.reserve("/values", values.shape, values.dtype)
+        file.write_slab("/values", 0, GPU(0, 1).to_device(values))
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        np.testing.assert_array_equal(file["values"], values)
+    assert max(small_pieces) == 96
+
+
+def test_large_arrays(backend, tmp_path):
+    """Two pieces and a bit, there and back, of an array and of a part of it, and from the card into a file."""
+    numbers = 1000 if backend.name == "cpu" else staging.PIECE // 4 + 1000
+    values = np.arange(numbers, dtype=np.float64).reshape(8, -1)
+    on_card = backend.to_device(values)
+    twice = on_card * 2  # a kernel, for which copies must wait
+    np.testing.assert_array_equal(backend.to_host(twice), values * 2)
+    np.testing.assert_array_equal(backend.to_host(on_card[:, 5:]), values[:, 5:])
+    with atomic_hdf5(tmp_path / "a.hdf5", None) as file:
+        file.reserve("/values", values.shape, values.dtype)
+        file.write_slab("/values", 0, on_card + 1)
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        np.testing.assert_array_equal(file["values"], values + 1)
+
+
+def check_transposes(ranks, backend, cells, dtype, copies):
+    """There, and back into other memory."""
+    domain = Domain(cells, ranks, backend)
+    whole = np.random.default_rng(3).standard_normal((*cells, 2)).astype(dtype(0).real.dtype).view(dtype)[..., 0]
+    planes = backend.to_device(np.ascontiguousarray(whole[domain.planes]))
+    lines = backend.xp.empty(domain.transposed_shape(cells[2]), dtype)
+    before = len(copies)
+    transpose.transpose(planes, lines, domain, back=False)
+    # there and back through pinned memory, or not at all
+    assert (len(copies) > before) == (backend == GPU(0, 1, "host"))
+    np.testing.assert_array_equal(backend.to_host(lines), whole[:, domain.lines])
+    returned = backend.xp.empty(planes.shape, dtype)
+    transpose.transpose(returned, lines, domain, back=True)
+    np.testing.assert_array_equal(backend.to_host(returned), whole[domain.planes])
+
+
+def check_messages(ranks, backend):
+    """A plane of the neighbour, and rows that all ranks send to all."""
+    domain = Domain((ranks.size, 8, 5), ranks, backend)
+    plane = backend.to_device(np.full((1, 8, 5), float(ranks.rank)))
+    following = backend.to_host(neighbour_plane(plane, domain, 1))
+    np.testing.assert_array_equal(following, np.full((1, 8, 5), (ranks.rank + 1.0) % ranks.size))
+    rows = ranks.rank + np.arange(7 * ranks.size)[:, None] / np.array([100.0, 1000.0])
+    counts = np.full(ranks.size, 7)
+    numbers = backend.to_device(np.arange(len(rows)))
+    rounds = list(alltoall_in_rounds([backend.to_device(rows), None], numbers, counts, 4 * ranks.size, domain))
+    assert len(rounds) == 2 and all(none is None for _, none in rounds)
+    received = np.concatenate([backend.to_host(some) for some, _ in rounds])
+    mine = np.arange(7 * ranks.rank, 7 * ranks.rank + 7)[:, None] / np.array([100.0, 1000.0])
+    expected = [rank + mine[some] for some in (slice(4), slice(4, 7)) for rank in range(ranks.size)]
+    np.testing.assert_array_equal(received, np.concatenate(expected))
+
+
+def check_ranks(ranks):
+    """Rounds of one plane, of a few, and one of all; through the host, from the card, and on the CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        copies = []
+        install(patch, copies)
+        patch.setattr(staging, "PIECE", 96)
+        patch.setattr(staging, "LEAST", 100)
+        patch.setattr("gpu_fdm.parallel.backend.LEAST", 100)
+        for backend in (CPU(1), GPU(0, 1, "host"), GPU(0, 1, "device")):
+            check_messages(ranks, backend)
+            for size in (1, 2000, 2**20):
+                patch.setattr(transpose, "ROUND", size)
+                for cells in SIZES:
+                    for dtype in DTYPES:
+                        check_transposes(ranks, backend, cells, dtype, copies)
+
+
+@needs_mpi
+@pytest.mark.parametrize("number", [1, 3])
+def test_messages_leave_from_a_card_or_from_pinned_memory(number):
+    agree(__file__, number)
+
+
+if __name__ == "__main__":
+    run_here(check_ranks)
