@@ -49,6 +49,7 @@ class CPU:
     xp = np
     arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
     device_memory: ClassVar[None] = None  # there is none besides the host's
+    mpi_buffers: ClassVar[Buffers] = "host"
 
     @property
     def device(self) -> str:
@@ -117,6 +118,9 @@ class CPU:
     def to_host(self, array: Any) -> Any:
         """The array as NumPy."""
         return array
+
+    def synchronize(self) -> None:
+        """Nothing: loops return when they are done."""
 
 
 @dataclass(frozen=True)

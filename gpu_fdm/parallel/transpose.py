@@ -33,7 +33,7 @@ def transpose(planes: Any, lines: Any, domain: Domain, back: bool) -> None:
     elif domain.backend.mpi_buffers == "device":
         _from_card(_Rounds(planes, lines, domain), back)
     else:
-        _through_host(_Rounds(planes, lines, domain), back, staging_of(domain.backend.index))
+        _through_host(_Rounds(planes, lines, domain), back, staging_of(planes.device.id))
 
 
 def _by_types(planes: np.ndarray, lines: np.ndarray, domain: Domain, back: bool) -> None:
