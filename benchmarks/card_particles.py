@@ -1,0 +1,137 @@
+"""The particles of a simulation on a card: a step and its parts, and their P(k).
+
+Particles are as many as cells, displaced from a lattice by 0.6 of a cell; "at random" they are anywhere, which is the
+worst order in memory that a simulation could come to.
+"""
+
+from functools import partial
+from itertools import pairwise
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from card_registry import Line, card_benchmark
+
+from gpu_fdm.fields.box import Box
+from gpu_fdm.kernels import particle_mesh
+from gpu_fdm.parallel.domain import Domain
+from gpu_fdm.simulation.grid import Grid
+from gpu_fdm.simulation.integrator import Static, Times
+from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
+from gpu_fdm.spectra.particles import particle_spectrum
+
+CELLS = 320
+STEPS = 6
+STEP = 1e-3  # [T]
+
+
+def _positions(grid, random):
+    """Shape (3, particles) [L], NumPy."""
+    generator, number = np.random.default_rng(1), grid.points
+    sides, spacing = np.array(grid.sides)[:, None], grid.spacing[:, None]
+    if random:
+        return generator.random((3, number)) * sides
+    lattice = np.indices(grid.cells).reshape(3, -1) * spacing
+    return (lattice + 0.6 * spacing * generator.standard_normal((3, number), "f4")) % sides
+
+
+def _transforms(card, grid, dtype):
+    """One real transform there and three back, whole, of arrays that are there."""
+    fft, real = card.backend.fft, card.xp.ones(grid.cells, dtype)
+    modes = fft.rfftn(real)
+
+    def work():
+        fft.rfftn(real)
+        for _ in range(3):
+            fft.irfftn(modes, s=real.shape)
+
+    return work
+
+
+@card_benchmark
+def particle_parts(card):
+    """Deposit, gradient, kick with drift, each beside its bytes."""
+    lines, backend = [], card.backend
+    grid = Grid((CELLS,) * 3, (1.0,) * 3)
+    number, shape = grid.points, grid.cells
+    mesh = particle_mesh.Mesh((float(CELLS),) * 3, shape, 0, grid.sides)
+    mass = card.xp.zeros((CELLS + 1, *shape[1:]), np.int64)
+    for random in (False, True):
+        position = backend.to_device(_positions(grid, random))
+        momentum = card.xp.zeros_like(position)
+        where = "at random" if random else "near a lattice"
+        seconds = card.time(partial(particle_mesh.deposit_clouds, position, mesh, mass, backend))
+        floor = number * (24 + 16) / card.bandwidth
+        lines.append(
+            Line(f"deposit {CELLS}^3 in integers, {where}", seconds, floor, "positions; masses there and back")
+        )
+        for dtype in ("float64", "float32"):
+            size = np.dtype(dtype).itemsize
+            forces, beyond = [card.xp.ones(shape, dtype) for _ in range(3)], card.xp.ones((3, *shape[1:]), dtype)
+            push = partial(particle_mesh.push, position, momentum, mesh, forces, beyond, 1e-9, 1e-9, backend)
+            floor = number * (96 + 3 * size) / card.bandwidth
+            work = f"kick and drift {CELLS}^3, {where}, mesh {dtype}"
+            lines.append(Line(work, card.time(push), floor, "positions, momenta there and back; three forces"))
+        del position, momentum, forces, beyond
+    for dtype in ("float64", "float32"):
+        size, length = np.dtype(dtype).itemsize, CELLS // 2 + 1
+        modes = card.xp.ones((CELLS, CELLS, length), np.result_type(dtype, "complex64"))
+        green = card.xp.ones((CELLS // 2 + 1, CELLS, length), dtype)
+        along, out = card.xp.ones(CELLS), card.xp.empty_like(modes)
+        work = partial(particle_mesh.gradient, modes, green, along, 0, out, backend)
+        floor = modes.size * (4 * size + size / 2) / card.bandwidth
+        lines.append(
+            Line(f"gradient along an axis {CELLS}^3, {dtype}", card.time(work), floor, "modes, Green's function")
+        )
+        force = card.xp.ones(grid.cells, dtype)
+        work = partial(particle_mesh.largest_size, force, backend)
+        lines.append(
+            Line(f"largest of a mesh {CELLS}^3, {dtype}", card.time(work), force.nbytes / card.bandwidth, "mesh")
+        )
+    return lines
+
+
+def _step_times(card, grid, dtype):
+    """Time of each step but the last, which is synchronised too [s]."""
+    position = card.backend.to_device(_positions(grid, False))
+    state = ParticleState(position, card.xp.zeros_like(position), card.xp.arange(grid.points), Times.start(0.0))
+    times = []
+
+    def on_step(state):
+        card.backend.to_host(state.position[0, :1])  # waits for the card
+        times.append(perf_counter())
+
+    domain = Domain(grid.cells, backend=card.backend)
+    options = {"limits": MeshLimits(1e9, 1e9), "dtype": dtype, "on_step": on_step, "domain": domain}
+    for _ in evolve_particles(state, grid, Static(1.0, STEP), [STEPS * STEP], **options):
+        pass
+    return [after - before for before, after in pairwise(times[:-1])]
+
+
+@card_benchmark
+def particle_step(card):
+    """The whole step beside its four transforms alone, which are taken for its floor."""
+    lines = []
+    grid = Grid((CELLS,) * 3, (1.0,) * 3)
+    for dtype in ("float64", "float32"):
+        alone = card.time(_transforms(card, grid, dtype))
+        bytes_moved = 4 * 2 * grid.points * np.dtype(dtype).itemsize
+        method = f"4 transforms alone; their bytes, moved once, take {1e3 * bytes_moved / card.bandwidth:.3g} ms"
+        seconds = median(_step_times(card, grid, dtype))
+        lines.append(Line(f"step of {CELLS}^3 particles, mesh {dtype}", seconds, alone, method))
+    return lines
+
+
+@card_benchmark
+def particle_power(card):
+    """P(k) of particles that are on the card."""
+    grid, box = Grid((CELLS,) * 3, (1.0,) * 3), Box((1.0,) * 3, (CELLS,) * 3)
+    positions = card.backend.to_device(np.ascontiguousarray(_positions(grid, False).T))
+    lines = []
+    for dtype in ("float64", "float32"):
+        domain, size = Domain(box.cells, backend=card.backend), np.dtype(dtype).itemsize
+        work = partial(particle_spectrum, [(positions, None)], box, "tsc", dtype=dtype, domain=domain)
+        floor = grid.points * 2 * (24 + 16 + 8 * size) / card.bandwidth
+        method = "two grids: positions, integers, cells, transforms in two passes, bins"
+        lines.append(Line(f"P(k) of {CELLS}^3 particles, TSC, interlaced, {dtype}", card.time(work, 3), floor, method))
+    return lines
