@@ -102,6 +102,18 @@ __device__ __forceinline__ const REAL* spline_rows(const REAL* table, long long 
     return table + row * row_size;
 }
 
+// A radial spline of one value a row.
+__device__ __forceinline__ REAL spline_value(const REAL* coefficients, double radius, double inverse_step)
+{
+    REAL fraction, w[TAPS];
+    const REAL* rows = spline_rows(coefficients, 1, radius, inverse_step, fraction);
+    quintic_weights(fraction, w);
+    REAL sum = 0;
+#pragma unroll
+    for (int tap = 0; tap < TAPS; ++tap) sum += w[tap] * rows[tap];
+    return sum;
+}
+
 // Sum of weight times coefficient over the six rows, for LANES consecutive l.
 __device__ __forceinline__ Lanes spline_lanes(const REAL* coefficients, long long row_size,
                                               const REAL (&weights)[TAPS])

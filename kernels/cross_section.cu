@@ -1,6 +1,7 @@
-// psi, and psi with its gradient, at points of the cross-section: each thread evaluates one point.
+// psi, psi with its gradient, and a radial spline at points of the cross-section: each thread evaluates one point.
 //
-// On the CPU: psi_points_loop in common.py and psi_gradient_points_loop in cross_section.py. Both kernels take
+// On the CPU: psi_points_loop in common.py, psi_gradient_points_loop and spline_points_loop in cross_section.py. The
+// kernels of psi take
 //   points        number of points
 //   x, y          positions, shape (points,) [L]
 //   table         spline coefficients, shape (rows, 4, l_count), l_count a multiple of 8, see RadialTable
@@ -83,4 +84,18 @@ extern "C" __global__ void psi_gradient_points(long long points, const REAL* __r
                  radial.second * radial_x + angular.second * angular_x};
     result[2] = {radial.first * radial_y + angular.first * angular_y,
                  radial.second * radial_y + angular.second * angular_y};
+}
+
+// radius        shape (points,) [L]
+// coefficients  of the spline, shape (rows,), see spline.radial_coefficients
+// inverse_step  of the rows [1/L];  radius_max  the spline is zero from there on [L]
+// out           written, shape (points,)
+extern "C" __global__ void spline_points(long long points, const REAL* __restrict__ radius,
+                                         const REAL* __restrict__ coefficients, REAL inverse_step, REAL radius_max,
+                                         REAL* __restrict__ out)
+{
+    const long long point = thread_item();
+    if (point >= points) return;
+    const REAL at = radius[point];
+    out[point] = at < radius_max ? spline_value(coefficients, at, inverse_step) : REAL(0);
 }

@@ -1,4 +1,4 @@
-"""psi and its gradient at points of the cross-section of a filament. The CUDA kernels are in cross_section.cu.
+"""psi, its gradient and radial splines at points of the cross-section of a filament; in CUDA in cross_section.cu.
 
 Callers check the arguments. Loops release the GIL, so that points are spread over threads; the value at a point does
 not depend on how they are divided.
@@ -19,11 +19,11 @@ _POINTS_A_PART = 16384
 def psi_points(
     x: np.ndarray, y: np.ndarray, table: np.ndarray, step: float, radius_max: float, backend: CPU | GPU
 ) -> np.ndarray:
-    """psi [rho_m0^1/2] at points of the cross-section: Re psi and Im psi, shape (points, 2), NumPy.
+    """psi [rho_m0^1/2] at points of the cross-section: Re psi and Im psi, shape (points, 2).
 
+    All arrays, the result too, are on the backend's device.
     x, y        positions, shape (points,), contiguous, of the precision of the table [L]
-    table       spline coefficients (rows, 4, l padded to a multiple of 8), see fields.cross_section.RadialTable, on the
-                backend's device
+    table       spline coefficients (rows, 4, l padded to a multiple of 8), see fields.cross_section.RadialTable
     step        of the rows in R [L];  radius_max  psi is zero from there on [L]
     """
     return _evaluate(psi_points_loop, "psi_points", 2, x, y, table, step, radius_max, backend)
@@ -37,6 +37,30 @@ def psi_gradient_points(
     Arguments as in psi_points.
     """
     return _evaluate(psi_gradient_points_loop, "psi_gradient_points", 6, x, y, table, step, radius_max, backend)
+
+
+def spline_points(
+    radius: np.ndarray, coefficients: np.ndarray, inverse_step: float, radius_max: float, backend: CPU | GPU
+) -> np.ndarray:
+    """A radial spline at points, float64, shape (points,); zero from radius_max on.
+
+    All arrays, the result too, are on the backend's device.
+    radius        shape (points,), contiguous, float64 [L]
+    coefficients  float64, shape (rows,), see fields.spline.radial_coefficients
+    inverse_step  of the rows [1/L];  radius_max  [L]
+    """
+    out = backend.xp.empty(len(radius))
+    if backend.name == "gpu":
+        arguments = (len(radius), radius, coefficients, inverse_step, radius_max, out)
+        backend.launch("cross_section", "spline_points", out.dtype, len(radius), arguments)
+        return out
+
+    def work(first: int) -> None:
+        part = slice(first, first + _POINTS_A_PART)
+        spline_points_loop(radius[part], coefficients, inverse_step, radius_max, out[part])
+
+    backend.for_each(range(0, len(radius), _POINTS_A_PART), work)
+    return out
 
 
 def _evaluate(
@@ -53,10 +77,9 @@ def _evaluate(
     """Run the loop in threads, or the kernel of that name with one thread a point."""
     out = backend.xp.empty((len(x), values), table.dtype)
     if backend.name == "gpu":
-        points = backend.to_device(x), backend.to_device(y)
-        arguments = (len(x), *points, table, table.shape[2], 1 / step, radius_max, out)
+        arguments = (len(x), x, y, table, table.shape[2], 1 / step, radius_max, out)
         backend.launch("cross_section", kernel, table.dtype, len(x), arguments)
-        return backend.to_host(out)
+        return out
     constants = table, table.dtype.type(1 / step), table.dtype.type(radius_max)
 
     def work(first: int) -> None:
@@ -121,13 +144,8 @@ def psi_gradient_points_loop(x, y, table, inverse_step, radius_max, out):
 
 
 @njit(**FAST)
-def spline_points(radius, coefficients, inverse_step, radius_max, out):
-    """A radial spline at points, on the CPU alone; zero from radius_max on.
-
-    radius        shape (points,) [L];  out  written, the same shape
-    coefficients  real, shape (rows,), see fields.spline.radial_coefficients
-    inverse_step  of the rows [1/L];  radius_max  [L]
-    """
+def spline_points_loop(radius, coefficients, inverse_step, radius_max, out):
+    """spline_points on the CPU; out  written, shape (points,)."""
     w = np.empty(TAPS)
     for p in range(len(radius)):
         out[p] = 0

@@ -42,18 +42,6 @@ __device__ __forceinline__ REAL soft_end(REAL depth)
     return depth > limit ? REAL(1) : REAL(0.5) * (1 + erf(depth));
 }
 
-// Phase average at a distance from the axis [L]; mean, mean_inverse_step as in fill_direct.
-__device__ __forceinline__ REAL mean_value(double radius, const REAL* mean, double mean_inverse_step)
-{
-    REAL fraction, w[TAPS];
-    const REAL* rows = spline_rows(mean, 1, radius, mean_inverse_step, fraction);
-    quintic_weights(fraction, w);
-    REAL average = 0;
-#pragma unroll
-    for (int tap = 0; tap < TAPS; ++tap) average += w[tap] * rows[tap];
-    return average;
-}
-
 // Interval of the coordinate t of a line where (u, v) = (u0, v0) + t (u_step, v_step) lies within reach and the axial
 // coordinate s0 + t s_step within half [L]; false where there is none.
 __device__ __forceinline__ bool line_interval(double u0, double v0, double u_step, double v_step, double s0,
@@ -187,7 +175,7 @@ extern "C" __global__ void fill_direct(long long planes, long long ny, long long
     const auto density_at = [&](double u, double v, double) -> Pair {
         const Pair psi = psi_value(u, v, table, l_count, inverse_step, reach);
         return {psi.first * psi.first + psi.second * psi.second,
-                mean_value(sqrt(u * u + v * v), mean, mean_inverse_step)};
+                spline_value(mean, sqrt(u * u + v * v), mean_inverse_step)};
     };
     add_images(of, -axial_reach, axial_reach, density_at, fdm, smooth);
 }
@@ -241,7 +229,7 @@ extern "C" __global__ void fill_axial(long long planes, long long ny, long long 
             }
             angles.advance();
         }
-        return {psi.first * psi.first + psi.second * psi.second, mean_value(radius, mean, mean_inverse_step)};
+        return {psi.first * psi.first + psi.second * psi.second, spline_value(mean, radius, mean_inverse_step)};
     };
     add_images(of, low, high, density_at, fdm, smooth);
 }

@@ -40,14 +40,15 @@ def fill_extruded(
     images        shape (images, 15): cell of the centre (3, integers), offset of the cell centre from it within
                   the cell (3, in cells), then the unit vectors u, v and the axis in box coordinates (9)
     section       B-spline coefficients of both densities, the two interleaved along the second axis,
-                  shape (points, 2 points), NumPy; index points/2 is the axis
+                  shape (points, 2 points), NumPy or CuPy, as all tables here; index points/2 is the axis
     inverse_step  of the section [1/L]
     reach         radius beyond which the filament is nothing [L]
     ends          half length [L], sharpness [1/L] and axial reach [L] of the soft ends
     """
+    section = _on_device(section, fdm, backend)
     source: tuple = section, inverse_step
     if backend.name == "gpu":
-        source = _on_card(section, fdm, backend), len(section), Double(inverse_step)
+        source = section, len(section), Double(inverse_step)
         _launch("fill_extruded", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         _run(fill_extruded_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
@@ -69,14 +70,14 @@ def fill_direct(
 ):
     """Add a filament by evaluating psi in every cell; the reference for fill_extruded.
 
-    table, inverse_step      spline coefficients of psi, NumPy, see cross_section.psi_points, and 1/step [1/L]
-    mean, mean_inverse_step  spline coefficients of the phase-averaged density in R, shape (rows,), NumPy, and 1/step
+    table, inverse_step      spline coefficients of psi, see cross_section.psi_points, and 1/step [1/L]
+    mean, mean_inverse_step  spline coefficients of the phase-averaged density in R, shape (rows,), and 1/step
     reach                    radius beyond which psi is zero [L];  the rest as in fill_extruded
     """
+    table, mean = (_on_device(part, fdm, backend) for part in (table, mean))
     source: tuple = table, inverse_step, mean, mean_inverse_step
     if backend.name == "gpu":
-        psi = _on_card(table, fdm, backend), table.shape[2], Double(inverse_step)
-        source = *psi, _on_card(mean, fdm, backend), Double(mean_inverse_step)
+        source = table, table.shape[2], Double(inverse_step), mean, Double(mean_inverse_step)
         _launch("fill_direct", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         _run(fill_direct_loop, fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
@@ -100,15 +101,15 @@ def fill_axial(
 ):
     """Add a piece of a filament whose psi changes along its axis, by evaluating psi in every cell.
 
-    table         spline coefficients of psi, shape (slices, rows, 4, l padded to L_BLOCK), NumPy, see
+    table         spline coefficients of psi, shape (slices, rows, 4, l padded to L_BLOCK), see
                   fields.axial.AxialTable, and 1/step along R [1/L]
     slices        axial coordinate of the first [L], and 1/step along the axis [1/L]
     piece         axial coordinates that are filled, [low, high) [L];  the rest as in fill_direct
     """
+    table, mean = (_on_device(part, fdm, backend) for part in (table, mean))
     if backend.name == "gpu":
-        psi = _on_card(table, fdm, backend), *table.shape[1::2], Double(inverse_step)
-        along = map(Double, (*slices, *piece))
-        source: tuple = *psi, *along, _on_card(mean, fdm, backend), Double(mean_inverse_step)
+        along = map(Double, (inverse_step, *slices, *piece))
+        source: tuple = table, *table.shape[1::2], *along, mean, Double(mean_inverse_step)
         _launch("fill_axial", fdm, smooth, x_first, spacing, images, source, reach, ends, backend)
     else:
         source = table, inverse_step, *slices, *piece, mean, mean_inverse_step
@@ -158,9 +159,11 @@ def _launch(
     backend.launch("fill", kernel, fdm.dtype, threads, arguments, _BLOCK)
 
 
-def _on_card(table: np.ndarray, fdm: np.ndarray, backend: GPU) -> np.ndarray:
-    """A table on the device, in the precision of the densities."""
-    return backend.to_device(np.asarray(table, fdm.dtype))
+def _on_device(table: np.ndarray, fdm: np.ndarray, backend: CPU | GPU) -> np.ndarray:
+    """A table on the device; for kernels in the precision of the densities."""
+    if backend.name == "gpu" and table.dtype != fdm.dtype:
+        table = table.astype(fdm.dtype)
+    return backend.to_device(table)
 
 
 @njit(inline="always", **FAST)

@@ -6,6 +6,7 @@ The factors F_l(R) of a wave function are tabulated once for each time as quinti
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
 from ..kernels.cross_section import psi_gradient_points, psi_points
-from ..parallel.backend import CPU, GPU
+from ..parallel.backend import CPU, GPU, backend_of, on_card
 from .spline import radial_coefficients, spacing_for
 
 
@@ -51,35 +52,42 @@ def tabulate(
     tolerance: float = 1e-8,
     dtype: DTypeLike = np.float64,
     z: float = 0.0,
+    backend: CPU | GPU | None = None,
 ) -> RadialTable:
     """Tabulate a wave function at one time.
 
     time       [T];  z  along the axis, from the middle [L]
     tolerance  interpolation error of each F_l over its maximum
     dtype      precision of the table and of psi computed from it
+    backend    on whose device the coefficients are made; the CPU where not given
     """
+    backend = backend or CPU()
+    xp = backend.xp
     library = wave.library
     radius_max = library.radius_max
     points = int(np.ceil(radius_max / spacing_for(library.wavenumber_max, tolerance)))
     points = max(points, TAPS)
     radius = np.linspace(0, radius_max, points + 1)
     factors = wave.azimuthal(time, z)  # (2, l, nodes)
-    values = np.einsum("rn,sln->rsl", library.interpolation_matrix(radius), factors, optimize=True)
+    nodes = backend.to_device(factors).reshape(-1, factors.shape[2])
+    values = (backend.to_device(library.interpolation_matrix(radius)) @ nodes.T).reshape(len(radius), 2, -1)
     parity = (-1.0) ** np.arange(factors.shape[1])
     smooth = radial_coefficients(values, parity)
     plus, minus = smooth[:, 0], smooth[:, 1]
     parts = (plus.real + minus.real, plus.imag - minus.imag, plus.imag + minus.imag, plus.real - minus.real)
     l_count = factors.shape[1]
-    coefficients = np.zeros((len(smooth), 4, -(-l_count // L_BLOCK) * L_BLOCK), dtype)
+    coefficients = xp.zeros((len(smooth), 4, -(-l_count // L_BLOCK) * L_BLOCK), dtype)
     for part, values in enumerate(parts):
         coefficients[:, part, :l_count] = values
     return RadialTable(coefficients, radius_max / points, radius_max, library.wavenumber_max)
 
 
 def psi_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> np.ndarray:
-    """psi at points of the cross-section, complex, shape of x [rho_m0^1/2].
+    """psi at points of the cross-section, complex, the shape that x and y have together [rho_m0^1/2].
 
-    x, y  positions that broadcast [L]
+    x, y     positions that broadcast [L]: CuPy arrays are computed on their card and give CuPy arrays, all others
+             give NumPy
+    backend  where the others are computed, the CPU where not given
     Raises ValueError for positions that are not finite.
     """
     return _evaluate(table, x, y, backend, gradient=False)[..., 0]
@@ -96,12 +104,12 @@ class Flow:
     @property
     def density(self) -> np.ndarray:
         """|psi|^2 [rho_m0]."""
-        return np.abs(self.psi) ** 2
+        return abs(self.psi) ** 2
 
     @property
     def phase(self) -> np.ndarray:
         """arg psi in (-pi, pi] [rad]."""
-        return np.angle(self.psi)
+        return backend_of(self.psi).xp.angle(self.psi)
 
     @property
     def velocity(self) -> np.ndarray:
@@ -114,8 +122,8 @@ class Flow:
     @property
     def momentum_density(self) -> np.ndarray:
         """Im(psi* grad psi), shape (2, ...); finite everywhere."""
-        conjugate = np.conj(self.psi)
-        return np.stack([(conjugate * self.psi_x).imag, (conjugate * self.psi_y).imag])
+        conjugate = self.psi.conj()
+        return backend_of(self.psi).xp.stack([(conjugate * self.psi_x).imag, (conjugate * self.psi_y).imag])
 
     @property
     def vorticity(self) -> np.ndarray:
@@ -123,7 +131,7 @@ class Flow:
 
         The curl of u itself is a delta function on each vortex and zero elsewhere; this one is smooth, peaks
         on vortices and has the sign of their winding (Villois et al. 2016, Phys. Rev. E 93, 061103)."""
-        return 2 * (np.conj(self.psi_x) * self.psi_y).imag
+        return 2 * (self.psi_x.conj() * self.psi_y).imag
 
 
 def flow_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> Flow:
@@ -132,15 +140,17 @@ def flow_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU |
     return Flow(parts[..., 0], parts[..., 1], parts[..., 2])
 
 
-def _evaluate(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None, gradient: bool) -> np.ndarray:
-    """psi (and its two derivatives) along a last axis of length 1 (or 3), complex, as NumPy."""
-    backend = backend or CPU()
-    both = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
-    if not np.all(np.isfinite(both)):
+def _evaluate(table: RadialTable, x: Any, y: Any, backend: CPU | GPU | None, gradient: bool) -> np.ndarray:
+    """psi (and its two derivatives) along a last axis of length 1 (or 3), complex."""
+    backend = backend_of(x, y, backend=backend)
+    shape, dtype = np.broadcast_shapes(np.shape(x), np.shape(y)), table.coefficients.dtype
+    both = [
+        backend.to_device(positions if on_card(positions) else np.asarray(positions, float)) for positions in (x, y)
+    ]
+    if not all(backend.xp.isfinite(positions).all() for positions in both):
         raise ValueError("positions must be finite")
-    dtype = table.coefficients.dtype
-    points_x, points_y = (np.ascontiguousarray(positions.ravel(), dtype) for positions in both)
+    points = [backend.xp.ascontiguousarray(p.ravel(), dtype) for p in backend.xp.broadcast_arrays(*both)]
     evaluate = psi_gradient_points if gradient else psi_points
-    out = evaluate(points_x, points_y, table.on(backend), table.step, table.radius_max, backend)
-    complex_dtype = np.result_type(dtype, np.complex64)
-    return out.view(complex_dtype).reshape(*both[0].shape, -1)
+    out = evaluate(*points, table.on(backend), table.step, table.radius_max, backend)
+    values = out.view(np.result_type(dtype, np.complex64)).reshape(*shape, 3 if gradient else 1)
+    return values if on_card(x) or on_card(y) else backend.to_host(values)

@@ -7,7 +7,8 @@ nothing more: the average of an extruded field over a box-shaped cell is its con
 the plane, a product of three sinc functions in Fourier space (what the soft ends change within one cell is left out).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import TAPS
 from ..kernels.cross_section import spline_points
-from ..parallel.backend import CPU, GPU
+from ..parallel.backend import CPU, GPU, backend_of
 from .cross_section import psi_at, tabulate
 from .spline import error_of, radial_coefficients, spacing_for, spacing_of, transfer
 
@@ -24,7 +25,8 @@ from .spline import error_of, radial_coefficients, spacing_for, spacing_of, tran
 class ExtrudedTable:
     """Spline coefficients of |psi|^2 and <|psi|^2> in the plane.
 
-    coefficients  shape (points, 2 points): [v, u] of both, interleaved along u; index points/2 is the axis
+    coefficients  shape (points, 2 points): [v, u] of both, interleaved along u; index points/2 is the axis; NumPy or
+                  CuPy
     step          grid spacing [L];  reach  radius beyond which both are zero [L]
     error         bound on the interpolation error over the maximum of the density
     """
@@ -33,6 +35,10 @@ class ExtrudedTable:
     step: float
     reach: float
     error: float
+
+    def on(self, backend: CPU | GPU) -> "ExtrudedTable":
+        """The table with its coefficients on the device of a backend."""
+        return replace(self, coefficients=backend.to_device(self.coefficients))
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,22 @@ class MeanTable:
     step: float
     radius_max: float
 
-    def at(self, radius: ArrayLike) -> np.ndarray:
-        """The density at any radii [L], shape of radius [rho_m0]."""
-        radius = np.asarray(radius, float)
-        out = np.empty(radius.size)
-        spline_points(np.ascontiguousarray(radius.ravel()), self.coefficients, 1 / self.step, self.radius_max, out)
-        return out.reshape(radius.shape)
+    def at(self, radius: Any, backend: CPU | GPU | None = None) -> np.ndarray:
+        """The density at any radii [L], shape of radius [rho_m0], on the device of a backend, see backend_of."""
+        backend = backend_of(radius, backend=backend)
+        radius = backend.xp.asarray(radius, float)
+        points, coefficients = backend.to_device(radius.ravel()), backend.to_device(self.coefficients)
+        return spline_points(points, coefficients, 1 / self.step, self.radius_max, backend).reshape(radius.shape)
 
 
-def tabulate_mean(wave: WaveFunction, tolerance: float = 1e-8) -> MeanTable:
-    """Tabulate <|psi|^2>(R); its largest wavenumber is twice that of psi."""
+def tabulate_mean(wave: WaveFunction, tolerance: float = 1e-8, backend: CPU | GPU | None = None) -> MeanTable:
+    """Tabulate <|psi|^2>(R), on the device of a backend; its largest wavenumber is twice that of psi."""
     library = wave.library
     points = int(np.ceil(library.radius_max / spacing_for(2 * library.wavenumber_max, tolerance)))
     points = max(points, TAPS)
-    values = wave.mean_density(np.linspace(0, library.radius_max, points + 1))
-    return MeanTable(radial_coefficients(values, np.ones(())), library.radius_max / points, library.radius_max)
+    values = wave.mean_density(np.linspace(0, library.radius_max, points + 1), backend)
+    coefficients = (backend or CPU()).to_device(radial_coefficients(values, np.ones(())))
+    return MeanTable(coefficients, library.radius_max / points, library.radius_max)
 
 
 def extruded_points(radius_max: float, wavenumber_max: float, margin: float = 0.0) -> int:
@@ -91,9 +98,10 @@ def tabulate_extruded(
     dtype      of the coefficients
     cell       the three edges of a cell in the plane, components along u and v, shape (3, 2) [L]: the densities are
                then averages over such cells
+    backend    where it is tabulated, and where the coefficients then are; the CPU where not given
     Raises ValueError for a wave function that is not the same all along the axis.
     """
-    from scipy import fft
+    from scipy.fft import set_workers
 
     if wave.axial is not None:
         raise ValueError("psi has momentum along the axis: no cross-section tells all of it (use tabulate_axial)")
@@ -105,23 +113,23 @@ def tabulate_extruded(
     points = extruded_points(library.radius_max, library.wavenumber_max, margin)
     period = 2 * reach * _ROOM
     density = _densities(wave, time, tolerance / 100, period / points * (np.arange(points) - points // 2), backend)
-    peak = density.max(axis=(1, 2))
-    options = {"workers": backend.host.threads}
-    spectrum = fft.rfft2(density, norm="forward", **options)
-    k_v = 2 * np.pi / period * fft.fftfreq(points, 1 / points)[:, None]
-    k_u = 2 * np.pi / period * np.arange(points // 2 + 1)[None, :]
-    if cell is not None:
-        for edge_u, edge_v in np.asarray(cell, float):
-            spectrum *= np.sinc((k_u * edge_u + k_v * edge_v) / (2 * np.pi))
-    curvature = _sixth_derivatives(spectrum, k_u, k_v, points, options) / peak
-    fine = _table_points(period, curvature.max(), tolerance)
-    spectrum = _resized(spectrum, points, fine)
-    along = transfer(fine)
-    spectrum /= along[:, None] * along[: fine // 2 + 1]
-    coefficients = np.empty((fine, fine, 2), dtype)
-    for number in range(2):
-        smooth = fft.irfft2(spectrum[number], s=(fine, fine), norm="forward", **options)
-        coefficients[..., number] = smooth
+    peak = backend.to_host(density.max(axis=(1, 2)))
+    xp, fft = backend.xp, backend.fft
+    k_v = xp.asarray(2 * np.pi / period * np.fft.fftfreq(points, 1 / points)[:, None])
+    k_u = xp.asarray(2 * np.pi / period * np.arange(points // 2 + 1)[None, :])
+    with set_workers(backend.host.threads):
+        spectrum = fft.rfft2(density, norm="forward")
+        if cell is not None:
+            for edge_u, edge_v in np.asarray(cell, float):
+                spectrum *= xp.sinc((k_u * edge_u + k_v * edge_v) / (2 * np.pi))
+        curvature = _sixth_derivatives(spectrum, k_u, k_v, points, backend) / peak
+        fine = _table_points(period, curvature.max(), tolerance)
+        spectrum = _resized(spectrum, points, fine, backend)
+        along = xp.asarray(transfer(fine))
+        spectrum /= along[:, None] * along[: fine // 2 + 1]
+        coefficients = xp.empty((fine, fine, 2), dtype)
+        for number in range(2):
+            coefficients[..., number] = fft.irfft2(spectrum[number], s=(fine, fine), norm="forward")
     step = period / fine
     return ExtrudedTable(coefficients.reshape(fine, 2 * fine), step, reach, _SAFETY * error_of(curvature.max(), step))
 
@@ -133,27 +141,23 @@ _ROOM = 1.06  # half the period over the reach
 
 def _densities(wave: WaveFunction, time: float, tolerance: float, line: np.ndarray, backend: CPU | GPU) -> np.ndarray:
     """|psi|^2 and its phase average on the grid line x line, shape (2, points, points) [v, u]."""
-    library = wave.library
-    radius = np.hypot(line[:, None], line[None, :])
-    inside = radius < library.radius_max
-    u = np.broadcast_to(line[None, :], inside.shape)[inside]
-    v = np.broadcast_to(line[:, None], inside.shape)[inside]
-    density = np.zeros((2, len(line), len(line)))
-    density[0][inside] = np.abs(psi_at(tabulate(wave, time, tolerance), u, v, backend)) ** 2
-    density[1][inside] = tabulate_mean(wave, tolerance).at(radius[inside])
+    line = backend.to_device(line)
+    u, v = line[None, :], line[:, None]
+    density = backend.xp.empty((2, len(line), len(line)))
+    density[0] = abs(psi_at(tabulate(wave, time, tolerance, backend=backend), u, v, backend)) ** 2
+    density[1] = tabulate_mean(wave, tolerance, backend).at(backend.xp.hypot(v, u), backend)
     return density
 
 
 def _sixth_derivatives(
-    spectrum: np.ndarray, k_u: np.ndarray, k_v: np.ndarray, points: int, options: dict
+    spectrum: np.ndarray, k_u: np.ndarray, k_v: np.ndarray, points: int, backend: CPU | GPU
 ) -> np.ndarray:
-    """Largest |d^6/du^6| + |d^6/dv^6| of both densities, shape (2,) [1/L^6 of the density]."""
-    from scipy import fft
+    """Largest |d^6/du^6| + |d^6/dv^6| of both densities, shape (2,), NumPy [1/L^6 of the density]."""
 
     def derivative(part: np.ndarray, k: np.ndarray) -> np.ndarray:
-        return np.abs(fft.irfft2(part * k**6, s=(points, points), norm="forward", **options))
+        return abs(backend.fft.irfft2(part * k**6, s=(points, points), norm="forward"))
 
-    return np.array([np.max(derivative(part, k_u) + derivative(part, k_v)) for part in spectrum])
+    return np.array([float((derivative(part, k_u) + derivative(part, k_v)).max()) for part in spectrum])
 
 
 def _table_points(period: float, curvature: float, tolerance: float) -> int:
@@ -166,10 +170,10 @@ def _table_points(period: float, curvature: float, tolerance: float) -> int:
     return 2 * next_fast_len(-(-max(wanted, least) // 2), real=True)
 
 
-def _resized(spectrum: np.ndarray, points: int, wanted: int) -> np.ndarray:
+def _resized(spectrum: np.ndarray, points: int, wanted: int, backend: CPU | GPU) -> np.ndarray:
     """The transform on `wanted` points: modes are cut off, or zeros added; both numbers are even."""
     half = min(points, wanted) // 2
-    resized = np.zeros((2, wanted, wanted // 2 + 1), complex)
+    resized = backend.xp.zeros((2, wanted, wanted // 2 + 1), complex)
     resized[:, :half, :half] = spectrum[:, :half, :half]
     resized[:, -half + 1 :, :half] = spectrum[:, -half + 1 :, :half]
     return resized

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.fill import fill_axial, fill_direct, fill_extruded
-from ..parallel.backend import CPU, GPU
+from ..parallel.backend import CPU, GPU, backend_of
 from .axial import Axial
 from .box import Box, Placement, images
 from .cross_section import RadialTable, tabulate
@@ -34,7 +34,11 @@ class Direct:
 
 
 def tabulate_direct(
-    wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype: DTypeLike = np.float64
+    wave: WaveFunction,
+    time: float = 0.0,
+    tolerance: float = 1e-8,
+    dtype: DTypeLike = np.float64,
+    backend: CPU | GPU | None = None,
 ) -> Direct:
     """Prepare direct evaluation; arguments as in cross_section.tabulate.
 
@@ -42,7 +46,7 @@ def tabulate_direct(
     """
     if wave.axial is not None:
         raise ValueError("psi has momentum along the axis: no cross-section tells all of it (use tabulate_axial)")
-    return Direct(tabulate(wave, time, tolerance, dtype), tabulate_mean(wave, tolerance))
+    return Direct(tabulate(wave, time, tolerance, dtype, backend=backend), tabulate_mean(wave, tolerance, backend))
 
 
 def fill(
@@ -57,14 +61,19 @@ def fill(
 ) -> None:
     """Add one filament to two density fields, in place.
 
-    fdm, smooth   a slab of planes of the box, shape (planes, ny, nz), float32 or float64, on the backend's device
-                  [mean matter densities]
+    fdm, smooth   a slab of planes of the box, shape (planes, ny, nz), float32 or float64 [mean matter densities]:
+                  CuPy arrays are filled on their card, NumPy arrays on the CPU
     source        the filament's cross-section
     length_unit   of the source [cMpc/h]
     x_first       index of the slab's first plane in the box
-    Raises ValueError for slabs that do not fit the box.
+    backend       follows from the slab where not given
+    Raises ValueError for slabs that do not fit the box, or are not where the backend computes.
     """
-    backend = backend or CPU()
+    backend = backend_of(fdm, smooth, backend=backend)
+    if not all(isinstance(slab, backend.xp.ndarray) for slab in (fdm, smooth)):
+        raise ValueError(
+            f"slabs of {type(fdm).__module__} and {type(smooth).__module__}: both must be CuPy arrays here"
+        )
     planes = fdm.shape[0]
     if fdm.shape != smooth.shape or fdm.shape[1:] != tuple(box.cells[1:]):
         raise ValueError(f"slabs {fdm.shape}, {smooth.shape}: must be (planes, {box.cells[1]}, {box.cells[2]})")

@@ -8,6 +8,7 @@ a function of largest wavenumber K that is at most (K h)^6 / 15360 of its maximu
 import numpy as np
 
 from ..kernels.common import TAPS
+from ..parallel.backend import backend_of
 
 _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli polynomial, at t = 1/2
 
@@ -43,16 +44,17 @@ def transfer_at(phase: np.ndarray) -> np.ndarray:
 def radial_coefficients(values: np.ndarray, parity: np.ndarray) -> np.ndarray:
     """Coefficients of functions on [0, radius_max] that continue to R < 0 evenly or oddly and vanish at the end.
 
-    values  samples at R = 0, h, ..., radius_max along axis 0, shape (points + 1, ...), real or complex
+    values  samples at R = 0, h, ..., radius_max along axis 0, shape (points + 1, ...), real or complex; NumPy or CuPy
     parity  +1 or -1, broadcasts against values[0]
-    Returns shape (points + TAPS, ...): row r belongs to R = (r - 2) h, so that the taps of R are the rows
-    floor(R/h) ... floor(R/h) + 5.
+    Returns shape (points + TAPS, ...), where values are: row r belongs to R = (r - 2) h, so that the taps of R are the
+    rows floor(R/h) ... floor(R/h) + 5.
     """
     points = len(values) - 1
-    mirrored = np.concatenate([values, (parity * values[1:-1])[::-1]])
-    spectrum = np.fft.fft(mirrored, axis=0)
-    spectrum /= transfer(2 * points).reshape(-1, *[1] * (values.ndim - 1))
-    full: np.ndarray = np.fft.ifft(spectrum, axis=0)
-    if not np.iscomplexobj(values):
+    xp = backend_of(values).xp
+    mirrored = xp.concatenate([values, (xp.asarray(parity) * values[1:-1])[::-1]])
+    spectrum = xp.fft.fft(mirrored, axis=0)
+    spectrum /= xp.asarray(transfer(2 * points)).reshape(-1, *[1] * (values.ndim - 1))
+    full: np.ndarray = xp.fft.ifft(spectrum, axis=0)
+    if values.dtype.kind != "c":
         full = full.real
-    return full[np.arange(-2, points + TAPS - 2) % (2 * points)]
+    return full[xp.asarray(np.arange(-2, points + TAPS - 2) % (2 * points))]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..parallel.backend import CPU, GPU
 from .axial import AxialModes
 from .eigenstates import Library
 
@@ -50,9 +51,9 @@ class WaveFunction:
         """Line mass of |psi|^2, the same for any phases [rho_m0 L^2]."""
         return float(self.library.line_mass * np.sum(self.library.multiplicity * self.weight))
 
-    def mean_density(self, radius: ArrayLike | None = None) -> NDArray:
-        """<|psi|^2> over phases, at the library's nodes or at `radius` [rho_m0]."""
-        return self.library.mean_density(self.weight, radius)
+    def mean_density(self, radius: ArrayLike | None = None, backend: CPU | GPU | None = None) -> NDArray:
+        """<|psi|^2> over phases, at the library's nodes or at `radius`, summed by a backend [rho_m0]."""
+        return self.library.mean_density(self.weight, radius, backend)
 
     def azimuthal(self, time: float = 0.0, z: float = 0.0) -> NDArray:
         """F+_l and F-_l at the library's nodes, shape (2, l_max + 1, points), complex; F-_0 = 0.
@@ -67,8 +68,9 @@ class WaveFunction:
         turning[library.l == 0, 1] = 0
         factors = np.zeros((2, int(library.l.max()) + 1, len(library.nodes)), complex)
         occupied = self.occupied
-        for sign in (0, 1):
-            np.add.at(factors[sign], library.l[occupied], turning[occupied, sign, None] * library.radial[occupied])
+        for n in range(int(library.n[occupied].max(initial=-1)) + 1):  # one state of every l at a time
+            some = occupied[library.n[occupied] == n]
+            factors[:, library.l[some]] += turning[some].T[..., None] * library.radial[some]
         return factors
 
     def azimuthal_terms(self, l: int, waves: NDArray, time: float = 0.0) -> tuple[NDArray, NDArray]:

@@ -113,11 +113,11 @@ class CPU:
 
     def to_device(self, array: Any) -> Any:
         """The array where the loops want it: here."""
-        return np.ascontiguousarray(array)
+        return np.ascontiguousarray(self.to_host(array))
 
     def to_host(self, array: Any) -> Any:
         """The array as NumPy."""
-        return array
+        return array.get() if on_card(array) else array
 
     def synchronize(self) -> None:
         """Nothing: loops return when they are done."""
@@ -235,6 +235,24 @@ class GPU:
         with cupy.cuda.Device(self.index):
             kernel = _module(self.index, source, np.dtype(dtype).name).get_function(name)
             kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
+
+
+def on_card(array: Any) -> bool:
+    """Whether an array is one of CuPy."""
+    return hasattr(array, "__cuda_array_interface__")
+
+
+def backend_of(*arrays: Any, backend: CPU | GPU | None = None) -> CPU | GPU:
+    """The backend that computes on arrays: the card that holds one of them; `backend` where all are NumPy's.
+
+    backend  the CPU where not given
+    """
+    cards = [array.device.id for array in arrays if on_card(array)]
+    if not cards:
+        return backend or CPU()
+    if isinstance(backend, GPU) and backend.index == cards[0]:
+        return backend
+    return GPU(cards[0], backend.threads) if backend else GPU(cards[0])
 
 
 class Double(float):

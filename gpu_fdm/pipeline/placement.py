@@ -61,10 +61,11 @@ def cross_sections(
 ) -> Iterator[tuple[Placement, ExtrudedTable | Direct | Axial]]:
     """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
 
-    They are shared in batches, so that no rank waits for another between the filaments of one.
+    Ranks share them in batches, so that none waits for another between the filaments of one. A single rank has one at a
+    time, and leaves it where it was tabulated.
     """
     ranks, count = models.ranks, len(models.filaments)
-    batch = max(_LEAST_BATCH, 2 * ranks.size)
+    batch = max(_LEAST_BATCH, 2 * ranks.size) if ranks.size > 1 else 1
     for first in range(0, count, batch):
         numbers = range(first, min(first + batch, count))
         own = {number: _tabulate(models, number, time, backend) for number in models.own_filaments(numbers)}
@@ -83,8 +84,8 @@ def _tabulate(
         return placement, tabulate_axial(model.wave, time, section.tolerance / 10, dtype)
     if section.method == "direct":
         return placement, tabulate_direct(model.wave, time, min(section.tolerance, 1e-6) / 10)
-    if section.sampling == "point":
-        return placement, tabulate_extruded(model.wave, time, section.tolerance, dtype, backend=backend)
-    cell = _cell_in_plane(box, placement) / model.units.length
+    cell = None if section.sampling == "point" else _cell_in_plane(box, placement) / model.units.length
     source = tabulate_extruded(model.wave, time, section.tolerance, dtype, cell, backend)
-    return averaged_ends(placement, box), source
+    if models.ranks.size > 1:
+        source = source.on(backend.host)  # ranks send tables to each other through the host
+    return placement if cell is None else averaged_ends(placement, box), source

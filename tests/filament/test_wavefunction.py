@@ -7,10 +7,10 @@ import pytest
 from hankel import polar_grid
 
 from gpu_fdm.fields.cross_section import flow_at, psi_at, tabulate
+from gpu_fdm.fields.extruded import MeanTable
 from gpu_fdm.fields.spline import error_of, radial_coefficients, spacing_for
 from gpu_fdm.fields.vortices import find_vortices, winding_numbers
 from gpu_fdm.filament.wavefunction import WaveFunction, random_phases
-from gpu_fdm.kernels.cross_section import spline_points
 
 TOLERANCE = 1e-10
 
@@ -217,7 +217,6 @@ def test_spline_error_is_as_stated(wavenumber):
     grid = step * np.arange(points + 1)  # cos(kx) is even about both ends
     coefficients = radial_coefficients(np.cos(wavenumber * grid), np.ones(()))
     radius = np.linspace(0, grid[-1] * 0.999, 5000)
-    out = np.empty_like(radius)
-    spline_points(radius, coefficients, 1 / step, grid[-1], out)
-    error = np.max(np.abs(out - np.cos(wavenumber * radius)))
+    found = MeanTable(coefficients, step, grid[-1]).at(radius)
+    error = np.max(np.abs(found - np.cos(wavenumber * radius)))
     assert 0.8 < error / error_of(wavenumber**6, step) < 1.2

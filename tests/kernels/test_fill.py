@@ -9,12 +9,12 @@ from scipy.special import jv
 from gpu_fdm.fields.axial import Axial, AxialTable
 from gpu_fdm.fields.box import Box, Placement, images
 from gpu_fdm.fields.cross_section import RadialTable, flow_at, psi_at
-from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable
+from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable, tabulate_extruded
 from gpu_fdm.fields.fill import Direct, fill
 from gpu_fdm.fields.spline import radial_coefficients
 from gpu_fdm.kernels.common import TAPS
 from gpu_fdm.kernels.fill import fill_extruded
-from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
+from gpu_fdm.parallel.backend import CPU, GPU, THREADS_PER_BLOCK, gpu_count
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
 ROUND_OFF = {np.float64: 1e-12, np.float32: 1e-5}
@@ -90,6 +90,70 @@ def test_single_precision_holds_up_to_large_l(cuda):
     exact = RadialTable(table.coefficients.astype(float), table.step, table.radius_max, table.wavenumber_max)
     x, y = positions(1000, table.step)
     assert difference(psi_at(table, x, y, cuda), psi_at(exact, x, y, CPU(1))) < 1e-6
+
+
+@pytest.mark.parametrize("count", [7, THREADS_PER_BLOCK, 1000])
+def test_mean_density(cuda, count):
+    steps, random = 40, np.random.default_rng(4)
+    mean = MeanTable(random.uniform(0, 1, steps + TAPS), RADIUS_MAX / steps, RADIUS_MAX)
+    radius = random.uniform(0, 1.2 * RADIUS_MAX, count)
+    radius[:4] = 0, RADIUS_MAX, np.nextafter(RADIUS_MAX, 0), 0.1
+    found, expected = (backend.to_host(mean.at(radius, backend)) for backend in (cuda, CPU(1)))
+    assert difference(found, expected) < ROUND_OFF[np.float64]
+    assert np.all((found == 0) == (radius >= RADIUS_MAX))
+
+
+@precisions
+@pytest.mark.parametrize("cell", [None, [(0.02, 0.01), (-0.01, 0.03), (0.0, 0.02)]])
+def test_cross_sections_are_tabulated_on_the_backend(cuda, wave, cell, dtype):
+    found, expected = (tabulate_extruded(wave, 0.7, 1e-4, dtype, cell, backend) for backend in (cuda, CPU(1)))
+    assert isinstance(found.coefficients, cuda.xp.ndarray)
+    assert difference(cuda.to_host(found.coefficients), expected.coefficients) < ROUND_OFF[dtype]
+    assert (found.step, found.reach) == (expected.step, expected.reach)
+    assert found.error == pytest.approx(expected.error, rel=1e-9)
+    np.testing.assert_array_equal(found.on(CPU(1)).coefficients, cuda.to_host(found.coefficients))
+
+
+@pytest.mark.gpu
+@precisions
+def test_results_lie_where_the_positions_are(dtype):
+    """CuPy arrays are computed on their card and give CuPy arrays; others give NumPy, wherever they are computed."""
+    if gpu_count() == 0:
+        pytest.skip("no CUDA device that CuPy can use")
+    gpu, table = GPU(), radial_table(24, dtype)
+    x, y = positions(1000, table.step)
+    expected, flow = psi_at(table, x, y), flow_at(table, x, y)
+    for backend in None, gpu, CPU(1):
+        on_card = psi_at(table, gpu.to_device(x), y, backend), flow_at(table, x, gpu.to_device(y), backend)
+        assert all(isinstance(array, gpu.xp.ndarray) for array in (on_card[0], on_card[1].psi))
+        assert difference(on_card[0].get(), expected) < ROUND_OFF[dtype]
+        for name in ("density", "phase", "momentum_density", "vorticity"):
+            difference_of = getattr(on_card[1], name).get() - getattr(flow, name)
+            assert difference_of.shape == getattr(flow, name).shape
+            if name != "phase":
+                assert np.max(np.abs(difference_of)) < 30 * ROUND_OFF[dtype] * np.max(np.abs(getattr(flow, name)))
+        assert isinstance(on_card[1].velocity, gpu.xp.ndarray)
+    with pytest.raises(ValueError, match="finite"):
+        psi_at(table, gpu.xp.full(3, np.nan), 0.0)
+    assert isinstance(psi_at(table, x, y, gpu), np.ndarray)
+    grid = psi_at(table, gpu.to_device(x[:5])[:, None], gpu.to_device(y[:7]))
+    assert grid.shape == (5, 7)
+    tabulated = RadialTable(gpu.to_device(table.coefficients), table.step, RADIUS_MAX, 90.0)
+    np.testing.assert_array_equal(psi_at(tabulated, x, y), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kernel", ["fill_extruded", "fill_direct", "fill_axial"])
+def test_a_slab_of_cupy_is_filled_on_its_card(kernel):
+    if gpu_count() == 0:
+        pytest.skip("no CUDA device that CuPy can use")
+    gpu, source = GPU(), SOURCES[kernel](np.float64)
+    before = np.random.default_rng(5).uniform(-1, 1, (2, PLANES, *BOX.cells[1:]))
+    slab = gpu.to_device(before.copy())
+    fill(slab[0], slab[1], BOX, placement(DIRECTIONS["tilted"]), source, LENGTH_UNIT, X_FIRST)
+    assert difference(slab.get(), filled(CPU(1), source, DIRECTIONS["tilted"], before)) < ROUND_OFF[np.float64]
+    with pytest.raises(ValueError, match="both must be CuPy arrays"):
+        fill(slab[0], before[1], BOX, placement(DIRECTIONS["tilted"]), source, LENGTH_UNIT, X_FIRST)
 
 
 # filling
