@@ -86,7 +86,7 @@ class BoxStage(Stage):
         unit = code_units(config).length
         margin = max(footprint(config, *place(config, filament)) for filament in inputs.filaments) / unit
         side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber, margin)
-        local = cells_of_largest_slab(config.box.cells, ranks)
+        local = cells_of_largest_slab(config.box.cells, ranks.size)
         tables = size.states + _POINT * side**2
         if config.wavefunction.axial != "coherent":
             tables = size.states + 2 * TABLE_BYTES
@@ -224,7 +224,7 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
     domain = Domain(box.cells, ranks, backend)
     first, unit = domain.planes.start, code_units(config).length
     shape = (2, *domain.shape)
-    pieces = pieces_on_device(shape, dtype_of(config), backend)
+    pieces = pieces_on_device(domain, dtype_of(config))
     if pieces == 1:
         densities = backend.xp.zeros(shape, dtype_of(config))
         for placement, section in cross_sections(models, time, backend):

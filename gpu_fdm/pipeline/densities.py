@@ -70,7 +70,7 @@ def load_densities(
         if ranks.is_root:
             log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
         return None
-    if pieces_on_device(densities.shape, densities.dtype, context.backend) == 1:
+    if pieces_on_device(domain, densities.dtype) == 1:
         densities = context.backend.to_device(densities)
     domain = evolve(domain, backend=context.backend.holding(densities))
     return DensitySlab(box, densities, domain), {name: float(cached[f"mass_{name}"]) for name in BOTH}

@@ -60,7 +60,7 @@ class PowerStage(SlabStatistic):
         """Both densities and a transform, of both for the cross spectrum; one is there twice as it is transposed."""
         config, section = inputs.config, inputs.config.power
         slabs = 2 + (2 if section.cross == "yes" else 1) + (0 if ranks.size == 1 else 1)
-        numbers = slabs * cells_of_largest_slab(config.box.cells, ranks)
+        numbers = slabs * cells_of_largest_slab(config.box.cells, ranks.size)
         states = inputs.largest.states
         spectra = len(config.box.fields) * (2 if section.mu_bins else 1) + (2 if section.cross == "yes" else 0)
         seconds = len(frames(config)) * spectra * prod(config.box.cells) / _CELLS_A_SECOND

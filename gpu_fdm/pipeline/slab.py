@@ -10,9 +10,7 @@ from ..config.config import Config
 from ..errors import RunError
 from ..fields.box import Box
 from ..io.schema import DENSITY
-from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
-from ..parallel.ranks import Ranks
 from .models import model_keys
 from .progress import in_words
 
@@ -73,26 +71,28 @@ def density_keys(config: Config) -> tuple[str, ...]:
     return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.frames")
 
 
-def pieces_on_device(shape: tuple[int, ...], dtype: DTypeLike, backend: CPU | GPU) -> int:
-    """Pieces along x in which both densities of a slab go through a card; 1 where there is none.
+def pieces_on_device(domain: Domain, dtype: DTypeLike) -> int:
+    """Pieces along x in which both densities of this rank's slab go through its card; 1 where there is none.
 
-    shape  (2, planes, ny, nz)
-    Raises RunError where not even a single plane fits.
+    All ranks call this, and raise the same RunError where on one of them not even a single plane fits.
     """
-    free = backend.device_memory
+    free, error = domain.backend.device_memory, None
     if free is None:
         return 1
-    plane = 2 * prod(shape[2:]) * np.dtype(dtype).itemsize
+    plane = 2 * prod(domain.cells[1:]) * np.dtype(dtype).itemsize
     # the transform that follows holds as much again, and the tables their share
     room = _CARD_SHARE * free / 2
     if plane > room:
-        raise RunError(
-            f"the card is too small: one plane of the box needs {in_words(2 * plane)}, {in_words(room * 2)} are free "
-            f"(at most {int(room / plane * prod(shape[2:])):.3g} cells a plane would fit; or run.backend = cpu)"
+        fitting = int(room / plane * prod(domain.cells[1:]))
+        error = RunError(
+            f"the card is too small ({domain.backend.device}): one plane of the box needs {in_words(2 * plane)}, "
+            f"{in_words(free)} are free, of which it may take {in_words(2 * room)} (at most {fitting:.3g} cells a "
+            "plane, ny nz, would fit; or run.precision = single, or run.backend = cpu)"
         )
-    return ceil(shape[1] * plane / room)
+    domain.ranks.raise_first(error)
+    return ceil(domain.shape[0] * plane / room)
 
 
-def cells_of_largest_slab(cells: tuple[int, ...], ranks: Ranks) -> int:
-    """Cells of the rank with the thickest slab."""
-    return ceil(cells[0] / ranks.size) * prod(cells[1:])
+def cells_of_largest_slab(cells: tuple[int, ...], ranks: int) -> int:
+    """Cells of the rank with the thickest slab, of so many ranks."""
+    return ceil(cells[0] / ranks) * prod(cells[1:])

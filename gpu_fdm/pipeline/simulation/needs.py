@@ -5,8 +5,11 @@ from math import prod
 import numpy as np
 
 from ...config.config import Config
-from ...parallel.ranks import SERIAL, Ranks
+from ...errors import RunError
+from ...parallel.backend import CPU, GPU
+from ...parallel.ranks import Ranks
 from ..model import dtype_of
+from ..progress import in_words
 from ..slab import cells_of_largest_slab
 from .record import PIXELS
 from .setup import Setup
@@ -18,21 +21,50 @@ _EPOCHS = 200  # at which the length of a stage is asked for
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
 
 
-def wave_memory(config: Config, ranks: Ranks = SERIAL, initial: bool = False) -> int:
-    """Memory of a wave on one rank, as it is evolved and its spectrum taken, or of its initial conditions [bytes]."""
+def wave_memory(config: Config, ranks: int = 1, initial: bool = False) -> int:
+    """Memory of a wave on one of `ranks`, as it is evolved and measured, or of its initial conditions [bytes]."""
     # psi, potential and modes of Poisson's equation, |psi|^2 and its modes; what is transposed is there twice
-    evolved = 6 if ranks.size == 1 else 9
+    evolved = 6 if ranks == 1 else 9
     # psi, linear modes, contrast, its modes, three sums of second order, and what they are made of
-    begun = 11 if ranks.size == 1 else 13
+    begun = 11 if ranks == 1 else 13
     return (begun if initial else evolved) * _itemsize(config) * cells_of_largest_slab(config.simulation.cells, ranks)
 
 
-def particle_memory(config: Config, ranks: Ranks = SERIAL) -> int:
-    """Memory of particles on one rank, if it has no more of them than others [bytes]."""
+def particle_memory(config: Config, ranks: int = 1) -> int:
+    """Memory of particles on one of `ranks`, if it has no more of them than others [bytes]."""
     # position, momentum, identity, over ranks once more; eight meshes
-    numbers = 7 + 8 if ranks.size == 1 else 14 + 8
+    numbers = 7 + 8 if ranks == 1 else 14 + 8
     cells = cells_of_largest_slab(config.simulation.cells, ranks)
     return 8 * numbers * cells + _BATCH_PARTICLE * min(cells, _BATCH)
+
+
+def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
+    """RunError on all ranks, which all call this, where the part of a run of one of them does not fit on its card."""
+    free, error = backend.device_memory, None
+    if free is None:
+        return
+    what, needed = _on_card(config, ranks.size)
+    if needed > free:
+        cells = config.simulation.cells
+        enough = next((n for n in range(ranks.size + 1, cells[0] + 1) if _on_card(config, n)[1] <= free), None)
+        fewer = ", ".join(f"{int(n * (free / needed) ** (1 / 3))}" for n in cells)
+        more = f"{enough} ranks with such cards, or " if enough else ""
+        error = RunError(
+            f"the card is too small ({backend.device}): {what} of {', '.join(map(str, cells))} cells need "
+            f"{in_words(needed)} a rank, {in_words(free)} are free ({more}about cells = {fewer} would fit; "
+            "or run.precision = single, or run.backend = cpu)"
+        )
+    ranks.raise_first(error)
+
+
+def _on_card(config: Config, ranks: int) -> tuple[str, int]:
+    """What needs most of the card of one of `ranks` while it is evolved, and how much [bytes]."""
+    waves = [run.startswith("wave") for run in config.simulation.runs]
+    needs = {
+        "waves": wave_memory(config, ranks) if any(waves) else 0,
+        "particles": 0 if all(waves) else particle_memory(config, ranks),
+    }
+    return max(needs.items(), key=lambda item: item[1])
 
 
 def checkpoint_size(config: Config, run: str) -> int:

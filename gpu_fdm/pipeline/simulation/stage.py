@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...config.config import Config
-from ...errors import RunError
 from ...io.schema import SIMULATION
 from ...parallel.domain import Domain
 from ...parallel.ranks import SERIAL, Ranks
@@ -23,7 +22,7 @@ from ..progress import in_words
 from ..stage import Context, Estimate, Stage
 from .boosts import boosts_of, describe_boosts, write_boosts
 from .evolve import RunInProgress, run_keys, snapshot_names
-from .needs import checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
+from .needs import check_card, checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
 from .record import Record, describe_run, write_run
 from .setup import Setup, check_simulation, is_cold, is_wave, named
 
@@ -66,7 +65,7 @@ class SimulationStage(Stage):
         """Memory of each run, which is in memory alone; disk and time of all seeds."""
         config, runs = inputs.config, inputs.config.simulation.runs
         memory = {
-            run: wave_memory(config, ranks, initial=True) if is_wave(run) else particle_memory(config, ranks)
+            run: wave_memory(config, ranks.size, initial=True) if is_wave(run) else particle_memory(config, ranks.size)
             for run in runs
         }
         setup = Setup.of(config)
@@ -88,7 +87,7 @@ class SimulationStage(Stage):
         """Evolve all runs of all seeds; write their spectra and boosts."""
         config, file = context.config, context.file
         setup, section = Setup.of(config, context.ranks), config.simulation
-        _require_card(context)
+        check_card(config, context.ranks, context.backend)
         records: dict[str, list[Record]] = {run: [] for run in section.runs}
         lines = []
         for of_seed in setup.each_seed:
@@ -143,19 +142,3 @@ def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
         "rms_contrast_end": modes.rms(setup.end, setup.background),
         "rms_velocity_end": modes.rms_velocity(setup.end, setup.background),
     }
-
-
-def _require_card(context: Context) -> None:
-    """RunError where a card is too small for this rank's part of a wave, or of the particles."""
-    config, free = context.config, context.backend.device_memory
-    runs = config.simulation.runs
-    needs = {
-        "a wave": wave_memory(config, context.ranks) if any(map(is_wave, runs)) else 0,
-        "particles": 0 if all(map(is_wave, runs)) else particle_memory(config, context.ranks),
-    }
-    what, needed = max(needs.items(), key=lambda item: item[1])
-    if free is not None and needed > free:
-        raise RunError(
-            f"the card is too small: {in_words(needed)} a rank are needed for {what} of {config.simulation.cells} "
-            f"cells, {in_words(free)} are free (more ranks, run.precision = single, or run.backend = cpu)"
-        )
