@@ -38,7 +38,7 @@ struct Shape {
 // [erf(sharpness (half_length - |axial|)) + 1] / 2, of the argument of erf; 1 to a tenth of an eps beyond the limit.
 __device__ __forceinline__ REAL soft_end(REAL depth)
 {
-    constexpr REAL limit = sizeof(REAL) == 4 ? 4 : 6;
+    constexpr REAL limit = sizeof(REAL) == 4 ? 4 : 6;  // _DEPTHS in fill.py
     return depth > limit ? REAL(1) : REAL(0.5) * (1 + erf(depth));
 }
 

@@ -154,7 +154,9 @@ def _launch(
     planes, ny, _ = fdm.shape
     threads = _WARP * planes * -(-ny // _LINES_A_WARP)
     box = (*fdm.shape, x_first, *map(Double, spacing))
-    filament = len(images), backend.to_device(images), Double(reach), *map(Double, ends)
+    half_length, sharpness, axial_reach = ends
+    axial_reach = min(axial_reach, half_length + _DEPTHS[fdm.dtype.name] / sharpness)
+    filament = len(images), backend.to_device(images), *map(Double, (reach, half_length, sharpness, axial_reach))
     arguments = (*box, *filament, *source, fdm, smooth)
     backend.launch("fill", kernel, fdm.dtype, threads, arguments, _BLOCK)
 
@@ -195,6 +197,7 @@ def _row_interval(ux, uy, u_step, v_step, s0, s_step, reach, axial_reach):
 
 
 SOFT_END_DEPTH = 6.0  # erf(6) is 1 to 2e-17
+_DEPTHS = {"float32": 4.0, "float64": SOFT_END_DEPTH}  # from which erf is 1 to a tenth of an eps
 _SOFT_END_STEPS = 4096  # cubic pieces over -6 ... 6: good to 1e-12, four times as fast as erf
 
 
