@@ -1,4 +1,4 @@
-"""The particles of a simulation on a card: a step and its parts, and their P(k).
+"""The particles of a simulation on a card: a step and its parts, their P(k), and initial conditions.
 
 Particles are as many as cells, displaced from a lattice by 0.6 of a cell; "at random" they are anywhere, which is the
 worst order in memory that a simulation could come to.
@@ -12,15 +12,20 @@ from time import perf_counter
 import numpy as np
 from card_registry import Line, card_benchmark
 
+from gpu_fdm.cosmology.background import Background
 from gpu_fdm.fields.box import Box
 from gpu_fdm.kernels import particle_mesh
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
+from gpu_fdm.simulation.initial_conditions import linear_modes, particles_from_modes, wave_from_modes
 from gpu_fdm.simulation.integrator import Static, Times
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
+from gpu_fdm.simulation.second_order import to_second_order
 from gpu_fdm.spectra.particles import particle_spectrum
+from gpu_fdm.units import CodeUnits
 
 CELLS = 320
+CELLS_AT_START = 256  # of initial conditions
 STEPS = 6
 STEP = 1e-3  # [T]
 
@@ -134,4 +139,31 @@ def particle_power(card):
         floor = grid.points * 2 * (24 + 16 + 8 * size) / card.bandwidth
         method = "two grids: positions, integers, cells, transforms in two passes, bins"
         lines.append(Line(f"P(k) of {CELLS}^3 particles, TSC, interlaced, {dtype}", card.time(work, 3), floor, method))
+    return lines
+
+
+@card_benchmark
+def initial_conditions(card):
+    """Modes, which are drawn on the host, a wave and particles to second order."""
+    number, background, units = CELLS_AT_START**3, Background(0.3), CodeUnits(1.0, 0.7, 0.3)
+    box, a = Box((1.0,) * 3, (CELLS_AT_START,) * 3), 0.02
+    domain, lines = Domain(box.cells, backend=card.backend), []
+
+    def timed(work, function, transforms, size):
+        floor = number * 2 * size * transforms / card.bandwidth
+        method = f"bytes of {transforms} transforms, each moved once" if transforms else "on the host"
+        lines.append(Line(f"{work}, {CELLS_AT_START}^3", card.time(function, 3), floor or None, method))
+
+    for dtype in ("float64", "float32"):
+        size = np.dtype(dtype).itemsize
+        draw = partial(linear_modes, box, lambda k: 1e-3 * k**-2.5, 1, dtype=dtype, domain=domain)
+        timed(f"modes drawn by {card.backend.threads} host threads and copied, {dtype}", draw, 0, size)
+        modes = draw()
+        timed(f"wave, {dtype}", partial(wave_from_modes, modes, a, background, units), 2, size)
+        psi = wave_from_modes(modes, a, background, units)
+        second = partial(to_second_order, psi, modes, a, background, units)
+        timed(f"wave to second order, {dtype}", second, 16, size)
+        if dtype == "float64":
+            timed("particles to second order", partial(particles_from_modes, modes, a, background, units), 13, size)
+        del modes, psi, second
     return lines

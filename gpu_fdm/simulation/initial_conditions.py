@@ -16,7 +16,7 @@ pressure slows growth below the Jeans scale, where fuzzy dark matter has no powe
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from ..kernels.particle_mesh import move
 from ..kernels.random_modes import gaussian_modes
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import neighbour_plane
-from ..parallel.fft import Transform, inverse, transform
+from ..parallel.fft import Transform, inverse, mode_blocks, plane_blocks, transform
 from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
 from ..vectors import three
@@ -44,12 +44,12 @@ class LinearModes:
     """The modes of a linear contrast at z = 0, of which every rank holds all of x and z for its lines along y.
 
     amplitude      A_k, complex, (nx, lines, nz // 2 + 1); k = 0 and the Nyquist planes of even sizes are 0
-    domain         ranks that share the modes;  box  [cMpc/h]
+    domain         ranks that share the modes, and where they are;  box  [cMpc/h]
     variance       sum |A_k|^2 over all modes of the grid: mean square of the contrast
     displacement   sum |A_k|^2 / k^2 likewise: mean square displacement, all directions together [(Mpc/h)^2]
     """
 
-    amplitude: np.ndarray
+    amplitude: Any
     domain: Domain
     box: Box
     variance: float
@@ -80,17 +80,18 @@ def linear_modes(
     seed      in [0, 2^64)
     transfer  T(k), which multiplies amplitudes: the same numbers with and without it
     dtype     float32 or float64
-    domain    ranks that share the modes, by default one; the modes are on the CPU wherever its backend is
+    domain    ranks that share the modes, and where they come to be; one rank's on the CPU by default. They are drawn on
+              the CPU, the same for all backends
     Raises InputError for seeds out of range and for P or T that are not finite, or P < 0, at a mode of the box.
     """
     if not 0 <= seed < 2**64:
         raise InputError(f"seed = {seed}: must be in [0, 2^64)")
-    domain = domain_of(box.cells, domain).on_host
+    domain = domain_of(box.cells, domain)
     grid = Grid(three(box.cells), three(map(float, box.size)))
     modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
     modes = [numbers.astype(np.int64) for numbers in modes]
     modes[1] = modes[1][domain.lines]
-    k = _Wavenumbers(box, domain)
+    k = _Wavenumbers(box, domain.on_host)
     amplitude = np.empty(domain.transposed_shape(len(modes[2])), np.result_type(dtype, np.complex64))
     cells = np.array(box.cells)
     # a mode stands for its conjugate too, but where kz = 0
@@ -101,16 +102,17 @@ def linear_modes(
         numbers = np.empty((1, *amplitude.shape[1:]), np.complex128)
         gaussian_modes(modes[0][i : i + 1], modes[1], modes[2], cells, np.uint64(seed), numbers)
         drawn = numbers[0] != 0
+        plane = slice(i, i + 1)
         if drawn.any():
-            numbers[0][drawn] *= _size(np.sqrt(k.squared(i)[drawn]), power, transfer, box.volume)
+            numbers[0][drawn] *= _size(np.sqrt(k.squared(plane)[0][drawn]), power, transfer, box.volume)
         amplitude[i] = numbers[0]
         squares = weight * np.abs(numbers[0]) ** 2
-        sums[:, i] = np.sum(squares), np.sum(squares / k.squared(i, 1.0))
+        sums[:, i] = np.sum(squares), np.sum(squares / k.squared(plane, 1.0)[0])
 
-    domain.backend.for_each(range(len(modes[0])), draw)
+    domain.backend.host.for_each(range(len(modes[0])), draw)
     # one number a mode along x, in their order: on another number of ranks it differs by round-off
     variance, displacement = map(float, np.sum(domain.ranks.allreduce(sums), axis=1))
-    return LinearModes(amplitude, domain, box, variance, displacement)
+    return LinearModes(domain.backend.to_device(amplitude), domain, box, variance, displacement)
 
 
 def require_small(modes: LinearModes, a: float, background: Background, largest: float = LARGEST_RMS) -> None:
@@ -124,8 +126,8 @@ def require_small(modes: LinearModes, a: float, background: Background, largest:
         raise on_all_ranks(InputError(message))
 
 
-def wave_from_modes(modes: LinearModes, a: float, background: Background, units: CodeUnits) -> np.ndarray:
-    """psi at scale factor a, this rank's planes along x, complex, (planes, ny, nz).
+def wave_from_modes(modes: LinearModes, a: float, background: Background, units: CodeUnits) -> Any:
+    """psi at scale factor a, this rank's planes along x, complex, (planes, ny, nz), where the modes are.
 
     Raises InputError where the linear contrast is not small, its rms exceeds LARGEST_RMS or 1 + delta < 0 somewhere,
     and where the cells are too wide for the boson: S changes by more than pi from one to the next. As u grows, this
@@ -135,35 +137,42 @@ def wave_from_modes(modes: LinearModes, a: float, background: Background, units:
     require_small(modes, a, background)
     growth, velocity = _growth(a, background)
     contrast = contrast_from_modes(modes, a, background)
-    lowest = min(modes.domain.ranks.allgather(float(contrast.min(initial=np.inf))))
+    lowest = min(modes.domain.ranks.allgather(float(contrast.min())))
     if lowest < -1:
         message = f"initial redshift {1 / a - 1:.4g}: the linear contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))
     size = growth * velocity / units.length**2  # 1/k^2 [L^2] from [(Mpc/h)^2]
-    phase = _field(modes, lambda k, i: size / k.squared(i, 1.0) * k.to_centres(i) * modes.amplitude[i])
+    phase = _field(modes, lambda k, rows: size / k.squared(rows, 1.0) * k.to_centres(rows) * modes.amplitude[rows])
     _require_resolved(phase, modes, a, units)
-    psi = np.empty(contrast.shape, modes.amplitude.dtype)
-    modulus = np.sqrt(1 + contrast)
-    psi.real, psi.imag = modulus * np.cos(phase), modulus * np.sin(phase)
+    xp = modes.domain.backend.xp
+    psi = xp.empty(contrast.shape, modes.amplitude.dtype)
+
+    def work(planes: slice) -> None:
+        modulus = xp.sqrt(1 + contrast[planes])
+        psi[planes].real = modulus * xp.cos(phase[planes])
+        psi[planes].imag = modulus * xp.sin(phase[planes])
+
+    modes.domain.backend.for_each(plane_blocks(modes.domain, 4 * psi.itemsize), work)
     return psi
 
 
-def contrast_from_modes(modes: LinearModes, a: float, background: Background) -> np.ndarray:
+def contrast_from_modes(modes: LinearModes, a: float, background: Background) -> Any:
     """The linear contrast at scale factor a at the centres of this rank's cells, (planes, ny, nz)."""
     growth = float(background.growth(a))
-    return _field(modes, lambda k, i: growth * k.to_centres(i) * modes.amplitude[i])
+    return _field(modes, lambda k, rows: growth * k.to_centres(rows) * modes.amplitude[rows])
 
 
 def particles_from_modes(
     modes: LinearModes, a: float, background: Background, units: CodeUnits, *, order: int = 2
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Any, Any, Any]:
     """One particle a cell, displaced from its lower corner.
 
     Corners, because on a mesh of the same cells a particle that rests at a corner is shared by neighbours in equal
     parts, which change in proportion to its displacement, while from the centre mass moves as the displacement's size.
     order  of Lagrangian perturbation theory: 1 (Zel'dovich) or 2
     Returns position, in [0, side), and momentum a^2 dx/dt, both (3, n), double [L, L/T], and identity, the number of
-    the cell in the whole grid, (n,), of this rank's planes along x. (Positions may lie beyond these planes.)
+    the cell in the whole grid, (n,), of this rank's planes along x, where the modes are. (Positions may lie beyond
+    these planes.)
     Raises InputError where the rms of the linear contrast exceeds LARGEST_RMS, or for another order.
     """
     if order not in (1, 2):
@@ -171,11 +180,14 @@ def particles_from_modes(
     require_small(modes, a, background)
     growth, velocity = _growth(a, background)
     grid = Grid.of(modes.box, units)
-    planes = modes.domain.planes
-    corners = [width * np.arange(number) for width, number in zip(grid.spacing, grid.cells, strict=True)]
-    corners[0] = corners[0][planes]
-    position = np.array([corner.reshape(-1) for corner in np.meshgrid(*corners, indexing="ij")])
-    momentum = np.zeros_like(position)
+    domain, backend = modes.domain, modes.domain.backend
+    planes, shape, xp = domain.planes, domain.shape, domain.backend.xp
+    position = xp.empty((3, prod(shape)))
+    for axis, (width, number) in enumerate(zip(grid.spacing, grid.cells, strict=True)):
+        corners = backend.to_device(width * np.arange(number)[planes if axis == 0 else slice(None)])
+        along = [-1 if other == axis else 1 for other in range(3)]
+        position[axis].reshape(shape)[...] = corners.reshape(along)
+    momentum = xp.zeros_like(position)
     # (modes of -div Psi, growth of Psi, its rate as `velocity`), one order after the other
     orders = [(modes.amplitude, growth, velocity)]
     if order == 2:
@@ -187,24 +199,26 @@ def particles_from_modes(
         for axis in range(3):
             gradient = _field(
                 modes,
-                lambda k, i, axis=axis, amplitude=amplitude: 1j * k.along(axis, i) / k.squared(i, 1.0) * amplitude[i],
+                lambda k, rows, axis=axis, amplitude=amplitude: (
+                    1j * k.along(axis, rows) / k.squared(rows, 1.0) * amplitude[rows]
+                ),
             )
             shift = size / units.length * gradient.reshape(-1)
             position[axis] += shift
             momentum[axis] += rate * shift
-    move(position, momentum, 0.0, three(map(float, grid.sides)), modes.domain.backend)
+    move(position, momentum, 0.0, three(map(float, grid.sides)), backend)
     first, last = (number * grid.cells[1] * grid.cells[2] for number in (planes.start, planes.stop))
-    return position, momentum, np.arange(first, last, dtype=np.int64)
+    return position, momentum, xp.arange(first, last, dtype=np.int64)
 
 
-def _require_resolved(phase: np.ndarray, modes: LinearModes, a: float, units: CodeUnits) -> None:
+def _require_resolved(phase: Any, modes: LinearModes, a: float, units: CodeUnits) -> None:
     """InputError where the phase of psi changes by more than pi from a cell to the next."""
-    box, following = modes.box, neighbour_plane(phase[:1], modes.domain, 1)
+    box, following, xp = modes.box, neighbour_plane(phase[:1], modes.domain, 1), modes.domain.backend.xp
     steps = (
-        np.diff(phase, axis=0, append=following),
-        *(np.roll(phase, -1, axis) - phase for axis in (1, 2)),
+        xp.diff(phase, axis=0, append=following),
+        *(xp.roll(phase, -1, axis) - phase for axis in (1, 2)),
     )
-    turns = np.max(modes.domain.ranks.allgather([float(np.abs(step).max()) for step in steps]), axis=0)
+    turns = np.max(modes.domain.ranks.allgather([float(abs(step).max()) for step in steps]), axis=0)
     worst = int(np.argmax(turns))
     if turns[worst] > np.pi:
         velocity = turns[worst] / np.pi * largest_velocity(float(box.spacing[worst]), units, a)
@@ -222,12 +236,15 @@ def _growth(a: float, background: Background) -> tuple[float, float]:
     return float(background.growth(a)), velocity
 
 
-def _second_order_source(modes: LinearModes) -> np.ndarray:
+def _second_order_source(modes: LinearModes) -> Any:
     """Modes of sum_{i<j} (phi_ii phi_jj - phi_ij^2) with laplacian phi = delta at D = 1, as modes.amplitude."""
 
-    def second(one: int, two: int) -> np.ndarray:
+    def second(one: int, two: int) -> Any:
         # phi_ij = k_i k_j / k^2 delta_k
-        return _field(modes, lambda k, i: k.along(one, i) * k.along(two, i) / k.squared(i, 1.0) * modes.amplitude[i])
+        return _field(
+            modes,
+            lambda k, rows: k.along(one, rows) * k.along(two, rows) / k.squared(rows, 1.0) * modes.amplitude[rows],
+        )
 
     xx, yy = second(0, 0), second(1, 1)
     source = xx * yy
@@ -236,54 +253,67 @@ def _second_order_source(modes: LinearModes) -> np.ndarray:
     del xx, yy
     for one, two in combinations(range(3), 2):
         source -= second(one, two) ** 2
-    values, k = transform(source, modes.domain).values, _Wavenumbers(modes.box, modes.domain)
-    for i in range(len(values)):
-        values[i] *= k.inside(i) / np.prod(modes.box.cells, dtype=float)
+    domain, number = modes.domain, np.prod(modes.box.cells, dtype=float)
+    values, k = transform(source, domain).values, _Wavenumbers(modes.box, domain)
+
+    def work(rows: slice) -> None:
+        values[rows] *= k.inside(rows) / number
+
+    domain.backend.for_each(mode_blocks(domain, 2 * values.itemsize), work)
     return values
 
 
 class _Wavenumbers:
-    """k of the modes that this rank holds, a plane of constant kx at a time [h/Mpc]."""
+    """k of the modes that this rank holds, some planes of constant kx at a time, their rows [h/Mpc]."""
 
     def __init__(self, box: Box, domain: Domain):
         grid = Grid(three(box.cells), three(map(float, box.size)))
-        self._k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-        self._half_cell = [0.5 * k * width for k, width in zip(self._k, grid.spacing, strict=True)]
-        self._lines = domain.lines
+        k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
+        k[1] = k[1][domain.lines]
+        half_cell = [0.5 * along * width for along, width in zip(k, grid.spacing, strict=True)]
+        inside = [np.abs(phase) < 0.5 * np.pi * (1 - 1e-9) for phase in half_cell]
+        self._xp = domain.backend.xp
+        self._k, self._half_cell, self._inside = (
+            [domain.backend.to_device(along) for along in axes] for axes in (k, half_cell, inside)
+        )
 
-    def along(self, axis: int, i: int) -> Any:
-        """A component, broadcasting to (lines, nk)."""
-        return self._of(self._k, axis, i)
+    def along(self, axis: int, rows: slice) -> Any:
+        """A component, broadcasting to (rows, lines, nk)."""
+        return _of(self._k, axis, rows)
 
-    def squared(self, i: int, at_zero: float = 0.0) -> np.ndarray:
-        """k^2, (lines, nk), with `at_zero` where k = 0 [h^2/Mpc^2]."""
-        squared = sum(self.along(axis, i) ** 2 for axis in range(3))
-        return np.where(squared > 0, squared, at_zero)
+    def squared(self, rows: slice, at_zero: float = 0.0) -> Any:
+        """k^2, (rows, lines, nk), with `at_zero` where k = 0 [h^2/Mpc^2]."""
+        squared = sum(self.along(axis, rows) ** 2 for axis in range(3))
+        return self._xp.where(squared > 0, squared, at_zero)
 
-    def to_centres(self, i: int) -> np.ndarray:
+    def to_centres(self, rows: slice) -> Any:
         """exp(i k dx/2), from the corners of cells to their centres."""
-        return np.exp(1j * sum(self._of(self._half_cell, axis, i) for axis in range(3)))
+        return self._xp.exp(1j * sum(_of(self._half_cell, axis, rows) for axis in range(3)))
 
-    def inside(self, i: int) -> np.ndarray:
+    def inside(self, rows: slice) -> Any:
         """Which modes are no Nyquist modes."""
-        inside = [np.abs(phase) < 0.5 * np.pi * (1 - 1e-9) for phase in self._half_cell]
-        return self._of(inside, 0, i) & self._of(inside, 1, i) & self._of(inside, 2, i)
-
-    def _of(self, axes: list[np.ndarray], axis: int, i: int) -> Any:
-        return (axes[0][i], axes[1][self._lines, None], axes[2])[axis]
+        return _of(self._inside, 0, rows) & _of(self._inside, 1, rows) & _of(self._inside, 2, rows)
 
 
-def _field(modes: LinearModes, values_at: Callable) -> np.ndarray:
-    """The real field at the lower corners of this rank's cells whose modes are values_at(k, i) for every plane i of kx.
+def _of(axes: list[Any], axis: int, rows: slice) -> Any:
+    """What axes have along one of them, in the shape in which it broadcasts to (rows, lines, nk)."""
+    return (axes[0][rows, None, None], axes[1][:, None], axes[2])[axis]
 
-    values_at  function of _Wavenumbers and i
+
+def _field(modes: LinearModes, values_at: Callable) -> Any:
+    """The real field at the lower corners of this rank's cells whose modes are values_at(k, rows).
+
+    values_at  function of _Wavenumbers and of a slice of the planes of constant kx
     """
-    k = _Wavenumbers(modes.box, modes.domain)
-    values = np.empty_like(modes.amplitude)
-    number = np.prod(modes.box.cells, dtype=float)
-    for i in range(len(values)):
-        values[i] = values_at(k, i) * number
-    return inverse(Transform(values, modes.domain))
+    domain = modes.domain
+    k, number = _Wavenumbers(modes.box, domain), np.prod(modes.box.cells, dtype=float)
+    values = domain.backend.xp.empty_like(modes.amplitude)
+
+    def work(rows: slice) -> None:
+        values[rows] = values_at(k, rows) * number
+
+    domain.backend.for_each(mode_blocks(domain, 64), work)
+    return inverse(Transform(values, domain))
 
 
 def _size(k: np.ndarray, power: Callable, transfer: Callable | None, volume: float) -> np.ndarray:

@@ -16,6 +16,7 @@ In a universe of matter c = 3/7 and f_2 = 2 f make them the kernels of standard 
 from collections.abc import Callable
 from itertools import combinations_with_replacement
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from ..cosmology.background import Background
 from ..errors import InputError
 from ..fields.box import Box
 from ..parallel.domain import Domain
-from ..parallel.fft import Transform, inverse, transform
+from ..parallel.fft import Transform, inverse, mode_blocks, plane_blocks, transform
 from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
 from ..vectors import three
@@ -35,7 +36,7 @@ LARGEST_RATIO = 0.3  # rms of delta_2 over that of delta: beyond it flows carry 
 
 
 def to_second_order(
-    psi: np.ndarray, modes: LinearModes, a: float, background: Background, units: CodeUnits, *, order: int = 2
+    psi: Any, modes: LinearModes, a: float, background: Background, units: CodeUnits, *, order: int = 2
 ) -> float:
     """Bring psi = wave_from_modes(modes, a, ...) to second order, in place; returns rms of delta_2 over that of delta.
 
@@ -48,46 +49,52 @@ def to_second_order(
     ranks, box = modes.domain.ranks, modes.box
     contrast = contrast_from_modes(modes, a, background)
     second, divergence = _second_order(contrast, modes, a, background, order)
-    sums = [[np.sum(field, dtype=float), np.sum(field**2, dtype=float)] for field in (contrast, second)]
+    sums = [[float(field.sum(dtype=float)), float((field**2).sum(dtype=float))] for field in (contrast, second)]
     (_, first), (mean, square) = ranks.allreduce(np.array(sums)) / np.prod(box.cells, dtype=float)
     ratio = sqrt(square / first) if first > 0 else 0.0
     if ratio > LARGEST_RATIO:
         return ratio
     # mass is conserved: a mean comes from products of the highest modes, and from round-off
     second -= mean
-    lowest = min(ranks.allgather(float((contrast + second).min(initial=np.inf))))
+    lowest = min(ranks.allgather(float((contrast + second).min())))
     if lowest <= -1:
         message = f"initial redshift {1 / a - 1:.4g}: the contrast falls to {lowest:.3g}: start earlier"
         raise on_all_ranks(InputError(message))
     phase = _potential(divergence, modes, a, background, units)
-    for plane in range(len(psi)):
-        modulus = np.sqrt((1 + contrast[plane] + second[plane]) / (1 + contrast[plane]))
-        psi[plane] *= modulus * np.exp(1j * phase[plane])
+    xp = modes.domain.backend.xp
+
+    def work(planes: slice) -> None:
+        modulus = xp.sqrt((1 + contrast[planes] + second[planes]) / (1 + contrast[planes]))
+        psi[planes] *= modulus * xp.exp(1j * phase[planes])
+
+    modes.domain.backend.for_each(plane_blocks(modes.domain, 4 * psi.itemsize), work)
     return ratio
 
 
-def _second_order(
-    contrast: np.ndarray, modes: LinearModes, a: float, background: Background, order: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _second_order(contrast: Any, modes: LinearModes, a: float, background: Background, order: int) -> tuple[Any, Any]:
     """delta_2 and theta_2 on this rank's planes."""
-    made = transform(contrast, modes.domain)
-    k = _wavenumbers(modes.box, modes.domain)
+    domain, backend = modes.domain, modes.domain.backend
+    xp, made = backend.xp, transform(contrast, domain)
+    k = _wavenumbers(modes.box, domain)
 
-    def field(factor: Callable) -> np.ndarray:
-        """The field of modes delta_k factor(k, k^2); factors are found a plane of constant kx at a time."""
-        values = made.values.copy()
-        for i, plane in enumerate(values):
-            here = k[0][i], k[1], k[2]
-            plane *= factor(here, _squared(here))
-        return inverse(Transform(values, modes.domain))
+    def field(factor: Callable) -> Any:
+        """The field of modes delta_k factor(k, k^2)."""
+        values = xp.empty_like(made.values)
 
-    carried = np.zeros_like(contrast)
+        def work(rows: slice) -> None:
+            here = k[0][rows], k[1], k[2]
+            values[rows] = made.values[rows] * factor(here, _squared(here, xp))
+
+        backend.for_each(mode_blocks(domain, 64), work)
+        return inverse(Transform(values, domain))
+
+    carried = xp.zeros_like(contrast)
     for i in range(3):
         # phi_k = -delta_k/k^2
         product = field(lambda k, squared, i=i: -1j * k[i] / squared)
         product *= field(lambda k, squared, i=i: 1j * k[i])
         carried += product
-    tides = np.zeros_like(contrast)
+    tides = xp.zeros_like(contrast)
     for i, j in combinations_with_replacement(range(3), 2):
         tide = field(lambda k, squared, i=i, j=j: k[i] * k[j] / squared)
         tide *= tide
@@ -98,39 +105,48 @@ def _second_order(
         matter = float(background.matter_fraction(a))
         share = 3 / 7 * matter ** (-1 / 143)
         faster = 2 * matter ** (6 / 11) / float(background.growth_rate(a))
-    second, divergence = tides, carried
-    for square, tide, both in zip(contrast, tides, carried, strict=True):
-        square = square**2
+
+    def combine(planes: slice) -> None:
+        square, tide, both = contrast[planes] ** 2, tides[planes], carried[planes]
         own = 0.5 * share * (square - tide)
         tide[...], both[...] = 0.5 * (square + tide) + both + own, both + tide + faster * own
-    return second, divergence
+
+    backend.for_each(plane_blocks(domain, 8 * contrast.itemsize), combine)
+    return tides, carried
 
 
-def _potential(
-    divergence: np.ndarray, modes: LinearModes, a: float, background: Background, units: CodeUnits
-) -> np.ndarray:
+def _potential(divergence: Any, modes: LinearModes, a: float, background: Background, units: CodeUnits) -> Any:
     """S of laplacian S = -a^2 f H theta, on this rank's planes; like particles without Nyquist modes.
 
     These have no velocity, and where a k^2 without their part divides them, it makes them as large as the box's modes.
     """
     box, domain = modes.box, modes.domain
-    made = transform(divergence, domain)
+    backend, made = domain.backend, transform(divergence, domain)
     k = _wavenumbers(box, domain)
     rate = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a)) / units.length**2
-    inside = [_inside(box, axis, axis == 2) for axis in range(3)]
-    inside[1] = inside[1][domain.lines, None]
-    for i, plane in enumerate(made.values):
-        plane *= rate / _squared((k[0][i], k[1], k[2])) * (inside[0][i] & inside[1] & inside[2])
+    inside = _broadcasting([_inside(box, axis, axis == 2) for axis in range(3)], domain)
+
+    def work(rows: slice) -> None:
+        squared = _squared((k[0][rows], k[1], k[2]), backend.xp)
+        made.values[rows] *= rate / squared * (inside[0][rows] & inside[1] & inside[2])
+
+    backend.for_each(mode_blocks(domain, 64), work)
     if domain.has_first_line:
         made.values[0, 0, 0] = 0
     return inverse(made)
 
 
-def _wavenumbers(box: Box, domain: Domain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _wavenumbers(box: Box, domain: Domain) -> tuple[Any, Any, Any]:
     """k along each axis of this rank's part of a transform [h/Mpc]; 0 for Nyquist modes, which have no derivative."""
     grid = Grid(three(box.cells), three(map(float, box.size)))
     k = [np.where(_inside(box, axis, axis == 2), grid.wavenumbers(axis, axis == 2), 0) for axis in range(3)]
-    return k[0], k[1][domain.lines, None], k[2]
+    return _broadcasting(k, domain)
+
+
+def _broadcasting(axes: list[np.ndarray], domain: Domain) -> tuple[Any, Any, Any]:
+    """Numbers along each axis of modes, in the shapes in which they broadcast to this rank's part of a transform."""
+    x, y, z = map(domain.backend.to_device, (axes[0], axes[1][domain.lines], axes[2]))
+    return x[:, None, None], y[:, None], z
 
 
 def _inside(box: Box, axis: int, real: bool = False) -> np.ndarray:
@@ -139,7 +155,7 @@ def _inside(box: Box, axis: int, real: bool = False) -> np.ndarray:
     return np.abs(phase) < np.pi * (1 - 1e-9)
 
 
-def _squared(k: tuple) -> np.ndarray:
+def _squared(k: tuple, xp: Any) -> Any:
     """k^2, and 1 where it is 0."""
     squared = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
-    return np.where(squared > 0, squared, 1.0)
+    return xp.where(squared > 0, squared, 1.0)

@@ -10,6 +10,7 @@ from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.kernels.random_modes import gaussian_modes, philox
+from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import (
@@ -23,6 +24,7 @@ from gpu_fdm.simulation.initial_conditions import (
 from gpu_fdm.simulation.integrator import Expanding, Times
 from gpu_fdm.simulation.particle_mesh import ParticleState, evolve_particles
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveState, evolve_wave
+from gpu_fdm.simulation.second_order import LARGEST_RATIO, to_second_order
 from gpu_fdm.spectra.power import power_spectrum
 from gpu_fdm.units import CodeUnits
 
@@ -256,6 +258,29 @@ def test_both_dynamics_grow_the_same_modes():
 
 
 # wrong input
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-13), (np.float32, 1e-6)])
+def test_where_modes_are(cuda, dtype, tolerance):
+    """On a card: the same modes bit for bit, and the same wave and particles to round-off, which stay there."""
+    a, found = 0.02, []
+    for backend in (cuda, CPU(2)):
+        modes = linear_modes(BOX, power, 3, dtype=dtype, domain=Domain(BOX.cells, backend=backend))
+        psi = wave_from_modes(modes, a, COSMOS, UNITS)
+        ratio = to_second_order(psi, modes, a, COSMOS, UNITS)
+        arrays = (modes.amplitude, psi, *particles_from_modes(modes, a, COSMOS, UNITS))
+        assert all(type(array) is type(backend.xp.empty(0)) for array in arrays)
+        found.append((ratio, *map(backend.to_host, arrays)))
+    (ratio, amplitude, psi, position, momentum, identity), expected = found
+    assert ratio == pytest.approx(expected[0], rel=10 * tolerance) and 0 < ratio < LARGEST_RATIO
+    np.testing.assert_array_equal(amplitude, expected[1])
+    np.testing.assert_array_equal(identity, expected[5])
+    assert psi.dtype == expected[2].dtype == amplitude.dtype
+    np.testing.assert_allclose(psi, expected[2], rtol=0, atol=tolerance)
+    sides = np.array(Grid.of(BOX, UNITS).sides)[:, None]
+    apart = np.abs(position - expected[3])
+    assert (np.minimum(apart, sides - apart) / sides).max() < tolerance
+    np.testing.assert_allclose(momentum, expected[4], rtol=0, atol=tolerance * np.abs(momentum).max())
 
 
 def test_wrong_input():

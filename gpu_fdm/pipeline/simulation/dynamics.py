@@ -105,7 +105,7 @@ class WaveRun(Dynamics[WaveState]):
                 ratio,
                 LARGEST_RATIO,
             )
-        return WaveState(self.backend.to_device(psi), Times.start(setup.start)), order
+        return WaveState(psi, Times.start(setup.start)), order
 
     def evolve(
         self, state: WaveState, stops: Sequence[float], on_step: Callable[[WaveState], None]
@@ -150,8 +150,7 @@ class ParticleRun(Dynamics[ParticleState]):
         setup, order = self.setup, self.setup.section.lagrangian_order
         modes = setup.modes(self.cold, np.float64, domain=self.domain)
         begin = setup.start, setup.background, setup.units
-        position, momentum, identity = map(self.backend.to_device, particles_from_modes(modes, *begin, order=order))
-        return ParticleState(position, momentum, identity, Times.start(setup.start)), order
+        return ParticleState(*particles_from_modes(modes, *begin, order=order), Times.start(setup.start)), order
 
     def evolve(
         self, state: ParticleState, stops: Sequence[float], on_step: Callable[[ParticleState], None]

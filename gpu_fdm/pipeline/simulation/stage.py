@@ -133,7 +133,7 @@ def _records_of_seed(context: Context, setup: Setup) -> Iterator[tuple[str, Reco
 
 def _about_modes(setup: Setup, cold: bool, context: Context) -> dict[str, Any]:
     """Attributes of the modes of a power; InputError where the contrast at the start is not small."""
-    domain = Domain(setup.box.cells, context.ranks, context.backend)
+    domain = Domain(setup.box.cells, context.ranks, context.backend.host)
     modes = setup.modes(cold, np.float32, domain=domain)
     require_small(modes, setup.start, setup.background)
     return {
