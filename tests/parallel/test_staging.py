@@ -1,5 +1,8 @@
 """Copies between host and card in pieces, and messages from a card, by a stand-in for CuPy: the same bits."""
 
+import sys
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -8,9 +11,10 @@ from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.io.result_file import atomic_hdf5
 from gpu_fdm.parallel import staging, transpose
-from gpu_fdm.parallel.backend import CPU, GPU
+from gpu_fdm.parallel.backend import CPU, GPU, gpu_count
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.exchange import alltoall_in_rounds, neighbour_plane
+from gpu_fdm.parallel.ranks import Ranks
 
 SIZES = [(12, 10, 9), (7, 5, 6), (5, 2, 4), (3, 1, 1)]
 DTYPES = (np.complex64, np.complex128)
@@ -88,20 +92,62 @@ def test_large_arrays(backend, tmp_path):
         np.testing.assert_array_equal(file["values"], values + 1)
 
 
-def check_transposes(ranks, backend, cells, dtype, copies):
+def check_transposes(ranks, backend, cells, dtype, copies=None):
     """There, and back into other memory."""
     domain = Domain(cells, ranks, backend)
     whole = np.random.default_rng(3).standard_normal((*cells, 2)).astype(dtype(0).real.dtype).view(dtype)[..., 0]
     planes = backend.to_device(np.ascontiguousarray(whole[domain.planes]))
     lines = backend.xp.empty(domain.transposed_shape(cells[2]), dtype)
-    before = len(copies)
+    before = len(copies or ())
     transpose.transpose(planes, lines, domain, back=False)
-    # there and back through pinned memory, or not at all
-    assert (len(copies) > before) == (backend == GPU(0, 1, "host"))
+    if copies is not None:  # there and back through pinned memory, or not at all
+        assert (len(copies) > before) == (backend == GPU(0, 1, "host"))
     np.testing.assert_array_equal(backend.to_host(lines), whole[:, domain.lines])
     returned = backend.xp.empty(planes.shape, dtype)
     transpose.transpose(returned, lines, domain, back=True)
     np.testing.assert_array_equal(backend.to_host(returned), whole[domain.planes])
+
+
+class Alone:
+    """A communicator of one rank, without an MPI library."""
+
+    def Get_size(self):
+        return 1
+
+    def Get_rank(self):
+        return 0
+
+    def Alltoallv(self, sent, received):
+        """Copy the message to itself."""
+        parts = []
+        for buffer, (count,), (start,), row in (sent, received):
+            parts.append(buffer.view(np.uint8)[start * row.size : (start + count) * row.size])
+        np.copyto(parts[1], parts[0])
+
+
+class Row(SimpleNamespace):
+    """A type of MPI: so many bytes."""
+
+    def Commit(self):
+        return self
+
+    def Free(self):
+        """Nothing."""
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1 << 27])
+@pytest.mark.parametrize("card", ["stand-in", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_a_transpose_through_pinned_memory(monkeypatch, card, size):
+    """In many rounds and in one; of a single rank it changes nothing."""
+    if card == "stand-in":
+        install(monkeypatch)
+    elif gpu_count() == 0:
+        pytest.skip("no CUDA device that CuPy can use")
+    mpi = SimpleNamespace(BYTE=SimpleNamespace(Create_contiguous=lambda size: Row(size=size)))
+    monkeypatch.setitem(sys.modules, "mpi4py", SimpleNamespace(MPI=mpi))
+    monkeypatch.setattr(transpose, "ROUND", size)
+    for dtype in DTYPES:
+        check_transposes(Ranks(Alone()), GPU(), (40, 130, 129), dtype)
 
 
 def check_messages(ranks, backend):
