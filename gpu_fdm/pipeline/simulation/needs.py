@@ -58,10 +58,10 @@ def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
 
 
 def _on_card(config: Config, ranks: int) -> tuple[str, int]:
-    """What needs most of the card of one of `ranks` while it is evolved, and how much [bytes]."""
+    """What needs most of the card of one of `ranks`, from its initial conditions on, and how much [bytes]."""
     waves = [run.startswith("wave") for run in config.simulation.runs]
     needs = {
-        "waves": wave_memory(config, ranks) if any(waves) else 0,
+        "waves": wave_memory(config, ranks, initial=True) if any(waves) else 0,
         "particles": 0 if all(waves) else particle_memory(config, ranks),
     }
     return max(needs.items(), key=lambda item: item[1])
