@@ -169,8 +169,7 @@ class ParticleRun(Dynamics[ParticleState]):
 
     def write_state(self, file: Writer, state: ParticleState) -> None:
         omega_m = self.setup.config.cosmology.omega_m
-        to_host = self.backend.to_host
-        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks, to_host)
+        snapshots.write_particles(file, state, self.setup.box, self.setup.units, omega_m, self.context.ranks)
 
     def packed(self, state: ParticleState) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         columns = {"identity": state.identity}

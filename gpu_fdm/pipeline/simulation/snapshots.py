@@ -34,18 +34,9 @@ def write_psi(file: Writer, box: Box, psi: Any, ranks: Ranks) -> None:
 
 
 def write_particles(
-    file: Writer,
-    state: ParticleState,
-    box: Box,
-    units: CodeUnits,
-    omega_m: float,
-    ranks: Ranks,
-    to_host: Callable[[Any], np.ndarray] = np.asarray,
+    file: Writer, state: ParticleState, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks
 ) -> None:
-    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h.
-
-    to_host  makes NumPy arrays of those of the state
-    """
+    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
     a, counts = state.times.epoch, ranks.allgather(len(state.identity))
     first, number = sum(counts[: ranks.rank]), sum(counts)
     columns: tuple[tuple[str, Callable[[slice], Any], tuple[int, ...], type], ...] = (
@@ -60,7 +51,7 @@ def write_particles(
         # as many calls on every rank
         for begin in range(0, max(counts), _PIECE):
             part = slice(min(begin, counts[ranks.rank]), min(begin + _PIECE, counts[ranks.rank]))
-            file.write_slab(path, first + part.start, np.ascontiguousarray(to_host(values(part)), dtype))
+            file.write_slab(path, first + part.start, values(part).astype(dtype, order="C", copy=False))
     mass = units.mean_matter_density * box.volume / number / 1e10
     file.attributes(
         "/Header",
