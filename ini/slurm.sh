@@ -27,6 +27,9 @@ export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
 # numba caches compiled loops here; in a home folder that nodes cannot write to, every job would compile them again
 export NUMBA_CACHE_DIR=${SCRATCH:-$HOME}/numba-cache
 
+# messages between GPUs leave from their memory where MPI reads it, see docs/hpc.md; Cray MPICH does if this is set
+# export MPICH_GPU_SUPPORT_ENABLED=1
+
 # prints the memory that each stage needs, before the run starts
 srun --ntasks=1 gpu-fdm run ini/filament_gas.ini --dry-run
 

@@ -71,7 +71,11 @@ def choose_on_ranks(name: str, threads: int | None, ranks: Ranks, mpi_buffers: s
             raise RunError(f"no CUDA device that CuPy can use on rank {without}, but on others (or use backend = cpu)")
 
     ranks.on_root(require_one_kind)
-    return _over_ranks(backend, ranks, mpi_buffers) if isinstance(backend, GPU) and ranks.size > 1 else backend
+    if isinstance(backend, GPU) and ranks.size > 1:
+        return _over_ranks(backend, ranks, mpi_buffers)
+    if mpi_buffers == "device":
+        log.info("run.mpi_buffers = device changes nothing: there are no messages between cards")
+    return backend
 
 
 def _over_ranks(gpu: GPU, ranks: Ranks, asked: str) -> GPU:
