@@ -1,121 +1,169 @@
-// Add the numbers of a slab to the sums of their bins in |k|, or |r|, and mu: each thread adds one item or several.
+// Add the numbers of a slab to the sums of their bins in |k|, or |r|, and mu: each warp adds lines along z.
 //
-// On the CPU: add_modes and add_separations in binning.py. Both kernels take
-//   items, ny, nz           planes * ny * nz and the shape of the slab, z fastest
-//   the numbers, see each kernel
-//   x, y, z                 |k| or |r| along each axis of the slab, shapes (planes,), (ny,), (nz,) [a unit]
-//   weights                 what an index along z counts for, shape (nz,)
+// On the CPU: add_modes, add_separations and count_lines in binning.py. All kernels take
+//   the numbers, see each kernel, whose item (i, j, m) is i steps[0] + j steps[1] + m
+//   steps                   shape (2,)
+//   a_count, b_count        lines: values of |k| or |r| along the first and the second axis
+//   length                  values along z, ascending
+//   a_at, b_at, z_at        shapes (a_count, 2), (b_count, 2), (length, 2): the one or two indices that have a value, the
+//                           second -1 where there is one. They are added before their bin is found
+//   a, b, z                 the values, shapes (a_count,), (b_count,), (length,) [a unit]
+//   weights                 what a value along z counts for, shape (length,)
 //   edges                   1 / width of a bin [1/unit], then what a number so close below an edge is on it, in bins
 //   mu_bins, mu_axis        bins of mu = |k_axis| / |k|, 1 for none, and its axis
 //   bins                    rows * mu_bins; row 0 is for k = 0 alone, row i + 1 for bin i without it
-//   sum, k_sum, counts      sums of the numbers, of |k| and of the weights, added to, shape (bins,)
+//   shared                  1: a warp sums in shared memory, and sums has shape (blocks, bins); 0: in sums itself, of
+//                           shape (warps, bins), zero before
 //
 // Bins are found in double, each operation rounded by itself (no fused multiply-add): they are those of the CPU, and so
-// are the counts. Sums are formed in double in the order in which threads arrive: they differ by round-off from run to
-// run, and from those of the CPU.
+// are the counts. Sums are double, and formed in an order that depends on the shape of the slab alone: the same bits in
+// every run.
 //
-// A block sums in shared memory, where its bins fit, and adds to global memory once. Items that are neighbours often
-// share a bin, and so do neighbouring threads, which then wait for each other: as many copies of the bins as there is
-// room for keep them apart. More bins than fit are rarely shared: then all is added to global memory at once.
+// Along a line |k| ascends and mu is monotonic, so that numbers of one bin are neighbours: the lanes of a warp sum each
+// run of them by shuffles, and one lane adds it. No two lanes add to the same bin at a time: no atomics are needed.
 
 #include "common.cuh"
 
-// 20 bytes a bin make 40 KiB, within the 48 that a kernel may have: four blocks on an sm_80, five on an sm_90
-constexpr int SHARED_BINS = 2048;
+constexpr int SHARED_SUMS = 4096;  // 32 KiB: seven blocks on an sm_90, five on an sm_80
+constexpr unsigned WARP = 32;
+constexpr unsigned ALL = 0xffffffff;
 
-__device__ __forceinline__ long long bin_of(double k, double parallel, const double* edges, long long mu_bins)
+__device__ __forceinline__ int bin_of(double k, double parallel, const double* edges, long long mu_bins)
 {
     if (k == 0) return 0;
     const double tolerance = edges[1];
-    const long long row = static_cast<int>(__dadd_rn(__dmul_rn(k, edges[0]), 0.5 + tolerance)) + 1;
+    const int row = static_cast<int>(__dadd_rn(__dmul_rn(k, edges[0]), 0.5 + tolerance)) + 1;
     if (mu_bins == 1) return row;
-    const long long column = static_cast<int>(__dadd_rn(__dmul_rn(parallel / k, mu_bins), tolerance));
-    return row * mu_bins + min(mu_bins - 1, column);
+    const int column = static_cast<int>(__dadd_rn(__dmul_rn(parallel / k, mu_bins), tolerance));
+    return row * static_cast<int>(mu_bins) + min(static_cast<int>(mu_bins) - 1, column);
 }
 
-// number_at(item) gives what is summed.
+// number_at(line, m, k) gives what is summed at value m along z of a line: (row of a_at, row of b_at).
 template <typename Number>
-__device__ __forceinline__ void add_items(long long items, long long ny, long long nz, const Number& number_at,
-                                          const double* x, const double* y, const double* z,
-                                          const long long* weights, const double* edges, long long mu_bins,
-                                          long long mu_axis, long long bins, double* sum, double* k_sum,
-                                          unsigned long long* counts)
+__device__ __forceinline__ void add_lines(long long a_count, long long b_count, long long length, const double* a,
+                                          const double* b, const double* z, const double* edges, long long mu_bins,
+                                          long long mu_axis, long long bins, long long shared,
+                                          const Number& number_at, double* sums)
 {
-    __shared__ double block_sum[SHARED_BINS], block_k_sum[SHARED_BINS];
-    // 32 bits, which add fastest, hold what a block counts: 2^32 of the items of a slab would fill no card
-    __shared__ unsigned block_counts[SHARED_BINS];
-    const bool shared = bins <= SHARED_BINS;
-    const int copies = shared ? min(static_cast<int>(SHARED_BINS / bins), 32) : 0;
-    const int used = copies * static_cast<int>(bins);
-    for (int bin = threadIdx.x; bin < used; bin += blockDim.x) {
-        block_sum[bin] = block_k_sum[bin] = 0;
-        block_counts[bin] = 0;
+    __shared__ double block_sums[SHARED_SUMS];
+    const unsigned lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
+    const unsigned warp = blockIdx.x * warps + threadIdx.x / WARP;
+    if (shared) {
+        for (unsigned at = threadIdx.x; at < warps * bins; at += blockDim.x) block_sums[at] = 0;
+        __syncthreads();
     }
-    __syncthreads();
+    double* own = shared ? block_sums + threadIdx.x / WARP * bins : sums + warp * bins;
 
-    const int copy = shared ? static_cast<int>(threadIdx.x) % copies * static_cast<int>(bins) : 0;
-    const long long step = static_cast<long long>(gridDim.x) * blockDim.x;
-    for (long long item = thread_item(); item < items; item += step) {
-        const long long line = item / nz, m = item - line * nz;
-        const long long i = line / ny, j = line - i * ny;
-        const double across = __dadd_rn(__dmul_rn(x[i], x[i]), __dmul_rn(y[j], y[j]));
-        const double k = sqrt(__dadd_rn(across, __dmul_rn(z[m], z[m])));
-        const double parallel = mu_axis == 2 ? z[m] : mu_axis == 1 ? y[j] : x[i];
-        const long long bin = bin_of(k, parallel, edges, mu_bins);
-        const long long weight = weights[m];
-        const double number = weight * number_at(item);
-        if (shared) {
-            atomicAdd(block_sum + copy + bin, number);
-            atomicAdd(block_k_sum + copy + bin, weight * k);
-            atomicAdd(block_counts + copy + bin, static_cast<unsigned>(weight));
-        } else {
-            atomicAdd(sum + bin, number);
-            atomicAdd(k_sum + bin, weight * k);
-            atomicAdd(counts + bin, static_cast<unsigned long long>(weight));
+    const unsigned lines = static_cast<unsigned>(a_count * b_count), size = static_cast<unsigned>(length);
+    for (unsigned line = warp; line < lines; line += gridDim.x * warps) {
+        const unsigned i = line / static_cast<unsigned>(b_count), j = line - i * static_cast<unsigned>(b_count);
+        const double across = __dadd_rn(__dmul_rn(a[i], a[i]), __dmul_rn(b[j], b[j]));
+        const double parallel = mu_axis == 0 ? a[i] : b[j];
+        for (unsigned first = 0; first < size; first += WARP) {
+            const bool inside = first + lane < size;
+            const unsigned m = inside ? first + lane : size - 1;
+            const double k = sqrt(__dadd_rn(across, __dmul_rn(z[m], z[m])));
+            double number = inside ? number_at(i, j, m, k) : 0;
+            const int bin = bin_of(k, mu_axis == 2 ? z[m] : parallel, edges, mu_bins);
+            const int before = __shfl_up_sync(ALL, bin, 1);
+            const unsigned heads = __ballot_sync(ALL, lane == 0 || bin != before);
+            if (heads != ALL) {  // sums of each run up to every lane
+                const unsigned head = 31 - __clz(heads & (ALL >> (31 - lane)));
+#pragma unroll
+                for (unsigned step = 1; step < WARP; step *= 2) {
+                    const double other = __shfl_up_sync(ALL, number, step);
+                    if (lane >= head + step) number += other;
+                }
+            }
+            if (lane == 31 || (heads >> (lane + 1) & 1)) own[bin] += number;
+            __syncwarp();
         }
     }
-    __syncthreads();
-
     if (!shared) return;
-    for (int bin = threadIdx.x; bin < bins; bin += blockDim.x) {
-        double total = 0, k_total = 0;
-        unsigned long long count = 0;
-        for (int at = bin; at < used; at += static_cast<int>(bins)) {
-            total += block_sum[at];
-            k_total += block_k_sum[at];
-            count += block_counts[at];
-        }
-        if (count == 0) continue;
-        atomicAdd(sum + bin, total);
-        atomicAdd(k_sum + bin, k_total);
-        atomicAdd(counts + bin, count);
+    __syncthreads();
+    for (unsigned bin = threadIdx.x; bin < bins; bin += blockDim.x) {
+        double total = 0;
+        for (unsigned from = 0; from < warps; ++from) total += block_sums[from * bins + bin];
+        sums[blockIdx.x * bins + bin] = total;
     }
+}
+
+// The sum over the items of a line, or of two or four, at one value along z or two, in a fixed order.
+template <typename Item>
+__device__ __forceinline__ double sum_of_items(unsigned i, unsigned j, unsigned m, const long long* a_at,
+                                               const long long* b_at, const long long* z_at, const long long* steps,
+                                               const Item& item)
+{
+    const long long second = z_at[2 * m + 1];
+    double total = 0;
+#pragma unroll
+    for (int p = 0; p < 2; ++p) {
+        const long long at = a_at[2 * i + p];
+        if (at < 0) continue;
+#pragma unroll
+        for (int q = 0; q < 2; ++q) {
+            const long long of = b_at[2 * j + q];
+            if (of < 0) continue;
+            const long long line = at * steps[0] + of * steps[1];
+            total += item(line + z_at[2 * m]);
+            if (second >= 0) total += item(line + second);
+        }
+    }
+    return total;
 }
 
 // spectrum, other  slabs of complex numbers, summed is Re(spectrum conj(other)); products of floats are exact in double
-extern "C" __global__ void add_modes(long long items, long long ny, long long nz, const REAL* __restrict__ spectrum,
-                                     const REAL* __restrict__ other, const double* __restrict__ x,
-                                     const double* __restrict__ y, const double* __restrict__ z,
-                                     const long long* __restrict__ weights, const double* __restrict__ edges,
-                                     long long mu_bins, long long mu_axis, long long bins, double* sum,
-                                     double* k_sum, unsigned long long* counts)
+extern "C" __global__ void add_modes(const REAL* __restrict__ spectrum, const REAL* __restrict__ other,
+                                     const long long* __restrict__ steps, long long a_count, long long b_count,
+                                     long long length, const long long* __restrict__ a_at,
+                                     const long long* __restrict__ b_at, const long long* __restrict__ z_at,
+                                     const double* __restrict__ a, const double* __restrict__ b,
+                                     const double* __restrict__ z, const double* __restrict__ weights,
+                                     const double* __restrict__ edges, long long mu_bins, long long mu_axis,
+                                     long long bins, long long shared, double* sums)
 {
     const auto product = [=](long long item) {
-        const Pair a = reinterpret_cast<const Pair*>(spectrum)[item];
-        const Pair b = reinterpret_cast<const Pair*>(other)[item];
-        return static_cast<double>(a.first) * b.first + static_cast<double>(a.second) * b.second;
+        const Pair x = reinterpret_cast<const Pair*>(spectrum)[item];
+        const Pair y = spectrum == other ? x : reinterpret_cast<const Pair*>(other)[item];
+        return static_cast<double>(x.first) * y.first + static_cast<double>(x.second) * y.second;
     };
-    add_items(items, ny, nz, product, x, y, z, weights, edges, mu_bins, mu_axis, bins, sum, k_sum, counts);
+    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double) {
+        return weights[m] * sum_of_items(i, j, m, a_at, b_at, z_at, steps, product);
+    };
+    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
 }
 
-// values  a slab of real numbers, summed themselves
-extern "C" __global__ void add_separations(long long items, long long ny, long long nz,
-                                           const REAL* __restrict__ values, const double* __restrict__ x,
-                                           const double* __restrict__ y, const double* __restrict__ z,
-                                           const long long* __restrict__ weights,
-                                           const double* __restrict__ edges, long long mu_bins, long long mu_axis,
-                                           long long bins, double* sum, double* k_sum, unsigned long long* counts)
+// values, other  slabs of real numbers, of which values are summed themselves; other is not read
+extern "C" __global__ void add_separations(const REAL* __restrict__ values, const REAL* __restrict__ other,
+                                           const long long* __restrict__ steps, long long a_count,
+                                           long long b_count, long long length,
+                                           const long long* __restrict__ a_at,
+                                           const long long* __restrict__ b_at,
+                                           const long long* __restrict__ z_at, const double* __restrict__ a,
+                                           const double* __restrict__ b, const double* __restrict__ z,
+                                           const double* __restrict__ weights,
+                                           const double* __restrict__ edges, long long mu_bins,
+                                           long long mu_axis, long long bins, long long shared, double* sums)
 {
     const auto value = [=](long long item) { return static_cast<double>(values[item]); };
-    add_items(items, ny, nz, value, x, y, z, weights, edges, mu_bins, mu_axis, bins, sum, k_sum, counts);
+    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double) {
+        return weights[m] * sum_of_items(i, j, m, a_at, b_at, z_at, steps, value);
+    };
+    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+}
+
+// Of the geometry alone: what items count for, with power 0 of |k|, and the sums of |k| over them, with power 1.
+extern "C" __global__ void count_lines(long long power, long long a_count, long long b_count, long long length,
+                                       const long long* __restrict__ a_at, const long long* __restrict__ b_at,
+                                       const long long* __restrict__ z_at, const double* __restrict__ a,
+                                       const double* __restrict__ b, const double* __restrict__ z,
+                                       const double* __restrict__ weights, const double* __restrict__ edges,
+                                       long long mu_bins, long long mu_axis, long long bins, long long shared,
+                                       double* sums)
+{
+    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double k) {
+        const int items = (1 + (a_at[2 * i + 1] >= 0)) * (1 + (b_at[2 * j + 1] >= 0)) * (1 + (z_at[2 * m + 1] >= 0));
+        return items * weights[m] * (power ? k : 1.0);
+    };
+    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
 }

@@ -5,9 +5,12 @@ Callers check the arguments.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..parallel.backend import CPU, GPU
 from .compiled import njit
@@ -19,10 +22,13 @@ EDGE_TOLERANCE = 1e-9
 # Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
 _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
-# Threads of a kernel on a card, each with several modes: enough to fill it a few times over, while few blocks add
-# to the same sums. Lines that are binned at a time have modes for all of them.
-_MOST_THREADS = 256 * 2048
-_LINES_ON_CARD = 16
+# Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]; as the card's shared
+# memory in binning.cu, they decide the order of additions, and do not depend on the card.
+_MOST_WARPS = 4096
+_MOST_SUMS = 2**27
+_SHARED_SUMS = 4096
+_WARPS_A_BLOCK = 8
+_WARP = 32
 
 
 def bin_numbers(
@@ -47,37 +53,154 @@ def bin_numbers(
     along, weights, mu_axis  as the loop takes them, NumPy;  width  of a bin;  shape  rows and mu bins
     axis      0 or 1: lines are taken along it. The slabs hold all of the other axis, where |k| or |r| is the same at i
               and -i
-    finish    function of a few lines whose result is binned in their place
-    Returns for each result the sums of the numbers, of |k| or |r|, and of the weights: NumPy arrays of that shape.
+    finish    on the CPU: function of a few lines whose result is binned in their place
+    Returns for each result the sums of the numbers, of |k| or |r|, and of the weights: NumPy arrays of that shape. The
+    sums of |k| and the weights are those of the grid: they are found once, and kept for the next slabs.
     """
     if axis == 0:
-        x, y, z = along
-        slabs, along, mu_axis = [slab.swapaxes(0, 1) for slab in slabs], (y, x, z), (1, 0, 2)[mu_axis]
-    x, y, z, weights, edges = map(backend.to_device, (*along, weights, np.array([1 / width, EDGE_TOLERANCE])))
-    bins = prod(shape)
+        slabs = [slab.swapaxes(0, 1) for slab in slabs]
+        along, mu_axis = (along[1], along[0], along[2]), (1, 0, 2)[mu_axis]
+    arrays = (*(np.asarray(values, float) for values in along), np.asarray(weights, np.int64))
+    lines = _Lines(*(array.tobytes() for array in arrays), 1 / width, shape[1], mu_axis, prod(shape))
+    sums = (_sums_on_card if backend.name == "gpu" else _sums_on_threads)(loop, slabs, operands, lines, backend, finish)
+    k, counts = (values.reshape(shape) for values in _geometry(lines, backend))
+    return [(total.reshape(shape), k.copy(), counts.copy()) for total in sums]
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The lines of a slab along z, and their bins; arrays as bytes, so that it can be the key of a cache."""
+
+    x_bytes: bytes
+    y_bytes: bytes
+    z_bytes: bytes
+    weight_bytes: bytes
+    inverse_width: float
+    mu_bins: int
+    mu_axis: int
+    bins: int
+
+    @property
+    def along(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """|k| or |r| along each axis."""
+        x, y, z = (np.frombuffer(values) for values in (self.x_bytes, self.y_bytes, self.z_bytes))
+        return x, y, z
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What an index along z counts for, int64."""
+        return np.frombuffer(self.weight_bytes, np.int64)
+
+
+@lru_cache(maxsize=16)
+def _geometry(lines: _Lines, backend: CPU | GPU) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of |k| or |r| and of the weights in each bin, float64 and int64, shape (bins,)."""
     if backend.name == "gpu":
-        parts, cuts = 1, [slice(first, first + _LINES_ON_CARD) for first in range(0, len(y), _LINES_ON_CARD)]
-    else:
-        cuts = _mirrored(y)
-        # partial sums stay smaller than the slab
-        parts = max(1, min(_MOST_PARTS, len(cuts), slabs[0].size // max(_LEAST_MODES_A_PART, 4 * len(operands) * bins)))
-    total, k = backend.xp.zeros((2, len(operands), parts, bins))
-    counts = backend.xp.zeros((len(operands), parts, bins), np.int64)
+        launch = _Launch(lines, backend)
+        return launch("count_lines", np.float64, (1,)), launch("count_lines", np.float64, (0,)).astype(np.int64)
+    x, y, z = lines.along
+    cuts = _mirrored(y)
+    parts = _parts(len(x) * len(y) * len(z), len(cuts), lines.bins)
+    k, counts = np.zeros((parts, lines.bins)), np.zeros((parts, lines.bins), np.int64)
 
     def work(part: int) -> None:
         for cut in cuts[len(cuts) * part // parts : len(cuts) * (part + 1) // parts]:
-            cut_slabs = (slab[:, cut] for slab in slabs)
-            lines = [backend.to_device(some if finish is None else finish(some)) for some in cut_slabs]
-            for i, numbers in enumerate(operands):
-                operand, sums = [lines[number] for number in numbers], (total[i, part], k[i, part], counts[i, part])
-                if backend.name == "gpu":
-                    _launch(loop, operand, (x, y[cut], z, weights, edges, shape[1], mu_axis, bins), sums, backend)
-                else:
-                    loop(*operand, (x, y[cut][0], z), weights, 1 / width, shape[1], mu_axis, *sums)
+            values = (x, y[cut][0], z), lines.weights, lines.inverse_width, lines.mu_bins, lines.mu_axis
+            count_lines(len(y[cut]), *values, k[part], counts[part])
 
     backend.for_each(range(parts), work)
-    sums = (backend.to_host(part_sums.sum(axis=1)).reshape(-1, *shape) for part_sums in (total, k, counts))
-    return list(zip(*sums, strict=True))
+    return k.sum(axis=0), counts.sum(axis=0)
+
+
+def _sums_on_threads(
+    loop: Callable,
+    slabs: Sequence[np.ndarray],
+    operands: Sequence[tuple[int, ...]],
+    lines: _Lines,
+    backend: CPU,
+    finish: Callable | None,
+) -> list[np.ndarray]:
+    """Sums of the numbers, an array a result, by a loop that takes a few lines at a time."""
+    x, y, z = lines.along
+    cuts = _mirrored(y)
+    parts = _parts(slabs[0].size, len(cuts), len(operands) * lines.bins)
+    total = np.zeros((len(operands), parts, lines.bins))
+
+    def work(part: int) -> None:
+        for cut in cuts[len(cuts) * part // parts : len(cuts) * (part + 1) // parts]:
+            pieces = (slab[:, cut] for slab in slabs)
+            here = [backend.to_device(piece if finish is None else finish(piece)) for piece in pieces]
+            options = (x, y[cut][0], z), lines.weights, lines.inverse_width, lines.mu_bins, lines.mu_axis
+            for sums, numbers in zip(total, operands, strict=True):
+                loop(*(here[number] for number in numbers), *options, sums[part])
+
+    backend.for_each(range(parts), work)
+    return list(total.sum(axis=1))
+
+
+def _parts(items: int, cuts: int, bins: int) -> int:
+    """Parts of the lines for the threads: partial sums stay smaller than the slab."""
+    return max(1, min(_MOST_PARTS, cuts, items // max(_LEAST_MODES_A_PART, 4 * bins)))
+
+
+def _sums_on_card(
+    loop: Callable,
+    slabs: Sequence[np.ndarray],
+    operands: Sequence[tuple[int, ...]],
+    lines: _Lines,
+    backend: GPU,
+    finish: Callable | None,
+) -> list[np.ndarray]:
+    """Sums of the numbers, an array a result, by the kernel of a loop's name."""
+    if finish is not None:
+        raise ValueError("numbers on a card are binned as they are")
+    launch, sums = _Launch(lines, backend), []
+    for numbers in operands:
+        operand = [slabs[number] for number in numbers]
+        dtype = np.result_type(*(slab.dtype for slab in operand))
+        # x and y may be swapped: the items are those of the slab as it lies in memory
+        in_memory = [slab if slab.strides[0] >= slab.strides[1] else slab.swapaxes(0, 1) for slab in operand]
+        flat = [backend.xp.ascontiguousarray(slab).astype(dtype, copy=False).reshape(-1) for slab in in_memory]
+        plane, line = in_memory[0].shape[1] * in_memory[0].shape[2], in_memory[0].shape[2]
+        steps = np.array([plane, line] if in_memory[0] is operand[0] else [line, plane], np.int64)
+        real = np.finfo(dtype).dtype
+        pair = [part.view(real) for part in (flat[0], flat[-1])]
+        sums.append(launch(loop.__name__, real, (*pair, backend.to_device(steps))))
+    return sums
+
+
+class _Launch:
+    """Launches the kernels of binning.cu on the lines of a slab."""
+
+    def __init__(self, lines: _Lines, backend: GPU):
+        x, y, z = lines.along
+        at = [_pairs(values) for values in (x, y, z)]
+        self.bins, self.backend = lines.bins, backend
+        weights = lines.weights.astype(float)
+        values = [axis[pairs[:, 0]] for axis, pairs in zip((x, y, z), at, strict=True)]
+        edges = np.array([lines.inverse_width, EDGE_TOLERANCE])
+        on_card = [backend.to_device(array) for array in (*at, *values, weights[at[2][:, 0]], edges)]
+        self.lines = len(at[0]) * len(at[1])
+        self.arguments = (*map(len, at), *on_card, lines.mu_bins, lines.mu_axis, lines.bins)
+
+    def __call__(self, kernel: str, real: DTypeLike, numbers: tuple) -> np.ndarray:
+        """Sums in bins, NumPy."""
+        shared = self.bins <= _SHARED_SUMS
+        warps = min(_WARPS_A_BLOCK, _SHARED_SUMS // self.bins) if shared else 1
+        most = _MOST_WARPS if shared else max(1, min(_MOST_WARPS, _MOST_SUMS // (8 * self.bins)))
+        blocks = -(-max(1, min(most, self.lines)) // warps)
+        sums = self.backend.to_device(np.zeros((blocks, self.bins)))
+        block = _WARP * warps
+        arguments = (*numbers, *self.arguments, int(shared), sums)
+        self.backend.launch("binning", kernel, real, blocks * block, arguments, block)
+        return self.backend.to_host(sums.sum(axis=0))
+
+
+def _pairs(values: np.ndarray) -> np.ndarray:
+    """The one or two indices of each value, the second -1 where there is one: int64, (values, 2), values ascend."""
+    first, back = (np.unique(array, return_index=True)[1] for array in (values, values[::-1]))
+    last = len(values) - 1 - back
+    return np.stack([first, np.where(last > first, last, -1)], axis=1)
 
 
 def _mirrored(y: np.ndarray) -> list[slice]:
@@ -85,17 +208,6 @@ def _mirrored(y: np.ndarray) -> list[slice]:
     last = len(y) - 1
     first, back = (np.unique(values, return_index=True)[1].tolist() for values in (y, y[::-1]))
     return [slice(i, last - j + 1, max(1, last - j - i)) for i, j in zip(first, back, strict=True)]
-
-
-def _launch(loop: Callable, operand: list, options: tuple, sums: tuple, backend: GPU) -> None:
-    """The kernel of a loop's name, which takes complex numbers as pairs of real ones, of one precision."""
-    dtype = np.result_type(*(lines.dtype for lines in operand))
-    real = np.finfo(dtype).dtype
-    items, shape = operand[0].size, operand[0].shape
-    numbers = [lines.astype(dtype, copy=False).reshape(-1).view(real) for lines in operand]
-    total, k, counts = sums
-    arguments = (items, *shape[1:], *numbers, *options, total, k, counts.view(np.uint64))
-    backend.launch("binning", loop.__name__, real, min(items, _MOST_THREADS), arguments)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -117,21 +229,27 @@ def _line_bins(x, y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell):
 
 
 @njit(nogil=True, error_model="numpy")
-def _add_line(number, k, cell, weights, copies, total, k_sum, modes):
-    """Add a line, the sum of `copies` with the same k, to the sums of their bins; number and k are overwritten."""
-    for m in range(len(number)):
-        number[m] *= weights[m]
-        k[m] *= copies * weights[m]
-    # a loop that cannot vectorise
-    for m in range(len(number)):
-        c = cell[m]
-        total[c] += number[m]
-        k_sum[c] += k[m]
-        modes[c] += copies * weights[m]
+def count_lines(lines, along, weights, inverse_width, mu_bins, mu_axis, k_sum, counts):
+    """Add what lines along z count for, and their |k|, to the sums of their bins; the rest as add_modes.
+
+    lines          number of lines of the same |k|
+    along          |k| along each axis: an array for x, the same at i and -i, a number, and an array for z
+    k_sum, counts  sum of |k| (float64) and of the weights (int64), added to, shape (rows mu_bins,)
+    """
+    x, y, z = along
+    z_squared = z * z
+    k = np.empty(len(z))
+    cell = np.empty(len(z), np.uint32)  # unsigned: no test for indices that count from the end
+    for i in range(len(x) // 2 + 1):
+        copies = lines if 2 * i % len(x) == 0 else 2 * lines
+        _line_bins(x[i], y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell)
+        for m in range(len(z)):
+            k_sum[cell[m]] += copies * weights[m] * k[m]
+            counts[cell[m]] += copies * weights[m]
 
 
 @njit(nogil=True, error_model="numpy")
-def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, power, k_sum, modes):
+def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, power):
     """Add lines of modes to the sums of their bins: row 0 for k = 0 alone, row i + 1 for bin i without it.
 
     spectrum, other  lines of rfftn outputs, shape (x, lines, z), complex, all of x; other may be spectrum
@@ -140,7 +258,6 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
     inverse_width    1 / width of a bin [1/k_f]
     mu_bins          bins of mu = |k_axis| / |k|, 1 for none;  mu_axis  the axis
     power            sum of Re(spectrum conj(other)), added to, float64, shape (rows mu_bins,)
-    k_sum, modes     sum of |k| [k_f] (float64) and number of modes (int64), added to, same shape
     Lines of the same |k| are added up before their bins are found: i and -i, and all that are given.
     """
     x, y, z = along
@@ -148,7 +265,7 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
     z_squared = z * z
     k = np.empty(len(z))
     product = np.empty(len(z))
-    cell = np.empty(len(z), np.uint32)  # unsigned: no test for indices that count from the end
+    cell = np.empty(len(z), np.uint32)
     for i in range(len(x) // 2 + 1):
         copies = lines if 2 * i % len(x) == 0 else 2 * lines
         product[:] = 0
@@ -160,11 +277,15 @@ def add_modes(spectrum, other, along, weights, inverse_width, mu_bins, mu_axis, 
                 real = np.float64(a[m].real) * np.float64(b[m].real)
                 product[m] += real + np.float64(a[m].imag) * np.float64(b[m].imag)
         _line_bins(x[i], y, z, z_squared, inverse_width, mu_bins, mu_axis, k, cell)
-        _add_line(product, k, cell, weights, copies, power, k_sum, modes)
+        for m in range(len(z)):
+            product[m] *= weights[m]
+        # a loop that cannot vectorise
+        for m in range(len(z)):
+            power[cell[m]] += product[m]
 
 
 @njit(nogil=True, error_model="numpy")
-def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, total, r_sum, separations):
+def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, total):
     """Add lines of a correlation to the sums of their bins in |r|; the rest as add_modes, r in place of k.
 
     values  shape (x, lines, z), real;  total  sum of them, added to
@@ -181,7 +302,8 @@ def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, tot
         for copy in range(copies):
             value += values[i if copy < lines else -i, copy % lines]
         _line_bins(x[i], y, z, z_squared, inverse_width, mu_bins, mu_axis, r, cell)
-        _add_line(value, r, cell, weights, copies, total, r_sum, separations)
+        for m in range(len(z)):
+            total[cell[m]] += weights[m] * value[m]
 
 
 @njit(nogil=True, error_model="numpy")

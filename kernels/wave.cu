@@ -1,16 +1,81 @@
-// A wave between its Fourier transforms: each thread takes one cell or one mode.
+// A wave between its Fourier transforms: each warp takes a line along z.
 //
-// On the CPU: the loops of these names in wave.py. Tables, factors and arithmetic are double at both precisions, so
-// that phases have modulus one to 1e-16 and the mass does not drift; the kernels wait for memory, not for arithmetic.
-// Complex numbers are pairs. The kernels take
-//   items            cells or modes
-//   psi, potential   of the cells of some planes, psi in pairs;  density  written
-//   modes            shape (nx, columns), columns fastest, pairs, changed in place
-//   along, across    factors along x, shape (nx,), and of the columns, shape (columns,), see each kernel
+// On the CPU: the functions of these names in wave.py. Tables, factors, sums and arithmetic are double at both precisions,
+// so that phases have modulus one to 1e-16, but for small phases of single-precision cells: see rotate. Complex numbers
+// are pairs. The kernels take
+//   planes, ny, nz   of the cells or modes, z fastest;  blocks  of a plane: gridDim.x / planes
+//   psi, modes       pairs, changed in place;  potential, density  real
+//   line             numbers from line to line of what is real, at least nz
+//   squares          shape (planes + ny + nz,): parts of k^2 along the three axes;  phases  likewise, pairs: factors
+//   sums             written, shape (planes, blocks, ...), see each kernel: the order of additions depends on the
+//                    shape alone
 
 #include "common.cuh"
 
-constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
+constexpr unsigned WARP = 32, MOST_WARPS = 8;
+// cells that a thread loads before it works on the first of them: so many loads are on their way at a time
+constexpr unsigned AHEAD = 4;
+
+struct alignas(16) Phase {
+    double cosine, sine;
+};
+
+// The line of a warp, and its lane: false where there is none.
+struct Line {
+    unsigned lane, plane, row;
+    long long number;
+    bool inside;
+
+    __device__ __forceinline__ Line(long long blocks, long long ny)
+    {
+        const unsigned warps = blockDim.x / WARP, block = blockIdx.x;
+        lane = threadIdx.x % WARP;
+        plane = block / static_cast<unsigned>(blocks);
+        row = (block - plane * static_cast<unsigned>(blocks)) * warps + threadIdx.x / WARP;
+        inside = row < ny;
+        number = plane * ny + row;
+    }
+};
+
+// Write the sums of N numbers over the threads of a block, the first of `stride`; all of them call this.
+template <int N>
+__device__ __forceinline__ void write_sums(double (&values)[N], double* sums, int stride = N)
+{
+    __shared__ double of_warps[MOST_WARPS][N];
+    const unsigned lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+#pragma unroll
+        for (unsigned step = WARP / 2; step > 0; step /= 2)
+            values[i] += __shfl_down_sync(0xffffffff, values[i], step);
+    if (lane == 0)
+#pragma unroll
+        for (int i = 0; i < N; ++i) of_warps[threadIdx.x / WARP][i] = values[i];
+    __syncthreads();
+    if (threadIdx.x >= N) return;
+    double total = 0;
+    for (unsigned warp = 0; warp < warps; ++warp) total += of_warps[warp][threadIdx.x];
+    sums[stride * static_cast<long long>(blockIdx.x) + threadIdx.x] = total;
+}
+
+// The larger of two sizes; NaN where one of them is.
+__device__ __forceinline__ double larger(double a, double b)
+{
+    return b > a || b != b ? b : a;
+}
+
+// The largest of the values of a block, for its first thread; all of them call this.
+__device__ __forceinline__ double largest_of_block(double value)
+{
+    __shared__ double of_warps[MOST_WARPS];
+#pragma unroll
+    for (unsigned step = WARP / 2; step > 0; step /= 2)
+        value = larger(value, __shfl_xor_sync(0xffffffff, value, step));
+    if (threadIdx.x % WARP == 0) of_warps[threadIdx.x / WARP] = value;
+    __syncthreads();
+    for (unsigned warp = 0; warp < blockDim.x / WARP; ++warp) value = larger(value, of_warps[warp]);
+    return value;
+}
 
 // sin x and cos x with the range reduction and the polynomials (Moshier's Cephes library) of wave.py; CUDA's own
 // reduction of huge arguments would need local memory.
@@ -42,74 +107,222 @@ __device__ __forceinline__ void sine_cosine(double x, double& sine, double& cosi
     if (quadrant == 1 || quadrant == 2) cosine = -cosine;
 }
 
-// psi times exp(-i factor potential), in place; sums  of |psi|^2 and |psi|^2 potential over each block, (blocks, 2)
-extern "C" __global__ void potential_phase(long long items, const REAL* __restrict__ potential,
-                                           const double* __restrict__ factor, REAL* psi, double* sums)
+// A cell times exp(-i phase).
+__device__ __forceinline__ Pair rotate(Pair wave, double phase)
 {
-    __shared__ double mass[BLOCK], energy[BLOCK];
-    const long long item = thread_item();
-    mass[threadIdx.x] = energy[threadIdx.x] = 0;
-    if (item < items) {
-        Pair* wave = reinterpret_cast<Pair*>(psi) + item;
-        const double real = wave->first, imaginary = wave->second, phi = potential[item];
-        const double density = real * real + imaginary * imaginary;
-        mass[threadIdx.x] = density;
-        energy[threadIdx.x] = density * phi;
-        double sine, cosine;
-        sine_cosine(factor[0] * phi, sine, cosine);
-        wave->first = static_cast<REAL>(real * cosine + imaginary * sine);
-        wave->second = static_cast<REAL>(imaginary * cosine - real * sine);
-    }
-    __syncthreads();
-    for (unsigned half = BLOCK / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) {
-            mass[threadIdx.x] += mass[threadIdx.x + half];
-            energy[threadIdx.x] += energy[threadIdx.x + half];
+    double sine, cosine;
+    sine_cosine(phase, sine, cosine);
+    const double real = wave.first, imaginary = wave.second;
+    return {static_cast<REAL>(real * cosine + imaginary * sine), static_cast<REAL>(imaginary * cosine - real * sine)};
+}
+
+#define IS_SINGLE (sizeof(REAL) == 4)
+
+// A cell times exp(-i factor phi). Single-precision cells take single-precision sines below pi/4, which is twenty times
+// as fast (polynomials of Moshier's Cephes library): what is added to a cell, not the cell, is multiplied, so that its
+// modulus changes by 1e-7 of the phase at most, less than the rounding of the result.
+__device__ __forceinline__ Pair kicked(Pair wave, double factor, REAL phi)
+{
+    if (!IS_SINGLE) return rotate(wave, factor * phi);
+    const float x = static_cast<float>(factor) * static_cast<float>(phi);
+    if (!(fabsf(x) <= 0.785398f)) return rotate(wave, factor * phi);
+    const float z = x * x;
+    const float sine = x + x * z * (-1.6666654611e-1f + z * (8.3321608736e-3f + z * -1.9515295891e-4f));
+    const float less_one = -0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f +
+                                                                           z * 2.443315711809948e-5f));
+    const float real = wave.first, imaginary = wave.second;
+    return {static_cast<REAL>(real + (real * less_one + imaginary * sine)),
+            static_cast<REAL>(imaginary + (imaginary * less_one - real * sine))};
+}
+
+// psi times exp(-i factor potential), in place; sums of |psi|^2 and |psi|^2 potential, (planes, blocks, 2)
+extern "C" __global__ void potential_phase(long long blocks, long long ny, long long nz, long long line,
+                                           const REAL* __restrict__ potential, const double* __restrict__ factor,
+                                           REAL* __restrict__ psi, double* sums)
+{
+    const Line at(blocks, ny);
+    double totals[2] = {0, 0};
+    if (at.inside) {
+        Pair* wave = reinterpret_cast<Pair*>(psi) + at.number * nz;
+        const REAL* along = potential + at.number * line;
+        const double by = factor[0];
+        const unsigned length = static_cast<unsigned>(nz);
+        for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
+            Pair here[AHEAD];
+            REAL phi[AHEAD];
+#pragma unroll
+            for (unsigned i = 0; i < AHEAD; ++i) {
+                const unsigned m = first + i * WARP;
+                here[i] = m < length ? wave[m] : Pair{0, 0};
+                phi[i] = m < length ? along[m] : REAL(0);
+            }
+#pragma unroll
+            for (unsigned i = 0; i < AHEAD; ++i) {
+                const unsigned m = first + i * WARP;
+                const double real = here[i].first, imaginary = here[i].second;
+                const double density = real * real + imaginary * imaginary;
+                totals[0] += density;
+                totals[1] += density * phi[i];
+                if (m < length) wave[m] = kicked(here[i], by, phi[i]);
+            }
         }
-        __syncthreads();
     }
-    if (threadIdx.x == 0) {
-        sums[2 * static_cast<long long>(blockIdx.x)] = mass[0];
-        sums[2 * static_cast<long long>(blockIdx.x) + 1] = energy[0];
-    }
+    write_sums(totals, sums);
 }
 
 // |psi|^2
-extern "C" __global__ void squared_modulus(long long items, const REAL* __restrict__ psi, REAL* density)
+extern "C" __global__ void squared_modulus(long long blocks, long long ny, long long nz, long long line,
+                                           const REAL* __restrict__ psi, REAL* __restrict__ density)
 {
-    const long long item = thread_item();
-    if (item >= items) return;
-    const Pair wave = reinterpret_cast<const Pair*>(psi)[item];
-    density[item] = wave.first * wave.first + wave.second * wave.second;
+    const Line at(blocks, ny);
+    if (!at.inside) return;
+    const Pair* wave = reinterpret_cast<const Pair*>(psi) + at.number * nz;
+    REAL* to = density + at.number * line;
+    const unsigned length = static_cast<unsigned>(nz);
+    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
+        Pair here[AHEAD];
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i)
+            here[i] = first + i * WARP < length ? wave[first + i * WARP] : Pair{0, 0};
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i)
+            if (first + i * WARP < length)
+                to[first + i * WARP] = here[i].first * here[i].first + here[i].second * here[i].second;
+    }
 }
 
-// mode (i, j) times along_i across_j, all complex
-extern "C" __global__ void multiply_phases(long long items, long long columns, const double* __restrict__ along,
-                                           const double* __restrict__ across, REAL* modes)
+// The largest |value|, (planes, blocks); NaN where one is.
+extern "C" __global__ void largest_size(long long blocks, long long ny, long long nz, long long line,
+                                        const REAL* __restrict__ values, double* sums)
 {
-    const long long item = thread_item();
-    if (item >= items) return;
-    const long long i = item / columns, j = item - i * columns;
-    const double a = along[2 * i], b = along[2 * i + 1], c = across[2 * j], d = across[2 * j + 1];
-    const double cosine = a * c - b * d, sine = a * d + b * c;
-    Pair* mode = reinterpret_cast<Pair*>(modes) + item;
-    const double real = mode->first, imaginary = mode->second;
-    mode->first = static_cast<REAL>(real * cosine - imaginary * sine);
-    mode->second = static_cast<REAL>(real * sine + imaginary * cosine);
+    const Line at(blocks, ny);
+    double largest = 0;
+    if (at.inside) {
+        const REAL* along = values + at.number * line;
+        const unsigned length = static_cast<unsigned>(nz);
+#pragma unroll 4
+        for (unsigned m = at.lane; m < length; m += WARP) {
+            const double size = fabs(static_cast<double>(along[m]));
+            largest = larger(largest, size);
+        }
+    }
+    largest = largest_of_block(largest);
+    if (threadIdx.x == 0) sums[blockIdx.x] = largest;
 }
 
-// mode (i, j) times -strength / k^2, or 0 where k = 0; along is k_x^2, across k_y^2 + k_z^2
-extern "C" __global__ void divide_by_k_squared(long long items, long long columns,
-                                               const double* __restrict__ along,
-                                               const double* __restrict__ across,
-                                               const double* __restrict__ strength, REAL* modes)
+// mode (i, j, m) times the phases of its three wavenumbers
+extern "C" __global__ void multiply_phases(long long planes, long long blocks, long long ny, long long nz,
+                                           const double* __restrict__ phases, REAL* __restrict__ modes)
 {
-    const long long item = thread_item();
-    if (item >= items) return;
-    const long long i = item / columns;
-    const double k_squared = along[i] + across[item - i * columns];
-    const double green = k_squared > 0 ? -strength[0] / k_squared : 0;
-    Pair* mode = reinterpret_cast<Pair*>(modes) + item;
-    mode->first = static_cast<REAL>(mode->first * green);
-    mode->second = static_cast<REAL>(mode->second * green);
+    const Line at(blocks, ny);
+    if (!at.inside) return;
+    const Phase* factors = reinterpret_cast<const Phase*>(phases);
+    const Phase x = factors[at.plane], y = factors[planes + at.row];
+    const double a = x.cosine * y.cosine - x.sine * y.sine, b = x.cosine * y.sine + x.sine * y.cosine;
+    const Phase* along = factors + planes + ny;
+    Pair* mode = reinterpret_cast<Pair*>(modes) + at.number * nz;
+    const unsigned length = static_cast<unsigned>(nz);
+    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
+        Pair here[AHEAD];
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i)
+            here[i] = first + i * WARP < length ? mode[first + i * WARP] : Pair{0, 0};
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i) {
+            const unsigned m = first + i * WARP;
+            if (m >= length) continue;
+            const Phase z = along[m];
+            const double cosine = a * z.cosine - b * z.sine, sine = a * z.sine + b * z.cosine;
+            const double real = here[i].first, imaginary = here[i].second;
+            mode[m] = {static_cast<REAL>(real * cosine - imaginary * sine),
+                       static_cast<REAL>(real * sine + imaginary * cosine)};
+        }
+    }
+}
+
+// mode (i, j, m) times -strength / k^2, or 0 where k = 0
+extern "C" __global__ void divide_by_k_squared(long long planes, long long blocks, long long ny, long long nz,
+                                               const double* __restrict__ squares,
+                                               const double* __restrict__ strength, REAL* __restrict__ modes)
+{
+    const Line at(blocks, ny);
+    if (!at.inside) return;
+    const double across = squares[at.plane] + squares[planes + at.row], by = -strength[0];
+    const double* along = squares + planes + ny;
+    Pair* mode = reinterpret_cast<Pair*>(modes) + at.number * nz;
+    const unsigned length = static_cast<unsigned>(nz);
+    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
+        Pair here[AHEAD];
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i)
+            here[i] = first + i * WARP < length ? mode[first + i * WARP] : Pair{0, 0};
+#pragma unroll
+        for (unsigned i = 0; i < AHEAD; ++i) {
+            const unsigned m = first + i * WARP;
+            if (m >= length) continue;
+            const double k_squared = across + along[m];
+            const double green = k_squared > 0 ? by / k_squared : 0;
+            mode[m] = {static_cast<REAL>(here[i].first * green), static_cast<REAL>(here[i].second * green)};
+        }
+    }
+}
+
+// sums of k^2 |mode|^2, (planes, blocks, 1)
+extern "C" __global__ void weigh_k_squared(long long planes, long long blocks, long long ny, long long nz,
+                                           const double* __restrict__ squares, const REAL* __restrict__ modes,
+                                           double* sums)
+{
+    const Line at(blocks, ny);
+    double totals[1] = {0};
+    if (at.inside) {
+        const double across = squares[at.plane] + squares[planes + at.row];
+        const double* along = squares + planes + ny;
+        const Pair* mode = reinterpret_cast<const Pair*>(modes) + at.number * nz;
+        const unsigned length = static_cast<unsigned>(nz);
+#pragma unroll 4
+        for (unsigned m = at.lane; m < length; m += WARP) {
+            const double real = mode[m].first, imaginary = mode[m].second;
+            totals[0] += (across + along[m]) * (real * real + imaginary * imaginary);
+        }
+    }
+    write_sums(totals, sums);
+}
+
+// What the phase does between a cell and the next one along each axis; beyond  the plane after the last, (ny, nz).
+// sums of |psi_next psi|, of that where the phase changes by more than pi/2, and the largest change where both |psi|^2
+// are `dense` at least, (planes, blocks, 3)
+extern "C" __global__ void phase_changes(long long planes, long long blocks, long long ny, long long nz,
+                                         const REAL* __restrict__ psi, const REAL* __restrict__ beyond,
+                                         const double* __restrict__ dense, double* sums)
+{
+    const Line at(blocks, ny);
+    double totals[2] = {0, 0}, largest = 0;
+    if (at.inside) {
+        const Pair* all = reinterpret_cast<const Pair*>(psi);
+        const Pair* here = all + at.number * nz;
+        const long long next_row = at.row + 1 < ny ? at.row + 1 : 0;
+        const Pair* next[2] = {at.plane + 1 < planes ? here + ny * nz
+                                                     : reinterpret_cast<const Pair*>(beyond) + at.row * nz,
+                               all + (at.plane * ny + next_row) * nz};
+        const double least = dense[0];
+        const unsigned length = static_cast<unsigned>(nz);
+        for (unsigned m = at.lane; m < length; m += WARP) {
+            const Pair cell = here[m];
+            const bool heavy = cell.first * cell.first + cell.second * cell.second >= least;
+#pragma unroll
+            for (int axis = 0; axis < 3; ++axis) {
+                const Pair other = axis == 2 ? here[m + 1 < length ? m + 1 : 0] : next[axis][m];
+                const REAL real = other.first * cell.first + other.second * cell.second;
+                const REAL imaginary = other.second * cell.first - other.first * cell.second;
+                const double size = sqrt(real * real + imaginary * imaginary);
+                totals[0] += size;
+                if (real < 0) totals[1] += size;
+                if (heavy && other.first * other.first + other.second * other.second >= least)
+                    largest = larger(largest, fabs(atan2(imaginary, real)));
+            }
+        }
+    }
+    largest = largest_of_block(largest);
+    if (threadIdx.x == 0) sums[3 * static_cast<long long>(blockIdx.x) + 2] = largest;
+    write_sums(totals, sums, 3);
 }

@@ -1,80 +1,205 @@
 """A wave between its Fourier transforms: kicks, densities and Poisson's equation. The CUDA kernels are in wave.cu.
 
-Each function is one pass over memory. All arithmetic, tables and factors are double at both precisions: phases have
-modulus one to 1e-16, so that the mass does not drift where numbers are stored in single precision. Loops take complex
-numbers as pairs of real ones, which vectorise better. Callers check the arguments.
+Each function is one pass over memory. Arithmetic, tables and factors are double at both precisions: phases have modulus
+one to 1e-16. (On a card, small phases of single-precision cells are single, see wave.cu.) Loops take complex numbers as
+pairs of real ones, which vectorise better. On a card real lines may be longer than nz, see parallel.cufft.lines_of.
+Callers check the arguments.
 """
 
 import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK
 from .common import FAST
 from .compiled import njit
 
+_LINES_A_BLOCK = THREADS_PER_BLOCK // 32
+
+
+@dataclass(frozen=True, eq=False)
+class SquaredWavenumbers:
+    """k^2 of modes of shape (nx, lines, length), a sum over the axes.
+
+    x, y, z  its parts, NumPy, double;  backend  where the modes are
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    backend: CPU | GPU
+
+    @cached_property
+    def across(self) -> np.ndarray:
+        """k_y^2 + k_z^2, flat, (lines length,), NumPy."""
+        return (self.y[:, None] + self.z).reshape(-1)
+
+    @cached_property
+    def on_card(self) -> Any:
+        """The parts one after the other, on the card."""
+        return self.backend.to_device(np.concatenate([self.x, self.y, self.z]))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the modes."""
+        return len(self.x), len(self.y), len(self.z)
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """Factors of modes: scale exp(-i angle k^2), a product over the axes."""
+
+    squares: SquaredWavenumbers
+    angle: float
+    scale: float
+
+    def scaled(self, scale: float) -> "Phases":
+        """The factors times a number."""
+        return replace(self, scale=self.scale * scale)
+
+    @cached_property
+    def along(self) -> np.ndarray:
+        """Those along x, with the scale, (nx,), NumPy."""
+        return np.exp(-1j * self.angle * self.squares.x) * self.scale
+
+    @cached_property
+    def across(self) -> np.ndarray:
+        """Those across x, flat, (lines length,), NumPy."""
+        return np.exp(-1j * self.angle * self.squares.across)
+
+    @cached_property
+    def on_card(self) -> Any:
+        """Those along x, y and z one after the other, on the card."""
+        y, z = (np.exp(-1j * self.angle * part) for part in (self.squares.y, self.squares.z))
+        return self.squares.backend.to_device(np.concatenate([self.along, y, z]))
+
 
 def potential_phase(psi: np.ndarray, potential: np.ndarray, factor: float, backend: CPU | GPU) -> np.ndarray:
     """Multiply psi by exp(-i factor potential), in place.
 
-    psi, potential  planes, shapes (planes, ny, nz), contiguous, of one precision
-    Returns sums of |psi|^2 and of |psi|^2 potential, NumPy: on the CPU over each plane, on a GPU over all, shape
-    (rows, 2).
+    psi        planes, shape (planes, ny, nz), contiguous
+    potential  of its precision and shape; on a card lines may be longer
+    Returns sums over each plane of |psi|^2 and of |psi|^2 potential, NumPy, shape (planes, 2).
     """
     if backend.name == "gpu":
-        items = potential.size
-        sums = backend.to_device(np.zeros((-(-items // THREADS_PER_BLOCK), 2)))
-        arguments = (items, potential.reshape(-1), backend.to_device(np.array([factor])), _pairs(psi), sums)
-        backend.launch("wave", "potential_phase", potential.dtype, items, arguments)
-        return backend.to_host(sums.sum(axis=0))[None]
+        sums = _sums(psi.shape, 2, backend)
+        on_card = potential, backend.to_device(np.array([factor])), _pairs(psi), sums
+        _launch("potential_phase", psi.shape, potential.dtype, (potential.shape[2], *on_card), backend)
+        return backend.to_host(sums.sum(axis=1))
     planes = len(potential)
-    sums = np.empty((planes, 2))
-    potential_phase_loop(_pairs(psi).reshape(planes, -1, 2), potential.reshape(planes, -1), factor, sums)
-    return sums
+    found = np.empty((planes, 2))
+    potential_phase_loop(_pairs(psi).reshape(planes, -1, 2), potential.reshape(planes, -1), factor, found)
+    return found
 
 
-def squared_modulus(psi: np.ndarray, backend: CPU | GPU) -> np.ndarray:
-    """|psi|^2, a new array of the shape of psi, which is contiguous."""
-    density = backend.xp.empty(psi.shape, psi.real.dtype)
+def squared_modulus(psi: np.ndarray, backend: CPU | GPU, out: np.ndarray | None = None) -> np.ndarray:
+    """|psi|^2.
+
+    psi  planes, shape (planes, ny, nz), contiguous
+    out  where to write it, of the shape of psi, on a card lines may be longer; a new array by default
+    """
+    density = backend.xp.empty(psi.shape, psi.real.dtype) if out is None else out
     if backend.name == "gpu":
-        arguments = (density.size, _pairs(psi), density.reshape(-1))
-        backend.launch("wave", "squared_modulus", density.dtype, density.size, arguments)
+        arguments = density.shape[2], _pairs(psi), density
+        _launch("squared_modulus", psi.shape, density.dtype, arguments, backend)
     else:
         squared_modulus_loop(_pairs(psi).reshape(-1, 2), density.reshape(-1))
     return density
 
 
-def multiply_phases(modes: np.ndarray, along: np.ndarray, across: np.ndarray, backend: CPU | GPU):
-    """Multiply mode (i, j) by along_i across_j, in place: a kinetic phase is a product over the axes.
+def largest_size(values: np.ndarray, length: int, backend: CPU | GPU) -> float:
+    """The largest |value|; NaN where one is.
 
-    modes  (nx, columns), contiguous;  along  (nx,), across  (columns,), complex128. Either axis may be the first here
-           and below
+    values  real, planes, (planes, ny, length), contiguous; on a card lines may be longer
     """
     if backend.name == "gpu":
-        arguments = (modes.size, modes.shape[1], _pairs(along), _pairs(across), _pairs(modes))
-        backend.launch("wave", "multiply_phases", modes.real.dtype, modes.size, arguments)
-    else:
-        multiply_phases_loop(*(_pairs(factor).reshape(*factor.shape, 2) for factor in (modes, along, across)))
+        shape = (*values.shape[:2], length)
+        sums = _sums(shape, 1, backend)
+        _launch("largest_size", shape, values.dtype, (values.shape[2], values, sums), backend)
+        return float(sums.max())
+    return max(float(values.max()), -float(values.min()))
 
 
-def divide_by_k_squared(modes: np.ndarray, along: np.ndarray, across: np.ndarray, strength: float, backend: CPU | GPU):
-    """Multiply mode (i, j) by -strength/(along_i + across_j), in place; by 0 where k = 0.
+def multiply_phases(modes: np.ndarray, columns: slice, phases: Phases, backend: CPU | GPU) -> None:
+    """Multiply modes by their phases, in place.
 
-    modes  (nx, columns), contiguous;  along  k_x^2, (nx,), across  k_y^2 + k_z^2, (columns,), double
+    modes  (nx, columns), contiguous;  columns  of all (y, z), lines first; on a card all of them
     """
     if backend.name == "gpu":
-        on_card = backend.to_device(np.array([strength]))
-        arguments = (modes.size, modes.shape[1], along, across, on_card, _pairs(modes))
-        backend.launch("wave", "divide_by_k_squared", modes.real.dtype, modes.size, arguments)
+        on_card = phases.on_card.view(float), _pairs(modes)
+        _launch("multiply_phases", phases.squares.shape, modes.real.dtype, on_card, backend, with_planes=True)
     else:
-        divide_by_k_squared_loop(_pairs(modes).reshape(*modes.shape, 2), along, across, strength)
+        factors = phases.along, phases.across[columns]
+        multiply_phases_loop(*(_pairs(factor).reshape(*factor.shape, 2) for factor in (modes, *factors)))
 
 
-def weigh_k_squared(modes: np.ndarray, along: np.ndarray, across: np.ndarray, backend: CPU | GPU) -> float:
-    """Sum of k^2 |mode|^2; arguments as in divide_by_k_squared."""
+def divide_by_k_squared(
+    modes: np.ndarray, columns: slice, squares: SquaredWavenumbers, strength: float, backend: CPU | GPU
+) -> None:
+    """Multiply modes by -strength/k^2, in place, by 0 where k = 0; modes and columns as in multiply_phases."""
     if backend.name == "gpu":
-        return float(backend.xp.sum((along[:, None] + across) * backend.xp.abs(modes).astype(float) ** 2))
-    return weigh_k_squared_loop(_pairs(modes).reshape(*modes.shape, 2), along, across)
+        on_card = squares.on_card, backend.to_device(np.array([strength])), _pairs(modes)
+        _launch("divide_by_k_squared", squares.shape, modes.real.dtype, on_card, backend, with_planes=True)
+    else:
+        divide_by_k_squared_loop(_pairs(modes).reshape(*modes.shape, 2), squares.x, squares.across[columns], strength)
+
+
+def weigh_k_squared(modes: np.ndarray, columns: slice, squares: SquaredWavenumbers, backend: CPU | GPU) -> float:
+    """Sum of k^2 |mode|^2; modes and columns as in multiply_phases."""
+    if backend.name == "gpu":
+        sums = _sums(squares.shape, 1, backend)
+        on_card = squares.on_card, _pairs(modes), sums
+        _launch("weigh_k_squared", squares.shape, modes.real.dtype, on_card, backend, with_planes=True)
+        return float(sums.sum())
+    return weigh_k_squared_loop(_pairs(modes).reshape(*modes.shape, 2), squares.x, squares.across[columns])
+
+
+def phase_changes(psi: np.ndarray, beyond: np.ndarray, dense: float, backend: CPU | GPU) -> np.ndarray:
+    """What the phase does between a cell and the next ones along the three axes.
+
+    psi     planes, shape (planes, ny, nz), contiguous;  beyond  the plane after the last, (1, ny, nz), contiguous
+    dense   |psi|^2 from which on cells count for the largest change
+    Returns for each plane the sum of |psi_next psi|, that where the phase changes by more than pi/2, and the largest
+    change where both cells are dense [rad]: NumPy, shape (planes, 3).
+    """
+    if backend.name == "gpu":
+        sums = _sums(psi.shape, 3, backend)
+        on_card = _pairs(psi), _pairs(beyond), backend.to_device(np.array([dense])), sums
+        _launch("phase_changes", psi.shape, psi.real.dtype, on_card, backend, with_planes=True)
+        return backend.to_host(backend.xp.stack([*sums[..., :2].sum(axis=1).T, sums[..., 2].max(axis=1)], axis=1))
+    found = np.empty((len(psi), 3))
+    after = np.concatenate([psi[1:], beyond])
+    for plane, (part, rest) in enumerate(zip(psi, after, strict=True)):
+        heavy = np.abs(part) ** 2 >= dense
+        fast = total = largest = 0.0
+        for neighbour in (rest, np.roll(part, -1, axis=0), np.roll(part, -1, axis=1)):
+            product = neighbour * part.conj()
+            size = np.abs(product)
+            fast += float(np.sum(np.where(product.real < 0, size, 0), dtype=float))
+            total += float(np.sum(size, dtype=float))
+            angles = np.angle(product[heavy & (np.abs(neighbour) ** 2 >= dense)])
+            largest = max(largest, float(np.abs(angles).max()) if angles.size else 0.0)
+        found[plane] = total, fast, largest
+    return found
+
+
+def _launch(
+    name: str, shape: tuple[int, ...], dtype: DTypeLike, arguments: tuple, backend: GPU, with_planes: bool = False
+) -> None:
+    """A kernel of wave.cu with one warp a line along z of cells or modes of a shape."""
+    planes, ny, nz = shape
+    blocks = -(-ny // _LINES_A_BLOCK)
+    sizes = (planes, blocks, ny, nz) if with_planes else (blocks, ny, nz)
+    backend.launch("wave", name, dtype, planes * blocks * THREADS_PER_BLOCK, (*sizes, *arguments))
+
+
+def _sums(shape: tuple[int, ...], numbers: int, backend: GPU) -> Any:
+    """What a kernel of wave.cu writes for its blocks."""
+    return backend.xp.empty((shape[0], -(-shape[1] // _LINES_A_BLOCK), numbers))
 
 
 def _pairs(values: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import control_group
 from .cards import count_cards
+from .cufft import CardTransforms
 from .mpi_buffers import Buffers
 from .staging import LEAST, staging_of
 
@@ -167,11 +168,14 @@ class GPU:
         return self.host if isinstance(array, np.ndarray) else self
 
     @cached_property
-    def fft(self) -> Any:
-        """cupyx.scipy.fft."""
-        from cupyx.scipy import fft
+    def plans(self) -> CardTransforms:
+        """Fourier transforms of arrays on the card, in place."""
+        return CardTransforms()
 
-        return fft
+    @property
+    def total_memory(self) -> int:
+        """Bytes of the card."""
+        return self.xp.cuda.runtime.getDeviceProperties(self.index)["totalGlobalMem"]
 
     def for_each(self, parts: Iterable[Part], work: Callable[[Part], object]) -> None:
         """Call work(part) for every part; the card is the one that runs in parallel."""

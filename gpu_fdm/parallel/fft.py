@@ -2,23 +2,30 @@
 
 A slab of planes along x is transformed over y and z where it is, transposed, so that every rank holds all of x for some
 lines along y (one Alltoall), and transformed along x; the inverse goes the same way back. Sizes need not divide by the
-number of ranks. Planes and columns are transformed some at a time, which stay in the cache from one step to the next.
-Statistics that use the modes a few lines at a time take transform_planes and finish the lines along x themselves;
-multiply_modes makes the way along x and back one pass over memory.
+number of ranks. On a CPU planes and columns are transformed some at a time, which stay in the cache from one step to
+the next, and statistics that use the modes a few lines at a time take transform_planes and finish the lines along x
+themselves. On a card all transforms work in place, whole where one rank has all and there is room for it: see
+whole_on_card.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from .cufft import lines_of
 from .domain import Domain
 from .transpose import transpose
 
-# of planes and columns that are transformed at a time: they fit the cache; on a GPU they fill the card
-_PLANES_BYTES = {"cpu": 2**20, "gpu": 2**28}
-_COLUMNS_BYTES = {"cpu": 2**18, "gpu": 2**28}
+# of planes and columns that are transformed at a time on a CPU: they fit the cache
+_PLANES_BYTES = 2**20
+_COLUMNS_BYTES = 2**18
+_ON_CARD_BYTES = 2**28  # of planes that other work on a card takes at a time
+# of a card: the array that a plan of three dimensions transforms, its work area, and what else is in memory then
+_WHOLE_SHARE = 1 / 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +39,34 @@ class Transform:
     domain: Domain
 
 
+def whole_on_card(domain: Domain, dtype: DTypeLike) -> bool:
+    """Whether complex arrays of a domain are transformed by plans of three dimensions.
+
+    They need a single rank, a card, and a quarter of its memory for the array. Else planes and lines are transformed
+    one after the other, with less memory for cuFFT. It depends on the card, not on what is free: a run that is resumed
+    ends with the bits of an undisturbed one.
+    """
+    backend = domain.backend
+    if backend.name != "gpu" or domain.ranks.size > 1:
+        return False
+    size = prod(domain.cells)
+    return size < 2**31 and size * np.dtype(dtype).itemsize <= _WHOLE_SHARE * backend.total_memory
+
+
+def in_place(domain: Domain) -> bool:
+    """Whether real fields are transformed in the memory of their modes, see cufft.lines_of: on a card."""
+    return domain.backend.name == "gpu"
+
+
 def transform(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
     """Transform a real field; arguments and memory as for transform_planes."""
+    dtype = np.result_type(slab.dtype, np.complex64)
+    if whole_on_card(domain, dtype):
+        values = _in_its_memory(slab, domain, prepare, dtype)
+        domain.backend.plans.from_real(values, domain.cells[2], (0, 1, 2))
+        return Transform(values, domain)
     transformed = transform_planes(slab, domain, prepare)
-    along_x(lambda lines: domain.backend.fft.fft(lines, axis=x_axis(domain)), transformed)
+    along_x([transformed], there=True)
     return transformed
 
 
@@ -43,35 +74,48 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
     """Transform a real field over y and z alone.
 
     slab     real, shape domain.shape; NumPy or CuPy; not changed
-    prepare  function of (some planes, number of the first) that returns a new array, which is transformed instead
+    prepare  function of (some planes, number of the first, where to write) whose result is transformed instead. On a
+             card it writes the first nz numbers of longer lines, see cufft.lines_of
     Memory beyond the slab: two complex copies of it, one where there is a single rank.
     """
-    backend, length = domain.backend, domain.cells[2] // 2 + 1
-    values = backend.xp.empty((*domain.shape[:2], length), backend.xp.result_type(slab.dtype, backend.xp.complex64))
-    _keep_freed_memory(16 * prod(domain.cells[1:]) * slab.dtype.itemsize)
+    backend, dtype = domain.backend, np.result_type(slab.dtype, np.complex64)
+    if backend.name == "gpu":
+        values = _in_its_memory(slab, domain, prepare, dtype)
+        backend.plans.from_real(values, domain.cells[2], (1, 2))
+    else:
+        values = np.empty((*domain.shape[:2], domain.cells[2] // 2 + 1), dtype)
+        _keep_freed_memory(16 * prod(domain.cells[1:]) * slab.dtype.itemsize)
 
-    def over_plane(planes: slice) -> None:
-        part = slab[planes]
-        values[planes] = backend.fft.rfft2(part if prepare is None else prepare(part, planes.start))
+        def over_plane(planes: slice) -> None:
+            part = slab[planes]
+            if prepare is not None:
+                prepared = np.empty(part.shape, values.real.dtype)
+                prepare(part, planes.start, prepared)
+                part = prepared
+            values[planes] = backend.fft.rfft2(part)
 
-    backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
+        backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
     if domain.ranks.size > 1:
-        lines = backend.xp.empty(domain.transposed_shape(length), values.dtype)
+        lines = backend.xp.empty(domain.transposed_shape(values.shape[2]), values.dtype)
         transpose(values, lines, domain, back=False)
         values = lines
     return Transform(values, domain)
 
 
-def inverse(transformed: Transform) -> np.ndarray:
+def inverse(transformed: Transform, out: np.ndarray | None = None) -> np.ndarray:
     """The field of which `transform` made this; the rest as inverse_planes."""
-    domain = transformed.domain
-    along_x(lambda lines: domain.backend.fft.ifft(lines, axis=x_axis(domain)), transformed)
-    return inverse_planes(transformed)
+    domain, values = transformed.domain, transformed.values
+    if whole_on_card(domain, values.dtype):
+        domain.backend.plans.to_real(values, domain.cells[2], (0, 1, 2))
+        return _scaled(values, domain, prod(domain.cells), out)
+    along_x([transformed], back=True)
+    return inverse_planes(transformed, out)
 
 
-def inverse_planes(transformed: Transform) -> np.ndarray:
+def inverse_planes(transformed: Transform, out: np.ndarray | None = None) -> np.ndarray:
     """The field of which `transform_planes` made this; its values are overwritten.
 
+    out  where to write the field, shape domain.shape; a new array by default
     Returns this rank's slab, real, shape domain.shape. The sum over modes is divided by their number, so that
     inverse(transform(field)) is the field.
     Memory beyond the transform: the slab, and over ranks a complex copy of it.
@@ -82,7 +126,10 @@ def inverse_planes(transformed: Transform) -> np.ndarray:
         planes = backend.xp.empty((*domain.shape[:2], values.shape[2]), values.dtype)
         transpose(planes, values, domain, back=True)
         values = planes
-    slab = backend.xp.empty(domain.shape, values.real.dtype)
+    if backend.name == "gpu":
+        backend.plans.to_real(values, domain.cells[2], (1, 2))
+        return _scaled(values, domain, prod(domain.cells[1:]), out)
+    slab = np.empty(domain.shape, values.real.dtype) if out is None else out
 
     def over_plane(planes: slice) -> None:
         slab[planes] = backend.fft.irfft2(values[planes], s=domain.cells[1:])
@@ -91,62 +138,175 @@ def inverse_planes(transformed: Transform) -> np.ndarray:
     return slab
 
 
+def _in_its_memory(slab: Any, domain: Domain, prepare: Callable | None, dtype: DTypeLike) -> Any:
+    """On a card: memory for the transform of a slab, that holds the slab, or what is made of it, see cufft.lines_of."""
+    values = domain.backend.xp.empty((*domain.shape[:2], domain.cells[2] // 2 + 1), dtype)
+    if prepare is None:
+        lines_of(values)[..., : domain.cells[2]] = slab
+    else:
+        prepare(slab, 0, lines_of(values))
+    return values
+
+
+def _scaled(values: Any, domain: Domain, points: int, out: Any) -> Any:
+    """On a card: the real numbers in the memory of a transform over the number of points, contiguous."""
+    xp, cells = domain.backend.xp, lines_of(values)[..., : domain.cells[2]]
+    out = xp.empty(domain.shape, cells.dtype) if out is None else out
+    return xp.multiply(cells, cells.dtype.type(1 / points), out=out)
+
+
 def multiply_modes(
-    slab: np.ndarray,
+    psi: np.ndarray,
     domain: Domain,
     before: Callable[[slice], None],
     multiply: Callable[[np.ndarray, slice], None],
-    after: Callable[[slice], None],
+    buffer: np.ndarray | None = None,
+    between: Callable[[], None] = lambda: None,
+) -> None:
+    """Transform complex cells, multiply their modes and transform them back, in place.
+
+    psi       complex, shape (planes, ny, nz), contiguous
+    before    function of a slice of planes: prepares these cells, in place
+    between   called once, when all of this rank's cells are prepared
+    multiply  function of (modes, columns): modes of shape (nx, columns), contiguous, changed in place; columns is a
+              slice of this rank's (y, z), lines first
+    buffer    over ranks: complex, psi.dtype, prod(domain.transposed_shape(nz)) numbers at least
+    Transforms are not normalised: values come back as often as there are cells.
+    """
+    backend = domain.backend
+    if backend.name == "gpu":
+        before(slice(0, len(psi)))
+        between()
+        if whole_on_card(domain, psi.dtype):
+            backend.plans.transform(psi, (0, 1, 2))
+            multiply(psi.reshape(len(psi), -1), slice(0, prod(psi.shape[1:])))
+            backend.plans.transform(psi, (0, 1, 2), inverse=True)
+            return
+        backend.plans.transform(psi, (1, 2))
+        _through_lines(psi, domain, multiply, buffer)
+        backend.plans.transform(psi, (1, 2), inverse=True)
+        return
+
+    def there(planes: slice) -> None:
+        before(planes)
+        _put(psi[planes], backend.fft.fft2(psi[planes], overwrite_x=True))
+
+    def back(planes: slice) -> None:
+        _put(psi[planes], backend.fft.ifft2(psi[planes], norm="forward", overwrite_x=True))
+
+    blocks = plane_blocks(domain, psi.dtype.itemsize)
+    backend.for_each(blocks, there)
+    between()
+    _through_lines(psi, domain, multiply, buffer)
+    backend.for_each(blocks, back)
+
+
+def multiply_real_modes(
+    spectrum: np.ndarray,
+    domain: Domain,
+    before: Callable[[slice, np.ndarray], None],
+    multiply: Callable[[np.ndarray, slice], None],
+    after: Callable[[slice, np.ndarray], None],
     buffer: np.ndarray | None = None,
 ) -> None:
-    """Transform a slab, multiply its modes and transform them back, in place.
+    """Transform real cells, multiply their modes and transform them back.
 
-    slab      complex, shape (planes, ny, length), contiguous
-    before    function of a slice of planes: leaves their transform over y and z in slab[planes]
-    multiply  function of (modes, columns): modes of shape (nx, columns), or (columns, nx) where x_axis is 1,
-              contiguous, changed in place; columns is a slice of this rank's (y, z), lines first
-    after     function of a slice of planes: takes their transform over y and z from slab[planes]
-    buffer    over ranks: complex, slab.dtype, prod(domain.transposed_shape(length)) numbers at least
-    Transforms along x there and back are not normalised: values come back nx times as large.
+    spectrum  memory for the modes, complex, shape (planes, ny, nz // 2 + 1), contiguous
+    before    function of (planes, cells): writes what is transformed into cells, real, shape (planes, ny, nz). On a
+              card they are the first nz numbers of the longer lines in spectrum's own memory, see cufft.lines_of
+    after     function of (planes, cells): takes what comes back; on a card it stays in spectrum's memory
+    The rest as for multiply_modes.
     """
-    backend, axis = domain.backend, x_axis(domain)
+    backend, nz = domain.backend, domain.cells[2]
+    if backend.name == "gpu":
+        planes, cells = slice(0, len(spectrum)), lines_of(spectrum)
+        before(planes, cells)
+        axes = (0, 1, 2) if whole_on_card(domain, spectrum.dtype) else (1, 2)
+        backend.plans.from_real(spectrum, nz, axes)
+        if len(axes) == 3:
+            multiply(spectrum.reshape(len(spectrum), -1), slice(0, prod(spectrum.shape[1:])))
+        else:
+            _through_lines(spectrum, domain, multiply, buffer)
+        backend.plans.to_real(spectrum, nz, axes)
+        after(planes, cells)
+        return
 
-    def there_and_back(lines: np.ndarray, columns: slice) -> np.ndarray:
-        modes = backend.fft.fft(lines, axis=axis, overwrite_x=True)
-        multiply(modes, columns)
-        return backend.fft.ifft(modes, axis=axis, overwrite_x=True, norm="forward")
+    def there(planes: slice) -> None:
+        cells = np.empty((planes.stop - planes.start, *domain.cells[1:]), spectrum.real.dtype)
+        before(planes, cells)
+        spectrum[planes] = backend.fft.rfft2(cells)
 
-    blocks = plane_blocks(domain, slab.dtype.itemsize)
-    backend.for_each(blocks, before)
-    if buffer is None or domain.ranks.size == 1:
-        _over_columns(there_and_back, domain, slab)
-    else:
-        shape = domain.transposed_shape(slab.shape[2])
+    def back(planes: slice) -> None:
+        modes = spectrum[planes]
+        after(planes, backend.fft.irfft2(modes, s=domain.cells[1:], norm="forward", overwrite_x=True))
+
+    blocks = plane_blocks(domain, spectrum.dtype.itemsize)
+    backend.for_each(blocks, there)
+    _through_lines(spectrum, domain, multiply, buffer)
+    backend.for_each(blocks, back)
+
+
+def _through_lines(
+    planes: np.ndarray, domain: Domain, multiply: Callable[[np.ndarray, slice], None], buffer: np.ndarray | None
+) -> None:
+    """Transform planes along x, multiply, and transform them back, in place."""
+    backend = domain.backend
+    lines = planes
+    if buffer is not None and domain.ranks.size > 1:
+        shape = domain.transposed_shape(planes.shape[2])
         lines = buffer[: prod(shape)].reshape(shape)
-        transpose(slab, lines, domain, back=False)
+        transpose(planes, lines, domain, back=False)
+    if backend.name == "gpu":
+        backend.plans.transform(lines, (0,))
+        multiply(lines.reshape(len(lines), -1), slice(0, prod(lines.shape[1:])))
+        backend.plans.transform(lines, (0,), inverse=True)
+    else:
+
+        def there_and_back(columns: np.ndarray, part: slice) -> np.ndarray:
+            modes = backend.fft.fft(columns, axis=0, overwrite_x=True)
+            multiply(modes, part)
+            return backend.fft.ifft(modes, axis=0, overwrite_x=True, norm="forward")
+
         _over_columns(there_and_back, domain, lines)
-        transpose(slab, lines, domain, back=True)
-    backend.for_each(blocks, after)
+    if lines is not planes:
+        transpose(planes, lines, domain, back=True)
 
 
-def along_x(function: Callable, *transforms: Transform) -> None:
-    """Replace columns of the first transform by function(columns of every transform), some at a time.
+def along_x(
+    transforms: Sequence[Transform], combine: Callable | None = None, *, there: bool = False, back: bool = False
+) -> None:
+    """Transform along x, combine numbers of several transforms, and transform back, into the first of them, in place.
 
-    Columns have shape (nx, columns), or (columns, nx) where x_axis is 1, and may be overwritten.
+    there, back  whether to transform, and whether to transform back, which divides by nx
+    combine      function of the same numbers of every transform; it may overwrite them
     """
     domain = transforms[0].domain
-    _over_columns(lambda *parts: function(*parts[:-1]), domain, *(transformed.values for transformed in transforms))
+    backend, values = domain.backend, [transformed.values for transformed in transforms]
+    if backend.name == "gpu":
+        if there:
+            for array in values:
+                backend.plans.transform(array, (0,))
+        if combine is not None:
+            for part in plane_blocks(domain, values[0].dtype.itemsize, len(values[0])):
+                values[0][part] = combine(*(array[part] for array in values))
+        if back:
+            backend.plans.transform(values[0], (0,), inverse=True)
+            values[0] *= values[0].real.dtype.type(1 / len(values[0]))
+        return
+
+    def work(*columns: Any) -> np.ndarray:
+        parts = [backend.fft.fft(part, axis=0) if there else part for part in columns[:-1]]
+        made = parts[0] if combine is None else combine(*parts)
+        return backend.fft.ifft(made, axis=0) if back else made
+
+    _over_columns(work, domain, *values)
 
 
-def x_axis(domain: Domain) -> int:
-    """Which axis of columns is x: cuFFT wants it last, CPUs do not."""
-    return 1 if domain.backend.name == "gpu" else 0
-
-
-def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
-    """This rank's planes, some at a time; item_bytes  size of the work on a cell."""
-    size = _PLANES_BYTES[domain.backend.name] // (item_bytes * domain.cells[1] * domain.cells[2])
-    return _blocks(domain.shape[0], size)
+def plane_blocks(domain: Domain, item_bytes: int, planes: int | None = None) -> list[slice]:
+    """Planes, by default this rank's, some at a time; item_bytes  size of the work on a cell."""
+    most = _PLANES_BYTES if domain.backend.name == "cpu" else _ON_CARD_BYTES
+    size = most // (item_bytes * domain.cells[1] * domain.cells[2])
+    return _blocks(domain.shape[0] if planes is None else planes, size)
 
 
 def mode_blocks(domain: Domain, item_bytes: int) -> list[slice]:
@@ -160,15 +320,20 @@ def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> No
 
     Columns are copied into memory of their own, which stays in the cache.
     """
-    backend, transposed = domain.backend, x_axis(domain) == 1
     flat = [array.reshape(len(array), -1) for array in arrays]
 
     def work(columns: slice) -> None:
-        parts = [array[:, columns].T if transposed else array[:, columns] for array in flat]
-        parts[0][...] = function(*(backend.xp.array(part, order="C") for part in parts), columns)
+        parts = [np.array(array[:, columns], order="C") for array in flat]
+        flat[0][:, columns] = function(*parts, columns)
 
-    size = _COLUMNS_BYTES[backend.name] // (domain.cells[0] * flat[0].dtype.itemsize)
-    backend.for_each(_blocks(flat[0].shape[1], size), work)
+    size = _COLUMNS_BYTES // (domain.cells[0] * flat[0].dtype.itemsize)
+    domain.backend.for_each(_blocks(flat[0].shape[1], size), work)
+
+
+def _put(part: np.ndarray, values: np.ndarray) -> None:
+    """Put into `part` what a transform of it, which may or may not have worked in place, returned."""
+    if not np.may_share_memory(part, values):
+        part[...] = values
 
 
 def _blocks(count: int, size: int) -> list[slice]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
 from ..parallel.domain import Domain
-from ..parallel.fft import along_x, inverse_planes, x_axis
+from ..parallel.fft import along_x, in_place, inverse, inverse_planes
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 from .power import MOST_BINS, ModeSums, checked_sides, count_rows
 
@@ -93,15 +93,15 @@ def correlation_of_modes(
     cells, sides = domain.cells, checked_sides(box_size)
     along, largest = _distances(cells, sides)
     rows = _checked_rows(along, bin_width)
-    xp, fft, axis = domain.backend.xp, domain.backend.fft, x_axis(domain)
+    xp = domain.backend.xp
 
-    def correlate(*lines: Any) -> Any:
-        modes = lines if first.complete else [fft.fft(columns, axis=axis) for columns in lines]
+    def correlate(*modes: Any) -> Any:
         # not the operator, which swaps its operands where it reuses a large one: the last bits would depend on sizes
-        return fft.ifft(xp.multiply(modes[0], modes[-1].conj()), axis=axis)
+        return xp.multiply(modes[0], modes[-1].conj())
 
-    along_x(correlate, *(modes.transform for modes in both))
-    values = inverse_planes(first.transform)
+    in_pieces = not in_place(domain)
+    along_x([modes.transform for modes in both], correlate, there=not first.complete, back=in_pieces)
+    values = (inverse_planes if in_pieces else inverse)(first.transform)
     along[0] = along[0][domain.planes]
     options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, domain.backend
     (binned,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..kernels.contrast import subtract
 from ..parallel.domain import Domain
-from ..parallel.fft import Transform, along_x, transform_planes, x_axis
+from ..parallel.fft import Transform, along_x, in_place, transform, transform_planes
 
 _LEAST_MEAN = 0.1  # over the mean absolute value, which is one for densities; below it a field has no mean
 _SPARSE = 16  # every so many planes give a value near the mean
@@ -49,7 +49,8 @@ def contrast_modes(
 
     density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
     domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
-    complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r)
+    complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r) on a CPU, on a
+              card the modes are complete all the same
     Memory beyond the density: its transform, over ranks twice.
     Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
     """
@@ -60,16 +61,21 @@ def contrast_modes(
     sums, sizes = backend.xp.zeros((2, len(density)))
     near = _value_near_mean(density, domain)
 
-    def less_near(planes: Any, begin: int) -> Any:
+    def less_near(planes: Any, begin: int, out: Any) -> None:
         part = slice(begin, begin + len(planes))
-        return subtract(planes, near, sums[part], sizes[part], backend)
+        subtract(planes, near, out, sums[part], sizes[part], backend)
 
-    transformed = transform_planes(density, domain, less_near)
+    in_pieces = not in_place(domain)
+    transformed = (transform_planes if in_pieces else transform)(density, domain, less_near)
     mean = _checked_mean(sums, sizes, name, domain)
     if domain.has_first_line:
-        transformed.values[:, 0, 0] -= transformed.values[:, 0, 0].mean()
-    if complete:
-        along_x(lambda lines: backend.fft.fft(lines, axis=x_axis(domain)), transformed)
+        if in_pieces:
+            transformed.values[:, 0, 0] -= transformed.values[:, 0, 0].mean()
+        else:
+            transformed.values[0, 0, 0] = 0
+    if complete and in_pieces:
+        along_x([transformed], there=True)
+    complete = complete or not in_pieces
     return Modes(transformed, complete, mean, mean, name)
 
 

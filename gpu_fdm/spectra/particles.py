@@ -198,7 +198,12 @@ def _check_pair(grid: ParticleGrid, shifted: ParticleGrid) -> None:
 
 def _transform_less(grid: ParticleGrid, mean: float) -> Transform:
     """Transform of a grid less its mean, so that in single precision no round-off of it spreads over all modes."""
-    return transform(grid.slab, grid.domain, prepare=lambda part, begin: part - mean)
+    xp = grid.domain.backend.xp
+
+    def less_mean(part: Any, begin: int, out: Any) -> None:
+        xp.subtract(part, mean, out=out[..., : part.shape[2]])
+
+    return transform(grid.slab, grid.domain, prepare=less_mean)
 
 
 def _phases(domain: Domain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

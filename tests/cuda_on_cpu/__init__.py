@@ -14,6 +14,7 @@ import pytest
 from scipy import fft
 
 from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
+from gpu_fdm.parallel.cufft import lines_of
 
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 _COMPILER = "g++"
@@ -42,9 +43,14 @@ class CudaOnCpu:
 
     name = "gpu"
     xp = np
-    fft = fft
     host = CPU(1)
     device_memory = 16 << 30
+    total_memory = 2**40
+
+    @property
+    def plans(self):
+        """Fourier transforms in place, by scipy."""
+        return _Transforms()
 
     def for_each(self, parts, work):
         """Call work(part) for every part."""
@@ -89,6 +95,25 @@ class CudaOnCpu:
                 raise LaunchError(f"{name}: wrote outside of argument {number}, shape {argument.shape}")
             if kind.startswith("*"):
                 argument[...] = copy.values
+
+
+class _Transforms:
+    """Answers the calls of gpu_fdm.parallel.cufft.CardTransforms."""
+
+    def transform(self, values, axes, inverse=False):
+        """Transform complex numbers in place, not normalised."""
+        values[...] = fft.ifftn(values, axes=axes, norm="forward") if inverse else fft.fftn(values, axes=axes)
+
+    def from_real(self, values, length, axes):
+        """Transform the real numbers in the memory of `values` in place."""
+        values[...] = fft.rfftn(lines_of(values)[..., :length].copy(), axes=axes)
+
+    def to_real(self, values, length, axes):
+        """The inverse, not normalised."""
+        sizes = (*(values.shape[axis] for axis in axes[:-1]), length)
+        lines = lines_of(values)
+        lines[..., :length] = fft.irfftn(values, s=sizes, axes=axes, norm="forward")
+        lines[..., length:] = np.nan  # cuFFT leaves what it likes
 
 
 class _Guarded:

@@ -24,7 +24,7 @@ GRIDS = [
     ((5, 1, 2), (2.0, 2.0, 1.0)),
     ((1, 6, 1), (0.1, 0.3, 0.2)),
 ]
-SHARED = 2048  # bins that the kernels sum in shared memory
+SHARED = 4096  # bins that the kernels sum in shared memory
 
 grids = pytest.mark.parametrize(("cells", "sides"), GRIDS)
 precisions = pytest.mark.parametrize("dtype", TRANSFORMS)
@@ -103,37 +103,37 @@ def test_slabs(cuda, axis, dtype):
     assert_same_sums(added, bin_modes(first, second, 0, bins, backend=CPU(1)), scale)
 
 
-def with_threads(cuda, most):
-    """The backend, whose kernels have at most so many threads: a thread then takes several modes."""
-
-    class Fewer(type(cuda)):
-        def launch(self, source, name, dtype, threads, arguments):
-            super().launch(source, name, dtype, min(threads, most), arguments)
-
-    return Fewer()
-
-
-# the ways a kernel sums: copies of few bins, one copy of as many as fit, global memory for more
+# the ways a kernel sums: several warps of a block in shared memory, one alone, global memory for more bins than fit
 
 
 @pytest.mark.parametrize(
     ("width", "mu_bins", "least", "most"),
     [
-        (40.0, None, 2, 2),
-        (1.0, None, 10, SHARED // 33),
-        (0.05, None, SHARED // 16, SHARED // 2),
-        (0.013, None, SHARED // 2 + 1, SHARED),
-        (0.004, None, SHARED + 1, 10**6),
+        (90.0, None, 2, 2),
+        (1.0, None, 10, SHARED // 64),
+        (0.06, None, SHARED // 8 + 1, SHARED // 4),
+        (0.015, None, SHARED // 2 + 1, SHARED),
+        (0.002, None, SHARED + 1, 10**6),
         (0.3, 300, SHARED + 1, 10**6),
     ],
 )
-@pytest.mark.parametrize("threads", [1, 300, 256 * 2048])
-def test_all_ways_of_summing(cuda, width, mu_bins, least, most, threads):
-    cells = (12, 15, 10)
+def test_all_ways_of_summing(cuda, width, mu_bins, least, most):
+    cells = (12, 15, 70)
     bins, modes = Bins(cells, (3.0, 2.0, 2.5), width, mu_bins), spectrum(cells, np.float64)
-    assert least <= prod(bins.sums_shape) <= most
-    found = bin_modes(cuda.to_device(modes), None, 0, bins, backend=with_threads(cuda, threads))
+    found = bin_modes(cuda.to_device(modes), None, 0, bins, backend=cuda)
+    assert least <= prod(bins.sums_shape) <= most, prod(bins.sums_shape)
     assert_same_sums(found, bin_modes(modes, None, 0, bins, backend=CPU(1)))
+    again = bin_modes(cuda.to_device(modes), None, 0, bins, backend=cuda)
+    np.testing.assert_array_equal(found.power, again.power)
+
+
+def test_more_lines_than_warps(cuda):
+    """A warp takes several lines, and the same sums come out in every run."""
+    cells = (150, 131, 5)
+    bins, modes = Bins(cells, 1.0), spectrum(cells, np.float32)
+    first, again = (bin_modes(cuda.to_device(modes), None, 0, bins, backend=cuda) for _ in range(2))
+    assert_same_sums(first, bin_modes(modes, None, 0, bins, backend=CPU(1)))
+    np.testing.assert_array_equal(first.power, again.power)
 
 
 @pytest.mark.parametrize("beyond", [0, 1])

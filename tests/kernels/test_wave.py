@@ -5,7 +5,7 @@ import pytest
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.kernels import wave
-from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK
+from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.integrator import Expanding, Times
@@ -30,11 +30,6 @@ def close(cuda, found, expected, dtype):
     np.testing.assert_allclose(found, expected, rtol=0, atol=ROUND_OFF[dtype] * np.abs(expected).max())
 
 
-def test_blocks_are_those_of_the_backend():
-    """kernels/wave.cu sums over blocks of that many threads."""
-    assert THREADS_PER_BLOCK == 256
-
-
 @precisions
 @shapes
 def test_potential_phase(cuda, shape, dtype):
@@ -46,7 +41,14 @@ def test_potential_phase(cuda, shape, dtype):
     found = wave.potential_phase(mine, cuda.to_device(potential), 1.7, cuda)
     expected = wave.potential_phase(theirs, potential, 1.7, CPU(1))
     close(cuda, mine, theirs, dtype)
-    np.testing.assert_allclose(found.sum(axis=0), expected.sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found[:, 1], expected[:, 1], rtol=0, atol=1e-11 * np.abs(expected[:, 1]).max())
+    # lines of the potential with padding
+    padded = np.full((*shape[:2], shape[2] + 2), np.nan, potential.dtype)
+    padded[..., : shape[2]] = potential
+    again = cuda.to_device(psi.copy())
+    np.testing.assert_array_equal(wave.potential_phase(again, cuda.to_device(padded), 1.7, cuda), found)
+    np.testing.assert_array_equal(cuda.to_host(again), cuda.to_host(mine))
     # the same by numpy
     exact = psi.astype(complex) * np.exp(-1.7j * potential.astype(float))
     np.testing.assert_allclose(theirs, exact, rtol=0, atol=2 * ROUND_OFF[dtype] * np.abs(exact).max())
@@ -61,35 +63,83 @@ def test_squared_modulus(cuda, shape, dtype):
     found = wave.squared_modulus(cuda.to_device(psi), cuda)
     expected = wave.squared_modulus(psi, CPU(1))
     close(cuda, found, expected, dtype)
+    padded = cuda.to_device(np.full((*shape[:2], shape[2] + 1), 7, expected.dtype))
+    padded = cuda.to_host(wave.squared_modulus(cuda.to_device(psi), cuda, padded))
+    np.testing.assert_array_equal(padded[..., : shape[2]], cuda.to_host(found))
+    assert np.all(padded[..., shape[2]] == 7)
     np.testing.assert_allclose(expected, np.abs(psi) ** 2, rtol=1e-6 if dtype == np.complex64 else 1e-14)
+
+
+@pytest.mark.parametrize("angles", [1e-3, 0.3, 0.78, 2.0])
+def test_small_phases_of_single_precision_keep_the_modulus(cuda, angles):
+    """What a single-precision sine does to the mass of many kicks: less than rounding the result does."""
+    psi = numbers((2, 8, 40), np.complex64, 8)
+    potential = np.random.default_rng(9).uniform(-angles, angles, psi.shape).astype(np.float32)
+    kicked, at = cuda.to_device(psi.copy()), cuda.to_device(potential)
+    for _ in range(100):
+        wave.potential_phase(kicked, at, 1.0, cuda)
+    ratio = np.abs(cuda.to_host(kicked).astype(complex)) / np.abs(psi.astype(complex))
+    assert np.abs(ratio - 1).max() < 100 * 6e-8
+    assert abs(ratio.mean() - 1) < 100 * 6e-9
+    exact = psi.astype(complex) * np.exp(-100j * potential.astype(float))
+    assert np.abs(cuda.to_host(kicked) - exact).max() < 100 * 1.5e-7 * np.abs(psi).max()
+
+
+@precisions
+@shapes
+def test_largest_size(cuda, shape, dtype):
+    values = np.ascontiguousarray(numbers(shape, dtype, 4).real)
+    for number in (0.0, -70.5, np.inf, np.nan):
+        values[-1, 0, shape[2] // 2] = number
+        expected = wave.largest_size(values, shape[2], CPU(1))
+        padded = np.concatenate([values, np.full((*shape[:2], 2), 1e30, values.dtype)], axis=2)
+        for given in (values, padded):
+            np.testing.assert_equal(wave.largest_size(cuda.to_device(given), shape[2], cuda), expected)
 
 
 @precisions
 @shapes
 def test_modes(cuda, shape, dtype):
     """The kinetic phase, Poisson's equation and the kinetic energy, on modes of shape (nx, columns)."""
-    shape = (shape[0] * shape[1], shape[2])
-    modes = numbers(shape, dtype, 4)
-    along, across = numbers(shape[:1], complex, 5), numbers(shape[1:], complex, 6)
-    mine, theirs = cuda.to_device(modes.copy()), modes.copy()
-    wave.multiply_phases(mine, cuda.to_device(along), cuda.to_device(across), cuda)
-    wave.multiply_phases(theirs, along, across, CPU(1))
-    close(cuda, mine, theirs, dtype)
-    np.testing.assert_allclose(theirs, modes * np.outer(along, across), rtol=1e-5 if dtype == np.complex64 else 1e-13)
-    along, across = along.real**2, across.real**2
-    along[0] = across[0] = 0
-    mine, theirs = cuda.to_device(modes.copy()), modes.copy()
-    wave.divide_by_k_squared(mine, cuda.to_device(along), cuda.to_device(across), 0.3, cuda)
-    wave.divide_by_k_squared(theirs, along, across, 0.3, CPU(1))
-    close(cuda, mine, theirs, dtype)
-    squared = along[:, None] + across
-    squared[0, 0] = np.inf
-    np.testing.assert_allclose(theirs, -0.3 * modes / squared, rtol=1e-6 if dtype == np.complex64 else 1e-14)
-    found = wave.weigh_k_squared(cuda.to_device(modes), cuda.to_device(along), cuda.to_device(across), cuda)
-    expected = wave.weigh_k_squared(modes, along, across, CPU(1))
-    assert found == pytest.approx(expected, rel=1e-12 if dtype == np.complex128 else 1e-6)
-    squared[0, 0] = 0
-    assert expected == pytest.approx(np.sum(squared * np.abs(modes.astype(complex)) ** 2), rel=1e-12)
+    modes, every = numbers(shape, dtype, 4), slice(0, shape[1] * shape[2])
+    parts = [np.random.default_rng(seed).uniform(0, 3, size) for seed, size in zip((5, 6, 7), shape, strict=True)]
+    for part in parts:
+        part[0] = 0
+    here, there = (wave.SquaredWavenumbers(*parts, backend) for backend in (cuda, CPU(1)))
+    squared = parts[0][:, None, None] + parts[1][:, None] + parts[2]
+    flat = (shape[0], -1)
+
+    def both(function, *arguments):
+        mine, theirs = cuda.to_device(modes.copy().reshape(flat)), modes.copy().reshape(flat)
+        pair = [tuple(value[i] if isinstance(value, list) else value for value in arguments) for i in (0, 1)]
+        sums = function(mine, every, *pair[0], cuda), function(theirs, every, *pair[1], CPU(1))
+        close(cuda, mine, theirs, dtype)
+        return theirs.reshape(shape), sums
+
+    phases = [wave.Phases(squares, 1.3, 0.5).scaled(1.25) for squares in (here, there)]
+    found, _ = both(wave.multiply_phases, phases)
+    exact = modes * np.exp(-1.3j * squared) * 0.625
+    np.testing.assert_allclose(found, exact, rtol=1e-5 if dtype == np.complex64 else 1e-13)
+    found, _ = both(wave.divide_by_k_squared, [here, there], 0.3)
+    with np.errstate(divide="ignore"):
+        exact = modes * np.where(squared > 0, -0.3 / squared, 0)
+    np.testing.assert_allclose(found, exact, rtol=1e-6 if dtype == np.complex64 else 1e-14)
+    _, sums = both(wave.weigh_k_squared, [here, there])
+    assert sums[0] == pytest.approx(sums[1], rel=1e-12)
+    assert sums[1] == pytest.approx(np.sum(squared * np.abs(modes.astype(complex)) ** 2), rel=1e-12)
+
+
+@precisions
+@shapes
+def test_phase_changes(cuda, shape, dtype):
+    psi, beyond = numbers(shape, dtype, 4), numbers((1, *shape[1:]), dtype, 5)
+    found = wave.phase_changes(cuda.to_device(psi), cuda.to_device(beyond), 0.9, cuda)
+    expected = wave.phase_changes(psi, beyond, 0.9, CPU(1))
+    np.testing.assert_allclose(found, expected, rtol=1e-12 if dtype == np.complex128 else 1e-6)
+    first = psi[0].astype(complex)
+    neighbours = (psi[1] if shape[0] > 1 else beyond[0]), np.roll(first, -1, axis=0), np.roll(first, -1, axis=1)
+    size = sum(np.abs(neighbour * first).sum() for neighbour in neighbours)
+    assert expected[0, 0] == pytest.approx(size, rel=1e-6)
 
 
 @precisions

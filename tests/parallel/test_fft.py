@@ -16,7 +16,15 @@ SIZES = [(12, 10, 9), (7, 5, 6), (5, 2, 4), (3, 1, 1), (16, 9, 8)]
 SIDES = (3.0, 2.0, 2.5)
 # round-off over the largest number
 TOLERANCES = {np.float64: 1e-14, np.float32: 1e-6}
-BACKENDS = [CPU(1), CPU(2), CudaOnCpu()]
+
+
+class SmallCard(CudaOnCpu):
+    """A card on which nothing is transformed whole."""
+
+    total_memory = 1
+
+
+BACKENDS = [CPU(1), CPU(2), CudaOnCpu(), SmallCard()]
 
 
 def field(cells, dtype, seed):
@@ -45,8 +53,13 @@ def check_transforms(ranks, backend, cells, dtype):
     assert back.dtype == dtype
     close(back, slab, tolerance)
     np.testing.assert_array_equal(slab, whole[planes])
+
     # phases that differ from mode to mode, those of a shift by whole cells, show where each mode is
-    found = transform(slab, domain, prepare=lambda part, begin: 3 * part - 1)
+    def prepare(part, begin, out):
+        np.testing.assert_array_equal(part, slab[begin : begin + len(part)])
+        out[..., : cells[2]] = 3 * part - 1
+
+    found = transform(slab, domain, prepare)
     mode = np.meshgrid(np.fft.fftfreq(cells[0]), np.fft.fftfreq(cells[1])[lines], indexing="ij")
     found.values[...] *= np.exp(-2j * np.pi * (2 * mode[0] + 3 * mode[1]))[..., None]
     shifted = np.roll(3 * whole - 1, (2, 3), (0, 1))[planes]
@@ -76,7 +89,7 @@ def check_statistics(ranks, backend, cells, dtype):
         np.testing.assert_allclose(correlation.correlation, expected.correlation, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=["one thread", "two threads", "cuda on cpu"])
+@pytest.mark.parametrize("backend", BACKENDS, ids=["one thread", "two threads", "cuda on cpu", "small card"])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("cells", SIZES, ids=str)
 @pytest.mark.parametrize("check", [check_transforms, check_statistics])
