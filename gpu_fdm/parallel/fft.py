@@ -287,7 +287,7 @@ def along_x(
             for array in values:
                 backend.plans.transform(array, (0,))
         if combine is not None:
-            for part in plane_blocks(domain, values[0].dtype.itemsize, len(values[0])):
+            for part in mode_blocks(domain, values[0].dtype.itemsize):
                 values[0][part] = combine(*(array[part] for array in values))
         if back:
             backend.plans.transform(values[0], (0,), inverse=True)
@@ -302,17 +302,20 @@ def along_x(
     _over_columns(work, domain, *values)
 
 
-def plane_blocks(domain: Domain, item_bytes: int, planes: int | None = None) -> list[slice]:
-    """Planes, by default this rank's, some at a time; item_bytes  size of the work on a cell."""
-    most = _PLANES_BYTES if domain.backend.name == "cpu" else _ON_CARD_BYTES
-    size = most // (item_bytes * domain.cells[1] * domain.cells[2])
-    return _blocks(domain.shape[0] if planes is None else planes, size)
+def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
+    """This rank's planes, some at a time; item_bytes  size of the work on a cell."""
+    return _blocks(domain.shape[0], _most_bytes(domain) // (item_bytes * domain.cells[1] * domain.cells[2]))
 
 
 def mode_blocks(domain: Domain, item_bytes: int) -> list[slice]:
     """Planes of constant kx of this rank's modes, some at a time; item_bytes  size of the work on a mode."""
     plane = domain.transposed_shape(domain.cells[2] // 2 + 1)[1:]
-    return _blocks(domain.cells[0], _PLANES_BYTES[domain.backend.name] // (item_bytes * max(1, prod(plane))))
+    return _blocks(domain.cells[0], _most_bytes(domain) // (item_bytes * max(1, prod(plane))))
+
+
+def _most_bytes(domain: Domain) -> int:
+    """Bytes of planes that are worked on at a time: they fit the cache of a CPU, and fill a card."""
+    return _ON_CARD_BYTES if domain.backend.name == "gpu" else _PLANES_BYTES
 
 
 def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> None:
