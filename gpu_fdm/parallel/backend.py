@@ -168,6 +168,13 @@ class GPU:
         return self.host if isinstance(array, np.ndarray) else self
 
     @cached_property
+    def fft(self) -> Any:
+        """cupyx.scipy.fft."""
+        from cupyx.scipy import fft
+
+        return fft
+
+    @cached_property
     def plans(self) -> CardTransforms:
         """Fourier transforms of arrays on the card, in place."""
         return CardTransforms()

@@ -43,6 +43,7 @@ class CudaOnCpu:
 
     name = "gpu"
     xp = np
+    fft = fft
     host = CPU(1)
     device_memory = 16 << 30
     total_memory = 2**40
