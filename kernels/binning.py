@@ -60,9 +60,12 @@ def bin_numbers(
     if axis == 0:
         slabs = [slab.swapaxes(0, 1) for slab in slabs]
         along, mu_axis = (along[1], along[0], along[2]), (1, 0, 2)[mu_axis]
-    arrays = (*(np.asarray(values, float) for values in along), np.asarray(weights, np.int64))
-    lines = _Lines(*(array.tobytes() for array in arrays), 1 / width, shape[1], mu_axis, prod(shape))
-    sums = (_sums_on_card if backend.name == "gpu" else _sums_on_threads)(loop, slabs, operands, lines, backend, finish)
+    x, y, z = (np.asarray(values, float).tobytes() for values in along)
+    lines = _Lines(x, y, z, np.asarray(weights, np.int64).tobytes(), 1 / width, shape[1], mu_axis, prod(shape))
+    if backend.name == "gpu":
+        sums = _sums_on_card(loop, slabs, operands, lines, backend, finish)
+    else:
+        sums = _sums_on_threads(loop, slabs, operands, lines, backend, finish)
     k, counts = (values.reshape(shape) for values in _geometry(lines, backend))
     return [(total.reshape(shape), k.copy(), counts.copy()) for total in sums]
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .cufft import lines_of
+from .cufft import CardTransforms, lines_of
 from .domain import Domain
 from .transpose import transpose
 
@@ -46,11 +46,15 @@ def whole_on_card(domain: Domain, dtype: DTypeLike) -> bool:
     one after the other, with less memory for cuFFT. It depends on the card, not on what is free: a run that is resumed
     ends with the bits of an undisturbed one.
     """
-    backend = domain.backend
-    if backend.name != "gpu" or domain.ranks.size > 1:
-        return False
-    size = prod(domain.cells)
-    return size < 2**31 and size * np.dtype(dtype).itemsize <= _WHOLE_SHARE * backend.total_memory
+    return _whole(domain, dtype) is not None
+
+
+def _whole(domain: Domain, dtype: DTypeLike) -> CardTransforms | None:
+    """The transforms of the card where whole_on_card, else None."""
+    backend, size = domain.backend, prod(domain.cells)
+    if backend.name == "cpu" or domain.ranks.size > 1 or size >= 2**31:
+        return None
+    return backend.plans if size * np.dtype(dtype).itemsize <= _WHOLE_SHARE * backend.total_memory else None
 
 
 def in_place(domain: Domain) -> bool:
@@ -61,9 +65,10 @@ def in_place(domain: Domain) -> bool:
 def transform(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
     """Transform a real field; arguments and memory as for transform_planes."""
     dtype = np.result_type(slab.dtype, np.complex64)
-    if whole_on_card(domain, dtype):
+    plans = _whole(domain, dtype)
+    if plans is not None:
         values = _in_its_memory(slab, domain, prepare, dtype)
-        domain.backend.plans.from_real(values, domain.cells[2], (0, 1, 2))
+        plans.from_real(values, domain.cells[2], (0, 1, 2))
         return Transform(values, domain)
     transformed = transform_planes(slab, domain, prepare)
     along_x([transformed], there=True)
@@ -105,8 +110,9 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
 def inverse(transformed: Transform, out: np.ndarray | None = None) -> np.ndarray:
     """The field of which `transform` made this; the rest as inverse_planes."""
     domain, values = transformed.domain, transformed.values
-    if whole_on_card(domain, values.dtype):
-        domain.backend.plans.to_real(values, domain.cells[2], (0, 1, 2))
+    plans = _whole(domain, values.dtype)
+    if plans is not None:
+        plans.to_real(values, domain.cells[2], (0, 1, 2))
         return _scaled(values, domain, prod(domain.cells), out)
     along_x([transformed], back=True)
     return inverse_planes(transformed, out)
