@@ -9,8 +9,6 @@ from time import perf_counter
 import numpy as np
 from card_registry import Line, card_benchmark
 
-from gpu_fdm.io.result_file import atomic_hdf5
-
 SIZE = 1 << 30  # bytes
 
 
@@ -73,6 +71,8 @@ def copies(card):
 @card_benchmark
 def writing(card):
     """Two densities of 1 GiB into HDF5: from the host, copied before they are written, and copied meanwhile."""
+    from gpu_fdm.io.result_file import atomic_hdf5  # h5py and psutil: the other lines do without
+
     _, back = _link(card)
     fields = {name: card.xp.ones((256, 1024, 1024), "f4") for name in ("a", "b")}
     on_host = {name: card.backend.to_host(field) for name, field in fields.items()}
