@@ -42,7 +42,7 @@ def _link(card):
 
 @card_benchmark
 def copies(card):
-    """1 GiB of NumPy to the card and back: by CuPy from pageable memory, and as the program does it."""
+    """1 GiB of NumPy to the card and back: as CuPy copies it, and as the program does."""
     xp, backend = card.xp, card.backend
     there, back = _link(card)
     host = np.ones(SIZE // 4, "f4")
@@ -60,9 +60,9 @@ def copies(card):
             f"pinned 1 GiB at {SIZE / floor / 1e9:.3g} GB/s",
         )
         for what, function, array, floor in (
-            ("to the card, pageable", xp.asarray, host, there),
+            ("to the card, as CuPy copies it", xp.asarray, host, there),
             ("to the card, through pinned pieces", backend.to_device, host, there),
-            ("to the host, pageable", xp.asnumpy, on_card, back),
+            ("to the host, as CuPy copies it", xp.asnumpy, on_card, back),
             (f"to the host, pinned pieces, {backend.threads} threads", backend.to_host, on_card, back),
         )
     ]
