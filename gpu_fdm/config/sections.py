@@ -265,6 +265,11 @@ class SimulationSection(Section):
     lagrangian_order: int = option(
         2, Number(1, 2, integer=True), "order of Lagrangian perturbation theory of the particles' displacements"
     )
+    mesh_precision: str = option(
+        "double",
+        Choice(("double", "single")),
+        "precision of the mesh that moves particles, and of its transforms; their positions and momenta are double",
+    )
     checkpoint_minutes: float = option(
         10.0, Number(0, 1e5), "time between checkpoints; 0: a checkpoint after every step", "min"
     )

@@ -255,6 +255,18 @@ def test_single_precision_and_a_single_spectrum(tmp_path, whole):
         assert power[large] == pytest.approx(expected[large], rel=2e-3)
 
 
+def test_a_mesh_in_single_precision(tmp_path, whole):
+    """Particles go the same way to 1e-5 of their power; what is written has the precision of the run."""
+    more = "content = full\nmesh_precision = single"
+    pipeline.run(config(tmp_path, "simulation.spectra=1", runs="particles_fdm", more=more))
+    with h5py.File(tmp_path / "result.hdf5") as single, h5py.File(whole / "result.hdf5") as double:
+        power, expected = (
+            each[f"simulation/particles_fdm/{epoch}/power"][1:] for each, epoch in ((single, 0), (double, 2))
+        )
+        assert not np.array_equal(power, expected)
+        np.testing.assert_allclose(power, expected, rtol=1e-5, atol=1e-9 * expected.max())
+
+
 # what is kept, and runs that are stopped
 
 
@@ -619,9 +631,12 @@ def test_an_alarm_ends_the_run(tmp_path, monkeypatch):
         pipeline.run(config(tmp_path, runs="wave_fdm", more="alarms = stop"))
 
 
-@pytest.mark.parametrize("run", ["wave_fdm", "particles_fdm"])
-def test_planned_memory_is_what_is_taken(tmp_path, run):
-    options = {"runs": run, "more": "content = none", "end": 58}
+@pytest.mark.parametrize(
+    "run, more",
+    [("wave_fdm", ""), ("particles_fdm", ""), ("particles_fdm", "mesh_precision = single")],
+)
+def test_planned_memory_is_what_is_taken(tmp_path, run, more):
+    options = {"runs": run, "more": f"content = none\n{more}", "end": 58}
     pipeline.run(config(tmp_path / "first", **options))  # loops are compiled
     large = config(tmp_path / "second", "simulation.cells=72", **options)
     planned = plan(stages_of(large), Inputs(large)).memory[run] - BASE

@@ -155,8 +155,9 @@ class ParticleRun(Dynamics[ParticleState]):
     def evolve(
         self, state: ParticleState, stops: Sequence[float], on_step: Callable[[ParticleState], None]
     ) -> Iterator[ParticleState]:
-        order, setup = self.setup.section.order, self.setup
-        return evolve_particles(state, setup.grid, setup.clock, stops, order=order, on_step=on_step, domain=self.domain)
+        section, setup = self.setup.section, self.setup
+        options: dict[str, Any] = {"order": section.order, "dtype": section.mesh_precision}
+        return evolve_particles(state, setup.grid, setup.clock, stops, on_step=on_step, domain=self.domain, **options)
 
     def spectrum(self, state: ParticleState) -> tuple[PowerSpectrum, np.ndarray | None]:
         measured = particle_spectrum(self._batches(state), self.setup.box, "tsc", domain=self.domain)

@@ -32,10 +32,11 @@ def wave_memory(config: Config, ranks: int = 1, initial: bool = False) -> int:
 
 def particle_memory(config: Config, ranks: int = 1) -> int:
     """Memory of particles on one of `ranks`, if it has no more of them than others [bytes]."""
-    # position, momentum, identity, over ranks once more; eight meshes
-    numbers = 7 + 8 if ranks == 1 else 14 + 8
+    # position, momentum, identity, over ranks once more; masses, forces and the four meshes of P(k), which are double
+    numbers = 7 if ranks == 1 else 14
+    meshes = 8 if config.simulation.mesh_precision == "double" else 6.5
     cells = cells_of_largest_slab(config.simulation.cells, ranks)
-    return 8 * numbers * cells + _BATCH_PARTICLE * min(cells, _BATCH)
+    return int(8 * (numbers + meshes) * cells) + _BATCH_PARTICLE * min(cells, _BATCH)
 
 
 def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
