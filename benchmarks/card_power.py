@@ -20,38 +20,31 @@ def _field(card, cells, dtype):
     return 1 + random.random((cells,) * 3, dtype=dtype)
 
 
+def _binning(card, density, domain, name):
+    """Lines of the bins alone."""
+    values = transform(density, domain).values
+    for words, bins in (("", Bins(domain.cells, 1.0)), (" in 10 bins of mu", Bins(domain.cells, 1.0, mu_bins=10))):
+        seconds = card.time(partial(bin_modes, values, None, 0, bins, backend=card.backend))
+        yield Line(f"binning of {name}{words}", seconds, values.nbytes / card.bandwidth, "its bytes, once")
+
+
 def _lines(card, cells, dtype):
     density, domain = _field(card, cells, dtype), Domain((cells,) * 3, backend=card.backend)
     field, name = density.nbytes, f"{cells}^3 {dtype}"
     whole = 2 * PASSES * field / card.bandwidth
-    values = transform(density, domain).values
-    bins = Bins(domain.cells, 1.0)
     yield Line(
         f"transform of {name}",
-        card.time(lambda: transform(density, domain)),
+        card.time(partial(transform, density, domain)),
         whole + 2 * field / card.bandwidth,
         "a copy, and three passes there and back",
     )
     yield Line(
-        f"mean and contrast of {name}, with the transform",
-        card.time(lambda: contrast_modes(density, domain)),
+        f"mean, contrast and transform of {name}",
+        card.time(partial(contrast_modes, density, domain)),
         whole + 2 * field / card.bandwidth,
         "the same: the contrast takes the place of the copy",
     )
-    yield Line(
-        f"binning of {name}",
-        card.time(lambda: bin_modes(values, None, 0, bins, backend=card.backend)),
-        values.nbytes / card.bandwidth,
-        "its bytes, once",
-    )
-    mu_bins = Bins(domain.cells, 1.0, mu_bins=10)
-    yield Line(
-        f"binning of {name} in 10 bins of mu",
-        card.time(lambda: bin_modes(values, None, 0, mu_bins, backend=card.backend)),
-        values.nbytes / card.bandwidth,
-        "its bytes, once",
-    )
-    del values
+    yield from _binning(card, density, domain, name)
     yield Line(
         f"P(k) of {name}",
         card.time(partial(power_spectrum, density, 1.0, domain=domain)),
