@@ -64,7 +64,8 @@ bench-gpu:
 
 test-gpu:
 	rm -rf $(CARD) && mkdir -p $(CARD) && cp -rp gpu_fdm $(CARD) && cp -rp kernels $(CARD)/gpu_fdm
-	PYTHONPATH="$(CURDIR)/$(CARD)" "$(PYTHON)" -m pytest -p no:cacheprovider -m gpu
+	PYTHONSAFEPATH=1 PYTHONPATH="$(CURDIR)/$(CARD):$(CURDIR)" "$(PYTHON)" -m pytest -o pythonpath=tests \
+		-p no:cacheprovider -m gpu
 
 memory: $(VENV)/.test-installed
 	"$(BIN)/python" benchmarks/memory.py

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import astropy.cosmology.units as with_h
-from astropy import units
-from astropy.table import Table
-
 
 def write_spectrum_table(spectrum, path):
     """All that read_spectrum reads of a Spectrum; ECSV where the name ends in .ecsv, else CSV."""
@@ -20,6 +16,10 @@ def write_spectrum_table(spectrum, path):
     header = {name: value if isinstance(value, str) else float(value) for name, value in header.items()}
     header |= {"k": "h/Mpc", "power": spectrum.units}
     if str(path).endswith(".ecsv"):
+        import astropy.cosmology.units as with_h
+        from astropy import units
+        from astropy.table import Table
+
         table = Table(columns, meta=header)
         power_unit = {"(Mpc/h)^3": "Mpc3 / littleh3", "1": None}[spectrum.units]
         with units.add_enabled_units(with_h):

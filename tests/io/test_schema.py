@@ -8,8 +8,6 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from astropy import units
-from astropy.cosmology import units as cosmological
 from locations import TESTS
 from tiny_runs import RESULT, tiny_files
 
@@ -88,6 +86,9 @@ def test_figures_are_drawn_from_what_is_described():
 
 
 def test_units_are_parsed_by_astropy(files):
+    from astropy import units
+    from astropy.cosmology import units as cosmological
+
     units.add_enabled_units(cosmological)
     number = 0
     for _, path in files:
@@ -106,6 +107,9 @@ def test_units_are_parsed_by_astropy(files):
 
 def test_units_mean_what_they_say(files):
     """k r has no units, a power over a volume neither; energies are velocities squared."""
+    from astropy import units
+    from astropy.cosmology import units as cosmological
+
     units.add_enabled_units(cosmological)
     result = next(path for _, path in files if path.name == "filament.hdf5")
     with h5py.File(result) as file:
