@@ -10,7 +10,7 @@
 //   nx, ny, nz               cells of the whole mesh
 //   x_first, planes          plane with which the slab begins, and its planes
 //   mass                     shape (planes + 1, ny, nz), added to
-//   force_x, force_y, force_z  shape (planes, ny, nz);  beyond  the plane that follows them, shape (3, ny, nz)
+//   force_x, force_y, force_z  shape (planes, ny, length), of which nz;  beyond  what follows, shape (3, ny, length)
 //   largest                  the largest size that a block has seen, shape (blocks,), written; NaN where there is one
 //   modes, out               shape (nx, lines, length), pairs;  green  real, (nx / 2 + 1, lines, length)
 
@@ -111,14 +111,14 @@ extern "C" __global__ void deposit_clouds(long long count, const double* __restr
 
 // Force at a particle, of a mesh and the plane that follows it.
 __device__ __forceinline__ double force_at(const Touched& at, const REAL* force, const REAL* beyond, long long planes,
-                                           long long ny, long long nz)
+                                           long long ny, long long length)
 {
     double total = 0;
 #pragma unroll
     for (int side = 0; side < 2; ++side) {
         const long long plane = at.plane + side;
-        const REAL* cells = plane < planes ? force + plane * ny * nz : beyond;
-        const REAL *near = cells + at.line[0] * nz, *far = cells + at.line[1] * nz;
+        const REAL* cells = plane < planes ? force + plane * ny * length : beyond;
+        const REAL *near = cells + at.line[0] * length, *far = cells + at.line[1] * length;
         total += (side ? at.u : 1 - at.u) *
                  ((1 - at.v) * ((1 - at.w) * near[at.column[0]] + at.w * near[at.column[1]]) +
                   at.v * ((1 - at.w) * far[at.column[0]] + at.w * far[at.column[1]]));
@@ -138,7 +138,8 @@ __device__ __forceinline__ double wrapped(double at, double side)
 extern "C" __global__ void push(long long count, double* position, double* momentum, const double* __restrict__ place,
                                 long long nx, long long ny, long long nz, long long x_first, long long planes,
                                 const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
-                                const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, double* largest)
+                                const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length,
+                                double* largest)
 {
     const long long item = thread_item();
     double size = 0;
@@ -150,7 +151,7 @@ extern "C" __global__ void push(long long count, double* position, double* momen
         for (int axis = 0; axis < 3; ++axis) {
             const long long here = axis * count + item;
             const double p =
-                momentum[here] + kick * force_at(at, forces[axis], beyond + axis * ny * nz, planes, ny, nz);
+                momentum[here] + kick * force_at(at, forces[axis], beyond + axis * ny * length, planes, ny, length);
             momentum[here] = p;
             if (drift != 0) position[here] = wrapped(__dadd_rn(position[here], __dmul_rn(drift, p)), place[3 + axis]);
             size = larger(size, fabs(p));
@@ -197,12 +198,16 @@ extern "C" __global__ void gradient(long long items, long long nx, long long lin
                                           static_cast<REAL>(mode.first * factor * k)};
 }
 
-// The largest size of numbers, several a thread
-extern "C" __global__ void largest_size(long long items, const REAL* __restrict__ values, double* largest)
+// The largest size of the first `count` numbers of lines of a length, several numbers a thread
+extern "C" __global__ void largest_size(long long items, const REAL* __restrict__ values, long long length,
+                                        long long count, double* largest)
 {
     double size = 0;
     const long long threads = static_cast<long long>(gridDim.x) * blockDim.x;
-    for (long long item = thread_item(); item < items; item += threads)
-        size = larger(size, fabs(static_cast<double>(values[item])));
+    for (long long item = thread_item(); item < items; item += threads) {
+        const long long column =
+            items <= 0xffffffffll ? static_cast<unsigned>(item) % static_cast<unsigned>(length) : item % length;
+        if (column < count) size = larger(size, fabs(static_cast<double>(values[item])));
+    }
     write_largest(size, largest);
 }

@@ -78,7 +78,8 @@ def push(
 ) -> float:
     """Add kick times the force at each particle, cloud in cell, to its momentum, then drift times that to its position.
 
-    forces  along x, y, z: three arrays (planes, ny, nz);  beyond  the plane that follows them, (3, ny, nz)
+    forces  along x, y, z: three arrays (planes, ny, length), nz of whose lines count
+    beyond  the plane that follows them, (3, ny, length)
     Positions are wrapped into the box; where drift is 0 they stay. Returns the largest size of a momentum along an
     axis, NaN where one is no longer a number.
     """
@@ -87,7 +88,7 @@ def push(
         largest = backend.xp.zeros(max(1, -(-count // THREADS_PER_BLOCK)))
         place = _place(mesh, backend, *mesh.sides, kick, drift)
         slab = mesh.x_first, len(forces[0])
-        arguments = (count, position, momentum, place, *mesh.cells, *slab, *forces, beyond, largest)
+        arguments = (count, position, momentum, place, *mesh.cells, *slab, *forces, beyond, beyond.shape[2], largest)
         backend.launch("particle_mesh", "push", dtype, count, arguments)
         return float(largest.max())
     found = {}
@@ -132,14 +133,19 @@ def gradient(modes: Any, green: Any, along: Any, axis: int, out: Any, backend: C
     backend.for_each(parts, lambda part: gradient_loop(given, green, along, axis, part.start, part.stop, written))
 
 
-def largest_size(values: Any, backend: CPU | GPU) -> float:
-    """The largest size of the numbers of a contiguous array; NaN where one is."""
+def largest_size(values: Any, backend: CPU | GPU, count: int | None = None) -> float:
+    """The largest size of the numbers of a contiguous array; NaN where one is.
+
+    count  of the last axis: how many numbers of its lines count; all by default
+    """
+    length = values.shape[-1]
     if backend.name == "gpu":
         threads = min(values.size, _LARGEST_THREADS)
         largest = backend.xp.zeros(max(1, -(-threads // THREADS_PER_BLOCK)))
-        backend.launch("particle_mesh", "largest_size", values.dtype, threads, (values.size, values, largest))
+        arguments = (values.size, values, length, length if count is None else count, largest)
+        backend.launch("particle_mesh", "largest_size", values.dtype, threads, arguments)
         return float(largest.max())
-    flat, found = values.reshape(-1), {}
+    flat, found = values.reshape(-1) if count in (None, length) else values[..., :count].reshape(-1), {}
 
     def work(batch: slice) -> None:
         part = flat[batch]
@@ -220,7 +226,7 @@ def _in_plane(cells, near, far, m, m_next, v, w):
 def push_loop(position, inverse_spacing, cells, x_first, force_x, force_y, force_z, beyond, kick, some, momentum):
     """The kick of push on the CPU for particles from some[0] to some[1]; returns the largest size of a momentum."""
     ny, nz = cells[1], cells[2]
-    planes = len(force_x)
+    planes, length = len(force_x), force_x.shape[2]
     flat_x, flat_y, flat_z = force_x.reshape(-1), force_y.reshape(-1), force_z.reshape(-1)
     beyond_x, beyond_y, beyond_z = beyond[0].reshape(-1), beyond[1].reshape(-1), beyond[2].reshape(-1)
     x, y, z = position[0, some[0] : some[1]], position[1, some[0] : some[1]], position[2, some[0] : some[1]]
@@ -233,17 +239,17 @@ def push_loop(position, inverse_spacing, cells, x_first, force_x, force_y, force
         i -= x_first
         j_next = j + 1 if j + 1 < ny else 0
         m_next = m + 1 if m + 1 < nz else 0
-        near, far = (i * ny + j) * nz, (i * ny + j_next) * nz
+        near, far = (i * ny + j) * length, (i * ny + j_next) * length
         fx = (1 - u) * _in_plane(flat_x, near, far, m, m_next, v, w)
         fy = (1 - u) * _in_plane(flat_y, near, far, m, m_next, v, w)
         fz = (1 - u) * _in_plane(flat_z, near, far, m, m_next, v, w)
         if i + 1 < planes:
-            near, far = near + ny * nz, far + ny * nz
+            near, far = near + ny * length, far + ny * length
             fx += u * _in_plane(flat_x, near, far, m, m_next, v, w)
             fy += u * _in_plane(flat_y, near, far, m, m_next, v, w)
             fz += u * _in_plane(flat_z, near, far, m, m_next, v, w)
         else:
-            near, far = j * nz, j_next * nz
+            near, far = j * length, j_next * length
             fx += u * _in_plane(beyond_x, near, far, m, m_next, v, w)
             fy += u * _in_plane(beyond_y, near, far, m, m_next, v, w)
             fz += u * _in_plane(beyond_z, near, far, m, m_next, v, w)

@@ -62,28 +62,33 @@ def in_place(domain: Domain) -> bool:
     return domain.backend.name == "gpu"
 
 
-def transform(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
+def transform(
+    slab: np.ndarray, domain: Domain, prepare: Callable | None = None, dtype: DTypeLike | None = None
+) -> Transform:
     """Transform a real field; arguments and memory as for transform_planes."""
-    dtype = np.result_type(slab.dtype, np.complex64)
+    dtype = np.result_type(dtype or slab.dtype, np.complex64)
     plans = _whole(domain, dtype)
     if plans is not None:
         values = _in_its_memory(slab, domain, prepare, dtype)
         plans.from_real(values, domain.cells[2], (0, 1, 2))
         return Transform(values, domain)
-    transformed = transform_planes(slab, domain, prepare)
+    transformed = transform_planes(slab, domain, prepare, dtype)
     along_x([transformed], there=True)
     return transformed
 
 
-def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
+def transform_planes(
+    slab: np.ndarray, domain: Domain, prepare: Callable | None = None, dtype: DTypeLike | None = None
+) -> Transform:
     """Transform a real field over y and z alone.
 
     slab     real, shape domain.shape; NumPy or CuPy; not changed
     prepare  function of (some planes, number of the first, where to write) whose result is transformed instead. On a
              card it writes the first nz numbers of longer lines, see cufft.lines_of
+    dtype    precision of the transform, real or complex; that of the slab by default
     Memory beyond the slab: two complex copies of it, one where there is a single rank.
     """
-    backend, dtype = domain.backend, np.result_type(slab.dtype, np.complex64)
+    backend, dtype = domain.backend, np.result_type(dtype or slab.dtype, np.complex64)
     if backend.name == "gpu":
         values = _in_its_memory(slab, domain, prepare, dtype)
         backend.plans.from_real(values, domain.cells[2], (1, 2))
@@ -126,12 +131,8 @@ def inverse_planes(transformed: Transform, out: np.ndarray | None = None) -> np.
     inverse(transform(field)) is the field.
     Memory beyond the transform: the slab, and over ranks a complex copy of it.
     """
-    domain, values = transformed.domain, transformed.values
-    backend = domain.backend
-    if domain.ranks.size > 1:
-        planes = backend.xp.empty((*domain.shape[:2], values.shape[2]), values.dtype)
-        transpose(planes, values, domain, back=True)
-        values = planes
+    domain, backend = transformed.domain, transformed.domain.backend
+    values = _back_to_planes(transformed)
     if backend.name == "gpu":
         backend.plans.to_real(values, domain.cells[2], (1, 2))
         return _scaled(values, domain, prod(domain.cells[1:]), out)
@@ -142,6 +143,35 @@ def inverse_planes(transformed: Transform, out: np.ndarray | None = None) -> np.
 
     backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
     return slab
+
+
+def inverse_in_place(transformed: Transform) -> tuple[Any, int]:
+    """The field of which `transform` made this, times an integer, where a transform leaves it; values are overwritten.
+
+    Returns an array of shape (planes, ny, length) whose lines have nz cells, on a card and then one or two numbers
+    that mean nothing, and the integer: a pass over memory less than inverse.
+    """
+    domain, values = transformed.domain, transformed.values
+    if not in_place(domain):
+        return inverse(transformed), 1
+    nz, plans = domain.cells[2], domain.backend.plans
+    if whole_on_card(domain, values.dtype):
+        plans.to_real(values, nz, (0, 1, 2))
+        return lines_of(values), prod(domain.cells)
+    along_x([transformed], back=True)
+    values = _back_to_planes(transformed)
+    plans.to_real(values, nz, (1, 2))
+    return lines_of(values), prod(domain.cells[1:])
+
+
+def _back_to_planes(transformed: Transform) -> Any:
+    """The values of transform_planes before they were transposed."""
+    domain, values = transformed.domain, transformed.values
+    if domain.ranks.size == 1:
+        return values
+    planes = domain.backend.xp.empty((*domain.shape[:2], values.shape[2]), values.dtype)
+    transpose(planes, values, domain, back=True)
+    return planes
 
 
 def _in_its_memory(slab: Any, domain: Domain, prepare: Callable | None, dtype: DTypeLike) -> Any:

@@ -33,7 +33,7 @@ from ..kernels.particle_mesh import (
 )
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
-from ..parallel.fft import Transform, inverse, plane_blocks, transform
+from ..parallel.fft import Transform, inverse_in_place, transform
 from ..parallel.ranks import on_all_ranks
 from ..vectors import three
 from .grid import Grid
@@ -131,8 +131,11 @@ class _Mesh:
         self.number = domain.ranks.allreduce(count)
         planes, ny, nz = domain.shape
         self.mass = backend.xp.empty((planes + 1, ny, nz), np.int64)
-        self.forces = [backend.xp.empty(domain.shape, dtype) for _ in range(3)]
-        self.beyond = backend.xp.empty((3, ny, nz), dtype)
+        # forces, and the plane that follows them, are times a number: self.times
+        self.forces: list[Any] = [None, None, None]
+        self.beyond: Any = None
+        self.times = 1
+        self.dtype = dtype
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
         self.along = [backend.to_device(k) for k in _slopes(grid, domain)]
         self.largest_force = 0.0
@@ -159,14 +162,16 @@ class _Mesh:
         domain, backend = self.domain, self.domain.backend
         if self._moved:
             self._to_owners()
-            modes = transform(self._density(), domain).values
-            product = backend.xp.empty_like(modes)
+            modes = self._density_modes()
             for axis in range(3):
+                self.forces[axis] = None  # its memory is free
+                product = modes if axis == 2 else backend.xp.empty_like(modes)
                 gradient(modes, self.green, self.along[axis], axis, product, backend)
-                self.forces[axis] = inverse(Transform(product, domain))
+                self.forces[axis], self.times = inverse_in_place(Transform(product, domain))
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
-            self.largest_force = float(np.max([largest_size(force, backend) for force in self.forces]))
+            sizes = [largest_size(force, backend, domain.cells[2]) for force in self.forces]
+            self.largest_force = float(np.max(sizes)) / self.times
             self._moved = False
         # numpy's maximum, unlike Python's, is NaN where one of the numbers is
         self.fastest, self.largest_force = np.max(
@@ -188,30 +193,28 @@ class _Mesh:
             self._push(0.0)
 
     def _push(self, drift: float) -> None:
-        given = self.mesh, self.forces, self.beyond
-        self.fastest = push(self.position, self.momentum, *given, self._kick, drift, self.domain.backend)
+        given = self.mesh, self.forces, self.beyond, self._kick / self.times, drift
+        self.fastest = push(self.position, self.momentum, *given, self.domain.backend)
         self._kick, self._moved = 0.0, self._moved or drift != 0
 
     def _require_finite(self, *numbers: float) -> None:
         if not all(self.domain.ranks.allgather(bool(np.isfinite(numbers).all()))):
             raise on_all_ranks(RunError("positions or momenta of particles are no longer finite"))
 
-    def _density(self) -> Any:
-        """rho over the mean on this rank's planes, less its mean in single precision; in the place of a force."""
-        domain, backend, density = self.domain, self.domain.backend, self.forces[0]
-        mean = self.number * FIXED_POINT / self.grid.points
+    def _density_modes(self) -> Any:
+        """This rank's modes of rho over the mean, less its mean in single precision."""
+        domain, backend, mean = self.domain, self.domain.backend, self.number * FIXED_POINT / self.grid.points
         # integers take off the mean without round-off
-        self.mass[:-1] = 0 if density.dtype == np.float64 else -round(mean)
+        self.mass[:-1] = 0 if self.dtype == np.float64 else -round(mean)
         self.mass[-1:] = 0
         deposit_clouds(self.position, self.mesh, self.mass, backend)
         # what lies beyond this rank's last plane is the next rank's
         self.mass[:1] += neighbour_plane(self.mass[-1:], domain, -1)
 
-        def work(planes: slice) -> None:
-            backend.xp.multiply(self.mass[planes], 1 / mean, out=density[planes])
+        def over_mean(mass: Any, first: int, density: Any) -> None:
+            backend.xp.multiply(mass, 1 / mean, out=density[..., : domain.cells[2]])
 
-        backend.for_each(plane_blocks(domain, 16), work)
-        return density
+        return transform(self.mass[:-1], domain, over_mean, self.dtype).values
 
     def _to_owners(self) -> None:
         """Send every particle to the rank whose planes hold its lower cell."""

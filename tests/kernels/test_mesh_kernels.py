@@ -56,14 +56,20 @@ def test_masses_are_the_same_bit_for_bit(cuda, cells, planes):
     assert total == pytest.approx(position.shape[1] * FIXED_POINT, abs=4 * position.shape[1])
 
 
+@pytest.mark.parametrize("padding", [0, 2])
 @precisions
 @meshes
-def test_push(cuda, cells, planes, dtype):
-    """Kicks and drifts, and the largest momentum; against the mean over cells of a linear interpolation by NumPy."""
+def test_push(cuda, cells, planes, dtype, padding):
+    """Kicks and drifts, and the largest momentum, against a linear interpolation by NumPy.
+
+    padding  numbers at the end of the forces' lines, which mean nothing
+    """
     position, momentum = particles(cells, planes)
-    random, shape = np.random.default_rng(2), (planes.stop - planes.start, *cells[1:])
+    random, shape = np.random.default_rng(2), (planes.stop - planes.start, cells[1], cells[2] + padding)
     forces = [random.standard_normal(shape).astype(dtype) for _ in range(3)]
-    beyond = random.standard_normal((3, *cells[1:])).astype(dtype)
+    beyond = random.standard_normal((3, *shape[1:])).astype(dtype)
+    for values in (*forces, beyond):
+        values[..., cells[2] :] = np.nan
     for drift in (0.0, 0.7):
         results = []
         for backend in (cuda, CPU(1), CPU(2)):
@@ -103,6 +109,9 @@ def test_what_is_not_a_number_is_noticed(cuda):
         assert np.isnan(particle_mesh.push(*arrays, mesh_of(*MESHES[0]), forces, beyond, 1.0, 0.0, backend))
         assert np.isnan(particle_mesh.largest_size(backend.to_device(momentum), backend))
         assert particle_mesh.largest_size(backend.to_device(-position), backend) == position.max()
+        lines = np.full((2, 3, 5), np.nan)
+        lines[..., :3] = np.arange(-18, 0).reshape(2, 3, 3)
+        assert particle_mesh.largest_size(backend.to_device(lines), backend, 3) == 18
 
 
 def test_move(cuda):
