@@ -152,15 +152,15 @@ def inverse_in_place(transformed: Transform) -> tuple[Any, int]:
     that mean nothing, and the integer: a pass over memory less than inverse.
     """
     domain, values = transformed.domain, transformed.values
-    if not in_place(domain):
+    backend, nz = domain.backend, domain.cells[2]
+    if backend.name == "cpu":
         return inverse(transformed), 1
-    nz, plans = domain.cells[2], domain.backend.plans
     if whole_on_card(domain, values.dtype):
-        plans.to_real(values, nz, (0, 1, 2))
+        backend.plans.to_real(values, nz, (0, 1, 2))
         return lines_of(values), prod(domain.cells)
     along_x([transformed], back=True)
     values = _back_to_planes(transformed)
-    plans.to_real(values, nz, (1, 2))
+    backend.plans.to_real(values, nz, (1, 2))
     return lines_of(values), prod(domain.cells[1:])
 
 
