@@ -10,6 +10,9 @@ On a card they are rounded to integers instead, whose sum does not depend on the
 """
 
 import math
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -57,6 +60,41 @@ def add_particles(
     if backend.name == "gpu":
         return _add_on_card(positions, lattice, weights, order, x_first, grid, backend)
     return _add_in_threads(positions, lattice, weights, order, x_first, grid, backend)
+
+
+def numbers_by_owner(
+    positions: Any,
+    scale: tuple[float, float, float],
+    offset: float,
+    cells: tuple[int, int, int],
+    order: int,
+    planes: Sequence[int],
+    backend: CPU | GPU,
+) -> tuple[int, Any, np.ndarray]:
+    """The particles that touch planes of each rank.
+
+    planes  number of the planes of each rank
+    Returns the number of the first particle with a bad position, as add_particles does, or -1; the numbers of the
+    particles for one rank after another, int64, where the positions are; and how many there are for every rank, NumPy.
+    """
+    owners, counts = np.repeat(np.arange(len(planes)), planes), np.zeros(len(planes), np.int64)
+    if backend.name == "cpu":
+        lattice = scale, offset, cells, order, owners
+        bad = count_by_owner(positions, *lattice, counts)
+        numbers = np.empty(0 if bad >= 0 else counts.sum(), np.int64)
+        if bad < 0:
+            list_by_owner(positions, *lattice, np.cumsum(counts) - counts, numbers)
+        return bad, numbers, counts
+    xp = backend.xp
+    good = (abs(positions * backend.to_device(np.array(scale))) <= FARTHEST).all(axis=1)
+    if not bool(good.all()):
+        return int(good.argmin()), xp.empty(0, np.int64), counts
+    # each operation rounded by itself, as in the loops
+    below = xp.floor(positions[:, 0].astype(np.float64) * scale[0] + offset).astype(np.int64) - (order - 1) // 2
+    of_planes = backend.to_device(owners)
+    touched = [of_planes[(below + a) % cells[0]] for a in range(order)]
+    found = [xp.nonzero(reduce(or_, (owner == rank for owner in touched)))[0] for rank in range(len(planes))]
+    return -1, xp.concatenate(found), np.array([len(numbers) for numbers in found])
 
 
 def _add_in_threads(

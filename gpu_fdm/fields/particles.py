@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import InputError
-from ..kernels.deposit import add_particles, count_by_owner, list_by_owner
+from ..kernels.deposit import add_particles, numbers_by_owner
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_in_rounds
 from ..parallel.ranks import Ranks
@@ -102,35 +102,22 @@ class ParticleGrid:
             error = caught
         ranks.raise_first(error)
         positions, weights = _of_one_kind(positions, weights, ranks)
-        batches, to_host = self._batches(len(positions)), self.domain.backend.to_host
+        batches, backend = self._batches(len(positions)), self.domain.backend
+        lattice = *self._geometry, self.assignment.order
+        planes = [part.stop - part.start for part in self.domain.planes_of_ranks]
         for number in range(max(ranks.allgather(len(batches)))):
             batch = batches[number] if number < len(batches) else slice(0, 0)
-            part: list[Any] = [None if array is None else to_host(array[batch]) for array in (positions, weights)]
-            bad, numbers, counts = self._numbers_by_owner(part[0])
+            arrays = (None if array is None else array[batch] for array in (positions, weights))
+            part = [None if array is None else backend.to_device(array) for array in arrays]
+            bad, numbers, counts = numbers_by_owner(part[0], *lattice, planes, backend)
             try:
                 self._check_position(part[0], bad)
             except InputError as caught:
                 error = caught
             ranks.raise_first(error)
-            for received in alltoall_in_rounds(part, numbers, counts, self.batch, self.domain.on_host):
+            for received in alltoall_in_rounds(part, numbers, counts, self.batch, self.domain):
                 self._add_here(*received)
             self._count(*part)
-
-    def _numbers_by_owner(self, positions: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """Numbers of the particles that touch planes of every rank.
-
-        Returns the number of the first particle with a bad position, or -1; the numbers, for one rank after another;
-        and how many there are for every rank.
-        """
-        ranks, order = self.domain.ranks, self.assignment.order
-        planes = [part.stop - part.start for part in self.domain.planes_of_ranks]
-        owners, counts = np.repeat(np.arange(ranks.size), planes), np.zeros(ranks.size, np.int64)
-        bad = count_by_owner(positions, *self._geometry, order, owners, counts)
-        if bad >= 0:
-            return bad, np.empty(0, np.int64), counts
-        numbers = np.empty(counts.sum(), np.int64)
-        list_by_owner(positions, *self._geometry, order, owners, np.cumsum(counts) - counts, numbers)
-        return -1, numbers, counts
 
     def _batches(self, number: int) -> list[slice]:
         """Slices of particles that are added at a time."""

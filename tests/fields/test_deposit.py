@@ -1,10 +1,12 @@
 """Particles on grids: what B-splines say particle by particle, mass conserved, the same on any threads and ranks."""
 
+import shutil
 import tracemalloc
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from cuda_on_cpu import CudaOnCpu
 from rank_runs import agree, needs_mpi, run_here
 from scipy.interpolate import BSpline
 
@@ -397,6 +399,29 @@ def test_ranks():
 RANK_GRIDS = [(24, 10, 9), (3, 2, 4), (13, 5, 6), (5, 1, 1)]
 
 
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_who_gets_which_particles(cuda, name):
+    """The same numbers on a card; every rank gets those that touch its planes, and no other."""
+    cells, planes, order = (13, 5, 6), [4, 3, 0, 6], ASSIGNMENTS[name].order
+    positions, _ = particles(300, np.float32)
+    lattice = tuple(n / side for n, side in zip(cells, SIZE, strict=True)), 0.25, cells, order, planes
+    found = []
+    for backend in (cuda, CPU(1)):
+        bad, numbers, counts = kernel.numbers_by_owner(backend.to_device(positions), *lattice, backend)
+        found.append((bad, backend.to_host(numbers).tolist(), counts.tolist()))
+        damaged = positions.copy()
+        damaged[[7, 9], 1] = np.nan, np.inf
+        assert kernel.numbers_by_owner(backend.to_device(damaged), *lattice, backend)[0] == 7
+    assert found[0] == found[1] and found[0][0] == -1
+    first = np.floor(positions[:, 0].astype(float) * lattice[0][0] + 0.25).astype(int) - (order - 1) // 2
+    edges = np.cumsum([0, *planes])
+    expected = [
+        np.flatnonzero([any(begin <= (i + a) % 13 < end for a in range(order)) for i in first])
+        for begin, end in pairwise(edges)
+    ]
+    assert found[0][1] == np.concatenate(expected).tolist()
+
+
 def check_same(ranks, backend, cells, name, dtype, most):
     """Particles that ranks hold anyhow fill the slabs as one rank does; mass is conserved."""
     box, number = Box(SIZE, cells), 301
@@ -469,6 +494,8 @@ def check_all(ranks):
     for cells, name in zip(RANK_GRIDS, ("tsc", "pcs", "cic", "ngp"), strict=True):
         check_same(ranks, CPU(1), cells, name, np.float64, 80)
     check_same(ranks, CPU(2), RANK_GRIDS[0], "pcs", np.float32, 1 << 20)
+    if shutil.which("g++"):
+        check_same(ranks, CudaOnCpu(), RANK_GRIDS[2], "pcs", np.float32, 80)
     check_concentrated(ranks)
     check_errors(ranks)
 
