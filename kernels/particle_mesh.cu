@@ -12,7 +12,7 @@
 //   mass                     shape (planes + 1, ny, nz), added to
 //   force_x, force_y, force_z  shape (planes, ny, length), of which nz;  beyond  what follows, shape (3, ny, length)
 //   largest                  the largest size that a block has seen, shape (blocks,), written; NaN where there is one
-//   modes, out               shape (nx, lines, length), pairs;  green  real, (nx / 2 + 1, lines, length)
+//   modes, out_x, out_y      shape (nx, lines, length), pairs;  green  real, (nx / 2 + 1, lines, length)
 
 #include "common.cuh"
 
@@ -173,10 +173,11 @@ extern "C" __global__ void move(long long count, double* position, const double*
     }
 }
 
-// out = i k green modes; along  k along the axis of the gradient, 0, 1 or 2
-extern "C" __global__ void gradient(long long items, long long nx, long long lines, long long length,
-                                    const REAL* __restrict__ modes, const REAL* __restrict__ green,
-                                    const double* __restrict__ along, long long axis, REAL* out)
+// i k green modes, for k along x and y into out_x and out_y, and along z in place; k_x, k_y, k_z  for each mode along them
+extern "C" __global__ void gradient(long long items, long long nx, long long lines, long long length, REAL* modes,
+                                    const REAL* __restrict__ green, const double* __restrict__ k_x,
+                                    const double* __restrict__ k_y, const double* __restrict__ k_z, REAL* out_x,
+                                    REAL* out_y)
 {
     const long long item = thread_item();
     if (item >= items) return;
@@ -192,10 +193,14 @@ extern "C" __global__ void gradient(long long items, long long nx, long long lin
     const long long j = row - i * lines, m = item - row * length;
     const long long mirrored = 2 * i <= nx ? i : nx - i;
     const double factor = green[(mirrored * lines + j) * length + m];
-    const double k = along[axis == 0 ? i : axis == 1 ? j : m];
     const Pair mode = reinterpret_cast<const Pair*>(modes)[item];
-    reinterpret_cast<Pair*>(out)[item] = {static_cast<REAL>(-(mode.second * factor) * k),
-                                          static_cast<REAL>(mode.first * factor * k)};
+    const double real = mode.first * factor, imaginary = mode.second * factor;
+    const double k[3] = {k_x[i], k_y[j], k_z[m]};
+    REAL* outs[3] = {out_x, out_y, modes};
+#pragma unroll
+    for (int axis = 0; axis < 3; ++axis)
+        reinterpret_cast<Pair*>(outs[axis])[item] = {static_cast<REAL>(-imaginary * k[axis]),
+                                                     static_cast<REAL>(real * k[axis])};
 }
 
 // The largest size of the first `count` numbers of lines of a length, several numbers a thread

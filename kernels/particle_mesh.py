@@ -6,6 +6,7 @@ The CUDA kernels are in particle_mesh.cu. Callers check the arguments. Arrays ar
 which functions take as they are. Masses and cells of particles are the same on every backend, bit for bit.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,21 +117,25 @@ def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float,
     )
 
 
-def gradient(modes: Any, green: Any, along: Any, axis: int, out: Any, backend: CPU | GPU) -> None:
-    """Write i k green modes into out: the modes of a gradient along an axis.
+def gradient(modes: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
+    """i k green modes for k along x, y and z: the modes of a gradient. The last takes the memory of modes.
 
-    modes, out  complex, (nx, lines, length), contiguous, of one precision
-    green       real, of that precision, (nx // 2 + 1, lines, length): the same at i and -i
-    along       k along the axis for each mode along it, double
+    modes  complex, (nx, lines, length), contiguous
+    green  real, of the same precision, (nx // 2 + 1, lines, length): the same at i and -i
+    along  k for each mode along x, y and z, double
     """
+    x, y = backend.xp.empty_like(modes), backend.xp.empty_like(modes)
     if backend.name == "gpu":
-        arguments = (modes.size, *modes.shape, _pairs(modes), green, along, axis, _pairs(out))
+        arguments = (modes.size, *modes.shape, _pairs(modes), green, *along, _pairs(x), _pairs(y))
         backend.launch("particle_mesh", "gradient", green.dtype, modes.size, arguments)
-        return
-    pairs = (_pairs(values).reshape(*values.shape, 2) for values in (modes, out))
-    given, written = pairs
-    parts = _batches(len(given), 1)
-    backend.for_each(parts, lambda part: gradient_loop(given, green, along, axis, part.start, part.stop, written))
+        return x, y, modes
+    given, *written = (_pairs(values).reshape(*values.shape, 2) for values in (modes, x, y))
+
+    def work(part: slice) -> None:
+        gradient_loop(given, green, *along, part.start, part.stop, *written)
+
+    backend.for_each(_batches(len(given), 1), work)
+    return x, y, modes
 
 
 def largest_size(values: Any, backend: CPU | GPU, count: int | None = None) -> float:
@@ -278,22 +283,17 @@ def move_loop(position, momentum, factor, sides, some):
 
 
 @njit(**_OPTIONS)
-def gradient_loop(modes, green, along, axis, first, last, out):
-    """gradient on the CPU, for modes first to last along x; modes, out  (nx, lines, length, 2)."""
+def gradient_loop(modes, green, k_x, k_y, k_z, first, last, out_x, out_y):
+    """gradient on the CPU, for modes first to last along x; modes, out_x, out_y  (nx, lines, length, 2)."""
     number = green.dtype.type
     for i in range(first, last):
-        row = green[i if 2 * i <= len(modes) else len(modes) - i]
+        rows = green[i if 2 * i <= len(modes) else len(modes) - i]
+        x = number(k_x[i])
         for j in range(modes.shape[1]):
-            across = number(along[j] if axis == 1 else along[i] if axis == 0 else 1.0)
-            if axis < 2:
-                for m in range(modes.shape[2]):
-                    factor = row[j, m]
-                    real = modes[i, j, m, 0] * factor * across
-                    out[i, j, m, 0] = -(modes[i, j, m, 1] * factor) * across
-                    out[i, j, m, 1] = real
-            else:
-                for m in range(modes.shape[2]):
-                    factor, k = row[j, m], number(along[m])
-                    real = modes[i, j, m, 0] * factor * k
-                    out[i, j, m, 0] = -(modes[i, j, m, 1] * factor) * k
-                    out[i, j, m, 1] = real
+            row, y = rows[j], number(k_y[j])
+            mode, in_x, in_y = modes[i, j], out_x[i, j], out_y[i, j]
+            for m in range(len(mode)):
+                real, imaginary, z = mode[m, 0] * row[m], mode[m, 1] * row[m], number(k_z[m])
+                in_x[m, 0], in_x[m, 1] = -imaginary * x, real * x
+                in_y[m, 0], in_y[m, 1] = -imaginary * y, real * y
+                mode[m, 0], mode[m, 1] = -imaginary * z, real * z

@@ -132,7 +132,7 @@ class _Mesh:
         planes, ny, nz = domain.shape
         self.mass = backend.xp.empty((planes + 1, ny, nz), np.int64)
         # forces, and the plane that follows them, are times a number: self.times
-        self.forces: list[Any] = [None, None, None]
+        self.forces: list[Any] = []
         self.beyond: Any = None
         self.times = 1
         self.dtype = dtype
@@ -162,12 +162,11 @@ class _Mesh:
         domain, backend = self.domain, self.domain.backend
         if self._moved:
             self._to_owners()
-            modes = self._density_modes()
-            for axis in range(3):
-                self.forces[axis] = None  # its memory is free
-                product = modes if axis == 2 else backend.xp.empty_like(modes)
-                gradient(modes, self.green, self.along[axis], axis, product, backend)
-                self.forces[axis], self.times = inverse_in_place(Transform(product, domain))
+            self.forces = []  # their memory is free
+            slopes = list(gradient(self._density_modes(), self.green, self.along, backend))
+            while slopes:
+                force, self.times = inverse_in_place(Transform(slopes.pop(0), domain))
+                self.forces.append(force)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
             sizes = [largest_size(force, backend, domain.cells[2]) for force in self.forces]

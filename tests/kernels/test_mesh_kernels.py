@@ -136,14 +136,14 @@ def test_gradient(cuda, shape, dtype):
     modes = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(np.result_type(dtype, "c8"))
     green = random.standard_normal((shape[0] // 2 + 1, *shape[1:])).astype(dtype)
     rows = np.minimum(np.arange(shape[0]), shape[0] - np.arange(shape[0]))
-    for axis in range(3):
-        along = random.standard_normal(shape[axis])
-        expected = 1j * along.reshape([-1 if other == axis else 1 for other in range(3)]) * green[rows] * modes
-        for backend in (cuda, CPU(2)):
-            out = backend.to_device(np.empty_like(modes))
-            given = [backend.to_device(values) for values in (modes, green, along)]
-            particle_mesh.gradient(*given, axis, out, backend)
-            found = backend.to_host(out)
+    along = [random.standard_normal(number) for number in shape]
+    broadcast = along[0][:, None, None], along[1][:, None], along[2]
+    for backend in (cuda, CPU(2)):
+        given = (backend.to_device(modes.copy()), backend.to_device(green), [*map(backend.to_device, along)])
+        for found, k in zip(particle_mesh.gradient(*given, backend), broadcast, strict=True):
+            expected = 1j * k * green[rows] * modes
+            found = backend.to_host(found)
+            assert found.dtype == modes.dtype
             np.testing.assert_allclose(found, expected, rtol=0, atol=ROUND_OFF[dtype] * np.abs(expected).max())
 
 
