@@ -224,18 +224,21 @@ class _Mesh:
         firsts = np.array([planes.start for planes in self.domain.planes_of_ranks])
         plane = lower_planes(self.position[0], self.mesh, backend)
         owner = xp.searchsorted(backend.to_device(firsts), plane, side="right") - 1
-        sent = backend.to_host(xp.bincount(owner, minlength=ranks.size)).astype(np.int64, copy=False)
-        if not any(ranks.allgather(int(sent.sum() - sent[ranks.rank]) > 0)):
+        staying, leaving = (xp.nonzero(some)[0] for some in (owner == ranks.rank, owner != ranks.rank))
+        if not any(ranks.allgather(len(leaving) > 0)):
             return
-        order = xp.argsort(owner, kind="stable")
+        owner = backend.to_host(owner[leaving])
+        sent = np.bincount(owner, minlength=ranks.size).astype(np.int64, copy=False)
+        leaving = leaving[backend.to_device(np.argsort(owner, kind="stable"))]
+        rows = xp.concatenate([self.position[:, leaving], self.momentum[:, leaving]]).T
+        rows, identity = alltoall_rows([xp.ascontiguousarray(rows), self.identity[leaving]], sent, self.domain)
 
-        def moved(row: Any) -> Any:
-            return alltoall_rows([row[order]], sent, self.domain)[0]
+        def with_those_that_came(values: Any, came: Any) -> Any:
+            return xp.concatenate([xp.take(values, staying, axis=-1), xp.ascontiguousarray(came)], axis=-1)
 
-        # a row at a time, for memory
-        self.position = xp.stack([moved(row) for row in self.position])
-        self.momentum = xp.stack([moved(row) for row in self.momentum])
-        self.identity = moved(self.identity)
+        self.position = with_those_that_came(self.position, rows[:, :3].T)
+        self.momentum = with_those_that_came(self.momentum, rows[:, 3:].T)
+        self.identity = with_those_that_came(self.identity, identity)
 
 
 def _green(grid: Grid, domain: Domain) -> np.ndarray:

@@ -10,12 +10,14 @@ from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.fields.box import Box
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
+from gpu_fdm.spectra.particles import particle_spectrum
 
 COSMOS = Expanding(Background(0.3))
 HOST = CPU(1)
@@ -39,6 +41,12 @@ def evolved(state, grid, clock, end, *, backend=HOST, **options):
     options.setdefault("domain", Domain(grid.cells, backend=backend))
     (last,) = evolve_particles(replace(state, **copied), grid, clock, [end], **options)
     return on_host(last, backend)
+
+
+def measured(state, grid, domain):
+    """P(k) of the particles where they are."""
+    positions = domain.backend.xp.ascontiguousarray(state.position.T)
+    return particle_spectrum([(positions, None)], Box(grid.sides, grid.cells), domain=domain).spectrum.power
 
 
 def crowd(grid, number=200, seed=1):
@@ -134,11 +142,12 @@ def test_a_run_goes_on_with_the_same_bits(backend, order, dtype):
     domain = Domain(grid.cells, backend=backend)
     options = {"order": order, "limits": MeshLimits(4.0, 4.0), "dtype": dtype, "domain": domain}
     *_, whole = evolve_particles(crowd(grid), grid, COSMOS, stops, on_step=save, **options)
-    whole = on_host(whole, backend)
+    whole, power = on_host(whole, backend), measured(whole, grid, domain)
     for step in (1, whole.times.step // 2, whole.times.step - 1):
         if step == 1:
             assert not saved[step].times.synchronised
         *_, again = evolve_particles(saved[step], grid, COSMOS, stops, **options)
+        np.testing.assert_array_equal(measured(again, grid, domain), power)
         again = on_host(again, backend)
         assert again.times == whole.times and again.times.synchronised
         np.testing.assert_array_equal(again.position, whole.position)
