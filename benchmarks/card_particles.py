@@ -89,7 +89,7 @@ def particle_parts(card):
             Line(f"gradient {CELLS}^3, {dtype}", card.time(work), floor, "modes, those of 3 slopes, Green's function")
         )
         force = card.xp.ones(grid.cells, dtype)
-        work = partial(particle_mesh.largest_size, force, backend)
+        work = partial(particle_mesh.largest_size, [force], backend)
         lines.append(
             Line(f"largest of a mesh {CELLS}^3, {dtype}", card.time(work), force.nbytes / card.bandwidth, "mesh")
         )

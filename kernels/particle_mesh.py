@@ -76,13 +76,13 @@ def deposit_clouds(position: Any, mesh: Mesh, mass: Any, backend: CPU | GPU) -> 
 
 def push(
     position: Any, momentum: Any, mesh: Mesh, forces: Any, beyond: Any, kick: float, drift: float, backend: CPU | GPU
-) -> float:
+) -> Any:
     """Add kick times the force at each particle, cloud in cell, to its momentum, then drift times that to its position.
 
     forces  along x, y, z: three arrays (planes, ny, length), nz of whose lines count
     beyond  the plane that follows them, (3, ny, length)
     Positions are wrapped into the box; where drift is 0 they stay. Returns the largest size of a momentum along an
-    axis, NaN where one is no longer a number.
+    axis, as largest_size does.
     """
     count, dtype = position.shape[1], beyond.dtype
     if backend.name == "gpu":
@@ -91,7 +91,7 @@ def push(
         slab = mesh.x_first, len(forces[0])
         arguments = (count, position, momentum, place, *mesh.cells, *slab, *forces, beyond, beyond.shape[2], largest)
         backend.launch("particle_mesh", "push", dtype, count, arguments)
-        return float(largest.max())
+        return largest.max()
     found = {}
 
     def work(batch: slice) -> None:
@@ -138,26 +138,32 @@ def gradient(modes: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -
     return x, y, modes
 
 
-def largest_size(values: Any, backend: CPU | GPU, count: int | None = None) -> float:
-    """The largest size of the numbers of a contiguous array; NaN where one is.
+def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = None) -> Any:
+    """The largest size of the numbers of contiguous arrays of one shape and type; NaN where one is.
 
     count  of the last axis: how many numbers of its lines count; all by default
+    On a card it is an array of no dimensions: float() waits for it.
     """
-    length = values.shape[-1]
+    length = arrays[0].shape[-1]
+    count = length if count is None else count
     if backend.name == "gpu":
-        threads = min(values.size, _LARGEST_THREADS)
-        largest = backend.xp.zeros(max(1, -(-threads // THREADS_PER_BLOCK)))
-        arguments = (values.size, values, length, length if count is None else count, largest)
-        backend.launch("particle_mesh", "largest_size", values.dtype, threads, arguments)
-        return float(largest.max())
-    flat, found = values.reshape(-1) if count in (None, length) else values[..., :count].reshape(-1), {}
+        size = arrays[0].size
+        threads = min(size, _LARGEST_THREADS)
+        largest = backend.xp.zeros((len(arrays), max(1, -(-threads // THREADS_PER_BLOCK))))
+        for values, of_blocks in zip(arrays, largest, strict=True):
+            arguments = (size, values, length, count, of_blocks)
+            backend.launch("particle_mesh", "largest_size", values.dtype, threads, arguments)
+        return largest.max()
+    flat = [(values if count == length else values[..., :count]).reshape(-1) for values in arrays]
+    found = {}
 
-    def work(batch: slice) -> None:
-        part = flat[batch]
+    def work(part: tuple[int, slice]) -> None:
+        number, batch = part
+        values = flat[number][batch]
         # numpy's maximum is NaN where one of the numbers is
-        found[batch.start] = np.maximum(part.max(), -part.min())
+        found[part[0], batch.start] = np.maximum(values.max(), -values.min())
 
-    backend.for_each(_batches(len(flat), 1 << 15), work)
+    backend.for_each([(n, batch) for n, values in enumerate(flat) for batch in _batches(len(values), 1 << 15)], work)
     return float(np.max([0.0, *found.values()]))
 
 

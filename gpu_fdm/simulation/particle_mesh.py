@@ -125,8 +125,8 @@ class _Mesh:
         self.identity = backend.to_device(state.identity)
         inverse_spacing, sides = (three(map(float, numbers)) for numbers in (1 / grid.spacing, grid.sides))
         self.mesh = Mesh(inverse_spacing, domain.cells, domain.planes.start, sides)
-        self.fastest = largest_size(self.momentum, backend)
-        self._require_finite(largest_size(self.position, backend), self.fastest)
+        self.fastest = float(largest_size([self.momentum], backend))
+        self._require_finite(float(largest_size([self.position], backend)), self.fastest)
         move(self.position, self.momentum, 0.0, sides, backend)  # wrapped into the box
         self.number = domain.ranks.allreduce(count)
         planes, ny, nz = domain.shape
@@ -169,12 +169,11 @@ class _Mesh:
                 self.forces.append(force)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
-            sizes = [largest_size(force, backend, domain.cells[2]) for force in self.forces]
-            self.largest_force = float(np.max(sizes)) / self.times
+            self.largest_force = float(largest_size(self.forces, backend, domain.cells[2])) / self.times
             self._moved = False
         # numpy's maximum, unlike Python's, is NaN where one of the numbers is
         self.fastest, self.largest_force = np.max(
-            domain.ranks.allgather((self.fastest, self.largest_force)), axis=0
+            domain.ranks.allgather((float(self.fastest), self.largest_force)), axis=0
         ).tolist()
         self._require_finite(self.fastest, self.largest_force)
 

@@ -76,7 +76,7 @@ def test_push(cuda, cells, planes, dtype, padding):
             x, p = (backend.to_device(values.copy()) for values in (position, momentum))
             on_device = [backend.to_device(force) for force in forces], backend.to_device(beyond)
             largest = particle_mesh.push(x, p, mesh_of(cells, planes), *on_device, 0.3, drift, backend)
-            results.append((backend.to_host(x), backend.to_host(p), largest))
+            results.append((backend.to_host(x), backend.to_host(p), float(largest)))
         (x, p, largest), (x_cpu, p_cpu, largest_cpu), again = results
         np.testing.assert_allclose(p, p_cpu, rtol=0, atol=ROUND_OFF[np.float64] * np.abs(p_cpu).max())
         apart = np.abs(x - x_cpu)
@@ -106,12 +106,14 @@ def test_what_is_not_a_number_is_noticed(cuda):
     for backend in (cuda, CPU(2)):
         arrays = [backend.to_device(values.copy()) for values in (position, momentum)]
         forces, beyond = [backend.to_device(force) for force in zeros], backend.to_device(np.zeros((3, 6, 5)))
-        assert np.isnan(particle_mesh.push(*arrays, mesh_of(*MESHES[0]), forces, beyond, 1.0, 0.0, backend))
-        assert np.isnan(particle_mesh.largest_size(backend.to_device(momentum), backend))
-        assert particle_mesh.largest_size(backend.to_device(-position), backend) == position.max()
+        assert np.isnan(float(particle_mesh.push(*arrays, mesh_of(*MESHES[0]), forces, beyond, 1.0, 0.0, backend)))
+        assert np.isnan(float(particle_mesh.largest_size([backend.to_device(momentum)], backend)))
+        assert particle_mesh.largest_size([backend.to_device(-position)], backend) == position.max()
         lines = np.full((2, 3, 5), np.nan)
         lines[..., :3] = np.arange(-18, 0).reshape(2, 3, 3)
-        assert particle_mesh.largest_size(backend.to_device(lines), backend, 3) == 18
+        two = [backend.to_device(np.nan_to_num(lines) * sign) for sign in (1, -1.5)]
+        assert particle_mesh.largest_size([backend.to_device(lines)], backend, 3) == 18
+        assert particle_mesh.largest_size(two, backend, 3) == 27
 
 
 def test_move(cuda):
