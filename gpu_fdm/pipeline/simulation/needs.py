@@ -61,9 +61,11 @@ def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
 def _on_card(config: Config, ranks: int) -> tuple[str, int]:
     """What needs most of the card of one of `ranks`, from its initial conditions on, and how much [bytes]."""
     waves = [run.startswith("wave") for run in config.simulation.runs]
+    # of cuFFT's transforms of the mesh there and back
+    work_areas = 2 * 8 * cells_of_largest_slab(config.simulation.cells, ranks)
     needs = {
         "waves": wave_memory(config, ranks, initial=True) if any(waves) else 0,
-        "particles": 0 if all(waves) else particle_memory(config, ranks),
+        "particles": 0 if all(waves) else particle_memory(config, ranks) + work_areas,
     }
     return max(needs.items(), key=lambda item: item[1])
 
