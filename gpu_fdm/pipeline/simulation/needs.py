@@ -15,7 +15,7 @@ from .record import PIXELS
 from .setup import Setup
 
 # cells or particles in a stage, on two cores, see docs/performance.md; waves in single precision
-_WAVE_A_SECOND, _PARTICLES_A_SECOND = 5e7, 1e7
+_WAVE_A_SECOND, _PARTICLES_A_SECOND = 5e7, 1.7e7
 _STAGE = 5e-3  # seconds that any stage takes
 _EPOCHS = 200  # at which the length of a stage is asked for
 _BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
