@@ -90,6 +90,9 @@ class BoxSection(Section):
         Several(Choice(("fdm", "smooth"))),
         "densities to measure and to store: with fringes (fdm), and without (smooth)",
     )
+    store: str = option(
+        "yes", Choice(("no", "yes")), "whether densities are stored, or only measured by [power] and [correlation]"
+    )
     method: str = option(
         "extruded",
         Choice(("extruded", "direct")),

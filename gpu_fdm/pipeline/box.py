@@ -34,7 +34,17 @@ from .placement import cross_sections, footprint, place
 from .progress import progress
 from .records import FilamentRecord
 from .sizes import ModelSize
-from .slab import BOTH, DensitySlab, Frame, cells_of_largest_slab, density_keys, density_path, frames, pieces_on_device
+from .slab import (
+    BOTH,
+    DensitySlab,
+    Frame,
+    cells_of_largest_slab,
+    density_keys,
+    density_path,
+    frames,
+    pieces_on_device,
+    stored_fields,
+)
 from .slab_statistic import SlabStatistic
 from .stage import Context, Estimate, Stage
 
@@ -56,7 +66,7 @@ class BoxStage(Stage):
 
     section: ClassVar[str] = "box"
     within: ClassVar[str] = "wavefunction"
-    selects: ClassVar[tuple[str, ...]] = ("box.fields", "box.frames", "wavefunction.time")
+    selects: ClassVar[tuple[str, ...]] = ("box.fields", "box.store", "box.frames", "wavefunction.time")
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure("projection", "column density of the box", "box.projection", ("density/fdm", "density/smooth")),
     )
@@ -74,6 +84,10 @@ class BoxStage(Stage):
             axial = config.wavefunction.axial
             raise config.error(
                 "box", "method", f"must be direct where [wavefunction] axial = {axial}: psi changes along it"
+            )
+        if config.box.store == "no" and not (config.power or config.correlation):
+            raise config.error(
+                "box", "store", "must be yes where neither [power] nor [correlation] measures the densities"
             )
         return _warnings(inputs)
 
@@ -95,7 +109,7 @@ class BoxStage(Stage):
             "box": size.states + 2 * (local + 2 * side**2) * itemsize,
         }
         times = len(frames(config))
-        written = times * len(config.box.fields) * prod(config.box.cells) * itemsize
+        written = times * len(stored_fields(config)) * prod(config.box.cells) * itemsize
         return Estimate(memory, written, times * _fill_seconds(inputs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
@@ -271,7 +285,7 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
     with context.timer("writing"):
         masses = masses or _masses(context, slab)
         about = {"box_size": slab.box.size, "sampling": config.box.sampling, "time": frame.time}
-        for name in config.box.fields:
+        for name in stored_fields(config):
             values = getattr(slab, name)
             file.reserve(density_path(name, frame.suffix), slab.box.cells, values.dtype, **about)
             file.write_slab(density_path(name, frame.suffix), slab.domain.planes.start, values)

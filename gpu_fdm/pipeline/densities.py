@@ -19,7 +19,7 @@ from ..io.cache import Cache
 from ..io.digest import hash_of_bytes
 from ..parallel.domain import Domain
 from .model import dtype_of
-from .slab import BOTH, DensitySlab, density_keys, density_path, frames, pieces_on_device
+from .slab import BOTH, DensitySlab, density_keys, density_path, frames, pieces_on_device, stored_fields
 from .stage import Context
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,10 @@ def store_densities(context: Context, suffix: str, time: float, masses: Mapping[
 
     masses  of both in the box [Msun/h], whether or not they are in the file
     """
+    if not stored_fields(context.config):
+        return
     file, arrays = context.file, {f"mass_{name}": np.array(mass) for name, mass in masses.items()}
-    for name in context.config.box.fields:
+    for name in stored_fields(context.config):
         temporary, offset, found = file.location(density_path(name, suffix))
         arrays |= {"written_to": np.array(temporary), name: np.array(offset), f"hash_{name}": np.array(found)}
     context.ranks.on_root(lambda: context.cache.store(_name(time), _key(context, time), arrays))
@@ -92,7 +94,7 @@ def unfinished_results(cache: Cache) -> frozenset[str]:
 def remove_stale(context: Context) -> None:
     """Delete from the cache the densities that are not in the result, which is complete; one rank calls this."""
     config, cache = context.config, context.cache
-    stored = {cache.path(_name(time), _key(context, time)) for _, time in frames(config)}
+    stored = {cache.path(_name(time), _key(context, time)) for _, time in frames(config) if stored_fields(config)}
     for path in cache.paths("density-*"):
         if path not in stored:
             path.unlink(missing_ok=True)

@@ -66,9 +66,14 @@ def density_path(name: str, suffix: str) -> str:
     return f"/{DENSITY}/{name}{suffix}"
 
 
+def stored_fields(config: Config) -> tuple[str, ...]:
+    """Names of the densities that the result holds."""
+    return config.box.fields if config.box.store == "yes" else ()
+
+
 def density_keys(config: Config) -> tuple[str, ...]:
     """Keys that both densities depend on, but for the time of the frame."""
-    return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.frames")
+    return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.store", "-box.frames")
 
 
 def pieces_on_device(domain: Domain, dtype: DTypeLike) -> int:
