@@ -12,7 +12,7 @@ from card_registry import Line, card_benchmark
 SIZE = 1 << 30  # bytes
 
 
-def _time(function, repeats=3):
+def host_time(function, repeats=3):
     """Median time of a few runs after one that is not counted, by the host's clock [s]."""
     function()
     times = []
@@ -23,7 +23,7 @@ def _time(function, repeats=3):
     return median(times)
 
 
-def _link(card):
+def link(card):
     """Time of cudaMemcpy of 1 GiB of pinned memory to the card, and to the host: what the link can do [s]."""
     cuda, on_card = card.xp.cuda, card.xp.ones(SIZE // 4, "f4")
     pinned = np.frombuffer(cuda.alloc_pinned_memory(SIZE), np.uint8, SIZE)
@@ -33,8 +33,8 @@ def _link(card):
         cuda.runtime.memcpy(target, source, SIZE, kind)
         cuda.runtime.deviceSynchronize()
 
-    there = _time(partial(copy, on_card.data.ptr, pinned.ctypes.data, cuda.runtime.memcpyHostToDevice))
-    back = _time(partial(copy, pinned.ctypes.data, on_card.data.ptr, cuda.runtime.memcpyDeviceToHost))
+    there = host_time(partial(copy, on_card.data.ptr, pinned.ctypes.data, cuda.runtime.memcpyHostToDevice))
+    back = host_time(partial(copy, pinned.ctypes.data, on_card.data.ptr, cuda.runtime.memcpyDeviceToHost))
     del pinned
     card.xp.get_default_pinned_memory_pool().free_all_blocks()
     return there, back
@@ -44,7 +44,7 @@ def _link(card):
 def copies(card):
     """1 GiB of NumPy to the card and back: as CuPy copies it, and as the program does."""
     xp, backend = card.xp, card.backend
-    there, back = _link(card)
+    there, back = link(card)
     host = np.ones(SIZE // 4, "f4")
     on_card = xp.asarray(host)
 
@@ -55,7 +55,7 @@ def copies(card):
     return [
         Line(
             f"1 GiB {what}",
-            _time(partial(whole, function, array)),
+            host_time(partial(whole, function, array)),
             floor,
             f"pinned 1 GiB at {SIZE / floor / 1e9:.3g} GB/s",
         )
@@ -73,7 +73,7 @@ def writing(card):
     """Two densities of 1 GiB into HDF5: from the host, copied before they are written, and copied meanwhile."""
     from gpu_fdm.io.result_file import atomic_hdf5  # h5py and psutil: the other lines do without
 
-    _, back = _link(card)
+    _, back = link(card)
     fields = {name: card.xp.ones((256, 1024, 1024), "f4") for name in ("a", "b")}
     on_host = {name: card.backend.to_host(field) for name, field in fields.items()}
     with tempfile.TemporaryDirectory() as folder:

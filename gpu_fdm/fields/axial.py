@@ -59,6 +59,11 @@ class Axial:
         return self.wave.library.radius_max
 
     @property
+    def nbytes(self) -> int:
+        """Size of the states and of the mean density [bytes]; tables are made as they are used."""
+        return self.wave.library.radial.nbytes + self.mean.coefficients.nbytes
+
+    @property
     def rows(self) -> int:
         """Intervals of a table along R."""
         library = self.wave.library

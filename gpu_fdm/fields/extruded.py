@@ -36,6 +36,11 @@ class ExtrudedTable:
     reach: float
     error: float
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the coefficients [bytes]."""
+        return self.coefficients.nbytes
+
     def on(self, backend: CPU | GPU) -> "ExtrudedTable":
         """The table with its coefficients on the device of a backend."""
         return replace(self, coefficients=backend.to_device(self.coefficients))

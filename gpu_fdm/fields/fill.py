@@ -32,6 +32,11 @@ class Direct:
         """Radius beyond which psi is zero [L]."""
         return self.psi.radius_max
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the coefficients [bytes]."""
+        return self.psi.coefficients.nbytes + self.mean.coefficients.nbytes
+
 
 def tabulate_direct(
     wave: WaveFunction,

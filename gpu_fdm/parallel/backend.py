@@ -67,10 +67,6 @@ class CPU:
         """The backend of what runs on the CPU only: this one."""
         return self
 
-    def holding(self, array: Any) -> "CPU":
-        """The backend that computes where an array is: this one."""
-        return self
-
     @property
     def fft(self) -> Any:
         """scipy.fft."""
@@ -163,10 +159,6 @@ class GPU:
         """The backend of what runs on the CPU only."""
         return CPU(self.threads)
 
-    def holding(self, array: Any) -> "CPU | GPU":
-        """The backend that computes where an array is: the host's for one of NumPy."""
-        return self.host if isinstance(array, np.ndarray) else self
-
     @cached_property
     def fft(self) -> Any:
         """cupyx.scipy.fft."""
@@ -199,11 +191,14 @@ class GPU:
                 self._copy(pinned, flat[part])
             return on_card
 
-    def to_host(self, array: Any) -> Any:
-        """The array as NumPy; a large one goes through pinned memory, see staging."""
-        if isinstance(array, np.ndarray) or array.nbytes < LEAST:
+    def to_host(self, array: Any, out: NDArray | None = None) -> Any:
+        """The array as NumPy; a large one goes through pinned memory, see staging.
+
+        out  where to write it, contiguous; a new array by default
+        """
+        if out is None and (isinstance(array, np.ndarray) or array.nbytes < LEAST):
             return self.xp.asnumpy(array)
-        on_host = np.empty(array.shape, array.dtype)
+        on_host = np.empty(array.shape, array.dtype) if out is None else out
         flat = on_host.reshape(-1)
         for part, pinned in staging_of(self.index).pieces(array):
             self._copy(flat[part], pinned)

@@ -24,12 +24,14 @@ class Domain:
     cells    (nx, ny, nz) of the whole grid
     ranks    slabs of two ranks differ by one plane, or line, at most; a rank may have none
     backend  where the arrays are
+    card     of arrays on the host: the card through which they go in pieces, see parallel.through_card; None for none
     Raises ValueError unless the cells are three positive integers.
     """
 
     cells: tuple[int, int, int] = field(converter=checked_cells)
     ranks: Ranks = SERIAL
     backend: CPU | GPU = field(factory=CPU)
+    card: GPU | None = None
 
     @property
     def planes(self) -> slice:
@@ -68,7 +70,12 @@ class Domain:
     @property
     def on_host(self) -> "Domain":
         """The same part of the grid for what runs on the CPU only."""
-        return evolve(self, backend=self.backend.host)
+        return evolve(self, backend=self.backend.host, card=None)
+
+    @property
+    def through_card(self) -> "Domain":
+        """The same part of the grid with arrays on the host, that go through the card in pieces; on a CPU itself."""
+        return self if self.backend.name == "cpu" else evolve(self, backend=self.backend.host, card=self.backend)
 
     def require_planes(self) -> None:
         """Raise ValueError where a rank would have no plane."""

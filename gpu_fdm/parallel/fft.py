@@ -5,7 +5,7 @@ lines along y (one Alltoall), and transformed along x; the inverse goes the same
 number of ranks. On a CPU planes and columns are transformed some at a time, which stay in the cache from one step to
 the next, and statistics that use the modes a few lines at a time take transform_planes and finish the lines along x
 themselves. On a card all transforms work in place, whole where one rank has all and there is room for it: see
-whole_on_card.
+card_room. A slab on the host goes through the card of its domain in pieces: see through_card.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .card_room import whole_on_card
 from .cufft import CardTransforms, lines_of
 from .domain import Domain
 from .transpose import transpose
@@ -24,8 +25,6 @@ from .transpose import transpose
 _PLANES_BYTES = 2**20
 _COLUMNS_BYTES = 2**18
 _ON_CARD_BYTES = 2**28  # of planes that other work on a card takes at a time
-# of a card: the array that a plan of three dimensions transforms, its work area, and what else is in memory then
-_WHOLE_SHARE = 1 / 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +38,9 @@ class Transform:
     domain: Domain
 
 
-def whole_on_card(domain: Domain, dtype: DTypeLike) -> bool:
-    """Whether complex arrays of a domain are transformed by plans of three dimensions.
-
-    They need a single rank, a card, and a quarter of its memory for the array. Else planes and lines are transformed
-    one after the other, with less memory for cuFFT. It depends on the card, not on what is free: a run that is resumed
-    ends with the bits of an undisturbed one.
-    """
-    return _whole(domain, dtype) is not None
-
-
 def _whole(domain: Domain, dtype: DTypeLike) -> CardTransforms | None:
-    """The transforms of the card where whole_on_card, else None."""
-    backend, size = domain.backend, prod(domain.cells)
-    if backend.name == "cpu" or domain.ranks.size > 1 or size >= 2**31:
-        return None
-    return backend.plans if size * np.dtype(dtype).itemsize <= _WHOLE_SHARE * backend.total_memory else None
+    """The transforms of the card where they are whole, else None."""
+    return domain.backend.plans if whole_on_card(domain, dtype) else None
 
 
 def in_place(domain: Domain) -> bool:

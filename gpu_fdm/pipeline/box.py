@@ -6,7 +6,6 @@ placement (each filament solved and tabulated on one rank) -> fill_slab -> stati
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from math import prod
 from typing import ClassVar
 
@@ -23,6 +22,7 @@ from ..filament.model import Filament, Model, segment_reach
 from ..io.cache import Cache
 from ..io.schema import DENSITY
 from ..parallel.backend import CPU, GPU
+from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
@@ -30,7 +30,7 @@ from .densities import load_densities, remove_stale, store_densities, unfinished
 from .inputs import Inputs
 from .model import code_units, dtype_of
 from .models import Models
-from .placement import cross_sections, footprint, place
+from .placement import batches_on_card, cross_sections, footprint, place
 from .progress import progress
 from .records import FilamentRecord
 from .sizes import ModelSize
@@ -42,6 +42,7 @@ from .slab import (
     density_keys,
     density_path,
     frames,
+    on_card,
     pieces_on_device,
     stored_fields,
 )
@@ -113,9 +114,10 @@ class BoxStage(Stage):
         return Estimate(memory, written, times * _fill_seconds(inputs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """The number of cells, and their Nyquist wavenumber."""
+        """The number of cells, and their Nyquist wavenumber; on a card how they are transformed."""
         box, _ = place(inputs.config, inputs.filaments[0])
-        return [f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"]
+        line = f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"
+        return [line, *on_card(inputs.config, ranks)]
 
     def run(self, context: Context) -> list[str]:
         """Fill the box, or take it from an earlier run, write it and have it measured, frame by frame."""
@@ -130,6 +132,7 @@ class BoxStage(Stage):
             frame = Frame(suffix, time, slab)
             written = _write(context, frame, masses)
             replace(context, frame=frame).run_within(self.section)
+            del found, slab, frame  # for memory: those of one time
         return _compare_masses(written, context.models.records())
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
@@ -233,30 +236,42 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
 
     step  called after each filament
     """
-    config, ranks = models.config, models.ranks
+    config = models.config
     box = Box(config.box.size, config.box.cells)
-    domain = Domain(box.cells, ranks, backend)
-    first, unit = domain.planes.start, code_units(config).length
-    shape = (2, *domain.shape)
-    pieces = pieces_on_device(domain, dtype_of(config))
-    if pieces == 1:
-        densities = backend.xp.zeros(shape, dtype_of(config))
-        for placement, section in cross_sections(models, time, backend):
-            fill(densities[0], densities[1], box, placement, section, unit, first, backend)
-            if step:
-                step()
-        return DensitySlab(box, densities, domain)
-    log.info("the slab does not fit on the card: it is filled in %d pieces", pieces)
-    densities = np.zeros(shape, dtype_of(config))
-    edges = np.linspace(0, domain.shape[0], pieces + 1).astype(int)
+    domain = Domain(box.cells, models.ranks, backend)
+    if not held_on_card(domain, dtype_of(config)):
+        return _fill_in_pieces(models, time, box, domain, step)
+    densities = backend.xp.zeros((2, *domain.shape), dtype_of(config))
     for placement, section in cross_sections(models, time, backend):
-        for start, stop in pairwise(edges):
-            piece = backend.to_device(densities[:, start:stop])
-            fill(piece[0], piece[1], box, placement, section, unit, first + start, backend)
-            densities[:, start:stop] = backend.to_host(piece)
+        fill(*densities, box, placement, section, code_units(config).length, domain.planes.start, backend)
         if step:
             step()
-    return DensitySlab(box, densities, domain.on_host)
+    return DensitySlab(box, densities, domain)
+
+
+def _fill_in_pieces(
+    models: Models, time: float, box: Box, domain: Domain, step: Callable[[], None] | None
+) -> DensitySlab:
+    """The slab in the memory of the host, from pieces that are filled on the card.
+
+    A piece goes there and back for as many filaments as have their tables on the card: once, for most boxes.
+    """
+    config, card, dtype = models.config, domain.through_card.card, dtype_of(models.config)
+    assert card is not None
+    pieces, unit = pieces_on_device(domain, dtype), code_units(config).length
+    log.info("the slab does not fit on the card: it is filled and transformed there in pieces, here %d", len(pieces))
+    densities = np.zeros((2, *domain.shape), dtype)
+    for number, batch in enumerate(batches_on_card(cross_sections(models, time, card), card)):
+        for planes in pieces:
+            here = densities[:, planes]
+            piece = card.to_device(here) if number else card.xp.zeros(here.shape, dtype)
+            for placement, section in batch:
+                fill(*piece, box, placement, section, unit, domain.planes.start + planes.start, card)
+            for target, filled in zip(here, piece, strict=True):
+                card.to_host(filled, target)
+        for _ in batch if step else ():
+            step()
+    return DensitySlab(box, densities, domain.through_card)
 
 
 def _compare_masses(masses: dict[str, float], records: list[FilamentRecord]) -> list[str]:

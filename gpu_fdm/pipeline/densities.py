@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from attrs import evolve
 
 from ..config.cache_keys import key_of
 from ..errors import reason
@@ -17,9 +16,10 @@ from ..fields.box import Box
 from ..io.atomic import is_temporary
 from ..io.cache import Cache
 from ..io.digest import hash_of_bytes
+from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
 from .model import dtype_of
-from .slab import BOTH, DensitySlab, density_keys, density_path, frames, pieces_on_device, stored_fields
+from .slab import BOTH, DensitySlab, density_keys, density_path, frames, stored_fields
 from .stage import Context
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,10 @@ def load_densities(
         if ranks.is_root:
             log.warning("%s is damaged (%s): the box is filled again", path, reasons[0])
         return None
-    if pieces_on_device(domain, densities.dtype) == 1:
+    if held_on_card(domain, densities.dtype):
         densities = context.backend.to_device(densities)
-    domain = evolve(domain, backend=context.backend.holding(densities))
+    else:
+        domain = domain.through_card
     return DensitySlab(box, densities, domain), {name: float(cached[f"mass_{name}"]) for name in BOTH}
 
 

@@ -1,6 +1,6 @@
 """Where filaments lie in the box, and their cross-sections as cells need them: tabulated on one rank, lent to all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ..filament.model import Filament
 from ..parallel.backend import CPU, GPU
 from .model import dtype_of
 from .models import Models
+from .slab import TABLES_SHARE
 
 LEAST_SHARPNESS = 6.0  # of soft ends, over 1/length: the integral of the ends is then the length to 4e-6
 _LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
@@ -72,6 +73,21 @@ def cross_sections(
         shared = {number: section for part in ranks.allgather(own) for number, section in part.items()}
         for number in numbers:
             yield shared[number]
+
+
+def batches_on_card(
+    sections: Iterable[tuple[Placement, ExtrudedTable | Direct | Axial]], backend: GPU
+) -> Iterator[list[tuple[Placement, ExtrudedTable | Direct | Axial]]]:
+    """The same in batches whose tables fit on a card together, one at least, with the tables on the card."""
+    room = TABLES_SHARE * backend.device_memory
+    batch, size = [], 0
+    for placement, section in sections:
+        if batch and size + section.nbytes > room:
+            yield batch
+            batch, size = [], 0
+        batch.append((placement, section.on(backend) if isinstance(section, ExtrudedTable) else section))
+        size += section.nbytes
+    yield batch
 
 
 def _tabulate(

@@ -1,6 +1,7 @@
 """Densities of the box: a rank's planes of them, at one of the times at which the box is filled."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, prod
 
 import numpy as np
@@ -10,12 +11,19 @@ from ..config.config import Config
 from ..errors import RunError
 from ..fields.box import Box
 from ..io.schema import DENSITY
+from ..parallel.backend import GPU
+from ..parallel.card_room import Way, card_needs
+from ..parallel.cards import count_cards
 from ..parallel.domain import Domain
+from ..parallel.ranks import Ranks
+from .model import dtype_of
 from .models import model_keys
 from .progress import in_words
 
 BOTH = ("fdm", "smooth")
-_CARD_SHARE = 0.8  # of the free memory of a card that fields and tables may take
+# of the free memory of a card: a piece of the densities, or planes of its transform; tables of cross-sections
+_PIECE_SHARE, TABLES_SHARE = 0.4, 0.2
+_WAYS: dict[Way, str] = {"whole": "whole", "lines": "planes, then lines", "pieces": "in pieces from the host"}
 
 
 @dataclass(frozen=True)
@@ -76,26 +84,42 @@ def density_keys(config: Config) -> tuple[str, ...]:
     return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.store", "-box.frames")
 
 
-def pieces_on_device(domain: Domain, dtype: DTypeLike) -> int:
-    """Pieces along x in which both densities of this rank's slab go through its card; 1 where there is none.
+def pieces_on_device(domain: Domain, dtype: DTypeLike) -> list[slice]:
+    """Pieces along x of this rank's planes, in which both densities go through its card; all where there is none.
 
     All ranks call this, and raise the same RunError where on one of them not even a single plane fits.
     """
-    free, error = domain.backend.device_memory, None
-    if free is None:
-        return 1
-    plane = 2 * prod(domain.cells[1:]) * np.dtype(dtype).itemsize
-    # the transform that follows holds as much again, and the tables their share
-    room = _CARD_SHARE * free / 2
-    if plane > room:
-        fitting = int(room / plane * prod(domain.cells[1:]))
-        error = RunError(
-            f"the card is too small ({domain.backend.device}): one plane of the box needs {in_words(2 * plane)}, "
-            f"{in_words(free)} are free, of which it may take {in_words(2 * room)} (at most {fitting:.3g} cells a "
-            "plane, ny nz, would fit; or run.precision = single, or run.backend = cpu)"
-        )
+    free, error, number = domain.backend.device_memory, None, 1
+    if free is not None:
+        plane = 2 * prod(domain.cells[1:]) * np.dtype(dtype).itemsize
+        room = _PIECE_SHARE * free
+        number = max(1, ceil(domain.shape[0] * plane / room))
+        if plane > room:
+            fitting = int(room / plane * prod(domain.cells[1:]))
+            error = RunError(
+                f"the card is too small ({domain.backend.device}): one plane of the box needs {in_words(plane)}, "
+                f"{in_words(free)} are free, of which it may take {in_words(room)} (at most {fitting:.3g} cells a "
+                "plane, ny nz, would fit; or run.precision = single, or run.backend = cpu)"
+            )
     domain.ranks.raise_first(error)
-    return ceil(domain.shape[0] * plane / room)
+    edges = [domain.shape[0] * piece // number for piece in range(number + 1)]
+    return [slice(*pair) for pair in pairwise(edges)]
+
+
+def on_card(config: Config, ranks: Ranks) -> list[str]:
+    """A line that says how cards transform the slabs of the box, where there is a card or the ini asks for one."""
+    cards = 0 if config.run.backend == "cpu" else count_cards()[0]
+    if not cards and config.run.backend != "gpu":
+        return []
+    needs = card_needs(config.box.cells, ranks.size, dtype_of(config))
+    least = {_WAYS[way]: memory for way, memory in needs.least_memory.items()}
+    from_on = ", ".join(f"{way} on cards of {in_words(memory)} or more" for way, memory in least.items())
+    card = GPU(0) if cards else None
+    here = f"; on this one ({card.device}) {_WAYS[needs.way(card.total_memory)]}" if card else ""
+    return [
+        f"transforms on a card: {from_on}, {_WAYS['pieces']} on smaller ones{here} (densities "
+        f"{in_words(needs.densities)}, transforms {in_words(needs.transforms)}, cuFFT at most {in_words(needs.work)})"
+    ]
 
 
 def cells_of_largest_slab(cells: tuple[int, ...], ranks: int) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
+from ..parallel import through_card
 from ..parallel.domain import Domain
 from ..parallel.fft import along_x, in_place, inverse, inverse_planes
 from .modes import Modes, checked_pair, contrast_modes, require_alike
@@ -93,19 +94,7 @@ def correlation_of_modes(
     cells, sides = domain.cells, checked_sides(box_size)
     along, largest = _distances(cells, sides)
     rows = _checked_rows(along, bin_width)
-    xp = domain.backend.xp
-
-    def correlate(*modes: Any) -> Any:
-        # not the operator, which swaps its operands where it reuses a large one: the last bits would depend on sizes
-        return xp.multiply(modes[0], modes[-1].conj())
-
-    in_pieces = not in_place(domain)
-    along_x([modes.transform for modes in both], correlate, there=not first.complete, back=in_pieces)
-    values = (inverse_planes if in_pieces else inverse)(first.transform)
-    along[0] = along[0][domain.planes]
-    options = along, np.ones(cells[2], np.int64), bin_width, (rows, 1), 0, domain.backend
-    (binned,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
-    sums = ModeSums(*binned).reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
+    sums = _sums(both, along, rows, bin_width).reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
     # the last bin that ends within half the smallest side; row 0 is r = 0, row 1 is bin 0
     last = int(np.floor(min(sides) / 2 / (largest * bin_width) - 0.5 + EDGE_TOLERANCE))
     total, distance, count = (values[: last + 2, 0] for values in (sums.power, sums.k, sums.modes))
@@ -115,6 +104,34 @@ def correlation_of_modes(
     r = largest * (distance[filled] / count)
     means, names = tuple(modes.mean_density for modes in both), tuple(modes.name for modes in both)
     return CorrelationFunction(r, correlation, count, names, means, cells, sides, bin_width)
+
+
+def _sums(both: Sequence[Modes], along: list[np.ndarray], rows: int, bin_width: float) -> ModeSums:
+    """This rank's sums in bins, of the product of modes transformed back: numbers, |r|, and separations."""
+    domain, transforms = both[0].domain, [modes.transform for modes in both]
+    worker = domain.card or domain.backend
+    there = not both[0].complete
+
+    def correlate(*modes: Any) -> Any:
+        # not the operator, which swaps its operands where it reuses a large one: the last bits would depend on sizes
+        return worker.xp.multiply(modes[0], modes[-1].conj())
+
+    def binned(values: Any, planes: slice) -> ModeSums:
+        first = domain.planes.start
+        here = [along[0][first + planes.start : first + planes.stop], along[1], along[2]]
+        options = here, np.ones(domain.cells[2], np.int64), bin_width, (rows, 1), 0, worker
+        (sums,) = bin_numbers(add_separations, [values], [(0,)], *options, axis=0)
+        return ModeSums(*sums)
+
+    if domain.card is not None:
+        through_card.along_x(transforms, correlate, there=there, back=True)
+        sums = ModeSums(*(np.zeros((rows, 1), dtype) for dtype in (float, float, np.int64)))
+        for planes, values in through_card.planes_of_inverse(transforms[0]):
+            sums += binned(values, planes)
+        return sums
+    in_pieces = not in_place(domain)
+    along_x(transforms, correlate, there=there, back=in_pieces)
+    return binned((inverse_planes if in_pieces else inverse)(transforms[0]), slice(0, domain.shape[0]))
 
 
 def _distances(cells: tuple[int, int, int], sides: tuple[float, float, float]) -> tuple[list[np.ndarray], float]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels.contrast import subtract
+from ..parallel import through_card
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, along_x, in_place, transform, transform_planes
 
@@ -50,24 +51,28 @@ def contrast_modes(
     density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
     domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
     complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r) on a CPU, on a
-              card the modes are complete all the same
+              card the modes are complete all the same. On the host beside a card they are not: each statistic
+              completes those that go through the card
     Memory beyond the density: its transform, over ranks twice.
     Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
     """
     density = _checked_density(density, name)
     domain = Domain(density.shape) if domain is None else domain
     _check_shape(density, name, domain)
-    backend = domain.backend
-    sums, sizes = backend.xp.zeros((2, len(density)))
+    worker = domain.card or domain.backend
+    sums, sizes = worker.xp.zeros((2, len(density)))
     near = _value_near_mean(density, domain)
 
     def less_near(planes: Any, begin: int, out: Any) -> None:
         part = slice(begin, begin + len(planes))
-        subtract(planes, near, out, sums[part], sizes[part], backend)
+        subtract(planes, near, out, sums[part], sizes[part], worker)
 
     in_pieces = not in_place(domain)
-    transformed = (transform_planes if in_pieces else transform)(density, domain, less_near)
-    mean = _checked_mean(sums, sizes, name, domain)
+    if domain.card is not None:
+        transformed, complete = through_card.transform_planes(density, domain, less_near), False
+    else:
+        transformed = (transform_planes if in_pieces else transform)(density, domain, less_near)
+    mean = _checked_mean(worker.to_host(sums), worker.to_host(sizes), name, domain)
     if domain.has_first_line:
         if in_pieces:
             transformed.values[:, 0, 0] -= transformed.values[:, 0, 0].mean()
@@ -130,11 +135,10 @@ def _value_near_mean(density: Any, domain: Domain) -> Any:
     return density.dtype.type(mean if np.isfinite(mean) else 0)
 
 
-def _checked_mean(sums: Any, sizes: Any, name: str, domain: Domain) -> float:
+def _checked_mean(sums: np.ndarray, sizes: np.ndarray, name: str, domain: Domain) -> float:
     """Mean over all ranks in double precision, from sums over planes; ValueError unless finite and positive."""
     # plane by plane in their order: the same sum on any number of ranks
-    host = domain.backend.to_host
-    everywhere = domain.ranks.allgather((host(sums), host(sizes)))
+    everywhere = domain.ranks.allgather((sums, sizes))
     total, size = (float(np.concatenate(parts).sum()) for parts in zip(*everywhere, strict=True))
     if not np.isfinite(total):
         raise ValueError(f"{name} holds NaN or infinity")

@@ -3,6 +3,7 @@
 P(k) = V <delta_k conj(delta_k)> with delta_k = FFT(density/mean - 1) / cells, averaged over all modes of a
 bin. Every rank bins its modes, and their sums are added. For a single statistic the last part of the transform, along
 x, is done a few lines at a time, which are binned while they are in the cache: the modes are never written to memory.
+Modes on the host, of a slab larger than its card, are binned there in pieces.
 Nothing is subtracted for shot noise or the smoothing by cells.
 """
 
@@ -19,6 +20,7 @@ from ..kernels.binning import EDGE_TOLERANCE, add_modes, bin_numbers
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain, checked_cells
 from ..parallel.ranks import Ranks
+from ..parallel.through_card import lines_along_x
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 
 MOST_BINS = 1_000_000
@@ -276,11 +278,23 @@ def power_of_modes(first: Modes, bins: Bins, second: Modes | None = None) -> Pow
     domain = first.domain
     if domain.cells != bins.cells:
         raise ValueError(f"modes of {domain.cells} cells: must have the {bins.cells} of the bins")
-    slabs = [modes.transform.values for modes in both]
-    finish = None if first.complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
-    sums = _bin_slabs(slabs, domain.lines.start, bins, 1, domain.backend, finish)
+    if domain.card is not None:
+        sums = _bin_through_card(both, bins)
+    else:
+        slabs = [modes.transform.values for modes in both]
+        finish = None if first.complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
+        sums = _bin_slabs(slabs, domain.lines.start, bins, 1, domain.backend, finish)
     sums = sums.reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
     return PowerSpectrum.from_sums(sums, bins, [modes.mean_density for modes in both], [modes.name for modes in both])
+
+
+def _bin_through_card(both: Sequence[Modes], bins: Bins) -> ModeSums:
+    """Sums over modes on the host that are binned, and transformed along x, on the card: pieces in their order."""
+    domain = both[0].domain
+    sums = ModeSums(*(np.zeros(bins.sums_shape, dtype) for dtype in (float, float, np.int64)))
+    for lines, parts in lines_along_x([modes.transform for modes in both], not both[0].complete):
+        sums += _bin_slabs(parts, domain.lines.start + lines.start, bins, 1, domain.card)
+    return sums
 
 
 def bin_modes(

@@ -54,10 +54,10 @@ def test_particles_that_do_not_fit():
 
 def test_a_plane_of_a_box_that_does_not_fit():
     domain = Domain((10, 512, 512), backend=Card(5 * MIB))
-    assert pieces_on_device(domain, np.float32) == 10
-    assert pieces_on_device(Domain(domain.cells, backend=Card(1 << 30)), np.float32) == 1
+    assert pieces_on_device(domain, np.float32) == [slice(plane, plane + 1) for plane in range(10)]
+    assert pieces_on_device(Domain(domain.cells, backend=Card(1 << 30)), np.float32) == [slice(0, 10)]
     with pytest.raises(RunError) as caught:
         pieces_on_device(domain, np.float64)
     fitting = float(re.search(r"at most (\S+) cells a plane, ny nz, would fit", str(caught.value))[1])
     side = int(fitting**0.5)
-    assert pieces_on_device(Domain((10, side, side), backend=domain.backend), np.float64) == 10
+    assert len(pieces_on_device(Domain((10, side, side), backend=domain.backend), np.float64)) == 10

@@ -1,5 +1,7 @@
 """What a dry run says: the sums of what stages estimate, and what they would do."""
 
+from types import SimpleNamespace
+
 import pytest
 from tiny_runs import with_needs
 
@@ -112,6 +114,20 @@ def test_wavenumbers_in_the_plane_take_memory_and_time():
     few, many = (estimate("single_power", f"single_power.points={points}") for points in (20, 20_000))
     assert many.memory["exact spectra"] > few.memory["exact spectra"] + (200 << 20)
     assert many.seconds > 5 * few.seconds
+
+
+@pytest.mark.parametrize(("ranks", "ways"), [(1, "whole on cards of 32 GiB or more, "), (4, "")])
+def test_how_cards_transform_a_box(ranks, ways):
+    config = parse_config(ONE + BOX, overrides=["box.cells=1024", "run.backend=gpu"])
+    (stage,) = (stage for stage in STAGES if stage.section == "box")
+    line = stage.describe(Inputs(config), SimpleNamespace(size=ranks))[1]
+    least = "22.2" if ranks == 1 else "6.68"
+    assert line.startswith(f"transforms on a card: {ways}planes, then lines on cards of {least} GiB or more, in pieces")
+    assert line.endswith(
+        f"(densities {8 / ranks:g} GiB, transforms {(2 if ranks == 1 else 3) * 4.008 / ranks:.3g} GiB, "
+        f"cuFFT at most {4.008 / ranks:.3g} GiB)"
+    )
+    assert len(stage.describe(Inputs(parse_config(ONE + BOX, overrides=["run.backend=cpu"])))) == 1
 
 
 def test_averages_over_large_cells_take_memory():

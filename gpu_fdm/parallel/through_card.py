@@ -1,0 +1,109 @@
+"""Fourier transforms of a slab in the memory of the host, larger than its card, which does the work in pieces.
+
+Planes along x go to the card, are transformed over y and z there, and come back; then lines along y, of which all of x
+is here, go to the card, are transformed along x and used there: binned, or multiplied and sent back. The sizes of the
+pieces follow from the grid, and on cards of less than 16 GiB from the card; with them do the last bits.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from . import fft
+from .backend import GPU
+from .domain import Domain
+from .fft import Transform
+from .ranks import SERIAL
+from .transpose import transpose
+
+_PIECE = 2**28  # bytes of modes that go to a card at a time
+_PIECES_A_CARD = 64  # of which a card has room for so many: the cells, a second field and cuFFT take some of it
+_COPY_BYTES = 2**22  # that a thread copies at a time
+
+
+def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
+    """Transform a real field over y and z alone; arguments as for fft.transform_planes, of a domain with a card.
+
+    prepare  is given planes on the card
+    Memory beyond the slab: two complex copies of it, one where there is a single rank.
+    """
+    card = _card_of(domain)
+    values = np.empty((*domain.shape[:2], domain.cells[2] // 2 + 1), np.result_type(slab.dtype, np.complex64))
+
+    def there(planes: slice) -> None:
+        here = None if prepare is None else (lambda part, _, out: prepare(part, planes.start, out))
+        part = card.to_device(slab[planes])
+        card.to_host(fft.transform_planes(part, _planes(domain, planes), here).values, values[planes])
+
+    card.for_each(_pieces(domain, values, 0), there)
+    if domain.ranks.size > 1:
+        lines = np.empty(domain.transposed_shape(values.shape[2]), values.dtype)
+        transpose(values, lines, domain, back=False)
+        values = lines
+    return Transform(values, domain)
+
+
+def lines_along_x(transforms: Sequence[Transform], there: bool) -> Iterator[tuple[slice, list[Any]]]:
+    """Some of this rank's lines along y of every transform, on the card, one piece after the other, and which they are.
+
+    there  whether the card transforms them along x
+    """
+    domain = transforms[0].domain
+    card = _card_of(domain)
+    for lines in _pieces(domain, transforms[0].values, 1):
+        parts = [card.to_device(transformed.values[:, lines]) for transformed in transforms]
+        if there:
+            for part in parts:
+                card.plans.transform(part, (0,))
+        yield lines, parts
+
+
+def along_x(transforms: Sequence[Transform], combine: Callable, *, there: bool, back: bool) -> None:
+    """As fft.along_x, for transforms on the host; combine is given numbers on the card."""
+    domain = transforms[0].domain
+    card = _card_of(domain)
+    for lines, parts in lines_along_x(transforms, there):
+        some = Domain((*parts[0].shape[:2], domain.cells[2]), SERIAL, card)
+        fft.along_x([Transform(part, some) for part in parts], combine, back=back)
+        _copy(transforms[0].values[:, lines], card.to_host(parts[0]), domain)
+
+
+def planes_of_inverse(transformed: Transform) -> Iterator[tuple[slice, Any]]:
+    """Some planes of the field that fft.inverse_planes would return, on the card, one piece after the other.
+
+    Memory beyond the transform: over ranks a copy of it.
+    """
+    domain, values = transformed.domain, transformed.values
+    if domain.ranks.size > 1:
+        values = np.empty((*domain.shape[:2], values.shape[2]), values.dtype)
+        transpose(values, transformed.values, domain, back=True)
+    for planes in _pieces(domain, values, 0):
+        part = Transform(_card_of(domain).to_device(values[planes]), _planes(domain, planes))
+        yield planes, fft.inverse_planes(part)
+
+
+def _card_of(domain: Domain) -> GPU:
+    assert domain.card is not None
+    return domain.card
+
+
+def _planes(domain: Domain, planes: slice) -> Domain:
+    """Some of this rank's planes as a grid of their own, on the card."""
+    return Domain((planes.stop - planes.start, *domain.cells[1:]), SERIAL, _card_of(domain))
+
+
+def _pieces(domain: Domain, values: np.ndarray, axis: int) -> list[slice]:
+    """Pieces along an axis of this rank's modes that go to the card."""
+    most = min(_PIECE, _card_of(domain).total_memory // _PIECES_A_CARD)
+    others = prod(number for direction, number in enumerate(values.shape) if direction != axis)
+    size, count = max(1, most // max(1, others * values.itemsize)), values.shape[axis]
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _copy(target: np.ndarray, source: np.ndarray, domain: Domain) -> None:
+    """Copy on the host, in threads."""
+    size = max(1, _COPY_BYTES * len(source) // max(1, source.nbytes))
+    parts = [slice(first, first + size) for first in range(0, len(source), size)]
+    domain.backend.for_each(parts, lambda part: np.copyto(target[part], source[part]))
