@@ -40,7 +40,8 @@ class Transform:
 
 def _whole(domain: Domain, dtype: DTypeLike) -> CardTransforms | None:
     """The transforms of the card where they are whole, else None."""
-    return domain.backend.plans if whole_on_card(domain, dtype) else None
+    backend = domain.backend
+    return backend.plans if backend.name == "gpu" and whole_on_card(domain, dtype) else None
 
 
 def in_place(domain: Domain) -> bool:

@@ -243,7 +243,9 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
         return _fill_in_pieces(models, time, box, domain, step)
     densities = backend.xp.zeros((2, *domain.shape), dtype_of(config))
     for placement, section in cross_sections(models, time, backend):
-        fill(*densities, box, placement, section, code_units(config).length, domain.planes.start, backend)
+        fill(
+            densities[0], densities[1], box, placement, section, code_units(config).length, domain.planes.start, backend
+        )
         if step:
             step()
     return DensitySlab(box, densities, domain)
@@ -266,11 +268,12 @@ def _fill_in_pieces(
             here = densities[:, planes]
             piece = card.to_device(here) if number else card.xp.zeros(here.shape, dtype)
             for placement, section in batch:
-                fill(*piece, box, placement, section, unit, domain.planes.start + planes.start, card)
+                fill(piece[0], piece[1], box, placement, section, unit, domain.planes.start + planes.start, card)
             for target, filled in zip(here, piece, strict=True):
                 card.to_host(filled, target)
-        for _ in batch if step else ():
-            step()
+        if step:
+            for _ in batch:
+                step()
     return DensitySlab(box, densities, domain.through_card)
 
 

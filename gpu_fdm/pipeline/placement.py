@@ -80,7 +80,8 @@ def batches_on_card(
 ) -> Iterator[list[tuple[Placement, ExtrudedTable | Direct | Axial]]]:
     """The same in batches whose tables fit on a card together, one at least, with the tables on the card."""
     room = TABLES_SHARE * backend.device_memory
-    batch, size = [], 0
+    batch: list[tuple[Placement, ExtrudedTable | Direct | Axial]] = []
+    size = 0
     for placement, section in sections:
         if batch and size + section.nbytes > room:
             yield batch

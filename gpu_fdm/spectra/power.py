@@ -279,7 +279,7 @@ def power_of_modes(first: Modes, bins: Bins, second: Modes | None = None) -> Pow
     if domain.cells != bins.cells:
         raise ValueError(f"modes of {domain.cells} cells: must have the {bins.cells} of the bins")
     if domain.card is not None:
-        sums = _bin_through_card(both, bins)
+        sums = _bin_through_card(both, bins, domain.card)
     else:
         slabs = [modes.transform.values for modes in both]
         finish = None if first.complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
@@ -288,12 +288,12 @@ def power_of_modes(first: Modes, bins: Bins, second: Modes | None = None) -> Pow
     return PowerSpectrum.from_sums(sums, bins, [modes.mean_density for modes in both], [modes.name for modes in both])
 
 
-def _bin_through_card(both: Sequence[Modes], bins: Bins) -> ModeSums:
+def _bin_through_card(both: Sequence[Modes], bins: Bins, card: GPU) -> ModeSums:
     """Sums over modes on the host that are binned, and transformed along x, on the card: pieces in their order."""
-    domain = both[0].domain
+    first = both[0].domain.lines.start
     sums = ModeSums(*(np.zeros(bins.sums_shape, dtype) for dtype in (float, float, np.int64)))
     for lines, parts in lines_along_x([modes.transform for modes in both], not both[0].complete):
-        sums += _bin_slabs(parts, domain.lines.start + lines.start, bins, 1, domain.card)
+        sums += _bin_slabs(parts, first + lines.start, bins, 1, card)
     return sums
 
 
