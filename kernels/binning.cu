@@ -7,6 +7,7 @@
 //   length                  values along z, ascending
 //   a_at, b_at, z_at        shapes (a_count, 2), (b_count, 2), (length, 2): the one or two indices that have a value, the
 //                           second -1 where there is one. They are added before their bin is found
+//   plain                   1: value m along z is index m alone, and z_at is not read
 //   a, b, z                 the values, shapes (a_count,), (b_count,), (length,) [a unit]
 //   weights                 what a value along z counts for, shape (length,)
 //   edges                   1 / width of a bin [1/unit], then what a number so close below an edge is on it, in bins
@@ -26,6 +27,7 @@
 
 constexpr int SHARED_SUMS = 4096;  // 32 KiB: seven blocks on an sm_90, five on an sm_80
 constexpr unsigned WARP = 32;
+constexpr unsigned AHEAD = 2;  // pieces of a line that are loaded before the first is summed
 constexpr unsigned ALL = 0xffffffff;
 
 __device__ __forceinline__ int bin_of(double k, double parallel, const double* edges, long long mu_bins)
@@ -38,11 +40,34 @@ __device__ __forceinline__ int bin_of(double k, double parallel, const double* e
     return row * static_cast<int>(mu_bins) + min(static_cast<int>(mu_bins) - 1, column);
 }
 
-// number_at(line, m, k) gives what is summed at value m along z of a line: (row of a_at, row of b_at).
+// Items of a line, or of two or four whose |k| is the same: m = 0 of each.
+struct Items {
+    long long first[4];
+    int count = 0;
+
+    __device__ __forceinline__ Items(unsigned i, unsigned j, const long long* a_at, const long long* b_at,
+                                     const long long* steps)
+    {
+        const bool two = a_at[2 * i + 1] >= 0;
+#pragma unroll
+        for (int q = 0; q < 2; ++q) {
+            const long long of = b_at[2 * j + q];
+            if (of < 0) continue;
+            // the same order whatever there is: [0] and [2] of the first row of b_at, [1] and [3] of the second
+            first[q] = a_at[2 * i] * steps[0] + of * steps[1];
+            first[2 + q] = two ? a_at[2 * i + 1] * steps[0] + of * steps[1] : -1;
+            count += two ? 2 : 1;
+        }
+        if (b_at[2 * j + 1] < 0) first[1] = first[3] = -1;
+    }
+};
+
+// number_at(items, m, k) gives what is summed at value m along z.
 template <typename Number>
-__device__ __forceinline__ void add_lines(long long a_count, long long b_count, long long length, const double* a,
-                                          const double* b, const double* z, const double* edges, long long mu_bins,
-                                          long long mu_axis, long long bins, long long shared,
+__device__ __forceinline__ void add_lines(long long a_count, long long b_count, long long length,
+                                          const long long* a_at, const long long* b_at, const long long* steps,
+                                          const double* a, const double* b, const double* z, const double* edges,
+                                          long long mu_bins, long long mu_axis, long long bins, long long shared,
                                           const Number& number_at, double* sums)
 {
     __shared__ double block_sums[SHARED_SUMS];
@@ -57,26 +82,36 @@ __device__ __forceinline__ void add_lines(long long a_count, long long b_count, 
     const unsigned lines = static_cast<unsigned>(a_count * b_count), size = static_cast<unsigned>(length);
     for (unsigned line = warp; line < lines; line += gridDim.x * warps) {
         const unsigned i = line / static_cast<unsigned>(b_count), j = line - i * static_cast<unsigned>(b_count);
+        const Items items(i, j, a_at, b_at, steps);
         const double across = __dadd_rn(__dmul_rn(a[i], a[i]), __dmul_rn(b[j], b[j]));
         const double parallel = mu_axis == 0 ? a[i] : b[j];
-        for (unsigned first = 0; first < size; first += WARP) {
-            const bool inside = first + lane < size;
-            const unsigned m = inside ? first + lane : size - 1;
-            const double k = sqrt(__dadd_rn(across, __dmul_rn(z[m], z[m])));
-            double number = inside ? number_at(i, j, m, k) : 0;
-            const int bin = bin_of(k, mu_axis == 2 ? z[m] : parallel, edges, mu_bins);
-            const int before = __shfl_up_sync(ALL, bin, 1);
-            const unsigned heads = __ballot_sync(ALL, lane == 0 || bin != before);
-            if (heads != ALL) {  // sums of each run up to every lane
-                const unsigned head = 31 - __clz(heads & (ALL >> (31 - lane)));
+        for (unsigned first = lane; first - lane < size; first += AHEAD * WARP) {
+            double k[AHEAD], number[AHEAD];
+            unsigned m[AHEAD];
 #pragma unroll
-                for (unsigned step = 1; step < WARP; step *= 2) {
-                    const double other = __shfl_up_sync(ALL, number, step);
-                    if (lane >= head + step) number += other;
-                }
+            for (unsigned n = 0; n < AHEAD; ++n) {  // loads of all are on their way before the first is used
+                const bool inside = first + n * WARP < size;
+                m[n] = inside ? first + n * WARP : size - 1;
+                k[n] = sqrt(__dadd_rn(across, __dmul_rn(z[m[n]], z[m[n]])));
+                number[n] = inside ? number_at(items, m[n], k[n]) : 0;
             }
-            if (lane == 31 || (heads >> (lane + 1) & 1)) own[bin] += number;
-            __syncwarp();
+#pragma unroll
+            for (unsigned n = 0; n < AHEAD; ++n) {
+                if (first - lane + n * WARP >= size) break;
+                const int bin = bin_of(k[n], mu_axis == 2 ? z[m[n]] : parallel, edges, mu_bins);
+                const int before = __shfl_up_sync(ALL, bin, 1);
+                const unsigned heads = __ballot_sync(ALL, lane == 0 || bin != before);
+                if (heads != ALL) {  // sums of each run up to every lane
+                    const unsigned head = 31 - __clz(heads & (ALL >> (31 - lane)));
+#pragma unroll
+                    for (unsigned step = 1; step < WARP; step *= 2) {
+                        const double other = __shfl_up_sync(ALL, number[n], step);
+                        if (lane >= head + step) number[n] += other;
+                    }
+                }
+                if (lane == 31 || (heads >> (lane + 1) & 1)) own[bin] += number[n];
+                __syncwarp();
+            }
         }
     }
     if (!shared) return;
@@ -88,26 +123,24 @@ __device__ __forceinline__ void add_lines(long long a_count, long long b_count, 
     }
 }
 
-// The sum over the items of a line, or of two or four, at one value along z or two, in a fixed order.
+// The sum over the items of a line at one value along z or two, in a fixed order.
 template <typename Item>
-__device__ __forceinline__ double sum_of_items(unsigned i, unsigned j, unsigned m, const long long* a_at,
-                                               const long long* b_at, const long long* z_at, const long long* steps,
+__device__ __forceinline__ double sum_of_items(const Items& items, unsigned m, const long long* z_at, bool plain,
                                                const Item& item)
 {
-    const long long second = z_at[2 * m + 1];
     double total = 0;
+    if (plain) {
 #pragma unroll
-    for (int p = 0; p < 2; ++p) {
-        const long long at = a_at[2 * i + p];
-        if (at < 0) continue;
+        for (int n = 0; n < 4; ++n)
+            if (items.first[n] >= 0) total += item(items.first[n] + m);
+        return total;
+    }
+    const long long at = z_at[2 * m], second = z_at[2 * m + 1];
 #pragma unroll
-        for (int q = 0; q < 2; ++q) {
-            const long long of = b_at[2 * j + q];
-            if (of < 0) continue;
-            const long long line = at * steps[0] + of * steps[1];
-            total += item(line + z_at[2 * m]);
-            if (second >= 0) total += item(line + second);
-        }
+    for (int n = 0; n < 4; ++n) {
+        if (items.first[n] < 0) continue;
+        total += item(items.first[n] + at);
+        if (second >= 0) total += item(items.first[n] + second);
     }
     return total;
 }
@@ -117,7 +150,7 @@ extern "C" __global__ void add_modes(const REAL* __restrict__ spectrum, const RE
                                      const long long* __restrict__ steps, long long a_count, long long b_count,
                                      long long length, const long long* __restrict__ a_at,
                                      const long long* __restrict__ b_at, const long long* __restrict__ z_at,
-                                     const double* __restrict__ a, const double* __restrict__ b,
+                                     long long plain, const double* __restrict__ a, const double* __restrict__ b,
                                      const double* __restrict__ z, const double* __restrict__ weights,
                                      const double* __restrict__ edges, long long mu_bins, long long mu_axis,
                                      long long bins, long long shared, double* sums)
@@ -127,10 +160,10 @@ extern "C" __global__ void add_modes(const REAL* __restrict__ spectrum, const RE
         const Pair y = spectrum == other ? x : reinterpret_cast<const Pair*>(other)[item];
         return static_cast<double>(x.first) * y.first + static_cast<double>(x.second) * y.second;
     };
-    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double) {
-        return weights[m] * sum_of_items(i, j, m, a_at, b_at, z_at, steps, product);
+    const auto number_at = [=](const Items& items, unsigned m, double) {
+        return weights[m] * sum_of_items(items, m, z_at, plain != 0, product);
     };
-    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
 }
 
 // values, other  slabs of real numbers, of which values are summed themselves; other is not read
@@ -139,31 +172,33 @@ extern "C" __global__ void add_separations(const REAL* __restrict__ values, cons
                                            long long b_count, long long length,
                                            const long long* __restrict__ a_at,
                                            const long long* __restrict__ b_at,
-                                           const long long* __restrict__ z_at, const double* __restrict__ a,
-                                           const double* __restrict__ b, const double* __restrict__ z,
+                                           const long long* __restrict__ z_at, long long plain,
+                                           const double* __restrict__ a, const double* __restrict__ b,
+                                           const double* __restrict__ z,
                                            const double* __restrict__ weights,
                                            const double* __restrict__ edges, long long mu_bins,
                                            long long mu_axis, long long bins, long long shared, double* sums)
 {
     const auto value = [=](long long item) { return static_cast<double>(values[item]); };
-    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double) {
-        return weights[m] * sum_of_items(i, j, m, a_at, b_at, z_at, steps, value);
+    const auto number_at = [=](const Items& items, unsigned m, double) {
+        return weights[m] * sum_of_items(items, m, z_at, plain != 0, value);
     };
-    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
 }
 
 // Of the geometry alone: what items count for, with power 0 of |k|, and the sums of |k| over them, with power 1.
 extern "C" __global__ void count_lines(long long power, long long a_count, long long b_count, long long length,
                                        const long long* __restrict__ a_at, const long long* __restrict__ b_at,
-                                       const long long* __restrict__ z_at, const double* __restrict__ a,
-                                       const double* __restrict__ b, const double* __restrict__ z,
+                                       const long long* __restrict__ z_at, long long plain,
+                                       const double* __restrict__ a, const double* __restrict__ b,
+                                       const double* __restrict__ z,
                                        const double* __restrict__ weights, const double* __restrict__ edges,
                                        long long mu_bins, long long mu_axis, long long bins, long long shared,
                                        double* sums)
 {
-    const auto number_at = [=](unsigned i, unsigned j, unsigned m, double k) {
-        const int items = (1 + (a_at[2 * i + 1] >= 0)) * (1 + (b_at[2 * j + 1] >= 0)) * (1 + (z_at[2 * m + 1] >= 0));
-        return items * weights[m] * (power ? k : 1.0);
+    const auto number_at = [=](const Items& items, unsigned m, double k) {
+        return items.count * (1 + (z_at[2 * m + 1] >= 0)) * weights[m] * (power ? k : 1.0);
     };
-    add_lines(a_count, b_count, length, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    const long long steps[2] = {0, 0};
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
 }

@@ -24,7 +24,7 @@ _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
 # Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]; as the card's shared
 # memory in binning.cu, they decide the order of additions, and do not depend on the card.
-_MOST_WARPS = 4096
+_MOST_WARPS = 16384
 _MOST_SUMS = 2**27
 _SHARED_SUMS = 4096
 _WARPS_A_BLOCK = 8
@@ -99,7 +99,7 @@ class _Lines:
 def _geometry(lines: _Lines, backend: CPU | GPU) -> tuple[np.ndarray, np.ndarray]:
     """Sums of |k| or |r| and of the weights in each bin, float64 and int64, shape (bins,)."""
     if backend.name == "gpu":
-        launch = _Launch(lines, backend)
+        launch = _launch(lines, backend)
         return launch("count_lines", np.float64, (1,)), launch("count_lines", np.float64, (0,)).astype(np.int64)
     x, y, z = lines.along
     cuts = _mirrored(y)
@@ -157,7 +157,7 @@ def _sums_on_card(
     """Sums of the numbers, an array a result, by the kernel of a loop's name."""
     if finish is not None:
         raise ValueError("numbers on a card are binned as they are")
-    launch, sums = _Launch(lines, backend), []
+    launch, sums = _launch(lines, backend), []
     for numbers in operands:
         operand = [slabs[number] for number in numbers]
         dtype = np.result_type(*(slab.dtype for slab in operand))
@@ -176,27 +176,33 @@ class _Launch:
     """Launches the kernels of binning.cu on the lines of a slab."""
 
     def __init__(self, lines: _Lines, backend: GPU):
-        x, y, z = lines.along
-        at = [_pairs(values) for values in (x, y, z)]
+        at = [_pairs(values) for values in lines.along]
         self.bins, self.backend = lines.bins, backend
         weights = lines.weights.astype(float)
-        values = [axis[pairs[:, 0]] for axis, pairs in zip((x, y, z), at, strict=True)]
+        values = [axis[pairs[:, 0]] for axis, pairs in zip(lines.along, at, strict=True)]
         edges = np.array([lines.inverse_width, EDGE_TOLERANCE])
-        on_card = [backend.to_device(array) for array in (*at, *values, weights[at[2][:, 0]], edges)]
+        plain = np.array_equal(at[2][:, 0], np.arange(len(at[2]))) and bool(np.all(at[2][:, 1] < 0))
+        indices, tables = ([*map(backend.to_device, arrays)] for arrays in (at, (*values, weights[at[2][:, 0]], edges)))
         self.lines = len(at[0]) * len(at[1])
-        self.arguments = (*map(len, at), *on_card, lines.mu_bins, lines.mu_axis, lines.bins)
+        self.arguments = (*map(len, at), *indices, int(plain), *tables, lines.mu_bins, lines.mu_axis, lines.bins)
 
     def __call__(self, kernel: str, real: DTypeLike, numbers: tuple) -> np.ndarray:
         """Sums in bins, NumPy."""
-        shared = self.bins <= _SHARED_SUMS
+        xp, shared = self.backend.xp, self.bins <= _SHARED_SUMS
         warps = min(_WARPS_A_BLOCK, _SHARED_SUMS // self.bins) if shared else 1
         most = _MOST_WARPS if shared else max(1, min(_MOST_WARPS, _MOST_SUMS // (8 * self.bins)))
         blocks = -(-max(1, min(most, self.lines)) // warps)
-        sums = self.backend.to_device(np.zeros((blocks, self.bins)))
+        sums = (xp.empty if shared else xp.zeros)((blocks, self.bins))
         block = _WARP * warps
         arguments = (*numbers, *self.arguments, int(shared), sums)
         self.backend.launch("binning", kernel, real, blocks * block, arguments, block)
         return self.backend.to_host(sums.sum(axis=0))
+
+
+@lru_cache(maxsize=16)
+def _launch(lines: _Lines, backend: GPU) -> _Launch:
+    """The launches of the kernels on some lines, whose tables stay on the card."""
+    return _Launch(lines, backend)
 
 
 def _pairs(values: np.ndarray) -> np.ndarray:

@@ -59,7 +59,8 @@ __device__ __forceinline__ void write_sums(double (&values)[N], double* sums, in
 }
 
 // The larger of two sizes; NaN where one of them is.
-__device__ __forceinline__ double larger(double a, double b)
+template <typename Number>
+__device__ __forceinline__ Number larger(Number a, Number b)
 {
     return b > a || b != b ? b : a;
 }
@@ -196,18 +197,20 @@ extern "C" __global__ void largest_size(long long blocks, long long ny, long lon
                                         const REAL* __restrict__ values, double* sums)
 {
     const Line at(blocks, ny);
-    double largest = 0;
+    REAL largest[AHEAD] = {};
     if (at.inside) {
         const REAL* along = values + at.number * line;
         const unsigned length = static_cast<unsigned>(nz);
-#pragma unroll 4
-        for (unsigned m = at.lane; m < length; m += WARP) {
-            const double size = fabs(static_cast<double>(along[m]));
-            largest = larger(largest, size);
+        for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
+#pragma unroll
+            for (unsigned i = 0; i < AHEAD; ++i)
+                if (first + i * WARP < length) largest[i] = larger(largest[i], fabs(along[first + i * WARP]));
         }
     }
-    largest = largest_of_block(largest);
-    if (threadIdx.x == 0) sums[blockIdx.x] = largest;
+#pragma unroll
+    for (unsigned i = 1; i < AHEAD; ++i) largest[0] = larger(largest[0], largest[i]);
+    const double of_block = largest_of_block(largest[0]);
+    if (threadIdx.x == 0) sums[blockIdx.x] = of_block;
 }
 
 // mode (i, j, m) times the phases of its three wavenumbers
@@ -318,7 +321,7 @@ extern "C" __global__ void phase_changes(long long planes, long long blocks, lon
                 totals[0] += size;
                 if (real < 0) totals[1] += size;
                 if (heavy && other.first * other.first + other.second * other.second >= least)
-                    largest = larger(largest, fabs(atan2(imaginary, real)));
+                    largest = larger(largest, static_cast<double>(fabs(atan2(imaginary, real))));
             }
         }
     }

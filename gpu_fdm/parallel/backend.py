@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -171,7 +171,7 @@ class GPU:
         """Fourier transforms of arrays on the card, in place."""
         return CardTransforms()
 
-    @property
+    @cached_property
     def total_memory(self) -> int:
         """Bytes of the card."""
         return self.xp.cuda.runtime.getDeviceProperties(self.index)["totalGlobalMem"]
@@ -228,18 +228,19 @@ class GPU:
         threads: int,
         arguments: tuple,
         block: int = THREADS_PER_BLOCK,
+        size: int | None = None,
     ) -> None:
         """Run a kernel; arguments as kernel_arguments makes them.
 
         source     file in kernels/ without its ending;  name  the kernel in it
         dtype      precision: sets the macro REAL
         threads    how many are needed: whole blocks run;  block  threads of one
+        size       sets the macro SIZE, of a source that has one
         """
         if threads == 0:
             return
-        cupy = self.xp
-        with cupy.cuda.Device(self.index):
-            kernel = _module(self.index, source, np.dtype(dtype).name).get_function(name)
+        with self.xp.cuda.Device(self.index):
+            kernel = _kernel(self.index, source, name, np.dtype(dtype).name, size)
             kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
 
 
@@ -281,17 +282,18 @@ def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
     return tuple(cast(argument) for argument in arguments)
 
 
-_modules: dict = {}
+@cache
+def _kernel(device: int, source: str, name: str, dtype: str, size: int | None) -> Any:
+    """A compiled kernel, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
+    return _module(device, source, dtype, size).get_function(name)
 
 
-def _module(device: int, source: str, dtype: str) -> Any:
-    """The compiled module, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
-    key = (device, source, dtype)
-    if key not in _modules:
-        import cupy
+@cache
+def _module(device: int, source: str, dtype: str, size: int | None) -> Any:
+    """The compiled source of kernels; the device is a part of the key."""
+    import cupy
 
-        _modules[key] = cupy.RawModule(code=kernel_source(source), options=kernel_options(dtype))
-    return _modules[key]
+    return cupy.RawModule(code=kernel_source(source), options=kernel_options(dtype, size))
 
 
 def kernel_source(name: str) -> str:
@@ -301,9 +303,10 @@ def kernel_source(name: str) -> str:
     return text.replace('#include "common.cuh"', (folder / "common.cuh").read_text())
 
 
-def kernel_options(dtype: str) -> tuple[str, ...]:
-    """Compiler options for a precision, 'float32' or 'float64'."""
-    return (CUDA_STANDARD, "-DREAL=" + {"float32": "float", "float64": "double"}[dtype])
+def kernel_options(dtype: str, size: int | None = None) -> tuple[str, ...]:
+    """Compiler options for a precision, 'float32' or 'float64', and a size."""
+    sizes = () if size is None else (f"-DSIZE={size}",)
+    return (CUDA_STANDARD, "-DREAL=" + {"float32": "float", "float64": "double"}[dtype], *sizes)
 
 
 def gpu_count() -> int:

@@ -69,18 +69,20 @@ class CudaOnCpu:
         out[...] = array
         return out
 
-    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple, block: int = THREADS_PER_BLOCK):
+    def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple, block=THREADS_PER_BLOCK, size=None):
         """Run a kernel of kernels/<source>.cu, as GPU.launch does."""
         if threads:
-            self.launch_text(kernel_source(source), name, dtype, threads, arguments, block)
+            self.launch_text(kernel_source(source), name, dtype, threads, arguments, block, size)
 
-    def launch_text(self, text: str, name: str, dtype, threads: int, arguments: tuple, block: int = THREADS_PER_BLOCK):
+    def launch_text(
+        self, text: str, name: str, dtype, threads: int, arguments: tuple, block=THREADS_PER_BLOCK, size=None
+    ):
         """Run a kernel of a source given as text; the rest as launch."""
         if threads < 1:
             raise LaunchError(f"{name}: {threads} threads make an empty grid")
         dtype = np.dtype(dtype)
         arguments = kernel_arguments(arguments, dtype)
-        expected, run = _kernels(text, dtype.name)[name]
+        expected, run = _kernels(text, dtype.name, size)[name]
         _check(name, expected, arguments)
         guards = (_WRITE_GUARD if kind.startswith("*") else _READ_GUARD for kind in expected)
         copies = [
@@ -160,14 +162,14 @@ def kernel_names(text: str) -> list[str]:
 
 
 @cache
-def _kernels(text, dtype):
+def _kernels(text, dtype, size):
     """The kernels of a source, compiled and loaded: name -> (parameters, function to launch it)."""
     compiler = shutil.which(_COMPILER)
     if compiler is None:
         pytest.skip(f"{_COMPILER} is not installed: it runs the CUDA kernels on the CPU")
     names = kernel_names(text)
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in names)
-    options = [*kernel_options(dtype), *_FLAGS, *_ALLOWED]
+    options = [*kernel_options(dtype, size), *_FLAGS, *_ALLOWED]
     if _TURNS.search(text):
         options.append("-DCUDA_ON_CPU_FIBERS")
     with tempfile.TemporaryDirectory() as folder:

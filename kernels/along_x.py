@@ -1,0 +1,60 @@
+"""Modes along x and back in one pass over the memory of a card, for the sizes that the kernel knows.
+
+The CUDA kernels are in along_x.cu; elsewhere parallel/fft.py transforms along x, and kernels/wave.py multiplies.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..parallel.backend import CPU, GPU
+from .wave import Phases, SquaredWavenumbers
+
+_SMALLEST, _LARGEST = 64, 1024
+_SEGMENTS = (
+    (256, 128),
+    (512, 64),
+    (1024, 32),
+)  # bytes of a row that a block takes, up to a size: COLUMNS of along_x.cu
+
+
+def fits(size: int, backend: CPU | GPU) -> bool:
+    """Whether lines of a size go there and back in one pass: on a card, 8 times a product of 2, 3 and 5, 64 to 1024."""
+    if backend.name == "cpu" or size % 8 or not _SMALLEST <= size <= _LARGEST:
+        return False
+    rest = size
+    for factor in (2, 3, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return rest == 1
+
+
+def phases_along_x(lines: Any, phases: Phases, backend: GPU) -> None:
+    """Transform along the first axis, multiply by phases and transform back, in place, not normalised.
+
+    lines  shape (nx, lines, length), contiguous, of which fits(nx) is true
+    """
+    _launch("phases_along_x", lines, (phases.on_card.view(float),), backend)
+
+
+def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: GPU) -> None:
+    """The same with -strength/k^2, or 0 where k = 0, in place of phases."""
+    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), backend)
+
+
+def _launch(name: str, lines: Any, tables: tuple, backend: GPU) -> None:
+    size, rows, length = lines.shape
+    columns = rows * length
+    real = lines.real.dtype
+    segment = next(bytes_of for most, bytes_of in _SEGMENTS if size <= most) // lines.dtype.itemsize
+    threads = segment * size // 8
+    arguments = columns, rows, length, _turns(size, real.name, backend), *tables, lines.reshape(-1).view(real)
+    backend.launch("along_x", name, real, -(-columns // segment) * threads, arguments, threads, size)
+
+
+@lru_cache(maxsize=16)
+def _turns(size: int, real: str, backend: GPU) -> Any:
+    """exp(-2 pi i j / size) as pairs, on the card."""
+    turns = np.exp(-2j * np.pi * np.arange(size) / size)
+    return backend.to_device(turns.view(float).astype(real))
