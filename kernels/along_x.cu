@@ -30,7 +30,7 @@ constexpr int COLUMNS = (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32) / static_cas
 constexpr int PER_COLUMN = SIZE / 8;
 constexpr int THREADS = COLUMNS * PER_COLUMN;
 
-constexpr int radix_of(int length)
+__device__ constexpr int radix_of(int length)
 {
     return length % 8 == 0 ? 8 : length % 5 == 0 ? 5 : length % 4 == 0 ? 4 : length % 3 == 0 ? 3 : 2;
 }
@@ -225,7 +225,7 @@ struct TimesPhase {
 };
 
 // phases  of wave.cu's multiply_phases
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     phases_along_x(long long columns, long long ny, long long nz, const REAL* __restrict__ turns,
                    const double* __restrict__ phases, REAL* __restrict__ modes)
 {
@@ -251,7 +251,7 @@ struct TimesGreen {
 };
 
 // squares, strength  of wave.cu's divide_by_k_squared
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
     green_along_x(long long columns, long long ny, long long nz, const REAL* __restrict__ turns,
                   const double* __restrict__ squares, const double* __restrict__ strength,
                   REAL* __restrict__ modes)

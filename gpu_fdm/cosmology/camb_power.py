@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from ..errors import InputError, RunError, reason
 from ..io.atomic import atomic_write, remove_abandoned
@@ -87,6 +86,8 @@ def recipe(parameters: CosmologicalParameters) -> str:
 
 def _user_cache() -> Path | None:
     """The user's cache folder; None for an account without a home."""
+    import platformdirs
+
     try:
         return platformdirs.user_cache_path("gpu_fdm", appauthor=False)
     except RuntimeError:

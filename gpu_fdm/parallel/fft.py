@@ -185,6 +185,7 @@ def multiply_modes(
     multiply: Callable[[np.ndarray, slice], None],
     buffer: np.ndarray | None = None,
     between: Callable[[], None] = lambda: None,
+    one_pass: Callable[[np.ndarray], None] | None = None,
 ) -> None:
     """Transform complex cells, multiply their modes and transform them back, in place.
 
@@ -194,19 +195,21 @@ def multiply_modes(
     multiply  function of (modes, columns): modes of shape (nx, columns), contiguous, changed in place; columns is a
               slice of this rank's (y, z), lines first
     buffer    over ranks: complex, psi.dtype, prod(domain.transposed_shape(nz)) numbers at least
+    one_pass  on a card: function of lines, shape (nx, lines, nz), that transforms them along x, multiplies and
+              transforms back, not normalised, in place; used instead of multiply where given
     Transforms are not normalised: values come back as often as there are cells.
     """
     backend = domain.backend
     if backend.name == "gpu":
         before(slice(0, len(psi)))
         between()
-        if whole_on_card(domain, psi.dtype):
+        if one_pass is None and whole_on_card(domain, psi.dtype):
             backend.plans.transform(psi, (0, 1, 2))
             multiply(psi.reshape(len(psi), -1), slice(0, prod(psi.shape[1:])))
             backend.plans.transform(psi, (0, 1, 2), inverse=True)
             return
         backend.plans.transform(psi, (1, 2))
-        _through_lines(psi, domain, multiply, buffer)
+        _through_lines(psi, domain, multiply, buffer, one_pass)
         backend.plans.transform(psi, (1, 2), inverse=True)
         return
 
@@ -231,6 +234,7 @@ def multiply_real_modes(
     multiply: Callable[[np.ndarray, slice], None],
     after: Callable[[slice, np.ndarray], None],
     buffer: np.ndarray | None = None,
+    one_pass: Callable[[np.ndarray], None] | None = None,
 ) -> None:
     """Transform real cells, multiply their modes and transform them back.
 
@@ -244,12 +248,12 @@ def multiply_real_modes(
     if backend.name == "gpu":
         planes, cells = slice(0, len(spectrum)), lines_of(spectrum)
         before(planes, cells)
-        axes = (0, 1, 2) if whole_on_card(domain, spectrum.dtype) else (1, 2)
+        axes = (0, 1, 2) if one_pass is None and whole_on_card(domain, spectrum.dtype) else (1, 2)
         backend.plans.from_real(spectrum, nz, axes)
         if len(axes) == 3:
             multiply(spectrum.reshape(len(spectrum), -1), slice(0, prod(spectrum.shape[1:])))
         else:
-            _through_lines(spectrum, domain, multiply, buffer)
+            _through_lines(spectrum, domain, multiply, buffer, one_pass)
         backend.plans.to_real(spectrum, nz, axes)
         after(planes, cells)
         return
@@ -270,7 +274,11 @@ def multiply_real_modes(
 
 
 def _through_lines(
-    planes: np.ndarray, domain: Domain, multiply: Callable[[np.ndarray, slice], None], buffer: np.ndarray | None
+    planes: np.ndarray,
+    domain: Domain,
+    multiply: Callable[[np.ndarray, slice], None],
+    buffer: np.ndarray | None,
+    one_pass: Callable[[np.ndarray], None] | None = None,
 ) -> None:
     """Transform planes along x, multiply, and transform them back, in place."""
     backend = domain.backend
@@ -279,7 +287,9 @@ def _through_lines(
         shape = domain.transposed_shape(planes.shape[2])
         lines = buffer[: prod(shape)].reshape(shape)
         transpose(planes, lines, domain, back=False)
-    if backend.name == "gpu":
+    if one_pass is not None:
+        one_pass(lines)
+    elif backend.name == "gpu":
         backend.plans.transform(lines, (0,))
         multiply(lines.reshape(len(lines), -1), slice(0, prod(lines.shape[1:])))
         backend.plans.transform(lines, (0,), inverse=True)

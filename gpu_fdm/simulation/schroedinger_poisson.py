@@ -17,6 +17,7 @@ from math import inf, prod
 import numpy as np
 
 from ..errors import InputError, RunError
+from ..kernels.along_x import fits, green_along_x, phases_along_x
 from ..kernels.wave import (
     Phases,
     SquaredWavenumbers,
@@ -208,6 +209,7 @@ class _Wave:
         y = y[domain.lines]
         self.squares = SquaredWavenumbers(x, y, z, domain.backend)
         self.squares_real = SquaredWavenumbers(x, y, grid.wavenumbers(2, real=True) ** 2, domain.backend)
+        self.one_pass = fits(domain.cells[0], domain.backend)
         self.largest_potential = 0.0
         self._kick = (0.0, 0.0)
         self._warned: set[str] = set()
@@ -233,8 +235,13 @@ class _Wave:
         def before(planes: slice, cells: np.ndarray) -> None:
             squared_modulus(self.psi[planes], backend, cells)
 
+        strength = self.gravity / self.grid.points
+
         def multiply(modes: np.ndarray, columns: slice) -> None:
-            divide_by_k_squared(modes, columns, self.squares_real, self.gravity / self.grid.points, backend)
+            divide_by_k_squared(modes, columns, self.squares_real, strength, backend)
+
+        def one_pass(lines: np.ndarray) -> None:
+            green_along_x(lines, self.squares_real, strength, backend)
 
         def after(planes: slice, cells: np.ndarray) -> None:
             if self.external is not None:
@@ -244,7 +251,9 @@ class _Wave:
             extremes[planes.start] = largest_size(cells, nz, backend)
 
         if self.gravity:
-            multiply_real_modes(self.spectrum, self.domain, before, multiply, after, self.buffer)
+            multiply_real_modes(
+                self.spectrum, self.domain, before, multiply, after, self.buffer, one_pass if self.one_pass else None
+            )
         elif self.external is not None:
             extremes[0] = float(abs(self.potential).max())
         # numpy's maximum, unlike Python's, is NaN where one of the numbers is
@@ -258,16 +267,19 @@ class _Wave:
 
     def drift(self, factor: float) -> None:
         """Kick, and multiply every mode by exp(-i k^2/2 factor)."""
-        phases = Phases(self.squares, 0.5 * factor, 1 / self.grid.points)
+        phases, backend = Phases(self.squares, 0.5 * factor, 1 / self.grid.points), self.domain.backend
 
         def multiply(modes: np.ndarray, columns: slice) -> None:
-            multiply_phases(modes, columns, phases, self.domain.backend)
+            multiply_phases(modes, columns, phases, backend)
+
+        def one_pass(lines: np.ndarray) -> None:
+            phases_along_x(lines, phases, backend)
 
         def restore(mass: float) -> None:
             nonlocal phases
             phases = phases.scaled(self._restoring(mass))
 
-        self._through_modes(multiply, restore)
+        self._through_modes(multiply, restore, one_pass if self.one_pass else None)
 
     def _restoring(self, mass: float) -> float:
         """Factor of psi that undoes what round-off did to the mass of a single-precision wave; 1 in double precision.
@@ -280,13 +292,17 @@ class _Wave:
 
     def measure(self, times: Times, scale_factor: float) -> None:
         """Kick, find Health, and warn or stop where it exceeds a limit."""
-        sums = {}
+        sums, divisor = {}, float(self.grid.points)
+
+        def restore(mass: float) -> None:
+            nonlocal divisor
+            divisor = self.grid.points / self._restoring(mass)
 
         def multiply(modes: np.ndarray, columns: slice) -> None:
             sums[columns.start] = weigh_k_squared(modes, columns, self.squares, self.domain.backend)
-            modes /= self.grid.points
+            modes /= modes.real.dtype.type(divisor)
 
-        mass, potential = self._through_modes(multiply)
+        mass, potential = self._through_modes(multiply, restore)
         kinetic = self.domain.ranks.allreduce(sum(sums[start] for start in sorted(sums)))
         kinetic *= 0.5 / float(self.grid.points) ** 2
         balance = kinetic + scale_factor * potential
@@ -307,11 +323,15 @@ class _Wave:
         self._alarm(self.health)
 
     def _through_modes(
-        self, multiply: Callable[[np.ndarray, slice], None], restore: Callable[[float], None] = lambda mass: None
+        self,
+        multiply: Callable[[np.ndarray, slice], None],
+        restore: Callable[[float], None],
+        one_pass: Callable[[np.ndarray], None] | None = None,
     ) -> tuple[float, float]:
         """Do the kick that is due, multiply the modes; returns <|psi|^2> and W at the time of the kick.
 
-        restore  called with <|psi|^2> before modes are multiplied
+        restore             called with <|psi|^2> before modes are multiplied
+        multiply, one_pass  as for parallel.fft.multiply_modes
         """
         backend = self.domain.backend
         factor, growth = self._kick
@@ -332,7 +352,7 @@ class _Wave:
             found.extend(np.concatenate(self.domain.ranks.allgather(mine)).sum(axis=0) / self.grid.points)
             restore(float(found[0]))
 
-        multiply_modes(self.psi, self.domain, before, multiply, self.buffer, between)
+        multiply_modes(self.psi, self.domain, before, multiply, self.buffer, between, one_pass)
         self._kick = (0.0, 0.0)
         mass, energy = found
         potential = 0.5 * float(energy)

@@ -5,7 +5,6 @@ from contextlib import chdir, redirect_stdout
 from io import StringIO
 
 import matplotlib
-import nbformat
 import pytest
 from locations import REPOSITORY
 
@@ -48,6 +47,8 @@ def value_of(cell, namespace):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_valid_and_without_outputs(path):
+    import nbformat
+
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert notebook.nbformat == 4
