@@ -59,6 +59,8 @@ def test_valid_and_without_outputs(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_runs(path, folder):
     matplotlib.use("agg")
+    import nbformat
+
     namespace, printed, pictures = {}, StringIO(), []
     with chdir(folder), redirect_stdout(printed):
         for cell in nbformat.read(path, as_version=4).cells:
