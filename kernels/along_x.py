@@ -30,7 +30,7 @@ def fits(size: int, backend: CPU | GPU) -> bool:
     return rest == 1
 
 
-def phases_along_x(lines: Any, phases: Phases, backend: GPU) -> None:
+def phases_along_x(lines: Any, phases: Phases, backend: CPU | GPU) -> None:
     """Transform along the first axis, multiply by phases and transform back, in place, not normalised.
 
     lines  shape (nx, lines, length), contiguous, of which fits(nx) is true
@@ -38,12 +38,14 @@ def phases_along_x(lines: Any, phases: Phases, backend: GPU) -> None:
     _launch("phases_along_x", lines, (phases.on_card.view(float),), backend)
 
 
-def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: GPU) -> None:
+def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: CPU | GPU) -> None:
     """The same with -strength/k^2, or 0 where k = 0, in place of phases."""
     _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), backend)
 
 
-def _launch(name: str, lines: Any, tables: tuple, backend: GPU) -> None:
+def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
+    if backend.name == "cpu":
+        raise ValueError("lines go along x and back in one pass on a card alone")
     size, rows, length = lines.shape
     columns = rows * length
     real = lines.real.dtype
@@ -54,7 +56,7 @@ def _launch(name: str, lines: Any, tables: tuple, backend: GPU) -> None:
 
 
 @lru_cache(maxsize=16)
-def _turns(size: int, real: str, backend: GPU) -> Any:
+def _turns(size: int, real: str, backend: CPU | GPU) -> Any:
     """exp(-2 pi i j / size) as pairs, on the card."""
     turns = np.exp(-2j * np.pi * np.arange(size) / size)
     return backend.to_device(turns.view(float).astype(real))
