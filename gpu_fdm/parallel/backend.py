@@ -4,8 +4,9 @@ Both answer the same calls. Everything else in the program is plain NumPy.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
@@ -18,7 +19,7 @@ from . import control_group
 from .cards import count_cards
 from .cufft import CardTransforms
 from .mpi_buffers import Buffers
-from .staging import LEAST, staging_of
+from .staging import LEAST, Copy, staging_of
 
 Part = TypeVar("Part")
 
@@ -204,9 +205,17 @@ class GPU:
             self._copy(flat[part], pinned)
         return on_host
 
+    def each_to_device(self, arrays: Sequence[NDArray]) -> Iterator[Any]:
+        """Arrays of NumPy on the card, one after the other: the next is copied while one is used."""
+        return staging_of(self.index).each_to_card(arrays, self._copy)
+
+    def later_to_host(self, size: int) -> AbstractContextManager[Copy]:
+        """A function of (target on the host, source) that copies while this goes on; see Staging.later_to_host."""
+        return staging_of(self.index).later_to_host(size, self._copy)
+
     def _copy(self, target: NDArray, source: NDArray) -> None:
         """Copy on the host, in threads: one alone is slower than the card, most of all in memory that is new."""
-        items = max(1, _COPY_BYTES // source.itemsize)
+        items = max(1, _COPY_BYTES * len(source) // max(1, source.nbytes))
         parts = [slice(first, first + items) for first in range(0, len(source), items)]
         self.host.for_each(parts, lambda part: np.copyto(target[part], source[part]))
 

@@ -4,7 +4,7 @@ From pageable memory CUDA copies at a fraction of it, and the host waits. Large 
 buffers, on a stream of their own: the next piece is copied while the host uses the one before.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Copy = Callable[[NDArray, Any], None]
 
 PIECE = 1 << 26  # bytes of a piece
 LEAST = 1 << 22  # bytes below which an array is copied at once: a stream and events take longer than they save
@@ -134,6 +136,66 @@ class Staging:
                 values = buffers[number % 2][: flat[part].nbytes].view(flat.dtype)
                 yield part, values
                 events[number % 2] = self.copy_to_card(flat[part], values)
+
+    def each_to_card(self, arrays: Sequence[NDArray], copy: Copy) -> Generator[Any, None, None]:
+        """Arrays of the host on the card, one after the other: the next is copied while one is used.
+
+        copy  function of (target, source), both on the host
+        """
+        begun: list[tuple[Any, Any]] = []
+
+        def begin(number: int) -> None:
+            values = arrays[number]
+            if number >= len(buffers):
+                begun[number - len(buffers)][1].synchronize()
+                begun[number - len(buffers)] = None, None
+            pinned = _as(buffers[number % len(buffers)], values)
+            copy(pinned, values)
+            on_card = self.cupy.empty(values.shape, values.dtype)
+            self.follow_kernels()  # its memory may be in use until now
+            begun.append((on_card, self.copy_to_card(on_card, pinned)))
+
+        with self.buffers(2, max((array.nbytes for array in arrays), default=0)) as buffers:
+            for number in range(len(arrays)):
+                while len(begun) < min(number + 2, len(arrays)):
+                    begin(len(begun))
+                on_card, event = begun[number]
+                self.cupy.cuda.get_current_stream().wait_event(event)
+                yield on_card
+
+    @contextmanager
+    def later_to_host(self, size: int, copy: Copy) -> Iterator[Copy]:
+        """A function of (target on the host, source on the card) that copies contiguous arrays of `size` bytes at most.
+
+        It returns while the card copies: targets are complete at the end of the block. A source must not be changed.
+        copy  as for each_to_card
+        """
+        begun: list[tuple[NDArray, Any, NDArray, Any]] = []
+
+        def finish() -> None:
+            target, _, pinned, event = begun.pop()
+            event.synchronize()
+            copy(target, pinned)
+
+        with self.buffers(2, size) as buffers:
+
+            def begin(target: NDArray, source: Any) -> None:
+                buffers.reverse()  # the other one
+                pinned = _as(buffers[0], source)
+                self.follow_kernels()
+                event = self.copy_to_host(pinned, source)
+                if begun:
+                    finish()
+                begun.append((target, source, pinned, event))
+
+            yield begin
+            if begun:
+                finish()
+
+
+def _as(buffer: NDArray[np.uint8], values: Any) -> NDArray:
+    """The beginning of a buffer as an array of the shape and type of another one."""
+    return buffer[: values.nbytes].view(values.dtype).reshape(values.shape)
 
 
 def _parts(flat: Any) -> tuple[list[slice], int]:

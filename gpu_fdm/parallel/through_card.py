@@ -2,10 +2,11 @@
 
 Planes along x go to the card, are transformed over y and z there, and come back; then lines along y, of which all of x
 is here, go to the card, are transformed along x and used there: binned, or multiplied and sent back. The sizes of the
-pieces follow from the grid, and on cards of less than 16 GiB from the card; with them do the last bits.
+pieces follow from the grid, and on cards of less than 8 GiB from the card; with them do the last bits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,9 +19,8 @@ from .fft import Transform
 from .ranks import SERIAL
 from .transpose import transpose
 
-_PIECE = 2**28  # bytes of modes that go to a card at a time
+_PIECE = 2**27  # bytes of modes that go to a card at a time
 _PIECES_A_CARD = 64  # of which a card has room for so many: the cells, a second field and cuFFT take some of it
-_COPY_BYTES = 2**22  # that a thread copies at a time
 
 
 def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None = None) -> Transform:
@@ -31,13 +31,11 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
     """
     card = _card_of(domain)
     values = np.empty((*domain.shape[:2], domain.cells[2] // 2 + 1), np.result_type(slab.dtype, np.complex64))
-
-    def there(planes: slice) -> None:
-        here = None if prepare is None else (lambda part, _, out: prepare(part, planes.start, out))
-        part = card.to_device(slab[planes])
-        card.to_host(fft.transform_planes(part, _planes(domain, planes), here).values, values[planes])
-
-    card.for_each(_pieces(domain, values, 0), there)
+    pieces = _pieces(domain, values, 0)
+    with card.later_to_host(_largest(values, pieces, 0)) as copy:
+        for planes, part in zip(pieces, card.each_to_device([slab[planes] for planes in pieces]), strict=True):
+            here = None if prepare is None else partial(_prepare, prepare, planes.start)
+            copy(values[planes], fft.transform_planes(part, _planes(domain, planes), here).values)
     if domain.ranks.size > 1:
         lines = np.empty(domain.transposed_shape(values.shape[2]), values.dtype)
         transpose(values, lines, domain, back=False)
@@ -52,8 +50,9 @@ def lines_along_x(transforms: Sequence[Transform], there: bool) -> Iterator[tupl
     """
     domain = transforms[0].domain
     card = _card_of(domain)
-    for lines in _pieces(domain, transforms[0].values, 1):
-        parts = [card.to_device(transformed.values[:, lines]) for transformed in transforms]
+    pieces = _pieces(domain, transforms[0].values, 1)
+    each = (card.each_to_device([transformed.values[:, part] for part in pieces]) for transformed in transforms)
+    for lines, *parts in zip(pieces, *each, strict=True):
         if there:
             for part in parts:
                 card.plans.transform(part, (0,))
@@ -64,10 +63,12 @@ def along_x(transforms: Sequence[Transform], combine: Callable, *, there: bool, 
     """As fft.along_x, for transforms on the host; combine is given numbers on the card."""
     domain = transforms[0].domain
     card = _card_of(domain)
-    for lines, parts in lines_along_x(transforms, there):
-        some = Domain((*parts[0].shape[:2], domain.cells[2]), SERIAL, card)
-        fft.along_x([Transform(part, some) for part in parts], combine, back=back)
-        _copy(transforms[0].values[:, lines], card.to_host(parts[0]), domain)
+    values = transforms[0].values
+    with card.later_to_host(_largest(values, _pieces(domain, values, 1), 1)) as copy:
+        for lines, parts in lines_along_x(transforms, there):
+            some = Domain((*parts[0].shape[:2], domain.cells[2]), SERIAL, card)
+            fft.along_x([Transform(part, some) for part in parts], combine, back=back)
+            copy(values[:, lines], parts[0])
 
 
 def planes_of_inverse(transformed: Transform) -> Iterator[tuple[slice, Any]]:
@@ -79,9 +80,9 @@ def planes_of_inverse(transformed: Transform) -> Iterator[tuple[slice, Any]]:
     if domain.ranks.size > 1:
         values = np.empty((*domain.shape[:2], values.shape[2]), values.dtype)
         transpose(values, transformed.values, domain, back=True)
-    for planes in _pieces(domain, values, 0):
-        part = Transform(_card_of(domain).to_device(values[planes]), _planes(domain, planes))
-        yield planes, fft.inverse_planes(part)
+    pieces = _pieces(domain, values, 0)
+    for planes, part in zip(pieces, _card_of(domain).each_to_device([values[part] for part in pieces]), strict=True):
+        yield planes, fft.inverse_planes(Transform(part, _planes(domain, planes)))
 
 
 def _card_of(domain: Domain) -> GPU:
@@ -102,8 +103,11 @@ def _pieces(domain: Domain, values: np.ndarray, axis: int) -> list[slice]:
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-def _copy(target: np.ndarray, source: np.ndarray, domain: Domain) -> None:
-    """Copy on the host, in threads."""
-    size = max(1, _COPY_BYTES * len(source) // max(1, source.nbytes))
-    parts = [slice(first, first + size) for first in range(0, len(source), size)]
-    domain.backend.for_each(parts, lambda part: np.copyto(target[part], source[part]))
+def _largest(values: np.ndarray, pieces: list[slice], axis: int) -> int:
+    """Bytes of the largest of the pieces, which is the first."""
+    return values.nbytes * (pieces[0].stop - pieces[0].start) // values.shape[axis] if pieces else 0
+
+
+def _prepare(prepare: Callable, first: int, part: Any, _: int, out: Any) -> None:
+    """Prepare planes of which the first has another number here."""
+    prepare(part, first, out)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,6 +69,20 @@ class CudaOnCpu:
             return array
         out[...] = array
         return out
+
+    def each_to_device(self, arrays):
+        """The arrays, one after the other."""
+        return map(self.to_device, arrays)
+
+    @contextmanager
+    def later_to_host(self, size):
+        """A function that copies at once arrays of `size` bytes at most."""
+
+        def copy(target, source):
+            assert source.nbytes <= size and source.flags.c_contiguous
+            target[...] = source
+
+        yield copy
 
     def launch(self, source: str, name: str, dtype, threads: int, arguments: tuple, block=THREADS_PER_BLOCK, size=None):
         """Run a kernel of kernels/<source>.cu, as GPU.launch does."""

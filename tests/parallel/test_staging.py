@@ -1,6 +1,7 @@
 """Copies between host and card in pieces, and messages from a card, by a stand-in for CuPy: the same bits."""
 
 import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import h5py
@@ -59,6 +60,38 @@ def test_the_next_piece_is_copied_while_one_is_used(small_pieces):
     assert small_pieces == [96, 96, 96]
     pieces.close()
     np.testing.assert_array_equal(np.concatenate([piece.copy() for piece in staging.host_pieces(on_card)]), range(40))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("pieces", [[], [2], [2, 5], [2, 3, 2, 1]])
+def test_arrays_go_to_the_card_and_back_one_ahead(small_pieces, pieces, axis):
+    """Parts of an array, contiguous or not, while those before are used."""
+    backend, values = GPU(0, 2), np.random.default_rng(4).standard_normal((8, 8, 3))
+    back, edges = np.zeros_like(values), [0, *np.cumsum(pieces)]
+    parts = [(slice(None),) * axis + (slice(*pair),) for pair in pairwise(edges)]
+    with backend.later_to_host(8 * 8 * 3 * max(pieces, default=0)) as copy:
+        for number, (part, on_card) in enumerate(
+            zip(parts, backend.each_to_device([values[part] for part in parts]), strict=True)
+        ):
+            assert len(small_pieces) == min(number + 2, len(pieces)) + number
+            copy(back[part], on_card)
+    count = edges[-1]
+    filled = (slice(None),) * axis + (slice(0, count),)
+    np.testing.assert_array_equal(back[filled], values[filled])
+    assert np.count_nonzero(back) == 8 * 3 * count and len(small_pieces) == 2 * len(pieces)
+
+
+def test_parts_of_large_arrays(backend):
+    """As above, on a card where there is one: the next is there before kernels on one are done."""
+    if backend.name == "cpu":
+        pytest.skip("no card")
+    values = np.random.default_rng(5).standard_normal((64, 64, 4096))
+    parts, back = [slice(first, first + 8) for first in range(0, 64, 8)], np.zeros_like(values)
+    with backend.later_to_host(values.nbytes // 8) as copy:
+        arrays = backend.each_to_device([values[:, part] for part in parts])
+        for part, on_card in zip(parts, arrays, strict=True):
+            copy(back[:, part], on_card * 2)
+    np.testing.assert_array_equal(back, values * 2)
 
 
 def test_an_array_of_the_host_is_its_own_piece():
