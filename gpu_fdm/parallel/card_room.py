@@ -27,9 +27,9 @@ _MOST_WHOLE = 2**31  # cells from which on cuFFT is given planes and lines
 
 @frozen
 class CardNeeds:
-    """Bytes that a slab of two densities, with what is measured of them, takes on its card, of the thickest slab.
+    """Bytes that a slab of densities, with what is measured of them, takes on its card, of the thickest slab.
 
-    densities   both;  transforms  of both, over ranks one of them twice, while it is transposed
+    densities   of all;  transforms  of all, over ranks of one twice, while it is transposed
     work        of cuFFT, at most
     whole       a complex number in every cell, for plans of three dimensions; None where there can be none
     """
@@ -57,13 +57,14 @@ class CardNeeds:
         return next((way for way, least in self.least_memory.items() if least <= memory), "pieces")
 
 
-def card_needs(cells: tuple[int, int, int], ranks: int, dtype: DTypeLike) -> CardNeeds:
-    """What a slab of a grid over so many ranks takes on a card; dtype  of the densities."""
+def card_needs(cells: tuple[int, int, int], ranks: int, dtype: DTypeLike, fields: int = 2) -> CardNeeds:
+    """What a slab of a grid over so many ranks takes on a card, with so many densities of this precision."""
     nx, ny, nz = cells
     itemsize, planes = np.dtype(dtype).itemsize, ceil(nx / ranks)
     modes = 2 * itemsize * (nz // 2 + 1) * max(planes * ny, nx * ceil(ny / ranks))
     whole = 2 * itemsize * prod(cells) if can_be_whole(cells, ranks) else None
-    return CardNeeds(2 * planes * ny * nz * itemsize, (2 if ranks == 1 else 3) * modes, modes, whole)
+    densities = fields * planes * ny * nz * itemsize
+    return CardNeeds(densities, (fields + (ranks > 1)) * modes, modes, whole)
 
 
 def can_be_whole(cells: tuple[int, int, int], ranks: int) -> bool:
@@ -79,15 +80,15 @@ def whole_on_card(domain: Domain, dtype: DTypeLike) -> bool:
     return size <= _WHOLE_SHARE * backend.total_memory
 
 
-def held_on_card(domain: Domain, dtype: DTypeLike) -> bool:
-    """Whether densities of a domain are held where its backend computes, on a card with all of their transforms.
+def held_on_card(domain: Domain, dtype: DTypeLike, fields: int = 2) -> bool:
+    """Whether so many densities of a domain are held where its backend computes, on a card with their transforms.
 
     All ranks call this, and get the same; False where on one of them they are in pieces.
     """
     backend = domain.backend
     fits = True
     if backend.name == "gpu":
-        needs = card_needs(domain.cells, domain.ranks.size, dtype)
+        needs = card_needs(domain.cells, domain.ranks.size, dtype, fields)
         fits = needs.way(backend.total_memory) != "pieces"
         if fits and needs.held > backend.device_memory:
             clear_plans()  # their work areas count as taken

@@ -59,7 +59,9 @@ def lines_along_x(transforms: Sequence[Transform], there: bool) -> Iterator[tupl
         yield lines, parts
 
 
-def along_x(transforms: Sequence[Transform], combine: Callable, *, there: bool, back: bool) -> None:
+def along_x(
+    transforms: Sequence[Transform], combine: Callable | None = None, *, there: bool = False, back: bool = False
+) -> None:
     """As fft.along_x, for transforms on the host; combine is given numbers on the card."""
     domain = transforms[0].domain
     card = _card_of(domain)

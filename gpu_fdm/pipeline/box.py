@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from ..io.schema import DENSITY
 from ..parallel.backend import CPU, GPU
 from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
+from ..parallel.fft import plane_blocks
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from .densities import load_densities, remove_stale, store_densities, unfinished_results
@@ -317,8 +318,14 @@ def _write(context: Context, frame: Frame, masses: dict[str, float] | None) -> d
 def _masses(context: Context, slab: DensitySlab) -> dict[str, float]:
     """Masses of both densities [Msun/h]: planes are summed alone, so that ranks do not matter."""
     to_mass = code_units(context.config).mean_matter_density * slab.box.volume / np.prod(slab.box.cells)
-    masses = {}
+    masses, backend, parts = {}, slab.domain.backend, plane_blocks(slab.domain, slab.densities.dtype.itemsize)
     for name in BOTH:
-        sums = slab.domain.backend.to_host(getattr(slab, name).sum(axis=(1, 2), dtype=np.float64)).tolist()
+        values, of_planes = getattr(slab, name), backend.xp.empty(slab.domain.shape[0])
+
+        def add(planes: slice, values: Any = values, of_planes: Any = of_planes) -> None:
+            of_planes[planes] = values[planes].sum(axis=(1, 2), dtype=np.float64)
+
+        backend.for_each(parts, add)
+        sums = backend.to_host(of_planes).tolist()
         masses[name] = to_mass * sum(value for part in context.ranks.allgather(sums) for value in part)
     return masses

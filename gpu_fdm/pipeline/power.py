@@ -38,8 +38,9 @@ class PowerStage(SlabStatistic):
         section, names, slab = context.config.power, context.config.box.fields, context.frame.slab
         bins, cross = Bins(slab.box.cells, slab.box.size, section.bin_width), section.cross == "yes"
         spectra, others, both = {}, {}, []
+        complete = (cross or bool(section.mu_bins)) and slab.domain.card is None
         for name in self.needs(context.config):
-            modes = contrast_modes(getattr(slab, name), slab.domain, name, complete=cross or bool(section.mu_bins))
+            modes = contrast_modes(getattr(slab, name), slab.domain, name, complete=complete)
             if name in names:
                 spectra[name] = power_of_modes(modes, bins)
                 if section.mu_bins:

@@ -17,6 +17,7 @@ from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
 from ..parallel.backend import CPU, GPU
+from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
 from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
@@ -133,8 +134,11 @@ def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CP
     domain = Domain(snapshot.cells, ranks, backend)
     _check_planes(snapshot.path, domain)
     _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(domain.cells), ranks)
-    density = backend.to_device(snapshot.slab(domain.planes.start, domain.planes.stop))
-    modes = contrast_modes(density, domain, snapshot.field, complete=bool(how.mu_bins or how.multipoles))
+    if not held_on_card(domain, snapshot.dtype, fields=1):
+        domain = domain.through_card
+    density = domain.backend.to_device(snapshot.slab(domain.planes.start, domain.planes.stop))
+    complete = how.multipoles or (bool(how.mu_bins) and domain.card is None)
+    modes = contrast_modes(density, domain, snapshot.field, complete=complete)
     bins = Bins(domain.cells, snapshot.box_size, how.bin_width)
     spectrum = power_of_modes(modes, bins)
     of_angle = power_of_modes(modes, _over_mu(bins, how)) if how.mu_bins else None

@@ -51,8 +51,8 @@ def contrast_modes(
     density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
     domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
     complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r) on a CPU, on a
-              card the modes are complete all the same. On the host beside a card they are not: each statistic
-              completes those that go through the card
+              card the modes are complete all the same. Of a slab that goes through a card False is faster for both:
+              each statistic completes the modes there
     Memory beyond the density: its transform, over ranks twice.
     Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
     """
@@ -69,7 +69,7 @@ def contrast_modes(
 
     in_pieces = not in_place(domain)
     if domain.card is not None:
-        transformed, complete = through_card.transform_planes(density, domain, less_near), False
+        transformed = through_card.transform_planes(density, domain, less_near)
     else:
         transformed = (transform_planes if in_pieces else transform)(density, domain, less_near)
     mean = _checked_mean(worker.to_host(sums), worker.to_host(sizes), name, domain)
@@ -79,7 +79,7 @@ def contrast_modes(
         else:
             transformed.values[0, 0, 0] = 0
     if complete and in_pieces:
-        along_x([transformed], there=True)
+        (along_x if domain.card is None else through_card.along_x)([transformed], there=True)
     complete = complete or not in_pieces
     return Modes(transformed, complete, mean, mean, name)
 

@@ -4,17 +4,21 @@ from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
+import pytest
 from cuda_on_cpu import CudaOnCpu
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import Ranks
+from gpu_fdm.pipeline import box
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.box import fill_slab
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.models import Models
 from gpu_fdm.pipeline.slab import pieces_on_device
+from gpu_fdm.pipeline.snapshot import Measurement, snapshot_power
+from gpu_fdm.snapshots.options import SnapshotOptions
 
 GAS = (
     "[dark_matter]\nm22 = 0.4\n[gas]\nnumber = 3\nmass_max = 4e9\n[wavefunction]\n"
@@ -81,9 +85,9 @@ def test_same_bits():
     check_same_bits(Ranks())
 
 
-def spectra(folder, monkeypatch, backend):
+def spectra(folder, monkeypatch, backend, *overrides):
     """All numbers of the statistics of a run."""
-    config = parse_config(f"[run]\noutput = {folder}.hdf5\n{BOX}{STATISTICS}")
+    config = parse_config(f"[run]\noutput = {folder}.hdf5\n{BOX}{STATISTICS}", overrides=overrides)
     monkeypatch.setattr(pipeline, "choose_on_ranks", lambda *arguments: backend)
     found = {}
     with h5py.File(pipeline.run(config).result) as file:
@@ -107,6 +111,37 @@ def test_statistics(tmp_path, monkeypatch):
         else:
             scale = np.nanmax(np.abs(expected[name]))
             np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-6 * scale, err_msg=name)
+
+
+def test_stored_densities_are_measured_again(tmp_path, monkeypatch):
+    first = spectra(tmp_path / "a", monkeypatch, Card(1), "power.bin_width=2")
+    monkeypatch.setattr(box, "fill_slab", None)
+    again = spectra(tmp_path / "a", monkeypatch, Card(1), "power.bin_width=3")
+    np.testing.assert_array_equal(again["density/fdm"], first["density/fdm"])
+    for name in ("correlation/fdm/xi", "correlation/smooth/xi"):
+        np.testing.assert_array_equal(again[name], first[name])
+    assert len(again["power/fdm/power"]) < len(first["power/fdm/power"])
+
+
+@pytest.mark.parametrize("how", [Measurement(), Measurement(mu_bins=3), Measurement(mu_bins=3, multipoles=True)])
+def test_a_snapshot(tmp_path, how):
+    np.save(tmp_path / "rho_1.npy", 1 + np.random.default_rng(3).random((12, 10, 9)))
+    options = SnapshotOptions(box_size=2.0, redshift=0.5)
+    of_cpu, found = (
+        snapshot_power(tmp_path / "rho_1.npy", options=options, how=how, backend=backend) for backend in (None, Card(1))
+    )
+    pairs = [
+        (of_cpu.spectrum, found.spectrum),
+        (of_cpu.of_angle, found.of_angle),
+        (of_cpu.multipoles, found.multipoles),
+    ]
+    assert [pair[1] is not None for pair in pairs] == [True, how.mu_bins is not None, how.multipoles]
+    for expected, measured in pairs:
+        if expected is not None:
+            np.testing.assert_array_equal(measured.modes, expected.modes)
+            np.testing.assert_allclose(
+                measured.power, expected.power, rtol=1e-10, atol=1e-13 * np.nanmax(expected.power)
+            )
 
 
 @needs_mpi
