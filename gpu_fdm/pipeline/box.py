@@ -267,11 +267,14 @@ def _fill_in_pieces(
     for number, batch in enumerate(batches_on_card(cross_sections(models, time, card), card)):
         for planes in pieces:
             here = densities[:, planes]
-            piece = card.to_device(here) if number else card.xp.zeros(here.shape, dtype)
+            piece = card.xp.zeros(here.shape, dtype)
+            for target, values in zip(piece, here, strict=True) if number else ():
+                target[...] = card.to_device(values)
             for placement, section in batch:
                 fill(piece[0], piece[1], box, placement, section, unit, domain.planes.start + planes.start, card)
             for target, filled in zip(here, piece, strict=True):
                 card.to_host(filled, target)
+            del piece, filled  # for memory: the next one takes their place
         if step:
             for _ in batch:
                 step()
