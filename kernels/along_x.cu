@@ -30,6 +30,14 @@ constexpr int COLUMNS = (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32) / static_cas
 constexpr int PER_COLUMN = SIZE / 8;
 constexpr int THREADS = COLUMNS * PER_COLUMN;
 
+// Two blocks on a multiprocessor leave a thread of single precision 64 registers: enough where tables are read when they
+// are needed and not before, for which pointers to them may not be __restrict__; the compiler for newer cards needs more.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int BLOCKS = 1;
+#else
+constexpr int BLOCKS = 2;
+#endif
+
 __device__ constexpr int radix_of(int length)
 {
     return length % 8 == 0 ? 8 : length % 5 == 0 ? 5 : length % 4 == 0 ? 4 : length % 3 == 0 ? 3 : 2;
@@ -225,9 +233,9 @@ struct TimesPhase {
 };
 
 // phases  of wave.cu's multiply_phases
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    phases_along_x(long long columns, long long ny, long long nz, const REAL* __restrict__ turns,
-                   const double* __restrict__ phases, REAL* __restrict__ modes)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    phases_along_x(long long columns, long long ny, long long nz, const REAL* turns,
+                   const double* phases, REAL* modes)
 {
     const auto factor_at = [=](unsigned c) {
         const Phase* x = reinterpret_cast<const Phase*>(phases);
@@ -251,10 +259,9 @@ struct TimesGreen {
 };
 
 // squares, strength  of wave.cu's divide_by_k_squared
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    green_along_x(long long columns, long long ny, long long nz, const REAL* __restrict__ turns,
-                  const double* __restrict__ squares, const double* __restrict__ strength,
-                  REAL* __restrict__ modes)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    green_along_x(long long columns, long long ny, long long nz, const REAL* turns,
+                  const double* squares, const double* strength, REAL* modes)
 {
     const auto factor_at = [=](unsigned c) {
         const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);

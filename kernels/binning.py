@@ -25,7 +25,7 @@ _LEAST_MODES_A_PART = 4096
 # Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]; as the card's shared
 # memory in binning.cu, they decide the order of additions, and do not depend on the card.
 _MOST_WARPS = 16384
-_MOST_SUMS = 2**27
+_MOST_SUMS = 2**28
 _SHARED_SUMS = 4096
 _WARPS_A_BLOCK = 8
 _WARP = 32
