@@ -99,7 +99,7 @@ def test_what_leaves_the_hash(copy, path, old, new):
         ("pipeline/simulation/record.py", "PIXELS = 512", "PIXELS = 256"),
         ("pipeline/model.py", "import", "import sys\nimport"),
         ("io/tables.py", "import csv", "import csv\nimport sys"),
-        ("kernels/wave.cu", "BLOCK = 256", "BLOCK = 128"),
+        ("kernels/wave.cu", "AHEAD = 4", "AHEAD = 2"),
         ("kernels/common.cuh", "\n#", "\n#define A 1\n#"),
         ("kernels/wave.py", "import", "import sys\nimport"),
     ],

@@ -34,6 +34,7 @@ def test_what_is_written(tmp_path):
             "ranks",
             "backend",
             "device",
+            "mpi_buffers",
             "created",
             "digest",
         }
