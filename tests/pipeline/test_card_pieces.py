@@ -9,6 +9,7 @@ from cuda_on_cpu import CudaOnCpu
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.config.config import parse_config
+from gpu_fdm.parallel.backend import GPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import Ranks
 from gpu_fdm.pipeline import box
@@ -83,6 +84,22 @@ def check_same_bits(ranks):
 
 def test_same_bits():
     check_same_bits(Ranks())
+
+
+class SmallGPU(GPU):
+    """A card with room for a plane of both densities."""
+
+    total_memory = 1
+    device_memory = 3 * 2 * 110 * 4
+
+
+def test_same_bits_on_a_card(backend):
+    if backend.name == "cpu":
+        pytest.skip("no card")
+    expected = backend.to_host(filled(backend, Ranks()).densities)
+    slab = filled(SmallGPU(), Ranks())
+    assert isinstance(slab.densities, np.ndarray) and slab.domain.card is not None
+    np.testing.assert_array_equal(slab.densities, expected)
 
 
 def spectra(folder, monkeypatch, backend, *overrides):
