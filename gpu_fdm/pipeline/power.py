@@ -11,7 +11,7 @@ from ..io.deferred import DeferredWrites
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.modes import contrast_modes
-from ..spectra.power import Bins, PowerSpectrum, power_of_modes
+from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from .inputs import Inputs
 from .model import dtype_of
 from .result_spectra import write_power
@@ -37,21 +37,20 @@ class PowerStage(SlabStatistic):
         """P(k) and P(k, mu) of every density that is written, and the cross spectrum; each is transformed once."""
         section, names, slab = context.config.power, context.config.box.fields, context.frame.slab
         bins, cross = Bins(slab.box.cells, slab.box.size, section.bin_width), section.cross == "yes"
-        spectra, others, both = {}, {}, []
         complete = (cross or bool(section.mu_bins)) and slab.domain.card is None
-        for name in self.needs(context.config):
-            modes = contrast_modes(getattr(slab, name), slab.domain, name, complete=complete)
-            if name in names:
-                spectra[name] = power_of_modes(modes, bins)
-                if section.mu_bins:
-                    others[f"{name}_mu"] = power_of_modes(modes, evolve(bins, mu_bins=section.mu_bins))
+        found: dict[str, PowerSpectrum] = {}
+        # for memory: one transform at a time, unless both are needed
+        for together in [BOTH] if cross else [(name,) for name in names]:
+            modes = [contrast_modes(getattr(slab, name), slab.domain, name, complete=complete) for name in together]
+            asked = {name: ((together.index(name),), bins) for name in names if name in together}
+            if section.mu_bins:
+                over_mu = evolve(bins, mu_bins=section.mu_bins)
+                asked |= {f"{name}_mu": (numbers, over_mu) for name, (numbers, _) in asked.items()}
             if cross:
-                both.append(modes)
-            del modes  # for memory: one transform at a time, unless both are needed
-        if cross:
-            fdm, smooth = both
-            others["fdm_smooth"] = power_of_modes(fdm, bins, smooth)
-        return spectra | others
+                asked["fdm_smooth"] = (0, 1), bins
+            found |= dict(zip(asked, powers_of_modes(modes, list(asked.values())), strict=True))
+            del modes
+        return found
 
     def write(self, file: DeferredWrites, name: str, measured: PowerSpectrum, sampling: str) -> None:
         """Write /power/<name>."""

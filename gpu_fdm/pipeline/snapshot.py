@@ -27,7 +27,7 @@ from ..snapshots.snapshot import Batches, GridSnapshot, ParticleSnapshot
 from ..spectra.modes import contrast_modes
 from ..spectra.multipoles import Multipoles, multipoles_of_modes
 from ..spectra.particles import first_untrusted, image_power, particle_modes, power_of_particles
-from ..spectra.power import Bins, PowerSpectrum, power_of_modes
+from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..vectors import three
 from .progress import in_words
 from .result_spectra import write_power
@@ -140,8 +140,9 @@ def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CP
     complete = how.multipoles or (bool(how.mu_bins) and domain.card is None)
     modes = contrast_modes(density, domain, snapshot.field, complete=complete)
     bins = Bins(domain.cells, snapshot.box_size, how.bin_width)
-    spectrum = power_of_modes(modes, bins)
-    of_angle = power_of_modes(modes, _over_mu(bins, how)) if how.mu_bins else None
+    all_bins = [bins, _over_mu(bins, how)] if how.mu_bins else [bins]
+    spectrum, *of_angles = powers_of_modes([modes], [((0,), each) for each in all_bins])
+    of_angle = of_angles[0] if of_angles else None
     multipoles = multipoles_of_modes(modes, _along_axis(bins, how)) if how.multipoles else None
     return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
 

@@ -274,26 +274,46 @@ def power_of_modes(first: Modes, bins: Bins, second: Modes | None = None) -> Pow
     Raises ValueError for modes of other cells than the bins', and for two of which one alone is complete.
     """
     both = [first] if second is None else [first, second]
-    require_alike(both)
-    domain = first.domain
-    if domain.cells != bins.cells:
-        raise ValueError(f"modes of {domain.cells} cells: must have the {bins.cells} of the bins")
+    return powers_of_modes(both, [(tuple(range(len(both))), bins)])[0]
+
+
+def powers_of_modes(modes: Sequence[Modes], asked: Sequence[tuple[tuple[int, ...], Bins]]) -> list[PowerSpectrum]:
+    """Power spectra of contrasts from their modes: those of a slab that goes through a card go there once for all.
+
+    modes  of contrasts on one grid;  asked  for each spectrum the number of its contrast, or of two, and the bins
+    The rest as for power_of_modes.
+    """
+    require_alike(modes)
+    domain = modes[0].domain
+    for _, bins in asked:
+        if domain.cells != bins.cells:
+            raise ValueError(f"modes of {domain.cells} cells: must have the {bins.cells} of the bins")
     if domain.card is not None:
-        sums = _bin_through_card(both, bins, domain.card)
+        found = _bin_through_card(modes, asked, domain.card)
     else:
-        slabs = [modes.transform.values for modes in both]
-        finish = None if first.complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
-        sums = _bin_slabs(slabs, domain.lines.start, bins, 1, domain.backend, finish)
-    sums = sums.reduce(domain.ranks).over_scales(both[0].scale, both[-1].scale)
-    return PowerSpectrum.from_sums(sums, bins, [modes.mean_density for modes in both], [modes.name for modes in both])
+        finish = None if modes[0].complete else (lambda lines: domain.backend.fft.fft(lines, axis=0))
+        slabs = [item.transform.values for item in modes]
+        found = [
+            _bin_slabs([slabs[n] for n in numbers], domain.lines.start, bins, 1, domain.backend, finish)
+            for numbers, bins in asked
+        ]
+    spectra = []
+    for sums, (numbers, bins) in zip(found, asked, strict=True):
+        of = [modes[n] for n in numbers]
+        total = sums.reduce(domain.ranks).over_scales(of[0].scale, of[-1].scale)
+        spectra.append(PowerSpectrum.from_sums(total, bins, [m.mean_density for m in of], [m.name for m in of]))
+    return spectra
 
 
-def _bin_through_card(both: Sequence[Modes], bins: Bins, card: GPU) -> ModeSums:
+def _bin_through_card(
+    modes: Sequence[Modes], asked: Sequence[tuple[tuple[int, ...], Bins]], card: GPU
+) -> list[ModeSums]:
     """Sums over modes on the host that are binned, and transformed along x, on the card: pieces in their order."""
-    first = both[0].domain.lines.start
-    sums = ModeSums(*(np.zeros(bins.sums_shape, dtype) for dtype in (float, float, np.int64)))
-    for lines, parts in lines_along_x([modes.transform for modes in both], not both[0].complete):
-        sums += _bin_slabs(parts, first + lines.start, bins, 1, card)
+    first = modes[0].domain.lines.start
+    sums = [ModeSums(*(np.zeros(bins.sums_shape, dtype) for dtype in (float, float, np.int64))) for _, bins in asked]
+    for lines, parts in lines_along_x([item.transform for item in modes], not modes[0].complete):
+        for n, (numbers, bins) in enumerate(asked):
+            sums[n] += _bin_slabs([parts[number] for number in numbers], first + lines.start, bins, 1, card)
     return sums
 
 

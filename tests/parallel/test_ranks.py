@@ -146,7 +146,7 @@ sys.exit(cli.main())
 
 
 @needs_mpi
-@pytest.mark.parametrize("where", ["box.fill", "models.solve", "power.power_of_modes"])
+@pytest.mark.parametrize("where", ["box.fill", "models.solve", "power.powers_of_modes"])
 @pytest.mark.parametrize("error, code", [("RunError('the card caught fire')", 1), ("ZeroDivisionError('a defect')", 1)])
 def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
     ini = write_ini(tmp_path / "gas.ini", cells="12, 10, 9")
@@ -164,7 +164,7 @@ def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
         assert "Traceback" not in finished.stderr and f"{said} (rank 1)" in finished.stderr
     # hidden ones: the lock, which no longer holds, and densities that were done
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} <= {"result.hdf5", "result_kept"}
-    assert any(".part-" in p.name for p in out.iterdir()) == (where == "power.power_of_modes")
+    assert any(".part-" in p.name for p in out.iterdir()) == (where == "power.powers_of_modes")
     assert (out / "result.hdf5").read_bytes() == EARLIER
 
 
