@@ -42,7 +42,9 @@ class PowerStage(SlabStatistic):
         # for memory: one transform at a time, unless both are needed
         for together in [BOTH] if cross else [(name,) for name in names]:
             modes = [contrast_modes(getattr(slab, name), slab.domain, name, complete=complete) for name in together]
-            asked = {name: ((together.index(name),), bins) for name in names if name in together}
+            asked: dict[str, tuple[tuple[int, ...], Bins]] = {
+                name: ((together.index(name),), bins) for name in names if name in together
+            }
             if section.mu_bins:
                 over_mu = evolve(bins, mu_bins=section.mu_bins)
                 asked |= {f"{name}_mu": (numbers, over_mu) for name, (numbers, _) in asked.items()}
