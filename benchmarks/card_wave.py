@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from card_registry import Line, card_benchmark
 
-from gpu_fdm.kernels import wave
+from gpu_fdm.kernels import along_x, wave
 from gpu_fdm.parallel.cufft import lines_of
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
@@ -56,7 +56,7 @@ def _transforms(card, psi, spectrum, cells):
 
 
 def _parts(card, psi, grid, name):
-    """Transforms alone, their seconds, then the passes between them."""
+    """Seconds of the transforms alone; lines of them and of the passes between them."""
     backend, cells, size = card.backend, grid.cells[0], psi.nbytes
     spectrum = card.xp.ones((cells, cells, cells // 2 + 1), psi.dtype)
     alone, passes = _transforms(card, psi, spectrum, cells), PASSES * 6 * size / card.bandwidth
@@ -69,7 +69,20 @@ def _parts(card, psi, grid, name):
     def phases():
         wave.multiply_phases(flat, every, wave.Phases(squares, 1e-9, 1.0), backend)
 
+    small = wave.Phases(squares, 1e-9, 1 / cells)
     works = [
+        (
+            "along x, with phases,",
+            partial(along_x.phases_along_x, psi, small, backend),
+            2,
+            "psi there and back",
+        ),
+        (
+            "along x, with Green's function,",
+            partial(along_x.green_along_x, spectrum, real, 1 / cells, backend),
+            1,
+            "half of the modes there and back",
+        ),
         ("kick", partial(wave.potential_phase, psi, potential, 0.1, backend), 2.5, "psi there and back, the potential"),
         ("phases of modes", phases, 2, "modes there and back"),
         ("density", partial(wave.squared_modulus, psi, backend, potential), 1.5, "psi, the density"),
@@ -90,7 +103,7 @@ def _parts(card, psi, grid, name):
     lines = [Line(f"four transforms of {name}", alone, passes, "three passes there and back for each")]
     for words, work, share, method in works:
         lines.append(Line(f"{words} of {name}", card.time(work), share * size / card.bandwidth, method))
-    return alone, passes, lines
+    return alone, lines
 
 
 def _lines(card, cells, dtype):
@@ -99,12 +112,14 @@ def _lines(card, cells, dtype):
         Domain((cells,) * 3, backend=card.backend),
         f"{cells}^3 {dtype}",
     )
-    alone, passes, lines = _parts(card, _psi(card, cells, dtype), grid, name)
+    alone, lines = _parts(card, _psi(card, cells, dtype), grid, name)
     psi = _psi(card, cells, dtype)
     some, more = (card.time(partial(_steps, psi, grid, steps, domain), 3) for steps in (STEPS, 2 * STEPS))
     seconds = (more - some) / STEPS
-    floor = passes + 7.5 * psi.nbytes / card.bandwidth
-    return [*lines, Line(f"step of {name}", seconds, floor, f"{seconds / alone:.2f} times its transforms")]
+    # psi: planes there and back, along x, kick, density; half as many bytes for the potential, and its largest
+    floor = (4 * 2 + 2 + 2.5 + 1.5 + 4 + 1 + 0.5) * psi.nbytes / card.bandwidth
+    method = f"all its passes, 10 over psi, 5 over half; {seconds / alone:.2f} times four transforms"
+    return [*lines, Line(f"step of {name}", seconds, floor, method)]
 
 
 @card_benchmark

@@ -46,9 +46,9 @@ class Work:
 
 WORKS = (
     # half of the complex modes of a real density go from planes to lines, once
-    Work("P(k)", 17e-3, 1024**3, 4),
+    Work("P(k)", 15.9e-3, 1024**3, 4),
     # psi, complex, and half of the modes of the potential, there and back
-    Work("wave step", 12e-3, 512**3, 24),
+    Work("wave step", 6.84e-3, 512**3, 24),
 )
 
 
