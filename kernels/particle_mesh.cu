@@ -6,10 +6,11 @@
 // are the same bit for bit. Positions and momenta are double, meshes REAL. The kernels take
 //   count, items             particles, or modes, or numbers
 //   position, momentum       shape (3, count) [L, L/T]
-//   place                    of the mesh: cells per unit of length along x, y, z; then see each kernel
+//   place                    of the mesh: cells per unit of length along x, y, z, then the sides of the box
 //   nx, ny, nz               cells of the whole mesh
 //   x_first, planes          plane with which the slab begins, and its planes
 //   mass                     shape (planes + 1, ny, nz), added to
+//   kick, drift              factors of forces and momenta
 //   force_x, force_y, force_z  shape (planes, ny, length), of which nz;  beyond  what follows, shape (3, ny, length)
 //   largest                  the largest size that a block has seen, shape (blocks,), written; NaN where there is one
 //   modes, out_x, out_y      shape (nx, lines, length), pairs;  green  real, (nx / 2 + 1, lines, length)
@@ -17,6 +18,7 @@
 #include "common.cuh"
 
 constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
+constexpr unsigned ALL = 0xffffffff;
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
@@ -55,6 +57,12 @@ struct Touched {
     }
 };
 
+// A share of a mass in units, rounded
+__device__ __forceinline__ unsigned long long units_of(double share, double along)
+{
+    return static_cast<unsigned long long>(static_cast<long long>(__dadd_rn(__dmul_rn(share, along), 0.5)));
+}
+
 // The larger of two sizes; NaN where one is.
 __device__ __forceinline__ double larger(double one, double other)
 {
@@ -66,7 +74,7 @@ __device__ __forceinline__ void write_largest(double size, double* largest)
 {
     __shared__ double sizes[BLOCK / 32];
 #pragma unroll
-    for (unsigned apart = 16; apart > 0; apart /= 2) size = larger(size, __shfl_xor_sync(0xffffffffu, size, apart));
+    for (unsigned apart = 16; apart > 0; apart /= 2) size = larger(size, __shfl_xor_sync(ALL, size, apart));
     if (threadIdx.x % 32 == 0) sizes[threadIdx.x / 32] = size;
     __syncthreads();
     if (threadIdx.x > 0) return;
@@ -83,47 +91,53 @@ extern "C" __global__ void lower_planes(long long count, const double* __restric
     if (item < count) planes[item] = Cloud(x[item], place[0], nx).cell;
 }
 
-// Add masses in units of 1/FIXED_POINT
+// The number of the lower cell of each particle, in the order of memory
+extern "C" __global__ void lower_cells(long long count, const double* __restrict__ position,
+                                       const double* __restrict__ place, long long nx, long long ny, long long nz,
+                                       long long* cells)
+{
+    const long long item = thread_item();
+    if (item >= count) return;
+    const Touched at(position, count, item, place, nx, ny, nz, 0);
+    cells[item] = (at.plane * ny + at.line[0]) * nz + at.column[0];
+}
+
+// Add masses in units of 1/FIXED_POINT. Where the lower cell of a thread is the upper one of the thread before, as of
+// particles in the order of their cells, it adds what that one has for it: half of the additions.
 extern "C" __global__ void deposit_clouds(long long count, const double* __restrict__ position,
                                           const double* __restrict__ place, long long nx, long long ny, long long nz,
                                           long long x_first, long long* mass)
 {
     const long long item = thread_item();
-    if (item >= count) return;
-    const Touched at(position, count, item, place, nx, ny, nz, x_first);
-    const double across[2] = {1 - at.v, at.v}, along[2] = {1 - at.w, at.w};
+    const unsigned lane = threadIdx.x % 32;
+    const bool inside = item < count;  // the others of the last warp take part in its exchanges
+    const Touched at(position, count, inside ? item : count - 1, place, nx, ny, nz, x_first);
+    const long long line = (at.plane * ny + at.line[0]) * nz;
+    const long long cell_before = __shfl_up_sync(ALL, line + at.column[1], 1);
+    const bool follows = inside && lane > 0 && cell_before == line + at.column[0];
+    const bool followed = __ballot_sync(ALL, follows) >> lane >> 1 & 1;
+    const double across[2] = {1 - at.v, at.v};
 #pragma unroll
     for (int side = 0; side < 2; ++side) {
         const double share = (side ? at.u : 1 - at.u) * FIXED_POINT;
 #pragma unroll
         for (int b = 0; b < 2; ++b) {
             const double share_b = __dmul_rn(share, across[b]);
-            unsigned long long* line =
+            unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
+            const unsigned long long of_other = __shfl_up_sync(ALL, upper, 1);
+            if (follows) lower += of_other;
+            unsigned long long* cells =
                 reinterpret_cast<unsigned long long*>(mass) + ((at.plane + side) * ny + at.line[b]) * nz;
-#pragma unroll
-            for (int c = 0; c < 2; ++c) {
-                const long long units = static_cast<long long>(__dadd_rn(__dmul_rn(share_b, along[c]), 0.5));
-                atomicAdd(line + at.column[c], static_cast<unsigned long long>(units));
-            }
+            if (inside) atomicAdd(cells + at.column[0], lower);
+            if (inside && !followed) atomicAdd(cells + at.column[1], upper);
         }
     }
 }
 
-// Force at a particle, of a mesh and the plane that follows it.
-__device__ __forceinline__ double force_at(const Touched& at, const REAL* force, const REAL* beyond, long long planes,
-                                           long long ny, long long length)
+// Mean of four cells of a plane around a particle: the first of them, and how far off the next lines and columns are.
+__device__ __forceinline__ double mean_in_plane(const REAL* first, int line, int column, double v, double w)
 {
-    double total = 0;
-#pragma unroll
-    for (int side = 0; side < 2; ++side) {
-        const long long plane = at.plane + side;
-        const REAL* cells = plane < planes ? force + plane * ny * length : beyond;
-        const REAL *near = cells + at.line[0] * length, *far = cells + at.line[1] * length;
-        total += (side ? at.u : 1 - at.u) *
-                 ((1 - at.v) * ((1 - at.w) * near[at.column[0]] + at.w * near[at.column[1]]) +
-                  at.v * ((1 - at.w) * far[at.column[0]] + at.w * far[at.column[1]]));
-    }
-    return total;
+    return (1 - v) * ((1 - w) * first[0] + w * first[column]) + v * ((1 - w) * first[line] + w * first[line + column]);
 }
 
 // A coordinate in [0, side).
@@ -133,25 +147,34 @@ __device__ __forceinline__ double wrapped(double at, double side)
     return at < side ? at : 0;
 }
 
-// momentum + kick force, and position + drift momentum in the box, both in place; place goes on with the sides of the
-// box, kick and drift
-extern "C" __global__ void push(long long count, double* position, double* momentum, const double* __restrict__ place,
+// momentum + kick force, and position + drift momentum in the box, both in place
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
+push(long long count, double* position, double* momentum, const double* __restrict__ place,
                                 long long nx, long long ny, long long nz, long long x_first, long long planes,
                                 const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
                                 const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length,
-                                double* largest)
+                                double kick, double drift, double* largest)
 {
     const long long item = thread_item();
     double size = 0;
     if (item < count) {
         const Touched at(position, count, item, place, nx, ny, nz, x_first);
-        const double kick = place[6], drift = place[7];
-        const REAL* forces[3] = {force_x, force_y, force_z};
+        const REAL *forces[3] = {force_x, force_y, force_z}, *last = beyond;
+        // a plane has fewer than 2^31 numbers
+        const int line = static_cast<int>((at.line[1] - at.line[0]) * length);
+        const int column = static_cast<int>(at.column[1] - at.column[0]);
+        const long long plane = ny * length, first = at.line[0] * length + at.column[0];
+        const long long whole = at.plane * plane + first;
+        const bool inside = at.plane + 1 < planes;
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) {
+            const REAL* lower = forces[axis] + whole;
+            const REAL* upper = inside ? lower + plane : last + first;
+            last += plane;
+            const double force = (1 - at.u) * mean_in_plane(lower, line, column, at.v, at.w) +
+                                 at.u * mean_in_plane(upper, line, column, at.v, at.w);
             const long long here = axis * count + item;
-            const double p =
-                momentum[here] + kick * force_at(at, forces[axis], beyond + axis * ny * length, planes, ny, length);
+            const double p = momentum[here] + kick * force;
             momentum[here] = p;
             if (drift != 0) position[here] = wrapped(__dadd_rn(position[here], __dmul_rn(drift, p)), place[3 + axis]);
             size = larger(size, fabs(p));
@@ -203,13 +226,19 @@ extern "C" __global__ void gradient(long long items, long long nx, long long lin
                                                      static_cast<REAL>(real * k[axis])};
 }
 
-// The largest size of the first `count` numbers of lines of a length, several numbers a thread
-extern "C" __global__ void largest_size(long long items, const REAL* __restrict__ values, long long length,
-                                        long long count, double* largest)
+// The largest size of the first `count` numbers of lines of a length of `arrays` arrays, up to three: blocks take them in
+// turn, several numbers a thread
+extern "C" __global__ void largest_size(long long items, long long arrays, const REAL* __restrict__ first,
+                                        const REAL* __restrict__ second, const REAL* __restrict__ third,
+                                        long long length, long long count, double* largest)
 {
+    const unsigned number = static_cast<unsigned>(arrays), own = blockIdx.x % number;
+    const REAL* values = own == 0 ? first : own == 1 ? second : third;
+    const long long threads = static_cast<long long>(gridDim.x / number) * blockDim.x;
     double size = 0;
-    const long long threads = static_cast<long long>(gridDim.x) * blockDim.x;
-    for (long long item = thread_item(); item < items; item += threads) {
+#pragma unroll 4
+    for (long long item = static_cast<long long>(blockIdx.x / number) * blockDim.x + threadIdx.x; item < items;
+         item += threads) {
         const long long column =
             items <= 0xffffffffll ? static_cast<unsigned>(item) % static_cast<unsigned>(length) : item % length;
         if (column < count) size = larger(size, fabs(static_cast<double>(values[item])));

@@ -38,9 +38,21 @@ def particles(cells, planes, number=700):
     return np.ascontiguousarray(position[:, keep]), random.standard_normal((3, np.count_nonzero(keep)))
 
 
+def lower_cells(position, cells):
+    """Numbers of the lower cells, in the order of memory."""
+    lower = [np.floor(x * (n / side) - 0.5) % n for x, n, side in zip(position, cells, SIDES, strict=True)]
+    return np.ravel_multi_index([at.astype(int) for at in lower], cells)
+
+
+@pytest.mark.parametrize("in_order", [False, True])
 @meshes
-def test_masses_are_the_same_bit_for_bit(cuda, cells, planes):
+def test_masses_are_the_same_bit_for_bit(cuda, cells, planes, in_order):
+    """In any order, and in that of cells, each with none, one or more, where threads add what their neighbours have."""
     position, _ = particles(cells, planes)
+    if in_order:
+        order = np.argsort(lower_cells(position, cells), kind="stable")
+        first = np.unique(lower_cells(position, cells)[order], return_index=True)[1]
+        position = np.concatenate([position[:, order[first]], position[:, order[:70]], position[:, order[:1]]], axis=1)
     found = []
     for backend in (cuda, CPU(1), CPU(3)):
         mass = backend.to_device(np.full((planes.stop - planes.start + 1, *cells[1:]), -5))
@@ -99,6 +111,20 @@ def test_push(cuda, cells, planes, dtype, padding):
         np.testing.assert_allclose(p_cpu[axis], momentum[axis] + 0.3 * expected, rtol=0, atol=1e-13)
 
 
+def test_sort_by_cell(cuda):
+    """On a card: in the order of lower cells, those of one as they came. Elsewhere they stay."""
+    cells = MESHES[0][0]
+    position, momentum = particles(*MESHES[0])
+    order = np.argsort(lower_cells(position, cells), kind="stable")
+    for backend, expected in ((cuda, order), (CPU(1), np.arange(len(order)))):
+        given = [backend.to_device(values.copy()) for values in (position, momentum, np.arange(len(order)))]
+        particle_mesh.sort_by_cell(*given, mesh_of(*MESHES[0]), backend)
+        x, p, identity = map(backend.to_host, given)
+        np.testing.assert_array_equal(identity, expected)
+        np.testing.assert_array_equal(x, position[:, expected])
+        np.testing.assert_array_equal(p, momentum[:, expected])
+
+
 def test_what_is_not_a_number_is_noticed(cuda):
     position, momentum = particles(*MESHES[0])
     momentum[1, 5] = np.nan
@@ -114,6 +140,9 @@ def test_what_is_not_a_number_is_noticed(cuda):
         two = [backend.to_device(np.nan_to_num(lines) * sign) for sign in (1, -1.5)]
         assert particle_mesh.largest_size([backend.to_device(lines)], backend, 3) == 18
         assert particle_mesh.largest_size(two, backend, 3) == 27
+        for number in range(3):
+            three = [backend.to_device(np.full((2, 3, 5), 4.0 if n == number else -2.0)) for n in range(3)]
+            assert particle_mesh.largest_size(three, backend, 3) == 4
 
 
 def test_move(cuda):
@@ -161,10 +190,12 @@ def test_a_run(cuda, order, dtype):
         begin = ParticleState(*map(backend.to_device, arrays), Times.start(0.1))
         options = {"order": order, "limits": MeshLimits(3.0, 3.0), "domain": Domain(grid.cells, backend=backend)}
         (last,) = evolve_particles(begin, grid, Expanding(Background(0.3)), [0.12], dtype=kind, **options)
-        found.append((last.times.step, *map(backend.to_host, (last.position, last.momentum, last.identity))))
-    (steps, x, p, identity), (steps_cpu, x_cpu, p_cpu, _) = found
+        x, p, identity = map(backend.to_host, (last.position, last.momentum, last.identity))
+        back = np.argsort(identity)
+        np.testing.assert_array_equal(identity[back], np.arange(len(identity)))
+        found.append((last.times.step, x[:, back], p[:, back]))
+    (steps, x, p), (steps_cpu, x_cpu, p_cpu) = found
     assert steps == steps_cpu > 1
-    np.testing.assert_array_equal(identity, np.arange(len(identity)))
     apart, tolerance = np.abs(x - x_cpu), {np.float64: 1e-12, np.float32: 1e-5}[dtype]
     assert np.minimum(apart, np.array(SIDES)[:, None] - apart).max() < tolerance
     np.testing.assert_allclose(p, p_cpu, rtol=0, atol=tolerance)

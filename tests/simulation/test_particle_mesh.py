@@ -152,6 +152,7 @@ def test_a_run_goes_on_with_the_same_bits(backend, order, dtype):
         assert again.times == whole.times and again.times.synchronised
         np.testing.assert_array_equal(again.position, whole.position)
         np.testing.assert_array_equal(again.momentum, whole.momentum)
+        np.testing.assert_array_equal(again.identity, whole.identity)
 
 
 def test_order_and_threads_change_nothing():
