@@ -15,6 +15,7 @@ from card_registry import Line, card_benchmark
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.fields.box import Box
 from gpu_fdm.kernels import particle_mesh
+from gpu_fdm.kernels.deposit import add_particles
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.initial_conditions import linear_modes, particles_from_modes, wave_from_modes
@@ -138,8 +139,14 @@ def particle_step(card):
 def particle_power(card):
     """P(k) of particles that are on the card."""
     grid, box = Grid((CELLS,) * 3, (1.0,) * 3), Box((1.0,) * 3, (CELLS,) * 3)
-    positions = card.backend.to_device(np.ascontiguousarray(_positions(grid, False).T))
     lines = []
+    scale, empty = (float(CELLS),) * 3, card.xp.zeros(grid.cells)
+    for where, random in (("at random", True), ("near a lattice", False)):
+        positions = card.backend.to_device(np.ascontiguousarray(_positions(grid, random).T))
+        given = positions, scale, 0.0, grid.cells, None, 3, 0, empty, card.backend
+        seconds, floor = card.time(partial(add_particles, *given)), grid.points * (24 + 16 + 24) / card.bandwidth
+        method = "positions, integers there and back, then to the grid"
+        lines.append(Line(f"deposit {CELLS}^3, TSC, {where}", seconds, floor, method))
     for dtype in ("float64", "float32"):
         domain, size = Domain(box.cells, backend=card.backend), np.dtype(dtype).itemsize
         work = partial(particle_spectrum, [(positions, None)], box, "tsc", dtype=dtype, domain=domain)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..parallel.backend import CPU, GPU
+from ..parallel.backend import CPU, GPU, Double
 from .compiled import njit
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -29,7 +29,7 @@ FARTHEST = 2.0**30
 _LEAST_PARTICLES_A_PART, _MOST_PARTS = 1 << 16, 64
 _LEAST_PLANES_A_COLUMN = 4  # as many as a particle touches, or more
 _LEAST_LINES_A_TILE = 8
-_CELLS_AT_A_TIME = 1 << 25  # of a grid on a card to which integers are added
+_CELLS_A_PARTICLE_SORTED = 8  # at most, for particles on a card to be worth sorting
 _MOST_TILES = 1 << 15  # more would take longer to sort than they save
 
 
@@ -52,7 +52,7 @@ def add_particles(
     grid     shape (planes, ny, nz), contiguous, on the backend's device, added to
     Returns the number of the first particle whose position is not finite or lies FARTHEST cells away or more, or -1.
     Cells do not depend on the number of threads, bit for bit, nor on a card on the order of particles in a call, whose
-    weights are rounded to less than 2^-61 of their number times the largest; it takes 8 bytes a cell.
+    weights are rounded to less than 2^-61 of their number times the largest; it takes 16 bytes a cell, 12 a particle.
     """
     if len(positions) == 0:
         return -1
@@ -173,36 +173,53 @@ def _add_on_card(
     grid: np.ndarray,
     backend: GPU,
 ) -> int:
-    """One thread a particle."""
-    device, (scale, offset, cells) = backend.to_device, lattice
-    bad = device(np.zeros(1, np.uint64))
+    """One thread a particle, where there are many in the order of their cells."""
+    xp, device, (scale, offset, cells) = backend.xp, backend.to_device, lattice
+    bad = xp.zeros(1, np.uint64)
     positions, count = device(positions), len(positions)
     weights = None if weights is None else device(weights).astype(np.float64, copy=False)
     largest = 1.0 if weights is None else float(abs(weights).max())
     # as many units as there can be without an overflow, a power of two
     units_of_one = math.ldexp(1.0, min(62 - math.frexp(largest)[1] - count.bit_length(), 1000)) if largest > 0 else 1.0
-    units = backend.xp.zeros(grid.shape, np.int64)
+    place = device(np.array([*scale, offset, FARTHEST, units_of_one]))
+    slab = *cells, x_first, len(grid)
+    numbers = _numbers_by_cell(positions, place, slab, grid.size, backend)
+    units = xp.zeros(grid.shape, np.int64)
     arguments = (
         count,
         positions,
-        device(np.ones(1)) if weights is None else weights,
+        place if weights is None else weights,
         0 if weights is None else 1,
-        device(np.array([*scale, offset, FARTHEST, units_of_one])),
-        *cells,
-        x_first,
-        len(grid),
+        xp.empty(1, np.uint32) if numbers is None else numbers,
+        0 if numbers is None else 1,
+        place,
+        *slab,
         order,
         units,
         bad,
     )
     backend.launch("deposit", f"add_particles_{positions.dtype.name}", np.float64, count, arguments)
+    del numbers
     if int(bad[0]) == 0:
-        planes = max(1, _CELLS_AT_A_TIME // (cells[1] * cells[2]))
-        for first in range(0, len(grid), planes):
-            grid[first : first + planes] += units[first : first + planes] * (1 / units_of_one)
+        sizes = grid.size, units, Double(1 / units_of_one), grid
+        backend.launch("deposit", "add_units", grid.dtype, grid.size, sizes)
         return -1
     cells_away = np.abs(backend.to_host(positions) * np.array(scale))
     return int(np.argmin((cells_away <= FARTHEST).all(axis=1)))
+
+
+def _numbers_by_cell(positions: Any, place: Any, slab: tuple, cells: int, backend: GPU) -> Any:
+    """Numbers of particles in the order of the slab's cells, uint32; None where they are few beside these."""
+    xp, count = backend.xp, len(positions)
+    if not 0 < cells < min(_CELLS_A_PARTICLE_SORTED * count, 2**32) or count >= 2**32:
+        return None
+    number, rank = xp.empty(count, np.uint32), xp.empty(count, np.uint32)
+    counts = xp.zeros(cells, np.uint32)
+    arguments = (count, positions, place, *slab, number, rank, counts)
+    backend.launch("deposit", f"count_in_cells_{positions.dtype.name}", np.float64, count, arguments)
+    ends, numbers = xp.cumsum(counts, dtype=np.uint32), xp.empty(count, np.uint32)
+    backend.launch("deposit", "number_by_cell", np.float64, count, (count, number, rank, ends, numbers))
+    return numbers
 
 
 @njit(**_INLINE)

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..kernels.deposit import add_particles, numbers_by_owner
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_in_rounds
+from ..parallel.fft import in_place
 from ..parallel.ranks import Ranks
 from ..vectors import three
 from .assignment import find_assignment
@@ -17,6 +18,7 @@ from .box import Box
 
 # Particles added at a time: with 16 to 36 bytes a particle they need less than the slab of a large grid.
 _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH = 8, 1 << 20, 1 << 24
+_MOST_ON_CARD = 1 << 26  # as many as cells at most: each batch takes passes over all cells
 
 
 class ParticleGrid:
@@ -28,7 +30,7 @@ class ParticleGrid:
     dtype       of the grid, float32 or float64
     domain      ranks that share the grid, and where it is; one rank's on the CPU by default
     batch       number of particles added at a time, the same on all ranks; by default an eighth of the cells, 2^20 ...
-                2^24: in a large grid fewer take up to three times as long
+                2^24: in a large grid fewer take up to three times as long. On a card as many as cells, 2^20 ... 2^26
     Raises InputError for an unknown assignment, ValueError for a shift, a dtype or a batch out of range and for a
     domain of other cells.
 
@@ -56,7 +58,10 @@ class ParticleGrid:
         self.shift = float(shift)
         self.domain = domain_of(box.cells, domain)
         self.slab = self.domain.backend.xp.zeros(self.domain.shape, dtype)
-        self.batch = batch or int(np.clip(self.slab.size // _CELLS_A_PARTICLE, _LEAST_BATCH, _MOST_BATCH))
+        cells, most = self.slab.size, _MOST_ON_CARD
+        if not in_place(self.domain):
+            cells, most = cells // _CELLS_A_PARTICLE, _MOST_BATCH
+        self.batch = batch or int(np.clip(cells, _LEAST_BATCH, most))
         self._number = 0
         self._sums = np.zeros(2)
 
@@ -76,7 +81,7 @@ class ParticleGrid:
         numbers is off by about sqrt(n) times the round-off of the grid: 6e-8 of its value in float32, 1e-16 in float64.
         Numbers below the round-off of what a cell holds are lost: with 50 particles a cell 2e-7 of the mass for tsc in
         float32, 1e-6 for pcs. On a card only the sum of a batch is rounded so.
-        Memory beyond slab and particles: 16 to 36 bytes for each of `batch` particles, on a card 8 bytes a cell; over
+        Memory beyond slab and particles: 16 to 36 bytes for each of `batch` particles, on a card 16 bytes a cell; over
         ranks at most three times as much for particles.
         Raises InputError that names the first particle whose position or weight is not finite, or which is more than
         2^30 cells away (the grid may then hold some of the others), ValueError for arrays of other shapes or types, on

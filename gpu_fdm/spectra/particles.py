@@ -30,11 +30,11 @@ from ..fields.assignment import Assignment
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.domain import Domain
-from ..parallel.fft import Transform, mode_blocks, transform
+from ..parallel.fft import Transform, in_place, mode_blocks, transform
 from .modes import Modes
 from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
 
-_LINES = 16  # along y, whose shot noise is found at a time
+_LINES, _LINES_BYTES = 16, 2**30  # along y, whose shot noise is found at a time, on a card as many as are so large
 _MOST_IMAGES = 0.1  # over P(k), power of removed images above which it is not to be trusted
 _SURELY = 0.9  # of the Nyquist wavenumber, up to which those of particles at random have less
 
@@ -229,8 +229,10 @@ def _noise_in_bins(modes: ParticleModes, bins: Bins) -> np.ndarray:
         for odd in ((False, True) if modes.interlaced else (False,))
     ]
     sums = []
-    for begin in [*range(domain.lines.start, domain.lines.stop, _LINES)] or [domain.lines.start]:
-        lines = slice(begin, min(begin + _LINES, domain.lines.stop))
+    # many small kernels and copies of sums take a card longer than the numbers
+    number = max(_LINES, _LINES_BYTES // (16 * len(phases[0]) * len(phases[2]))) if in_place(domain) else _LINES
+    for begin in [*range(domain.lines.start, domain.lines.stop, number)] or [domain.lines.start]:
+        lines = slice(begin, min(begin + number, domain.lines.stop))
         terms = [x[:, None, None] * y[lines, None] * z for x, y, z in kinds]
         # its square is binned; numbers below zero are round-off
         amplitude = xp.sqrt(xp.maximum(reduce(add, terms) / len(terms), 0)).astype(xp.complex128)

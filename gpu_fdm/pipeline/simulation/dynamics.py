@@ -13,6 +13,7 @@ from ...io.result_file import Writer
 from ...kernels.wave import squared_modulus
 from ...parallel.backend import CPU, GPU
 from ...parallel.domain import Domain
+from ...parallel.fft import in_place
 from ...simulation.initial_conditions import particles_from_modes, wave_from_modes
 from ...simulation.integrator import Times
 from ...simulation.particle_mesh import ParticleState, evolve_particles
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 WATCH = 32  # steps between two looks at the health of a wave
 _COLUMNS = "position", "momentum"
-_BATCH = 1 << 20  # particles measured at a time
+_BATCH, _BATCH_ON_CARD = 1 << 20, 1 << 23  # particles measured at a time
 
 
 State = WaveState | ParticleState
@@ -187,9 +188,9 @@ class ParticleRun(Dynamics[ParticleState]):
 
     def _batches(self, state: ParticleState) -> Iterator[tuple[Any, None]]:
         """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""
-        length = self.setup.units.length
-        for first in range(0, len(state.identity), _BATCH):
-            yield self.backend.xp.ascontiguousarray(state.position[:, first : first + _BATCH].T) * length, None
+        length, batch = self.setup.units.length, _BATCH_ON_CARD if in_place(self.domain) else _BATCH
+        for first in range(0, len(state.identity), batch):
+            yield self.backend.xp.ascontiguousarray(state.position[:, first : first + batch].T) * length, None
 
 
 def _times(saved: Saved) -> Times:

@@ -18,7 +18,8 @@ from .setup import Setup
 _WAVE_A_SECOND, _PARTICLES_A_SECOND = 5e7, 1.7e7
 _STAGE = 5e-3  # seconds that any stage takes
 _EPOCHS = 200  # at which the length of a stage is asked for
-_BATCH, _BATCH_PARTICLE = 1 << 20, 60  # particles that go to a grid at a time, and what each then needs [bytes]
+# particles that go to a grid at a time, on a CPU and on a card, and what each then needs [bytes]
+_BATCH, _BATCH_ON_CARD, _BATCH_PARTICLE = 1 << 20, 1 << 23, 60
 
 
 def wave_memory(config: Config, ranks: int = 1, initial: bool = False) -> int:
@@ -61,8 +62,9 @@ def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
 def _on_card(config: Config, ranks: int) -> tuple[str, int]:
     """What needs most of the card of one of `ranks`, from its initial conditions on, and how much [bytes]."""
     waves = [run.startswith("wave") for run in config.simulation.runs]
-    # of cuFFT's transforms of the mesh there and back
-    work_areas = 2 * 8 * cells_of_largest_slab(config.simulation.cells, ranks)
+    # of cuFFT's transforms of the mesh there and back, and of particles that go to a grid
+    cells = cells_of_largest_slab(config.simulation.cells, ranks)
+    work_areas = 2 * 8 * cells + _BATCH_PARTICLE * min(cells, _BATCH_ON_CARD)
     needs = {
         "waves": wave_memory(config, ranks, initial=True) if any(waves) else 0,
         "particles": 0 if all(waves) else particle_memory(config, ranks) + work_areas,
