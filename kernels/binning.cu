@@ -12,6 +12,7 @@
 //   weights                 what a value along z counts for, shape (length,)
 //   edges                   1 / width of a bin [1/unit], then what a number so close below an edge is on it, in bins
 //   mu_bins, mu_axis        bins of mu = |k_axis| / |k|, 1 for none, and its axis
+//   mu_power                numbers are multiplied by mu^2 so many times
 //   bins                    rows * mu_bins; row 0 is for k = 0 alone, row i + 1 for bin i without it
 //   shared                  1: a warp sums in shared memory, and sums has shape (blocks, bins); 0: in sums itself, of
 //                           shape (warps, bins), zero before
@@ -67,8 +68,8 @@ template <typename Number>
 __device__ __forceinline__ void add_lines(long long a_count, long long b_count, long long length,
                                           const long long* a_at, const long long* b_at, const long long* steps,
                                           const double* a, const double* b, const double* z, const double* edges,
-                                          long long mu_bins, long long mu_axis, long long bins, long long shared,
-                                          const Number& number_at, double* sums)
+                                          long long mu_bins, long long mu_axis, long long mu_power, long long bins,
+                                          long long shared, const Number& number_at, double* sums)
 {
     __shared__ double block_sums[SHARED_SUMS];
     const unsigned lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
@@ -94,6 +95,11 @@ __device__ __forceinline__ void add_lines(long long a_count, long long b_count, 
                 m[n] = inside ? first + n * WARP : size - 1;
                 k[n] = sqrt(__dadd_rn(across, __dmul_rn(z[m[n]], z[m[n]])));
                 number[n] = inside ? number_at(items, m[n], k[n]) : 0;
+                if (mu_power > 0) {
+                    const double along = mu_axis == 2 ? z[m[n]] : parallel;
+                    const double mu_squared = k[n] > 0 ? along * along / (k[n] * k[n]) : 0;
+                    for (int power = 0; power < mu_power; ++power) number[n] *= mu_squared;
+                }
             }
 #pragma unroll
             for (unsigned n = 0; n < AHEAD; ++n) {
@@ -152,7 +158,7 @@ extern "C" __global__ void add_modes(const REAL* __restrict__ spectrum, const RE
                                      const long long* __restrict__ b_at, const long long* __restrict__ z_at,
                                      long long plain, const double* __restrict__ a, const double* __restrict__ b,
                                      const double* __restrict__ z, const double* __restrict__ weights,
-                                     const double* __restrict__ edges, long long mu_bins, long long mu_axis,
+                                     const double* __restrict__ edges, long long mu_bins, long long mu_axis, long long mu_power,
                                      long long bins, long long shared, double* sums)
 {
     const auto product = [=](long long item) {
@@ -163,7 +169,8 @@ extern "C" __global__ void add_modes(const REAL* __restrict__ spectrum, const RE
     const auto number_at = [=](const Items& items, unsigned m, double) {
         return weights[m] * sum_of_items(items, m, z_at, plain != 0, product);
     };
-    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, mu_power, bins,
+              shared, number_at, sums);
 }
 
 // values, other  slabs of real numbers, of which values are summed themselves; other is not read
@@ -177,13 +184,15 @@ extern "C" __global__ void add_separations(const REAL* __restrict__ values, cons
                                            const double* __restrict__ z,
                                            const double* __restrict__ weights,
                                            const double* __restrict__ edges, long long mu_bins,
-                                           long long mu_axis, long long bins, long long shared, double* sums)
+                                           long long mu_axis, long long mu_power, long long bins, long long shared,
+                                           double* sums)
 {
     const auto value = [=](long long item) { return static_cast<double>(values[item]); };
     const auto number_at = [=](const Items& items, unsigned m, double) {
         return weights[m] * sum_of_items(items, m, z_at, plain != 0, value);
     };
-    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, mu_power, bins,
+              shared, number_at, sums);
 }
 
 // Of the geometry alone: what items count for, with power 0 of |k|, and the sums of |k| over them, with power 1.
@@ -193,12 +202,13 @@ extern "C" __global__ void count_lines(long long power, long long a_count, long 
                                        const double* __restrict__ a, const double* __restrict__ b,
                                        const double* __restrict__ z,
                                        const double* __restrict__ weights, const double* __restrict__ edges,
-                                       long long mu_bins, long long mu_axis, long long bins, long long shared,
-                                       double* sums)
+                                       long long mu_bins, long long mu_axis, long long mu_power, long long bins,
+                                       long long shared, double* sums)
 {
     const auto number_at = [=](const Items& items, unsigned m, double k) {
         return items.count * (1 + (z_at[2 * m + 1] >= 0)) * weights[m] * (power ? k : 1.0);
     };
     const long long steps[2] = {0, 0};
-    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, bins, shared, number_at, sums);
+    add_lines(a_count, b_count, length, a_at, b_at, steps, a, b, z, edges, mu_bins, mu_axis, mu_power, bins,
+              shared, number_at, sums);
 }

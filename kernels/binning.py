@@ -22,6 +22,7 @@ EDGE_TOLERANCE = 1e-9
 # Parts of the modes for the threads: a number that depends on the grid alone, so that the sums do too.
 _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
+_LEAST_MODES_OF_MULTIPOLES = 1 << 16
 # Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]; as the card's shared
 # memory in binning.cu, they decide the order of additions, and do not depend on the card.
 _MOST_WARPS = 16384
@@ -157,19 +158,20 @@ def _sums_on_card(
     """Sums of the numbers, an array a result, by the kernel of a loop's name."""
     if finish is not None:
         raise ValueError("numbers on a card are binned as they are")
-    launch, sums = _launch(lines, backend), []
-    for numbers in operands:
-        operand = [slabs[number] for number in numbers]
-        dtype = np.result_type(*(slab.dtype for slab in operand))
-        # x and y may be swapped: the items are those of the slab as it lies in memory
-        in_memory = [slab if slab.strides[0] >= slab.strides[1] else slab.swapaxes(0, 1) for slab in operand]
-        flat = [backend.xp.ascontiguousarray(slab).astype(dtype, copy=False).reshape(-1) for slab in in_memory]
-        plane, line = in_memory[0].shape[1] * in_memory[0].shape[2], in_memory[0].shape[2]
-        steps = np.array([plane, line] if in_memory[0] is operand[0] else [line, plane], np.int64)
-        real = np.finfo(dtype).dtype
-        pair = [part.view(real) for part in (flat[0], flat[-1])]
-        sums.append(launch(loop.__name__, real, (*pair, backend.to_device(steps))))
-    return sums
+    launch = _launch(lines, backend)
+    return [launch(loop.__name__, *_in_memory([slabs[number] for number in numbers], backend)) for numbers in operands]
+
+
+def _in_memory(slabs: Sequence[np.ndarray], backend: GPU) -> tuple[DTypeLike, tuple]:
+    """Precision, and what kernels take of one slab or two: numbers as they lie in memory, and steps along x and y."""
+    dtype = np.result_type(*(slab.dtype for slab in slabs))
+    # x and y may be swapped
+    in_memory = [slab if slab.strides[0] >= slab.strides[1] else slab.swapaxes(0, 1) for slab in slabs]
+    flat = [backend.xp.ascontiguousarray(slab).astype(dtype, copy=False).reshape(-1) for slab in in_memory]
+    plane, line = in_memory[0].shape[1] * in_memory[0].shape[2], in_memory[0].shape[2]
+    steps = np.array([plane, line] if in_memory[0] is slabs[0] else [line, plane], np.int64)
+    real = np.finfo(dtype).dtype
+    return real, (flat[0].view(real), flat[-1].view(real), backend.to_device(steps))
 
 
 class _Launch:
@@ -184,17 +186,17 @@ class _Launch:
         plain = np.array_equal(at[2][:, 0], np.arange(len(at[2]))) and bool(np.all(at[2][:, 1] < 0))
         indices, tables = ([*map(backend.to_device, arrays)] for arrays in (at, (*values, weights[at[2][:, 0]], edges)))
         self.lines = len(at[0]) * len(at[1])
-        self.arguments = (*map(len, at), *indices, int(plain), *tables, lines.mu_bins, lines.mu_axis, lines.bins)
+        self.arguments = *map(len, at), *indices, int(plain), *tables, lines.mu_bins, lines.mu_axis
 
-    def __call__(self, kernel: str, real: DTypeLike, numbers: tuple) -> np.ndarray:
-        """Sums in bins, NumPy."""
+    def __call__(self, kernel: str, real: DTypeLike, numbers: tuple, mu_power: int = 0) -> np.ndarray:
+        """Sums in bins, NumPy; numbers  what the kernel takes first, mu_power  of mu^2 that multiplies them."""
         xp, shared = self.backend.xp, self.bins <= _SHARED_SUMS
         warps = min(_WARPS_A_BLOCK, _SHARED_SUMS // self.bins) if shared else 1
         most = _MOST_WARPS if shared else max(1, min(_MOST_WARPS, _MOST_SUMS // (8 * self.bins)))
         blocks = -(-max(1, min(most, self.lines)) // warps)
         sums = (xp.empty if shared else xp.zeros)((blocks, self.bins))
         block = _WARP * warps
-        arguments = (*numbers, *self.arguments, int(shared), sums)
+        arguments = (*numbers, *self.arguments, mu_power, self.bins, int(shared), sums)
         self.backend.launch("binning", kernel, real, blocks * block, arguments, block)
         return self.backend.to_host(sums.sum(axis=0))
 
@@ -313,6 +315,42 @@ def add_separations(values, along, weights, inverse_width, mu_bins, mu_axis, tot
         _line_bins(x[i], y, z, z_squared, inverse_width, mu_bins, mu_axis, r, cell)
         for m in range(len(z)):
             total[cell[m]] += weights[m] * value[m]
+
+
+def bin_powers_of_mu(
+    spectrum: np.ndarray,
+    along: Sequence[np.ndarray],
+    weights: np.ndarray,
+    width: float,
+    rows: int,
+    mu_axis: int,
+    backend: CPU | GPU,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Sums for multipoles of lines of modes: all threads, or a card.
+
+    spectrum  complex, shape (x, lines, z), on the backend's device;  along, weights, mu_axis  as in add_plane
+    Returns NumPy arrays: sums of |mode|^2 mu^(0, 2, 4), shape (rows, 3), of mu^(0, 2, ... 8), (rows, 5), of |k| and of
+    modes, (rows,).
+    """
+    if backend.name == "gpu":
+        x, y, z = (np.asarray(values, float).tobytes() for values in along)
+        lines = _Lines(x, y, z, np.asarray(weights, np.int64).tobytes(), 1 / width, 1, mu_axis, rows)
+        launch, (k, counts) = _launch(lines, backend), _geometry(lines, backend)
+        real, numbers = _in_memory([spectrum], backend)
+        power = [launch("add_modes", real, numbers, of_mu) for of_mu in range(3)]
+        mu = [counts.astype(float), *(launch("count_lines", np.float64, (0,), of_mu) for of_mu in range(1, 5))]
+        return np.stack(power, axis=1), np.stack(mu, axis=1), k.copy(), counts.copy()
+    parts = max(1, min(_MOST_PARTS, len(spectrum), spectrum.size // max(_LEAST_MODES_OF_MULTIPOLES, rows)))
+    power_sums, mu_sums = np.zeros((parts, rows, 3)), np.zeros((parts, rows, 5))
+    k_sums, mode_sums = np.zeros((parts, rows)), np.zeros((parts, rows), np.int64)
+
+    def work(part: int) -> None:
+        for plane in range(len(spectrum) * part // parts, len(spectrum) * (part + 1) // parts):
+            sums = power_sums[part], mu_sums[part], k_sums[part], mode_sums[part]
+            add_plane(spectrum[plane], along[0][plane], along[1], along[2], weights, 1 / width, mu_axis, *sums)
+
+    backend.for_each(range(parts), work)
+    return power_sums.sum(axis=0), mu_sums.sum(axis=0), k_sums.sum(axis=0), mode_sums.sum(axis=0)
 
 
 @njit(nogil=True, error_model="numpy")

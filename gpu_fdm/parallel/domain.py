@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, field, frozen
 
-from .backend import CPU, GPU
+from .backend import CPU, GPU, backend_of
 from .ranks import SERIAL, Ranks
 
 
@@ -83,10 +83,10 @@ class Domain:
             raise ValueError(f"more ranks ({self.ranks.size}) than planes along x ({self.cells[0]})")
 
 
-def domain_of(cells: tuple[int, int, int], domain: Domain | None) -> Domain:
-    """The domain of a grid: the one given, else one rank's on the CPU; ValueError where it has other cells."""
+def domain_of(cells: tuple[int, int, int], domain: Domain | None, *arrays: Any) -> Domain:
+    """The domain of a grid: the one given, else one rank's where arrays are; ValueError where it has other cells."""
     if domain is None:
-        return Domain(cells)
+        return Domain(cells, backend=backend_of(*arrays))
     if domain.cells != tuple(cells):
         raise ValueError(f"domain of {domain.cells} cells: must have {tuple(cells)}")
     return domain

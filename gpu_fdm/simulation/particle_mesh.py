@@ -96,13 +96,13 @@ def evolve_particles(
              may give any of the particles. Its arrays may be changed in place
     grid     the mesh; best that of the modes: on a finer one the lattice shows, waves grow 3 % too fast and more
     dtype    of the mesh and its transforms, float32 or float64; positions and momenta are double
-    domain   ranks that share the mesh, and where the particles are; one rank's on the CPU by default
+    domain   ranks that share the mesh, and where the particles are; by default one rank's, where they are
     The rest as for schroedinger_poisson.evolve_wave. All particles together have the mean density.
     Memory: the particles, eight real arrays of the mesh's size, and over ranks the particles once more.
     Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit and for more ranks
     than planes, RunError where a position is no longer finite.
     """
-    domain = domain_of(grid.cells, domain)
+    domain = domain_of(grid.cells, domain, state.position)
     domain.require_planes()
     if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype = {np.dtype(dtype)}: must be float32 or float64")

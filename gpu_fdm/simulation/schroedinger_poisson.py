@@ -156,13 +156,13 @@ def evolve_wave(
     gravity   laplacian Phi = gravity (|psi|^2 - mean);  external  U, added to Phi, real, of psi's shape
     on_step   called after every step with a state that may be saved, before it returns, since its psi is the array at
               work; resuming from it is bitwise identical
-    domain    ranks that share the grid, and where psi is; one rank's on the CPU by default
+    domain    ranks that share the grid, and where psi is; by default one rank's, where it is
     The state yielded holds the array at work, not a copy. Memory: psi, one array of its size, and one more over ranks.
     The result does not depend on the number of ranks or threads.
     Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit and for more ranks
     than planes, RunError where psi is no longer finite, or where a limit of `alarms` with stop is exceeded.
     """
-    domain = domain_of(grid.cells, domain)
+    domain = domain_of(grid.cells, domain, state.psi)
     domain.require_planes()
     scheme = scheme_of_order(order)
     wave = _Wave(state, grid, domain, limits, alarms, gravity, external)

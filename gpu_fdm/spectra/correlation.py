@@ -64,7 +64,7 @@ def correlation_function(
     bin_width  [largest side of a cell, d]: bin i holds |r|/d in [i - 1/2, i + 1/2) bin_width, and r = 0 has a bin of
                its own. Bins that reach beyond half the smallest side, where directions are missing, are left out
     names      of the fields, one or two; "density" and "other" by default
-    domain     ranks that share the grid, and where the fields are, by default one rank's on the CPU; the result is the
+    domain     ranks that share the grid, and where the fields are; by default one rank's. The result is the
                same on all ranks
     Transforms run in the precision of their field, the one back in that of density: in single precision xi is good to
     a few 1e-7 of the variance, also where it is much smaller. Sums are double. Memory beyond the input: as for

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..kernels.contrast import subtract
 from ..parallel import through_card
+from ..parallel.backend import backend_of
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, along_x, in_place, transform, transform_planes
 
@@ -49,7 +50,7 @@ def contrast_modes(
     """The modes of density/mean - 1 on a periodic grid.
 
     density   this rank's planes along x, shape domain.shape, float32 or float64, in any units; not changed
-    domain    ranks that share the grid, and where the density is; one rank's on the CPU by default
+    domain    ranks that share the grid, and where the density is; by default one rank's, where it is
     complete  True for more than one statistic; False is a twentieth faster for a single P(k) or xi(r) on a CPU, on a
               card the modes are complete all the same. Of a slab that goes through a card False is faster for both:
               each statistic completes the modes there
@@ -57,7 +58,7 @@ def contrast_modes(
     Raises ValueError for densities that are not real, finite, three-dimensional and of positive mean.
     """
     density = _checked_density(density, name)
-    domain = Domain(density.shape) if domain is None else domain
+    domain = Domain(density.shape, backend=backend_of(density)) if domain is None else domain
     _check_shape(density, name, domain)
     worker = domain.card or domain.backend
     sums, sizes = worker.xp.zeros((2, len(density)))
@@ -93,7 +94,7 @@ def checked_pair(
     """
     given = {"density": density} if other is None else {"density": density, "other": other}
     arrays = [_checked_density(array, name) for name, array in given.items()]
-    domain = Domain(arrays[0].shape) if domain is None else domain
+    domain = Domain(arrays[0].shape, backend=backend_of(*arrays)) if domain is None else domain
     for name, array in zip(given, arrays, strict=True):
         _check_shape(array, name, domain)
     names = tuple(given) if names is None else tuple(names)

@@ -16,7 +16,7 @@ from math import prod
 
 import numpy as np
 
-from ..kernels.binning import add_plane
+from ..kernels.binning import bin_powers_of_mu
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import Ranks
 from .modes import Modes
@@ -25,8 +25,6 @@ from .power import Bins
 ORDERS = (0, 2, 4)
 # L_0, L_2, L_4 in powers 0, 2, 4 of mu
 _LEGENDRE = np.array([[1, 0, 0], [-1 / 2, 3 / 2, 0], [3 / 8, -30 / 8, 35 / 8]])
-_MOST_PARTS = 64
-_LEAST_MODES_A_PART = 1 << 16
 _SINGULAR = 1e-10  # smallest over largest eigenvalue of <L_l L_l'>, from which on bins determine all three
 
 
@@ -121,10 +119,9 @@ def multipoles_of_modes(modes: Modes, bins: Bins, method: str = "sum") -> Multip
 def add_multipoles(
     spectrum: np.ndarray, first_index: int, bins: Bins, backend: CPU | GPU | None = None
 ) -> MultipoleSums:
-    """Sums over the modes of a slab of lines along y of an rfftn output, on all threads.
+    """Sums over the modes of a slab of lines along y of an rfftn output, on all threads or on the card.
 
-    spectrum     of a contrast, complex, shape (nx, lines, nz // 2 + 1), as parallel.fft.transform returns it; on a card
-                 its planes are copied to the host one by one
+    spectrum     of a contrast, complex, shape (nx, lines, nz // 2 + 1), as parallel.fft.transform returns it
     first_index  along y of its first line
     bins         in |k|; mu_axis is the axis, mu_bins is not used
     backend      where the slab is. The sums do not depend on the number of threads
@@ -139,16 +136,5 @@ def add_multipoles(
         )
     along = [bins.wavenumbers(axis) for axis in range(3)]
     along[1] = along[1][first_index : first_index + lines]
-    rows = bins.sums_shape[0]
-    parts = max(1, min(_MOST_PARTS, nx, spectrum.size // max(_LEAST_MODES_A_PART, rows)))
-    power, mu = np.zeros((parts, rows, 3)), np.zeros((parts, rows, 5))
-    k, modes = np.zeros((parts, rows)), np.zeros((parts, rows), np.int64)
-
-    def work(part: int) -> None:
-        for plane in range(nx * part // parts, nx * (part + 1) // parts):
-            here = backend.to_host(spectrum[plane])
-            sums = power[part], mu[part], k[part], modes[part]
-            add_plane(here, along[0][plane], along[1], along[2], bins.weights(), 1 / bins.width, bins.mu_axis, *sums)
-
-    backend.for_each(range(parts), work)
-    return MultipoleSums(*(sums.sum(axis=0) for sums in (power, mu, k, modes)))
+    rows, weights = bins.sums_shape[0], bins.weights()
+    return MultipoleSums(*bin_powers_of_mu(spectrum, along, weights, bins.width, rows, bins.mu_axis, backend))

@@ -253,7 +253,7 @@ def power_spectrum(
     mu_bins    number of bins of mu = |k_axis|/|k| for P(k, mu); None for P(k)
     mu_axis    axis from which mu is counted: 0, 1 or 2
     names      of the fields, one or two; "density" and "other" by default
-    domain     ranks that share the grid, and where the fields are, by default one rank's on the CPU; the result is the
+    domain     ranks that share the grid, and where the fields are; by default one rank's. The result is the
                same on all ranks, and does not depend on the number of threads
     Transforms run in the precision of the input, sums in double. Memory beyond the input: a transform of each field,
     one more over ranks. For more than one statistic of a density: modes.contrast_modes and power_of_modes.
