@@ -36,11 +36,14 @@ def on_host(state, backend):
 
 
 def evolved(state, grid, clock, end, *, backend=HOST, **options):
-    """The last state of a run to one stop, on the host."""
+    """The last state of a run to one stop, on the host, particles in the order in which they were given."""
     copied = {name: backend.to_device(getattr(state, name).copy()) for name in ("position", "momentum", "identity")}
     options.setdefault("domain", Domain(grid.cells, backend=backend))
     (last,) = evolve_particles(replace(state, **copied), grid, clock, [end], **options)
-    return on_host(last, backend)
+    last = on_host(last, backend)
+    order = np.argsort(last.identity)
+    ordered = {name: getattr(last, name)[..., order] for name in copied}
+    return replace(last, **ordered)
 
 
 def measured(state, grid, domain):
