@@ -47,7 +47,7 @@ def add(parser: ArgumentParser) -> None:
         text = f"option for the snapshot {half} alone, as field=smooth or format=gadget; may be given several times"
         parser.add_argument(f"--{half}", dest=f"{half}_options", help=text, **more)
     add_ratio_options(parser)
-    text = "table to write, .csv or .ecsv (default: boost.csv)"
+    text = "table to write, .csv or .ecsv (default: boost.csv); files of others are not replaced"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
     add_measurement_options(parser)
@@ -57,10 +57,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and print what was found."""
     from ..comparison.models import boost_over
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
-    from ..io.result_file import require_writable
+    from ..io.result_file import not_replaced, require_writable
     from ..spectra.boost import LIMITS
     from ..spectra.features import boost_features
-    from ..spectra.tables import read_boost, write_boost
+    from ..spectra.tables import read_written_boost, write_boost
 
     output = Path(options.output or DEFAULT_NAME)
 
@@ -76,12 +76,12 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
                 raise InputError(f"--output {output}: must not be one of the two spectra")
-        if options.output is not None or not output.exists():
+        if not output.exists() or (output.is_file() and not output.stat().st_size):
             return None
         try:
-            return read_boost(output)
+            return read_written_boost(output)
         except InputError:
-            raise InputError(f"{output}: is there already, and is no table of a boost: give --output") from None
+            raise not_replaced(output) from None
 
     before = ranks.on_root(check)
     ranks.on_root(lambda: require_writable(output.parent))

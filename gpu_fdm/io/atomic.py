@@ -106,6 +106,13 @@ def remove_abandoned(folder: Path, is_ours: Callable[[str], bool]) -> list[Path]
     return removed
 
 
+def of_other_machines(path: Path) -> list[Path]:
+    """Temporary files of `path` that other machines made: whether their processes run cannot be known here."""
+    here = f".part-{socket.gethostname()}-"
+    beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else ()
+    return [left for left in beside if is_temporary(path, left.name) and here not in left.name]
+
+
 def _is_running(process: int, named: int) -> bool:
     """Whether the process that named a file at a time [ns] is running; this one keeps no file of an earlier run."""
     if process == os.getpid():

@@ -24,7 +24,7 @@ from .. import __version__
 from ..errors import InputError, RunError, printable, reason
 from ..parallel.ranks import SERIAL, Ranks
 from ..parallel.staging import host_pieces
-from .atomic import atomic_write, final_path, is_temporary, remove_abandoned
+from .atomic import atomic_write, final_path, is_temporary, of_other_machines, remove_abandoned
 from .digest import DIGEST, DIGEST_TEXT, append_digest, has_digest, hash_of_bytes
 from .schema import RESULT, Schema
 from .unfailing import UnfailingFile
@@ -295,13 +295,25 @@ def remove_unfinished(path: Path, spare: Collection[str] = frozenset()) -> None:
     """Delete temporary files of a result whose processes ended on this machine, but for those of names in `spare`."""
     for left in remove_abandoned(path.parent, lambda name: is_temporary(path, name) and name not in spare):
         log.info("removing %s, left by a run that was stopped", left)
+    others = [left for left in of_other_machines(path) if left.name not in spare]
+    if others:
+        log.info(
+            "%s: of a run on another machine%s: remove it if none is running",
+            others[0],
+            f", one of {len(others)} such files" if len(others) > 1 else "",
+        )
 
 
 def require_result(path: Path) -> None:
     """InputError for a file that is no result of this program, not even a damaged one: it is not replaced."""
     if path.is_dir() or (path.is_file() and path.stat().st_size and not _is_result(path)):
-        what = "a folder" if path.is_dir() else "a file that gpu-fdm did not write"
-        raise InputError(f"{path}: is {what}: it is not replaced, take another name")
+        raise not_replaced(path)
+
+
+def not_replaced(path: Path) -> InputError:
+    """The error for a file of others under the name of what is to be written."""
+    what = "a folder" if path.is_dir() else "a file that gpu-fdm did not write"
+    return InputError(f"{path}: is {what}: it is not replaced, take another name")
 
 
 def _is_result(path: Path) -> bool:

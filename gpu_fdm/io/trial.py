@@ -35,7 +35,9 @@ def look(name, node):
     except Exception:
         pass
 
-resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+allowed = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+resource.setrlimit(resource.RLIMIT_AS, (min([8 << 30, *allowed]), hard))
 for line in sys.stdin:
     signal.alarm({SECONDS + 5})
     found = None

@@ -143,6 +143,7 @@ class Ranks:
             # launchers drop what they have not yet passed on when a job is aborted: leave time for the message
             time.sleep(1.0)
             self.communicator.Abort(code)
+            os._exit(code)  # some libraries return from it, and the launcher ends the process a little later
 
 
 SERIAL = Ranks()

@@ -88,6 +88,17 @@ def read_boost(path: str | Path) -> Boost:
     return table.make(make)
 
 
+def read_written_boost(path: str | Path) -> Boost:
+    """Read a table that write_boost wrote, known by how its header begins and by the column beyond_nyquist.
+
+    Raises InputError for other files, tables of boosts that somebody else made among them.
+    """
+    table = _Table(path, ("k", "boost", "beyond_nyquist"), ())
+    if list(table.header)[:2] != ["numerator", "denominator"]:
+        raise InputError(f"{path}: no table that gpu-fdm wrote: its header does not begin with numerator, denominator")
+    return read_boost(path)
+
+
 def read_spectrum(path: str | Path) -> Spectrum:
     """Read a table of k and power; modes (k and -k both counted), error, k_low and k_high where there are such columns.
 

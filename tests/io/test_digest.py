@@ -3,6 +3,8 @@
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -192,6 +194,20 @@ def test_files_of_others_that_hdf5_loops_in(tmp_path, monkeypatch):
         file["rho"] = np.ones((2, 2, 2))
     with opened(fine) as file:  # a new process was started
         assert file["rho"].shape == (2, 2, 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux has them")
+def test_files_of_others_below_a_hard_limit_of_memory(tmp_path):
+    path = tmp_path / "rho.h5"
+    with h5py.File(path, "w") as file:
+        file["rho"] = np.ones((2, 2, 2))
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom gpu_fdm.io.hdf5 import opened\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 6 << 30))\n"
+        "with opened(Path(sys.argv[1])) as file:\n    assert file['rho'].shape == (2, 2, 2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_groups_that_are_nested_too_deeply(tmp_path):

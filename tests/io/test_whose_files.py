@@ -1,5 +1,6 @@
 """A run reads, replaces and deletes only what the program wrote, and nothing through links."""
 
+import logging
 import os
 import socket
 import time
@@ -166,3 +167,23 @@ def test_what_killed_runs_left(tmp_path):
         (tmp_path / name).write_text("half")
     assert sorted(path.name for path in remove_abandoned(tmp_path, lambda name: True)) == sorted(names)
     assert sorted(os.listdir(tmp_path)) == sorted(others)
+
+
+def test_what_runs_on_other_machines_left_is_named(tmp_path, caplog):
+    path = tmp_path / "result.hdf5"
+    left = [f".result.hdf5.part-another-{number}-1" for number in (1, 2)]
+    for name in (*left, ".other.hdf5.part-another-1-1", f".result.hdf5.part-{socket.gethostname()}-{os.getppid()}-1"):
+        (tmp_path / name).touch()
+    with caplog.at_level(logging.INFO):
+        write(path)
+    told = [message for message in caplog.messages if "another machine" in message]
+    assert told == [
+        f"{tmp_path}/{left[0]}: of a run on another machine, one of 2 such files: remove it if none is running"
+    ]
+    assert all((tmp_path / name).is_file() for name in left)
+    (tmp_path / left[1]).unlink()
+    caplog.clear()
+    with caplog.at_level(logging.INFO), atomic_result(path, "", spare={left[0]}, **PROVENANCE):
+        pass  # a run that goes on with it, and removes it at the end
+    assert not any("another machine" in message for message in caplog.messages)
+    assert not (tmp_path / left[0]).exists()

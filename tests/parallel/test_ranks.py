@@ -162,6 +162,9 @@ def test_a_rank_that_fails_stops_all(tmp_path, where, error, code):
     assert said in finished.stderr
     if "RunError" in error:
         assert "Traceback" not in finished.stderr and f"{said} (rank 1)" in finished.stderr
+        assert finished.stderr.count("gpu-fdm: error") == 1 == finished.stderr.count(said)
+    else:
+        assert finished.stderr.count("Traceback") == 1
     # hidden ones: the lock, which no longer holds, and densities that were done
     assert {p.name for p in out.iterdir() if not p.name.startswith(".")} <= {"result.hdf5", "result_kept"}
     assert any(".part-" in p.name for p in out.iterdir()) == (where == "power.powers_of_modes")

@@ -8,6 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from tiny_runs import RUNS
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmology.camb_power import camb_table
@@ -17,6 +18,7 @@ from gpu_fdm.io.input_content import WithContent
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.inputs import contents, read_inputs, stored_config
 from gpu_fdm.pipeline.model import build_model, population_of
+from validation.same import differences
 
 GAS = """[run]
 output = {output}
@@ -127,8 +129,10 @@ def test_bits_do_not_depend_on_threads_of_blas(tmp_path):
     """Least squares of weights keeps other modes where energies differ in their last bits."""
     code = (
         "from gpu_fdm.config.config import parse_config\nfrom gpu_fdm.pipeline.model import build_model\nimport sys\n"
-        "model = build_model(parse_config('[filament]\\n[wavefunction]\\nweights = least_squares\\n'))\n"
-        "arrays = model.arrays\nsys.stdout.buffer.write(b''.join(arrays[name].tobytes() for name in sorted(arrays)))\n"
+        "for weights in ('least_squares', 'adaptive_lasso'):\n"
+        "    model = build_model(parse_config(f'[filament]\\n[wavefunction]\\nweights = {weights}\\n'))\n"
+        "    arrays = model.arrays\n"
+        "    sys.stdout.buffer.write(b''.join(arrays[name].tobytes() for name in sorted(arrays)))\n"
     )
     made = [
         subprocess.run(
@@ -137,3 +141,11 @@ def test_bits_do_not_depend_on_threads_of_blas(tmp_path):
         for n in ("1", "2")
     ]
     assert made[0] == made[1] and len(made[0]) > 1000
+
+
+@pytest.mark.parametrize("kind", ["filament", "simulation"])
+def test_bits_do_not_depend_on_threads_of_a_run(tmp_path, kind):
+    for threads in (1, 3):
+        text = f"[run]\nbackend = cpu\nthreads = {threads}\noutput = {tmp_path / str(threads)}\n{RUNS[kind]}"
+        pipeline.run(parse_config(text))
+    assert differences(tmp_path / "1/result.hdf5", tmp_path / "3/result.hdf5") == []

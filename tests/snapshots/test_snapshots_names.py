@@ -182,9 +182,9 @@ class TestBoosts:
             np.save(f"{name}.npy", np.random.default_rng(number).random((6, 6, 6)))
 
     @staticmethod
-    def boost(above, below):
+    def boost(above, below, *more):
         names = ("--numerator", "above", "--denominator", "below")
-        return main(["boost", above, below, *names, *GIVEN])
+        return main(["boost", above, below, *names, *GIVEN, *more])
 
     def test_another_ratio(self, capsys):
         assert self.boost("a.npy", "b.npy") == self.boost("a.npy", "b.npy") == 0
@@ -195,4 +195,35 @@ class TestBoosts:
     def test_a_file_that_is_no_table(self, capsys):
         Path("boost.csv").write_text("mine")
         assert self.boost("a.npy", "b.npy") == 2 and Path("boost.csv").read_text() == "mine"
-        assert "boost.csv: is there already, and is no table of a boost: give --output" in capsys.readouterr().err
+        assert "boost.csv: is a file that gpu-fdm did not write: it is not replaced" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("ending", ["csv", "ecsv"])
+    def test_files_of_others_are_not_replaced(self, capsys, ending):
+        """Nor a table of somebody else, of which a boost can be read; a table of this program and an empty file are."""
+        table = Path(f"table.{ending}")
+        table.touch()
+        assert self.boost("a.npy", "b.npy", "--output", str(table)) == 0
+        ours = table.read_text()
+        assert self.boost("a.npy", "b.npy", "--output", str(table)) == 0
+        assert table.read_text() == ours and "replaces" not in capsys.readouterr().err
+        assert self.boost("a.npy", "c.npy", "--output", str(table)) == 0
+        assert f"{table}: replaces the table of above/below" in capsys.readouterr().err
+        of_others = {
+            "csv": (
+                "# k: h/Mpc\n# numerator: a\n# denominator: b\nk,boost\n1,2\n2,3\n",
+                "mine",
+                "\n".join(ours.split("\n")[1:]),
+            ),
+            "ecsv": (ours.replace("beyond_nyquist", "beyond"), "mine", ours[: len(ours) // 2]),
+        }
+        for text in of_others[ending]:
+            table.write_text(text)
+            assert self.boost("a.npy", "b.npy", "--output", str(table)) == 2 and table.read_text() == text
+            said = capsys.readouterr().err
+            assert said.endswith(
+                f"{table}: is a file that gpu-fdm did not write: it is not replaced, take another name\n"
+            )
+        table.unlink()
+        table.mkdir()
+        assert self.boost("a.npy", "b.npy", "--output", str(table)) == 2
+        assert f"{table}: is a folder: it is not replaced" in capsys.readouterr().err

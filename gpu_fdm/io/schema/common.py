@@ -84,7 +84,7 @@ POWER_DATASETS = {
 POWER_MU_DATASETS = {
     "k": K,
     "mu_edges": Dataset("edge", "1", "edges of the bins of mu = |k_z|/k"),
-    "power": Dataset("k, mu", "(Mpc/h)^3", _CONTRAST),
+    "power": Dataset("k, mu", "(Mpc/h)^3", f"{_CONTRAST}; NaN in bins without modes"),
     "modes": Dataset("k, mu", "1", _MODES, "int64"),
 }
 GRID_ATTRIBUTES = attributes("nyquist mean_density box_size bin_width sampling")

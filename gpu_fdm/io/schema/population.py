@@ -26,7 +26,9 @@ POPULATION_GROUPS = (
             mass=Attribute("of the example", "Msun/h"),
             overdensity=Attribute("linear, at collapse"),
             initial_ellipticity=Attribute("of the shear"),
-            freeze=Attribute("scale factors at which the axes stop"),
+            freeze=Attribute(
+                "scale factors at which the axes stop; NaN of an axis that still moves when the filament is there"
+            ),
         ),
     ),
     Group(
@@ -64,7 +66,7 @@ POPULATION_GROUPS = (
                 "k",
                 "1",
                 "one-filament spectrum of |psi|^2 with one choice made in another way, over that of the run; both are "
-                "relative to all matter",
+                "relative to all matter; NaN where both are zero",
                 attributes={
                     "choice": Attribute("what is other, as in an ini"),
                     "density_ratio": Attribute("mean density of the filaments over that of the run"),
@@ -73,7 +75,9 @@ POPULATION_GROUPS = (
         },
         {
             "quadrature_error": Attribute("of the integral over masses of the run, relative"),
-            "lattice_error": Attribute("largest relative difference of the run's spectrum from that of few nu"),
+            "lattice_error": Attribute(
+                "largest relative difference of the run's spectrum from that of few nu; NaN where there is none of few"
+            ),
         },
     ),
 )
