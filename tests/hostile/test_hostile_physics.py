@@ -112,6 +112,8 @@ def _fitting_values(name, keys, random):
         return {"size": 20}
     if name == "simulation":
         start, end = (float(keys.get(key, default)) for key, default in (("redshift_start", 63), ("redshift_end", 3)))
+        if random.integers(2):  # a box that resolves its velocities
+            return {"size": 0.8, "cells": 64, "redshift_start": max(start, end, 63), "redshift_end": 30}
         return {"redshift_start": max(start, end, 2), "redshift_end": min(start, end, 97)}
     return {}
 
