@@ -55,6 +55,7 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and print what was found."""
+    from ..comparison.haloes import halo_lines
     from ..comparison.models import boost_over
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
     from ..io.result_file import not_replaced, require_writable
@@ -107,6 +108,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             print(f"{beyond} rows are {words} (column {mask})")
     if boost.good.any():
         print(features_in_words(boost_features(boost)))
+    for line in halo_lines([source_file(text) for text in (options.above, options.below) if text], [boost]):
+        print(line)
     print(f"table: {output}")
     if options.dpi:
         from ..plots.comparison import draw_boosts

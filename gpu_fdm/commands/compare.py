@@ -163,6 +163,7 @@ def _prepared(
 def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") -> None:
     """Fit; write the figures, the tables and the report; print what was found."""
     from ..comparison.compare import boosts_to_draw, write_comparisons, write_systematics
+    from ..comparison.haloes import halo_lines
     from ..plots.comparison import draw_boosts
     from ..plots.fits import draw_fits
 
@@ -178,6 +179,7 @@ def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") 
     lines = [line for comparison in found for line in comparison_lines(comparison)]
     for table, compared in zip(job.tables, job.comparisons, strict=True):
         lines += [] if compared else _lines_without_model(table, job.models)
+    lines += halo_lines(files, job.models)
     if rows := [pair.systematics.rows(pair.table) for pair in found if pair.systematics]:
         choices = "m22 with the choices of the result, and with one of them at a time made in another way."
         figures[draw_fits(rows, folder / FITS, options.dpi)] = choices

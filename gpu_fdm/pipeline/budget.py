@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from attrs import evolve
-from scipy.interpolate import CubicSpline
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
@@ -35,12 +34,12 @@ from .sizes import ModelSize
 from .stage import Context
 from .switches import population_switches
 from .tasks import Arrays, arrays_of
+from .window_haloes import outside_haloes
 
 log = logging.getLogger(__name__)
 
 OWN, HALOES, ALL_MASSES = "", "haloes", "all_masses"
 SUMMARY_K = 10.0, 100.0  # [h/Mpc], of the numbers in the summary
-HALO_MASSES = 33  # at which the share in haloes is computed
 LEAST_TOLD = 0.02  # in ln P_1f, of choices that the summary names
 WORST_LATTICE = 0.02  # difference of the spectra from few nu to those of the run, above which a warning says so
 
@@ -154,7 +153,9 @@ class Changed:
     def compute(self, context: Context, step: Callable[[], None]) -> Arrays:
         """The spectrum, NaN where there is a reason why there is none, and the mean density of the filaments."""
         boson, section, of_boson = self.boson, self.boson.section, self.boson.mass_function
-        share = _outside_haloes(boson) if self.choice.name == HALOES else np.ones_like
+        share: Callable[[np.ndarray], np.ndarray] = np.ones_like
+        if self.choice.name == HALOES:
+            share = outside_haloes(boson.population, boson.m22, (section.mass_min, section.mass_max))
         density = population_density(lambda mass: share(mass) * of_boson(mass), section.mass_min, section.mass_max)
         solved = {power: self.solved[self.choice.method, power] for power in self.scaled.needed}
         power, reason = np.full(len(self.k), np.nan), ""
@@ -242,13 +243,6 @@ def budget_seconds(config: Config) -> float:
     """Rough time of the budgets: that of the states of all nu."""
     configs = {choice.method: choice.config for choice in choices_of(config)}
     return sum(Nu(each, power, 1.0).seconds for each in configs.values() for power in range(FIRST, LAST + 1))
-
-
-def _outside_haloes(boson: Boson) -> Callable[[np.ndarray], np.ndarray]:
-    """Share of the mass of filaments [Msun/h] that is not in haloes."""
-    masses = np.geomspace(boson.section.mass_min, boson.section.mass_max, HALO_MASSES)
-    share = CubicSpline(np.log(masses), boson.population.halo_share(masses, boson.m22))
-    return lambda mass: 1 - share(np.log(mass))
 
 
 def _cases(context: Context, bosons: tuple[float, ...]) -> list[tuple[Boson, Choice, ScaledPopulation]]:

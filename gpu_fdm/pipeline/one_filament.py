@@ -7,19 +7,23 @@ from typing import ClassVar
 import numpy as np
 
 from ..config.config import Config
+from ..errors import InputError
 from ..filament.mode_fits import ModeFits
 from ..io import schema
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum, chebyshev_masses
 from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged
+from .result_spectra import several_filaments
 from .sizes import ModelSize
 from .stage import Context, Estimate, Stage
+from .window_haloes import WindowHaloes, halo_line
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +106,13 @@ class OneFilamentStage(Stage):
         choices |= {name: getattr(config.wavefunction, name) for name in ("weights", "axial")}
         choices |= {"redshift": config.cosmology.redshift}
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
+        haloes = context.ranks.on_root(lambda: _haloes(config, population, mass_functions))
         for m22, known in classical.items():
             spectrum, modes = (None, {}) if m22 is None else (spectra[m22], bosons[m22].modes(nodes))
-            write_one_filament(context.file, m22, spectrum, known, choices, modes)
-        lines = []
+            attributes = choices | (haloes[m22].attributes if m22 in haloes else {})
+            write_one_filament(context.file, m22, spectrum, known, attributes, modes)
+        line = halo_line(several_filaments(section.mass_min, section.mass_max), haloes.values())
+        lines = [line] if line else []
         if section.budget == "yes":
             with context.timer("budget"):
                 of_bosons = budgets(context, spectra)
@@ -130,6 +137,18 @@ class OneFilamentStage(Stage):
                 )
         context.timer.log(title)
         return lines
+
+
+def _haloes(
+    config: Config, population: Population, mass_functions: Mapping[float | None, MassFunction]
+) -> dict[float | None, WindowHaloes]:
+    """Haloes in the filaments of every boson and of CDM; none, and a warning, where there is no barrier of haloes."""
+    window = config.one_filament.mass_min, config.one_filament.mass_max
+    try:
+        return {m22: WindowHaloes.of(population, m22, each, window) for m22, each in mass_functions.items()}
+    except InputError as error:
+        log.warning("one-filament spectra: the share of their mass that is in haloes is not known: %s", error)
+        return {}
 
 
 def _warn_of_fits(of_boson: dict[float, ModeFits | None]) -> None:

@@ -68,12 +68,12 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
     units = NORMALISED if folder == SINGLE_POWER else COMOVING
     # the classical spectrum of one filament is no sum of terms that cancel
     floor = 0.0 if (folder, column) == (SINGLE_POWER, "classical") else FLOOR * float(power.max())
-    metadata = _metadata(file, group, path, of) | {"object": _object(file, folder, name)}
+    metadata = _metadata(file, group, path, of) | {"object": object_of(file, folder, name)}
     return Spectrum(_column(group, "k"), power, of, units, error=error, floor=floor, **metadata)
 
 
-def _object(file: h5py.File, folder: str, name: str) -> str:
-    """What a spectrum of filaments is of: one of a mass, or those of a window of masses."""
+def object_of(file: h5py.File, folder: str, name: str) -> str:
+    """What the spectra in a group of a result are of: one filament of a mass, or filaments of a window of masses."""
     if folder == SINGLE_POWER:
         mass = _number_of(file.get(f"{FILAMENTS}/{name}"), "mass")
         return "" if mass is None else one_filament(mass)

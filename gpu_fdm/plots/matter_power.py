@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib import style as matplotlib_style
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from .simulation import BAND, FAINT, RUNS
-from .style import GREEN, GREY, SMALL, STYLE, WAVENUMBER, Look, new_figure, save_png
+from .style import GREEN, GREY, STYLE, WAVENUMBER, Look, new_figure, save_png
 
 TITLES = {"wave_fdm": "simulated: wave", "particles_fdm": "simulated: particles"}
 MODEL: dict[str, Look] = {  # how terms of the model are drawn, by their names in legends
@@ -71,13 +72,13 @@ def matter_power(
         ratios += (power / total)[good & np.isfinite(total)].tolist()
     lower.loglog(k, model[3] / total, **MODEL["filaments that fit into the box alone"])
     lower.axhline(1, color="black", linewidth=0.8)
-    lower.text(
-        0.03, 0.06, "faint: beyond grid or forces, or shot noise", color=GREY, fontsize=SMALL, transform=lower.transAxes
-    )
     peak = max(
         float(np.nanmax(cubed * total)), *(float((cubed * power)[good].max()) for power, _ in simulated.values())
     )
     upper.set(ylim=(peak / 10**DECADES, 10 * peak), ylabel=r"$k^3P(k)/2\pi^2$", xlim=(k[0] / 1.1, 3 * k[good].max()))
     lower.set(ylim=(min(ratios) / 3, 3 * max(ratios)), ylabel="simulated / model", xlabel=WAVENUMBER)
-    figure.legend(*upper.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    handles, labels = upper.get_legend_handles_labels()
+    handles.append(Line2D([], [], color=RUNS[next(iter(simulated))]["color"], alpha=FAINT))
+    labels.append("faint: beyond grid or forces, or shot noise")
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure

@@ -78,14 +78,15 @@ def axis(file: h5py.File) -> Figure:
                 for run in runs.values():
                     name = f"{boson_name(float(run.attrs['m22']))}, {METHODS.get(method, method.replace('_', ' '))}"
                     cases.setdefault(float(run.attrs["wavelength"]), []).append((momentum, name, run))
-    figure = _figure(file, 3.4 * max(2, len(cases)), 4.4)
+    figure = _figure(file, 3.4 * max(2, len(cases)), 5.4)
     panels = figure.subplots(1, len(cases), squeeze=False, sharey=True, sharex=True)[0]
     for panel, (wavelength, runs) in zip(panels, sorted(cases.items()), strict=True):
         _draw_axis(panel, runs)
         panel.set(yscale="log", xlabel=r"$t\;\;[\mathrm{Gyr}]$", title=rf"wavelength {wavelength:g} $h^{{-1}}$cMpc")
         panel.axvline(float(file[STEADY_STATE].attrs["age"]), color=GREY, linestyle=":", linewidth=1.2)
-    panels[0].set(ylabel="amplitude of the line mass", ylim=(2e-4, 2))
-    panels[0].legend(loc="lower left", fontsize="small")
+    least = min(float(run["amplitude"][0]) for runs in cases.values() for _, _, run in runs)
+    panels[0].set(ylabel="amplitude of the line mass", ylim=(least / 5, 2))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
     return figure
 
 
@@ -97,11 +98,11 @@ def _draw_axis(panel: Any, runs: list[tuple[str, str, h5py.Group]]) -> None:
         if momentum == "thermal":
             panel.plot(time, run["chance"][:], color=colour, linestyle=":", label="by chance, without modulation")
         first, collisionless = float(run["amplitude"][0]), float(run.attrs["growth_collisionless"])
-        label = f"particles, {momentum}, rigid"
+        label = f"linear theory: particles, {momentum}, whose cross-section stays as it is"
         panel.plot(time, first * np.cosh(collisionless * time), color=colour, linestyle=(0, (4, 2)), label=label)
     fluid = float(runs[0][2].attrs["growth_fluid"])
     first = float(runs[0][2]["amplitude"][0])
-    panel.plot(time, first * np.cosh(fluid * time), color=GREY, linewidth=1, label="isothermal fluid")
+    panel.plot(time, first * np.cosh(fluid * time), color=GREY, linewidth=1, label="linear theory: isothermal fluid")
 
 
 def frames(file: h5py.File) -> Figure:
