@@ -39,6 +39,11 @@ NOT_RUN = {
     "gpu-fdm compare output/model/result.hdf5 output/seeds_1/result.hdf5 --over n-body": (
         "a tiny box has no power above shot noise; tests/comparison/test_matter_power.py compares"
     ),
+    "gpu-fdm run ini/one_filament.ini --set cosmology.redshift=2.25 --set population.m22=1 --set "
+    "one_filament.mass_min=5e8 --set one_filament.mass_max=5e10 --set population.ellipticity=collapse --set "
+    "one_filament.tolerance=0.02 --set run.output=output/model_collapse": "minutes; that before it has the same masses",
+    "gpu-fdm compare output/model_collapse/result.hdf5 output/seeds_1/result.hdf5 --over n-body --output "
+    "comparison_collapse": "needs the result of that run",
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
