@@ -143,9 +143,9 @@ def test_phase_changes(cuda, shape, dtype):
 
 
 @precisions
-@pytest.mark.parametrize(("order", "one_pass"), [(2, False), (2, True), (4, False)])
-def test_a_run(cuda, order, one_pass, dtype):
-    """All together: the same wave, and the same health."""
+@pytest.mark.parametrize(("order", "stop", "one_pass"), [(2, 0.11, False), (2, 0.11, True), (4, 0.15, False)])
+def test_a_run(cuda, order, stop, one_pass, dtype):
+    """All together, over five steps or more: the same wave, and the same health."""
     grid = Grid((64, 5, 7), (40.0, 5.0, 4.5)) if one_pass else Grid((9, 10, 7), (6.0, 5.0, 4.5))
     x, y, z = np.meshgrid(*(2 * np.pi * grid.centres(i) / grid.sides[i] for i in range(3)), indexing="ij")
     psi = (np.sqrt(1 + 0.3 * np.cos(x) + 0.2 * np.cos(y + z)) * np.exp(0.5j * np.sin(x))).astype(dtype)
@@ -157,7 +157,7 @@ def test_a_run(cuda, order, one_pass, dtype):
             begin,
             grid,
             Expanding(Background(0.3)),
-            [0.15],
+            [stop],
             order=order,
             watch=2,
             alarms=Alarms(1, 1, 1),
@@ -166,7 +166,7 @@ def test_a_run(cuda, order, one_pass, dtype):
         )
         states.append(next(run))
     found, expected = states
-    assert found.times.step == expected.times.step
+    assert found.times.step == expected.times.step >= 5
     tolerance = {np.complex128: 1e-12, np.complex64: 2e-5}[dtype]
     np.testing.assert_allclose(cuda.to_host(found.psi), expected.psi, rtol=0, atol=tolerance)
     for name in ("mass", "kinetic", "potential", "phase_change", "unresolved"):
