@@ -44,6 +44,9 @@ NOT_RUN = {
     "one_filament.tolerance=0.02 --set run.output=output/model_collapse": "minutes; that before it has the same masses",
     "gpu-fdm compare output/model_collapse/result.hdf5 output/seeds_1/result.hdf5 --over n-body --output "
     "comparison_collapse": "needs the result of that run",
+    "gpu-fdm run ini/simulation.ini --set simulation.cells=512 --set simulation.size=1.3 "
+    "--set simulation.redshift_end=3 --set simulation.seeds=1,2 --set simulation.content=none "
+    "--set run.output=output/cells_512": "needs a card",
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
