@@ -185,12 +185,15 @@ class Cache:
             )
 
     def prune(self) -> None:
-        """When a result is complete: keep those parts of each name that were used last, delete the others."""
+        """When a result is complete: keep those parts of each name that were used last, delete all others.
+
+        The run holds the lock: a part that is unfinished is of one that was killed.
+        """
         parts: dict[str, list[tuple[float, Path]]] = {}
         for path in self._files(_PART):
             parts.setdefault(path.name[: -_FINGERPRINT - 6], []).append((-path.stat().st_mtime, path))
         surplus = [path for found in parts.values() for _, path in sorted(found)[_MOST_PARTS:]]
-        for path in surplus + self._files(_OLD):
+        for path in surplus + self._files(_OLD) + self._files(_UNFINISHED):
             with suppress(OSError):
                 path.unlink()
 

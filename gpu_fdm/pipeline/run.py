@@ -178,7 +178,8 @@ def _tidy(context: Context) -> None:
     """Delete what killed runs left beside a whole result, where that is possible: it may lie in an archive."""
     result = context.result
     with suppress(OSError, RunError):
-        if any(path.name.startswith(".") for path in result.parent.iterdir()):
+        beside = [*result.parent.iterdir(), *context.cache.folder.glob(".*")]
+        if any(path.name.startswith(".") for path in beside):
             with only_run(result):
                 remove_unfinished(result)
                 _remove_leftovers(result)

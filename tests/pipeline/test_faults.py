@@ -574,3 +574,7 @@ def test_leftovers_of_a_whole_result(tmp_path):
     (tmp_path / ".result.hdf5.lock").write_text("process 1 on nowhere")
     assert run(text).summary[0].startswith("nothing to compute")
     assert hidden(tmp_path) == []
+    # a fresh start was killed before anything but a part of it was there
+    (tmp_path / "result_kept" / f".model-04-0123456789ab.hdf5.part-elsewhere-{number}-1").write_bytes(b"half")
+    assert run(text).summary[0].startswith("nothing to compute")
+    assert hidden(tmp_path) == []
