@@ -9,7 +9,7 @@
 // The recurrence runs twice, first for the sum that it is normalised by, which is all that J_0 alone needs: that costs
 // less than to write the table and to read and write it once more. The threads of a warp go through the orders of the
 // table side by side, so that stores are coalesced. Each operation is rounded by itself (no fused multiply-add): the
-// numbers are those of the CPU.
+// numbers are those of the CPU, but where a power that says at which order to start is rounded otherwise.
 
 #include "common.cuh"
 

@@ -23,8 +23,8 @@ EDGE_TOLERANCE = 1e-9
 _MOST_PARTS = 64
 _LEAST_MODES_A_PART = 4096
 _LEAST_MODES_OF_MULTIPOLES = 1 << 16
-# Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]; as the card's shared
-# memory in binning.cu, they decide the order of additions, and do not depend on the card.
+# Warps of a kernel on a card, and the largest size of sums that are not in shared memory [bytes]. Like the sums that
+# shared memory holds, SHARED_SUMS of binning.cu, they decide the order of additions: they do not depend on the card.
 _MOST_WARPS = 16384
 _MOST_SUMS = 2**28
 _SHARED_SUMS = 4096

@@ -188,6 +188,7 @@ def install(monkeypatch, copies=None, **runtime):
     cuda.get_current_stream = lambda: Stream.current
     pool = SimpleNamespace(total_bytes=lambda: 5 << 30, free_bytes=lambda: 1 << 30)
     cupy.__dict__.update(cuda=cuda, ndarray=Array, get_default_memory_pool=lambda: pool)
+    cupy.get_default_pinned_memory_pool = lambda: SimpleNamespace(free_all_blocks=lambda: None)
     cupy.empty = lambda shape, dtype: Array(np.full(shape, 77, dtype))
     cupy.ascontiguousarray = lambda array: Array(np.ascontiguousarray(array._values))
     cupy.asarray = lambda array: array if isinstance(array, Array) else Array(np.array(array))

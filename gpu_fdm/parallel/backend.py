@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import control_group
 from .cards import count_cards
-from .cufft import CardTransforms
+from .cufft import CardTransforms, clear_plans
 from .mpi_buffers import Buffers
 from .staging import LEAST, Copy, staging_of
 
@@ -127,12 +127,14 @@ class GPU:
 
     mpi_buffers  where messages to other ranks leave from: the memory of the card (device), or pinned memory (host)
     cards        the kinds of cards of all ranks, in words, where there are several ranks
+    sharers      ranks that share the card, and its memory
     """
 
     index: int = 0
     threads: int = field(default_factory=cpu_count)
     mpi_buffers: Buffers = "host"
     cards: tuple[str, ...] = ()
+    sharers: int = 1
     name: ClassVar[Literal["gpu"]] = "gpu"
     arithmetic: ClassVar[str] = name  # what decides the last bits of a result: part of the keys of caches
 
@@ -174,8 +176,8 @@ class GPU:
 
     @cached_property
     def total_memory(self) -> int:
-        """Bytes of the card."""
-        return self.xp.cuda.runtime.getDeviceProperties(self.index)["totalGlobalMem"]
+        """Bytes of the card, of which this rank has its share."""
+        return self.xp.cuda.runtime.getDeviceProperties(self.index)["totalGlobalMem"] // self.sharers
 
     def for_each(self, parts: Iterable[Part], work: Callable[[Part], object]) -> None:
         """Call work(part) for every part; the card is the one that runs in parallel."""
@@ -225,9 +227,11 @@ class GPU:
 
     @property
     def device_memory(self) -> int:
-        """Bytes free on the card, those in CuPy's pool included."""
+        """Bytes free on the card for this rank, those in CuPy's pool included; plans of transforms are forgotten."""
+        clear_plans()
         with self.xp.cuda.Device(self.index):
-            return self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
+            free = self.xp.cuda.runtime.memGetInfo()[0] + self.xp.get_default_memory_pool().free_bytes()
+        return free // self.sharers
 
     def launch(
         self,

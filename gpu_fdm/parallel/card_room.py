@@ -16,13 +16,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import DTypeLike
 
-from .cufft import clear_plans
 from .domain import Domain
 
 Way = Literal["whole", "lines", "pieces"]
 _WHOLE_SHARE = 1 / 4  # of a card, that complex numbers in all cells may take for plans of three dimensions
 _HELD_SHARE = 0.9  # of a card, that densities, transforms and work areas may take; CUDA and tables take the rest
-_MOST_WHOLE = 2**31  # cells from which on cuFFT is given planes and lines
+_MOST_WHOLE = 2**31  # cells, padding of lines included, from which on cuFFT is given planes and lines
 
 
 @frozen
@@ -69,7 +68,8 @@ def card_needs(cells: tuple[int, int, int], ranks: int, dtype: DTypeLike, fields
 
 def can_be_whole(cells: tuple[int, int, int], ranks: int) -> bool:
     """Whether cuFFT has a plan of three dimensions for a grid, which one rank must have."""
-    return ranks == 1 and prod(cells) < _MOST_WHOLE
+    nx, ny, nz = cells
+    return ranks == 1 and nx * ny * 2 * (nz // 2 + 1) < _MOST_WHOLE
 
 
 def whole_on_card(domain: Domain, dtype: DTypeLike) -> bool:
@@ -89,8 +89,5 @@ def held_on_card(domain: Domain, dtype: DTypeLike, fields: int = 2) -> bool:
     fits = True
     if backend.name == "gpu":
         needs = card_needs(domain.cells, domain.ranks.size, dtype, fields)
-        fits = needs.way(backend.total_memory) != "pieces"
-        if fits and needs.held > backend.device_memory:
-            clear_plans()  # their work areas count as taken
-            fits = needs.held <= backend.device_memory
+        fits = needs.way(backend.total_memory) != "pieces" and needs.held <= backend.device_memory
     return all(domain.ranks.allgather(fits))

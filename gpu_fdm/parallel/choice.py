@@ -94,7 +94,10 @@ def _over_ranks(gpu: GPU, ranks: Ranks, asked: str) -> GPU:
         buffers, why = "host", "not on all ranks the MPI library reads the memory of cards"
     where = "the memory of the cards" if buffers == "device" else "pinned memory of the host"
     log.info("messages between ranks leave from %s: %s", where, why)
-    return replace(gpu, mpi_buffers=buffers, cards=cards)
+    sharers = ranks.allgather_on_node(gpu.index).count(gpu.index)
+    if sharers > 1:
+        log.info("%d ranks share a card: each has that part of its memory", sharers)
+    return replace(gpu, mpi_buffers=buffers, cards=cards, sharers=sharers)
 
 
 def cpu_share(ranks: Ranks) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 _PLANS = 6  # kept: those of a wave, of its potential and of a statistic
+_COPIED_ITEMS = 2**27  # of lines that are copied at a time
 _MOST_ITEMS = 2**31 - 1  # cuFFT's sizes here are 32-bit integers
 
 
@@ -34,10 +35,17 @@ class CardTransforms:
         shape = values.shape
         if axes == (0,):
             columns = prod(shape[1:])
-            for part in _parts(columns, max(1, _MOST_ITEMS // shape[0])):
-                flat = values.reshape(shape[0], columns)[:, part]
-                layout = (shape[0],), columns, 1, part.stop - part.start
-                _run("complex", (shape[0],), layout, layout, flat, inverse)
+            layout = (shape[0],), columns, 1, columns
+            if shape[0] * columns <= _MOST_ITEMS:
+                _run("complex", (shape[0],), layout, layout, values, inverse)
+                return
+            # numbers of a line are too far apart for cuFFT: some columns at a time are copied, and come back
+            flat = values.reshape(shape[0], columns)
+            for part in _parts(columns, max(1, _COPIED_ITEMS // shape[0])):
+                some = flat[:, part].copy()
+                layout = (shape[0],), some.shape[1], 1, some.shape[1]
+                _run("complex", (shape[0],), layout, layout, some, inverse)
+                flat[:, part] = some
             return
         for part in _batches(shape, axes):
             some = values[part]

@@ -80,6 +80,7 @@ class Staging:
                 return self._free.pop(number)
         if self._free:  # too small: it makes room
             self._free.pop()
+            self.cupy.get_default_pinned_memory_pool().free_all_blocks()
         size = max(size, PIECE)
         return np.frombuffer(self.cupy.cuda.alloc_pinned_memory(size), np.uint8, size)
 

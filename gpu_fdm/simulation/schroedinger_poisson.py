@@ -39,7 +39,7 @@ from .integrator import Clock, Times, integrate, scheme_of_order
 
 log = logging.getLogger(__name__)
 
-_ROUND_OFF = 1e-5  # of the mass in a step: more than that is no round-off of single precision, and is not undone
+_ROUND_OFF = 1e-5  # of the mass: where it is further from that at the start it is no round-off, and is not undone
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def evolve_wave(
               work; resuming from it is bitwise identical
     domain    ranks that share the grid, and where psi is; by default one rank's, where it is
     The state yielded holds the array at work, not a copy. Memory: psi, one array of its size, and one more over ranks.
-    The result does not depend on the number of ranks or threads.
+    The result does not depend on the number of threads, nor on that of ranks, on cards but for round-off.
     Raises InputError for stops and orders that make no sense, ValueError for arrays that do not fit and for more ranks
     than planes, RunError where psi is no longer finite, or where a limit of `alarms` with stop is exceeded.
     """
@@ -288,7 +288,8 @@ class _Wave:
         """
         if self.mass is None or self.psi.dtype != np.complex64 or not mass > 0:
             return 1.0
-        return float(np.sqrt(np.clip(self.mass / mass, 1 - _ROUND_OFF, 1 + _ROUND_OFF)))
+        ratio = self.mass / mass
+        return float(np.sqrt(ratio)) if abs(ratio - 1) <= _ROUND_OFF else 1.0
 
     def measure(self, times: Times, scale_factor: float) -> None:
         """Kick, find Health, and warn or stop where it exceeds a limit."""

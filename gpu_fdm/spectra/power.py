@@ -326,8 +326,8 @@ def bin_modes(
     other        same slab of a second contrast for the cross spectrum, or None
     first_index  index along `axis` of the whole output at which the slab begins
     axis         0, 1 or 2 (along z the half that the real transform computes is cut)
-    backend      where the slab is. The sums do not depend on the number of threads; on a card, where the order of
-                 additions varies, they do by round-off. The numbers of modes are always the same
+    backend      where the slab is. The sums do not depend on the number of threads, and have the same bits in every
+                 run; those of a card and of a CPU differ by round-off, their numbers of modes do not
     Returns NumPy arrays.
     Raises ValueError for slabs that do not fit.
     """

@@ -181,7 +181,7 @@ def check_ranks(ranks):
         properties = {"name": name, "totalGlobalMem": 40 << 30}
         install(patch, getDeviceProperties=lambda index: properties)
         backend = choose_on_ranks("gpu", 1, ranks)
-        assert backend == GPU(0, 1, "host", ("Large, 40 GiB", "Small, 40 GiB"))
+        assert backend == GPU(0, 1, "host", ("Large, 40 GiB", "Small, 40 GiB"), sharers=ranks.local_size)
         assert backend.provenance["device"] == "Large, 40 GiB; Small, 40 GiB"
         assert backend.provenance["mpi_buffers"] == "host"
         assert [r.getMessage() for r in said if r.levelname == "WARNING"] == [

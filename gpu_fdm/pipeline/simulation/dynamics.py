@@ -24,13 +24,13 @@ from ...spectra.power import PowerSpectrum, power_spectrum
 from ..stage import Context
 from . import snapshots
 from .checkpoint import Saved
+from .needs import BATCH, BATCH_ON_CARD
 from .setup import Setup
 
 log = logging.getLogger(__name__)
 
 WATCH = 32  # steps between two looks at the health of a wave
 _COLUMNS = "position", "momentum"
-_BATCH, _BATCH_ON_CARD = 1 << 20, 1 << 23  # particles measured at a time
 
 
 State = WaveState | ParticleState
@@ -188,7 +188,7 @@ class ParticleRun(Dynamics[ParticleState]):
 
     def _batches(self, state: ParticleState) -> Iterator[tuple[Any, None]]:
         """Positions [cMpc/h] and no weights: all particles weigh the same, and there is one a cell."""
-        length, batch = self.setup.units.length, _BATCH_ON_CARD if in_place(self.domain) else _BATCH
+        length, batch = self.setup.units.length, BATCH_ON_CARD if in_place(self.domain) else BATCH
         for first in range(0, len(state.identity), batch):
             yield self.backend.xp.ascontiguousarray(state.position[:, first : first + batch].T) * length, None
 

@@ -18,8 +18,9 @@ from .setup import Setup
 _WAVE_A_SECOND, _PARTICLES_A_SECOND = 5e7, 1.7e7
 _STAGE = 5e-3  # seconds that any stage takes
 _EPOCHS = 200  # at which the length of a stage is asked for
-# particles that go to a grid at a time, on a CPU and on a card, and what each then needs [bytes]
-_BATCH, _BATCH_ON_CARD, _BATCH_PARTICLE = 1 << 20, 1 << 23, 60
+# particles that go to a grid at a time, on a CPU and on a card, and bytes that each then needs
+BATCH, BATCH_ON_CARD = 1 << 20, 1 << 23
+_BATCH_PARTICLE = 60
 
 
 def wave_memory(config: Config, ranks: int = 1, initial: bool = False) -> int:
@@ -37,7 +38,7 @@ def particle_memory(config: Config, ranks: int = 1) -> int:
     numbers = 7 if ranks == 1 else 14
     meshes = 8 if config.simulation.mesh_precision == "double" else 6.5
     cells = cells_of_largest_slab(config.simulation.cells, ranks)
-    return int(8 * (numbers + meshes) * cells) + _BATCH_PARTICLE * min(cells, _BATCH)
+    return int(8 * (numbers + meshes) * cells) + _BATCH_PARTICLE * min(cells, BATCH)
 
 
 def check_card(config: Config, ranks: Ranks, backend: CPU | GPU) -> None:
@@ -64,7 +65,7 @@ def _on_card(config: Config, ranks: int) -> tuple[str, int]:
     waves = [run.startswith("wave") for run in config.simulation.runs]
     # of cuFFT's transforms of the mesh there and back, and of particles that go to a grid
     cells = cells_of_largest_slab(config.simulation.cells, ranks)
-    work_areas = 2 * 8 * cells + _BATCH_PARTICLE * min(cells, _BATCH_ON_CARD)
+    work_areas = 2 * 8 * cells + _BATCH_PARTICLE * min(cells, BATCH_ON_CARD)
     needs = {
         "waves": wave_memory(config, ranks, initial=True) if any(waves) else 0,
         "particles": 0 if all(waves) else particle_memory(config, ranks) + work_areas,
