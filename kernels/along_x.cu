@@ -16,14 +16,11 @@
 // Arithmetic of stages is REAL, of factors double, as in wave.cu. Cooley & Tukey 1965; Gentleman & Sande 1966.
 
 #include "common.cuh"
+#include "phases.cuh"
 
 #ifndef SIZE
 #define SIZE 512
 #endif
-
-struct alignas(16) Phase {
-    double cosine, sine;
-};
 
 // the tile of a block takes 36 KiB at most
 constexpr int COLUMNS = (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32) / static_cast<int>(sizeof(Pair));
@@ -54,7 +51,7 @@ __device__ __forceinline__ Pair minus(Pair a, Pair b) { return {a.first - b.firs
 __device__ __forceinline__ Pair scaled(REAL by, Pair a) { return {by * a.first, by * a.second}; }
 
 template <bool BACK>
-__device__ __forceinline__ Pair product(Pair a, Pair turn)
+__device__ __forceinline__ Pair turned(Pair a, Pair turn)
 {
     const REAL sine = BACK ? -turn.second : turn.second;
     return {a.first * turn.first - a.second * sine, a.first * sine + a.second * turn.first};
@@ -70,11 +67,11 @@ __device__ __forceinline__ Pair quarter(Pair a)
 template <bool BACK>
 __device__ __forceinline__ void transform_4(Pair& a, Pair& b, Pair& c, Pair& d)
 {
-    const Pair even = plus(a, c), odd = minus(a, c), sum = plus(b, d), turned = quarter<BACK>(minus(b, d));
+    const Pair even = plus(a, c), odd = minus(a, c), sum = plus(b, d), quarter_turn = quarter<BACK>(minus(b, d));
     a = plus(even, sum);
-    b = plus(odd, turned);
+    b = plus(odd, quarter_turn);
     c = minus(even, sum);
-    d = minus(odd, turned);
+    d = minus(odd, quarter_turn);
 }
 
 // The transform of R numbers, in their order.
@@ -87,10 +84,10 @@ __device__ __forceinline__ void transform(Pair (&v)[R])
         v[1] = minus(a, b);
     } else if constexpr (R == 3) {
         const Pair sum = plus(v[1], v[2]), middle = minus(v[0], scaled(REAL(0.5), sum));
-        const Pair turned = quarter<BACK>(scaled(REAL(0.86602540378443864676), minus(v[1], v[2])));
+        const Pair across = quarter<BACK>(scaled(REAL(0.86602540378443864676), minus(v[1], v[2])));
         v[0] = plus(v[0], sum);
-        v[1] = plus(middle, turned);
-        v[2] = minus(middle, turned);
+        v[1] = plus(middle, across);
+        v[2] = minus(middle, across);
     } else if constexpr (R == 4) {
         transform_4<BACK>(v[0], v[1], v[2], v[3]);
     } else if constexpr (R == 5) {
@@ -163,7 +160,7 @@ __device__ __forceinline__ void stages(Pair* tile, int column, int thread, const
             for (int j = 0; j < R; ++j) v[j] = tile[place(base + j * rest, column)];
             transform<false, R>(v);
 #pragma unroll
-            for (int j = 1; j < R; ++j) v[j] = product<false>(v[j], turns[r * j * (SIZE / LENGTH)]);
+            for (int j = 1; j < R; ++j) v[j] = turned<false>(v[j], turns[r * j * (SIZE / LENGTH)]);
 #pragma unroll
             for (int j = 0; j < R; ++j) tile[place(base + j * rest, column)] = v[j];
         }
@@ -176,7 +173,7 @@ __device__ __forceinline__ void stages(Pair* tile, int column, int thread, const
 #pragma unroll
             for (int j = 0; j < R; ++j) {
                 v[j] = tile[place(base + j * rest, column)];
-                if (j > 0) v[j] = product<true>(v[j], turns[r * j * (SIZE / LENGTH)]);
+                if (j > 0) v[j] = turned<true>(v[j], turns[r * j * (SIZE / LENGTH)]);
             }
             transform<true, R>(v);
 #pragma unroll
@@ -204,14 +201,14 @@ __device__ __forceinline__ void there_and_back(long long columns, const REAL* tu
     transform<false, 8>(v);
 #pragma unroll
     for (int j = 0; j < 8; ++j)
-        tile[place(thread + j * PER_COLUMN, column)] = j > 0 ? product<false>(v[j], turn[thread * j]) : v[j];
+        tile[place(thread + j * PER_COLUMN, column)] = j > 0 ? turned<false>(v[j], turn[thread * j]) : v[j];
     __syncthreads();
     stages<SIZE / 8>(tile, column, thread, turn, factor);
     __syncthreads();
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
         v[j] = tile[place(thread + j * PER_COLUMN, column)];
-        if (j > 0) v[j] = product<true>(v[j], turn[thread * j]);
+        if (j > 0) v[j] = turned<true>(v[j], turn[thread * j]);
     }
     transform<true, 8>(v);
     if (!inside) return;
@@ -221,14 +218,11 @@ __device__ __forceinline__ void there_and_back(long long columns, const REAL* tu
 
 struct TimesPhase {
     const Phase* x;
-    double a, b;  // of the column
+    Phase across;  // of the column
 
     __device__ __forceinline__ Pair operator()(int i, Pair mode) const
     {
-        const Phase along = x[i];
-        const double cosine = along.cosine * a - along.sine * b, sine = along.cosine * b + along.sine * a;
-        const double real = mode.first, imaginary = mode.second;
-        return {static_cast<REAL>(real * cosine - imaginary * sine), static_cast<REAL>(real * sine + imaginary * cosine)};
+        return times_phase(mode, product(x[i], across));
     }
 };
 
@@ -240,8 +234,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     const auto factor_at = [=](unsigned c) {
         const Phase* x = reinterpret_cast<const Phase*>(phases);
         const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);
-        const Phase y = x[SIZE + row], z = x[SIZE + ny + m];
-        return TimesPhase{x, y.cosine * z.cosine - y.sine * z.sine, y.cosine * z.sine + y.sine * z.cosine};
+        return TimesPhase{x, product(x[SIZE + row], x[SIZE + ny + m])};
     };
     there_and_back(columns, turns, modes, factor_at);
 }
@@ -252,9 +245,7 @@ struct TimesGreen {
 
     __device__ __forceinline__ Pair operator()(int i, Pair mode) const
     {
-        const double k_squared = x[i] + across;
-        const double green = k_squared > 0 ? strength / k_squared : 0;
-        return {static_cast<REAL>(mode.first * green), static_cast<REAL>(mode.second * green)};
+        return over_k_squared(mode, x[i] + across, strength);
     }
 };
 

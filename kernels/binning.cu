@@ -25,11 +25,10 @@
 // run of them by shuffles, and one lane adds it. No two lanes add to the same bin at a time: no atomics are needed.
 
 #include "common.cuh"
+#include "warps.cuh"
 
 constexpr int SHARED_SUMS = 4096;  // 32 KiB: seven blocks on an sm_90, five on an sm_80
-constexpr unsigned WARP = 32;
 constexpr unsigned AHEAD = 2;  // pieces of a line that are loaded before the first is summed
-constexpr unsigned ALL = 0xffffffff;
 
 __device__ __forceinline__ int bin_of(double k, double parallel, const double* edges, long long mu_bins)
 {

@@ -18,6 +18,7 @@
 // Weights are double too, and rounded to whole units before they are added.
 
 #include "common.cuh"
+#include "warps.cuh"
 
 // Cell below a coordinate on the periodic grid, and how far into it.
 __device__ __forceinline__ long long cell_of(double position, double scale, double offset, long long cells,
@@ -72,8 +73,6 @@ struct Touched {
         assignment_weights<ORDER>(t, weight);
     }
 };
-
-constexpr unsigned ALL = 0xffffffff;
 
 // All threads of a warp call this; inside  whether one has a particle to add. Where a particle lies one cell further
 // along z than that of the thread before, its thread adds what that one has for the cells of both.

@@ -12,8 +12,7 @@
 //   bessel     J_m(kR'), shape (rows, points)
 
 #include "common.cuh"
-
-constexpr int WARP = 32;
+#include "warps.cuh"
 
 extern "C" __global__ void add_products(long long rows, long long columns, long long points, long long first,
                                         long long copies, const double* products, const double* bessel, double* sums)
@@ -27,6 +26,6 @@ extern "C" __global__ void add_products(long long rows, long long columns, long 
     double sum = 0;
     for (int column = lane; column < columns; column += WARP) sum += left[column] * right[column];
 #pragma unroll
-    for (int distance = WARP / 2; distance > 0; distance /= 2) sum += __shfl_down_sync(0xffffffff, sum, distance);
+    for (int distance = WARP / 2; distance > 0; distance /= 2) sum += __shfl_down_sync(ALL, sum, distance);
     if (lane == 0) sums[row] += copies * sum;
 }

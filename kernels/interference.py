@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ..errors import RunError
 from ..parallel.backend import CPU, GPU
+from ..parallel.slices import slices_of
 
 BLOCK_BYTES = 64 << 20  # of C_m(R, R') in a block
 BLOCK_SIDE = 128  # largest side of a block [nodes]
@@ -132,7 +133,7 @@ def _card_side(points: int) -> int:
 
 def _blocks(points: int, side: int) -> list[tuple[slice, list[slice]]]:
     """Rows, and all columns of theirs, of the blocks that cover a square matrix on and right of its diagonal."""
-    edges = [slice(first, min(first + side, points)) for first in range(0, points, side)]
+    edges = slices_of(points, side)
     return [(rows, edges[number:]) for number, rows in enumerate(edges)]
 
 

@@ -16,9 +16,9 @@
 //   modes, out_x, out_y      shape (nx, lines, length), pairs;  green  real, (nx / 2 + 1, lines, length)
 
 #include "common.cuh"
+#include "warps.cuh"
 
 constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
-constexpr unsigned ALL = 0xffffffff;
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
@@ -61,26 +61,6 @@ struct Touched {
 __device__ __forceinline__ unsigned long long units_of(double share, double along)
 {
     return static_cast<unsigned long long>(static_cast<long long>(__dadd_rn(__dmul_rn(share, along), 0.5)));
-}
-
-// The larger of two sizes; NaN where one is.
-__device__ __forceinline__ double larger(double one, double other)
-{
-    return other > one || other != other ? other : one;
-}
-
-// Write the largest size of a block's threads; all of them call this.
-__device__ __forceinline__ void write_largest(double size, double* largest)
-{
-    __shared__ double sizes[BLOCK / 32];
-#pragma unroll
-    for (unsigned apart = 16; apart > 0; apart /= 2) size = larger(size, __shfl_xor_sync(ALL, size, apart));
-    if (threadIdx.x % 32 == 0) sizes[threadIdx.x / 32] = size;
-    __syncthreads();
-    if (threadIdx.x > 0) return;
-#pragma unroll
-    for (int warp = 1; warp < BLOCK / 32; ++warp) size = larger(size, sizes[warp]);
-    largest[blockIdx.x] = size;
 }
 
 // The first of the two planes that a particle touches, of the whole mesh
@@ -180,7 +160,7 @@ push(long long count, double* position, double* momentum, const double* __restri
             size = larger(size, fabs(p));
         }
     }
-    write_largest(size, largest);
+    write_largest(size, largest + blockIdx.x);
 }
 
 // position + factor momentum, in place, in the box; sides  its sides, then the factor
@@ -243,5 +223,5 @@ extern "C" __global__ void largest_size(long long items, long long arrays, const
             items <= 0xffffffffll ? static_cast<unsigned>(item) % static_cast<unsigned>(length) : item % length;
         if (column < count) size = larger(size, fabs(static_cast<double>(values[item])));
     }
-    write_largest(size, largest);
+    write_largest(size, largest + blockIdx.x);
 }

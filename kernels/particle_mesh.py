@@ -15,6 +15,7 @@ import numpy as np
 from attrs import frozen
 
 from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK, Double
+from ..parallel.slices import slices_of
 from .compiled import njit
 
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
@@ -52,7 +53,7 @@ def lower_planes(x: Any, mesh: Mesh, backend: CPU | GPU) -> Any:
         def work(batch: slice) -> None:
             lower_planes_loop(x[batch], mesh.inverse_spacing[0], mesh.cells[0], planes[batch])
 
-        backend.for_each(_batches(len(x)), work)
+        backend.for_each(slices_of(len(x), _BATCH), work)
     return planes
 
 
@@ -69,7 +70,7 @@ def sort_by_cell(position: Any, momentum: Any, identity: Any, mesh: Mesh, backen
     arguments = (count, position, _place(mesh, backend), *mesh.cells, cells)
     backend.launch("particle_mesh", "lower_cells", np.float64, count, arguments)
     cells = cells.astype(dtype)
-    for part in _batches(count, _SORTED):
+    for part in slices_of(count, _SORTED):
         # a stable order, as CuPy's always is
         order = backend.xp.argsort(cells[part], kind="stable")
         for values in (*position, *momentum, identity):
@@ -125,7 +126,7 @@ def push(
         if drift != 0:
             move_loop(position, momentum, drift, mesh.sides, some)
 
-    backend.for_each(_batches(count), work)
+    backend.for_each(slices_of(count, _BATCH), work)
     return float(np.max([0.0, *found.values()]))
 
 
@@ -137,7 +138,7 @@ def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float,
         backend.launch("particle_mesh", "move", np.float64, count, arguments)
         return
     backend.for_each(
-        _batches(count), lambda batch: move_loop(position, momentum, factor, sides, (batch.start, batch.stop))
+        slices_of(count, _BATCH), lambda batch: move_loop(position, momentum, factor, sides, (batch.start, batch.stop))
     )
 
 
@@ -158,7 +159,7 @@ def gradient(modes: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -
     def work(part: slice) -> None:
         gradient_loop(given, green, *along, part.start, part.stop, *written)
 
-    backend.for_each(_batches(len(given), 1), work)
+    backend.for_each(slices_of(len(given), 1), work)
     return x, y, modes
 
 
@@ -186,7 +187,7 @@ def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = 
         # numpy's maximum is NaN where one of the numbers is
         found[part[0], batch.start] = np.maximum(values.max(), -values.min())
 
-    backend.for_each([(n, batch) for n, values in enumerate(flat) for batch in _batches(len(values), 1 << 15)], work)
+    backend.for_each([(n, batch) for n, values in enumerate(flat) for batch in slices_of(len(values), 1 << 15)], work)
     return float(np.max([0.0, *found.values()]))
 
 
@@ -199,10 +200,6 @@ def _place(mesh: Mesh, backend: GPU) -> Any:
 def _pairs(values: Any) -> Any:
     """Complex numbers as pairs of real ones, flat."""
     return values.reshape(-1).view(values.real.dtype)
-
-
-def _batches(count: int, size: int = _BATCH) -> list[slice]:
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 @njit(inline="always", **_OPTIONS)

@@ -1,7 +1,7 @@
 // A wave between its Fourier transforms: each warp takes a line along z.
 //
 // On the CPU: the functions of these names in wave.py. Tables, factors, sums and arithmetic are double at both precisions,
-// so that phases have modulus one to 1e-16, but for small phases of single-precision cells: see rotate. Complex numbers
+// so that phases have modulus one to 1e-16, but for small phases of single-precision cells: see kicked. Complex numbers
 // are pairs. The kernels take
 //   planes, ny, nz   of the cells or modes, z fastest;  blocks  of a plane: gridDim.x / planes
 //   psi, modes       pairs, changed in place;  potential, density  real
@@ -11,14 +11,11 @@
 //                    shape alone
 
 #include "common.cuh"
+#include "phases.cuh"
+#include "warps.cuh"
 
-constexpr unsigned WARP = 32, MOST_WARPS = 8;
 // cells that a thread loads before it works on the first of them: so many loads are on their way at a time
 constexpr unsigned AHEAD = 4;
-
-struct alignas(16) Phase {
-    double cosine, sine;
-};
 
 // The line of a warp, and its lane: false where there is none.
 struct Line {
@@ -37,45 +34,20 @@ struct Line {
     }
 };
 
-// Write the sums of N numbers over the threads of a block, the first of `stride`; all of them call this.
-template <int N>
-__device__ __forceinline__ void write_sums(double (&values)[N], double* sums, int stride = N)
+// use(m, number) for the numbers of a line, those of the thread's lane.
+template <typename Use>
+__device__ __forceinline__ void for_line(const Pair* line, unsigned lane, long long nz, const Use& use)
 {
-    __shared__ double of_warps[MOST_WARPS][N];
-    const unsigned lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
+    const unsigned length = static_cast<unsigned>(nz);
+    for (unsigned first = lane; first < length; first += AHEAD * WARP) {
+        Pair here[AHEAD];
 #pragma unroll
-    for (int i = 0; i < N; ++i)
+        for (unsigned i = 0; i < AHEAD; ++i)
+            here[i] = first + i * WARP < length ? line[first + i * WARP] : Pair{0, 0};
 #pragma unroll
-        for (unsigned step = WARP / 2; step > 0; step /= 2)
-            values[i] += __shfl_down_sync(0xffffffff, values[i], step);
-    if (lane == 0)
-#pragma unroll
-        for (int i = 0; i < N; ++i) of_warps[threadIdx.x / WARP][i] = values[i];
-    __syncthreads();
-    if (threadIdx.x >= N) return;
-    double total = 0;
-    for (unsigned warp = 0; warp < warps; ++warp) total += of_warps[warp][threadIdx.x];
-    sums[stride * static_cast<long long>(blockIdx.x) + threadIdx.x] = total;
-}
-
-// The larger of two sizes; NaN where one of them is.
-template <typename Number>
-__device__ __forceinline__ Number larger(Number a, Number b)
-{
-    return b > a || b != b ? b : a;
-}
-
-// The largest of the values of a block, for its first thread; all of them call this.
-__device__ __forceinline__ double largest_of_block(double value)
-{
-    __shared__ double of_warps[MOST_WARPS];
-#pragma unroll
-    for (unsigned step = WARP / 2; step > 0; step /= 2)
-        value = larger(value, __shfl_xor_sync(0xffffffff, value, step));
-    if (threadIdx.x % WARP == 0) of_warps[threadIdx.x / WARP] = value;
-    __syncthreads();
-    for (unsigned warp = 0; warp < blockDim.x / WARP; ++warp) value = larger(value, of_warps[warp]);
-    return value;
+        for (unsigned i = 0; i < AHEAD; ++i)
+            if (first + i * WARP < length) use(first + i * WARP, here[i]);
+    }
 }
 
 // sin x and cos x with the range reduction and the polynomials (Moshier's Cephes library) of wave.py; CUDA's own
@@ -177,40 +149,10 @@ extern "C" __global__ void squared_modulus(long long blocks, long long ny, long 
 {
     const Line at(blocks, ny);
     if (!at.inside) return;
-    const Pair* wave = reinterpret_cast<const Pair*>(psi) + at.number * nz;
     REAL* to = density + at.number * line;
-    const unsigned length = static_cast<unsigned>(nz);
-    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
-        Pair here[AHEAD];
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i)
-            here[i] = first + i * WARP < length ? wave[first + i * WARP] : Pair{0, 0};
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i)
-            if (first + i * WARP < length)
-                to[first + i * WARP] = here[i].first * here[i].first + here[i].second * here[i].second;
-    }
-}
-
-// The largest |value|, (planes, blocks); NaN where one is.
-extern "C" __global__ void largest_size(long long blocks, long long ny, long long nz, long long line,
-                                        const REAL* __restrict__ values, double* sums)
-{
-    const Line at(blocks, ny);
-    REAL largest[AHEAD] = {};
-    if (at.inside) {
-        const REAL* along = values + at.number * line;
-        const unsigned length = static_cast<unsigned>(nz);
-        for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
-#pragma unroll
-            for (unsigned i = 0; i < AHEAD; ++i)
-                if (first + i * WARP < length) largest[i] = larger(largest[i], fabs(along[first + i * WARP]));
-        }
-    }
-#pragma unroll
-    for (unsigned i = 1; i < AHEAD; ++i) largest[0] = larger(largest[0], largest[i]);
-    const double of_block = largest_of_block(largest[0]);
-    if (threadIdx.x == 0) sums[blockIdx.x] = of_block;
+    for_line(reinterpret_cast<const Pair*>(psi) + at.number * nz, at.lane, nz, [=](unsigned m, Pair cell) {
+        to[m] = cell.first * cell.first + cell.second * cell.second;
+    });
 }
 
 // mode (i, j, m) times the phases of its three wavenumbers
@@ -220,27 +162,11 @@ extern "C" __global__ void multiply_phases(long long planes, long long blocks, l
     const Line at(blocks, ny);
     if (!at.inside) return;
     const Phase* factors = reinterpret_cast<const Phase*>(phases);
-    const Phase x = factors[at.plane], y = factors[planes + at.row];
-    const double a = x.cosine * y.cosine - x.sine * y.sine, b = x.cosine * y.sine + x.sine * y.cosine;
+    const Phase across = product(factors[at.plane], factors[planes + at.row]);
     const Phase* along = factors + planes + ny;
-    Pair* mode = reinterpret_cast<Pair*>(modes) + at.number * nz;
-    const unsigned length = static_cast<unsigned>(nz);
-    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
-        Pair here[AHEAD];
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i)
-            here[i] = first + i * WARP < length ? mode[first + i * WARP] : Pair{0, 0};
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i) {
-            const unsigned m = first + i * WARP;
-            if (m >= length) continue;
-            const Phase z = along[m];
-            const double cosine = a * z.cosine - b * z.sine, sine = a * z.sine + b * z.cosine;
-            const double real = here[i].first, imaginary = here[i].second;
-            mode[m] = {static_cast<REAL>(real * cosine - imaginary * sine),
-                       static_cast<REAL>(real * sine + imaginary * cosine)};
-        }
-    }
+    Pair* line = reinterpret_cast<Pair*>(modes) + at.number * nz;
+    for_line(line, at.lane, nz,
+             [=](unsigned m, Pair mode) { line[m] = times_phase(mode, product(across, along[m])); });
 }
 
 // mode (i, j, m) times -strength / k^2, or 0 where k = 0
@@ -252,22 +178,9 @@ extern "C" __global__ void divide_by_k_squared(long long planes, long long block
     if (!at.inside) return;
     const double across = squares[at.plane] + squares[planes + at.row], by = -strength[0];
     const double* along = squares + planes + ny;
-    Pair* mode = reinterpret_cast<Pair*>(modes) + at.number * nz;
-    const unsigned length = static_cast<unsigned>(nz);
-    for (unsigned first = at.lane; first < length; first += AHEAD * WARP) {
-        Pair here[AHEAD];
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i)
-            here[i] = first + i * WARP < length ? mode[first + i * WARP] : Pair{0, 0};
-#pragma unroll
-        for (unsigned i = 0; i < AHEAD; ++i) {
-            const unsigned m = first + i * WARP;
-            if (m >= length) continue;
-            const double k_squared = across + along[m];
-            const double green = k_squared > 0 ? by / k_squared : 0;
-            mode[m] = {static_cast<REAL>(here[i].first * green), static_cast<REAL>(here[i].second * green)};
-        }
-    }
+    Pair* line = reinterpret_cast<Pair*>(modes) + at.number * nz;
+    for_line(line, at.lane, nz,
+             [=](unsigned m, Pair mode) { line[m] = over_k_squared(mode, across + along[m], by); });
 }
 
 // sums of k^2 |mode|^2, (planes, blocks, 1)
@@ -325,7 +238,6 @@ extern "C" __global__ void phase_changes(long long planes, long long blocks, lon
             }
         }
     }
-    largest = largest_of_block(largest);
-    if (threadIdx.x == 0) sums[3 * static_cast<long long>(blockIdx.x) + 2] = largest;
+    write_largest(largest, sums + 3 * static_cast<long long>(blockIdx.x) + 2);
     write_sums(totals, sums, 3);
 }

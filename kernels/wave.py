@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK
+from . import particle_mesh
 from .common import FAST
 from .compiled import njit
 
@@ -117,10 +118,7 @@ def largest_size(values: np.ndarray, length: int, backend: CPU | GPU) -> float:
     values  real, planes, (planes, ny, length), contiguous; on a card lines may be longer
     """
     if backend.name == "gpu":
-        shape = (*values.shape[:2], length)
-        sums = _sums(shape, 1, backend)
-        _launch("largest_size", shape, values.dtype, (values.shape[2], values, sums), backend)
-        return float(sums.max())
+        return float(particle_mesh.largest_size([values], backend, length))
     return max(float(values.max()), -float(values.min()))
 
 

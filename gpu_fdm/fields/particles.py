@@ -12,6 +12,7 @@ from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_in_rounds
 from ..parallel.fft import in_place
 from ..parallel.ranks import Ranks
+from ..parallel.slices import slices_of
 from ..vectors import three
 from .assignment import find_assignment
 from .box import Box
@@ -126,7 +127,7 @@ class ParticleGrid:
 
     def _batches(self, number: int) -> list[slice]:
         """Slices of particles that are added at a time."""
-        return [slice(first, min(first + self.batch, number)) for first in range(0, number, self.batch)]
+        return slices_of(number, self.batch)
 
     @property
     def _geometry(self) -> tuple[tuple[float, float, float], float, tuple[int, int, int]]:

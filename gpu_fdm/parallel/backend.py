@@ -4,6 +4,7 @@ Both answer the same calls. Everything else in the program is plain NumPy.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ from . import control_group
 from .cards import count_cards
 from .cufft import CardTransforms, clear_plans
 from .mpi_buffers import Buffers
+from .slices import slices_of
 from .staging import LEAST, Copy, staging_of
 
 Part = TypeVar("Part")
@@ -217,8 +219,7 @@ class GPU:
 
     def _copy(self, target: NDArray, source: NDArray) -> None:
         """Copy on the host, in threads: one alone is slower than the card, most of all in memory that is new."""
-        items = max(1, _COPY_BYTES * len(source) // max(1, source.nbytes))
-        parts = [slice(first, first + items) for first in range(0, len(source), items)]
+        parts = slices_of(len(source), _COPY_BYTES * len(source) // max(1, source.nbytes))
         self.host.for_each(parts, lambda part: np.copyto(target[part], source[part]))
 
     def synchronize(self) -> None:
@@ -310,10 +311,10 @@ def _module(device: int, source: str, dtype: str, size: int | None) -> Any:
 
 
 def kernel_source(name: str) -> str:
-    """Text of kernels/<name>.cu with common.cuh put in its place."""
+    """Text of kernels/<name>.cu with the files that it includes put in their place."""
     folder = resources.files("gpu_fdm.kernels")
     text = (folder / f"{name}.cu").read_text()
-    return text.replace('#include "common.cuh"', (folder / "common.cuh").read_text())
+    return re.sub(r'#include "(\w+\.cuh)"', lambda include: (folder / include[1]).read_text(), text)
 
 
 def kernel_options(dtype: str, size: int | None = None) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .slices import slices_of
+
 _PLANS = 6  # kept: those of a wave, of its potential and of a statistic
 _COPIED_ITEMS = 2**27  # of lines that are copied at a time
 _MOST_ITEMS = 2**31 - 1  # cuFFT's sizes here are 32-bit integers
@@ -41,7 +43,7 @@ class CardTransforms:
                 return
             # numbers of a line are too far apart for cuFFT: some columns at a time are copied, and come back
             flat = values.reshape(shape[0], columns)
-            for part in _parts(columns, max(1, _COPIED_ITEMS // shape[0])):
+            for part in slices_of(columns, _COPIED_ITEMS // shape[0]):
                 some = flat[:, part].copy()
                 layout = (shape[0],), some.shape[1], 1, some.shape[1]
                 _run("complex", (shape[0],), layout, layout, some, inverse)
@@ -76,11 +78,7 @@ def _batches(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[slice]:
     """All of an array for a transform of all axes; planes for one within planes, as many as cuFFT takes at a time."""
     if len(axes) == 3:
         return [slice(0, shape[0])]
-    return _parts(shape[0], max(1, _MOST_ITEMS // (2 * prod(shape[1:]))))
-
-
-def _parts(count: int, most: int) -> list[slice]:
-    return [slice(first, min(first + most, count)) for first in range(0, count, most)]
+    return slices_of(shape[0], _MOST_ITEMS // (2 * prod(shape[1:])))
 
 
 def _run(kind: str, sizes: tuple, before: tuple, after: tuple, values: Any, inverse: bool) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 from .card_room import whole_on_card
 from .cufft import CardTransforms, lines_of
 from .domain import Domain
+from .slices import slices_of
 from .transpose import transpose
 
 # of planes and columns that are transformed at a time on a CPU: they fit the cache
@@ -92,11 +93,16 @@ def transform_planes(
             values[planes] = backend.fft.rfft2(part)
 
         backend.for_each(plane_blocks(domain, values.dtype.itemsize), over_plane)
-    if domain.ranks.size > 1:
-        lines = backend.xp.empty(domain.transposed_shape(values.shape[2]), values.dtype)
-        transpose(values, lines, domain, back=False)
-        values = lines
-    return Transform(values, domain)
+    return planes_to_lines(values, domain)
+
+
+def planes_to_lines(values: Any, domain: Domain) -> Transform:
+    """A transform over y and z of this rank's planes, with all of x for its lines."""
+    if domain.ranks.size == 1:
+        return Transform(values, domain)
+    lines = domain.backend.xp.empty(domain.transposed_shape(values.shape[2]), values.dtype)
+    transpose(values, lines, domain, back=False)
+    return Transform(lines, domain)
 
 
 def inverse(transformed: Transform, out: np.ndarray | None = None) -> np.ndarray:
@@ -119,7 +125,7 @@ def inverse_planes(transformed: Transform, out: np.ndarray | None = None) -> np.
     Memory beyond the transform: the slab, and over ranks a complex copy of it.
     """
     domain, backend = transformed.domain, transformed.domain.backend
-    values = _back_to_planes(transformed)
+    values = lines_to_planes(transformed)
     if backend.name == "gpu":
         backend.plans.to_real(values, domain.cells[2], (1, 2))
         return _scaled(values, domain, prod(domain.cells[1:]), out)
@@ -146,12 +152,12 @@ def inverse_in_place(transformed: Transform) -> tuple[Any, int]:
         backend.plans.to_real(values, nz, (0, 1, 2))
         return lines_of(values), prod(domain.cells)
     along_x([transformed], back=True)
-    values = _back_to_planes(transformed)
+    values = lines_to_planes(transformed)
     backend.plans.to_real(values, nz, (1, 2))
     return lines_of(values), prod(domain.cells[1:])
 
 
-def _back_to_planes(transformed: Transform) -> Any:
+def lines_to_planes(transformed: Transform) -> Any:
     """The values of transform_planes before they were transposed."""
     domain, values = transformed.domain, transformed.values
     if domain.ranks.size == 1:
@@ -337,13 +343,13 @@ def along_x(
 
 def plane_blocks(domain: Domain, item_bytes: int) -> list[slice]:
     """This rank's planes, some at a time; item_bytes  size of the work on a cell."""
-    return _blocks(domain.shape[0], _most_bytes(domain) // (item_bytes * domain.cells[1] * domain.cells[2]))
+    return slices_of(domain.shape[0], _most_bytes(domain) // (item_bytes * domain.cells[1] * domain.cells[2]))
 
 
 def mode_blocks(domain: Domain, item_bytes: int) -> list[slice]:
     """Planes of constant kx of this rank's modes, some at a time; item_bytes  size of the work on a mode."""
     plane = domain.transposed_shape(domain.cells[2] // 2 + 1)[1:]
-    return _blocks(domain.cells[0], _most_bytes(domain) // (item_bytes * max(1, prod(plane))))
+    return slices_of(domain.cells[0], _most_bytes(domain) // (item_bytes * max(1, prod(plane))))
 
 
 def _most_bytes(domain: Domain) -> int:
@@ -363,19 +369,13 @@ def _over_columns(function: Callable, domain: Domain, *arrays: np.ndarray) -> No
         flat[0][:, columns] = function(*parts, columns)
 
     size = _COLUMNS_BYTES // (domain.cells[0] * flat[0].dtype.itemsize)
-    domain.backend.for_each(_blocks(flat[0].shape[1], size), work)
+    domain.backend.for_each(slices_of(flat[0].shape[1], size), work)
 
 
 def _put(part: np.ndarray, values: np.ndarray) -> None:
     """Put into `part` what a transform of it, which may or may not have worked in place, returned."""
     if not np.may_share_memory(part, values):
         part[...] = values
-
-
-def _blocks(count: int, size: int) -> list[slice]:
-    """`count` items in blocks of `size`, one at least: they do not depend on the number of threads."""
-    size = max(1, size)
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def _keep_freed_memory(size: int) -> None:

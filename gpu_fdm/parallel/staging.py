@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .slices import slices_of
+
 Copy = Callable[[NDArray, Any], None]
 
 PIECE = 1 << 26  # bytes of a piece
@@ -202,5 +204,4 @@ def _as(buffer: NDArray[np.uint8], values: Any) -> NDArray:
 def _parts(flat: Any) -> tuple[list[slice], int]:
     """The parts of a flat array, and the size of the largest [bytes]."""
     length = max(1, PIECE // flat.dtype.itemsize)
-    parts = [slice(first, min(first + length, flat.size)) for first in range(0, flat.size, length)]
-    return parts, min(length, flat.size) * flat.dtype.itemsize
+    return slices_of(flat.size, length), min(length, flat.size) * flat.dtype.itemsize

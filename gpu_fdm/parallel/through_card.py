@@ -17,7 +17,7 @@ from .backend import GPU
 from .domain import Domain
 from .fft import Transform
 from .ranks import SERIAL
-from .transpose import transpose
+from .slices import slices_of
 
 _PIECE = 2**27  # bytes of modes that go to a card at a time
 _PIECES_A_CARD = 64  # of which a card has room for so many: the cells, a second field and cuFFT take some of it
@@ -36,11 +36,7 @@ def transform_planes(slab: np.ndarray, domain: Domain, prepare: Callable | None 
         for planes, part in zip(pieces, card.each_to_device([slab[planes] for planes in pieces]), strict=True):
             here = None if prepare is None else partial(_prepare, prepare, planes.start)
             copy(values[planes], fft.transform_planes(part, _planes(domain, planes), here).values)
-    if domain.ranks.size > 1:
-        lines = np.empty(domain.transposed_shape(values.shape[2]), values.dtype)
-        transpose(values, lines, domain, back=False)
-        values = lines
-    return Transform(values, domain)
+    return fft.planes_to_lines(values, domain)
 
 
 def lines_along_x(transforms: Sequence[Transform], there: bool) -> Iterator[tuple[slice, list[Any]]]:
@@ -78,10 +74,7 @@ def planes_of_inverse(transformed: Transform) -> Iterator[tuple[slice, Any]]:
 
     Memory beyond the transform: over ranks a copy of it.
     """
-    domain, values = transformed.domain, transformed.values
-    if domain.ranks.size > 1:
-        values = np.empty((*domain.shape[:2], values.shape[2]), values.dtype)
-        transpose(values, transformed.values, domain, back=True)
+    domain, values = transformed.domain, fft.lines_to_planes(transformed)
     pieces = _pieces(domain, values, 0)
     for planes, part in zip(pieces, _card_of(domain).each_to_device([values[part] for part in pieces]), strict=True):
         yield planes, fft.inverse_planes(Transform(part, _planes(domain, planes)))
@@ -101,8 +94,7 @@ def _pieces(domain: Domain, values: np.ndarray, axis: int) -> list[slice]:
     """Pieces along an axis of this rank's modes that go to the card."""
     most = min(_PIECE, _card_of(domain).total_memory // _PIECES_A_CARD)
     others = prod(number for direction, number in enumerate(values.shape) if direction != axis)
-    size, count = max(1, most // max(1, others * values.itemsize)), values.shape[axis]
-    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
+    return slices_of(values.shape[axis], most // max(1, others * values.itemsize))
 
 
 def _largest(values: np.ndarray, pieces: list[slice], axis: int) -> int:
