@@ -27,6 +27,14 @@ def agree(file: str, number: int):
     assert finished.stdout.split().count("agree") == number
 
 
+def result_of_ranks(ini: Path, number: int, output: Path) -> Path:
+    """Run an ini on so many ranks; returns the result in the folder `output`."""
+    command = [MPIEXEC, "-n", str(number), sys.executable, "-m", "gpu_fdm", "run", str(ini)]
+    command += ["--set", f"run.output={output}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return output / "result.hdf5"
+
+
 def run_here(check):
     """What a rank does: check(ranks), and says that results agree, or ends all ranks."""
     from mpi4py import MPI

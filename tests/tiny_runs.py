@@ -5,11 +5,19 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.stages import result_schema
+
+
+def run_in(folder, ini):
+    """An ini, whose {output} is in a folder, and the outcome of its run."""
+    path = folder / "one.ini"
+    path.write_text(ini.format(output=folder / "out"))
+    return path, pipeline.run(read_config(path))
+
 
 FILAMENT = "[filament]\n[wavefunction]\nweights = adaptive_lasso\n"
 RUNS = {

@@ -1,12 +1,10 @@
 """The error budget of one-filament spectra: against runs with each choice, on ranks, stopped and resumed, and drawn."""
 
-import subprocess
-import sys
-
 import h5py
 import numpy as np
 import pytest
-from rank_runs import MPIEXEC, needs_mpi
+from rank_runs import needs_mpi, result_of_ranks
+from tiny_runs import run_in
 
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.pipeline import budget as stage
@@ -69,9 +67,7 @@ def stored(path):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """An ini and the result of its run."""
-    folder = tmp_path_factory.mktemp("budget")
-    (folder / "one.ini").write_text(INI.format(output=folder / "out"))
-    return folder / "one.ini", run(read_config(folder / "one.ini"))
+    return run_in(tmp_path_factory.mktemp("budget"), INI)
 
 
 def test_every_choice_is_there(done):
@@ -157,9 +153,7 @@ def test_a_stopped_run_goes_on(done, monkeypatch):
 @needs_mpi
 def test_ranks_agree(done, tmp_path):
     ini, outcome = done
-    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "run", ini, "--set", f"run.output={tmp_path}/r"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    ours = stored(tmp_path / "r" / "result.hdf5")
+    ours = stored(result_of_ranks(ini, 3, tmp_path / "r"))
     for boson, found in stored(outcome.result).items():
         for name in CHOICES:
             assert ours[boson][name] == pytest.approx(found[name], rel=1e-9), name

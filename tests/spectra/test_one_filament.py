@@ -1,13 +1,11 @@
 """The one-filament spectrum: its quadrature against closed forms, the published limit, and the stage that makes it."""
 
-import subprocess
-import sys
-
 import h5py
 import numpy as np
 import pytest
-from rank_runs import MPIEXEC, needs_mpi
+from rank_runs import needs_mpi, result_of_ranks
 from scipy.integrate import quad
+from tiny_runs import run_in
 
 from gpu_fdm.comparison.models import model_boosts
 from gpu_fdm.config.config import parse_config, read_config
@@ -132,9 +130,7 @@ def stored(path):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """An ini and the result of its run."""
-    folder = tmp_path_factory.mktemp("one filament")
-    (folder / "one.ini").write_text(INI.format(output=folder / "out"))
-    return folder / "one.ini", run(read_config(folder / "one.ini"))
+    return run_in(tmp_path_factory.mktemp("one filament"), INI)
 
 
 def test_run(done):
@@ -193,9 +189,7 @@ def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
 @needs_mpi
 def test_ranks_agree(done, tmp_path):
     ini, outcome = done
-    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "run", ini, "--set", f"run.output={tmp_path}/r"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    ours, _ = stored(tmp_path / "r" / "result.hdf5")
+    ours, _ = stored(result_of_ranks(ini, 3, tmp_path / "r"))
     for name, spectrum in stored(outcome.result)[0].items():
         for key, values in spectrum.items():
             assert ours[name][key] == pytest.approx(values, rel=1e-9), key
