@@ -20,7 +20,7 @@ class FilamentSpectra:
     """Parts of P(k|M)/M^2 of filaments, averaged over phases and orientations.
 
     k            comoving [h/Mpc], shape (k,)
-    smooth, interference, self_term   shape (filaments, k), as in SinglePower
+    smooth, interference, self_term, completed   shape (filaments, k), as in SinglePower
     weight_sum   line mass of the states over that of the filament, shape (filaments,)
     """
 
@@ -28,6 +28,7 @@ class FilamentSpectra:
     smooth: NDArray
     interference: NDArray
     self_term: NDArray
+    completed: NDArray
     weight_sum: NDArray
 
     @property
@@ -59,10 +60,10 @@ def filament_spectra(
     if k.ndim != 1 or not np.all(np.isfinite(k) & (k > 0)):
         raise InputError("k: must be a list of positive numbers")
     nu, ratio, scale = np.array([_similarity(filament, h, omega_m) for filament in filaments]).T
-    smooth, interference, self_term = table.parts(nu, ratio, scale[:, None] * k)
+    smooth, interference, self_term, completed = table.parts(nu, ratio, scale[:, None] * k)
     weight_sum = table.mass(nu)
     squared = weight_sum[:, None] ** 2
-    return FilamentSpectra(k, smooth * squared, interference * squared, self_term * squared, weight_sum)
+    return FilamentSpectra(k, smooth * squared, interference * squared, self_term * squared, completed, weight_sum)
 
 
 def _similarity(filament: Filament, h: float, omega_m: float) -> tuple[float, float, float]:

@@ -28,6 +28,7 @@ _BEYOND = 4.5  # widths D beyond the cut at which states still count
 _LARGEST_KAPPA = 5.0  # of the rows of fringes
 _STEP = 0.02  # of ln q, and of kappa, in sums over states; form factors are interpolated in steps of it over the radius
 _SMALLEST_Q = 2e-3
+_HERMITE = 4  # cuts over which the mass beyond the rounded one is averaged
 
 Spectrum = Callable[[NDArray], NDArray]
 
@@ -37,12 +38,14 @@ class PlaneSpectrum:
     """Three parts of the spectrum in the plane, functions of q = k r0/a of any shape, over (sum w)^2.
 
     smooth         A^2, of the mean density
+    completed      the same with the mass beyond the energy cut and over all of the mass squared, see SinglePower
     interference   I, of all pairs of states;  self_term  S, of each state with itself
     weight_sum     sum w: line mass of the states over that of the filament
     With fixed |a_nl| the spectrum is A^2 + I - S.
     """
 
     smooth: Spectrum
+    completed: Spectrum
     interference: Spectrum
     self_term: Spectrum
     weight_sum: float
@@ -71,13 +74,22 @@ def plane_spectrum(nu: float, mass_fraction: float, backend: CPU | GPU | None = 
 
     q_max = 2 * nu * _LARGEST_KAPPA
     rows = np.linspace(0, q_max, int(q_max * library.radius_max / nu / _STEP) + 8)
-    amplitude = CubicSpline(rows, form_factor(library, weight, rows / nu, backend) / mass)
+    modes = form_factor(library, weight, rows / nu, backend)
+    all_mass = modes + _missing(profile, cut, width, rows / nu, backend)
 
-    def smooth(wavenumber: NDArray) -> NDArray:
-        inside = wavenumber <= q_max
-        return np.where(inside, amplitude(np.minimum(wavenumber, q_max)), 0.0) ** 2
+    def squared_form(values: NDArray) -> Spectrum:
+        spline = CubicSpline(rows, values / values[0])
+        return lambda q: np.where(q <= q_max, spline(np.minimum(q, q_max)), 0.0) ** 2
 
-    return PlaneSpectrum(smooth, interference, self_term, mass)
+    return PlaneSpectrum(squared_form(modes), squared_form(all_mass), interference, self_term, mass)
+
+
+def _missing(profile: SteadyStateCylinder, cut: float, width: float, k: NDArray, backend: CPU | GPU | None) -> NDArray:
+    """The form factor of the mass beyond the rounded cut, over the line mass, shape of k."""
+    x, share = np.polynomial.hermite.hermgauss(_HERMITE)
+    energies = 2 * (cut + width**2 / 4 + width * x)
+    beyond = [profile.form_factor_beyond(float(energy), k, backend) for energy in energies]
+    return np.asarray(share / np.sqrt(np.pi) @ np.array(beyond))
 
 
 def _log_interpolation(q: NDArray, values: NDArray, kappa: NDArray) -> Spectrum:

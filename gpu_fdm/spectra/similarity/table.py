@@ -4,8 +4,10 @@ For each node of nu, infinity the last, and each Chebyshev point of 1/Lambda, La
 the three parts of P(k|M)/M^2, averaged over orientations and divided by the window w(k length). Their steepest factors
 are taken out:
 
-    ln A^2, ln(nu^2 S) + kappa^2, ln(I/S)  on ln q,  q = k r0/a
-    ln(3 nu^2 I) + kappa^2                 on kappa = q/(2 nu)
+    ln A^2, ln C^2, ln(nu^2 S) + kappa^2, ln(I/S)  on ln q,  q = k r0/a
+    ln(3 nu^2 I) + kappa^2                         on kappa = q/(2 nu)
+
+C is A completed with the mass beyond the energy cut, whose power is over all of the mass squared.
 
 Below kappa = 0.4, where I and S nearly cancel, I follows from its ratio to S; above, from its own rows. Rows are
 interpolated by a cubic spline in t = nu^2/(1 + nu^2), by the Chebyshev polynomial in 1/Lambda, and by four points of
@@ -19,6 +21,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
+from scipy.special import k1
 
 from ...errors import InputError
 from ...parallel.backend import CPU, GPU
@@ -46,8 +49,8 @@ class SimilarityTable:
     mass_fraction  f, inside of whose potential the states lie: energy_cut
     nu             nodes, shape (nodes,), rising to infinity
     weight_sum     sum w, shape (nodes,)
-    rows           ln A^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after the other,
-                   shape (nodes, RATIOS, 3 len(Q) + len(KAPPA))
+    rows           ln A^2, ln C^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after
+                   the other, shape (nodes, RATIOS, 4 len(Q) + len(KAPPA))
     """
 
     mass_fraction: float
@@ -55,8 +58,11 @@ class SimilarityTable:
     weight_sum: NDArray = field(converter=np.asarray)
     rows: NDArray = field(converter=np.asarray)
 
-    def parts(self, nu: ArrayLike, ratio: ArrayLike, q: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
-        """Smooth, interference and self term of P(k|M)/M^2 over (sum w)^2, each of shape (filaments, k).
+    def parts(self, nu: ArrayLike, ratio: ArrayLike, q: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Smooth, interference, self term and completed, parts of P(k|M)/M^2, each of shape (filaments, k).
+
+        The first three are over (sum w)^2. The last is the smooth part with all of the mass, one for k -> 0, as in
+        SinglePower.completed.
 
         nu     of each filament, shape (filaments,);  ratio  of its length and r0/a, shape (filaments,)
         q      k r0/a, shape (filaments, k), positive; beyond kappa = 4.4 there are no fringes
@@ -68,16 +74,16 @@ class SimilarityTable:
         weight = self._of_nu(nu)[:, :, None] * _of_ratio(ratio)[:, None, :]
         rows = weight.reshape(len(nu), -1) @ self._flat
         kappa, squared = q / (2 * nu[:, None]), nu[:, None] ** 2
-        log_q, count = np.log(q), len(Q)
+        log_q, of_q = np.log(q), rows[:, : 4 * len(Q)].reshape(len(nu), 4, -1).swapaxes(0, 1)
         position = (log_q - np.log(Q[0])) / (np.log(Q[1]) - np.log(Q[0]))
         window = np.exp(_log_window(log_q + np.log(ratio)[:, None]))
-        smooth = window * np.exp(_lagrange(rows[:, :count], position))
+        smooth, completed = (window * np.exp(_lagrange(of_q[i], position)) for i in range(2))
         damped = window * np.exp(-(kappa**2)) / squared * (kappa <= KAPPA[-1])
         # rows end where nothing is left of a part: what lies beyond is not used
-        self_term = damped * np.exp(np.minimum(_lagrange(rows[:, count : 2 * count], position), _MOST))
-        from_self = self_term * np.exp(np.clip(_lagrange(rows[:, 2 * count : 3 * count], position), 0.0, _MOST))
-        alone = damped / 3 * np.exp(_lagrange(rows[:, 3 * count :], np.minimum(kappa, KAPPA[-1]) / KAPPA[1]))
-        return smooth, np.where(kappa < _OWN_ROWS, from_self, alone), self_term
+        self_term = damped * np.exp(np.minimum(_lagrange(of_q[2], position), _MOST))
+        from_self = self_term * np.exp(np.clip(_lagrange(of_q[3], position), 0.0, _MOST))
+        alone = damped / 3 * np.exp(_lagrange(rows[:, 4 * len(Q) :], np.minimum(kappa, KAPPA[-1]) / KAPPA[1]))
+        return smooth, np.where(kappa < _OWN_ROWS, from_self, alone), self_term, completed
 
     def mass(self, nu: ArrayLike) -> NDArray:
         """sum w: line mass of the states over that of the filament, shape of nu."""
@@ -122,25 +128,26 @@ def make_table(
 
 
 def _rows(plane: PlaneSpectrum, nu: float, mass_fraction: float) -> NDArray:
-    """Rows of one node at all ratios, shape (RATIOS, 3 len(Q) + len(KAPPA))."""
+    """Rows of one node at all ratios, shape (RATIOS, 4 len(Q) + len(KAPPA))."""
     finite = np.isfinite(nu)
     damping = (Q / (2 * nu)) ** 2 if finite else 0.0
     squared = nu**2 if finite else 1.0
     rows = []
     for ratio in _ratios():
         window = AxialWindow(ratio, SHARPNESS / ratio)
-        parts = [plane.smooth, plane.self_term, plane.interference, _one]
-        smooth, self_term, fringes, alone = orientation_averages(Q, parts, window, _RADIUS)
-        rows_of_q = [smooth / alone, squared * self_term / alone, fringes / np.maximum(self_term, _LEAST**2)]
+        parts = [plane.smooth, plane.completed, plane.self_term, plane.interference, _one]
+        smooth, completed, self_term, fringes, alone = orientation_averages(Q, parts, window, _RADIUS)
+        rows_of_q = [smooth / alone, completed / alone, squared * self_term / alone]
+        rows_of_q.append(fringes / np.maximum(self_term, _LEAST**2))
         if finite:
             q = 2 * nu * np.maximum(KAPPA, 1e-4)
             at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, _RADIUS)
             interference = 3 * squared * at_kappa / alone
         else:  # the window is then a line of no width
             interference = limit.fringes(KAPPA, mass_fraction) * np.exp(-(KAPPA**2))
-        smooth, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
+        smooth, completed, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
         interference = np.log(np.maximum(interference, _LEAST)) + KAPPA**2
-        rows.append(np.concatenate([smooth, self_term + damping, ratio_of_q, interference]))
+        rows.append(np.concatenate([smooth, completed, self_term + damping, ratio_of_q, interference]))
     return np.array(rows)
 
 
@@ -149,6 +156,7 @@ def _limit_spectrum(mass_fraction: float) -> PlaneSpectrum:
     self_term, fringes = limit.SelfTerm(mass_fraction, _LARGEST_Q), float(limit.fringes(0.0, mass_fraction)) / 3
     return PlaneSpectrum(
         lambda q: limit.amplitude(q, mass_fraction) ** 2,
+        lambda q: (q * k1(q)) ** 2,
         lambda q: np.full_like(q, fringes),
         self_term,
         mass_fraction**2,
