@@ -1,7 +1,8 @@
 """The command line: gpu-fdm, also python -m gpu_fdm.
 
 Each subcommand is a module of this package: HELP, one line; PARALLEL, whether it runs on several MPI ranks;
-add(parser), which adds its arguments; execute(options), or execute(options, ranks) where PARALLEL, which does it.
+add(parser), which adds its arguments; execute(options), or execute(options, ranks) where PARALLEL, which does it; and
+RESUMES, True where a stopped command goes on where it was.
 A subcommand imports libraries, and packages that need them, inside of functions, so that the command line starts at
 once.
 
@@ -22,13 +23,14 @@ from ..errors import InputError, RunError, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from . import boost, compare, completion, info, init, plot, power, run
+from . import boost, compare, completion, info, init, plot, power, run, tabulate
 from .environment import printable_output, settle_environment
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
-COMMANDS: tuple[ModuleType, ...] = (run, power, boost, compare, plot, init, info, completion)  # as --help lists them
+# as --help lists them
+COMMANDS: tuple[ModuleType, ...] = (run, power, boost, compare, plot, tabulate, init, info, completion)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def _executed(arguments: list[str] | None) -> int:
         if error is None:
             raise
         return 1 if isinstance(error, BrokenPipeError) else _fail(_of_output(error), 1, error, None)
-    resumes = options.command is run and not options.dry_run
+    resumes = getattr(options.command, "RESUMES", False) and not getattr(options, "dry_run", False)
     with signals_as_exceptions(RESUME if resumes else NOTHING_WRITTEN):
         return _guarded(options)
 

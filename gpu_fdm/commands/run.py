@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 HELP = "run all stages that an ini file asks for"
 PARALLEL = True
+RESUMES = True
 
 
 def add(parser: ArgumentParser) -> None:

@@ -1,5 +1,6 @@
 """Spectra over nu against sums over states, closed forms, and numbers that were computed independently."""
 
+import h5py
 import numpy as np
 import pytest
 from locations import REPOSITORY
@@ -11,8 +12,9 @@ from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.spectra.similarity import limit
 from gpu_fdm.spectra.similarity.filaments import filament_spectra
 from gpu_fdm.spectra.similarity.node import plane_spectrum
-from gpu_fdm.spectra.similarity.store import read_table, shipped_table, write_table
-from gpu_fdm.spectra.similarity.table import make_table
+from gpu_fdm.spectra.similarity.recipe import Recipe
+from gpu_fdm.spectra.similarity.store import read_table, shipped_table, table_for, write_table
+from gpu_fdm.spectra.similarity.table import table_rows
 from gpu_fdm.spectra.single_filament import single_power
 
 F = 0.99
@@ -52,14 +54,14 @@ def test_sums_over_states(nu, backend):
     """Beside sums that were computed independently, with the same rounding of the cut."""
     rows = np.loadtxt(DATA / "similarity_F.csv", delimiter=",")
     rows = rows[(rows[:, 0] == nu) & (rows[:, 1] < 2 * nu * 4.4)]
-    plane, q = plane_spectrum(nu, F, backend), rows[:, 1]
+    plane, q = plane_spectrum(nu, Recipe(), backend), rows[:, 1]
     found = plane.smooth(q) + plane.interference(q) - plane.self_term(q)
     np.testing.assert_allclose(found, rows[:, 7], rtol=1e-6)
 
 
 def test_large_nu_approaches_the_limit():
     """I falls as c/(3 nu^2) exp(-kappa^2) with corrections of 1/nu^2."""
-    plane = plane_spectrum(8.0, F)
+    plane = plane_spectrum(8.0, Recipe())
     for kappa in (0.5, 1.0, 2.0):
         expected = float(limit.fringes(kappa, F)) * np.exp(-(kappa**2)) / (3 * 64)
         assert plane.interference(np.array([16 * kappa]))[0] == pytest.approx(expected, rel=0.05)
@@ -86,7 +88,7 @@ FILAMENTS = {  # nu of each is between nodes of the table
 def test_table_against_sums_of_a_filament(name):
     config = parse_config(f"{FILAMENTS[name]}[wavefunction]\n")
     model = build_model(config)
-    k = np.geomspace(0.5, 2 * model.fringe_wavenumber, 60)
+    k = np.geomspace(0.5, 1.02 * model.fringe_wavenumber, 60)
     direct = single_power(model, k, plane=False, beyond=True)
     found = filament_spectra([model.filament], k, config.cosmology.h, config.cosmology.omega_m)
     large = direct.fdm > 1e-7
@@ -98,49 +100,117 @@ def test_table_against_sums_of_a_filament(name):
         (found.completed[0] + found.interference[0], direct.completed + direct.interference),
     ):
         np.testing.assert_allclose((ours / ours[0])[large], (theirs / theirs[0])[large], rtol=2 * rough)
-    large = direct.completed > 1e-7
+    large = direct.completed > 1e-6
     np.testing.assert_allclose(found.completed[0][large], direct.completed[large], rtol=2 * rough)
 
 
-def test_two_filaments_of_equal_nu_have_one_spectrum():
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+@pytest.mark.parametrize("weights", ["wkb", "adaptive_lasso", "poisson", "least_squares"])
+def test_two_filaments_of_equal_nu_have_one_spectrum(weights, beta):
     """Mass, boson mass, redshift and cosmology differ; nu and length a/r0 do not."""
-    one = parse_config("[dark_matter]\nm22 = 1\n[filament]\nlength = 1.2\nr0 = 0.004\nsigma = 8\n[wavefunction]\n")
-    other = parse_config(
+    one = "[dark_matter]\nm22 = 1\n[filament]\nlength = 1.2\nr0 = 0.004\nsigma = 8\n"
+    other = (
         "[dark_matter]\nm22 = 2\n[cosmology]\nredshift = 3\nh = 0.7\nomega_m = 0.25\nomega_b_h2 = 0.022\n"
-        f"[filament]\nlength = {1.2 * 1.5 * 4 / 5!r}\nr0 = 0.006\nsigma = {8 / 3 * 0.7 / 0.6731!r}\n[wavefunction]\n"
+        f"[filament]\nlength = {1.2 * 1.5 * 4 / 5!r}\nr0 = 0.006\nsigma = {8 / 3 * 0.7 / 0.6731!r}\n"
     )
-    spectra = []
-    for config in (one, other):
-        model = build_model(config)
+    found = []
+    for text in (one, other):
+        model = build_model(parse_config(f"{text}beta = {beta}\n[wavefunction]\nweights = {weights}\n"))
         scale = model.filament.r0 * (1 + model.filament.redshift)
-        spectra.append(single_power(model, np.geomspace(0.02, 20, 30) / scale, plane=False).fdm)
-    np.testing.assert_allclose(spectra[0], spectra[1], rtol=1e-8)
+        power = single_power(model, np.geomspace(0.02, 10, 30) / scale)
+        found.append((power.polar.fixed, power.polar.gaussian, power.fdm, model.weights.weight_sum))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-15)
 
 
-def test_the_shipped_table_is_what_the_program_makes(table, tmp_path):
-    nodes = table.nu[:5]
-    made = make_table(F, nodes=nodes)
-    np.testing.assert_allclose(made.weight_sum, table.weight_sum[:5], rtol=1e-9)
-    np.testing.assert_allclose(made.rows, table.rows[:5], rtol=3e-7, atol=1e-5)
-    write_table(made, tmp_path / "table.hdf5")
-    np.testing.assert_allclose(read_table(tmp_path / "table.hdf5").rows, made.rows, rtol=1e-7)
+def test_rows_of_the_shipped_table_are_what_the_program_makes(table):
+    for node in (0, 8):
+        weight_sum, rows = table_rows(table.nu[node], table.recipe)
+        assert weight_sum == pytest.approx(table.weight_sum[node], rel=1e-9)
+        np.testing.assert_allclose(rows, table.rows[node], rtol=3e-7, atol=1e-5)
+
+
+def test_a_table_that_is_written_is_read(table, tmp_path):
+    write_table(table, tmp_path / "table.hdf5")
+    read = read_table(tmp_path / "table.hdf5")
+    assert read.recipe == table.recipe == table_for(Recipe(), tmp_path / "table.hdf5").recipe
+    assert np.array_equal(read.rows, table.rows)
+    filaments = [build_model(parse_config("[filament]\n[wavefunction]\n")).filament]
+    ours, theirs = (filament_spectra(filaments, [1.0, 9.0], 0.67, 0.31, chosen) for chosen in (None, read))
+    assert np.array_equal(ours.fixed, theirs.fixed)
 
 
 def test_limits_of_the_table(table):
-    with pytest.raises(InputError, match=r"nu = 0.4: must be in \[0.5, inf\], the range of the table"):
-        table.parts([0.4], [50], [[1.0]])
-    with pytest.raises(InputError, match=r"length over r0/a = 9: must be in \[10, 125\]"):
+    for nu, says in (
+        (
+            0.4,
+            r"nu = 0.4: must be in \[0.5, inf\], as the table has it: .*similarity --nu-min 0.38 --output FILE makes",
+        ),
+        (0.1, r"nu = 0.1: must be in \[0.5, inf\], .*: sums over states hold there"),
+    ):
+        with pytest.raises(InputError, match=says):
+            table.parts([nu], [50], [[1.0]])
+    with pytest.raises(
+        InputError, match=r"length over r0/a = 9: must be in \[10, 125\], .*--ratio-min 7.2 --output FILE"
+    ):
         table.parts([1.0], [9], [[1.0]])
+    with pytest.raises(InputError, match=r"kappa = k/k_cut = 4.5: must be at most 4.4"):
+        table.parts([1.0, 2.0], [50, 50], [[18.0], [18.0]])
     for text, says in (
-        ("beta = 0.5\n", "filament 0: beta = 0.5: must be 0"),
+        (
+            "beta = 0.3\n",
+            "energy_cut = 0.99, beta = 0.3, l0_angular_momentum = .*--beta 0.3 --output FILE makes another",
+        ),
         ("sharpness = 9\n", "filament 0: sharpness = 9: must be 10/length"),
     ):
         config = parse_config(f"[filament]\n{text}[wavefunction]\n")
         with pytest.raises(InputError, match=says):
             filament_spectra([build_model(config).filament], [1.0], 0.67, 0.31)
+    filament = build_model(parse_config("[filament]\n[wavefunction]\n")).filament
+    with pytest.raises(
+        InputError, match=r"energy_cut = 0\.95, beta = 0: the tables of the package are of energy_cut = 0.99"
+    ):
+        filament_spectra([filament], [1.0], 0.67, 0.31, energy_cut=0.95)
+    with pytest.raises(InputError, match=r"k = 9000 h/Mpc: must be at most .* h/Mpc, kappa = k/k_cut = 4.4"):
+        filament_spectra([filament], [1.0, 9000.0], 0.67, 0.31)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"energy_cut": 1.0}, r"energy_cut = 1: must be in \[0.5, 0.9999\]"),
+        ({"beta": 1.0}, r"beta = 1: must be in \[0, 0.95\]"),
+        ({"beta": 0.5, "l0_angular_momentum": 0.0}, r"l0_angular_momentum = 0: must be in \[1e-06, 1000\]"),
+        ({"nu_min": 3.0}, r"nu_min = 3: must be in \[0.25, 1\]"),
+        ({"ratio_max": 15.0}, "ratio_max = 15: must be twice ratio_min or more"),
+    ],
+)
+def test_recipes_out_of_range(values, says):
+    with pytest.raises(InputError, match=says):
+        Recipe(**values)
 
 
 def test_a_table_that_is_none(tmp_path):
     (tmp_path / "x.hdf5").write_bytes(b"no table")
     with pytest.raises(InputError, match=r"x\.hdf5"):
         read_table(tmp_path / "x.hdf5")
+
+
+def test_a_table_that_was_changed(table, tmp_path):
+    path = tmp_path / "table.hdf5"
+    write_table(table, path)
+    for change, says in (
+        (lambda file: file["rows"].__setitem__((0, 0, 0), 1.0), "not those that the hash in it is of"),
+        (lambda file: file.attrs.__setitem__("recipe", "{}"), "not those that the hash in it is of"),
+        (
+            lambda file: file.attrs.__delitem__("recipe"),
+            "must be a table of similarity, as gpu-fdm tabulate similarity",
+        ),
+    ):
+        other = tmp_path / "other.hdf5"
+        other.write_bytes(path.read_bytes())
+        with h5py.File(other, "r+") as file:
+            change(file)
+            file.attrs.pop("digest")
+        with pytest.raises(InputError, match=says):
+            read_table(other)

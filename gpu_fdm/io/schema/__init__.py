@@ -101,7 +101,12 @@ SIMILARITY = Schema(
                     "float32",
                 ),
             },
-            {"mass_fraction": Attribute("f, inside of whose potential the states lie")},
+            {
+                "version": Attribute("of gpu_fdm"),
+                "git_revision": Attribute("of gpu_fdm"),
+                "recipe": Attribute("what the table is of, and its grids, as JSON"),
+                "hash": Attribute("SHA-256 of the recipe and of the datasets, in alphabetical order"),
+            },
         ),
     ),
 )

@@ -2,7 +2,10 @@
 
 In lengths of r0/a and energies of 2 sigma^2 the states solve
 
-    [ -1/(4 nu^2) laplacian + ln(1 + x^2) ] psi = eps psi,    w = 2/nu^2 exp(-2 eps),    eps < eps_c = -ln(1 - f)
+    [ -1/(4 nu^2) laplacian + ln(1 + x^(2-beta)) ] psi = eps psi,    eps < eps_c = -ln(1 - f)
+    w = sqrt(pi) (2-beta) 2^(beta/2) / Gamma((1-beta)/2) nu^(beta-2) l^(-beta) exp(-2 eps)
+
+(2/nu^2 exp(-2 eps) for beta = 0), with L0 in place of l = 0.
 
 States enter one by one as nu grows, which makes the sums rough in nu: by 1e-3 at nu = 1. The cut is therefore rounded:
 weights are multiplied by erfc[(eps - eps_c - D^2/4)/D]/2, D = 0.3/nu, where D^2/4 keeps the mass.
@@ -22,8 +25,8 @@ from ...filament.weights import wkb_weights
 from ...parallel.backend import CPU, GPU
 from ...parallel.blas import on_one_thread
 from ..phase_average import form_factor, polar_spectrum
+from .recipe import ROUNDING, Recipe
 
-ROUNDING = 0.3  # D times nu
 _BEYOND = 4.5  # widths D beyond the cut at which states still count
 _LARGEST_KAPPA = 5.0  # of the rows of fringes
 _STEP = 0.02  # of ln q, and of kappa, in sums over states; form factors are interpolated in steps of it over the radius
@@ -41,6 +44,7 @@ class PlaneSpectrum:
     completed      the same with the mass beyond the energy cut and over all of the mass squared, see SinglePower
     interference   I, of all pairs of states;  self_term  S, of each state with itself
     weight_sum     sum w: line mass of the states over that of the filament
+    radius         beyond which there is no mass [r0/a]
     With fixed |a_nl| the spectrum is A^2 + I - S.
     """
 
@@ -49,19 +53,15 @@ class PlaneSpectrum:
     interference: Spectrum
     self_term: Spectrum
     weight_sum: float
+    radius: float
 
 
 @on_one_thread
-def plane_spectrum(nu: float, mass_fraction: float, backend: CPU | GPU | None = None) -> PlaneSpectrum:
-    """The spectrum in the plane of a filament of nu.
-
-    mass_fraction  f: energies are cut at the potential of the radius that holds it
-    backend        CPU or GPU, where the sums run
-    """
-    cut, width = -np.log(1 - mass_fraction), ROUNDING / nu
-    profile = SteadyStateCylinder(r0=nu, sigma=1.0, beta=0.0, scale_factor=1.0)
+def plane_spectrum(nu: float, recipe: Recipe, backend: CPU | GPU | None = None) -> PlaneSpectrum:
+    """The spectrum in the plane of a filament of nu; backend: CPU or GPU, where the sums run."""
+    cut, width, profile = recipe.cut, ROUNDING / nu, recipe.profile(nu)
     library = eigenstates(profile, -np.expm1(-(cut + _BEYOND * width)))
-    weight = wkb_weights(profile, library)
+    weight = wkb_weights(profile, library, recipe.l0_angular_momentum)
     weight *= erfc((library.energy / 2 - cut - width**2 / 4) / width) / 2
     mass = float(np.sum(library.multiplicity * weight))
 
@@ -81,7 +81,8 @@ def plane_spectrum(nu: float, mass_fraction: float, backend: CPU | GPU | None = 
         spline = CubicSpline(rows, values / values[0])
         return lambda q: np.where(q <= q_max, spline(np.minimum(q, q_max)), 0.0) ** 2
 
-    return PlaneSpectrum(squared_form(modes), squared_form(all_mass), interference, self_term, mass)
+    radius = library.radius_max / nu
+    return PlaneSpectrum(squared_form(modes), squared_form(all_mass), interference, self_term, mass, radius)
 
 
 def _missing(profile: SteadyStateCylinder, cut: float, width: float, k: NDArray, backend: CPU | GPU | None) -> NDArray:

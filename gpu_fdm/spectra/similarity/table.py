@@ -29,31 +29,27 @@ from ..axial import AxialWindow
 from ..single_filament import orientation_averages
 from . import limit
 from .node import PlaneSpectrum, plane_spectrum
+from .recipe import KAPPA, RATIOS, SHARPNESS, Q, Recipe
 
-NU = (*(0.5 * 2 ** (j / 8) for j in range(8)), *(2 ** (j / 4) for j in range(9)), 2**2.5, 2**3, 2**3.5, np.inf)
-LEAST_RATIO, LARGEST_RATIO, RATIOS = 10.0, 125.0, 25  # of length and radius, and Chebyshev points in between
-SHARPNESS = 10.0  # of the soft ends, over 1/length
-Q = np.exp(np.arange(np.log(0.004), np.log(415.0), 0.07))
-KAPPA = np.arange(0.0, 4.5, 0.08)
 _LEAST = 1e-30  # of a part, as power over the mass squared, whose logarithm is in the table
+LARGEST_KAPPA = 4.4  # of fringes: twice the largest momentum of states below the default cut is 4.3
 _MOST = 50.0  # of a logarithm, so that what is not used does not overflow
 _OWN_ROWS = 0.4  # kappa from which fringes are taken from their own rows
-_RADIUS = 30.0  # [r0/a], of the largest filament: sets the number of orientations
-_LARGEST_Q = 2 * float(Q[-1])  # of the self term of the limit
+_STEP = 0.1  # between rows of the amplitude of the limit, over the inverse of its radius
 
 
 @frozen(eq=False)
 class SimilarityTable:
     """Rows by node of nu, point of 1/Lambda, and q or kappa.
 
-    mass_fraction  f, inside of whose potential the states lie: energy_cut
+    recipe         what the table is of, and its nodes
     nu             nodes, shape (nodes,), rising to infinity
     weight_sum     sum w, shape (nodes,)
     rows           ln A^2, ln C^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after
                    the other, shape (nodes, RATIOS, 4 len(Q) + len(KAPPA))
     """
 
-    mass_fraction: float
+    recipe: Recipe
     nu: NDArray = field(converter=np.asarray)
     weight_sum: NDArray = field(converter=np.asarray)
     rows: NDArray = field(converter=np.asarray)
@@ -69,9 +65,8 @@ class SimilarityTable:
         With fixed |a_nl| the spectrum is smooth + interference - self term. Raises InputError outside of the table.
         """
         nu, ratio, q = (np.asarray(values, float) for values in (nu, ratio, q))
-        self._check("nu", nu, float(self.nu[0]), np.inf)
-        self._check("length over r0/a", ratio, LEAST_RATIO, LARGEST_RATIO)
-        weight = self._of_nu(nu)[:, :, None] * _of_ratio(ratio)[:, None, :]
+        self._check(nu, ratio, q)
+        weight = self._of_nu(nu)[:, :, None] * _of_ratio(ratio, self.recipe.inverse_ratios)[:, None, :]
         rows = weight.reshape(len(nu), -1) @ self._flat
         kappa, squared = q / (2 * nu[:, None]), nu[:, None] ** 2
         log_q, of_q = np.log(q), rows[:, : 4 * len(Q)].reshape(len(nu), 4, -1).swapaxes(0, 1)
@@ -101,50 +96,67 @@ class SimilarityTable:
     def _flat(self) -> NDArray:
         return self.rows.reshape(-1, self.rows.shape[-1]).astype(float)
 
-    def _check(self, name: str, values: NDArray, low: float, high: float) -> None:
-        for outside in values[~((values >= low) & (values <= high))].flat:
-            allowed = f"in [{low:g}, {high:g}], the range of the table of similarity"
-            raise InputError(f"{name} = {outside:.4g}: must be {allowed}")
+    def _check(self, nu: NDArray, ratio: NDArray, q: NDArray) -> None:
+        recipe = self.recipe
+        for low in nu[~((nu >= self.nu[0]) & (nu <= self.nu[-1]))]:
+            other = recipe.another(nu_min=_digits(0.95 * low))
+            raise InputError(
+                f"nu = {low:.4g}: must be in [{self.nu[0]:g}, {self.nu[-1]:g}], as the table has it: {other}"
+            )
+        for outside in ratio[~((ratio >= recipe.ratio_min) & (ratio <= recipe.ratio_max))]:
+            low, high = (_digits(factor * outside) for factor in (0.8, 1.25))
+            other = recipe.another(ratio_min=min(low, recipe.ratio_min), ratio_max=max(high, recipe.ratio_max))
+            allowed = f"[{recipe.ratio_min:g}, {recipe.ratio_max:g}], as the table has it"
+            raise InputError(f"length over r0/a = {outside:.4g}: must be in {allowed}: {other}")
+        least = float(np.max(np.min(q / (2 * nu[:, None]), axis=0), initial=0.0))
+        if least > LARGEST_KAPPA:
+            raise InputError(f"kappa = k/k_cut = {least:.4g}: must be at most {LARGEST_KAPPA:g}, where fringes end")
 
 
 def make_table(
-    mass_fraction: float,
-    progress: Callable[[], None] | None = None,
-    nodes: Sequence[float] = NU,
-    backend: CPU | GPU | None = None,
+    recipe: Recipe, progress: Callable[[], None] | None = None, backend: CPU | GPU | None = None
 ) -> SimilarityTable:
     """Sum over the states at each node, and average over orientations; half a minute on one core.
 
     progress  called after each node;  backend  CPU or GPU, where sums over states run
     """
-    rows, weight_sums = [], []
-    for nu in nodes:
-        plane = _limit_spectrum(mass_fraction) if np.isinf(nu) else plane_spectrum(nu, mass_fraction, backend)
-        rows.append(_rows(plane, nu, mass_fraction))
-        weight_sums.append(plane.weight_sum)
+    rows = []
+    for nu in recipe.nodes:
+        rows.append(table_rows(nu, recipe, backend))
         if progress:
             progress()
-    return SimilarityTable(mass_fraction, np.array(nodes), np.array(weight_sums), np.array(rows))
+    return table_of(recipe, rows)
 
 
-def _rows(plane: PlaneSpectrum, nu: float, mass_fraction: float) -> NDArray:
-    """Rows of one node at all ratios, shape (RATIOS, 4 len(Q) + len(KAPPA))."""
+def table_rows(nu: float, recipe: Recipe, backend: CPU | GPU | None = None) -> tuple[float, NDArray]:
+    """sum w, and the rows of one node at all ratios, shape (RATIOS, 4 len(Q) + len(KAPPA))."""
+    plane = _limit_spectrum(recipe.energy_cut) if np.isinf(nu) else plane_spectrum(nu, recipe, backend)
+    return plane.weight_sum, _rows(plane, nu, recipe)
+
+
+def table_of(recipe: Recipe, nodes: Sequence[tuple[float, NDArray]]) -> SimilarityTable:
+    """The table from table_rows at the nodes of its recipe."""
+    weight_sums, rows = zip(*nodes, strict=True)
+    return SimilarityTable(recipe, np.array(recipe.nodes), np.array(weight_sums), np.array(rows))
+
+
+def _rows(plane: PlaneSpectrum, nu: float, recipe: Recipe) -> NDArray:
     finite = np.isfinite(nu)
     damping = (Q / (2 * nu)) ** 2 if finite else 0.0
     squared = nu**2 if finite else 1.0
     rows = []
-    for ratio in _ratios():
+    for ratio in 1 / recipe.inverse_ratios:
         window = AxialWindow(ratio, SHARPNESS / ratio)
         parts = [plane.smooth, plane.completed, plane.self_term, plane.interference, _one]
-        smooth, completed, self_term, fringes, alone = orientation_averages(Q, parts, window, _RADIUS)
+        smooth, completed, self_term, fringes, alone = orientation_averages(Q, parts, window, plane.radius)
         rows_of_q = [smooth / alone, completed / alone, squared * self_term / alone]
         rows_of_q.append(fringes / np.maximum(self_term, _LEAST**2))
         if finite:
             q = 2 * nu * np.maximum(KAPPA, 1e-4)
-            at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, _RADIUS)
+            at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, plane.radius)
             interference = 3 * squared * at_kappa / alone
         else:  # the window is then a line of no width
-            interference = limit.fringes(KAPPA, mass_fraction) * np.exp(-(KAPPA**2))
+            interference = limit.fringes(KAPPA, recipe.energy_cut) * np.exp(-(KAPPA**2))
         smooth, completed, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
         interference = np.log(np.maximum(interference, _LEAST)) + KAPPA**2
         rows.append(np.concatenate([smooth, completed, self_term + damping, ratio_of_q, interference]))
@@ -153,14 +165,23 @@ def _rows(plane: PlaneSpectrum, nu: float, mass_fraction: float) -> NDArray:
 
 def _limit_spectrum(mass_fraction: float) -> PlaneSpectrum:
     """The limit at finite q, where kappa is zero: smooth part, and nu^2 times the others."""
-    self_term, fringes = limit.SelfTerm(mass_fraction, _LARGEST_Q), float(limit.fringes(0.0, mass_fraction)) / 3
+    largest, edge = float(Q[-1]), float(np.sqrt(mass_fraction / (1 - mass_fraction)))
+    q = np.arange(0, largest + 4 * _STEP / edge, _STEP / edge)
+    amplitude = CubicSpline(q, limit.amplitude(q, mass_fraction))
+    self_term, fringes = limit.SelfTerm(mass_fraction, largest), float(limit.fringes(0.0, mass_fraction)) / 3
     return PlaneSpectrum(
-        lambda q: limit.amplitude(q, mass_fraction) ** 2,
+        lambda q: amplitude(q) ** 2,
         lambda q: (q * k1(q)) ** 2,
         lambda q: np.full_like(q, fringes),
         self_term,
         mass_fraction**2,
+        edge,
     )
+
+
+def _digits(value: float) -> float:
+    """A number with two digits."""
+    return float(f"{value:.2g}")
 
 
 def _one(q: NDArray) -> NDArray:
@@ -172,19 +193,9 @@ def _rising(nu: NDArray) -> NDArray:
     return 1 / (1 + np.asarray(nu, float) ** -2.0)
 
 
-def _ratios() -> NDArray:
-    """Ratios at Chebyshev extrema of their inverse, shape (RATIOS,)."""
-    return 1 / _inverse_ratios()
-
-
-def _inverse_ratios() -> NDArray:
-    low, high = 1 / LARGEST_RATIO, 1 / LEAST_RATIO
-    return (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * np.arange(RATIOS) / (RATIOS - 1))
-
-
-def _of_ratio(ratio: NDArray) -> NDArray:
-    """Barycentric weights of the Chebyshev points at each ratio, shape (filaments, RATIOS)."""
-    distance = 1 / ratio[:, None] - _inverse_ratios()
+def _of_ratio(ratio: NDArray, points: NDArray) -> NDArray:
+    """Barycentric weights of the Chebyshev points of 1/ratio at each ratio, shape (filaments, RATIOS)."""
+    distance = 1 / ratio[:, None] - points
     sign = (-1.0) ** np.arange(RATIOS)
     sign[[0, -1]] /= 2
     hit = np.abs(distance) < 1e-15
