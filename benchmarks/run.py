@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-import simulation  # noqa: F401 - registers its benchmarks
+import prediction  # noqa: F401 - registers its benchmarks
+import simulation  # noqa: F401 - likewise
 import snapshots  # noqa: F401 - likewise
 import spectra  # noqa: F401 - likewise
 from registry import BENCHMARKS, benchmark, best_of, best_of_both, build, published

@@ -18,6 +18,7 @@ The public names, in the order in which data flows:
     evolve_cross_section, evolve_axis        a filament in its own gravity: its cross-section, and along its axis
     open_snapshot, snapshot_power            snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
+    Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
     InputError, RunError                     what is wrong, with the input or with the run
 """
@@ -58,6 +59,7 @@ _HOMES = {
     "pipeline.cross_section": ("cross_section",),
     "pipeline.box": ("fill_box",),
     "pipeline.run": ("run",),
+    "inference.prediction": ("Prediction",),
     "parallel.domain": ("Domain",),
     "parallel.ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),

@@ -12,7 +12,7 @@ import gpu_fdm
 
 # of where the public names live
 ORDER = ["config", "units", "cosmology", "population", "filament", "fields", "spectra", "simulation", "snapshots"]
-ORDER += ["pipeline", "parallel", "errors"]
+ORDER += ["pipeline", "inference", "parallel", "errors"]
 EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]
 
 

@@ -46,7 +46,7 @@ def camb_table(parameters: CosmologicalParameters, folder: str | Path | None = N
     """
     made_with = recipe(parameters)
     name = f"camb_{digest_of(made_with)[:16]}.csv"
-    folder = _user_cache() if folder is None else Path(folder)
+    folder = user_cache() if folder is None else Path(folder)
     for path in (SHIPPED / name, *([] if folder is None else [folder / name])):
         table = _read(path, made_with)
         if table is not None:
@@ -68,7 +68,7 @@ def read_camb_table(table: str) -> tuple[np.ndarray, np.ndarray, str]:
 
 def remove_abandoned_tables() -> None:
     """Delete what killed runs left of tables in the user's cache folder, where that is possible."""
-    if (folder := _user_cache()) is not None:
+    if (folder := user_cache()) is not None:
         with suppress(OSError):
             remove_abandoned(folder, lambda name: name.startswith(".camb_"))
 
@@ -84,7 +84,7 @@ def recipe(parameters: CosmologicalParameters) -> str:
     )
 
 
-def _user_cache() -> Path | None:
+def user_cache() -> Path | None:
     """The user's cache folder; None for an account without a home."""
     import platformdirs
 

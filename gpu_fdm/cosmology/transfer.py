@@ -25,6 +25,7 @@ TABLE_START = 1e-3  # how far from 1 a table may begin
 
 _SCAN = 1e-6, 1e9  # range in which a half mode is searched [h/Mpc], in steps of 0.3 %
 _SCAN_ROWS = 12_000
+_WARM = 1.12  # mu of warm dark matter
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ def murgia17(k: NDArray, m22: float) -> NDArray:
     slope = 5.475
     alpha = (2**0.25 - 1) ** (1 / slope) / (4.5 * m22 ** (4 / 9))
     return (1 + (alpha * k) ** slope) ** -2
+
+
+def warm(half_mode: float, h: float) -> Transfer:
+    """Warm dark matter whose T = 1/2 lies at half_mode [h/Mpc]: [1 + (alpha k)^(2 mu)]^(-5/mu), mu = 1.12.
+
+    Source: Viel et al. 2005, PRD 71, 063534.
+    """
+    alpha = (2 ** (_WARM / 5) - 1) ** (1 / (2 * _WARM)) / (half_mode * h)
+    return Transfer("warm", None, h, inf, lambda k: (1 + (alpha * k) ** (2 * _WARM)) ** (-5 / _WARM))
 
 
 FORMULAS: dict[str, Callable[..., NDArray]] = {"cdm": cdm, "hu00": hu00, "ph22": ph22, "murgia17": murgia17}

@@ -57,7 +57,11 @@ def collapse_shape(
     if not 0 <= beta < 1:
         raise InputError(f"beta = {beta}: must be in [0, 1)")
     mass = np.asarray(mass, float)
-    of_mass = checked_variance(mass, variance, barrier)
+    return shape_at_variance(mass, checked_variance(mass, variance, barrier), barrier, beta)
+
+
+def shape_at_variance(mass: NDArray, of_mass: NDArray, barrier: Barrier, beta: float) -> Shape:
+    """Shapes of filaments of masses [Msun/h] whose S is known; one shape. InputError for S beyond the barrier."""
     omega_m = barrier.model.background.omega_m
     density = mean_matter_density(omega_m)
     lagrangian = np.cbrt(3 * mass / (4 * np.pi * density))

@@ -66,19 +66,31 @@ class SimilarityTable:
         """
         nu, ratio, q = (np.asarray(values, float) for values in (nu, ratio, q))
         self._check(nu, ratio, q)
-        weight = self._of_nu(nu)[:, :, None] * _of_ratio(ratio, self.recipe.inverse_ratios)[:, None, :]
-        rows = weight.reshape(len(nu), -1) @ self._flat
+        of_ratio = _of_ratio(ratio, self.recipe.inverse_ratios)
+        weight = (self._of_nu(nu)[:, :, None] * of_ratio[:, None, :]).reshape(len(nu), -1)
         kappa, squared = q / (2 * nu[:, None]), nu[:, None] ** 2
-        log_q, of_q = np.log(q), rows[:, : 4 * len(Q)].reshape(len(nu), 4, -1).swapaxes(0, 1)
-        position = (log_q - np.log(Q[0])) / (np.log(Q[1]) - np.log(Q[0]))
+        log_q = np.log(q)
+        ln_smooth, ln_completed, ln_self, ln_fringes = _at_q(weight, self._flat, log_q, range(4))
         window = np.exp(_log_window(log_q + np.log(ratio)[:, None]))
-        smooth, completed = (window * np.exp(_lagrange(of_q[i], position)) for i in range(2))
         damped = window * np.exp(-(kappa**2)) / squared * (kappa <= KAPPA[-1])
         # rows end where nothing is left of a part: what lies beyond is not used
-        self_term = damped * np.exp(np.minimum(_lagrange(of_q[2], position), _MOST))
-        from_self = self_term * np.exp(np.clip(_lagrange(of_q[3], position), 0.0, _MOST))
-        alone = damped / 3 * np.exp(_lagrange(rows[:, 4 * len(Q) :], np.minimum(kappa, KAPPA[-1]) / KAPPA[1]))
-        return smooth, np.where(kappa < _OWN_ROWS, from_self, alone), self_term, completed
+        self_term = damped * np.exp(np.minimum(ln_self, _MOST))
+        from_self = self_term * np.exp(np.clip(ln_fringes, 0.0, _MOST))
+        of_kappa = (weight @ self._flat[:, 4 * len(Q) :])[None]
+        alone = damped / 3 * np.exp(_lagrange(of_kappa, np.minimum(kappa, KAPPA[-1]) / KAPPA[1])[0])
+        interference = np.where(kappa < _OWN_ROWS, from_self, alone)
+        return window * np.exp(ln_smooth), interference, self_term, window * np.exp(ln_completed)
+
+    def classical(self, ratio: ArrayLike, q: ArrayLike) -> NDArray:
+        """P(k|M)/M^2 of filaments of particles, shape (filaments, k); arguments as for `parts`.
+
+        The completed part at nu -> infinity is that of the profile itself.
+        """
+        ratio, q = np.asarray(ratio, float), np.asarray(q, float)
+        self._check(np.full(len(ratio), np.inf), ratio, q)
+        of_ratio, log_q = _of_ratio(ratio, self.recipe.inverse_ratios), np.log(q)
+        (completed,) = _at_q(of_ratio, self._flat[-RATIOS:], log_q, range(1, 2))
+        return np.exp(completed + _log_window(log_q + np.log(ratio)[:, None]))
 
     def mass(self, nu: ArrayLike) -> NDArray:
         """sum w: line mass of the states over that of the filament, shape of nu."""
@@ -204,18 +216,30 @@ def _of_ratio(ratio: NDArray, points: NDArray) -> NDArray:
     return np.where(hit.any(axis=1, keepdims=True), hit.astype(float), weight)
 
 
-def _lagrange(rows: NDArray, position: NDArray) -> NDArray:
-    """Values between equally spaced rows by four points, shape (filaments, k); the end values beyond the ends.
+def _at_q(weight: NDArray, rows: NDArray, log_q: NDArray, parts: range) -> NDArray:
+    """Parts of weight @ rows between their Q, shape (parts, filaments, k), from the Q alone that are needed."""
+    position = (log_q - np.log(Q[0])) / (np.log(Q[1]) - np.log(Q[0]))
+    first = int(np.clip(np.floor(position.min()) - 1, 0, len(Q) - 4))
+    last = int(np.clip(np.floor(position.max()) + 3, first + 4, len(Q)))
+    of_q = np.array([weight @ rows[:, part * len(Q) + first : part * len(Q) + last] for part in parts])
+    return _lagrange(of_q, position - first)
 
-    rows  shape (filaments, rows);  position  in steps, shape (filaments, k)
+
+def _lagrange(rows: NDArray, position: NDArray) -> NDArray:
+    """Values between equally spaced rows by four points, shape (parts, filaments, k); the end values beyond the ends.
+
+    rows  shape (parts, filaments, rows);  position  in steps, shape (filaments, k)
     """
-    position = np.clip(position, 0, rows.shape[1] - 1)
-    first = np.clip(position.astype(int) - 1, 0, rows.shape[1] - 4)
+    number = rows.shape[-1]
+    position = np.clip(position, 0, number - 1)
+    first = np.clip(position.astype(int) - 1, 0, number - 4)
     x = position - first
-    value = np.take_along_axis(rows, first, 1) * ((x - 1) * (x - 2) * (x - 3) / -6)
-    value += np.take_along_axis(rows, first + 1, 1) * (x * (x - 2) * (x - 3) / 2)
-    value += np.take_along_axis(rows, first + 2, 1) * (x * (x - 1) * (x - 3) / -2)
-    value += np.take_along_axis(rows, first + 3, 1) * (x * (x - 1) * (x - 2) / 6)
+    start = first + number * np.arange(len(position))[:, None]
+    flat = rows.reshape(len(rows), -1)
+    value = np.take(flat, start, 1) * ((x - 1) * (x - 2) * (x - 3) / -6)
+    value += np.take(flat, start + 1, 1) * (x * (x - 2) * (x - 3) / 2)
+    value += np.take(flat, start + 2, 1) * (x * (x - 1) * (x - 3) / -2)
+    value += np.take(flat, start + 3, 1) * (x * (x - 1) * (x - 2) / 6)
     return value
 
 

@@ -1,0 +1,1 @@
+"""From a boson mass to spectra in a millisecond, and back to its posterior."""

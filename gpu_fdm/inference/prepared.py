@@ -1,0 +1,182 @@
+"""What a redshift and a config fix, before boson mass, primordial power and window of masses are known."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from math import log
+
+import numpy as np
+from attrs import evolve, frozen
+from numpy.typing import ArrayLike, NDArray
+
+from ..config.config import Config
+from ..config.sections import OneFilamentSection, PopulationSection
+from ..config.shared_sections import WavefunctionSection
+from ..cosmology.linear_power import LinearPower
+from ..cosmology.transfer import Transfer, transfer
+from ..cosmology.variance import VarianceMatrix, variance, variance_matrix, variance_wavenumbers
+from ..errors import InputError
+from ..pipeline.model import linear_power_of
+from ..population.collapse import CollapseModel
+from ..population.epoch import Epoch, rung
+from ..population.shapes import FIT_REDSHIFT
+from ..spectra.phase_average import gauss_legendre
+from ..spectra.similarity.store import shipped_table
+from ..spectra.similarity.table import SimilarityTable
+from ..units import mean_matter_density
+from .epochs import cached_epoch
+
+LEAST_MASSES, MASSES_PER_DECADE = 24, 20  # nodes of the integral over ln M, the larger of the two
+_MORE = 1.3  # variance of the epoch over that of the lightest mass of [population], for other A_s and n_s
+_SIGMA8_RADIUS = 8.0  # [Mpc/h]
+
+
+@frozen(eq=False)
+class Masses:
+    """Masses of a window [Msun/h], the steps of ln M of their integral, and the matrix that makes S(M) of them."""
+
+    mass: NDArray
+    step: NDArray
+    matrix: VarianceMatrix
+
+
+@frozen(eq=False)
+class Prepared:
+    """Linear power, barrier and table of one redshift, with the keys of the config that matter.
+
+    config  whose [cosmology] has the redshift;  population, section  [population] and [one_filament], or their defaults
+    k       of the spectra [h/Mpc], shape (k,)
+    power   linear power of CDM today;  epoch  barrier and first crossing;  table  of spectra of filaments
+    """
+
+    config: Config
+    population: PopulationSection
+    section: OneFilamentSection
+    k: NDArray
+    power: LinearPower
+    epoch: Epoch
+    table: SimilarityTable
+
+    @classmethod
+    def of(cls, config: Config, redshift: float | None, k: ArrayLike | None) -> "Prepared":
+        """See Prediction.of."""
+        if redshift is not None:
+            config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
+        section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
+        cosmology, table = config.cosmology, covering_table(config)
+        for key in ("mass_function", "shape"):
+            if getattr(section, key) == "published" and cosmology.redshift != FIT_REDSHIFT:
+                allowed = f"must be {FIT_REDSHIFT:g} where [one_filament] {key} = published"
+                raise config.error("cosmology", "redshift", allowed)
+        k = np.geomspace(section.k_min, section.k_max, section.points) if k is None else np.asarray(k, float)
+        if k.ndim != 1 or not len(k) or not (np.all(np.isfinite(k)) and k[0] > 0 and np.all(np.diff(k) > 0)):
+            raise InputError("k: must be a list of positive numbers that increase")
+        power = linear_power_of(config)
+        with config.errors_in("cosmology"):
+            power(k)
+        with config.errors_in("population"):
+            cdm, range_ = transfer("cdm", h=cosmology.h), (population.mass_min, population.mass_max)
+            of_cdm = variance(power, cdm, population.window, mass_min=range_[0], mass_max=range_[1])
+            model = CollapseModel(power.background, 1 / (1 + cosmology.redshift), population.freeze_out)
+            epoch = cached_epoch(model, population.ellipticity, rung(_MORE * float(of_cdm(range_[0]))))
+        return cls(config, population, section, k, power, epoch, table)
+
+    @property
+    def redshift(self) -> float:
+        """Of everything."""
+        return self.config.cosmology.redshift
+
+    @property
+    def h(self) -> float:
+        """H0 / (100 km/s/Mpc)."""
+        return self.config.cosmology.h
+
+    @property
+    def omega_m(self) -> float:
+        """Matter density today over the critical density."""
+        return self.power.background.omega_m
+
+    @cached_property
+    def density(self) -> float:
+        """Mean density of all matter [(Msun/h) / (Mpc/h)^3]."""
+        return mean_matter_density(self.omega_m)
+
+    def cut_off(self, m22: float) -> Transfer:
+        """T(k) of a boson mass [1e-22 eV]."""
+        name = self.population.transfer
+        if name != "table":
+            return transfer(name, m22, h=self.h)
+        return self._transfer_table
+
+    @cached_property
+    def _transfer_table(self) -> Transfer:
+        with self.config.errors_in("population"):
+            return transfer("table", h=self.h, table=self.population.transfer_table)
+
+    @cached_property
+    def linear(self) -> NDArray:
+        """Linear power of CDM at k, at the redshift [(Mpc/h)^3], shape (k,)."""
+        growth = float(self.power.background.growth(1 / (1 + self.redshift)))
+        return growth**2 * self.power(self.k)
+
+    @cached_property
+    def matrix_k(self) -> NDArray:
+        """k of the matrices that make S(M) [h/Mpc]."""
+        return variance_wavenumbers(*self._grid)
+
+    @property
+    def _grid(self) -> tuple[str, float, float, float, float]:
+        k_max = self.power.k_max
+        if self.population.transfer == "table":
+            k_max = min(k_max, self._transfer_table.k_max)
+        return self.population.window, self.population.mass_min, self.power.k_min, k_max, self.omega_m
+
+    @cached_property
+    def contrast(self) -> NDArray:
+        """Delta^2 of CDM today at matrix_k."""
+        return self.matrix_k**3 * self.power(self.matrix_k) / (2 * np.pi**2)
+
+    @cached_property
+    def of_sigma8(self) -> NDArray:
+        """What multiplies Delta^2 for sigma8^2, shape of matrix_k."""
+        mass = np.array([4 * np.pi / 3 * self.density * _SIGMA8_RADIUS**3])
+        return variance_matrix("top_hat", mass, self.matrix_k, self.omega_m).values[0]
+
+    def masses(self, low: float, high: float) -> Masses:
+        """The masses of a window [Msun/h]; InputError for one beyond the masses of [population]."""
+        first, last = self.population.mass_min, self.population.mass_max
+        if not first <= low < high <= last:
+            allowed = f"must increase within [{first:g}, {last:g}], the masses of [population]"
+            raise InputError(f"mass_min = {low:g}, mass_max = {high:g}: {allowed}")
+        return _masses(low, high, *self._grid)
+
+
+@lru_cache(maxsize=16)
+def _masses(
+    low: float, high: float, window: str, lightest: float, k_min: float, k_max: float, omega_m: float
+) -> Masses:
+    width = log(high / low)
+    x, w = gauss_legendre(max(LEAST_MASSES, int(np.ceil(MASSES_PER_DECADE * width / log(10)))))
+    mass = low * np.exp(width * (1 + x) / 2)
+    k = variance_wavenumbers(window, lightest, k_min, k_max, omega_m)
+    return Masses(mass, width / 2 * w, variance_matrix(window, mass, k, omega_m))
+
+
+def covering_table(config: Config) -> SimilarityTable:
+    """The table of similarity for the filaments of [one_filament] and the modes of [wavefunction].
+
+    Raises InputError that names the key which no table covers.
+    """
+    section, wave = config.one_filament or OneFilamentSection(), config.wavefunction or WavefunctionSection()
+    table = shipped_table()
+    covered: Mapping[tuple[str, str], tuple[object, object]] = {
+        ("wavefunction", "weights"): (wave.weights, "wkb"),
+        ("wavefunction", "axial"): (wave.axial, "coherent"),
+        ("wavefunction", "energy_cut"): (wave.energy_cut, table.mass_fraction),
+        ("one_filament", "beta"): (section.beta, 0.0),
+    }
+    for (name, key), (value, wanted) in covered.items():
+        if value != wanted:
+            what = f"[{name}] {key} = {value}: must be {wanted} for spectra from the table of similarity"
+            raise InputError(f"{config.source}: {what}")
+    return table

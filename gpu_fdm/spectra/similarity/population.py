@@ -1,0 +1,57 @@
+"""P_1f of a population from the table of similarity: a sum over masses.
+
+P_1f(k) = sum_M step M^2 (dn/dlnM)/rho^2 P(k|M),    P(k|M) from the table at nu, length a/r0 and k r0/a
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .table import LARGEST_KAPPA, SimilarityTable
+
+ERROR = 5e-4  # of P_1f from the table where P > 1e-7 P(0), beside sums over states (tests/inference)
+
+
+@dataclass(frozen=True)
+class PopulationParts:
+    """Parts of P_1f [(Mpc/h)^3], shape (k,) each: smooth + interference, less self_term where |a_nl| is fixed."""
+
+    smooth: NDArray
+    interference: NDArray
+    self_term: NDArray
+
+    def power(self, statistics: str) -> NDArray:
+        """P_1f of |psi|^2 [(Mpc/h)^3], shape (k,); statistics  fixed or gaussian."""
+        gaussian = self.smooth + self.interference
+        return gaussian - self.self_term if statistics == "fixed" else gaussian
+
+
+def population_parts(
+    table: SimilarityTable, k: NDArray, similarity: NDArray, weight: NDArray, mode_mass: str
+) -> PopulationParts:
+    """Sums over masses.
+
+    k           comoving [h/Mpc], shape (k,)
+    similarity  nu, length a/r0, and comoving r0/a [cMpc/h] of each mass, shape (3, masses)
+    weight      step of ln M times M^2 (dn/dlnM)/rho^2 [(Mpc/h)^3], shape (masses,)
+    mode_mass   what replaces the mass beyond the energy cut: completed, scaled, as_is
+    Raises InputError for filaments out of the table.
+    """
+    nu, ratio, scale = similarity
+    smooth, interference, self_term, completed = table.parts(nu, ratio, scale[:, None] * k)
+    of_modes = weight if mode_mass == "scaled" else weight * table.mass(nu) ** 2
+    smooth_part = weight @ completed if mode_mass == "completed" else of_modes @ smooth
+    return PopulationParts(smooth_part, of_modes @ interference, of_modes @ self_term)
+
+
+def classical_sum(table: SimilarityTable, k: NDArray, similarity: NDArray, weight: NDArray) -> NDArray:
+    """P_1f of the same filaments made of particles [(Mpc/h)^3], shape (k,); arguments as for population_parts."""
+    _, ratio, scale = similarity
+    return weight @ table.classical(ratio, scale[:, None] * k)
+
+
+def last_wavenumber(similarity: NDArray) -> float:
+    """k beyond which the fringes of all filaments have ended, kappa = 4.4 [h/Mpc]."""
+    nu, _, scale = similarity
+    return float(LARGEST_KAPPA * np.max(2 * nu / scale))

@@ -1,0 +1,203 @@
+"""Predictions beside sums over states, closed forms and limits; speed is in benchmarks/prediction.py."""
+
+import numpy as np
+import pytest
+from direct_spectra import direct_spectrum
+from locations import REPOSITORY
+
+import gpu_fdm
+from gpu_fdm import InputError, parse_config, transfer, variance
+from gpu_fdm.inference.prediction import Prediction
+from gpu_fdm.pipeline.inputs import Inputs
+from gpu_fdm.pipeline.population_filaments import classical_spectrum
+from gpu_fdm.units import mean_matter_density
+
+REFERENCE = np.loadtxt(REPOSITORY / "tests" / "data" / "similarity_P1f.csv", delimiter=",")
+CASES = np.unique(REFERENCE[:, :4], axis=0)
+DEEPEST = 1e-7  # of P(0), above which the table is good to 5e-4
+K = np.geomspace(1, 300, 40)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """A cache folder of these tests; the linear power of the default cosmology comes with the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def prediction(cache):
+    return Prediction.of(parse_config(""), 4.0, K)
+
+
+def config_of(text="", population="", wave="", cosmology=""):
+    return parse_config(
+        f"[cosmology]\n{cosmology}\n[population]\n{population}\n[wavefunction]\n{wave}\n[one_filament]\n{text}\n"
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"m22 = {case[0]:g}, z = {case[1]:g}")
+def test_sums_over_states_that_were_computed_independently(case):
+    m22, redshift, low, high = case.tolist()
+    rows = REFERENCE[(REFERENCE[:, :4] == case).all(1)]
+    rows = rows[rows[:, 5] > DEEPEST * rows[0, 5]]
+    large = rows[:, 7] > DEEPEST * rows[0, 7]
+    config = config_of(f"mode_mass = scaled\nmass_min = {low}\nmass_max = {high}")
+    predicted = Prediction.of(config, redshift, rows[:, 4])(m22)
+    np.testing.assert_allclose(predicted.one_filament_fdm, rows[:, 5], rtol=5e-4)
+    np.testing.assert_allclose(predicted.one_filament_smooth[large], rows[large, 7], rtol=5e-4)
+
+
+@pytest.mark.parametrize("mode_mass", ["completed", "scaled", "as_is"])
+def test_the_direct_route(mode_mass):
+    """Light bosons, whose filaments have few states: those are the cheapest and the worst for the table."""
+    config = config_of(f"mode_mass = {mode_mass}\nmass_min = 5e9", "m22 = 0.8", cosmology="redshift = 5")
+    direct = direct_spectrum(config, 0.8, K, 4)
+    assert direct.error < 2e-4
+    predicted = Prediction.of(config, k=K)(0.8)
+    for found, expected in ((predicted.one_filament_fdm, direct.fdm), (predicted.one_filament_smooth, direct.smooth)):
+        good = expected > DEEPEST * expected[0]
+        np.testing.assert_allclose(found[good], expected[good], rtol=5e-4)
+
+
+def test_filaments_of_particles(prediction):
+    config = config_of()
+    population = Inputs(config).population
+    for m22, found in ((2.0, prediction(2.0).one_filament_classical), (None, prediction(2.0))):
+        direct = classical_spectrum(config, population, K, m22, population.mass_function(m22))
+        if m22 is None:  # relative to all matter
+            relative = (direct.density / mean_matter_density(config.cosmology.omega_m)) ** 2
+            np.testing.assert_allclose(found.matter("cdm") - found.linear_cdm, relative * direct.power, rtol=1e-4)
+        else:
+            np.testing.assert_allclose(found, direct.power, rtol=5e-5)
+
+
+def test_parts_add_up_and_boosts_are_ratios(prediction):
+    both, one = prediction([1.0, 2.0]), prediction(2.0)
+    np.testing.assert_array_equal(both.one_filament_fdm[1], one.one_filament_fdm)
+    assert both.linear_fdm.shape == (2, len(K)) and both.linear_cdm.shape == K.shape
+    total = one.one_filament_smooth + one.one_filament_interference - one.one_filament_self_term
+    np.testing.assert_allclose(one.one_filament_fdm, total, rtol=1e-13)
+    relative = one.filament_share**2  # from the filaments to all matter
+    np.testing.assert_allclose(one.matter_fdm, one.linear_fdm + relative * one.one_filament_fdm, rtol=1e-13)
+    smooth = one.linear_fdm + relative * one.one_filament_smooth
+    np.testing.assert_allclose(one.boost("smooth"), one.matter_fdm / smooth, rtol=1e-13)
+    np.testing.assert_allclose(one.boost("linear-cdm"), one.matter_fdm / one.linear_cdm, rtol=1e-13)
+    for over in prediction.denominators:
+        assert both.boost(over).shape == (2, len(K)) and np.all(both.boost(over) > 0)
+    # a heavy boson is cold, and so is warm dark matter of its half mode
+    heavy = prediction(60.0)
+    for over in prediction.denominators[:-1]:
+        np.testing.assert_allclose(heavy.boost(over)[K < 4], 1, atol=2e-2)
+
+
+def test_linear_power_is_rescaled_exactly(prediction):
+    """As another config has it, whose linear power is computed anew."""
+    text = "linear_power = eisenstein_hu\n"
+    k = np.geomspace(1, 90, 20)
+    changed = Prediction.of(parse_config(f"[cosmology]\n{text}ln10As = 3.2\nn_s = 0.98\n"), 4.0, k)
+    base = Prediction.of(parse_config(f"[cosmology]\n{text}"), 4.0, k)
+    one, other = changed(2.0), base(2.0, ln10As=3.2, n_s=0.98)
+    np.testing.assert_allclose(one.linear_cdm, other.linear_cdm, rtol=1e-12)
+    np.testing.assert_allclose(one.one_filament_fdm, other.one_filament_fdm, rtol=1e-5)
+    # sigma8 is that of the amplitude: the square goes as A_s
+    low, high = (base(2.0, sigma8=value) for value in (0.7, 0.8))
+    np.testing.assert_allclose(high.linear_cdm / low.linear_cdm, (0.8 / 0.7) ** 2, rtol=1e-12)
+    radius = 8.0
+    mass = 4 * np.pi / 3 * mean_matter_density(0.314649) * radius**3
+    sigma8 = float(variance(base.prepared.power, transfer("cdm", h=0.6731), "top_hat", mass_min=1e14)(mass)) ** 0.5
+    np.testing.assert_allclose(base(2.0, sigma8=sigma8).linear_cdm, base(2.0).linear_cdm, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["m22", "ln10As", "n_s", "mass_min", "mass_max", "sigma8"])
+def test_derivatives_by_small_steps(prediction, name):
+    """Steps of 1e-5 and of 1e-3 agree: there is no noise."""
+    at = {"m22": 2.2, "ln10As": 3.089, "n_s": 0.9655, "mass_min": 3e9, "mass_max": 3e10, "sigma8": 0.82}[name]
+
+    def log_power(step):
+        arguments = {name: at * np.exp(step)}
+        return np.log(prediction(**({"m22": 2.2} | arguments)).one_filament_fdm)
+
+    small, large = ((log_power(step) - log_power(-step)) / (2 * step) for step in (1e-5, 1e-3))
+    np.testing.assert_allclose(small, large, rtol=2e-3, atol=2e-4 * np.abs(large).max())
+
+
+def test_the_fraction_of_filaments_and_the_window(prediction):
+    full, half = prediction(2.0), prediction(2.0, filament_fraction=0.5)
+    np.testing.assert_allclose(half.one_filament_fdm, full.one_filament_fdm / 2, rtol=1e-13)
+    # windows add up, relative to all matter
+    config = config_of("normalisation = matter")
+    whole = Prediction.of(config, k=K)
+    parts = [whole(2.0, mass_min=low, mass_max=high).one_filament_fdm for low, high in ((3e9, 1e10), (1e10, 3e10))]
+    np.testing.assert_allclose(sum(parts), whole(2.0).one_filament_fdm, rtol=1e-6)
+
+
+def test_published_fits():
+    config = config_of("mass_function = published\nshape = published\nmode_mass = scaled")
+    prediction = Prediction.of(config, k=K)
+    assert "cdm" not in prediction.denominators and "wdm" not in prediction.denominators
+    direct = direct_spectrum(config, 1.0, K, 2)
+    np.testing.assert_allclose(prediction(1.0).one_filament_fdm, direct.fdm, rtol=2e-2)  # 5 masses
+    with pytest.raises(InputError, match="boost over cdm: must be over one of smooth, n-body, linear-cdm"):
+        prediction(1.0).boost("cdm")
+
+
+def test_an_epoch_is_kept(caplog, monkeypatch):
+    config = config_of(cosmology="redshift = 4.7")
+    first = Prediction.of(config, k=K)(1.5).one_filament_fdm
+    monkeypatch.setattr("gpu_fdm.population.epoch.collapse_barrier", None)
+    np.testing.assert_array_equal(Prediction.of(config, k=K)(1.5).one_filament_fdm, first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"m22": 0.2}, r"m22 = 0.2: the filament of .* Msun/h has nu = .*: must be in \[0.5, inf\], .* heavier bosons"),
+        ({"m22": 0.0}, r"m22 = 0.0: must be a number in \[1e-06, 1e\+06\]"),
+        ({"m22": 2.0, "ln10As": 3.0, "sigma8": 0.8}, "sigma8 = 0.8, ln10As = 3: must be one of the two"),
+        ({"m22": 2.0, "n_s": np.nan}, "n_s = nan: must be finite"),
+        ({"m22": 2.0, "sigma8": -1.0}, "sigma8 = -1: must be > 0 and finite"),
+        ({"m22": 2.0, "mass_min": 1e7}, r"mass_min = 1e\+07, mass_max = 3e\+10: must increase within"),
+        ({"m22": 2.0, "ln10As": 6.0}, r"S\(M\) = .*: must be at most .*, up to which the barrier is known"),
+        ({"m22": 2.0, "filament_fraction": -1.0}, "filament_fraction = -1: must be >= 0"),
+    ],
+)
+def test_calls_that_are_refused(prediction, arguments, says):
+    with pytest.raises(InputError, match=says):
+        prediction(**arguments)
+
+
+def test_k_beyond_the_fringes():
+    prediction = Prediction.of(parse_config(""), 4.0, [1.0, 1900.0])
+    with pytest.raises(InputError, match=r"m22 = 0.8: k = 1900 h/Mpc: must be at most \d+"):
+        prediction(0.8)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (config_of(wave="weights = poisson"), r"\[wavefunction\] weights = poisson: must be wkb"),
+        (config_of(wave="axial = thermal"), r"\[wavefunction\] axial = thermal: must be coherent"),
+        (config_of(wave="energy_cut = 0.9"), r"\[wavefunction\] energy_cut = 0.9: must be 0.99"),
+        (config_of("shape = published", cosmology="redshift = 5"), r"redshift = 5: must be 4 where .* shape"),
+        (config_of(cosmology="redshift = 60"), "must be"),
+    ],
+)
+def test_configs_that_are_refused(config, says):
+    with pytest.raises(InputError, match=says):
+        Prediction.of(config, k=K)
+
+
+def test_wavenumbers_that_are_refused():
+    for k, says in (
+        ([2.0, 1.0], "that increase"),
+        ([-1.0, 1.0], "positive"),
+        ([1.0, 1e5], "linear power"),
+    ):
+        with pytest.raises(InputError, match=says):
+            Prediction.of(parse_config(""), 4.0, k)
+
+
+def test_public_name():
+    assert gpu_fdm.Prediction is Prediction
