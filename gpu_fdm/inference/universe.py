@@ -163,5 +163,5 @@ class Boson(Filaments):
     @cached_property
     def warm(self) -> Filaments:
         """Warm dark matter of the same half mode, where T = 1/2."""
-        half_mode = self.transfer.half_mode("amplitude")
+        half_mode = self.universe.prepared.cut_off(self.m22).half_mode("amplitude")
         return Filaments(self.universe, warm(half_mode, self.universe.prepared.h))
