@@ -12,6 +12,7 @@ All of it is smooth in m22, A_s, n_s and the ends of the window, and may be diff
 from collections.abc import Callable
 from functools import cached_property
 from math import log
+from pathlib import Path
 
 import numpy as np
 from attrs import frozen
@@ -19,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..config.config import Config
 from ..errors import InputError
+from ..spectra.similarity.table import SimilarityTable
 from .prepared import Prepared
 from .universe import Boson, Universe, tilted
 
@@ -135,15 +137,22 @@ class Prediction:
     prepared: Prepared
 
     @classmethod
-    def of(cls, config: Config, redshift: float | None = None, k: ArrayLike | None = None) -> "Prediction":
+    def of(
+        cls,
+        config: Config,
+        redshift: float | None = None,
+        k: ArrayLike | None = None,
+        table: SimilarityTable | str | Path | None = None,
+    ) -> "Prediction":
         """Prepare a prediction; a second for a new redshift or omega_m, whose barrier is kept in the cache folder.
 
         config    its [cosmology], [population], [one_filament] and [wavefunction] count, or their defaults
         redshift  that of [cosmology] where not given
         k         comoving [h/Mpc], shape (k,), positive and increasing; those of [one_filament] where not given
-        Raises InputError for what the table of similarity does not cover, and for k beyond the linear power.
+        table     of similarity, or its file (gpu-fdm tabulate similarity); one of the package where not given
+        Raises InputError for what the table does not cover, and for k beyond the linear power.
         """
-        return cls(Prepared.of(config, redshift, k))
+        return cls(Prepared.of(config, redshift, k, table))
 
     @property
     def k(self) -> NDArray:

@@ -1,9 +1,9 @@
 """What a redshift and a config fix, before boson mass, primordial power and window of masses are known."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from math import log
+from pathlib import Path
 
 import numpy as np
 from attrs import evolve, frozen
@@ -21,7 +21,8 @@ from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch, rung
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.phase_average import gauss_legendre
-from ..spectra.similarity.store import shipped_table
+from ..spectra.similarity.recipe import Recipe
+from ..spectra.similarity.store import table_for
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from .epochs import cached_epoch
@@ -58,12 +59,18 @@ class Prepared:
     table: SimilarityTable
 
     @classmethod
-    def of(cls, config: Config, redshift: float | None, k: ArrayLike | None) -> "Prepared":
+    def of(
+        cls,
+        config: Config,
+        redshift: float | None,
+        k: ArrayLike | None,
+        table: SimilarityTable | str | Path | None,
+    ) -> "Prepared":
         """See Prediction.of."""
         if redshift is not None:
             config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
         section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
-        cosmology, table = config.cosmology, covering_table(config)
+        cosmology, found = config.cosmology, covering_table(config, table)
         for key in ("mass_function", "shape"):
             if getattr(section, key) == "published" and cosmology.redshift != FIT_REDSHIFT:
                 allowed = f"must be {FIT_REDSHIFT:g} where [one_filament] {key} = published"
@@ -79,7 +86,7 @@ class Prepared:
             of_cdm = variance(power, cdm, population.window, mass_min=range_[0], mass_max=range_[1])
             model = CollapseModel(power.background, 1 / (1 + cosmology.redshift), population.freeze_out)
             epoch = cached_epoch(model, population.ellipticity, rung(_MORE * float(of_cdm(range_[0]))))
-        return cls(config, population, section, k, power, epoch, table)
+        return cls(config, population, section, k, power, epoch, found)
 
     @property
     def redshift(self) -> float:
@@ -162,21 +169,17 @@ def _masses(
     return Masses(mass, width / 2 * w, variance_matrix(window, mass, k, omega_m))
 
 
-def covering_table(config: Config) -> SimilarityTable:
+def covering_table(config: Config, table: SimilarityTable | str | Path | None) -> SimilarityTable:
     """The table of similarity for the filaments of [one_filament] and the modes of [wavefunction].
 
-    Raises InputError that names the key which no table covers.
+    table  a table or its file; one of those that come with the package where not given
+    Raises InputError that names the key which no table covers, or the command that makes another table.
     """
     section, wave = config.one_filament or OneFilamentSection(), config.wavefunction or WavefunctionSection()
-    table = shipped_table()
-    covered: Mapping[tuple[str, str], tuple[object, object]] = {
-        ("wavefunction", "weights"): (wave.weights, "wkb"),
-        ("wavefunction", "axial"): (wave.axial, "coherent"),
-        ("wavefunction", "energy_cut"): (wave.energy_cut, table.mass_fraction),
-        ("one_filament", "beta"): (section.beta, 0.0),
-    }
-    for (name, key), (value, wanted) in covered.items():
-        if value != wanted:
-            what = f"[{name}] {key} = {value}: must be {wanted} for spectra from the table of similarity"
+    for key, wanted in (("weights", "wkb"), ("axial", "coherent")):
+        if (value := getattr(wave, key)) != wanted:
+            what = f"[wavefunction] {key} = {value}: must be {wanted} for spectra from a table of similarity"
             raise InputError(f"{config.source}: {what}")
-    return table
+    given = {} if wave.l0_angular_momentum is None else {"l0_angular_momentum": wave.l0_angular_momentum}
+    with config.errors_in("one_filament"):
+        return table_for(Recipe(wave.energy_cut, section.beta, **(given if section.beta else {})), table)

@@ -10,13 +10,7 @@ from ..cosmology.parameters import PIVOT
 from ..cosmology.transfer import Transfer, warm
 from ..errors import InputError
 from ..population.shapes import published_mass_function, published_shape
-from ..spectra.similarity.population import (
-    PopulationParts,
-    check_similarity,
-    classical_sum,
-    last_wavenumber,
-    population_parts,
-)
+from ..spectra.similarity.population import PopulationParts, classical_sum, last_wavenumber, population_parts
 from ..units import CodeUnits
 from .prepared import Masses, Prepared
 
@@ -126,7 +120,6 @@ class Filaments:
     def classical(self) -> NDArray:
         """P_1f of these filaments made of particles, relative to all matter [(Mpc/h)^3], shape (k,)."""
         prepared, similarity = self.universe.prepared, self.similarity(np.inf)
-        check_similarity(prepared.table, self.universe.masses.mass, similarity)
         return classical_sum(prepared.table, prepared.k, similarity, self.weight)
 
     @property
@@ -147,13 +140,12 @@ class Boson(Filaments):
         prepared = self.universe.prepared
         try:
             similarity = self.similarity(self.m22)
-            check_similarity(prepared.table, self.universe.masses.mass, similarity)
             last, largest = last_wavenumber(similarity), float(prepared.k[-1])
             if largest > last:
                 raise InputError(f"k = {largest:.4g} h/Mpc: must be at most {last:.4g}, where the last fringes end")
+            return population_parts(prepared.table, prepared.k, similarity, self.weight, prepared.section.mode_mass)
         except InputError as error:
             raise InputError(f"m22 = {self.m22:g}: {error}") from None
-        return population_parts(prepared.table, prepared.k, similarity, self.weight, prepared.section.mode_mass)
 
     @property
     def fdm(self) -> NDArray:
