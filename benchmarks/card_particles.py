@@ -1,7 +1,7 @@
 """The particles of a simulation on a card: a step and its parts, their P(k), and initial conditions.
 
 Particles are as many as cells, displaced from a lattice by 0.6 of a cell. In memory they are as on the lattice, or in
-the order of their cells, into which a simulation puts them every 32 drifts; "at random" they are anywhere.
+the order of tiles of cells, into which a simulation puts them every 32 drifts; "at random" they are anywhere.
 """
 
 from functools import partial
@@ -62,14 +62,14 @@ def particle_parts(card):
     number, shape = grid.points, grid.cells
     mesh = particle_mesh.Mesh((float(CELLS),) * 3, shape, 0, grid.sides)
     mass = card.xp.zeros((CELLS + 1, *shape[1:]), np.int64)
-    for where in ("near a lattice", "in the order of cells", "at random"):
+    for where in ("near a lattice", "in the order of tiles", "at random"):
         position = backend.to_device(_positions(grid, where == "at random"))
         momentum = card.xp.zeros_like(position)
-        if where == "in the order of cells":
+        if where == "in the order of tiles":
             particles = position, momentum, card.xp.arange(number)
-            seconds = card.time(partial(particle_mesh.sort_by_cell, *particles, mesh, backend), 3)
+            seconds = card.time(partial(particle_mesh.sort_by_tile, *particles, mesh, backend), 3)
             floor = number * (24 + 2 * 56 + 16) / card.bandwidth
-            lines.append(Line(f"order of cells {CELLS}^3", seconds, floor, "particles there and back, and their cells"))
+            lines.append(Line(f"order of tiles {CELLS}^3", seconds, floor, "particles there and back, and their tiles"))
             del particles
         seconds = card.time(partial(particle_mesh.deposit_clouds, position, mesh, mass, backend))
         floor = number * (24 + 16) / card.bandwidth
@@ -83,6 +83,8 @@ def particle_parts(card):
             floor = number * (96 + 3 * size) / card.bandwidth
             work = f"kick and drift {CELLS}^3, {where}, mesh {dtype}"
             lines.append(Line(work, card.time(push), floor, "positions, momenta there and back; three forces"))
+            seconds, floor = card.time(partial(push, mass)), floor + number * 16 / card.bandwidth
+            lines.append(Line(f"{work}, with deposit", seconds, floor, "the same, and masses there and back"))
         del position, momentum, forces, beyond
     for dtype in ("float64", "float32"):
         size, length = np.dtype(dtype).itemsize, CELLS // 2 + 1

@@ -10,6 +10,7 @@
 //   nx, ny, nz               cells of the whole mesh
 //   x_first, planes          plane with which the slab begins, and its planes
 //   mass                     shape (planes + 1, ny, nz), added to
+//   tiles                    of 4 x 4 lines: the number of a particle's one, and of its cell along it
 //   kick, drift              factors of forces and momenta
 //   force_x, force_y, force_z  shape (planes, ny, length), of which nz;  beyond  what follows, shape (3, ny, length)
 //   largest                  the largest size that a block has seen, shape (blocks,), written; NaN where there is one
@@ -20,6 +21,11 @@
 
 constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
+constexpr int TILE = 4;  // lines along x and y in whose order particles are: TILE in particle_mesh.py
+// Part of a mesh for which a block sums masses before it adds them: lines along x and y, with one that follows and one
+// on either side into which particles may have moved since they were put in order, and cells along z
+constexpr int LINES = TILE + 3, DEPTH = 32, IN_WINDOW = LINES * LINES * DEPTH;
+constexpr int LOW_BITS = 18;  // of a mass of 37 bits: sums of either half over a block stay below 2^32
 
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
 struct Cloud {
@@ -41,11 +47,10 @@ struct Touched {
     long long plane, line[2], column[2];
     double u, v, w;
 
-    __device__ __forceinline__ Touched(const double* position, long long count, long long item, const double* place,
-                                       long long nx, long long ny, long long nz, long long x_first)
+    __device__ __forceinline__ Touched(const double (&at)[3], const double* place, long long nx, long long ny,
+                                       long long nz, long long x_first)
     {
-        const Cloud x(position[item], place[0], nx), y(position[count + item], place[1], ny),
-            z(position[2 * count + item], place[2], nz);
+        const Cloud x(at[0], place[0], nx), y(at[1], place[1], ny), z(at[2], place[2], nz);
         plane = x.cell - x_first;
         line[0] = y.cell;
         line[1] = y.cell + 1 < ny ? y.cell + 1 : 0;
@@ -71,47 +76,97 @@ extern "C" __global__ void lower_planes(long long count, const double* __restric
     if (item < count) planes[item] = Cloud(x[item], place[0], nx).cell;
 }
 
-// The number of the lower cell of each particle, in the order of memory
-extern "C" __global__ void lower_cells(long long count, const double* __restrict__ position,
-                                       const double* __restrict__ place, long long nx, long long ny, long long nz,
-                                       long long* cells)
+// The tile of each particle, of 4 x 4 lines, and the lower cell along it, as a number
+extern "C" __global__ void tiles(long long count, const double* __restrict__ position, const double* __restrict__ place,
+                                 long long nx, long long ny, long long nz, long long* tiles)
 {
     const long long item = thread_item();
     if (item >= count) return;
-    const Touched at(position, count, item, place, nx, ny, nz, 0);
-    cells[item] = (at.plane * ny + at.line[0]) * nz + at.column[0];
+    const Cloud x(position[item], place[0], nx), y(position[count + item], place[1], ny),
+        z(position[2 * count + item], place[2], nz);
+    tiles[item] = (x.cell / TILE * ((ny + TILE - 1) / TILE) + y.cell / TILE) * nz + z.cell;
 }
 
-// Add masses in units of 1/FIXED_POINT. Where the lower cell of a thread is the upper one of the thread before, as of
-// particles in the order of their cells, it adds what that one has for it: half of the additions.
-extern "C" __global__ void deposit_clouds(long long count, const double* __restrict__ position,
-                                          const double* __restrict__ place, long long nx, long long ny, long long nz,
-                                          long long x_first, long long* mass)
+// Add the masses of a block's particles in units of 1/FIXED_POINT; all its threads call this, the first `particles` with
+// one each. What falls near the particle in the middle is summed in shared memory, in two halves, for whose sums 4 bytes
+// suffice: particles in the order of tiles share most of their cells. The rest goes to the mesh at once.
+__device__ __forceinline__ void add_clouds(const double (&position)[3], long long particles,
+                                           const double* __restrict__ place, long long nx, long long ny, long long nz,
+                                           long long x_first, long long* mass)
+{
+    __shared__ unsigned low[IN_WINDOW], high[IN_WINDOW];
+    __shared__ int first[3];
+    unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
+    const bool inside = threadIdx.x < particles;
+    const Touched at(position, place, nx, ny, nz, x_first);
+    const int y_cells = static_cast<int>(ny), z_cells = static_cast<int>(nz);
+    const int plane = static_cast<int>(at.plane), line = static_cast<int>(at.line[0]),
+              column = static_cast<int>(at.column[0]);
+    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) low[cell] = high[cell] = 0;
+    if (threadIdx.x == particles / 2) {
+        first[0] = plane / TILE * TILE - 1;
+        first[1] = line / TILE * TILE - 1;
+        first[2] = column - DEPTH / 2;
+    }
+    __syncthreads();
+    const int x = plane - first[0];
+    int y = line - first[1], z = column - first[2];
+    if (y >= y_cells) y -= y_cells;  // where the window begins before the mesh
+    if (z >= z_cells) z -= z_cells;
+    if (y < 0) y += y_cells;
+    if (z < 0) z += z_cells;
+    const bool near = x >= 0 && x + 1 < LINES && y + 1 < LINES && z + 1 < DEPTH;
+    const double across[2] = {1 - at.v, at.v};
+    if (inside)
+#pragma unroll
+        for (int side = 0; side < 2; ++side) {
+            const double share = (side ? at.u : 1 - at.u) * FIXED_POINT;
+#pragma unroll
+            for (int b = 0; b < 2; ++b) {
+                const double share_b = __dmul_rn(share, across[b]);
+                const unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
+                if (near) {
+                    const int cell = ((x + side) * LINES + y + b) * DEPTH + z;
+                    constexpr unsigned LOW = (1u << LOW_BITS) - 1;
+                    atomicAdd(low + cell, static_cast<unsigned>(lower) & LOW);
+                    atomicAdd(high + cell, static_cast<unsigned>(lower >> LOW_BITS));
+                    atomicAdd(low + cell + 1, static_cast<unsigned>(upper) & LOW);
+                    atomicAdd(high + cell + 1, static_cast<unsigned>(upper >> LOW_BITS));
+                } else {
+                    unsigned long long* to = cells + ((at.plane + side) * ny + at.line[b]) * nz;
+                    atomicAdd(to + at.column[0], lower);
+                    atomicAdd(to + at.column[1], upper);
+                }
+            }
+        }
+    __syncthreads();
+    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) {
+        const unsigned long long sum = (static_cast<unsigned long long>(high[cell]) << LOW_BITS) + low[cell];
+        if (sum == 0) continue;
+        const int i = first[0] + cell / (LINES * DEPTH);
+        const int j = (first[1] + cell / DEPTH % LINES + y_cells) % y_cells;
+        const int m = (first[2] + cell % DEPTH + z_cells) % z_cells;
+        atomicAdd(cells + (static_cast<long long>(i) * ny + j) * nz + m, sum);
+    }
+}
+
+// How many of the particles the threads of this block have, at least one
+__device__ __forceinline__ long long in_block(long long count)
+{
+    return min(count - static_cast<long long>(blockIdx.x) * blockDim.x, static_cast<long long>(blockDim.x));
+}
+
+// Add masses in units of 1/FIXED_POINT.
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
+deposit_clouds(long long count, const double* __restrict__ position, const double* __restrict__ place, long long nx,
+               long long ny, long long nz, long long x_first, long long* mass)
 {
     const long long item = thread_item();
-    const unsigned lane = threadIdx.x % 32;
-    const bool inside = item < count;  // the others of the last warp take part in its exchanges
-    const Touched at(position, count, inside ? item : count - 1, place, nx, ny, nz, x_first);
-    const long long line = (at.plane * ny + at.line[0]) * nz;
-    const long long cell_before = __shfl_up_sync(ALL, line + at.column[1], 1);
-    const bool follows = inside && lane > 0 && cell_before == line + at.column[0];
-    const bool followed = __ballot_sync(ALL, follows) >> lane >> 1 & 1;
-    const double across[2] = {1 - at.v, at.v};
+    double at[3] = {0, 0, 0};
+    if (item < count)
 #pragma unroll
-    for (int side = 0; side < 2; ++side) {
-        const double share = (side ? at.u : 1 - at.u) * FIXED_POINT;
-#pragma unroll
-        for (int b = 0; b < 2; ++b) {
-            const double share_b = __dmul_rn(share, across[b]);
-            unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
-            const unsigned long long of_other = __shfl_up_sync(ALL, upper, 1);
-            if (follows) lower += of_other;
-            unsigned long long* cells =
-                reinterpret_cast<unsigned long long*>(mass) + ((at.plane + side) * ny + at.line[b]) * nz;
-            if (inside) atomicAdd(cells + at.column[0], lower);
-            if (inside && !followed) atomicAdd(cells + at.column[1], upper);
-        }
-    }
+        for (int axis = 0; axis < 3; ++axis) at[axis] = position[axis * count + item];
+    add_clouds(at, in_block(count), place, nx, ny, nz, x_first, mass);
 }
 
 // Mean of four cells of a plane around a particle: the first of them, and how far off the next lines and columns are.
@@ -127,7 +182,47 @@ __device__ __forceinline__ double wrapped(double at, double side)
     return at < side ? at : 0;
 }
 
-// momentum + kick force, and position + drift momentum in the box, both in place
+// momentum + kick force, and position + drift momentum in the box, both in place. Returns the largest size of a momentum
+// along an axis, and where the particle is then; of threads without one, 0.
+__device__ __forceinline__ double kick_and_drift(long long count, double* position, double* momentum,
+                                                 const double* __restrict__ place, long long nx, long long ny,
+                                                 long long nz, long long x_first, long long planes,
+                                                 const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
+                                                 const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
+                                                 long long length, double kick, double drift, double (&now)[3])
+{
+    const long long item = thread_item();
+    now[0] = now[1] = now[2] = 0;
+    if (item >= count) return 0;
+#pragma unroll
+    for (int axis = 0; axis < 3; ++axis) now[axis] = position[axis * count + item];
+    const Touched at(now, place, nx, ny, nz, x_first);
+    const REAL *forces[3] = {force_x, force_y, force_z}, *last = beyond;
+    // a plane has fewer than 2^31 numbers
+    const int line = static_cast<int>((at.line[1] - at.line[0]) * length);
+    const int column = static_cast<int>(at.column[1] - at.column[0]);
+    const long long plane = ny * length, first = at.line[0] * length + at.column[0];
+    const long long whole = at.plane * plane + first;
+    const bool inside = at.plane + 1 < planes;
+    double size = 0;
+#pragma unroll
+    for (int axis = 0; axis < 3; ++axis) {
+        const REAL* lower = forces[axis] + whole;
+        const REAL* upper = inside ? lower + plane : last + first;
+        last += plane;
+        const double force = (1 - at.u) * mean_in_plane(lower, line, column, at.v, at.w) +
+                             at.u * mean_in_plane(upper, line, column, at.v, at.w);
+        const long long here = axis * count + item;
+        const double p = momentum[here] + kick * force;
+        momentum[here] = p;
+        double x = position[here];
+        if (drift != 0) position[here] = x = wrapped(__dadd_rn(x, __dmul_rn(drift, p)), place[3 + axis]);
+        now[axis] = x;
+        size = larger(size, fabs(p));
+    }
+    return size;
+}
+
 extern "C" __global__ void __launch_bounds__(BLOCK, 4)
 push(long long count, double* position, double* momentum, const double* __restrict__ place,
                                 long long nx, long long ny, long long nz, long long x_first, long long planes,
@@ -135,32 +230,24 @@ push(long long count, double* position, double* momentum, const double* __restri
                                 const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length,
                                 double kick, double drift, double* largest)
 {
-    const long long item = thread_item();
-    double size = 0;
-    if (item < count) {
-        const Touched at(position, count, item, place, nx, ny, nz, x_first);
-        const REAL *forces[3] = {force_x, force_y, force_z}, *last = beyond;
-        // a plane has fewer than 2^31 numbers
-        const int line = static_cast<int>((at.line[1] - at.line[0]) * length);
-        const int column = static_cast<int>(at.column[1] - at.column[0]);
-        const long long plane = ny * length, first = at.line[0] * length + at.column[0];
-        const long long whole = at.plane * plane + first;
-        const bool inside = at.plane + 1 < planes;
-#pragma unroll
-        for (int axis = 0; axis < 3; ++axis) {
-            const REAL* lower = forces[axis] + whole;
-            const REAL* upper = inside ? lower + plane : last + first;
-            last += plane;
-            const double force = (1 - at.u) * mean_in_plane(lower, line, column, at.v, at.w) +
-                                 at.u * mean_in_plane(upper, line, column, at.v, at.w);
-            const long long here = axis * count + item;
-            const double p = momentum[here] + kick * force;
-            momentum[here] = p;
-            if (drift != 0) position[here] = wrapped(__dadd_rn(position[here], __dmul_rn(drift, p)), place[3 + axis]);
-            size = larger(size, fabs(p));
-        }
-    }
+    double now[3];
+    const double size = kick_and_drift(count, position, momentum, place, nx, ny, nz, x_first, planes, force_x, force_y,
+                                       force_z, beyond, length, kick, drift, now);
     write_largest(size, largest + blockIdx.x);
+}
+
+// push, then deposit_clouds without reading the positions again, for a slab that is the whole mesh
+extern "C" __global__ void __launch_bounds__(BLOCK, 3)
+push_and_deposit(long long count, double* position, double* momentum, const double* __restrict__ place, long long nx,
+                 long long ny, long long nz, long long x_first, long long planes, const REAL* __restrict__ force_x,
+                 const REAL* __restrict__ force_y, const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
+                 long long length, double kick, double drift, double* largest, long long* mass)
+{
+    double now[3];
+    const double size = kick_and_drift(count, position, momentum, place, nx, ny, nz, x_first, planes, force_x, force_y,
+                                       force_z, beyond, length, kick, drift, now);
+    write_largest(size, largest + blockIdx.x);
+    add_clouds(now, in_block(count), place, nx, ny, nz, x_first, mass);
 }
 
 // position + factor momentum, in place, in the box; sides  its sides, then the factor

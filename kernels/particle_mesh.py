@@ -20,6 +20,7 @@ from .compiled import njit
 
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
 
+TILE = 4  # lines along x and y in whose order a card has its particles
 _BATCH = 1 << 13  # particles that a thread moves at a time: they stay in the cache between a kick and a drift
 _SORTED = 1 << 26  # particles that are sorted at a time
 _LARGEST_THREADS = 1 << 18  # that look for the largest number on a card
@@ -57,22 +58,23 @@ def lower_planes(x: Any, mesh: Mesh, backend: CPU | GPU) -> Any:
     return planes
 
 
-def sort_by_cell(position: Any, momentum: Any, identity: Any, mesh: Mesh, backend: CPU | GPU) -> None:
-    """Put particles, in place, in the order of their lower cells, those of one cell as they are: on a card alone.
+def sort_by_tile(position: Any, momentum: Any, identity: Any, mesh: Mesh, backend: CPU | GPU) -> None:
+    """Put particles, in place, in the order of tiles, of TILE x TILE lines of cells, and along z in each: on a card alone.
 
-    There threads side by side take particles side by side, which share cells: a deposit at random takes ten times as
-    long. All particles are not moved at once, to spare memory: 2^26, one after another.
+    There a block of threads takes particles side by side, and sums what they add to the cells that they share: at
+    random a deposit takes ten times as long. To spare memory 2^26 particles are moved at a time.
     """
     if backend.name == "cpu":
         return
-    count, dtype = len(identity), np.int32 if prod(mesh.cells) < 2**31 else np.int64
-    cells = backend.xp.empty(count, np.int64)
-    arguments = (count, position, _place(mesh, backend), *mesh.cells, cells)
-    backend.launch("particle_mesh", "lower_cells", np.float64, count, arguments)
-    cells = cells.astype(dtype)
+    dtype = np.int32 if prod(n + TILE for n in mesh.cells) < 2**31 else np.int64
+    count = len(identity)
+    tiles = backend.xp.empty(count, np.int64)
+    arguments = (count, position, _place(mesh, backend), *mesh.cells, tiles)
+    backend.launch("particle_mesh", "tiles", np.float64, count, arguments)
+    tiles = tiles.astype(dtype)
     for part in slices_of(count, _SORTED):
         # a stable order, as CuPy's always is
-        order = backend.xp.argsort(cells[part], kind="stable")
+        order = backend.xp.argsort(tiles[part], kind="stable")
         for values in (*position, *momentum, identity):
             values[part] = values[part][order]
 
@@ -99,12 +101,21 @@ def deposit_clouds(position: Any, mesh: Mesh, mass: Any, backend: CPU | GPU) -> 
 
 
 def push(
-    position: Any, momentum: Any, mesh: Mesh, forces: Any, beyond: Any, kick: float, drift: float, backend: CPU | GPU
+    position: Any,
+    momentum: Any,
+    mesh: Mesh,
+    forces: Any,
+    beyond: Any,
+    kick: float,
+    drift: float,
+    backend: CPU | GPU,
+    mass: Any = None,
 ) -> Any:
     """Add kick times the force at each particle, cloud in cell, to its momentum, then drift times that to its position.
 
     forces  along x, y, z: three arrays (planes, ny, length), nz of whose lines count
     beyond  the plane that follows them, (3, ny, length)
+    mass    to which the particles are then added as by deposit_clouds, where it is given: the slab is the whole mesh
     Positions are wrapped into the box; where drift is 0 they stay. Returns the largest size of a momentum along an
     axis, as largest_size does.
     """
@@ -115,7 +126,10 @@ def push(
         factors = Double(kick), Double(drift)
         meshes = *forces, beyond, beyond.shape[2]
         arguments = (count, position, momentum, _place(mesh, backend), *slab, *meshes, *factors, largest)
-        backend.launch("particle_mesh", "push", dtype, count, arguments)
+        if mass is None:
+            backend.launch("particle_mesh", "push", dtype, count, arguments)
+        else:
+            backend.launch("particle_mesh", "push_and_deposit", dtype, count, (*arguments, mass))
         return largest.max()
     found = {}
 
@@ -127,6 +141,8 @@ def push(
             move_loop(position, momentum, drift, mesh.sides, some)
 
     backend.for_each(slices_of(count, _BATCH), work)
+    if mass is not None:
+        deposit_clouds(position, mesh, mass, backend)
     return float(np.max([0.0, *found.values()]))
 
 

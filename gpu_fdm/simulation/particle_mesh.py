@@ -30,7 +30,7 @@ from ..kernels.particle_mesh import (
     lower_planes,
     move,
     push,
-    sort_by_cell,
+    sort_by_tile,
 )
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
@@ -40,7 +40,7 @@ from ..vectors import three
 from .grid import Grid
 from .integrator import Clock, Times, integrate, scheme_of_order
 
-# On a card particles are put in the order of their cells after so many drifts, each of half a cell at most
+# On a card particles are put in the order of tiles of cells after so many drifts, each of half a cell at most
 _DRIFTS_SORTED = 32
 _TAPER = 0.7  # of the Nyquist wavenumber: where modes fade; the best of 0.5 to 0.8 for pairs of particles
 
@@ -144,7 +144,7 @@ class _Mesh:
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
         self.along = [backend.to_device(k) for k in _slopes(grid, domain)]
         self.largest_force = 0.0
-        self._kick, self._moved, self._drifts = 0.0, True, drifts
+        self._kick, self._moved, self._deposited, self._drifts = 0.0, True, False, drifts
 
     def state(self, times: Times) -> ParticleState:
         """The state that may be saved."""
@@ -170,7 +170,7 @@ class _Mesh:
             self.forces = []  # their memory is free
             # decided by the number of the step: a run that resumes has its particles in the same order
             if self._drifts % _DRIFTS_SORTED == 0:
-                sort_by_cell(self.position, self.momentum, self.identity, self.mesh, backend)
+                sort_by_tile(self.position, self.momentum, self.identity, self.mesh, backend)
             slopes = list(gradient(self._density_modes(), self.green, self.along, backend))
             while slopes:
                 force, self.times = inverse_in_place(Transform(slopes.pop(0), domain))
@@ -201,7 +201,10 @@ class _Mesh:
 
     def _push(self, drift: float) -> None:
         given = self.mesh, self.forces, self.beyond, self._kick / self.times, drift
-        self.fastest = push(self.position, self.momentum, *given, self.domain.backend)
+        # masses of where they are now, without reading them again, unless some may be another rank's
+        self._deposited = drift != 0 and self.domain.ranks.size == 1
+        mass = self._mass_without_particles() if self._deposited else None
+        self.fastest = push(self.position, self.momentum, *given, self.domain.backend, mass)
         self._kick, self._moved = 0.0, self._moved or drift != 0
 
     def _require_finite(self, *numbers: float) -> None:
@@ -210,18 +213,27 @@ class _Mesh:
 
     def _density_modes(self) -> Any:
         """This rank's modes of rho over the mean, less its mean in single precision."""
-        domain, backend, mean = self.domain, self.domain.backend, self.number * FIXED_POINT / self.grid.points
-        # integers take off the mean without round-off
-        self.mass[:-1] = 0 if self.dtype == np.float64 else -round(mean)
-        self.mass[-1:] = 0
-        deposit_clouds(self.position, self.mesh, self.mass, backend)
+        domain, backend = self.domain, self.domain.backend
+        if not self._deposited:
+            deposit_clouds(self.position, self.mesh, self._mass_without_particles(), backend)
         # what lies beyond this rank's last plane is the next rank's
         self.mass[:1] += neighbour_plane(self.mass[-1:], domain, -1)
 
         def over_mean(mass: Any, first: int, density: Any) -> None:
-            backend.xp.multiply(mass, 1 / mean, out=density[..., : domain.cells[2]])
+            backend.xp.multiply(mass, 1 / self._mean_mass, out=density[..., : domain.cells[2]])
 
         return transform(self.mass[:-1], domain, over_mean, self.dtype).values
+
+    @property
+    def _mean_mass(self) -> float:
+        """Of a cell, in units of 1/FIXED_POINT."""
+        return self.number * FIXED_POINT / self.grid.points
+
+    def _mass_without_particles(self) -> Any:
+        """self.mass, to which masses may be added: 0, or less the mean, which integers take off without round-off."""
+        self.mass[:-1] = 0 if self.dtype == np.float64 else -round(self._mean_mass)
+        self.mass[-1:] = 0
+        return self.mass
 
     def _to_owners(self) -> None:
         """Send every particle to the rank whose planes hold its lower cell."""

@@ -38,21 +38,21 @@ def particles(cells, planes, number=700):
     return np.ascontiguousarray(position[:, keep]), random.standard_normal((3, np.count_nonzero(keep)))
 
 
-def lower_cells(position, cells):
-    """Numbers of the lower cells, in the order of memory."""
+def tiles(position, cells):
+    """Numbers of the tiles of 4 x 4 lines, and of the lower cells along z in them."""
     lower = [np.floor(x * (n / side) - 0.5) % n for x, n, side in zip(position, cells, SIDES, strict=True)]
-    return np.ravel_multi_index([at.astype(int) for at in lower], cells)
+    x, y, z = (at.astype(int) for at in lower)
+    return (x // 4 * -(-cells[1] // 4) + y // 4) * cells[2] + z
 
 
 @pytest.mark.parametrize("in_order", [False, True])
-@meshes
+@pytest.mark.parametrize("cells, planes", [*MESHES, ((18, 21, 70), slice(5, 12))], ids=str)
 def test_masses_are_the_same_bit_for_bit(cuda, cells, planes, in_order):
-    """In any order, and in that of cells, each with none, one or more, where threads add what their neighbours have."""
-    position, _ = particles(cells, planes)
+    """In any order, where a block adds most particles alone, and in that of tiles, where it sums masses first."""
+    position, _ = particles(cells, planes, 700 if cells[2] < 50 else 20000)
     if in_order:
-        order = np.argsort(lower_cells(position, cells), kind="stable")
-        first = np.unique(lower_cells(position, cells)[order], return_index=True)[1]
-        position = np.concatenate([position[:, order[first]], position[:, order[:70]], position[:, order[:1]]], axis=1)
+        order = np.argsort(tiles(position, cells), kind="stable")
+        position = np.concatenate([position[:, order], position[:, order[:300]]], axis=1)
     found = []
     for backend in (cuda, CPU(1), CPU(3)):
         mass = backend.to_device(np.full((planes.stop - planes.start + 1, *cells[1:]), -5))
@@ -111,18 +111,41 @@ def test_push(cuda, cells, planes, dtype, padding):
         np.testing.assert_allclose(p_cpu[axis], momentum[axis] + 0.3 * expected, rtol=0, atol=1e-13)
 
 
-def test_sort_by_cell(cuda):
-    """On a card: in the order of lower cells, those of one as they came. Elsewhere they stay."""
-    cells = MESHES[0][0]
+def test_sort_by_tile(cuda):
+    """On a card: in the order of tiles, those of one place as they came. Elsewhere they stay."""
     position, momentum = particles(*MESHES[0])
-    order = np.argsort(lower_cells(position, cells), kind="stable")
+    order = np.argsort(tiles(position, MESHES[0][0]), kind="stable")
     for backend, expected in ((cuda, order), (CPU(1), np.arange(len(order)))):
         given = [backend.to_device(values.copy()) for values in (position, momentum, np.arange(len(order)))]
-        particle_mesh.sort_by_cell(*given, mesh_of(*MESHES[0]), backend)
+        particle_mesh.sort_by_tile(*given, mesh_of(*MESHES[0]), backend)
         x, p, identity = map(backend.to_host, given)
         np.testing.assert_array_equal(identity, expected)
         np.testing.assert_array_equal(x, position[:, expected])
         np.testing.assert_array_equal(p, momentum[:, expected])
+
+
+@precisions
+def test_push_and_deposit(cuda, dtype):
+    """In one call: what the two calls give, bit for bit, whose masses are those of the CPU."""
+    cells = MESHES[0][0]
+    mesh, (position, momentum) = mesh_of(*MESHES[0]), particles(*MESHES[0])
+    forces, beyond = (
+        np.random.default_rng(2).standard_normal((3, *cells)).astype(dtype),
+        np.zeros((3, *cells[1:]), dtype),
+    )
+    beyond[...] = forces[:, 0]
+    for backend in (cuda, CPU(2)):
+        on_device = [backend.to_device(force) for force in forces], backend.to_device(beyond)
+        found = []
+        for together in (True, False):
+            x, p = (backend.to_device(values.copy()) for values in (position, momentum))
+            mass = backend.to_device(np.full((cells[0] + 1, *cells[1:]), 3))
+            largest = particle_mesh.push(x, p, mesh, *on_device, 0.3, 0.7, backend, mass if together else None)
+            if not together:
+                particle_mesh.deposit_clouds(x, mesh, mass, backend)
+            found.append([*map(backend.to_host, (x, p, mass)), float(largest)])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_not_a_number_is_noticed(cuda):
