@@ -1,7 +1,8 @@
 """The particles of a simulation on a card: a step and its parts, their P(k), and initial conditions.
 
 Particles are as many as cells, displaced from a lattice by 0.6 of a cell. In memory they are as on the lattice, or in
-the order of tiles of cells, into which a simulation puts them every 32 drifts; "at random" they are anywhere.
+the order of tiles of cells, into which a simulation puts them every 32 drifts; "moved since" they are in that order
+but by 2 cells, and each by 0.7 of a cell more, somewhere else; "at random" they are anywhere.
 """
 
 from functools import partial
@@ -62,8 +63,13 @@ def particle_parts(card):
     number, shape = grid.points, grid.cells
     mesh = particle_mesh.Mesh((float(CELLS),) * 3, shape, 0, grid.sides)
     mass = card.xp.zeros((CELLS + 1, *shape[1:]), np.int64)
-    for where in ("near a lattice", "in the order of tiles", "at random"):
-        position = backend.to_device(_positions(grid, where == "at random"))
+    position = None
+    for where in ("near a lattice", "in the order of tiles", "moved since", "at random"):
+        if where == "moved since":  # as much as particles move between two times that they are put in order
+            position += (2 + 0.7 * card.xp.random.RandomState(2).standard_normal((3, number), np.float32)) / CELLS
+            position %= 1
+        else:
+            position = backend.to_device(_positions(grid, where == "at random"))
         momentum = card.xp.zeros_like(position)
         if where == "in the order of tiles":
             particles = position, momentum, card.xp.arange(number)
@@ -85,7 +91,7 @@ def particle_parts(card):
             lines.append(Line(work, card.time(push), floor, "positions, momenta there and back; three forces"))
             seconds, floor = card.time(partial(push, mass)), floor + number * 16 / card.bandwidth
             lines.append(Line(f"{work}, with deposit", seconds, floor, "the same, and masses there and back"))
-        del position, momentum, forces, beyond
+        del momentum, forces, beyond
     for dtype in ("float64", "float32"):
         size, length = np.dtype(dtype).itemsize, CELLS // 2 + 1
         modes = card.xp.ones((CELLS, CELLS, length), np.result_type(dtype, "complex64"))

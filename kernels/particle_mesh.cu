@@ -10,7 +10,7 @@
 //   nx, ny, nz               cells of the whole mesh
 //   x_first, planes          plane with which the slab begins, and its planes
 //   mass                     shape (planes + 1, ny, nz), added to
-//   tiles                    of 4 x 4 lines: the number of a particle's one, and of its cell along it
+//   places                   number of the lower cell in the order of tiles, and in a tile in the order of memory
 //   kick, drift              factors of forces and momenta
 //   force_x, force_y, force_z  shape (planes, ny, length), of which nz;  beyond  what follows, shape (3, ny, length)
 //   largest                  the largest size that a block has seen, shape (blocks,), written; NaN where there is one
@@ -20,38 +20,46 @@
 #include "warps.cuh"
 
 constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int BLOCKS = 3;  // on a multiprocessor while particles are pushed: their registers suffice for so many
+#else
+constexpr int BLOCKS = 4;
+#endif
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
-constexpr int TILE = 4;  // lines along x and y in whose order particles are: TILE in particle_mesh.py
-// Part of a mesh for which a block sums masses before it adds them: lines along x and y, with one that follows and one
-// on either side into which particles may have moved since they were put in order, and cells along z
-constexpr int LINES = TILE + 3, DEPTH = 32, IN_WINDOW = LINES * LINES * DEPTH;
+// Cells of a tile along x, y and z: TILE in particle_mesh.py
+constexpr int TILE_X = 2, TILE_Y = 4, TILE_Z = 16;
+// Part of a mesh for which a block sums masses before it adds them: along x and y a tile and what it touches, with a
+// margin for particles that have moved, along z this tile and what is near. The number of cells along z is odd, so that
+// lines side by side are in different banks.
+constexpr int MARGIN = 1, LINES_X = TILE_X + 1 + 2 * MARGIN, LINES_Y = TILE_Y + 1 + 2 * MARGIN, DEPTH = 35;
+constexpr int IN_WINDOW = LINES_X * LINES_Y * DEPTH;
 constexpr int LOW_BITS = 18;  // of a mass of 37 bits: sums of either half over a block stay below 2^32
 
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
 struct Cloud {
-    long long cell;
+    int cell;
     double upper;
 
     __device__ __forceinline__ Cloud(double position, double inverse_spacing, long long cells)
     {
         const double at = __dadd_rn(__dmul_rn(position, inverse_spacing), -0.5);
         const double below = floor(at);
-        cell = static_cast<long long>(below);
-        if (cell < 0) cell += cells;
+        cell = static_cast<int>(below);
+        if (cell < 0) cell += static_cast<int>(cells);
         upper = at - below;
     }
 };
 
 // The four lines along z that a particle touches in a plane and in the next one, as offsets of their lower cells.
 struct Touched {
-    long long plane, line[2], column[2];
+    int plane, line[2], column[2];
     double u, v, w;
 
     __device__ __forceinline__ Touched(const double (&at)[3], const double* place, long long nx, long long ny,
                                        long long nz, long long x_first)
     {
         const Cloud x(at[0], place[0], nx), y(at[1], place[1], ny), z(at[2], place[2], nz);
-        plane = x.cell - x_first;
+        plane = x.cell - static_cast<int>(x_first);
         line[0] = y.cell;
         line[1] = y.cell + 1 < ny ? y.cell + 1 : 0;
         column[0] = z.cell;
@@ -62,10 +70,12 @@ struct Touched {
     }
 };
 
-// A share of a mass in units, rounded
+// A share of a mass in units, rounded: above 2^52 the last bits of a double are those of an integer, and a sum that is
+// rounded down has them faster than a conversion
 __device__ __forceinline__ unsigned long long units_of(double share, double along)
 {
-    return static_cast<unsigned long long>(static_cast<long long>(__dadd_rn(__dmul_rn(share, along), 0.5)));
+    const double units = __dadd_rd(__dadd_rn(__dmul_rn(share, along), 0.5), 4503599627370496.0);
+    return static_cast<unsigned long long>(__double_as_longlong(units)) & ((1ull << 52) - 1);
 }
 
 // The first of the two planes that a particle touches, of the whole mesh
@@ -76,48 +86,72 @@ extern "C" __global__ void lower_planes(long long count, const double* __restric
     if (item < count) planes[item] = Cloud(x[item], place[0], nx).cell;
 }
 
-// The tile of each particle, of 4 x 4 lines, and the lower cell along it, as a number
-extern "C" __global__ void tiles(long long count, const double* __restrict__ position, const double* __restrict__ place,
-                                 long long nx, long long ny, long long nz, long long* tiles)
+// The place of the lower cell of each particle in the order of tiles
+extern "C" __global__ void places_in_tiles(long long count, const double* __restrict__ position,
+                                           const double* __restrict__ place, long long nx, long long ny, long long nz,
+                                           long long* places)
 {
     const long long item = thread_item();
     if (item >= count) return;
     const Cloud x(position[item], place[0], nx), y(position[count + item], place[1], ny),
         z(position[2 * count + item], place[2], nz);
-    tiles[item] = (x.cell / TILE * ((ny + TILE - 1) / TILE) + y.cell / TILE) * nz + z.cell;
+    const long long along_y = (ny + TILE_Y - 1) / TILE_Y, along_z = (nz + TILE_Z - 1) / TILE_Z;
+    const long long tile = (x.cell / TILE_X * along_y + y.cell / TILE_Y) * along_z + z.cell / TILE_Z;
+    places[item] = ((tile * TILE_X + x.cell % TILE_X) * TILE_Y + y.cell % TILE_Y) * TILE_Z + z.cell % TILE_Z;
+}
+
+// A mass in two halves, for whose sums over a block 4 bytes suffice: a card adds 4 bytes in shared memory faster than 8.
+struct alignas(8) Halves {
+    unsigned low, high;
+};
+
+__device__ __forceinline__ void add_halves(Halves* to, unsigned long long mass)
+{
+    atomicAdd(&to->low, static_cast<unsigned>(mass) & ((1u << LOW_BITS) - 1));
+    atomicAdd(&to->high, static_cast<unsigned>(mass >> LOW_BITS));
+}
+
+// A number on a periodic axis that is at most a few times around off, in [0, cells)
+__device__ __forceinline__ int within(int number, int cells)
+{
+    while (number < 0) number += cells;
+    while (number >= cells) number -= cells;
+    return number;
+}
+
+// What the threads of a block share while they add masses.
+struct Window {
+    Halves masses[IN_WINDOW];
+    int first[3];
+};
+
+__device__ __forceinline__ void clear(Window& window)
+{
+    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) window.masses[cell] = {0, 0};
 }
 
 // Add the masses of a block's particles in units of 1/FIXED_POINT; all its threads call this, the first `particles` with
-// one each. What falls near the particle in the middle is summed in shared memory, in two halves, for whose sums 4 bytes
-// suffice: particles in the order of tiles share most of their cells. The rest goes to the mesh at once.
-__device__ __forceinline__ void add_clouds(const double (&position)[3], long long particles,
+// one each. What falls near the particle in the middle is summed in shared memory, which is clear: particles in the order
+// of tiles share most of their cells. The rest goes to the mesh at once.
+__device__ __forceinline__ void add_clouds(const double (&position)[3], long long particles, Window& window,
                                            const double* __restrict__ place, long long nx, long long ny, long long nz,
                                            long long x_first, long long* mass)
 {
-    __shared__ unsigned low[IN_WINDOW], high[IN_WINDOW];
-    __shared__ int first[3];
     unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
-    const bool inside = threadIdx.x < particles;
+    int(&first)[3] = window.first;
     const Touched at(position, place, nx, ny, nz, x_first);
     const int y_cells = static_cast<int>(ny), z_cells = static_cast<int>(nz);
-    const int plane = static_cast<int>(at.plane), line = static_cast<int>(at.line[0]),
-              column = static_cast<int>(at.column[0]);
-    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) low[cell] = high[cell] = 0;
     if (threadIdx.x == particles / 2) {
-        first[0] = plane / TILE * TILE - 1;
-        first[1] = line / TILE * TILE - 1;
-        first[2] = column - DEPTH / 2;
+        first[0] = at.plane / TILE_X * TILE_X - MARGIN;
+        first[1] = within(at.line[0] / TILE_Y * TILE_Y - MARGIN, y_cells);
+        first[2] = within(at.column[0] / TILE_Z * TILE_Z - (DEPTH - TILE_Z - 1) / 2, z_cells);
     }
     __syncthreads();
-    const int x = plane - first[0];
-    int y = line - first[1], z = column - first[2];
-    if (y >= y_cells) y -= y_cells;  // where the window begins before the mesh
-    if (z >= z_cells) z -= z_cells;
-    if (y < 0) y += y_cells;
-    if (z < 0) z += z_cells;
-    const bool near = x >= 0 && x + 1 < LINES && y + 1 < LINES && z + 1 < DEPTH;
+    const int x = at.plane - first[0], y = within(at.line[0] - first[1], y_cells),
+              z = within(at.column[0] - first[2], z_cells);
+    const bool near = x >= 0 && x + 1 < LINES_X && y + 1 < LINES_Y && z + 1 < DEPTH;
     const double across[2] = {1 - at.v, at.v};
-    if (inside)
+    if (threadIdx.x < particles)
 #pragma unroll
         for (int side = 0; side < 2; ++side) {
             const double share = (side ? at.u : 1 - at.u) * FIXED_POINT;
@@ -126,14 +160,11 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
                 const double share_b = __dmul_rn(share, across[b]);
                 const unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
                 if (near) {
-                    const int cell = ((x + side) * LINES + y + b) * DEPTH + z;
-                    constexpr unsigned LOW = (1u << LOW_BITS) - 1;
-                    atomicAdd(low + cell, static_cast<unsigned>(lower) & LOW);
-                    atomicAdd(high + cell, static_cast<unsigned>(lower >> LOW_BITS));
-                    atomicAdd(low + cell + 1, static_cast<unsigned>(upper) & LOW);
-                    atomicAdd(high + cell + 1, static_cast<unsigned>(upper >> LOW_BITS));
+                    Halves* to = window.masses + ((x + side) * LINES_Y + y + b) * DEPTH + z;
+                    add_halves(to, lower);
+                    add_halves(to + 1, upper);
                 } else {
-                    unsigned long long* to = cells + ((at.plane + side) * ny + at.line[b]) * nz;
+                    unsigned long long* to = cells + (static_cast<long long>(at.plane + side) * ny + at.line[b]) * nz;
                     atomicAdd(to + at.column[0], lower);
                     atomicAdd(to + at.column[1], upper);
                 }
@@ -141,12 +172,13 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
         }
     __syncthreads();
     for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) {
-        const unsigned long long sum = (static_cast<unsigned long long>(high[cell]) << LOW_BITS) + low[cell];
-        if (sum == 0) continue;
-        const int i = first[0] + cell / (LINES * DEPTH);
-        const int j = (first[1] + cell / DEPTH % LINES + y_cells) % y_cells;
-        const int m = (first[2] + cell % DEPTH + z_cells) % z_cells;
-        atomicAdd(cells + (static_cast<long long>(i) * ny + j) * nz + m, sum);
+        const Halves sum = window.masses[cell];
+        if (sum.low == 0 && sum.high == 0) continue;
+        const int along_x = cell / (LINES_Y * DEPTH), row = cell / DEPTH;
+        const int j = within(first[1] + row - along_x * LINES_Y, y_cells);
+        const int m = within(first[2] + cell - row * DEPTH, z_cells);
+        atomicAdd(cells + (static_cast<long long>(first[0] + along_x) * ny + j) * nz + m,
+                  (static_cast<unsigned long long>(sum.high) << LOW_BITS) + sum.low);
     }
 }
 
@@ -162,11 +194,13 @@ deposit_clouds(long long count, const double* __restrict__ position, const doubl
                long long ny, long long nz, long long x_first, long long* mass)
 {
     const long long item = thread_item();
+    __shared__ Window window;
+    clear(window);
     double at[3] = {0, 0, 0};
     if (item < count)
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) at[axis] = position[axis * count + item];
-    add_clouds(at, in_block(count), place, nx, ny, nz, x_first, mass);
+    add_clouds(at, in_block(count), window, place, nx, ny, nz, x_first, mass);
 }
 
 // Mean of four cells of a plane around a particle: the first of them, and how far off the next lines and columns are.
@@ -178,6 +212,8 @@ __device__ __forceinline__ double mean_in_plane(const REAL* first, int line, int
 // A coordinate in [0, side).
 __device__ __forceinline__ double wrapped(double at, double side)
 {
+
+    if (at > 0 && at < side) return at;  // as what follows does, without a division
     at = __dadd_rn(at, -__dmul_rn(side, floor(at / side)));
     return at < side ? at : 0;
 }
@@ -199,8 +235,7 @@ __device__ __forceinline__ double kick_and_drift(long long count, double* positi
     const Touched at(now, place, nx, ny, nz, x_first);
     const REAL *forces[3] = {force_x, force_y, force_z}, *last = beyond;
     // a plane has fewer than 2^31 numbers
-    const int line = static_cast<int>((at.line[1] - at.line[0]) * length);
-    const int column = static_cast<int>(at.column[1] - at.column[0]);
+    const int line = (at.line[1] - at.line[0]) * static_cast<int>(length), column = at.column[1] - at.column[0];
     const long long plane = ny * length, first = at.line[0] * length + at.column[0];
     const long long whole = at.plane * plane + first;
     const bool inside = at.plane + 1 < planes;
@@ -237,17 +272,19 @@ push(long long count, double* position, double* momentum, const double* __restri
 }
 
 // push, then deposit_clouds without reading the positions again, for a slab that is the whole mesh
-extern "C" __global__ void __launch_bounds__(BLOCK, 3)
+extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
 push_and_deposit(long long count, double* position, double* momentum, const double* __restrict__ place, long long nx,
                  long long ny, long long nz, long long x_first, long long planes, const REAL* __restrict__ force_x,
                  const REAL* __restrict__ force_y, const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
                  long long length, double kick, double drift, double* largest, long long* mass)
 {
+    __shared__ Window window;
+    clear(window);
     double now[3];
     const double size = kick_and_drift(count, position, momentum, place, nx, ny, nz, x_first, planes, force_x, force_y,
                                        force_z, beyond, length, kick, drift, now);
     write_largest(size, largest + blockIdx.x);
-    add_clouds(now, in_block(count), place, nx, ny, nz, x_first, mass);
+    add_clouds(now, in_block(count), window, place, nx, ny, nz, x_first, mass);
 }
 
 // position + factor momentum, in place, in the box; sides  its sides, then the factor
@@ -261,6 +298,17 @@ extern "C" __global__ void move(long long count, double* position, const double*
         const long long here = axis * count + item;
         position[here] = wrapped(__dadd_rn(position[here], __dmul_rn(sides[3], momentum[here])), sides[axis]);
     }
+}
+
+// Masses times a factor, to lines of a length; what is left of the masses is `empty`
+extern "C" __global__ void density(long long items, long long nz, long long* mass, double factor, long long empty,
+                                   REAL* density, long long length)
+{
+    const long long item = thread_item();
+    if (item >= items) return;
+    const long long line = items <= 0xffffffffll ? static_cast<unsigned>(item) / static_cast<unsigned>(nz) : item / nz;
+    density[line * length + item - line * nz] = static_cast<REAL>(mass[item] * factor);
+    mass[item] = empty;
 }
 
 // i k green modes, for k along x and y into out_x and out_y, and along z in place; k_x, k_y, k_z  for each mode along them

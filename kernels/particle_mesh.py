@@ -20,7 +20,7 @@ from .compiled import njit
 
 FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend on their order
 
-TILE = 4  # lines along x and y in whose order a card has its particles
+TILE = 2, 4, 16  # cells of a tile, in whose order a card has its particles
 _BATCH = 1 << 13  # particles that a thread moves at a time: they stay in the cache between a kick and a drift
 _SORTED = 1 << 26  # particles that are sorted at a time
 _LARGEST_THREADS = 1 << 18  # that look for the largest number on a card
@@ -59,22 +59,22 @@ def lower_planes(x: Any, mesh: Mesh, backend: CPU | GPU) -> Any:
 
 
 def sort_by_tile(position: Any, momentum: Any, identity: Any, mesh: Mesh, backend: CPU | GPU) -> None:
-    """Put particles, in place, in the order of tiles, of TILE x TILE lines of cells, and along z in each: on a card alone.
+    """Put particles, in place, in the order of tiles of cells, and in each in the order of memory: on a card alone.
 
     There a block of threads takes particles side by side, and sums what they add to the cells that they share: at
     random a deposit takes ten times as long. To spare memory 2^26 particles are moved at a time.
     """
     if backend.name == "cpu":
         return
-    dtype = np.int32 if prod(n + TILE for n in mesh.cells) < 2**31 else np.int64
+    dtype = np.int32 if prod(n + side for n, side in zip(mesh.cells, TILE, strict=True)) < 2**31 else np.int64
     count = len(identity)
-    tiles = backend.xp.empty(count, np.int64)
-    arguments = (count, position, _place(mesh, backend), *mesh.cells, tiles)
-    backend.launch("particle_mesh", "tiles", np.float64, count, arguments)
-    tiles = tiles.astype(dtype)
+    places = backend.xp.empty(count, np.int64)
+    arguments = (count, position, _place(mesh, backend), *mesh.cells, places)
+    backend.launch("particle_mesh", "places_in_tiles", np.float64, count, arguments)
+    places = places.astype(dtype)
     for part in slices_of(count, _SORTED):
         # a stable order, as CuPy's always is
-        order = backend.xp.argsort(tiles[part], kind="stable")
+        order = backend.xp.argsort(places[part], kind="stable")
         for values in (*position, *momentum, identity):
             values[part] = values[part][order]
 
@@ -156,6 +156,20 @@ def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float,
     backend.for_each(
         slices_of(count, _BATCH), lambda batch: move_loop(position, momentum, factor, sides, (batch.start, batch.stop))
     )
+
+
+def to_density(mass: Any, factor: float, empty: int, density: Any, backend: CPU | GPU) -> None:
+    """Write masses times a factor into density, and leave `empty` in their place.
+
+    mass     int64, (planes, ny, nz), contiguous
+    density  (planes, ny, length), nz of whose lines are written
+    """
+    if backend.name == "gpu":
+        arguments = (mass.size, mass.shape[-1], mass, Double(factor), empty, density, density.shape[-1])
+        backend.launch("particle_mesh", "density", density.dtype, mass.size, arguments)
+        return
+    np.multiply(mass, factor, out=density[..., : mass.shape[-1]])
+    mass[...] = empty
 
 
 def gradient(modes: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:

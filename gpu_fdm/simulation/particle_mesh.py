@@ -31,6 +31,7 @@ from ..kernels.particle_mesh import (
     move,
     push,
     sort_by_tile,
+    to_density,
 )
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
@@ -135,6 +136,7 @@ class _Mesh:
         move(self.position, self.momentum, 0.0, sides, backend)  # wrapped into the box
         self.number = domain.ranks.allreduce(count)
         planes, ny, nz = domain.shape
+        # without particles, but between a deposit and the transform that follows
         self.mass = backend.xp.empty((planes + 1, ny, nz), np.int64)
         # forces, and the plane that follows them, are times a number: self.times
         self.forces: list[Any] = []
@@ -145,6 +147,7 @@ class _Mesh:
         self.along = [backend.to_device(k) for k in _slopes(grid, domain)]
         self.largest_force = 0.0
         self._kick, self._moved, self._deposited, self._drifts = 0.0, True, False, drifts
+        self._empty_mass()
 
     def state(self, times: Times) -> ParticleState:
         """The state that may be saved."""
@@ -201,11 +204,13 @@ class _Mesh:
 
     def _push(self, drift: float) -> None:
         given = self.mesh, self.forces, self.beyond, self._kick / self.times, drift
-        # masses of where they are now, without reading them again, unless some may be another rank's
-        self._deposited = drift != 0 and self.domain.ranks.size == 1
-        mass = self._mass_without_particles() if self._deposited else None
+        if drift != 0 and self._deposited:
+            self._empty_mass()
+        # their masses are added at once, without reading positions again, unless some may come to another rank's planes
+        deposits = drift != 0 and self.domain.ranks.size == 1
+        mass = self.mass if deposits else None
         self.fastest = push(self.position, self.momentum, *given, self.domain.backend, mass)
-        self._kick, self._moved = 0.0, self._moved or drift != 0
+        self._kick, self._moved, self._deposited = 0.0, self._moved or drift != 0, self._deposited or deposits
 
     def _require_finite(self, *numbers: float) -> None:
         if not all(self.domain.ranks.allgather(bool(np.isfinite(numbers).all()))):
@@ -215,25 +220,31 @@ class _Mesh:
         """This rank's modes of rho over the mean, less its mean in single precision."""
         domain, backend = self.domain, self.domain.backend
         if not self._deposited:
-            deposit_clouds(self.position, self.mesh, self._mass_without_particles(), backend)
+            deposit_clouds(self.position, self.mesh, self.mass, backend)
         # what lies beyond this rank's last plane is the next rank's
         self.mass[:1] += neighbour_plane(self.mass[-1:], domain, -1)
 
         def over_mean(mass: Any, first: int, density: Any) -> None:
-            backend.xp.multiply(mass, 1 / self._mean_mass, out=density[..., : domain.cells[2]])
+            to_density(mass, 1 / self._mean_mass, self._empty, density, backend)
 
-        return transform(self.mass[:-1], domain, over_mean, self.dtype).values
+        modes = transform(self.mass[:-1], domain, over_mean, self.dtype).values
+        self.mass[-1:] = 0
+        self._deposited = False
+        return modes
 
     @property
     def _mean_mass(self) -> float:
         """Of a cell, in units of 1/FIXED_POINT."""
         return self.number * FIXED_POINT / self.grid.points
 
-    def _mass_without_particles(self) -> Any:
-        """self.mass, to which masses may be added: 0, or less the mean, which integers take off without round-off."""
-        self.mass[:-1] = 0 if self.dtype == np.float64 else -round(self._mean_mass)
-        self.mass[-1:] = 0
-        return self.mass
+    @property
+    def _empty(self) -> int:
+        """Mass of a cell without particles: less the mean in single precision, as integers have no round-off."""
+        return 0 if self.dtype == np.float64 else -round(self._mean_mass)
+
+    def _empty_mass(self) -> None:
+        self.mass[:-1], self.mass[-1:] = self._empty, 0
+        self._deposited = False
 
     def _to_owners(self) -> None:
         """Send every particle to the rank whose planes hold its lower cell."""

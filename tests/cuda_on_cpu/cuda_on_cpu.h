@@ -46,6 +46,14 @@ inline double rsqrt(double x) { return 1 / sqrt(x); }
 inline float rsqrtf(float x) { return 1 / sqrtf(x); }
 inline double __dadd_rn(double x, double y) { return x + y; }
 inline double __dmul_rn(double x, double y) { return x * y; }
+// rounded down, where y is 2^52 and x >= 0 is smaller
+inline double __dadd_rd(double x, double y) { return floor(x) + y; }
+inline long long __double_as_longlong(double x)
+{
+    long long bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 inline void sincos(float x, float* sine, float* cosine) { sincosf(x, sine, cosine); }
 
 inline int __ffs(int bits) { return __builtin_ffs(bits); }

@@ -38,11 +38,12 @@ def particles(cells, planes, number=700):
     return np.ascontiguousarray(position[:, keep]), random.standard_normal((3, np.count_nonzero(keep)))
 
 
-def tiles(position, cells):
-    """Numbers of the tiles of 4 x 4 lines, and of the lower cells along z in them."""
+def places(position, cells):
+    """Places of the lower cells in the order of tiles."""
+    tile = np.array(particle_mesh.TILE)[:, None]
     lower = [np.floor(x * (n / side) - 0.5) % n for x, n, side in zip(position, cells, SIDES, strict=True)]
-    x, y, z = (at.astype(int) for at in lower)
-    return (x // 4 * -(-cells[1] // 4) + y // 4) * cells[2] + z
+    lower, along = np.array(lower).astype(int), -(-np.array(cells) // particle_mesh.TILE)
+    return np.ravel_multi_index([*(lower // tile), *(lower % tile)], [*along, *particle_mesh.TILE])
 
 
 @pytest.mark.parametrize("in_order", [False, True])
@@ -51,7 +52,7 @@ def test_masses_are_the_same_bit_for_bit(cuda, cells, planes, in_order):
     """In any order, where a block adds most particles alone, and in that of tiles, where it sums masses first."""
     position, _ = particles(cells, planes, 700 if cells[2] < 50 else 20000)
     if in_order:
-        order = np.argsort(tiles(position, cells), kind="stable")
+        order = np.argsort(places(position, cells), kind="stable")
         position = np.concatenate([position[:, order], position[:, order[:300]]], axis=1)
     found = []
     for backend in (cuda, CPU(1), CPU(3)):
@@ -114,7 +115,7 @@ def test_push(cuda, cells, planes, dtype, padding):
 def test_sort_by_tile(cuda):
     """On a card: in the order of tiles, those of one place as they came. Elsewhere they stay."""
     position, momentum = particles(*MESHES[0])
-    order = np.argsort(tiles(position, MESHES[0][0]), kind="stable")
+    order = np.argsort(places(position, MESHES[0][0]), kind="stable")
     for backend, expected in ((cuda, order), (CPU(1), np.arange(len(order)))):
         given = [backend.to_device(values.copy()) for values in (position, momentum, np.arange(len(order)))]
         particle_mesh.sort_by_tile(*given, mesh_of(*MESHES[0]), backend)
@@ -181,6 +182,18 @@ def test_move(cuda):
     assert found[1].min() >= 0 and np.all(found[1].max(axis=1) < SIDES)
     turns = (position + 3 * momentum - found[1]) / np.array(SIDES)[:, None]
     np.testing.assert_allclose(turns, np.rint(turns), rtol=0, atol=1e-12)
+
+
+@precisions
+def test_density(cuda, dtype):
+    """Bit for bit the same; padding of lines stays, and so does nothing of the masses."""
+    mass = np.random.default_rng(5).integers(-(2**40), 2**40, (3, 5, 7))
+    for backend in (cuda, CPU(2)):
+        given, density = backend.to_device(mass.copy()), backend.to_device(np.full((3, 5, 9), 8, dtype))
+        particle_mesh.to_density(given, 1 / 3e9, -4, density, backend)
+        found = backend.to_host(density)
+        np.testing.assert_array_equal(found[..., :7], (mass * (1 / 3e9)).astype(dtype))
+        assert np.all(found[..., 7:] == 8) and np.all(backend.to_host(given) == -4)
 
 
 @precisions
