@@ -28,7 +28,8 @@ RUNS = {
     + "tolerance = 1e-3\nframes = 0, 10\n[power]\n[correlation]\n",
     "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
     "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
-    + "[one_filament]\nshape = published\nmass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n"
+    + "[one_filament]\nshape = published\nmass_function = published\nmethod = direct\npoints = 9\nk_max = 100\n"
+    + "tolerance = 0.5\n"
     + "budget = yes\n",
     "steady_state": "[dark_matter]\nm22 = 0.5\n"
     + FILAMENT

@@ -206,6 +206,12 @@ class OneFilamentSection(Section):
     statistics: str = option(
         "fixed", STATISTICS, "statistics of the modes: phases random and |a_nl| fixed, or complex Gaussian amplitudes"
     )
+    method: str = option(
+        "auto",
+        Choice(("auto", "table", "direct")),
+        "how the spectra are computed: from a table over nu = m r0 sigma/hbar, good to 5e-4, by sums over states "
+        "(direct), or from the table where it covers the filaments (auto)",
+    )
     k_min: float = option(1.0, WAVENUMBER, "smallest wavenumber, comoving", "h/Mpc")
     k_max: float = option(5000.0, WAVENUMBER, "largest wavenumber, comoving", "h/Mpc")
     points: int = option(150, POINTS, "number of wavenumbers, in equal ratios")

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from math import log
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..config.config import Config
 from ..config.sections import OneFilamentSection, PopulationSection
-from ..config.shared_sections import WavefunctionSection
 from ..cosmology.linear_power import LinearPower
 from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import VarianceMatrix, variance, variance_matrix, variance_wavenumbers
 from ..errors import InputError
 from ..pipeline.model import linear_power_of
+from ..pipeline.one_filament_table import covering_table, mass_nodes
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch, rung
 from ..population.shapes import FIT_REDSHIFT
-from ..spectra.phase_average import gauss_legendre
-from ..spectra.similarity.recipe import Recipe
-from ..spectra.similarity.store import table_for
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from .epochs import cached_epoch
 
-LEAST_MASSES, MASSES_PER_DECADE = 24, 20  # nodes of the integral over ln M, the larger of the two
 _MORE = 1.3  # variance of the epoch over that of the lightest mass of [population], for other A_s and n_s
 _SIGMA8_RADIUS = 8.0  # [Mpc/h]
 
@@ -162,24 +157,6 @@ class Prepared:
 def _masses(
     low: float, high: float, window: str, lightest: float, k_min: float, k_max: float, omega_m: float
 ) -> Masses:
-    width = log(high / low)
-    x, w = gauss_legendre(max(LEAST_MASSES, int(np.ceil(MASSES_PER_DECADE * width / log(10)))))
-    mass = low * np.exp(width * (1 + x) / 2)
+    mass, step = mass_nodes(low, high)
     k = variance_wavenumbers(window, lightest, k_min, k_max, omega_m)
-    return Masses(mass, width / 2 * w, variance_matrix(window, mass, k, omega_m))
-
-
-def covering_table(config: Config, table: SimilarityTable | str | Path | None) -> SimilarityTable:
-    """The table of similarity for the filaments of [one_filament] and the modes of [wavefunction].
-
-    table  a table or its file; one of those that come with the package where not given
-    Raises InputError that names the key which no table covers, or the command that makes another table.
-    """
-    section, wave = config.one_filament or OneFilamentSection(), config.wavefunction or WavefunctionSection()
-    for key, wanted in (("weights", "wkb"), ("axial", "coherent")):
-        if (value := getattr(wave, key)) != wanted:
-            what = f"[wavefunction] {key} = {value}: must be {wanted} for spectra from a table of similarity"
-            raise InputError(f"{config.source}: {what}")
-    given = {} if wave.l0_angular_momentum is None else {"l0_angular_momentum": wave.l0_angular_momentum}
-    with config.errors_in("one_filament"):
-        return table_for(Recipe(wave.energy_cut, section.beta, **(given if section.beta else {})), table)
+    return Masses(mass, step, variance_matrix(window, mass, k, omega_m))

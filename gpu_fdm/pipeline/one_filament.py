@@ -1,7 +1,7 @@
 """One-filament power spectra: means over the population."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum, chebyshev_masses
 from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
+from .one_filament_table import ERROR, FEW_STATES, FromTable, from_tables
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged
 from .result_spectra import several_filaments
@@ -27,6 +28,7 @@ from .window_haloes import WindowHaloes, halo_line
 
 log = logging.getLogger(__name__)
 
+TABLE_SECONDS, TABLE_MEMORY = 0.1, 16 << 20  # of a boson from the table, and of the table [bytes]
 _NO_PLANE = 0.6  # of the time of exact spectra, without those in the plane
 USUAL_LEVEL = 3  # at which the spectra have converged to a per cent
 WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
@@ -66,23 +68,38 @@ class OneFilamentStage(Stage):
         for key in ("mass_min", "mass_max"):
             if section.mass_function == "collapse" and not low <= getattr(section, key) <= high:
                 raise config.error(self.section, key, f"must be in [{low:g}, {high:g}], the masses of [population]")
+        from_tables(_bosons(inputs))
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The memory of the heaviest filament for the heaviest boson, and the time of nine of each boson."""
         config, method = inputs.config, inputs.config.wavefunction.weights
-        size, section = _largest(inputs), config.one_filament
+        section = config.one_filament
         masses = chebyshev_masses(section.mass_min, section.mass_max, USUAL_LEVEL).tolist()
-        bosons = [Boson(config, inputs.population, m22) for m22 in config.population.m22]
-        sizes = [ModelSize.of(config, boson.filament(mass)) for boson in bosons for mass in masses]
+        bosons = _bosons(inputs)
+        in_table, direct = from_tables(bosons)
+        sizes = [ModelSize.of(config, bosons[m22].filament(mass)) for m22 in direct for mass in masses]
         seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds() for each in sizes)
+        seconds += TABLE_SECONDS * len(in_table)
         if section.budget == "yes":
             seconds += budget_seconds(config)
+        if not direct:
+            return Estimate({"table of similarity": TABLE_MEMORY}, 0, seconds)
+        size = _largest(direct, bosons)
         return Estimate({**size.solving((method,)), "exact spectra": size.exact_spectra()}, 0, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """Number of modes of the heaviest filament, and of choices in the budget."""
-        lines = [f"one-filament spectra: the heaviest filament has about {_largest(inputs).modes:.4g} modes"]
+        bosons = _bosons(inputs)
+        in_table, direct = from_tables(bosons)
+        lines = []
+        if in_table:
+            which = ", ".join(f"{m22:g}" for m22 in in_table)
+            lines.append(f"one-filament spectra, m22 = {which}: from the table of similarity, error {ERROR:.1e}")
+        for m22, why in direct.items():
+            modes, why = _largest((m22,), bosons).modes, f" ({why})" if why else ""
+            how = f"sums over states{why}, about {modes:.4g} in the heaviest filament"
+            lines.append(f"one-filament spectrum, m22 = {m22:g}: {how}")
         if inputs.config.one_filament.budget == "yes":
             lines.append(f"budget of P_1f: {len(choices_of(inputs.config)) - 1} other choices")
         return lines
@@ -92,8 +109,10 @@ class OneFilamentStage(Stage):
         config, section, title = context.config, context.config.one_filament, "one-filament spectra"
         k = np.geomspace(section.k_min, section.k_max, section.points)
         with context.timer(title):
-            bosons = {m22: Boson(config, context.inputs.population, m22) for m22 in config.population.m22}
-            spectra, nodes = converged(context, bosons, k)
+            bosons = _bosons(context.inputs)
+            in_table, reasons = from_tables(bosons)
+            spectra, nodes = converged(context, {m22: bosons[m22] for m22 in reasons}, k)
+            spectra = {m22: in_table[m22].spectrum(k) if m22 in in_table else spectra[m22] for m22 in bosons}
             population = context.inputs.population
             mass_functions: dict[float | None, MassFunction] = {m22: bosons[m22].mass_function for m22 in bosons}
             if section.mass_function == "collapse":  # none of CDM is published
@@ -108,8 +127,11 @@ class OneFilamentStage(Stage):
         choices |= {name: getattr(config.population, name) for name in POPULATION_CHOICES}
         haloes = context.ranks.on_root(lambda: _haloes(config, population, mass_functions))
         for m22, known in classical.items():
-            spectrum, modes = (None, {}) if m22 is None else (spectra[m22], bosons[m22].modes(nodes))
             attributes = choices | (haloes[m22].attributes if m22 in haloes else {})
+            spectrum, modes = None, {}
+            if m22 is not None:
+                spectrum, modes = spectra[m22], in_table[m22].modes if m22 in in_table else bosons[m22].modes(nodes)
+                attributes |= {"method": "table" if m22 in in_table else "direct"}
             write_one_filament(context.file, m22, spectrum, known, attributes, modes)
         line = halo_line(several_filaments(section.mass_min, section.mass_max), haloes.values())
         lines = [line] if line else []
@@ -120,13 +142,13 @@ class OneFilamentStage(Stage):
                 budget.write(context.file)
                 lines.append(budget.line)
             context.timer.log("budget")
-        _warn_of_fits({m22: ModeFits.stored(boson.modes(nodes)) for m22, boson in bosons.items()})
+        _warn_of_fits({m22: ModeFits.stored(bosons[m22].modes(nodes)) for m22 in reasons})
+        _warn_of_few_states(in_table)
         for m22, spectrum in spectra.items():
-            lines.append(
-                f"one-filament spectrum, m22 = {m22:g}: {len(spectrum.masses)} masses, error {spectrum.error:.1e}, "
-                f"P(k -> 0) = {classical[m22].limit:.4g} (Mpc/h)^3"
-            )
-            if spectrum.error > section.tolerance:
+            how = "from the table of similarity" if m22 in in_table else f"{len(spectrum.masses)} masses"
+            limit = f"P(k -> 0) = {classical[m22].limit:.4g} (Mpc/h)^3"
+            lines.append(f"one-filament spectrum, m22 = {m22:g}: {how}, error {spectrum.error:.1e}, {limit}")
+            if spectrum.error > section.tolerance and m22 not in in_table:
                 log.warning(
                     "one-filament spectrum, m22 = %g: error %.2g after %d masses, more than [one_filament] tolerance "
                     "= %g (few modes make it a rough function of mass: take wavefunction.weights = wkb)",
@@ -162,11 +184,28 @@ def _warn_of_fits(of_boson: dict[float, ModeFits | None]) -> None:
         )
 
 
-def _largest(inputs: Inputs) -> ModelSize:
-    """The states of the heaviest filament for the heaviest boson."""
-    m22 = max(inputs.config.population.m22)
-    boson = Boson(inputs.config, inputs.population, m22)
-    return ModelSize.of(inputs.config, boson.filament(inputs.config.one_filament.mass_max))
+def _warn_of_few_states(in_table: Mapping[float, FromTable]) -> None:
+    """One line for each boson whose light filaments have modes that do not follow their density."""
+    for m22, found in in_table.items():
+        if len(few := found.few_states):
+            log.warning(
+                "one-filament spectrum, m22 = %g: filaments of up to %.3g Msun/h have few modes (nu < %g), which do "
+                "not describe them; take a larger [one_filament] mass_min, or heavier bosons",
+                m22,
+                few.max(),
+                FEW_STATES,
+            )
+
+
+def _bosons(inputs: Inputs) -> dict[float, Boson]:
+    """The bosons of [population]."""
+    return {m22: Boson(inputs.config, inputs.population, m22) for m22 in inputs.config.population.m22}
+
+
+def _largest(which: Iterable[float], bosons: Mapping[float, Boson]) -> ModelSize:
+    """The states of the heaviest filament for the heaviest of these bosons."""
+    boson = bosons[max(which)]
+    return ModelSize.of(boson.of_run, boson.filament(boson.section.mass_max))
 
 
 def write_one_filament(

@@ -44,7 +44,7 @@ NODE_KEYS = (
     "one_filament",
     *(
         f"-one_filament.{name}"
-        for name in ("mass_function", "normalisation", "mode_mass", "statistics", "tolerance", "budget")
+        for name in ("mass_function", "normalisation", "mode_mass", "statistics", "method", "tolerance", "budget")
     ),
 )
 

@@ -32,7 +32,7 @@ KINDS = {
     + "[dark_matter]\nm22 = 0.3\n[gas]\nnumber = 5\nmass_max = 6e9\n[wavefunction]\n[single_power]\npoints = 20\n"
     "[box]\nsize = 3\ncells = 20\ntolerance = 1e-3\n[power]\ncross = yes\n",
     "population": RUN + "[wavefunction]\n[population]\nm22 = 1, 2\nmasses = 20\n[one_filament]\nshape = published\n"
-    "mass_function = published\npoints = 9\nk_max = 100\ntolerance = 0.5\n[figures]\ndpi = 20\n",
+    "mass_function = published\nmethod = direct\npoints = 9\nk_max = 100\ntolerance = 0.5\n[figures]\ndpi = 20\n",
     "steady_state": RUN + "[dark_matter]\nm22 = 0.5\n[filament]\n[wavefunction]\n[steady_state]\nweights = wkb\n"
     "outputs = 5\nframes = 3\n",
     "simulation": RUN + "[simulation]\nsize = 0.85\ncells = 12\nredshift_end = 25\nspectra = 2\ncontent = full\n"

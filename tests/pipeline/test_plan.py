@@ -18,7 +18,13 @@ from gpu_fdm.pipeline.stages import STAGES, stages_of
 ONE = "[filament]\n[wavefunction]\n"
 BOX = "[box]\ncells = 64, 64, 180\n"
 # keys that make a run smaller, and a key that makes it larger again
-SMALL = ("box.cells=64, 64, 180", "population.m22=1", "simulation.cells=32", "simulation.redshift_end=50")
+SMALL = (
+    "box.cells=64, 64, 180",
+    "population.m22=1",
+    "one_filament.method=direct",
+    "simulation.cells=32",
+    "simulation.redshift_end=50",
+)
 LARGER = {
     "wavefunction": "dark_matter.m22=2",
     "cross_section": "cross_section.points=2000",

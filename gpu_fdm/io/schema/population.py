@@ -40,10 +40,14 @@ POPULATION_GROUPS = (
             "power_classical": Dataset(
                 "k", "(Mpc/h)^3", "one-filament spectrum of the same filaments made of particles"
             ),
-            "masses": Dataset("filament", "Msun/h", "at which single filaments were solved"),
+            "masses": Dataset("filament", "Msun/h", "at which single filaments were solved, or taken from the table"),
             "weight_sum": Dataset("filament", "1", "share of the line mass that their modes have"),
-            "missing_mass": Dataset("filament", "1", "share of the line mass that mode_mass = completed adds"),
-            "rms_log_density": Dataset("filament", "1", "rms of ln(density of the modes/density) inside R_95"),
+            "missing_mass": Dataset(
+                "filament", "1", "share of the line mass that mode_mass = completed adds; not of method = table"
+            ),
+            "rms_log_density": Dataset(
+                "filament", "1", "rms of ln(density of the modes/density) inside R_95; not of method = table"
+            ),
         },
         attributes(
             f"{_POPULATION} axial beta statistics weights",
@@ -54,10 +58,13 @@ POPULATION_GROUPS = (
             limit=Attribute("of P at k -> 0", "(Mpc/h)^3"),
             halo_share=Attribute("share of the mass of these filaments that is in haloes, ellipticity at collapse"),
             limit_ratio=Attribute("P at k -> 0 without the mass in haloes, over limit"),
-            error=Attribute("of the integral over masses, relative, where the power is above 1e-7 of the limit"),
+            error=Attribute(
+                "of the integral over masses, or of the table, relative, where the power is above 1e-7 of the limit"
+            ),
             mass_function=Attribute("collapse or published"),
             shape=Attribute("collapse or published"),
             mode_mass=Attribute("completed, scaled or as_is: what replaces the mass beyond the energy cut"),
+            method=Attribute("direct, sums over states, or table, over nu"),
         ),
     ),
     Group(

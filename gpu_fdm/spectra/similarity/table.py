@@ -65,7 +65,10 @@ class SimilarityTable:
         With fixed |a_nl| the spectrum is smooth + interference - self term. Raises InputError outside of the table.
         """
         nu, ratio, q = (np.asarray(values, float) for values in (nu, ratio, q))
-        self._check(nu, ratio, q)
+        self.check(nu, ratio)
+        least = float(np.max(np.min(q / (2 * nu[:, None]), axis=0), initial=0.0))
+        if least > LARGEST_KAPPA:
+            raise InputError(f"kappa = k/k_cut = {least:.4g}: must be at most {LARGEST_KAPPA:g}, where fringes end")
         of_ratio = _of_ratio(ratio, self.recipe.inverse_ratios)
         weight = (self._of_nu(nu)[:, :, None] * of_ratio[:, None, :]).reshape(len(nu), -1)
         kappa, squared = q / (2 * nu[:, None]), nu[:, None] ** 2
@@ -87,7 +90,7 @@ class SimilarityTable:
         The completed part at nu -> infinity is that of the profile itself.
         """
         ratio, q = np.asarray(ratio, float), np.asarray(q, float)
-        self._check(np.full(len(ratio), np.inf), ratio, q)
+        self.check(np.full(len(ratio), np.inf), ratio)
         of_ratio, log_q = _of_ratio(ratio, self.recipe.inverse_ratios), np.log(q)
         (completed,) = _at_q(of_ratio, self._flat[-RATIOS:], log_q, range(1, 2))
         return np.exp(completed + _log_window(log_q + np.log(ratio)[:, None]))
@@ -108,7 +111,8 @@ class SimilarityTable:
     def _flat(self) -> NDArray:
         return self.rows.reshape(-1, self.rows.shape[-1]).astype(float)
 
-    def _check(self, nu: NDArray, ratio: NDArray, q: NDArray) -> None:
+    def check(self, nu: NDArray, ratio: NDArray) -> None:
+        """InputError, with the command that makes another table, for nu or length over r0/a out of the table."""
         recipe = self.recipe
         for low in nu[~((nu >= self.nu[0]) & (nu <= self.nu[-1]))]:
             other = recipe.another(nu_min=_digits(0.95 * low))
@@ -120,9 +124,6 @@ class SimilarityTable:
             other = recipe.another(ratio_min=min(low, recipe.ratio_min), ratio_max=max(high, recipe.ratio_max))
             allowed = f"[{recipe.ratio_min:g}, {recipe.ratio_max:g}], as the table has it"
             raise InputError(f"length over r0/a = {outside:.4g}: must be in {allowed}: {other}")
-        least = float(np.max(np.min(q / (2 * nu[:, None]), axis=0), initial=0.0))
-        if least > LARGEST_KAPPA:
-            raise InputError(f"kappa = k/k_cut = {least:.4g}: must be at most {LARGEST_KAPPA:g}, where fringes end")
 
 
 def make_table(

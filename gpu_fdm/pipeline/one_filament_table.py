@@ -1,0 +1,128 @@
+"""P_1f of a boson from a table of similarity, where one covers its filaments: no state is solved for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+import numpy as np
+
+from ..config.config import Config
+from ..config.sections import OneFilamentSection
+from ..config.shared_sections import WavefunctionSection
+from ..errors import InputError
+from ..spectra.one_filament import OneFilamentSpectrum
+from ..spectra.phase_average import gauss_legendre
+from ..spectra.similarity.population import ERROR, last_wavenumber, population_parts
+from ..spectra.similarity.recipe import Recipe
+from ..spectra.similarity.store import table_for
+from ..spectra.similarity.table import SimilarityTable
+from .model import code_units
+from .population_filaments import Boson, density_of, shape_of
+
+LEAST_MASSES, MASSES_PER_DECADE = 24, 20  # nodes of the integral over ln M, the larger of the two
+FEW_STATES = 0.9  # nu, 43 states: of fewer, the modes do not follow the density, and states cost nothing
+
+
+def covering_table(config: Config, table: SimilarityTable | str | Path | None = None) -> SimilarityTable:
+    """The table of similarity for the filaments of [one_filament] and the modes of [wavefunction], or their defaults.
+
+    table  a table or its file; one of those that come with the package where not given
+    Raises InputError that names the key which no table covers, or the command that makes another table.
+    """
+    section, wave = config.one_filament or OneFilamentSection(), config.wavefunction or WavefunctionSection()
+    for key, wanted in (("weights", "wkb"), ("axial", "coherent")):
+        if (value := getattr(wave, key)) != wanted:
+            what = f"[wavefunction] {key} = {value}: must be {wanted} for spectra from a table of similarity"
+            raise InputError(f"{config.source}: {what}")
+    given = {} if wave.l0_angular_momentum is None else {"l0_angular_momentum": wave.l0_angular_momentum}
+    with config.errors_in("one_filament"):
+        return table_for(Recipe(wave.energy_cut, section.beta, **(given if section.beta else {})), table)
+
+
+def mass_nodes(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Masses of a window [Msun/h], and steps of ln M, of the integral over masses; shape (masses,) both."""
+    width = log(high / low)
+    x, w = gauss_legendre(max(LEAST_MASSES, int(np.ceil(MASSES_PER_DECADE * width / log(10)))))
+    return low * np.exp(width * (1 + x) / 2), width / 2 * w
+
+
+@dataclass(frozen=True, eq=False)
+class FromTable:
+    """The filaments of a boson in a table.
+
+    masses, steps  of the integral, shape (masses,);  similarity  as in population_parts, shape (3, masses)
+    """
+
+    boson: Boson
+    table: SimilarityTable
+    masses: np.ndarray
+    steps: np.ndarray
+    similarity: np.ndarray
+
+    @classmethod
+    def of(cls, boson: Boson) -> "FromTable":
+        """Raises InputError where no table covers the filaments."""
+        section, cosmology, table = boson.section, boson.config.cosmology, covering_table(boson.config)
+        masses, steps = mass_nodes(section.mass_min, section.mass_max)
+        units = code_units(boson.config)
+        shapes = [shape_of(boson.config, boson.population, mass, boson.m22) for mass in masses.tolist()]
+        length, r0, sigma = np.array(shapes).T
+        scale = r0 * (1 + cosmology.redshift)
+        similarity = np.array([r0 * sigma / (units.length * units.velocity), length / scale, scale])
+        with boson.config.errors_in("one_filament"):
+            try:
+                table.check(*similarity[:2])
+            except InputError as error:
+                raise InputError(f"m22 = {boson.m22:g}: {error}") from None
+        return cls(boson, table, masses, steps, similarity)
+
+    @property
+    def few_states(self) -> np.ndarray:
+        """Masses of filaments that have few states [Msun/h]."""
+        return self.masses[self.similarity[0] < FEW_STATES]
+
+    def spectrum(self, k: np.ndarray) -> OneFilamentSpectrum:
+        """P_1f; zero where the fringes of all filaments have ended."""
+        section, mass_function = self.boson.section, self.boson.mass_function
+        density = density_of(self.boson.config, mass_function)
+        weight = self.steps * self.masses**2 * mass_function(self.masses) / density**2
+        fdm, smooth = np.zeros(len(k)), np.zeros(len(k))
+        rows = k <= last_wavenumber(self.similarity)
+        if rows.any():
+            parts = population_parts(self.table, k[rows], self.similarity, weight, section.mode_mass)
+            fdm[rows], smooth[rows] = parts.power(section.statistics), parts.smooth
+        return OneFilamentSpectrum(k, fdm, smooth, self.masses, ERROR, density)
+
+    @property
+    def modes(self) -> Mapping[str, np.ndarray]:
+        """Share of the line mass that modes have at the masses, by the names of datasets."""
+        return {"masses": self.masses, "weight_sum": self.table.mass(self.similarity[0])}
+
+
+def from_tables(bosons: Mapping[float, Boson]) -> tuple[dict[float, FromTable], dict[float, str]]:
+    """The bosons whose spectra come from a table, and for the others why they do not.
+
+    Raises InputError for the first that no table covers where [one_filament] method = table.
+    """
+    found, reasons = {}, {}
+    for m22, boson in bosons.items():
+        method = boson.section.method
+        if method == "direct":
+            reasons[m22] = ""
+            continue
+        try:
+            of_table = FromTable.of(boson)
+        except InputError as error:
+            if method == "table":
+                raise
+            reasons[m22] = str(error).removeprefix(f"{boson.config.source}: ").removeprefix("[one_filament] ")
+            continue
+        if method == "auto" and len(of_table.few_states):
+            least = of_table.similarity[0].min()
+            reasons[m22] = f"nu = {least:.3g}: filaments of nu < {FEW_STATES:g} have few states"
+        elif method == "auto" and boson.section.tolerance < ERROR:
+            reasons[m22] = f"tolerance = {boson.section.tolerance:g}, less than the error of the table, {ERROR:g}"
+        else:
+            found[m22] = of_table
+    return found, reasons

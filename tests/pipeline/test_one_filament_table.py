@@ -1,0 +1,91 @@
+"""one_filament.method: which spectra come from the table of similarity, and how a run and a dry run say so."""
+
+import h5py
+import numpy as np
+import pytest
+
+from gpu_fdm.config.config import parse_config
+from gpu_fdm.errors import InputError
+from gpu_fdm.pipeline.run import check, dry_run, run
+
+INI = """
+[run]
+output = {output}
+backend = cpu
+[wavefunction]
+[population]
+m22 = 0.5, 0.9
+masses = 20
+mass_min = 2e9
+mass_max = 1e11
+[one_filament]
+mass_min = 4e9
+mass_max = 9e9
+points = 40
+k_max = 3000
+[figures]
+dpi = 40
+"""
+
+
+def made(folder, **changes):
+    text = INI.format(output=folder / "out")
+    return parse_config(text, overrides=[f"{name.replace('__', '.')}={value}" for name, value in changes.items()])
+
+
+def spectra(path):
+    with h5py.File(path) as file:
+        groups = {name: group for name, group in file["one_filament_power"].items() if name != "cdm"}
+        return {
+            name: {key: dataset[:] for key, dataset in group.items()} | dict(group.attrs)
+            for name, group in groups.items()
+        }
+
+
+def test_what_the_table_covers_comes_from_it(tmp_path):
+    """The lighter boson has too few states; both routes agree, and where fringes have ended both are zero."""
+    auto = run(made(tmp_path / "auto"))
+    direct = run(made(tmp_path / "direct", one_filament__method="direct", one_filament__tolerance=1e-4))
+    ours, theirs = spectra(auto.result), spectra(direct.result)
+    assert [ours[name]["method"] for name in ("m22_0.5", "m22_0.9")] == ["direct", "table"]
+    assert {found["method"] for found in theirs.values()} == {"direct"}
+    found, expected = ours["m22_0.9"], theirs["m22_0.9"]
+    assert found["error"] == 5e-4
+    good = expected["power_fdm"] > 1e-7 * expected["power_fdm"][0]
+    np.testing.assert_allclose(found["power_fdm"][good], expected["power_fdm"][good], rtol=5e-4)
+    assert found["power_fdm"][-1] == 0 and found["power_fdm"][0] > 0
+    (line,) = [line for line in auto.summary if "m22 = 0.9" in line]
+    assert "m22 = 0.9: from the table of similarity, error 5.0e-04, P(k -> 0)" in line
+    assert any("m22 = 0.5: 5 masses, error" in line for line in auto.summary)
+
+
+def test_a_dry_run_says_where_spectra_come_from(tmp_path):
+    told = "\n".join(dry_run(made(tmp_path)))
+    assert "one-filament spectra, m22 = 0.9: from the table of similarity, error 5.0e-04" in told
+    assert "m22 = 0.5: sums over states (nu = " in told and "have few states)" in told
+    told = "\n".join(dry_run(made(tmp_path, one_filament__tolerance=1e-5)))
+    assert "m22 = 0.9: sums over states (tolerance = 1e-05, less than the error of the table, 0.0005)" in told
+    told = "\n".join(dry_run(made(tmp_path, wavefunction__weights="poisson")))
+    assert "m22 = 0.9: sums over states ([wavefunction] weights = poisson: must be wkb for spectra from a table" in told
+    told = "\n".join(dry_run(made(tmp_path, population__m22="8")))
+    assert "sums over states" not in told and "table of similarity:" in told  # memory and time are those of the table
+
+
+def test_few_states_are_told(tmp_path, caplog):
+    run(made(tmp_path, one_filament__method="table", population__m22="0.5"))
+    (warning,) = [text for text in caplog.messages if "few modes" in text]
+    assert "m22 = 0.5: filaments of up to" in warning and "nu < 0.9" in warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"wavefunction__weights": "poisson"}, r"\[wavefunction\] weights = poisson: must be wkb"),
+        ({"wavefunction__axial": "thermal"}, r"\[wavefunction\] axial = thermal: must be coherent"),
+        ({"wavefunction__energy_cut": "0.9"}, r"gpu-fdm tabulate similarity --energy-cut 0.9 --output FILE"),
+        ({"population__m22": "0.15"}, r"m22 = 0.15: nu = .*: must be in \[0.5, inf\]"),
+    ],
+)
+def test_what_no_table_covers(tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        check(made(tmp_path, one_filament__method="table", **changes))
