@@ -128,7 +128,8 @@ class OneFilamentStage(Stage):
         haloes = context.ranks.on_root(lambda: _haloes(config, population, mass_functions))
         for m22, known in classical.items():
             attributes = choices | (haloes[m22].attributes if m22 in haloes else {})
-            spectrum, modes = None, {}
+            spectrum: OneFilamentSpectrum | None = None
+            modes: Mapping[str, np.ndarray] = {}
             if m22 is not None:
                 spectrum, modes = spectra[m22], in_table[m22].modes if m22 in in_table else bosons[m22].modes(nodes)
                 attributes |= {"method": "table" if m22 in in_table else "direct"}
