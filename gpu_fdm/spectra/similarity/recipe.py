@@ -68,9 +68,15 @@ class Recipe:
 
     @property
     def nodes(self) -> tuple[float, ...]:
-        """Nodes of nu, rising: eight an octave up to 1, four up to 4, then two, and infinity."""
+        """Nodes of nu, rising: eight an octave up to 1, four up to 4, then two; and infinity."""
         fine = [self.nu_min * 2 ** (j / 8) for j in range(int(8 * np.log2(1 / self.nu_min) + 1e-9))]
-        return (*fine, *(2 ** (j / 4) for j in range(9)), *(2 ** (j / 2) for j in range(5, 8)), np.inf)
+        last = 8 if self.beta else 7
+        return (*fine, *(2 ** (j / 4) for j in range(9)), *(2 ** (j / 2) for j in range(5, last + 1)), np.inf)
+
+    @property
+    def nu_max(self) -> float:
+        """The largest nu: infinity, but for beta > 0, where nu^2 I and nu^2 S have no limit, the last finite node."""
+        return self.nodes[-2] if self.beta else np.inf
 
     @property
     def inverse_ratios(self) -> NDArray:

@@ -10,8 +10,8 @@ are taken out:
 C is A completed with the mass beyond the energy cut, whose power is over all of the mass squared.
 
 Below kappa = 0.4, where I and S nearly cancel, I follows from its ratio to S; above, from its own rows. Rows are
-interpolated by a cubic spline in t = nu^2/(1 + nu^2), by the Chebyshev polynomial in 1/Lambda, and by four points of
-Lagrange in ln q and kappa.
+interpolated by a cubic spline in nu^2/(1 + nu^2), in nu/(1 + nu) for beta > 0, by the Chebyshev polynomial in 1/Lambda,
+and by four points of Lagrange in ln q and kappa.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,6 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
-from scipy.special import k1
 
 from ...errors import InputError
 from ...parallel.backend import CPU, GPU
@@ -43,7 +42,7 @@ class SimilarityTable:
     """Rows by node of nu, point of 1/Lambda, and q or kappa.
 
     recipe         what the table is of, and its nodes
-    nu             nodes, shape (nodes,), rising to infinity
+    nu             nodes, shape (nodes,), rising to infinity; for beta > 0 the last has C^2 alone
     weight_sum     sum w, shape (nodes,)
     rows           ln A^2, ln C^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after
                    the other, shape (nodes, RATIOS, 4 len(Q) + len(KAPPA))
@@ -90,7 +89,7 @@ class SimilarityTable:
         The completed part at nu -> infinity is that of the profile itself.
         """
         ratio, q = np.asarray(ratio, float), np.asarray(q, float)
-        self.check(np.full(len(ratio), np.inf), ratio)
+        self._check_ratio(ratio)
         of_ratio, log_q = _of_ratio(ratio, self.recipe.inverse_ratios), np.log(q)
         (completed,) = _at_q(of_ratio, self._flat[-RATIOS:], log_q, range(1, 2))
         return np.exp(completed + _log_window(log_q + np.log(ratio)[:, None]))
@@ -101,11 +100,16 @@ class SimilarityTable:
 
     def _of_nu(self, nu: NDArray) -> NDArray:
         """Weights of the nodes, shape (filaments, nodes)."""
-        return self._spline(_rising(nu))
+        return self._spline(self._rising(nu))
+
+    def _rising(self, nu: NDArray) -> NDArray:
+        """The variable of the spline: nu^2/(1 + nu^2), one at infinity; for beta > 0 nu/(1 + nu)."""
+        return 1 / (1 + np.asarray(nu, float) ** (-1.0 if self.recipe.beta else -2.0))
 
     @cached_property
     def _spline(self) -> CubicSpline:
-        return CubicSpline(_rising(self.nu), np.eye(len(self.nu)))
+        nodes = self.nu[self.nu <= self.recipe.nu_max]
+        return CubicSpline(self._rising(nodes), np.eye(len(nodes), len(self.nu)))
 
     @cached_property
     def _flat(self) -> NDArray:
@@ -113,16 +117,18 @@ class SimilarityTable:
 
     def check(self, nu: NDArray, ratio: NDArray) -> None:
         """InputError, with the command that makes another table, for nu or length over r0/a out of the table."""
-        recipe = self.recipe
-        for low in nu[~((nu >= self.nu[0]) & (nu <= self.nu[-1]))]:
-            other = recipe.another(nu_min=_digits(0.95 * low))
-            raise InputError(
-                f"nu = {low:.4g}: must be in [{self.nu[0]:g}, {self.nu[-1]:g}], as the table has it: {other}"
-            )
-        for outside in ratio[~((ratio >= recipe.ratio_min) & (ratio <= recipe.ratio_max))]:
-            low, high = (_digits(factor * outside) for factor in (0.8, 1.25))
-            other = recipe.another(ratio_min=min(low, recipe.ratio_min), ratio_max=max(high, recipe.ratio_max))
-            allowed = f"[{recipe.ratio_min:g}, {recipe.ratio_max:g}], as the table has it"
+        low, high = self.recipe.nu_min, self.recipe.nu_max
+        for outside in nu[~((nu >= low) & (nu <= high))]:
+            other = self.recipe.another(nu_min=_digits(0.95 * outside))
+            raise InputError(f"nu = {outside:.4g}: must be in [{low:g}, {high:g}], as the table has it: {other}")
+        self._check_ratio(ratio)
+
+    def _check_ratio(self, ratio: NDArray) -> None:
+        low, high = self.recipe.ratio_min, self.recipe.ratio_max
+        for outside in ratio[~((ratio >= low) & (ratio <= high))]:
+            less, more = min(low, _digits(0.8 * outside)), max(high, _digits(1.25 * outside))
+            other = self.recipe.another(ratio_min=less, ratio_max=more)
+            allowed = f"[{low:g}, {high:g}], as the table has it"
             raise InputError(f"length over r0/a = {outside:.4g}: must be in {allowed}: {other}")
 
 
@@ -143,7 +149,7 @@ def make_table(
 
 def table_rows(nu: float, recipe: Recipe, backend: CPU | GPU | None = None) -> tuple[float, NDArray]:
     """sum w, and the rows of one node at all ratios, shape (RATIOS, 4 len(Q) + len(KAPPA))."""
-    plane = _limit_spectrum(recipe.energy_cut) if np.isinf(nu) else plane_spectrum(nu, recipe, backend)
+    plane = _limit_spectrum(recipe) if np.isinf(nu) else plane_spectrum(nu, recipe, backend)
     return plane.weight_sum, _rows(plane, nu, recipe)
 
 
@@ -168,6 +174,8 @@ def _rows(plane: PlaneSpectrum, nu: float, recipe: Recipe) -> NDArray:
             q = 2 * nu * np.maximum(KAPPA, 1e-4)
             at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, plane.radius)
             interference = 3 * squared * at_kappa / alone
+        elif recipe.beta:
+            interference = np.zeros(len(KAPPA))
         else:  # the window is then a line of no width
             interference = limit.fringes(KAPPA, recipe.energy_cut) * np.exp(-(KAPPA**2))
         smooth, completed, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
@@ -176,15 +184,22 @@ def _rows(plane: PlaneSpectrum, nu: float, recipe: Recipe) -> NDArray:
     return np.array(rows)
 
 
-def _limit_spectrum(mass_fraction: float) -> PlaneSpectrum:
-    """The limit at finite q, where kappa is zero: smooth part, and nu^2 times the others."""
+def _limit_spectrum(recipe: Recipe) -> PlaneSpectrum:
+    """The limit at finite q, where kappa is zero: smooth parts, and nu^2 times the others.
+
+    For beta > 0 these have no limit, and the completed part, which is that of the profile, stands alone.
+    """
+    profile, mass_fraction = recipe.profile(1.0), recipe.energy_cut
+    if recipe.beta:
+        zero, edge = np.zeros_like, float(profile.radius_enclosing(mass_fraction))
+        return PlaneSpectrum(zero, lambda q: profile.form_factor(q) ** 2, zero, zero, 0.0, edge)
     largest, edge = float(Q[-1]), float(np.sqrt(mass_fraction / (1 - mass_fraction)))
     q = np.arange(0, largest + 4 * _STEP / edge, _STEP / edge)
     amplitude = CubicSpline(q, limit.amplitude(q, mass_fraction))
     self_term, fringes = limit.SelfTerm(mass_fraction, largest), float(limit.fringes(0.0, mass_fraction)) / 3
     return PlaneSpectrum(
         lambda q: amplitude(q) ** 2,
-        lambda q: (q * k1(q)) ** 2,
+        lambda q: profile.form_factor(q) ** 2,
         lambda q: np.full_like(q, fringes),
         self_term,
         mass_fraction**2,
@@ -199,11 +214,6 @@ def _digits(value: float) -> float:
 
 def _one(q: NDArray) -> NDArray:
     return np.ones(q.shape)
-
-
-def _rising(nu: NDArray) -> NDArray:
-    """t = nu^2/(1 + nu^2), one at infinity."""
-    return 1 / (1 + np.asarray(nu, float) ** -2.0)
 
 
 def _of_ratio(ratio: NDArray, points: NDArray) -> NDArray:
