@@ -1,7 +1,7 @@
 """A hook of mkdocs: formulas of pages, blocks of three backquotes and `math`, become SVG.
 
-GitHub shows the same blocks. They are set by the mathtext of matplotlib, one formula a line, so that the site needs no
-script and no network to be read.
+GitHub shows the same blocks. Each is one formula, set by the mathtext of matplotlib, so that the site needs no script
+and no network to be read.
 """
 
 import html
@@ -16,12 +16,12 @@ from matplotlib.textpath import TextPath
 SIZE = 17.0  # of letters [pixels]
 UNITS = 10  # of the coordinates in a pixel
 _BLOCK = re.compile(r"^```math\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
-_COMMANDS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
+_COMMANDS = {Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q", Path.CURVE4: "c"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The text of a page with its formulas as SVG; ValueError for a formula that cannot be set."""
-    return _BLOCK.sub(lambda block: "\n".join(map(formula, block[1].strip().splitlines())) + "\n", markdown)
+    return _BLOCK.sub(lambda block: f"{formula(' '.join(block[1].split()))}\n", markdown)
 
 
 def formula(text: str) -> str:
@@ -30,10 +30,16 @@ def formula(text: str) -> str:
         path = TextPath((0, 0), f"${text}$", size=SIZE * UNITS)
     low, high = path.vertices.min(axis=0) - UNITS, path.vertices.max(axis=0) + UNITS
     width, height = np.ceil(high - low).astype(int).tolist()
-    drawn = "".join(
-        "Z" if code == Path.CLOSEPOLY else _COMMANDS[code] + " ".join(map(str, np.rint(points).astype(int).tolist()))
-        for points, code in ((points - np.tile(low, len(points) // 2), code) for points, code in path.iter_segments())
-    )
+    drawn, begin, here = "", np.zeros(2, int), np.zeros(2, int)
+    for points, code in path.iter_segments():
+        if code == Path.CLOSEPOLY:
+            drawn, here = f"{drawn}z", begin
+            continue
+        points = np.rint(points.reshape(-1, 2) - low).astype(int)
+        drawn += _COMMANDS[code] + " ".join(map(str, (points - here).ravel().tolist()))
+        here = points[-1]
+        if code == Path.MOVETO:
+            begin = here
     return (
         f'<svg class="formula" role="img" aria-label="{html.escape(text)}" viewBox="0 0 {width} {height}" '
         f'style="width:{width / UNITS:.0f}px;max-width:100%;margin:0.5em 1.5em;display:block">'

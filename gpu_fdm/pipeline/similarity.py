@@ -20,7 +20,7 @@ from .run import cache_folder
 from .stage import Context
 from .tasks import Arrays, arrays_of
 
-_LIMIT_COST = 9.0  # nu of the sums that take as long as the limit of infinite nu
+_AS_LIMIT = 9.0  # nu of the sums that take as long as the limit of infinite nu
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Node:
     @property
     def cost(self) -> float:
         """Time that it takes, in any unit: an average over orientations, and sums over states."""
-        return 1 + (min(self.nu, _LIMIT_COST) / 3) ** 3
+        return 1 + ((self.nu if np.isfinite(self.nu) else _AS_LIMIT) / 3) ** 3
 
     def key(self, context: Context) -> dict[str, Any]:
         """Key of its part in the cache."""

@@ -47,6 +47,9 @@ NOT_RUN = {
     "gpu-fdm run ini/simulation.ini --set simulation.cells=512 --set simulation.size=1.3 "
     "--set simulation.redshift_end=3 --set simulation.seeds=1,2 --set simulation.content=none "
     "--set run.output=output/cells_512": "needs a card",
+    "gpu-fdm tabulate similarity --energy-cut 0.95 --output table.hdf5": (
+        "half a minute; tests/commands/test_tabulate.py makes one of few nodes"
+    ),
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }

@@ -4,11 +4,14 @@ import h5py
 import numpy as np
 import pytest
 from locations import REPOSITORY
-from scipy.special import k1
+from scipy.special import k1, kn
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
+from gpu_fdm.filament.eigenstates import eigenstates
+from gpu_fdm.filament.weights import wkb_weights
 from gpu_fdm.pipeline.model import build_model
+from gpu_fdm.spectra.phase_average import polar_spectrum
 from gpu_fdm.spectra.similarity import limit
 from gpu_fdm.spectra.similarity.filaments import filament_spectra
 from gpu_fdm.spectra.similarity.node import plane_spectrum
@@ -46,25 +49,51 @@ def test_self_term_of_the_limit():
     # in closed form at q = 0: the square of the weights over phase space, which is that of c(0)/3
     assert self_term(np.zeros(1))[0] == pytest.approx(float(limit.fringes(0.0, F)) / 3, rel=2e-6)
     found = F**4 * self_term(np.array([1.0186, 3.9269, 7.9214, 30.539]))
-    np.testing.assert_allclose(found, [0.26525, 0.053374, 0.010922, 6.850e-4], rtol=1e-3)
+    np.testing.assert_allclose(found, [0.26525, 0.053374, 0.010922, 6.850e-4], rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def plane_of_8():
+    return plane_spectrum(8.0, Recipe())
+
+
+def reference(nu):
+    rows = np.loadtxt(DATA / "similarity_F.csv", delimiter=",")
+    return rows[rows[:, 0] == nu].T
 
 
 @pytest.mark.parametrize("nu", [1.0, 8.0])
-def test_sums_over_states(nu, backend):
-    """Beside sums that were computed independently, with the same rounding of the cut."""
-    rows = np.loadtxt(DATA / "similarity_F.csv", delimiter=",")
-    rows = rows[(rows[:, 0] == nu) & (rows[:, 1] < 2 * nu * 4.4)]
-    plane, q = plane_spectrum(nu, Recipe(), backend), rows[:, 1]
-    found = plane.smooth(q) + plane.interference(q) - plane.self_term(q)
-    np.testing.assert_allclose(found, rows[:, 7], rtol=1e-6)
+def test_sums_over_states(nu):
+    """The parts with the step at the cut, beside sums that were computed independently."""
+    _, q, smooth, interference, self_term, fixed, *_ = reference(nu)
+    profile = Recipe().profile(nu)
+    library = eigenstates(profile, F)
+    found = polar_spectrum(library, wkb_weights(profile, library), q / nu)
+    for ours, theirs in ((found.smooth, smooth), (found.interference, interference), (found.self_term, self_term)):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    np.testing.assert_allclose(found.fixed, fixed, rtol=1e-9)
 
 
-def test_large_nu_approaches_the_limit():
-    """I falls as c/(3 nu^2) exp(-kappa^2) with corrections of 1/nu^2."""
-    plane = plane_spectrum(8.0, Recipe())
+def test_sums_with_the_rounded_cut(plane_of_8, backend):
+    for nu, plane in ((1.0, plane_spectrum(1.0, Recipe(), backend)), (8.0, plane_of_8)):
+        _, q, *_, rounded = reference(nu)[:, reference(nu)[1] < 2 * nu * 4.4]
+        np.testing.assert_allclose(plane.smooth(q) + plane.interference(q) - plane.self_term(q), rounded, rtol=1e-6)
+
+
+def test_large_nu_approaches_the_limit(plane_of_8):
+    """Wigner and Kirkwood: corrections of 1/nu^2 without a cut, to which the parts come back over all of the mass."""
+    nu, mass = 8.0, 1 - 1 / (9 * 64)
+    q = np.array([0.1, 0.5, 1.0, 2.0, 3.0])
+    amplitude = q * k1(q) - 2 / (3 * nu**2) * (2 / 3 * (q / 2) ** 3 * kn(3, q) - (q / 2) ** 2 * kn(2, q))
+    np.testing.assert_allclose(mass * np.sqrt(plane_of_8.completed(q)), amplitude, rtol=1e-4)  # 0.4/nu^4 at q = 3
+    kappa = np.array([0.25, 0.5, 1.0])
+    fringes = np.exp(-(kappa**2)) / (3 * nu**2) * (1 + (kappa**2 - 4) / (5 * nu**2))
+    found = plane_of_8.weight_sum**2 * plane_of_8.interference(2 * nu * kappa)
+    np.testing.assert_allclose(found, fringes, rtol=2e-4)
+    # and with the cut, whose limit has it too
     for kappa in (0.5, 1.0, 2.0):
-        expected = float(limit.fringes(kappa, F)) * np.exp(-(kappa**2)) / (3 * 64)
-        assert plane.interference(np.array([16 * kappa]))[0] == pytest.approx(expected, rel=0.05)
+        expected = float(limit.fringes(kappa, F)) * np.exp(-(kappa**2)) / (3 * nu**2)
+        assert plane_of_8.interference(np.array([2 * nu * kappa]))[0] == pytest.approx(expected, rel=0.6 / nu**2)
 
 
 def test_rows_of_the_table(table):
