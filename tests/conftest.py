@@ -41,16 +41,29 @@ def pytest_testnodedown(node):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Prints the counts."""
+    """Prints the counts, and those of `counted` with their sums."""
     hostile = config.stash[HOSTILE]
     if hostile.tried:
         terminalreporter.write_line(f"hostile inputs tried: {hostile.tried}, tracebacks: {hostile.tracebacks}")
+    properties = [pair for report in terminalreporter.stats.get("passed", ()) for pair in report.user_properties]
+    found = sorted(value for name, value in properties if name == "counted")
+    for what in dict.fromkeys(what for what, _, _ in found):
+        of_one = [(of, dict(counts)) for each, of, counts in found if each == what]
+        for of, counts in of_one:
+            terminalreporter.write_line(f"{of}: {', '.join(f'{number} {name}' for name, number in counts.items())}")
+        terminalreporter.write_line(f"{what}: {sum(sum(counts.values()) for _, counts in of_one)}")
 
 
 @pytest.fixture(scope="session")
 def hostile(request):
     """Runs hostile inputs, and counts them."""
     return request.config.stash[HOSTILE]
+
+
+@pytest.fixture
+def counted(record_property):
+    """counted(what, of, numbers by name): what the last lines of the suite print, if the test passes, and add up."""
+    return lambda what, of, numbers: record_property("counted", (what, of, sorted(numbers.items())))
 
 
 @pytest.fixture(autouse=True)

@@ -125,8 +125,11 @@ def _execute(said, arguments):
         for number in (1, 2):
             os.dup2(file.fileno(), number)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
-    code = main(arguments)
-    sys.stdout.flush()
+    try:
+        code = main(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:  # as it returns: there is nothing left to end
+        code = 130
     os._exit(code)
 
 

@@ -39,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     settle_environment()
     with printable_output():
-        return _executed(arguments)
+        try:
+            return _executed(arguments)
+        except KeyboardInterrupt:  # before signals are heeded or after that, or once more while one is reported
+            print("gpu-fdm: error: interrupted", file=sys.stderr, flush=True)
+            return EXIT
 
 
 def _executed(arguments: list[str] | None) -> int:

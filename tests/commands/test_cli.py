@@ -295,6 +295,14 @@ def test_what_is_said_of_a_run_that_is_stopped(ini, tmp_path, capfd, monkeypatch
     fails(run(capfd, ini, tmp_path / "out", extra=["--fresh"]), 130, f"{left} without --fresh to resume")
 
 
+def test_interrupted_before_it_begins(ini, tmp_path, capfd, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpu_fdm.commands.main.build_parser", interrupted)
+    fails(run(capfd, ini, tmp_path / "out"), 130, "gpu-fdm: error: interrupted")
+
+
 def test_missing_file(tmp_path, capfd):
     fails(gpu_fdm(capfd, "run", tmp_path / "no.ini"), 2, "no.ini: no such file")
     fails(gpu_fdm(capfd, "plot", tmp_path / "no.hdf5"), 2, "no.hdf5: no such file")

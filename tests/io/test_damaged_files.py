@@ -7,7 +7,6 @@ that GPU_FDM_FAULTS_SEED chooses.
 import os
 import random
 import shutil
-import sys
 from collections import Counter
 
 import pytest
@@ -19,6 +18,7 @@ SEED = int(os.environ.get("GPU_FDM_FAULTS_SEED", "1"))
 EACH = 125  # damages of each kind
 PAGE = 4096
 LONGEST = 60  # seconds in which a command must end
+DAMAGED = f"damaged files (0 wrong in silence, 0 hangs beyond {LONGEST} s, 0 tracebacks)"
 
 INI = """[run]
 backend = cpu
@@ -139,7 +139,7 @@ USES = [  # of each file: the commands that read it
 
 
 @pytest.mark.parametrize("damage", [flip, zero, swap, cut], ids=lambda damage: damage.__name__)
-def test_damaged_files(tmp_path, good, damage, capfd):
+def test_damaged_files(tmp_path, good, damage, counted):
     places, found = random.Random(f"{SEED} {damage.__name__}"), Counter()
     cases = [(name, what) for name, uses in USES for what in uses]
     expected = {}
@@ -170,5 +170,4 @@ def test_damaged_files(tmp_path, good, damage, capfd):
                 assert said.count("gpu-fdm: error: ") == 1 and name in said, place
             found["the same" if code == 0 else "refused"] += 1
         shutil.rmtree(folder)
-    with capfd.disabled():
-        sys.stdout.write(f"\n{damage.__name__}, seed {SEED}: {EACH} damaged files, {dict(found)}\n")
+    counted(DAMAGED, f"{damage.__name__}, seed {SEED}", found)
