@@ -58,7 +58,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..comparison.haloes import halo_lines
     from ..comparison.models import boost_over
     from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
-    from ..io.result_file import not_replaced, require_writable
+    from ..io.ownership import FIGURE_MARK, not_replaced, require_own
+    from ..io.result_file import require_writable
     from ..spectra.boost import LIMITS
     from ..spectra.features import boost_features
     from ..spectra.tables import read_written_boost, write_boost
@@ -77,6 +78,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             path = source_file(text)
             if output.exists() and path.exists() and output.samefile(path):
                 raise InputError(f"--output {output}: must not be one of the two spectra")
+        if options.dpi:
+            require_own(output.with_suffix(".png"), FIGURE_MARK)
         if not output.exists() or (output.is_file() and not output.stat().st_size):
             return None
         try:

@@ -90,6 +90,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
     masses, measure = ranks.on_root(checked), snapshot_measurer(options, ranks)
     files = ranks.on_root(lambda: _model_files(options))
+    ranks.on_root(lambda: _require_own(options, files))
     names = options.numerator, options.denominator, options.allow
     ratios = []
     for sources in options.ratios:
@@ -109,6 +110,21 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         solved = solve_all(needed, ranks, choose_on_ranks(options.backend, None, ranks))
     if ranks.is_root:
         _finish(options, files, job[0], solved)
+
+
+def _require_own(options: Namespace, models: list[Path]) -> None:
+    """InputError where a file would be written that is there and of others."""
+    from ..comparison.compare import COMPARISONS_MARK, SYSTEMATICS_MARK
+    from ..io.ownership import FIGURE_MARK, require_own
+    from ..plots.report import REPORT_MARK
+
+    marks = {FIGURE: FIGURE_MARK, TABLE: COMPARISONS_MARK, REPORT: REPORT_MARK}
+    if options.fit:
+        marks |= {FITS: FIGURE_MARK, TABLE_OF_FITS: SYSTEMATICS_MARK}
+    for name, mark in marks.items():
+        require_own(Path(options.output) / name, mark)
+    for path in _power_pairs(options, models):
+        require_own(path, FIGURE_MARK)
 
 
 @dataclass(frozen=True)
@@ -184,34 +200,40 @@ def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") 
         choices = "m22 with the choices of the result, and with one of them at a time made in another way."
         figures[draw_fits(rows, folder / FITS, options.dpi)] = choices
         written.append(write_systematics(found, folder / TABLE_OF_FITS))
-    powers, drawn = _compare_power(options, files, folder)
+    powers, drawn = _compare_power(options, files)
     lines += [f"figure: {path}" for path in figures] + [f"table: {path}" for path in written]
     print("\n".join(lines + powers))
     figures |= dict.fromkeys(drawn, "Simulated power beside the model, over the same modes.")
     print(f"report: {_write_report(options, folder / REPORT, files, figures, len(job.tables), found)}")
 
 
-def _compare_power(options: Namespace, models: list[Path], folder: Path) -> tuple[list[str], list[Path]]:
-    """Draw the power of models with [one_filament] beside that of simulations; returns lines, and the figures."""
-    from ..comparison.matter_power import power_lines, power_of_both
+def _power_pairs(options: Namespace, models: list[Path]) -> dict[Path, tuple[Path, Path]]:
+    """Models with [one_filament] and simulations whose power is drawn together, by the paths of the figures."""
     from ..comparison.models import holds
     from ..io.schema import ONE_FILAMENT, SIMULATION
-    from ..plots.matter_power import draw_matter_power
 
     simulations = [Path(text) for text in options.table if holds(text, SIMULATION)]
     pairs = [(model, other) for other in simulations for model in models if holds(str(model), ONE_FILAMENT)]
+    names = ["power.png"] if len(pairs) == 1 else [f"power_{number + 1}.png" for number in range(len(pairs))]
+    return {Path(options.output) / name: pair for name, pair in zip(names, pairs, strict=True)}
+
+
+def _compare_power(options: Namespace, models: list[Path]) -> tuple[list[str], list[Path]]:
+    """Draw the power of models with [one_filament] beside that of simulations; returns lines, and the figures."""
+    from ..comparison.matter_power import power_lines, power_of_both
+    from ..plots.matter_power import draw_matter_power
+
     lines: list[str] = []
     drawn: list[Path] = []
-    for number, (model, simulation) in enumerate(pairs):
+    for path, (model, simulation) in _power_pairs(options, models).items():
         found = power_of_both(model, simulation)
         if isinstance(found, str):
             lines.append(f"power of {model} and {simulation}: not drawn: {found}")
             continue
         of_model, simulated = found
-        name = "power.png" if len(pairs) == 1 else f"power_{number + 1}.png"
         seeds = len(next(iter(simulated.power.values())))
         figure = draw_matter_power(
-            folder / name,
+            path,
             simulated.k,
             {run: (simulated.mean(run), simulated.error(run)) for run in simulated.power},
             (of_model.linear, of_model.filaments, of_model.total, of_model.fitting),

@@ -35,7 +35,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..io.result_file import RESULT_ENDINGS, atomic_result, require_result, require_writable
     from ..io.schema import MEASUREMENT
     from ..parallel.choice import choose_on_ranks
+    from ..pipeline.power import PowerStage
     from ..pipeline.snapshot import measured_power, write_snapshot_power
+    from ..plots import draw, require_own_figures
     from ..snapshots.registry import open_snapshot
 
     source = Path(options.snapshot)
@@ -49,6 +51,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             raise InputError(f"--output {output}: must not be the snapshot itself")
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
+        if options.dpi:
+            require_own_figures(output, PowerStage.figures)
         snapshot = open_snapshot(source, options.format, about)
         if options.output is None and output.exists():
             _require_same(output, snapshot)
@@ -79,10 +83,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     )
     print(f"result: {output}")
     if options.dpi:
-        from ..pipeline.stages import figures
-        from ..plots import draw
-
-        for figure in draw(output, figures(), options.dpi):
+        for figure in draw(output, PowerStage.figures, options.dpi):
             print(f"figure: {figure}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.atomic import atomic_write
+from ..io.ownership import require_own
 from ..io.tables import without_formulas
 from ..spectra.agreement import Agreement, agreement
 from ..spectra.boost import DIFFERENCES, Boost, same_object
@@ -17,6 +18,10 @@ from ..spectra.features import Features, boost_features
 from ..spectra.fit import MassFit
 from .models import epoch_distance
 from .systematics import SwitchedFit, Systematics
+
+# the first columns of the tables, which those of others do not have
+COMPARISONS_MARK = b"numerator,denominator,redshift,m22,source,"
+SYSTEMATICS_MARK = b"numerator,denominator,object,redshift,source,switch,"
 
 
 @dataclass(frozen=True)
@@ -100,16 +105,16 @@ def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> Path:
     """Write a CSV table with a row for each comparison: features of the table and of the model, agreement and fit.
 
     Returns the path. Wavenumbers are in h/Mpc; what is not known is empty. The file appears when it is complete.
-    Raises RunError where it cannot be written.
+    Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
     """
-    return _write_rows([_row(comparison) for comparison in comparisons], path)
+    return _write_rows([_row(comparison) for comparison in comparisons], path, COMPARISONS_MARK)
 
 
 def write_systematics(comparisons: Sequence[Comparison], path: Path) -> Path:
     """Write a CSV table with a row for each fit with another choice of the model, and for each fit itself.
 
     Returns the path. A fit that does not describe its table has no value in it, nor have then those with other choices.
-    Raises RunError where it cannot be written.
+    Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
     """
     rows = []
     for comparison in comparisons:
@@ -120,14 +125,15 @@ def write_systematics(comparisons: Sequence[Comparison], path: Path) -> Path:
         for switched in (SwitchedFit("", own), *comparison.systematics.switched):
             rows.append(known | {"switch": switched.name} | _fit_columns(switched.fit, "", own.fits))
             rows[-1]["not_fitted"] = switched.reason
-    return _write_rows(rows, path)
+    return _write_rows(rows, path, SYSTEMATICS_MARK)
 
 
-def _write_rows(rows: list[dict[str, object]], path: Path) -> Path:
+def _write_rows(rows: list[dict[str, object]], path: Path, mark: bytes) -> Path:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: without_formulas(value) for name, value in row.items()} for row in rows)
+    require_own(path, mark)
     with atomic_write(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8", errors="backslashreplace")
     return path

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .. import __version__
-from ..errors import InputError, RunError, printable, reason
+from ..errors import RunError, printable, reason
 from ..parallel.ranks import SERIAL, Ranks
 from ..parallel.staging import host_pieces
 from .atomic import atomic_write, final_path, is_temporary, of_other_machines, remove_abandoned
 from .digest import DIGEST, DIGEST_TEXT, append_digest, has_digest, hash_of_bytes
+from .ownership import not_replaced
 from .schema import RESULT, Schema
 from .unfailing import UnfailingFile
 
@@ -308,12 +309,6 @@ def require_result(path: Path) -> None:
     """InputError for a file that is no result of this program, not even a damaged one: it is not replaced."""
     if path.is_dir() or (path.is_file() and path.stat().st_size and not _is_result(path)):
         raise not_replaced(path)
-
-
-def not_replaced(path: Path) -> InputError:
-    """The error for a file of others under the name of what is to be written."""
-    what = "a folder" if path.is_dir() else "a file that gpu-fdm did not write"
-    return InputError(f"{path}: is {what}: it is not replaced, take another name")
 
 
 def _is_result(path: Path) -> bool:

@@ -19,6 +19,7 @@ from ..io.schema import INPUTS
 from ..parallel.blas import on_one_thread
 from ..parallel.choice import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
+from ..plots import draw, require_own_figures
 from . import plan
 from .inputs import Inputs, contents, read_inputs
 from .progress import StageTimer
@@ -113,9 +114,11 @@ def _with_inputs(config: Config) -> Config:
 
 
 def _check_output(config: Config) -> None:
-    """InputError where the result would replace a file of others, or share the names of parts with another one."""
+    """InputError where results would replace files of others, or share the names of parts with another one."""
     result = result_path(config)
     require_result(result)
+    if config.figures:
+        require_own_figures(result, (figure for stage in stages_of(config) for figure in stage.figures))
     for other in result.parent.iterdir() if result.parent.is_dir() else ():
         if other.stem == result.stem and other.suffix.lower() in RESULT_ENDINGS and other.name != result.name:
             raise config.error("run", "output", f"{other.name} is there: both would have the same cache and figures")
@@ -190,8 +193,6 @@ def _draw(context: Context) -> tuple[Path, ...]:
     """Draw the figures, on rank 0, if they are asked for."""
     drawn: tuple[Path, ...] = ()
     if context.config.figures and context.ranks.is_root:
-        from ..plots import draw
-
         with context.timer("figures"):
             drawn = tuple(draw(context.result, figures(), context.config.figures.dpi))
         context.timer.log("figures")

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 
 from ..io.hdf5 import open_result
+from ..io.ownership import FIGURE_MARK, require_own
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ class Figure:
         return getattr(import_module(f"{__name__}.{module}"), function)(file)
 
 
+def figure_path(result: Path, name: str) -> Path:
+    """The path of a figure of a result: in its folder, with its name in front unless that is result.hdf5."""
+    return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
+
+
+def require_own_figures(result: Path, figures: Iterable[Figure]) -> None:
+    """InputError where a figure of a result would replace a file of others."""
+    for figure in figures:
+        require_own(figure_path(result, f"{figure.name}.png"), FIGURE_MARK)
+
+
 def what_shows(path: Path, figures: Iterable[Figure]) -> str:
     """What a PNG of `draw` shows, in words; empty for another file."""
     # the longest name that fits: of NAME.hdf5 figures are called NAME_power.png
@@ -49,20 +61,21 @@ def draw(path: Path, figures: Iterable[Figure], dpi: int = 150) -> list[Path]:
 
     For result.hdf5 they are cross_section.png and so on, for another NAME.hdf5 NAME_cross_section.png and so on.
     dpi  resolution [1/inch]
-    Raises InputError for a file that is no result or is damaged, RunError where a figure cannot be written.
+    Raises InputError for a file that is no result or is damaged, and where a figure would replace a file of others;
+    RunError where one cannot be written.
     """
     from matplotlib import style as matplotlib_style
 
-    from .style import STYLE, figure_path, save_png
+    from .style import STYLE, save_png
 
     path = Path(path)
     drawn = []
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
-        for figure in figures:
-            if any(_holds(file, source) for source in figure.sources):
-                target = figure_path(path, f"{figure.name}.png")
-                save_png(figure.draw(file), target, dpi)
-                drawn.append(target)
+        shown = [figure for figure in figures if any(_holds(file, source) for source in figure.sources)]
+        require_own_figures(path, shown)
+        for figure in shown:
+            drawn.append(figure_path(path, f"{figure.name}.png"))
+            save_png(figure.draw(file), drawn[-1], dpi)
     return drawn
 
 

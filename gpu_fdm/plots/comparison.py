@@ -39,7 +39,8 @@ def draw_boosts(boosts: Sequence[Boost], path: Path | str, dpi: int = 150, mixed
     """Draw boosts into a PNG; returns its path.
 
     mixed  whether ratios over different denominators may be in it
-    Raises InputError where they are and may not, RunError where the file cannot be written.
+    Raises InputError where they are and may not, and for a file of others, which is not replaced; RunError where it
+    cannot be written.
     """
     path = Path(path)
     with matplotlib_style.context(["default", STYLE]):

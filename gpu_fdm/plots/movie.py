@@ -19,10 +19,12 @@ from matplotlib.figure import Figure
 from ..errors import InputError, RunError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
+from ..io.ownership import MOVIE_COMMENT, MOVIE_MARK, require_own
 from ..io.schema import DENSITY, SIMULATION
+from . import figure_path
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, first_seed, runs_of
-from .style import LABELS, MPC, STYLE, figure_path, filament_figure, log_range, new_figure
+from .style import LABELS, MPC, STYLE, filament_figure, log_range, new_figure
 
 SECONDS = 8.0  # length of a movie, within these rates
 SLOWEST, FASTEST = 2, 25  # [frames/s]
@@ -43,12 +45,13 @@ def movie(path: Path, dpi: int = 100) -> Path:
 
     For result.hdf5 it is movie.mp4, for another NAME.hdf5 NAME_movie.mp4.
     dpi  resolution [1/inch]
-    Raises InputError for fewer than two frames and for a file that is no result or is damaged, RunError where the movie
-    cannot be written.
+    Raises InputError for fewer than two frames, for a file that is no result or is damaged, and where the movie would
+    replace a file of others; RunError where it cannot be written.
     """
     path = Path(path)
     kind = "mp4" if shutil.which("ffmpeg") else "gif"
     target = figure_path(path, f"movie.{kind}")
+    require_own(target, MOVIE_MARK)
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
         scene = scene_of(file)
         _write(scene, target, kind, dpi)
@@ -130,7 +133,7 @@ def _box_scene(file: h5py.File, number: int) -> Scene:
 def _write(scene: Scene, target: Path, kind: str, dpi: int) -> None:
     """Write a movie, which appears under its name when it is complete."""
     rate = int(np.clip(round(scene.frames / SECONDS), SLOWEST, FASTEST))
-    writer = FFMpegWriter(fps=rate) if kind == "mp4" else PillowWriter(fps=rate)
+    writer = FFMpegWriter(fps=rate, metadata={"comment": MOVIE_COMMENT}) if kind == "mp4" else PillowWriter(fps=rate)
     try:
         with atomic_write(target) as part:
             named = part.with_name(f"{part.name}.{kind}")  # writers choose the format by the ending
@@ -139,9 +142,18 @@ def _write(scene: Scene, target: Path, kind: str, dpi: int) -> None:
                     for frame in range(scene.frames):
                         scene.show(frame)
                         writer.grab_frame()
+                if kind == "gif":
+                    _add_comment(named)
                 os.replace(named, part)
             finally:
                 named.unlink(missing_ok=True)
     except subprocess.CalledProcessError as error:
         said = " ".join(str(error.stderr or error).split())[-300:]
         raise RunError(f"{target}: ffmpeg failed: {said} (without ffmpeg on PATH the movie is a GIF)") from None
+
+
+def _add_comment(gif: Path) -> None:
+    """Put the mark of this program before the end of a GIF, which is one byte: Pillow's writer has no way to."""
+    with open(gif, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"!\xfe" + bytes([len(MOVIE_MARK)]) + MOVIE_MARK + b"\0;")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.atomic import atomic_write
+from ..io.ownership import require_own
 from ..spectra.agreement import Agreement
 from ..spectra.boost import ERRORS, Boost
 from ..spectra.features import boost_features
@@ -20,6 +21,7 @@ DIGITS = 4  # significant digits of numbers in tables
 
 # no scripts, and nothing from elsewhere, even if a text were not escaped
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+REPORT_MARK = _POLICY.encode()  # no page of others has it
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --faint: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -90,8 +92,12 @@ def html_report(title: str, sections: tuple[ReportSection, ...], provenance: dic
 
 
 def write_report(path: Path | str, title: str, sections: tuple[ReportSection, ...], provenance: dict[str, str]) -> Path:
-    """Write the report; returns its path. The file appears when it is complete; RunError where it cannot be written."""
+    """Write the report; returns its path. The file appears when it is complete.
+
+    Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
+    """
     path = Path(path)
+    require_own(path, REPORT_MARK)
     with atomic_write(path) as part:
         part.write_text(html_report(title, sections, provenance), encoding="utf-8", errors="backslashreplace")
     return path

@@ -17,6 +17,7 @@ from scipy.optimize import isotonic_regression
 
 from ..errors import printable
 from ..io.atomic import atomic_write
+from ..io.ownership import FIGURE_MARK, PROGRAM, require_own
 from ..io.schema import COLLAPSE, FILAMENTS, GAS, MASS_FUNCTION, ONE_FILAMENT, STEADY_STATE, filament
 
 Look = dict[str, Any]  # how a line is drawn: keywords of matplotlib
@@ -61,18 +62,15 @@ POWER_DECADES = 12.0  # shown of spectra; somewhat below, a smooth one is the in
 NAME_WIDTH = 0.52  # width of the name of a scale [inch]
 
 
-def figure_path(result: Path, name: str) -> Path:
-    """The path of a figure of a result: in its folder, with its name in front unless that is result.hdf5."""
-    return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
-
-
 def save_png(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure as a PNG, which appears under its name when it is complete; RunError where it cannot be written.
+    """Write a figure as a PNG, which appears under its name when it is complete.
 
     dpi  resolution [1/inch]
+    Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
     """
+    require_own(path, FIGURE_MARK)
     with atomic_write(path) as part:
-        figure.savefig(part, dpi=dpi, format="png")
+        figure.savefig(part, dpi=dpi, format="png", metadata={"Software": PROGRAM})
 
 
 def new_figure(width: float, height: float, *lines: Sequence[str]) -> Figure:

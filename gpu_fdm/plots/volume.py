@@ -10,8 +10,9 @@ from matplotlib.image import imsave
 from ..errors import InputError
 from ..io.atomic import atomic_write
 from ..io.hdf5 import open_result
+from ..io.ownership import FIGURE_MARK, PROGRAM, require_own
 from ..io.schema import DENSITY
-from .style import figure_path
+from . import figure_path
 
 MOST_CELLS = 256  # a side; finer boxes are averaged over blocks of cells
 DECADES = 3.0  # of density below the brightest, which one cell in 10^4 exceeds
@@ -26,7 +27,8 @@ def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int
 
     density  its path in the file, such as density/fdm; FIRST_DENSITY takes the first that the file holds
     pixels   width and height
-    Raises InputError where the file has no such density, or pyvista is not installed.
+    Raises InputError where the file has no such density, pyvista is not installed, or the PNG would replace a file of
+    others.
     """
     path = Path(path)
     try:
@@ -45,9 +47,10 @@ def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int
     shown = np.log10(np.maximum(grid, np.finfo(np.float32).tiny))
     brightest = float(np.percentile(shown, BRIGHTEST))
     target = figure_path(path, f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}.png")
+    require_own(target, FIGURE_MARK)
     picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), density, pixels)
     with atomic_write(target) as part:
-        imsave(part, picture, format="png")
+        imsave(part, picture, format="png", metadata={"Software": PROGRAM})
     return target
 
 

@@ -1,8 +1,8 @@
 """A hundred runs of all kinds are ended at any moment, on one to three ranks: nothing is lost, and bits are the same.
 
 A run is started, ended, started again and ended again, a few times in all; at last it may finish. Its result must be
-that of a run without a stop. A stop that comes after the end of a run is not counted, and is repeated; the last lines of
-the suite have the counts. GPU_FDM_FAULTS_SEED chooses other moments.
+that of a run without a stop. A stop that comes after the end of a run is not counted, and is repeated; the last lines
+of the suite have the counts. GPU_FDM_FAULTS_SEED chooses other moments.
 """
 
 import os

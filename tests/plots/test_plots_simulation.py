@@ -242,14 +242,14 @@ def test_mp4_where_there_is_ffmpeg(path, tmp_path, no_ffmpeg, monkeypatch):
 
 def test_ffmpeg_that_fails(path, tmp_path, no_ffmpeg):
     (tmp_path / "result.hdf5").write_bytes(path.read_bytes())
-    (tmp_path / "movie.mp4").write_text("of before")
+    (tmp_path / "movie.mp4").write_text("of before, made by gpu-fdm")
     fake_ffmpeg(no_ffmpeg, f"PATH={os.defpath}; cat > /dev/null; echo 'Unknown encoder h264' >&2; exit 3")
     with pytest.raises(RunError) as raised:
         movie.movie(tmp_path / "result.hdf5", 20)
     assert str(raised.value) == (
         f"{tmp_path}/movie.mp4: ffmpeg failed: Unknown encoder h264 (without ffmpeg on PATH the movie is a GIF)"
     )
-    assert (tmp_path / "movie.mp4").read_text() == "of before"
+    assert (tmp_path / "movie.mp4").read_text() == "of before, made by gpu-fdm"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["bin", "movie.mp4", "result.hdf5"]
 
 

@@ -1,0 +1,36 @@
+"""Whose a file is: figures, movies, reports and tables are replaced only where this program wrote them.
+
+They are known by a mark, which only this program writes, in their first or last bytes; results by their digest.
+"""
+
+from pathlib import Path
+
+from ..errors import InputError
+
+PROGRAM = "gpu-fdm"
+FIGURE_MARK = f"Software\0{PROGRAM}".encode()  # a text of a PNG: name, zero, value
+MOVIE_COMMENT = f"made by {PROGRAM}"
+MOVIE_MARK = MOVIE_COMMENT.encode()
+_SEARCHED = 2**16  # bytes at either end
+
+
+def require_own(path: Path, mark: bytes) -> None:
+    """InputError for what is there and not written by this program, as its mark says; an empty file may be replaced."""
+    if path.is_file() and not path.stat().st_size:
+        return
+    if path.exists() and not (path.is_file() and _has(path, mark)):
+        raise not_replaced(path, " (or version 0.1, whose figures do not say so)" if mark == FIGURE_MARK else "")
+
+
+def not_replaced(path: Path, more: str = "") -> InputError:
+    """The error for a file of others under the name of what is to be written."""
+    what = f"a file that gpu-fdm did not write{more}" if path.is_file() else "a folder" if path.is_dir() else "no file"
+    return InputError(f"{path}: is {what}: it is not replaced, take another name")
+
+
+def _has(path: Path, mark: bytes) -> bool:
+    with open(path, "rb") as file:
+        if mark in file.read(_SEARCHED):
+            return True
+        file.seek(max(0, path.stat().st_size - _SEARCHED))
+        return mark in file.read(_SEARCHED)
