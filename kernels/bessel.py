@@ -11,11 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import make_interp_spline
 from scipy.special import j0
 
 from ..parallel.backend import CPU, GPU
 from .compiled import njit
 
+DEGREE = 9  # of splines through a transform
+STEP = 0.15  # of k, times the largest radius, between rows of such a spline: good to round-off
 LANES = 8  # arguments that go through the recurrence side by side, a cache line of the table
 SMALL = 1e-6  # below it J_0 = 1 - x^2/4, J_1 = x/2, and the rest is below 2e-13
 
@@ -51,6 +54,8 @@ def transform_0(k: np.ndarray, radius: np.ndarray, shares: np.ndarray, values: i
 
     k       not negative, any shape;  radius, shares  shape (radii,)
     values  of J_0 in memory at a time, which are the library's on the CPU, and by recurrence on a GPU
+    It has no faster waves than those of the largest radius: on the CPU many k are interpolated from equal steps, to
+    round-off.
     """
     rows = max(1, values // len(radius))
     parts = np.split(k.ravel(), range(rows, k.size, rows))
@@ -58,6 +63,15 @@ def transform_0(k: np.ndarray, radius: np.ndarray, shares: np.ndarray, values: i
         radius, shares = backend.to_device(radius), backend.to_device(shares)
         sums = [bessel_table(0, backend.to_device(part)[:, None] * radius, backend)[0] @ shares for part in parts]
         return backend.to_host(backend.xp.concatenate(sums)).reshape(k.shape)
+    step = STEP / float(radius.max())
+    steps = float(k.max(initial=0.0)) / step + DEGREE
+    if 2 * steps < k.size:
+        at = step * np.arange(int(steps) + 1)
+        of_steps = transform_0(at, radius, shares, values, backend)
+        # it is even
+        mirrored = slice(DEGREE, 0, -1)
+        both = np.concatenate([-at[mirrored], at]), np.concatenate([of_steps[mirrored], of_steps])
+        return make_interp_spline(*both, k=DEGREE)(k)
     return np.concatenate([j0(part[:, None] * radius) @ shares for part in parts]).reshape(k.shape)
 
 

@@ -118,26 +118,27 @@ def single_power(
 
     filament, axial = model.filament, model.wave.axial
     window, radius = AxialWindow(filament.length, filament.sharpness), library.radius_max * unit
+    mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
+
+    def smooth_parts(across: NDArray) -> NDArray:
+        """Of the modes and, where it is asked for, of all mass."""
+        form = form_factor(library, weight, across * unit, backend)
+        if not beyond:
+            return form[None] ** 2
+        return np.stack([form, (form + model.missing_form_factor(across * unit, backend)) / mass]) ** 2
+
     spectra: list[Callable[[NDArray], NDArray]] = [
-        lambda across: form_factor(library, weight, across * unit, backend) ** 2,
+        smooth_parts,
         lambda across: self_term(across * unit),
         lambda across: model.profile.form_factor(across * unit) ** 2,
     ]
-    completed = None
-    if beyond:
-        mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
-
-        def with_all_mass(across: NDArray) -> NDArray:
-            form = form_factor(library, weight, across * unit, backend)
-            return ((form + model.missing_form_factor(across * unit, backend)) / mass) ** 2
-
-        (completed,) = orientation_averages(k, [with_all_mass], window, radius)
     if axial is None:
         spectra.append(lambda across: fringes(across * unit))
-        smooth, self_average, classical, others = orientation_averages(k, spectra, window, radius)
-        interference = others + self_average
-        return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, 1.0, completed)
-    smooth, self_average, classical = orientation_averages(k, spectra, window, radius)
+        parts, self_average, classical, others = orientation_averages(k, spectra, window, radius)
+        interference, completed = others + self_average, parts[1] if beyond else None
+        return SinglePower(k, polar, parts[0], interference, self_average, statistics, classical, 1.0, completed)
+    parts, self_average, classical = orientation_averages(k, spectra, window, radius)
+    smooth, completed = parts[0], parts[1] if beyond else None
     self_average *= axial.self_share
     window = replace(window, dispersion=axial.dispersion / unit)
     (interference,) = orientation_averages(
@@ -212,24 +213,24 @@ def orientation_average(
 def orientation_averages(
     k: NDArray, spectra: Sequence[Callable[[NDArray], NDArray]], window: AxialWindow, radius: float
 ) -> list[NDArray]:
-    """Averages over orientations, each of shape (k,), of spectra in the plane: sums over Gauss-Legendre nodes.
+    """Averages over orientations, each of shape (..., k), of spectra in the plane: sums over Gauss-Legendre nodes.
 
-    The nodes are those of the angle between k and the plane.
+    The nodes are those of the angle between k and the plane. A function may give several spectra, (..., *k.shape).
     """
     largest = np.minimum(k, window.reach)  # along the axis
     end = np.arcsin(largest / k)
     # the window oscillates as cos(q correlated), the spectrum in the plane as cos(2 q radius): half as many nodes as
     # radians, and 40 more, integrate both to round-off
     x, w = gauss_legendre(int(0.5 * largest.max() * (window.correlated + 2 * radius)) + 40)
-    averages = [np.empty(len(k)) for _ in spectra]
+    averages: list[list[NDArray]] = [[] for _ in spectra]
     rows = max(1, NODES_AT_ONCE // len(x))  # in parts, for memory
     for part in (slice(first, first + rows) for first in range(0, len(k), rows)):
         angle = end[part, None] * (1 + x) / 2
         along, across = k[part, None] * np.sin(angle), k[part, None] * np.cos(angle)
         share = window.power(along) * np.cos(angle) * w * end[part, None] / 2
         for average, polar in zip(averages, spectra, strict=True):
-            average[part] = np.sum(share * polar(across), axis=1)
-    return averages
+            average.append(np.sum(share * polar(across), axis=-1))
+    return [np.concatenate(average, axis=-1) for average in averages]
 
 
 def _table_wavenumbers(model: Model, k_max: float) -> NDArray:

@@ -57,3 +57,15 @@ def test_refuses(bad, cuda):
     for where in (CPU(), cuda):
         with pytest.raises(ValueError, match="argument of a Bessel function: must be finite and not negative"):
             bessel_table(3, np.array([1.0, bad]), where)
+
+
+def test_many_wavenumbers():
+    """Interpolated, by far fewer than there are: as sums for each."""
+    random = np.random.default_rng(2)
+    radius, shares = random.uniform(0, 1.7, 50), random.standard_normal(50)
+    k = random.uniform(0, 40, (3, 1000))
+    k[0, :2] = 0, 40
+    found = transform_0(k, radius, shares, 1 << 20, CPU())
+    expected = [transform_0(part, radius, shares, 1 << 20, CPU()) for part in k.reshape(30, 100)]
+    assert found == pytest.approx(np.concatenate(expected).reshape(k.shape), abs=4e-15 * np.abs(shares).sum())
+    assert found[0, 0] == pytest.approx(shares.sum(), abs=1e-13)
