@@ -133,6 +133,34 @@ def test_table_against_sums_of_a_filament(name):
     np.testing.assert_allclose(found.completed[0][large], direct.completed[large], rtol=2 * rough)
 
 
+# m22, redshift, beta; length [cMpc/h], r0 [Mpc/h], sigma [km/s] of filaments that collapse; nu from 4 to 8.5
+MANY_STATES = [
+    (0.7, 3, 0.0, 1.77183, 0.00853091, 12.0683),  # 3e10 Msun/h, ellipticity = published
+    (3, 3, 0.0, 1.14636, 0.00389472, 4.74456),  # 3e9, published
+    (6, 6, 0.0, 1.14209, 0.00223172, 6.28818),  # 3e9, published
+    (1.5, 3, 0.0, 0.34188, 0.00400065, 8.68799),  # 3e9, collapse
+    (0.7, 6, 0.0, 0.417897, 0.00477388, 32.8731),  # 3e10, collapse
+]
+
+
+@pytest.mark.parametrize(("m22", "redshift", "beta", "length", "r0", "sigma"), MANY_STATES)
+def test_table_against_sums_over_many_states(m22, redshift, beta, length, r0, sigma):
+    config = parse_config(
+        f"[dark_matter]\nm22 = {m22}\n[cosmology]\nredshift = {redshift}\n[wavefunction]\n"
+        f"[filament]\nbeta = {beta}\nlength = {length}\nr0 = {r0}\nsigma = {sigma}\n"
+    )
+    model = build_model(config)
+    k = np.geomspace(0.3, 1.0 * model.fringe_wavenumber, 40)
+    direct = single_power(model, k, plane=False, beyond=True)
+    found = filament_spectra([model.filament], k, config.cosmology.h, config.cosmology.omega_m)
+    gaussian = direct.smooth + direct.interference
+    completed = direct.completed + direct.interference - direct.self_term
+    ours = found.completed[0] + found.interference[0] - found.self_term[0]
+    for power, exact in ((found.fixed[0], direct.fdm), (found.gaussian[0], gaussian), (ours, completed)):
+        large = exact > 1e-7 * exact[0]
+        np.testing.assert_allclose((power / power[0])[large], (exact / exact[0])[large], rtol=5e-4)
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.5])
 @pytest.mark.parametrize("weights", ["wkb", "adaptive_lasso", "poisson", "least_squares"])
 def test_two_filaments_of_equal_nu_have_one_spectrum(weights, beta):

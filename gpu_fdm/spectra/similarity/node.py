@@ -29,7 +29,8 @@ from .recipe import ROUNDING, Recipe
 
 _BEYOND = 4.5  # widths D beyond the cut at which states still count
 _LARGEST_KAPPA = 5.0  # of the rows of fringes
-_STEP = 0.02  # of ln q, and of kappa, in sums over states; form factors are interpolated in steps of it over the radius
+_STEP = 0.02  # of ln q in sums over states
+_FORM_STEP = 0.1  # of q in form factors, over the inverse of the radius: cubic splines have them to 3e-7
 _SMALLEST_Q = 2e-3
 _HERMITE = 4  # cuts over which the mass beyond the rounded one is averaged
 
@@ -73,7 +74,7 @@ def plane_spectrum(nu: float, recipe: Recipe, backend: CPU | GPU | None = None) 
     self_term = _log_interpolation(q, sums.self_term / squared, kappa)
 
     q_max = 2 * nu * _LARGEST_KAPPA
-    rows = np.linspace(0, q_max, int(q_max * library.radius_max / nu / _STEP) + 8)
+    rows = np.linspace(0, q_max, int(q_max * library.radius_max / nu / _FORM_STEP) + 8)
     modes = form_factor(library, weight, rows / nu, backend)
     all_mass = modes + _missing(profile, cut, width, rows / nu, backend)
 
