@@ -18,6 +18,7 @@ from ..pipeline.model import linear_power_of
 from ..pipeline.one_filament_table import covering_table, mass_nodes
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch, rung
+from ..population.population import LATEST_REDSHIFT
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
@@ -66,6 +67,8 @@ class Prepared:
             config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
         section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
         cosmology, found = config.cosmology, covering_table(config, table)
+        if cosmology.redshift > LATEST_REDSHIFT:
+            raise config.error("cosmology", "redshift", f"must be at most {LATEST_REDSHIFT:g}")
         for key in ("mass_function", "shape"):
             if getattr(section, key) == "published" and cosmology.redshift != FIT_REDSHIFT:
                 allowed = f"must be {FIT_REDSHIFT:g} where [one_filament] {key} = published"

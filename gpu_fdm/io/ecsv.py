@@ -6,7 +6,9 @@ and all other tags are refused. Source: astropy's APE 6.
 
 import csv
 import io
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,23 @@ def read(path: str | Path, text: str) -> EcsvTable:
     meta = {str(name): str(value) for name, value in meta.items() if _is_plain(value)}
     kinds = {str(item["name"]): " ".join(str(item.get(key, "")) for key in _KIND).strip() for item in about}
     return EcsvTable(str(path), meta, units, columns, kinds, numbers)
+
+
+def written(meta: Mapping[str, str | float], columns: Mapping[str, np.ndarray], units: Mapping[str, str]) -> str:
+    """A table as text, which astropy reads.
+
+    meta  by name;  columns  of numbers, shape (rows,) each;  units  of some of them, as astropy writes them
+    """
+    lines = ["%ECSV 1.0", "---", "datatype:"]
+    for name, values in columns.items():
+        unit = f"unit: {json.dumps(units[name])}, " if name in units else ""
+        lines.append(f"- {{name: {name}, {unit}datatype: {values.dtype.name}}}")
+    if meta:
+        lines += ["meta: !!omap", *(f"- {{{name}: {json.dumps(value)}}}" for name, value in meta.items())]
+    lines.append("schema: astropy-2.0")
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    body = [" ".join(columns), *(" ".join(map(repr, row)) for row in rows)]
+    return "\n".join([*(f"# {line}" for line in lines), *body, ""])
 
 
 def _header(path: str | Path, text: str) -> Any:

@@ -137,12 +137,17 @@ def boson_looks(file: h5py.File) -> dict[float | None, Look]:
     known = {m22 for folder in folders for m22, _ in boson_groups(folder) if m22 is not None}
     if FIRST_FILAMENT in file:
         known.add(float(file[FIRST_FILAMENT].attrs["m22"]))
-    bosons = sorted(known)
+    return {None: CDM} | {m22: {"color": colour} for m22, colour in boson_colours(known).items()}
+
+
+def boson_colours(bosons: Iterable[float]) -> dict[float, Any]:
+    """The colour of each m22."""
+    bosons = sorted(bosons)
     low, high = min([*bosons, LIGHT]), max([*bosons, HEAVY])
     positions = np.interp(np.log(bosons), np.log([low, 1, high]), [0, POSITION_OF_ONE, 1])
     if np.any(np.diff(positions) < LEAST_CONTRAST):
         positions = np.linspace(0, 1, len(bosons))
-    return {None: CDM} | {m22: {"color": BOSONS(x)} for m22, x in zip(bosons, positions, strict=True)}
+    return dict(zip(bosons, map(BOSONS, positions), strict=True))
 
 
 def fringes(file: h5py.File) -> Look:

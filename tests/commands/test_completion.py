@@ -8,7 +8,7 @@ import pytest
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.presets import PRESETS
 
-COMMANDS = {"run", "power", "boost", "compare", "plot", "tabulate", "init", "info", "completion"}
+COMMANDS = {"run", "predict", "power", "boost", "compare", "plot", "tabulate", "init", "info", "completion"}
 
 
 def script(capsys, shell):

@@ -1,0 +1,131 @@
+"""gpu-fdm predict: spectra and boosts of boson masses at one redshift, as a table and a figure, in seconds."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import add_dpi_option, check_dpi, file_name
+
+if TYPE_CHECKING:
+    from ..config.config import Config
+
+HELP = "predict spectra and boosts of boson masses, in seconds"
+PARALLEL = False
+DEFAULT_NAME = "prediction.csv"
+COLUMNS = ("smooth", "cdm")  # denominators that a table has in any case
+_MOST = 100  # boson masses
+# keys of the sections that an ini lacks
+MADE = "wavefunction.weights=wkb", "population.masses=200", "one_filament.normalisation=matter"
+    "wavefunction.weights=wkb",
+    "population.masses=200",
+    "one_filament.normalisation=matter",
+)  # where an ini lacks them
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--m22", required=True, metavar="M,...", help="boson masses [1e-22 eV]")
+    parser.add_argument("--redshift", type=float, metavar="Z", help="redshift (default: 4, or that of the ini)")
+    text = "ini file with [cosmology] and, as far as they matter, [population], [one_filament] and [wavefunction]"
+    parser.add_argument("--cosmology", type=file_name, metavar="INI", help=text)
+    parser.add_argument("--sigma8", type=float, metavar="S", help="amplitude of the linear power instead of ln10As")
+    text = "override a key of the ini, as one_filament.mode_mass=scaled; may be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    text = "denominators of the boosts: smooth, n-body, cdm, wdm, linear-cdm (default: smooth,cdm)"
+    parser.add_argument("--over", default=",".join(COLUMNS), metavar="NAME,...", help=text)
+    for name, which, default in (("k-min", "smallest", 1.0), ("k-max", "largest", 300.0)):
+        text = f"{which} wavenumber [h/Mpc] (default: {default:g})"
+        parser.add_argument(f"--{name}", type=float, default=default, metavar="K", help=text)
+    text = "number of wavenumbers, in equal ratios (default: 200)"
+    parser.add_argument("--points", type=int, default=200, metavar="N", help=text)
+    text = "table of similarity (gpu-fdm tabulate similarity) instead of those of the package"
+    parser.add_argument("--table", type=file_name, metavar="FILE", help=text)
+    text = f"table to write, .csv or .ecsv (default: {DEFAULT_NAME}); the figure has its name with .png"
+    parser.add_argument("--output", type=file_name, default=DEFAULT_NAME, metavar="FILE", help=text)
+    add_dpi_option(parser, optional=True)
+
+
+def execute(options: Namespace) -> None:
+    """Predict, write, draw, and print what was found."""
+    import numpy as np
+
+    from ..inference.predicted_table import ENDINGS, require_own, write_predicted
+    from ..inference.prediction import Prediction
+    from ..io.result_file import require_writable
+    from ..parallel.blas import on_one_thread
+
+    output = Path(options.output)
+    if output.suffix not in ENDINGS:
+        raise InputError(f"--output {output}: must end in .csv or .ecsv")
+    check_dpi(options.dpi, optional=True)
+    require_writable(output.parent)
+    require_own(output)
+    masses = _masses(options.m22)
+    config = _config(options)
+    section = config.one_filament
+    k = np.geomspace(section.k_min, section.k_max, section.points)
+    prediction = Prediction.of(config, k=k, table=options.table)
+    shown = _names(options.over, prediction.denominators)
+    predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
+    over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
+    power = prediction.prepared.power.source
+    about: dict[str, str | float] = {
+        "redshift_of_all": float(predicted.redshift),
+        "linear_power": power if options.sigma8 is None else f"{power}, rescaled to sigma8 = {options.sigma8:g}",
+        "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
+        "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
+    }
+    write_predicted(predicted, over, output, about)
+    for row, m22 in enumerate(masses):
+        boosts = {name: predicted.boost(name)[row] for name in shown}
+        peaks = {name: int(np.argmax(ratio)) for name, ratio in boosts.items()}
+        words = [f"over {name} at most {boosts[name][peak]:.4g} at {k[peak]:.4g} h/Mpc" for name, peak in peaks.items()]
+        print(f"m22 = {m22:g}, z = {predicted.redshift:g}: boost {', '.join(words)}")
+    print(f"table: {output}")
+    if options.dpi:
+        from ..plots.prediction import draw_prediction
+
+        ratios = {name: predicted.boost(name) for name in shown}
+        figure = draw_prediction(
+            k, np.array(masses), predicted.redshift, ratios, output.with_suffix(".png"), options.dpi
+        )
+        print(f"figure: {figure}")
+
+
+def _config(options: Namespace) -> "Config":
+    """The config of the options: those of --set come last, and sections that an ini lacks are made."""
+    from ..config.config import parse_config, read_config
+
+    def read(overrides: list[str]) -> "Config":
+        if options.cosmology is None:
+            return parse_config("", "gpu-fdm predict", overrides)
+        return read_config(options.cosmology, overrides)
+
+    given = read([])
+    absent = [text for text in MADE if getattr(given, text.partition(".")[0]) is None]
+    keys = {"cosmology.redshift": options.redshift, "one_filament.points": options.points}
+    keys |= {f"one_filament.{name}": getattr(options, name) for name in ("k_min", "k_max")}
+    return read([*absent, *(f"{name}={value}" for name, value in keys.items() if value is not None), *options.set])
+
+
+def _masses(text: str) -> list[float]:
+    """Boson masses from a list; InputError for what are none."""
+    try:
+        masses = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--m22 {text}: must be numbers, as 0.5,1,2") from None
+    if len(set(masses)) < len(masses) or len(masses) > _MOST:
+        raise InputError(f"--m22 {text}: must be at most {_MOST} different masses")
+    return masses
+
+
+def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Denominators from a list; InputError for others."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in known:
+            raise InputError(f"--over {text}: must be of {', '.join(known)}")
+    if len(set(names)) < len(names):
+        raise InputError(f"--over {text}: must not name a denominator twice")
+    return names

@@ -1,0 +1,78 @@
+"""Predictions as a table, CSV or ECSV: a row for each boson mass and wavenumber, with units in the header."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, require_file
+from ..io import ecsv
+from ..io.atomic import atomic_write
+from ..io.tables import read_text, without_formulas
+from .prediction import Predicted
+
+TITLE = "spectra and boosts of fuzzy dark matter predicted by gpu-fdm predict"
+ENDINGS = (".csv", ".ecsv")
+_POWER = "(Mpc/h)^3"
+UNITS = {
+    "m22": "1e-22 eV",
+    "redshift": "1",
+    "k": "h/Mpc, comoving",
+    "linear_cdm": f"{_POWER}, linear power of cold dark matter",
+    "linear_fdm": f"{_POWER}, the same with the cut-off of the boson",
+    "one_filament_fdm": f"{_POWER}, filaments with fringes",
+    "one_filament_smooth": f"{_POWER}, filaments without fringes",
+}
+_OF_ASTROPY = {"h/Mpc, comoving": "littleh / Mpc", "1e-22 eV": "1e-22 eV"}
+
+
+def predicted_columns(predicted: Predicted, over: tuple[str, ...]) -> dict[str, NDArray]:
+    """Columns by name, shape (m22 times k,): those of UNITS, and boost_over_... for each denominator."""
+    shape = np.size(predicted.m22), len(predicted.k)
+    columns = {
+        "m22": np.repeat(np.atleast_1d(predicted.m22), shape[1]),
+        "redshift": np.full(shape[0] * shape[1], float(predicted.redshift)),
+        "k": np.tile(predicted.k, shape[0]),
+    }
+    spectra = {name: getattr(predicted, name) for name in list(UNITS)[3:]}
+    spectra |= {f"boost_over_{name.replace('-', '_')}": predicted.boost(name) for name in over}
+    return columns | {name: np.broadcast_to(values, shape).ravel() for name, values in spectra.items()}
+
+
+def write_predicted(
+    predicted: Predicted, over: tuple[str, ...], path: str | Path, about: dict[str, str | float]
+) -> None:
+    """Write the table: ECSV where the name ends in .ecsv, else CSV. Raises RunError where it cannot be written.
+
+    over   denominators of boosts;  about  lines of the header, by name
+    """
+    path, columns = Path(path), predicted_columns(predicted, over)
+    units = {name: UNITS.get(name, "1, ratio of the power of all matter") for name in columns}
+    header: dict[str, str | float] = {"table": TITLE, **about}
+    if path.suffix == ".ecsv":
+        known = {
+            name: _OF_ASTROPY.get(unit, "Mpc3 / littleh3" if _POWER in unit else "") for name, unit in units.items()
+        }
+        meta = header | {f"{name}_is": unit for name, unit in units.items()}
+        text = ecsv.written(meta, columns, {name: unit for name, unit in known.items() if unit})
+    else:
+        lines = [f"# {name}: {without_formulas(value)}" for name, value in (header | units).items()]
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        text = "\n".join([*lines, ",".join(columns), *(",".join(map(repr, row)) for row in rows), ""])
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def require_own(path: Path) -> None:
+    """InputError for a file that is there and that write_predicted did not write: it is not replaced."""
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return
+    from ..io.result_file import not_replaced
+
+    try:
+        require_file(path)
+        written = TITLE in read_text(path)
+    except (InputError, OSError, ValueError):
+        written = False
+    if not written:
+        raise not_replaced(path)

@@ -1,0 +1,59 @@
+"""Predicted boosts: a panel for each denominator, with a line for each boson."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style as matplotlib_style
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from .style import SMALL, STYLE, WAVENUMBER, boson_colours, boson_name, save_png
+
+LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
+WIDTH, PANEL, GAP, TOP, BOTTOM = 6.6, 2.4, 0.1, 0.5, 0.95  # inches
+COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
+OVER = {  # in words
+    "smooth": "the same filaments without fringes",
+    "n-body": "particles from the same initial conditions",
+    "cdm": "cold dark matter and its filaments",
+    "wdm": "warm dark matter of the same half mode",
+    "linear-cdm": "the linear power of cold dark matter",
+}
+
+
+def draw_prediction(
+    k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, NDArray], path: Path, dpi: int = 150
+) -> Path:
+    """Draw boosts into a PNG; returns its path. Arguments as for `prediction`."""
+    with matplotlib_style.context(["default", STYLE]):
+        save_png(prediction(k, m22, redshift, boosts), path, dpi)
+    return path
+
+
+def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, NDArray]) -> Figure:
+    """A figure of boosts over k, both logarithmic.
+
+    k  [h/Mpc], shape (k,);  m22  [1e-22 eV], shape (m22,);  boosts  by denominator, shape (m22, k) each
+    """
+    rows = -(-len(m22) // COLUMNS)  # of the legend
+    bottom = BOTTOM + ROW * (rows - 1)
+    height = TOP + bottom + len(boosts) * (PANEL + GAP)
+    figure = Figure(figsize=(WIDTH, height))  # laid out here: the search for a layout takes longer than all else
+    figure.suptitle(f"power of all matter with fuzzy dark matter,  $z={redshift:.4g}$", y=1 - 0.15 / height, va="top")
+    panels = figure.subplots(len(boosts), 1, sharex=True, squeeze=False)[:, 0]
+    figure.subplots_adjust(0.13, bottom / height, 0.97, 1 - TOP / height, hspace=GAP / PANEL)
+    colours = boson_colours(m22.tolist())
+    for panel, (over, ratios) in zip(panels, boosts.items(), strict=True):
+        for mass, ratio in zip(m22.tolist(), ratios, strict=True):
+            panel.loglog(k, ratio, color=colours[mass], label=boson_name(mass))
+        panel.axhline(1, color="black", linewidth=0.8)
+        low = np.clip(np.min(ratios, initial=1.0) / 1.5, LEAST, 0.7)
+        panel.set_ylim(low, np.clip(np.max(ratios, initial=1.0) * 3, 2.0, LARGEST))
+        panel.set_ylabel(f"ratio to {over}")
+        panel.text(0.03, 0.95, f"over {OVER[over]}", va="top", fontsize=SMALL, transform=panel.transAxes)
+    panels[0].set_xlim(k[0], k[-1])
+    panels[-1].set_xlabel(WAVENUMBER)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=min(len(m22), COLUMNS))
+    return figure
