@@ -17,10 +17,6 @@ COLUMNS = ("smooth", "cdm")  # denominators that a table has in any case
 _MOST = 100  # boson masses
 # keys of the sections that an ini lacks
 MADE = "wavefunction.weights=wkb", "population.masses=200", "one_filament.normalisation=matter"
-    "wavefunction.weights=wkb",
-    "population.masses=200",
-    "one_filament.normalisation=matter",
-)  # where an ini lacks them
 
 
 def add(parser: ArgumentParser) -> None:
