@@ -14,6 +14,8 @@ from gpu_fdm.units import mean_matter_density
 
 REFERENCE = np.loadtxt(REPOSITORY / "tests" / "data" / "similarity_P1f.csv", delimiter=",")
 CASES = np.unique(REFERENCE[:, :4], axis=0)
+DIRECT = np.loadtxt(REPOSITORY / "tests" / "data" / "one_filament_direct.csv", delimiter=",")
+DIRECT_CASES = np.unique(DIRECT[:, :5], axis=0)
 DEEPEST = 1e-7  # of P(0), above which the table is good to 5e-4
 K = np.geomspace(1, 300, 40)
 
@@ -46,6 +48,19 @@ def test_sums_over_states_that_were_computed_independently(case):
     config = config_of(f"mode_mass = scaled\nmass_min = {low}\nmass_max = {high}")
     predicted = Prediction.of(config, redshift, rows[:, 4])(m22)
     np.testing.assert_allclose(predicted.one_filament_fdm, rows[:, 5], rtol=5e-4)
+    np.testing.assert_allclose(predicted.one_filament_smooth[large], rows[large, 7], rtol=5e-4)
+
+
+@pytest.mark.parametrize("case", DIRECT_CASES, ids=lambda case: f"m22 = {case[0]:g}, z = {case[1]:g}")
+def test_sums_over_states_of_the_program(case):
+    """Default choices, both ellipticities, nu from 1.7 to 13; computed by direct_spectra.direct_spectrum."""
+    m22, redshift, collapse, low, high = case.tolist()
+    rows = DIRECT[(DIRECT[:, :5] == case).all(1)]
+    config = config_of(f"mass_min = {low}\nmass_max = {high}", "ellipticity = collapse" if collapse else "")
+    rows = rows[rows[:, 6] > DEEPEST * rows[0, 6]]
+    predicted = Prediction.of(config, redshift, rows[:, 5])(m22)
+    np.testing.assert_allclose(predicted.one_filament_fdm, rows[:, 6], rtol=1.5e-4)
+    large = rows[:, 7] > DEEPEST * rows[0, 7]
     np.testing.assert_allclose(predicted.one_filament_smooth[large], rows[large, 7], rtol=5e-4)
 
 
