@@ -212,6 +212,11 @@ class OneFilamentSection(Section):
         "how the spectra are computed: from a table over nu = m r0 sigma/hbar, good to 5e-4, by sums over states "
         "(direct), or from the table where it covers the filaments (auto)",
     )
+    table: str | None = option(
+        None,
+        NO_FILE,
+        "table over nu that gpu-fdm tabulate similarity wrote; empty: one of those that come with the package",
+    )
     k_min: float = option(1.0, WAVENUMBER, "smallest wavenumber, comoving", "h/Mpc")
     k_max: float = option(5000.0, WAVENUMBER, "largest wavenumber, comoving", "h/Mpc")
     points: int = option(150, POINTS, "number of wavenumbers, in equal ratios")
@@ -227,6 +232,8 @@ class OneFilamentSection(Section):
     def check_keys(self, error: ErrorOfKey) -> None:
         require_rising(self, "mass_min", "mass_max", error)
         require_rising(self, "k_min", "k_max", error)
+        if self.table is not None and self.method == "direct":
+            raise error("table", "must be empty where method = direct")
 
 
 @frozen

@@ -27,7 +27,7 @@ FEW_STATES = 0.9  # nu, 43 states: of fewer, the modes do not follow the density
 def covering_table(config: Config, table: SimilarityTable | str | Path | None = None) -> SimilarityTable:
     """The table of similarity for the filaments of [one_filament] and the modes of [wavefunction], or their defaults.
 
-    table  a table or its file; one of those that come with the package where not given
+    table  a table or its file; that of [one_filament], or else one of those that come with the package, where not given
     Raises InputError that names the key which no table covers, or the command that makes another table.
     """
     section, wave = config.one_filament or OneFilamentSection(), config.wavefunction or WavefunctionSection()
@@ -37,7 +37,10 @@ def covering_table(config: Config, table: SimilarityTable | str | Path | None = 
             raise InputError(f"{config.source}: {what}")
     given = {} if wave.l0_angular_momentum is None else {"l0_angular_momentum": wave.l0_angular_momentum}
     with config.errors_in("one_filament"):
-        return table_for(Recipe(wave.energy_cut, section.beta, **(given if section.beta else {})), table)
+        return table_for(
+            Recipe(wave.energy_cut, section.beta, **(given if section.beta else {})),
+            section.table if table is None else table,
+        )
 
 
 def mass_nodes(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +106,13 @@ class FromTable:
 def from_tables(bosons: Mapping[float, Boson]) -> tuple[dict[float, FromTable], dict[float, str]]:
     """The bosons whose spectra come from a table, and for the others why they do not.
 
-    Raises InputError for the first that no table covers where [one_filament] method = table.
+    Raises InputError for the first that no table covers where [one_filament] method = table, and for a table that the
+    config names and that is not of its states.
     """
     found, reasons = {}, {}
+    for boson in [*bosons.values()][:1]:
+        if boson.section.table is not None:
+            covering_table(boson.config)
     for m22, boson in bosons.items():
         method = boson.section.method
         if method == "direct":

@@ -44,7 +44,16 @@ NODE_KEYS = (
     "one_filament",
     *(
         f"-one_filament.{name}"
-        for name in ("mass_function", "normalisation", "mode_mass", "statistics", "method", "tolerance", "budget")
+        for name in (
+            "mass_function",
+            "normalisation",
+            "mode_mass",
+            "statistics",
+            "method",
+            "table",
+            "tolerance",
+            "budget",
+        )
     ),
 )
 

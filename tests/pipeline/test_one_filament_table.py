@@ -7,6 +7,9 @@ import pytest
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.pipeline.run import check, dry_run, run
+from gpu_fdm.spectra.similarity.recipe import Recipe
+from gpu_fdm.spectra.similarity.store import write_table
+from gpu_fdm.spectra.similarity.table import table_of, table_rows
 
 INI = """
 [run]
@@ -20,11 +23,9 @@ mass_min = 2e9
 mass_max = 1e11
 [one_filament]
 mass_min = 4e9
-mass_max = 9e9
-points = 40
+mass_max = 7e9
+points = 20
 k_max = 3000
-[figures]
-dpi = 40
 """
 
 
@@ -89,3 +90,25 @@ def test_few_states_are_told(tmp_path, caplog):
 def test_what_no_table_covers(tmp_path, changes, says):
     with pytest.raises(InputError, match=says):
         check(made(tmp_path, one_filament__method="table", **changes))
+
+
+def test_a_table_of_another_energy_cut(tmp_path):
+    """Its content is in the result, and what a table is not of is told."""
+    recipe = Recipe(energy_cut=0.95, nu_min=1.0)
+    rows = {node: table_rows(node, recipe) for node in recipe.nodes[:8]}
+    table = table_of(recipe, [rows[min(node, recipe.nodes[7])] for node in recipe.nodes])
+    write_table(table, tmp_path / "cut.hdf5")
+    changes = {"one_filament__table": str(tmp_path / "cut.hdf5"), "population__m22": "1.2"}
+    result = run(made(tmp_path, wavefunction__energy_cut="0.95", **changes)).result
+    direct = run(made(tmp_path / "direct", wavefunction__energy_cut="0.95", population__m22="1.2")).result
+    ours, theirs = spectra(result)["m22_1.2"], spectra(direct)["m22_1.2"]
+    assert (ours["method"], theirs["method"]) == ("table", "direct")
+    good = theirs["power_fdm"] > 1e-5 * theirs["power_fdm"][0]
+    np.testing.assert_allclose(ours["power_fdm"][good], theirs["power_fdm"][good], rtol=1e-2)
+    with pytest.raises(InputError, match=r"\[one_filament\] energy_cut = 0.99, beta = 0: .*cut.hdf5 is of energy_cut"):
+        check(made(tmp_path, **changes))
+    with pytest.raises(InputError, match="table = .*cut.hdf5: must be empty where method = direct"):
+        made(tmp_path, one_filament__method="direct", **changes)
+    (tmp_path / "bad.hdf5").write_bytes(b"no table")
+    with pytest.raises(InputError, match=r"bad\.hdf5: not an HDF5 file"):
+        check(made(tmp_path, one_filament__table=str(tmp_path / "bad.hdf5")))

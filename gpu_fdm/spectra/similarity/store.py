@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from functools import cache
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...errors import InputError
 from ...io.hdf5 import opened, text
+from ...io.input_content import WithContent, content_of
 from ...io.result_file import atomic_hdf5, git_revision
 from ...io.schema import SIMILARITY
 from ...parallel.ranks import SERIAL, Ranks
@@ -50,8 +54,24 @@ def table_for(wanted: Recipe, table: SimilarityTable | str | Path | None = None)
 
 def read_table(path: str | Path) -> SimilarityTable:
     """A table that write_table wrote. Raises InputError for another file, a damaged one, or one of other nodes."""
+    if isinstance(path, WithContent):
+        return _table_in(path, content_of(path))
+    return _read(path, Path(path))
+
+
+@lru_cache(maxsize=4)
+def _table_in(name: str, content: bytes) -> SimilarityTable:
+    """The table in the bytes of a file that has been read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.hdf5"
+        path.write_bytes(content)
+        return _read(name, path)
+
+
+def _read(path: str | Path, file_path: Path) -> SimilarityTable:
+    """path  as messages name it"""
     names = SIMILARITY.group("/").datasets
-    with opened(Path(path)) as file:
+    with _named(path, file_path), opened(file_path) as file:
         stored = text(file, "recipe")
         if not stored or not all(name in file for name in names):
             raise InputError(f"{path}: must be a table of similarity, as gpu-fdm tabulate similarity writes it")
@@ -64,6 +84,15 @@ def read_table(path: str | Path) -> SimilarityTable:
         if list(arrays[name].shape) != shape:
             raise InputError(f"{path}: {name} of shape {list(arrays[name].shape)}: must be {shape}")
     return SimilarityTable(recipe, **{name: values.astype(float) for name, values in arrays.items()})
+
+
+@contextmanager
+def _named(path: str | Path, file_path: Path) -> Iterator[None]:
+    """Errors about a copy of a file name the file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(file_path), str(path))) from None
 
 
 def write_table(table: SimilarityTable, path: str | Path, ranks: Ranks = SERIAL) -> None:
