@@ -1,6 +1,7 @@
 """Boosts of the filament, or of the population, of a config, for the boson masses that a fit goes over.
 
-They are made of states that are solved for beforehand, those that are needed, which many configs share.
+Spectra of a population come from the table of similarity where it covers the filaments. Others are made of states that
+are solved for beforehand, those that are needed, which many configs share.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,8 @@ from ..errors import InputError
 from ..filament.model import Filament
 from ..pipeline.inputs import contents
 from ..pipeline.model import code_units, filaments, for_boson, population_of, profile_of
-from ..pipeline.population_filaments import classical_spectrum, scaled_population
+from ..pipeline.one_filament_table import FromTable, from_tables
+from ..pipeline.population_filaments import Boson, classical_spectrum, scaled_population
 from ..pipeline.result_spectra import one_filament, several_filaments
 from ..pipeline.single_power import FRINGES_AND_MORE
 from ..population.population import Population
@@ -214,11 +216,20 @@ class Populations:
         shift = BEYOND * np.sqrt(self.masses[1] / self.masses[0])
         return np.geomspace(self.wavenumbers[0] / shift, self.wavenumbers[1] * shift, WAVENUMBERS)
 
+    @cached_property
+    def _in_table(self) -> dict[float, FromTable]:
+        """The bosons whose spectra come from a table, as those of a run do: [one_filament] method."""
+        config = _of_matter(self.config)
+        found, _ = from_tables({m22: Boson(config, self._population, m22) for m22, _ in self._bosons})
+        return found
+
     @property
     def needed(self) -> dict[States, float]:
-        """States, and k up to the largest."""
+        """States of the other bosons, and k up to the largest."""
         needed: dict[States, float] = {}
-        for _, scaled in self._bosons:
+        for m22, scaled in self._bosons:
+            if m22 in self._in_table:
+                continue
             for power, unit in scaled.needed.items():
                 states = self._states(power)
                 needed[states] = max(needed.get(states, 0.0), float(self._k[-1]) * unit)
@@ -248,15 +259,19 @@ class Populations:
     def _spectra(self, solved: Solved, m22: float, scaled: ScaledPopulation, below: str | None) -> dict[str, Spectrum]:
         """P_1f relative to all matter, that of fdm and that below it, by the names that theory_boosts has for them."""
         section, redshift = self.config.one_filament, self.config.cosmology.redshift
-        fdm, smooth = scaled.spectra(
-            self._k,
-            {power: solved[self._states(power)] for power in scaled.needed},
-            self._mass_function(m22),
-            mean_matter_density(self.config.cosmology.omega_m),
-            section.statistics,
-            self.config.wavefunction.axial,
-            section.mode_mass,
-        )
+        if m22 in self._in_table:
+            found = self._in_table[m22].spectrum(self._k)
+            fdm, smooth = found.fdm, found.smooth
+        else:
+            fdm, smooth = scaled.spectra(
+                self._k,
+                {power: solved[self._states(power)] for power in scaled.needed},
+                self._mass_function(m22),
+                mean_matter_density(self.config.cosmology.omega_m),
+                section.statistics,
+                self.config.wavefunction.axial,
+                section.mode_mass,
+            )
         powers = {"fdm": fdm}
         if below == "smooth":
             powers[below] = smooth
@@ -274,8 +289,7 @@ class Populations:
 
     def _classical(self, m22: float | None) -> NDArray:
         """P_1f of filaments of particles, relative to all matter."""
-        section = evolve(self.config.one_filament, normalisation="matter")
-        config = replace(self.config, one_filament=section)
+        config = _of_matter(self.config)
         return classical_spectrum(config, self._population, self._k, m22, self._mass_function(m22)).power
 
     @cached_property
@@ -286,6 +300,11 @@ class Populations:
         if self.config.one_filament.mass_function == "published":
             return published_mass_function
         return self._population.mass_function(m22)
+
+
+def _of_matter(config: Config) -> Config:
+    """The config with one-filament spectra relative to all matter."""
+    return replace(config, one_filament=evolve(config.one_filament, normalisation="matter"))
 
 
 def population(config: Config, *masses: float) -> Population:

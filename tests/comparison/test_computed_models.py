@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from attrs import evolve
 from rank_runs import agree, needs_mpi, run_here
 from scipy.interpolate import CubicSpline
 
@@ -132,6 +133,18 @@ def test_boosts_of_a_population_are_those_of_its_run(population, denominator):
         assert len(k) > 10 and found.object == boost.object
         # masses of the run, the interpolation between bosons, and where the cut-off has a zero between rows
         assert at(found, k) == pytest.approx(at(boost, k), rel=0.01)
+
+
+def test_spectra_from_the_table_need_no_states(tmp_path):
+    """They are those of states that filaments share."""
+    config = parse_config(SEVERAL.format(output=tmp_path))
+    boosts = []
+    for method in ("auto", "direct"):
+        section = evolve(config.one_filament, method=method, mass_max=4e9)
+        models = Populations(replace(config, one_filament=section), (1.2, 1.3), (1.0, 100.0), (2e9, 4e9))
+        assert (not models.needed) == (method == "auto")
+        boosts.append(grid(models, "smooth", models.objects[1])(1.25))
+    np.testing.assert_allclose(boosts[0].boost, at(boosts[1], boosts[0].k), rtol=2e-3)
 
 
 def test_what_a_population_does_not_have(population):
