@@ -46,8 +46,9 @@ def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
 
-    from ..inference.predicted_table import ENDINGS, require_own, write_predicted
+    from ..inference.predicted_table import ENDINGS, MARK, write_predicted
     from ..inference.prediction import Prediction
+    from ..io.ownership import FIGURE_MARK, require_own
     from ..io.result_file import require_writable
     from ..parallel.blas import on_one_thread
 
@@ -56,7 +57,9 @@ def execute(options: Namespace) -> None:
         raise InputError(f"--output {output}: must end in .csv or .ecsv")
     check_dpi(options.dpi, optional=True)
     require_writable(output.parent)
-    require_own(output)
+    require_own(output, MARK)
+    if options.dpi:
+        require_own(output.with_suffix(".png"), FIGURE_MARK)
     masses = _masses(options.m22)
     config = _config(options)
     section = config.one_filament
@@ -70,6 +73,7 @@ def execute(options: Namespace) -> None:
         "redshift_of_all": float(predicted.redshift),
         "linear_power": power if options.sigma8 is None else f"{power}, rescaled to sigma8 = {options.sigma8:g}",
         "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
+        "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
     }
     write_predicted(predicted, over, output, about)

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
-from ..io.tables import read_text, without_formulas
+from ..io.tables import without_formulas
 from .prediction import Predicted
 
 TITLE = "spectra and boosts of fuzzy dark matter predicted by gpu-fdm predict"
+MARK = TITLE.encode()  # of files that may be replaced
 ENDINGS = (".csv", ".ecsv")
 _POWER = "(Mpc/h)^3"
 UNITS = {
@@ -61,18 +61,3 @@ def write_predicted(
         text = "\n".join([*lines, ",".join(columns), *(",".join(map(repr, row)) for row in rows), ""])
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def require_own(path: Path) -> None:
-    """InputError for a file that is there and that write_predicted did not write: it is not replaced."""
-    if not path.exists() or (path.is_file() and not path.stat().st_size):
-        return
-    from ..io.result_file import not_replaced
-
-    try:
-        require_file(path)
-        written = TITLE in read_text(path)
-    except (InputError, OSError, ValueError):
-        written = False
-    if not written:
-        raise not_replaced(path)

@@ -85,6 +85,7 @@ def test_options_change_the_universe(tmp_path):
         (["--over", "smooth,dust"], "--over smooth,dust: must be of smooth, n-body, cdm, wdm, linear-cdm"),
         (["--output", "x.hdf5"], "--output x.hdf5: must end in .csv or .ecsv"),
         (["--output", "others.csv"], "others.csv: is a file that gpu-fdm did not write: it is not replaced"),
+        (["--output", "figure.csv", "--dpi", "50"], "figure.png: is a file that gpu-fdm did not write"),
         (["--redshift", "70"], "must be at most 49"),
         (["--sigma8", "-1"], "sigma8 = -1: must be > 0"),
         (["--k-max", "1e5"], "the range of the linear power"),
@@ -99,6 +100,7 @@ def test_options_change_the_universe(tmp_path):
 def test_wrong_options_are_one_line(tmp_path, monkeypatch, capsys, options, says):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "others.csv").write_text("mine\n")
+    (tmp_path / "figure.png").write_text("mine\n")
     assert main(["predict", "--m22", "1", "--dpi", "0", *options]) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
