@@ -23,14 +23,16 @@ from ..errors import InputError, RunError, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from . import boost, compare, completion, info, init, plot, power, predict, run, tabulate
+from . import boost, compare, completion, fit, info, init, plot, power, predict, run, tabulate
 from .environment import printable_output, settle_environment
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
 # as --help lists them
-COMMANDS: tuple[ModuleType, ...] = (run, predict, power, boost, compare, plot, tabulate, init, info, completion)
+COMMANDS: tuple[ModuleType, ...] = (
+    run, predict, power, boost, compare, fit, plot, tabulate, init, info, completion
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -217,7 +217,7 @@ class Several:
 class Maybe:
     """A value of a kind, or none: the key is then absent or empty."""
 
-    kind: Number | Choice | Text | Several
+    kind: Kind
 
     @property
     def allowed(self) -> str:

@@ -1,0 +1,136 @@
+"""gpu-fdm fit: the posterior of the boson mass from tables of boosts and spectra."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import add_dpi_option, check_dpi, file_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..config.config import Config
+    from ..inference.chain import Chain
+    from ..inference.posterior import Posterior
+
+HELP = "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC"
+PARALLEL = False
+RESUMES = True
+CHAIN, CORNER, FIGURE, TABLE = "chain.hdf5", "corner.png", "fit.png", "fit.csv"
+NUMBERS = ("steps", "walkers", "autocorrelation_times")  # keys of [fit] that are options too
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    text = "table of a boost or spectrum with its redshift and its errors (.csv, .ecsv)"
+    parser.add_argument("table", nargs="+", type=file_name, help=text)
+    text = "ini of the model: [cosmology], [population], [wavefunction], [one_filament] and [fit] (default: their "
+    text += "defaults); its redshift and m22 do not count"
+    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
+    text = "replace a value of the ini; may be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    text = "prior of m22, filament_fraction, ln10As, n_s or mass_min: uniform(A,B), normal(MEAN,SD), log_uniform(A,B) "
+    text += "or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
+    parser.add_argument("--prior", action="append", default=[], metavar="NAME=PRIOR", help=text)
+    text = "matrix of the covariance of a table's values, in the order of the tables, or the word errors for its column"
+    parser.add_argument("--covariance", action="append", default=[], type=file_name, metavar="FILE", help=text)
+    text = "what has Gaussian errors: ln of the values, or the values themselves (default: as in [fit], ln)"
+    parser.add_argument("--gaussian", choices=("ln", "linear"), help=text)
+    for name in NUMBERS:
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"as fit.{name} of the ini")
+    parser.add_argument("--seed", metavar="N", help="seed of the random numbers, as run.seed of the ini")
+    text = "folder to write to; a chain in it is resumed (default: fit)"
+    parser.add_argument("--output", type=file_name, default="fit", metavar="FOLDER", help=text)
+    add_dpi_option(parser, optional=True)
+
+
+def execute(options: Namespace) -> None:
+    """Find the best fit, sample the posterior, draw and print both."""
+    from ..config.sections import FitSection
+    from ..inference.likelihood import Likelihood
+    from ..inference.measured import read_measured
+    from ..inference.posterior import Posterior
+    from ..inference.sampler import require_emcee, sample
+    from ..inference.settings import settings_of
+    from ..inference.summary import band, chain_lines, intervals, misfit_lines
+    from ..io.result_file import require_writable
+
+    check_dpi(options.dpi, optional=True)
+    require_emcee()
+    config, folder = _config(options), Path(options.output)
+    section: FitSection = config.fit or FitSection()
+    tables = [
+        read_measured(path, covariance, section.gaussian)
+        for path, covariance in zip(options.table, _covariances(options), strict=True)
+    ]
+    require_writable(folder)
+    posterior, seed = Posterior.of(Likelihood.of(config, tables), section), config.run.seed
+    best = posterior.best
+    for table in tables:
+        left = f" ({table.left_out} rows are left out)" if table.left_out else ""
+        print(f"{table.label}: {table.name}, z = {table.redshift:g}: {len(table.k)} rows{left}")
+    print(f"best fit: {best.text}", flush=True)
+    if misfit := misfit_lines(best):
+        print("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, None, None)]))
+        return
+    settings = settings_of(config, posterior, section.walkers, seed)
+    limits = section.walkers, section.steps, section.autocorrelation_times
+    try:
+        chain = sample(posterior, folder / CHAIN, settings, *limits, seed)
+    except KeyboardInterrupt as error:
+        error.add_note(f"all steps are in {folder / CHAIN}; run the same command again to resume")
+        raise
+    lines = [found.text for found in intervals(posterior, chain)] + chain_lines(chain)
+    lines.append(f"chain: {folder / CHAIN}")
+    print("\n".join(lines + _written(options, folder, posterior, chain, band(posterior, chain, seed))))
+
+
+def _config(options: Namespace) -> "Config":
+    """The config of the ini and of the options that replace its values."""
+    from ..config.config import parse_config, read_config
+    from ..config.sections import PARAMETERS
+
+    overrides = list(options.set)
+    for text in options.prior:
+        name, equals, value = text.partition("=")
+        if not equals or name.strip() not in PARAMETERS:
+            raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
+        overrides.append(f"fit.{name.strip()}={value}")
+    overrides += [f"fit.{name}={getattr(options, name)}" for name in ("gaussian", *NUMBERS) if getattr(options, name)]
+    overrides += [f"run.seed={options.seed}"] if options.seed is not None else []
+    if options.config is not None:
+        return read_config(options.config, overrides)
+    return parse_config("[population]\n[wavefunction]\n[one_filament]\n[fit]\n", "options", overrides)
+
+
+def _covariances(options: Namespace) -> list[str | None]:
+    """A file or None for each table."""
+    given = options.covariance
+    if given and len(given) != len(options.table):
+        raise InputError(
+            f"--covariance: given {len(given)} times: must be once a table, {len(options.table)}, or never"
+        )
+    return [None if name == "errors" else name for name in given] or [None] * len(options.table)
+
+
+def _written(
+    options: Namespace, folder: Path, posterior: "Posterior", chain: "Chain | None", bands: "list[NDArray] | None"
+) -> list[str]:
+    """Write the table of the fit and draw; returns lines that name the files."""
+    from ..inference.summary import fitted_tables, write_fitted
+
+    fitted = fitted_tables(posterior, bands)
+    lines = [f"table: {write_fitted(fitted, posterior, folder / TABLE)}"]
+    if options.dpi:
+        from ..plots.posterior import draw_corner, draw_fitted
+
+        best = posterior.best
+        if chain is not None:
+            drawn = draw_corner(chain.names, chain.samples(), best.point, folder / CORNER, options.dpi)
+            lines.append(f"figure: {drawn}")
+        title = f"chi-squared {best.chi_squared:.4g}, {best.freedom} degrees of freedom"
+        if best.p_value is not None:
+            title += f", p = {best.p_value:.2g}" + ("" if best.fits else ": the model does not fit")
+        lines.append(f"figure: {draw_fitted(fitted, title, folder / FIGURE, options.dpi)}")
+    return lines

@@ -1,0 +1,79 @@
+"""How probable tables are for the parameters of a prediction: Gaussian in ln of boosts and powers, or in themselves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from ..config.config import Config
+from .measured import Measured
+from .prediction import Prediction
+
+
+class Predictor(Protocol):
+    """A Prediction, or what is called like one."""
+
+    @property
+    def k(self) -> NDArray:
+        """Comoving wavenumbers [h/Mpc], shape (k,)."""
+
+    def __call__(self, m22: float, **others: float) -> Any:
+        """Spectra at k."""
+
+
+@frozen(eq=False)
+class Likelihood:
+    """The likelihood of one or several tables, which are independent of each other.
+
+    tables      what was measured
+    predictors  one for each redshift of the tables, at all their k of it
+    """
+
+    tables: tuple[Measured, ...]
+    predictors: Mapping[float, Predictor]
+
+    @classmethod
+    def of(cls, config: Config, tables: Iterable[Measured]) -> "Likelihood":
+        """The likelihood of tables with the population of a config; one Prediction is prepared for each redshift.
+
+        Raises InputError as Prediction.of does.
+        """
+        tables = tuple(tables)
+        return cls(tables, {z: Prediction.of(config, z, k) for z, k in wavenumbers(tables).items()})
+
+    @property
+    def rows(self) -> int:
+        """Number of all rows."""
+        return sum(len(table.k) for table in self.tables)
+
+    def models(self, **values: float) -> list[NDArray]:
+        """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
+
+        values  m22 [1e-22 eV] and any of filament_fraction, ln10As, n_s, mass_min [Msun/h]
+        Raises InputError where Prediction does.
+        """
+        predicted = {redshift: predictor(**values) for redshift, predictor in self.predictors.items()}
+        models = []
+        for table in self.tables:
+            rows = np.searchsorted(self.predictors[table.redshift].k, table.k)
+            models.append(table.curve(predicted[table.redshift])[rows])
+        return models
+
+    def pulls(self, **values: float) -> NDArray:
+        """Differences of the tables from the model in units of independent errors, shape (rows,)."""
+        models = self.models(**values)
+        return np.concatenate([table.pulls(model) for table, model in zip(self.tables, models, strict=True)])
+
+    def __call__(self, **values: float) -> float:
+        """ln of the likelihood, -chi^2/2, without the terms of the covariance alone, which do not change."""
+        return -0.5 * float(np.sum(self.pulls(**values) ** 2))
+
+
+def wavenumbers(tables: Iterable[Measured]) -> dict[float, NDArray]:
+    """All k of the tables of each redshift, increasing [h/Mpc]."""
+    found: dict[float, NDArray] = {}
+    for table in tables:
+        found[table.redshift] = np.union1d(found.get(table.redshift, table.k), table.k)
+    return found

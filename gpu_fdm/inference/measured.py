@@ -1,0 +1,191 @@
+"""Tables of boosts and of spectra with their errors, as a likelihood compares them with predictions.
+
+Errors are Gaussian in ln P or ln boost: what scatters is a power, in proportion to itself, and the ratio of two powers
+then is log-normal. Where errors of single rows come near 100 %, or power may be negative because shot noise was
+subtracted, they are Gaussian in the values themselves (gaussian = linear).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
+
+from ..errors import InputError
+from ..io.tables import read_text
+from ..pipeline.result_spectra import several_filaments
+from ..spectra.boost import Boost
+from ..spectra.linear_theory import matter_with
+from ..spectra.spectrum import COMOVING, Spectrum
+from ..spectra.tables import read_boost, read_spectrum
+
+FILAMENTS = several_filaments(0, 0).split(" 0 ")[0]  # how the object of boosts of filaments alone begins
+MATTER = matter_with(FILAMENTS)
+
+Curve = Callable[[Any], NDArray]  # from what a prediction returns to its values at the prediction's k
+
+
+def quantity(table: Boost | Spectrum) -> Curve:
+    """What of a prediction a table is compared with.
+
+    Boosts of matter are over smooth, n-body, cdm, wdm or linear-cdm, those of filaments alone over smooth or classical.
+    Spectra are of fdm, of matter or of filaments alone, which are relative to the density that the ini says.
+    Raises InputError for tables of something else.
+    """
+    alone = table.object.startswith(FILAMENTS)
+    if not alone and table.object and not table.object.startswith(MATTER):
+        raise InputError(f"object {table.object}: must be {MATTER} ..., {FILAMENTS} ..., or not given for all matter")
+    name = table.of if isinstance(table, Spectrum) else table.numerator
+    if name != "fdm":
+        raise InputError(f"of {name}: must be of fdm, which has a boson mass")
+    if isinstance(table, Spectrum):
+        if table.units != COMOVING:
+            raise InputError(f"power in units of {table.units}: must be in {COMOVING}, or Mpc^3 with h")
+        return (lambda predicted: predicted.one_filament_fdm) if alone else (lambda predicted: predicted.matter_fdm)
+    over = table.denominator
+    if not alone:
+        return lambda predicted: predicted.boost(over)
+    if over not in ("smooth", "classical"):
+        raise InputError(f"{table.name} of filaments: must be over smooth or classical")
+    below = f"one_filament_{over}"
+    return lambda predicted: predicted.one_filament_fdm / getattr(predicted, below)
+
+
+@frozen(eq=False)
+class Measured:
+    """The rows of a table that are compared.
+
+    label    the table, for messages;  name  what it is of, for figures
+    redshift, k [h/Mpc], values [units of the table], shape (rows,)
+    root     lower triangular, root root^T the covariance of the values or of their ln, shape (rows, rows)
+    ln       whether it is that of ln
+    curve    what of a prediction is compared
+    left_out  number of other rows: beyond a limit of the table, or without a logarithm
+    """
+
+    label: str
+    name: str
+    redshift: float
+    k: NDArray
+    values: NDArray
+    root: NDArray
+    ln: bool
+    curve: Curve
+    left_out: int = 0
+
+    @classmethod
+    def of(
+        cls, table: Boost | Spectrum, label: str, covariance: ArrayLike | None = None, gaussian: str = "ln"
+    ) -> "Measured":
+        """The rows of a table.
+
+        covariance  of the values of all its rows, shape (rows, rows); from its errors where not given
+        gaussian    what has Gaussian errors: ln of the values, or the values themselves (linear)
+        Raises InputError for tables without redshift or errors, and for a covariance that is none.
+        """
+        try:
+            return cls._of(table, label, covariance, gaussian == "ln")
+        except InputError as error:
+            raise InputError(f"{label}: {error}") from None
+
+    @classmethod
+    def _of(cls, table: Boost | Spectrum, label: str, covariance: ArrayLike | None, ln: bool) -> "Measured":
+        curve = quantity(table)
+        if table.redshift is None:
+            raise InputError("no redshift: add '# redshift: 4' to the header")
+        if isinstance(table, Spectrum):
+            values, error, name = table.power, table.deviation, f"P of {table.object or 'matter'}"
+            good = np.ones(len(values), bool) if table.nyquist is None else table.k <= table.nyquist
+        else:
+            values, error, good, name = table.boost, table.error, table.good, table.name
+        if ln:
+            good = good & (values > 0)
+        if not good.any():
+            raise InputError("no row that is positive and within the limits of the table")
+        if covariance is not None:
+            matrix = checked_covariance(covariance, len(values))[np.ix_(good, good)]
+        elif error is None:
+            raise InputError("no errors: add a column error, or give the covariance with --covariance FILE")
+        else:
+            for k in table.k[good & (error == 0)][:1]:
+                raise InputError(f"error = 0 at k = {k:g} h/Mpc: must be positive")
+            matrix = np.diag(error[good] ** 2)
+        values = values[good]
+        root = np.linalg.cholesky(matrix) / (values[:, None] if ln else 1.0)
+        left_out = int(np.count_nonzero(~good))
+        return cls(label, name, table.redshift, table.k[good], values, root, ln, curve, left_out)
+
+    @property
+    def errors(self) -> NDArray:
+        """Standard deviations of the values or of their ln, shape (rows,)."""
+        return np.sqrt(np.sum(self.root**2, axis=1))
+
+    def pulls(self, model: NDArray) -> NDArray:
+        """Table less model in units of independent errors, shape (rows,): the sum of their squares is chi-squared.
+
+        model  values at k, shape (rows,)
+        """
+        difference = np.log(self.values / model) if self.ln else self.values - model
+        return solve_triangular(self.root, difference, lower=True, check_finite=False)
+
+
+def checked_covariance(covariance: ArrayLike, rows: int) -> NDArray:
+    """The matrix, shape (rows, rows); InputError unless it is symmetric and positive definite."""
+    matrix = np.asarray(covariance, float)
+    if matrix.shape != (rows, rows):
+        raise InputError(f"covariance of shape {matrix.shape}: must be ({rows}, {rows}), the rows of the table")
+    if not np.all(np.isfinite(matrix)) or not np.allclose(matrix, matrix.T, rtol=1e-8, atol=0):
+        raise InputError("covariance: must be finite and symmetric")
+    deviation = np.sqrt(np.diag(matrix).clip(0))
+    for row in np.flatnonzero(deviation == 0)[:1]:
+        raise InputError(f"covariance: variance {matrix[row, row]:g} in row {row + 1}: must be positive")
+    least = float(np.linalg.eigvalsh(matrix / np.outer(deviation, deviation))[0])
+    if least <= rows * np.finfo(float).eps:
+        raise InputError(f"covariance: singular, its correlation has the eigenvalue {least:.2g}: must be positive")
+    return matrix
+
+
+def read_covariance(path: str | Path) -> NDArray:
+    """A matrix of numbers, a line each row, separated by commas or blanks; lines with # are comments.
+
+    Raises InputError that names the file and the line.
+    """
+    try:
+        lines = read_text(path).splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    rows: list[list[float]] = []
+    for number, line in enumerate(lines, 1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            raise InputError(f"{path}, line {number}: must hold numbers, a row of the covariance") from None
+        if row and rows and len(row) != len(rows[0]):
+            raise InputError(f"{path}, line {number}: {len(row)} numbers, must be {len(rows[0])}")
+        rows += [row] if row else []
+    if not rows:
+        raise InputError(f"{path}: empty, must hold a covariance")
+    return np.array(rows)
+
+
+def read_measured(path: str | Path, covariance: str | Path | None = None, gaussian: str = "ln") -> Measured:
+    """A table of a boost or of a spectrum (.csv, .ecsv), known by its columns, with errors or a file of a covariance.
+
+    Raises InputError that names the file.
+    """
+    matrix = None if covariance is None else read_covariance(covariance)
+    try:
+        table: Boost | Spectrum = read_boost(path)
+    except InputError as error:
+        if "no column boost" not in str(error):
+            raise
+        table = read_spectrum(path)
+    return Measured.of(table, str(path), matrix, gaussian)
