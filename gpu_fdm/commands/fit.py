@@ -108,9 +108,7 @@ def _covariances(options: Namespace) -> list[str | None]:
     """A file or None for each table."""
     given = options.covariance
     if given and len(given) != len(options.table):
-        raise InputError(
-            f"--covariance: given {len(given)} times: must be once a table, {len(options.table)}, or never"
-        )
+        raise InputError(f"--covariance: {len(given)} given: must be one a table, {len(options.table)}, or none")
     return [None if name == "errors" else name for name in given] or [None] * len(options.table)
 
 

@@ -123,13 +123,16 @@ class Measured:
         """Standard deviations of the values or of their ln, shape (rows,)."""
         return np.sqrt(np.sum(self.root**2, axis=1))
 
+    def differences(self, values: NDArray, model: NDArray) -> NDArray:
+        """Values less those of a model, in ln where errors are those of ln, shape (..., rows)."""
+        return np.log(values / model) if self.ln else values - model
+
     def pulls(self, model: NDArray) -> NDArray:
         """Table less model in units of independent errors, shape (rows,): the sum of their squares is chi-squared.
 
         model  values at k, shape (rows,)
         """
-        difference = np.log(self.values / model) if self.ln else self.values - model
-        return solve_triangular(self.root, difference, lower=True, check_finite=False)
+        return solve_triangular(self.root, self.differences(self.values, model), lower=True, check_finite=False)
 
 
 def checked_covariance(covariance: ArrayLike, rows: int) -> NDArray:

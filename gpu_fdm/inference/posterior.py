@@ -53,7 +53,8 @@ class Posterior:
         """Parameters as a prediction takes them, of a point, shape (parameters,)."""
         numbers = dict(zip(self.priors, np.asarray(point, float).tolist(), strict=True))
         exponents = {name: float(np.exp(value)) for name, value in numbers.items() if name in LOGARITHMIC}
-        return self.fixed | numbers | exponents
+        known = self.fixed | numbers | exponents
+        return {name: known[name] for name in PARAMETERS if name in known}
 
     def log_prior(self, points: NDArray) -> NDArray:
         """ln of the prior density of points, shape (..., parameters); shape (...)."""

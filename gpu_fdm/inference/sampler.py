@@ -143,11 +143,10 @@ class _Recorder:
         if now - self._logged > LOG_EVERY:
             self._logged = now
             each = (now - self._began) / (self.steps - self._began_at)
-            about = (
-                f"autocorrelation time {self._longest:.3g}" if self.steps >= EVERY else "no autocorrelation time yet"
-            )
-            left = max(self._times * self._longest - self.steps, 0) * each
-            about += f", about {left:.0f} s left" if np.isfinite(left) else ""
+            about = "no autocorrelation time yet"
+            if np.isfinite(self._longest):
+                left = max(self._times * self._longest - self.steps, 0) * each
+                about = f"autocorrelation time {self._longest:.3g}, about {left:.0f} s left"
             log.info("step %d: %s, %.3g ms a step", self.steps, about, 1e3 * each)
 
     def is_long_enough(self, steps: int) -> bool:

@@ -78,7 +78,7 @@ def misfit_lines(best: BestFit) -> list[str]:
     likelihood = best.posterior.likelihood
     rows = []
     for table, model in zip(likelihood.tables, likelihood.models(**best.values), strict=True):
-        pulls = (np.log(table.values / model) if table.ln else table.values - model) / table.errors
+        pulls = table.differences(table.values, model) / table.errors
         rows += list(zip(np.abs(pulls), pulls, [table.label] * len(pulls), table.k, table.values, model, strict=True))
     for _, pull, label, k, value, predicted in sorted(rows, key=lambda row: -row[0])[:DISAGREEING]:
         lines.append(f"  {label}: k = {k:.4g} h/Mpc: table {value:.4g}, model {predicted:.4g}, pull {pull:+.3g}")
@@ -113,17 +113,21 @@ def fitted_tables(posterior: Posterior, bands: list[NDArray] | None) -> list[Fit
     """The tables over the best model, and over the bands of `band` where there are some."""
     best, likelihood, fitted = posterior.best, posterior.likelihood, []
     for number, (table, model) in enumerate(zip(likelihood.tables, likelihood.models(**best.values), strict=True)):
-        spread, values = table.errors, table.values
-        low, high = (
-            (values * np.exp(-spread), values * np.exp(spread)) if table.ln else (values - spread, values + spread)
+        values, spread, of_model = table.values, table.errors, None if bands is None else bands[number][[0, 1, 3, 4]]
+        ends = (values * np.exp([-spread, spread])) if table.ln else values + np.array([-spread, spread])
+        fitted.append(
+            FittedTable(
+                f"{table.label}, z = {table.redshift:g}",
+                table.name,
+                table.k,
+                values,
+                np.abs(ends - values),
+                model,
+                table.differences(values, model) / spread,
+                of_model,
+                None if of_model is None else table.differences(of_model, model) / spread,
+            )
         )
-        pulls = (np.log(values / model) if table.ln else values - model) / spread
-        name = f"{table.label}, z = {table.redshift:g}"
-        error, of_model = (
-            np.array([values - low, high - values]),
-            None if bands is None else bands[number][[0, 1, 3, 4]],
-        )
-        fitted.append(FittedTable(name, table.name, table.k, values, error, model, pulls, of_model))
     return fitted
 
 

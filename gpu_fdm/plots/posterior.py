@@ -122,6 +122,10 @@ def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
         above.set_title(literal(table.name), fontsize=SMALL)
         above.legend()
         below.axhspan(-1, 1, color=GREY, alpha=0.2, linewidth=0)
+        if table.band_pulls is not None:
+            for low, high, opacity in ((0, 3, 0.3), (1, 2, 0.6)):
+                ends = table.band_pulls[low], table.band_pulls[high]
+                below.fill_between(table.k, *ends, color=SKY, alpha=opacity, linewidth=0)
         below.plot(table.k, table.pulls, "o", color="black", markersize=3)
         below.set(xlabel=WAVENUMBER, ylabel="pull")
     return figure

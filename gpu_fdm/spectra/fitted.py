@@ -10,7 +10,7 @@ class FittedTable:
 
     name    of the table;  quantity  of its values;  error  of its values, lower and upper, shape (2, rows)
     best    the best model;  band  quantiles 0.025, 0.16, 0.84, 0.975 of the model, shape (4, rows), or None
-    pulls   (table - best)/error
+    pulls   (table - best)/error, differences of ln where errors are those of ln;  band_pulls  likewise of the band
     """
 
     name: str
@@ -21,3 +21,4 @@ class FittedTable:
     best: NDArray
     pulls: NDArray
     band: NDArray | None = None
+    band_pulls: NDArray | None = None
