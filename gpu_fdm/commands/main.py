@@ -23,7 +23,7 @@ from ..errors import InputError, RunError, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from . import boost, compare, completion, fit, info, init, plot, power, predict, run, tabulate
+from . import boost, compare, completion, fit, forecast, info, init, plot, power, predict, run, tabulate
 from .environment import printable_output, settle_environment
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # as --help lists them
 COMMANDS: tuple[ModuleType, ...] = (
-    run, predict, power, boost, compare, fit, plot, tabulate, init, info, completion
+    run, predict, power, boost, compare, fit, forecast, plot, tabulate, init, info, completion
 )
 
 

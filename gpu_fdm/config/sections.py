@@ -381,9 +381,13 @@ class SteadyStateSection(Section):
 class FitSection(Section):
     """Priors and sampler of gpu-fdm fit: posterior of the boson mass of a population, with nuisance parameters."""
 
-    m22: Prior = option("log_uniform(0.5, 10)", PriorOf(True, 1e-6, 1e6), "boson mass; sampled is its ln", "1e-22 eV")
+    m22: Prior = option(
+        Prior("log_uniform", 0.5, 10.0), PriorOf(True, 1e-6, 1e6), "boson mass; sampled is its ln", "1e-22 eV"
+    )
     filament_fraction: Prior = option(
-        1.0, PriorOf(False, 0.0, 1e3), "factor of one-filament spectra: the part of the model's filaments that there is"
+        Prior.fixed(1.0),
+        PriorOf(False, 0.0, 1e3),
+        "factor of one-filament spectra: the part of the model's filaments that there is",
     )
     ln10As: Prior | None = option(
         None, Maybe(PriorOf(False, 0.0, 10.0)), "ln(10^10 A_s) of the primordial power; empty: that of [cosmology]"

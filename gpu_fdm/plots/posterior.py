@@ -77,7 +77,7 @@ def _range(values: NDArray) -> tuple[float, float]:
 
 
 def _draw_one(panel: Axes, values: NDArray, limits: tuple[float, float], best: float) -> None:
-    panel.hist(values, CELLS, limits, color=SKY, alpha=0.6)
+    panel.hist(values, CELLS, range=limits, color=SKY, alpha=0.6)
     for quantile, look in ((0.16, "--"), (0.5, "-"), (0.84, "--")):
         panel.axvline(float(np.quantile(values, quantile)), color="black", linestyle=look, linewidth=1)
     panel.axvline(best, color=VERMILION, linewidth=1)

@@ -8,7 +8,8 @@ import pytest
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.presets import PRESETS
 
-COMMANDS = {"run", "predict", "power", "boost", "compare", "plot", "tabulate", "init", "info", "completion"}
+COMMANDS = {"run", "predict", "power", "boost", "compare", "fit", "forecast", "plot", "tabulate", "init", "info"}
+COMMANDS |= {"completion"}
 
 
 def script(capsys, shell):

@@ -7,6 +7,7 @@ from attrs import evolve, fields
 
 from gpu_fdm.config.cache_keys import key_of, selected_keys
 from gpu_fdm.config.config import parse_config
+from gpu_fdm.config.priors import PriorOf
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Several, Text
 from gpu_fdm.pipeline.models import model_keys
@@ -22,6 +23,7 @@ WITHOUT_INFLUENCE = {
     "figures.dpi",
     "simulation.checkpoint_minutes",
     "simulation.alarms",
+    *(f"fit.{item.name}" for item in fields(SECTIONS["fit"])),  # of gpu-fdm fit, which is no stage of a run
 }
 # sections whose keys no part of a stage may depend on, whatever is added to them
 FOREIGN = {
@@ -71,6 +73,8 @@ def other_value(kind, value, table):
         return other_value(kind.kind, value, table)
     if isinstance(kind, Choice):
         return next(name for name in kind.names if name != value)
+    if isinstance(kind, PriorOf):
+        return f"{'log_' if kind.logarithm else ''}uniform(1, 2)"
     if isinstance(kind, Several):
         inner = kind.kind
         if isinstance(inner, Choice):

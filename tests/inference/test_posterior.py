@@ -4,7 +4,7 @@ import emcee
 import h5py
 import numpy as np
 import pytest
-from linear_model import K, REDSHIFT, SLOPES, TRUTH, LinearModel, likelihood, table
+from linear_model import REDSHIFT, SLOPES, TRUTH, K, LinearModel, likelihood, table
 
 from gpu_fdm import InputError
 from gpu_fdm.config.sections import FitSection
@@ -65,7 +65,7 @@ def test_a_chain_of_a_gaussian(tmp_path):
     assert "m22 = " in found.text and not found.at_end
 
 
-@pytest.mark.parametrize("stop_at", [700, 2500, 3700])
+@pytest.mark.parametrize("stop_at", [700, 2500, 3300])
 def test_a_chain_that_is_stopped_resumes_bit_for_bit(stop_at, tmp_path):
     limits = SETTINGS, 8, 430, 1e6, 1
     whole = sample(posterior(), tmp_path / "whole.hdf5", *limits)
@@ -99,7 +99,7 @@ def test_a_chain_of_other_settings_is_refused_and_kept(tmp_path):
         sample(posterior(), path, {"prior of m22": "this"}, 8, 20, 50, 1)
     assert path.read_bytes() == before
     path.write_bytes(before[:2000])
-    with pytest.raises(InputError, match="chain.hdf5"):
+    with pytest.raises(InputError, match=r"chain\.hdf5"):
         sample(posterior(), path, SETTINGS, 8, 20, 50, 1)
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["x"] = 1

@@ -1,0 +1,98 @@
+"""gpu-fdm forecast: how well P(k) of given errors would tell the boson mass."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..errors import InputError
+from .shared import file_name
+
+HELP = "forecast the error of the boson mass from P(k) of given errors, with and without interference"
+PARALLEL = False
+PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
+COLUMNS = "m22", "sigma_with", "sigma_without", "chi_squared_wdm", "chi_squared_wdm_without"
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--m22", default="1,2.2,4", metavar="M,...", help="boson masses [1e-22 eV] (default: 1,2.2,4)")
+    text = "redshift (default: that of the ini, 4)"
+    parser.add_argument("--redshift", type=float, metavar="Z", help=text)
+    parser.add_argument("--k-min", type=float, default=30.0, metavar="K", help="first k [h/Mpc] (default: 30)")
+    parser.add_argument("--k-max", type=float, default=300.0, metavar="K", help="largest k [h/Mpc] (default: 300)")
+    parser.add_argument("--width", type=float, default=0.14, metavar="W", help="width of bins in ln k (default: 0.14)")
+    parser.add_argument("--error", type=float, default=0.05, metavar="E", help="error of P in a bin (default: 0.05)")
+    text = "standard deviation of ln10As, n_s, or of ln of filament_fraction or mass_min; inf: no prior, 0: fixed; "
+    text += "may be given several times (default: ln10As=0.03, n_s=0.005, filament_fraction=inf, mass_min=0)"
+    parser.add_argument("--prior", action="append", default=[], metavar="NAME=SD", help=text)
+    text = "ini of the model (default: the defaults of its sections)"
+    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
+    text = "replace a value of the ini; may be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    parser.add_argument("--output", type=file_name, metavar="FILE", help="write the numbers as .csv too")
+
+
+def execute(options: Namespace) -> None:
+    """Compute and print a line for each boson mass."""
+    from ..config.config import parse_config, read_config
+    from ..inference.forecast import CAVEATS, Bins, forecast
+    from ..inference.prediction import Prediction
+    from ..io.atomic import atomic_write
+    from ..parallel.blas import on_one_thread
+
+    masses, priors = _masses(options.m22), _priors(options.prior)
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.suffix.lower() != ".csv":
+        raise InputError(f"--output {output}: must end in .csv")
+    bins = Bins(options.k_min, options.k_max, options.width, options.error)
+    if options.config is not None:
+        config = read_config(options.config, options.set)
+    else:
+        config = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "options", options.set)
+    prediction = Prediction.of(config, options.redshift, bins.k)
+    known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
+    lines = [
+        f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k from "
+        f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}",
+        f"each number {CAVEATS}",
+    ]
+    print("\n".join(lines))
+    rows = []
+    for m22 in masses:
+        found = on_one_thread(forecast)(prediction, bins, m22, priors)
+        rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
+        print(
+            f"m22 = {m22:g}: sigma(ln m22) {found.with_fringes:.3g} with interference, {found.without:.3g} without; "
+            f"against WDM of its half mode, refitted: chi-squared {found.against_wdm:.4g} with, "
+            f"{found.against_wdm_without:.3g} without",
+            flush=True,
+        )
+    if output is not None:
+        text = [f"# {line}" for line in lines] + [",".join(COLUMNS)] + [",".join(map(repr, row)) for row in rows]
+        with atomic_write(output) as part:
+            part.write_text("\n".join(text) + "\n", encoding="utf-8")
+        print(f"table: {output}")
+
+
+def _masses(text: str) -> list[float]:
+    try:
+        masses = [float(word) for word in text.split(",")]
+    except ValueError:
+        masses = []
+    if not masses or not all(1e-6 <= m22 <= 1e6 for m22 in masses):
+        raise InputError(f"--m22 {text}: must be boson masses in [1e-06, 1e+06], separated by commas")
+    return masses
+
+
+def _priors(texts: list[str]) -> dict[str, float]:
+    """Standard deviations of what is free, by name."""
+    known = PRIORS | {"mass_min": 0.0}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not equals or name not in known or not value >= 0:
+            raise InputError(f"--prior {text}: must be NAME=SD with SD >= 0 or inf, NAME one of {', '.join(known)}")
+        known[name] = value
+    return {name: value for name, value in known.items() if value > 0}

@@ -1,0 +1,71 @@
+"""A likelihood for cobaya: tables of boosts and spectra of a population of filaments.
+
+    likelihood:
+      gpu_fdm.inference.cobaya.Filaments:
+        tables: [boost.csv, power.csv]
+        config: mine.ini
+    params:
+      ln_m22: {prior: {min: -0.6, max: 2}}
+      ln10As: {prior: {dist: norm, loc: 3.044, scale: 0.014}}
+
+Sampled, fixed or derived by cobaya are any of ln_m22 (or m22), filament_fraction, ln10As, n_s, ln_mass_min (or
+mass_min); what is not given is as in the ini. Where there is no prediction, the likelihood is 0.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from cobaya.likelihood import Likelihood as CobayaLikelihood
+
+from ..config.config import parse_config, read_config
+from ..config.sections import LOGARITHMIC, PARAMETERS
+from ..errors import InputError
+from ..parallel.blas import on_one_thread
+from .likelihood import Likelihood
+from .measured import read_measured
+
+
+class Filaments(CobayaLikelihood):
+    """The likelihood of gpu-fdm fit.
+
+    tables      files of boosts and spectra, with redshift and errors
+    covariance  a file, or null, for each table; or null
+    config      ini of the model, or null for its defaults;  set  texts section.key=value that replace its values
+    gaussian    what has Gaussian errors: ln of the values, or the values themselves (linear)
+    """
+
+    tables: Sequence[str] = ()
+    covariance: Sequence[str | None] | None = None
+    config: str | None = None
+    set: Sequence[str] = ()
+    gaussian: str = "ln"
+
+    def initialize(self) -> None:
+        """Read the tables and prepare the predictions; InputError for what is wrong with them."""
+        if not self.tables:
+            raise InputError("gpu_fdm.inference.cobaya.Filaments: tables: must name at least one file")
+        if self.config is None:
+            model = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "cobaya", self.set)
+        else:
+            model = read_config(self.config, self.set)
+        files = self.covariance or [None] * len(self.tables)
+        if len(files) != len(self.tables):
+            raise InputError(f"covariance: {len(files)} given: must be one a table, {len(self.tables)}, or null")
+        pairs = zip(self.tables, files, strict=True)
+        self.likelihood = Likelihood.of(model, [read_measured(*pair, self.gaussian) for pair in pairs])
+
+    def get_can_support_params(self) -> list[str]:
+        """Names of the parameters that it understands."""
+        return [*PARAMETERS, *(f"ln_{name}" for name in LOGARITHMIC)]
+
+    @on_one_thread
+    def logp(self, _derived: dict | None = None, **params: float) -> float:
+        """ln of the likelihood of parameters."""
+        values = {name: value for name, value in params.items() if name in PARAMETERS}
+        values |= {name: float(np.exp(params[f"ln_{name}"])) for name in LOGARITHMIC if f"ln_{name}" in params}
+        if "m22" not in values:
+            raise InputError("gpu_fdm.inference.cobaya.Filaments: must have a parameter ln_m22 or m22")
+        try:
+            return self.likelihood(**values)
+        except InputError:
+            return -np.inf

@@ -1,0 +1,147 @@
+"""gpu-fdm fit and forecast: their lines, their files, and what they refuse."""
+
+import numpy as np
+import pytest
+
+from gpu_fdm import Prediction, parse_config
+from gpu_fdm.commands.main import main
+from gpu_fdm.inference.chain import read_chain
+from gpu_fdm.inference.forecast import Bins, standard_deviation
+
+K = np.geomspace(2, 300, 36)
+TRUTH = 2.2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Tables of P(k) of fuzzy and of warm dark matter at z = 4, of a boost, and without what they need."""
+    folder = tmp_path_factory.mktemp("fit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        predicted = Prediction.of(parse_config(""), 4.0, K)(TRUTH)
+        scatter = np.exp(0.05 * np.random.default_rng(1).standard_normal(len(K)))
+        header = "# k: h/Mpc\n# redshift: 4\n"
+        of_power, of_boost = "# of: fdm\n# power: (Mpc/h)^3\n", "# numerator: fdm\n# denominator: cdm\n"
+        for name, about, column, values in (
+            ("power", of_power, "power", predicted.matter_fdm),
+            ("wdm", of_power, "power", predicted.matter("wdm")),
+            ("boost", of_boost, "boost", predicted.boost("cdm")),
+        ):
+            rows = np.array([K, values * scatter, 0.05 * values * scatter]).T.tolist()
+            text = f"{header}{about}k,{column},error\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows)
+            (folder / f"{name}.csv").write_text(text)
+        without = (folder / "boost.csv").read_text().replace("error", "weight")
+        (folder / "without.csv").write_text(without)
+        (folder / "ones.txt").write_text("\n".join([" ".join(["1"] * 36)] * 36))
+        patch.chdir(folder)
+        yield folder
+
+
+def test_a_fit_is_made_and_resumed(folder, capsys):
+    command = ["fit", "power.csv", "boost.csv", "--walkers", "4", "--dpi", "40", "--output", "out"]
+    assert main([*command, "--steps", "40"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "power.csv: P of matter, z = 4: 36 rows" and lines[1] == "boost.csv: fdm/cdm, z = 4: 36 rows"
+    assert lines[2].startswith("best fit: m22 = 2.1") and "71 degrees of freedom" in lines[2]
+    assert any(line.startswith("m22 = 2.") and "(68 %; 95 %: " in line for line in lines)
+    assert any("too short" in line for line in lines)
+    assert {"chain.hdf5", "corner.png", "fit.png", "fit.csv"} <= {path.name for path in (folder / "out").iterdir()}
+    first = read_chain(folder / "out/chain.hdf5")
+    assert main([*command, "--steps", "60"]) == 0
+    longer = read_chain(folder / "out/chain.hdf5")
+    assert longer.steps == 60 and np.array_equal(longer.points[:40], first.points)
+    assert main([*command, "--steps", "60", "--prior", "m22=log_uniform(1,4)"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "a chain of another prior of m22, log_uniform(0.5, 10): now log_uniform(1, 4)" in error
+    assert read_chain(folder / "out/chain.hdf5").steps == 60
+
+
+@pytest.mark.parametrize(("table", "prior"), [("wdm.csv", "log_uniform(0.5,10)"), ("power.csv", "log_uniform(3,10)")])
+def test_another_model_is_called_a_bad_fit(table, prior, folder, capsys):
+    assert main(["fit", table, "--prior", f"m22={prior}", "--output", "bad", "--dpi", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "the model does not describe the tables" in out and "not sampled" in out
+    assert "+-" not in out and "68 %" not in out and not (folder / "bad/chain.hdf5").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["without.csv"], "without.csv: no errors: add a column error, or give the covariance with --covariance FILE"),
+        (["power.csv", "--covariance", "ones.txt"], "power.csv: covariance: singular"),
+        (["power.csv", "--covariance", "power.csv"], "power.csv, line 5: must hold numbers, a row of the covariance"),
+        (
+            ["power.csv", "boost.csv", "--covariance", "errors"],
+            "--covariance: 1 given: must be one a table, 2, or none",
+        ),
+        (["power.csv", "--prior", "sigma8=1"], "--prior sigma8=1: must be NAME=PRIOR, with NAME one of m22"),
+        (["power.csv", "--prior", "n_s=0.9,1"], "[fit] n_s = 0.9,1: must be uniform(A, B), normal(MEAN, SD)"),
+        (["power.csv", "--prior", "m22=log_uniform(0.1,1)"], "prior of m22, log_uniform(0.1, 1): m22 = 0.1: "),
+        (["power.csv", "--steps", "1"], "[fit] steps = 1: must be an integer in [10"),
+        (["nothing.csv"], "nothing.csv: no such file"),
+    ],
+)
+def test_what_is_refused(options, message, folder, capsys):
+    assert main(["fit", *options, "--output", "none"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line and not (folder / "none" / "chain.hdf5").exists()
+
+
+def test_a_prior_that_is_not_covered_says_what_is(folder, capsys):
+    assert main(["fit", "power.csv", "--prior", "m22=log_uniform(0.1,1)", "--output", "none"]) == 2
+    found = capsys.readouterr().err.split("log_uniform(")[-1]
+    low = float(found.partition(",")[0])
+    assert 0.3 < low < 0.5 and found.rstrip().endswith("1) can be predicted")
+
+
+def test_forecasts_known_from_elsewhere(folder, capsys):
+    """Standard deviations of ln m22 and chi-squared that were computed independently; see docs/inference.md."""
+    assert main(["forecast", "--set", "one_filament.mode_mass=scaled", "--m22", "2.2", "--output", "forecast.csv"]) == 0
+    assert "haloes, baryons, the cosmic variance" in capsys.readouterr().out
+    row = np.loadtxt(folder / "forecast.csv", delimiter=",", skiprows=3)
+    np.testing.assert_allclose(row[1:4], [0.024, 0.085, 9200], rtol=0.01)
+    assert row[4] == pytest.approx(4, rel=0.11)
+    config = parse_config("[population]\n[wavefunction]\n[one_filament]\nmode_mass = scaled\n")
+    bins = Bins(30, 300)
+    prediction = Prediction.of(config, 4.0, bins.k)
+    priors = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": np.inf}
+    for m22, *known in (
+        (1, 0.046, 0.022, 0.069, 0.127),
+        (2.2, 0.024, 0.085, 0.035, 0.55),
+        (4, 0.023, 0.28, 0.031, 1.75),
+    ):
+        sigma = [
+            standard_deviation(prediction, bins, m22, free, smooth)
+            for free in (priors, priors | {"mass_min": np.inf})
+            for smooth in (False, True)
+        ]
+        np.testing.assert_allclose(sigma, known, rtol=0.02)  # half of their last digit
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--m22", "a"], "--m22 a: must be boson masses"),
+        (["--k-min", "400"], "k_min = 400, k_max = 300: must be positive, the second the larger"),
+        (["--error", "2"], "error = 2: must be in (0, 1)"),
+        (["--prior", "h=1"], "--prior h=1: must be NAME=SD"),
+        (["--output", "a.txt"], "--output a.txt: must end in .csv"),
+    ],
+)
+def test_forecasts_that_are_refused(options, message, folder, capsys):
+    assert main(["forecast", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_cobaya(folder):
+    from cobaya.model import get_model
+
+    from gpu_fdm.inference.likelihood import Likelihood
+    from gpu_fdm.inference.measured import read_measured
+
+    likelihood = {"gpu_fdm.inference.cobaya.Filaments": {"tables": ["power.csv"]}}
+    model = get_model({"likelihood": likelihood, "params": {"ln_m22": {"prior": {"min": -3, "max": 2}}, "n_s": 0.96}})
+    found = model.loglike({"ln_m22": 0.7}, return_derived=False)
+    expected = Likelihood.of(parse_config(""), [read_measured("power.csv")])(m22=np.exp(0.7), n_s=0.96)
+    assert found == pytest.approx(expected, rel=1e-10)
+    assert model.loglike({"ln_m22": -2.0}, return_derived=False) == -np.inf  # beyond the table of similarity
