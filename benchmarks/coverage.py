@@ -2,10 +2,10 @@
 
     python benchmarks/coverage.py [mocks]
 
-Truths are drawn from the priors, m22 log_uniform(1.5, 3.3) and mass_min log_uniform(2e9, 5e9), so that the intervals of a
-right posterior hold them with their nominal probability. Tables: P(k) of matter at z = 4, 36 k from 2 to 300 h/Mpc,
-5 % in ln P. The prediction is interpolated in a grid of ln m22 and ln mass_min by cubic splines, and is then 20 times as
-fast; the error of that is printed.
+Truths are drawn from the priors, m22 log_uniform(1.5, 3.3) and mass_min log_uniform(2e9, 5e9): intervals of a right
+posterior then hold them with their nominal probability. Tables: P(k) of matter at z = 4, 36 k from 2 to 300 h/Mpc,
+5 % in ln P. The prediction is interpolated in a grid of ln m22 and ln mass_min by cubic splines; the error of that is
+printed.
 """
 
 import logging

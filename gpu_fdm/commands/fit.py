@@ -53,7 +53,8 @@ def execute(options: Namespace) -> None:
     from ..inference.posterior import Posterior
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
-    from ..inference.summary import band, chain_lines, intervals, misfit_lines
+    from ..inference.summary import TITLE, band, chain_lines, intervals, misfit_lines
+    from ..io.ownership import FIGURE_MARK, require_own
     from ..io.result_file import require_writable
 
     check_dpi(options.dpi, optional=True)
@@ -65,6 +66,8 @@ def execute(options: Namespace) -> None:
         for path, covariance in zip(options.table, _covariances(options), strict=True)
     ]
     require_writable(folder)
+    for name, mark in ((TABLE, TITLE.encode()), (CORNER, FIGURE_MARK), (FIGURE, FIGURE_MARK)):
+        require_own(folder / name, mark)
     posterior, seed = Posterior.of(Likelihood.of(config, tables), section), config.run.seed
     best = posterior.best
     for table in tables:

@@ -9,6 +9,7 @@ from .shared import file_name
 HELP = "forecast the error of the boson mass from P(k) of given errors, with and without interference"
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
+MARK = b"# forecast by gpu-fdm"  # of its tables
 COLUMNS = "m22", "sigma_with", "sigma_without", "chi_squared_wdm", "chi_squared_wdm_without"
 
 
@@ -37,12 +38,15 @@ def execute(options: Namespace) -> None:
     from ..inference.forecast import CAVEATS, Bins, forecast
     from ..inference.prediction import Prediction
     from ..io.atomic import atomic_write
+    from ..io.ownership import require_own
     from ..parallel.blas import on_one_thread
 
     masses, priors = _masses(options.m22), _priors(options.prior)
     output = None if options.output is None else Path(options.output)
-    if output is not None and output.suffix.lower() != ".csv":
-        raise InputError(f"--output {output}: must end in .csv")
+    if output is not None:
+        if output.suffix.lower() != ".csv":
+            raise InputError(f"--output {output}: must end in .csv")
+        require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     if options.config is not None:
         config = read_config(options.config, options.set)
@@ -67,7 +71,8 @@ def execute(options: Namespace) -> None:
             flush=True,
         )
     if output is not None:
-        text = [f"# {line}" for line in lines] + [",".join(COLUMNS)] + [",".join(map(repr, row)) for row in rows]
+        text = [MARK.decode(), *(f"# {line}" for line in lines), ",".join(COLUMNS)]
+        text += [",".join(map(repr, row)) for row in rows]
         with atomic_write(output) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")
         print(f"table: {output}")

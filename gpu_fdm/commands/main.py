@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 
 # as --help lists them
 COMMANDS: tuple[ModuleType, ...] = (
-    run, predict, power, boost, compare, fit, forecast, plot, tabulate, init, info, completion
+    run,
+    predict,
+    power,
+    boost,
+    compare,
+    fit,
+    forecast,
+    plot,
+    tabulate,
+    init,
+    info,
+    completion,
 )
 
 

@@ -11,6 +11,7 @@ from scipy.special import chdtrc
 from ..config.priors import Prior
 from ..config.sections import LOGARITHMIC, PARAMETERS, FitSection
 from ..errors import InputError
+from ..parallel.blas import on_one_thread
 from .likelihood import Likelihood
 
 LEAST_P = 1e-3  # of a fit: below this p-value no boson mass describes the tables
@@ -74,6 +75,7 @@ class Posterior:
         return np.concatenate([self.likelihood.pulls(**self.values(point)), normal])
 
     @cached_property
+    @on_one_thread  # matrices are small
     def best(self) -> "BestFit":
         """The maximum of the posterior.
 

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from ..config.priors import Prior
 from ..config.sections import LOGARITHMIC
 from ..io.atomic import atomic_write
+from ..io.ownership import require_own
 from ..io.tables import without_formulas
+from ..parallel.blas import on_one_thread
 from ..spectra.fitted import FittedTable
 from .chain import Chain
 from .posterior import LEAST_P, BestFit, Posterior
 
+TITLE = "tables and the model that fits them best, by gpu-fdm fit"
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)  # of the quantiles that are told
 DENSE = 0.2  # of the largest density of the posterior
 _CELLS = 20  # of a prior, in which densities are compared
@@ -101,6 +104,7 @@ def chain_lines(chain: Chain) -> list[str]:
     return lines
 
 
+@on_one_thread
 def band(posterior: Posterior, chain: Chain, seed: int) -> list[NDArray]:
     """Quantiles 0.025, 0.16, 0.5, 0.84, 0.975 of the model of each table, shape (5, rows of the table) each."""
     samples = chain.samples()
@@ -132,15 +136,16 @@ def fitted_tables(posterior: Posterior, bands: list[NDArray] | None) -> list[Fit
 
 
 def write_fitted(tables: list[FittedTable], posterior: Posterior, path: Path) -> Path:
-    """Write tables, best model and bands as CSV; returns its path."""
+    """Write tables, best model and bands as CSV, not over a file of others (InputError); returns its path."""
     names = ["table", "k", "value", "best", "pull"]
     names += ["low_95", "low_68", "high_68", "high_95"] if tables[0].band is not None else []
-    lines = [f"# best fit: {posterior.best.text}", "# k: h/Mpc", "# low and high: of the model"]
+    lines = [f"# {TITLE}", f"# best fit: {posterior.best.text}", "# k: h/Mpc", "# low and high: of the model"]
     lines += [f"# table {number}: {without_formulas(table.name)}" for number, table in enumerate(tables, 1)]
     lines.append(",".join(names))
     for number, table in enumerate(tables, 1):
         columns = [table.k, table.values, table.best, table.pulls, *(() if table.band is None else table.band)]
         lines += [",".join([str(number), *map(repr, row)]) for row in np.array(columns).T.tolist()]
+    require_own(path, TITLE.encode())
     with atomic_write(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -98,7 +98,7 @@ def test_forecasts_known_from_elsewhere(folder, capsys):
     """Standard deviations of ln m22 and chi-squared that were computed independently; see docs/inference.md."""
     assert main(["forecast", "--set", "one_filament.mode_mass=scaled", "--m22", "2.2", "--output", "forecast.csv"]) == 0
     assert "haloes, baryons, the cosmic variance" in capsys.readouterr().out
-    row = np.loadtxt(folder / "forecast.csv", delimiter=",", skiprows=3)
+    row = np.loadtxt(folder / "forecast.csv", delimiter=",", skiprows=4)
     np.testing.assert_allclose(row[1:4], [0.024, 0.085, 9200], rtol=0.01)
     assert row[4] == pytest.approx(4, rel=0.11)
     config = parse_config("[population]\n[wavefunction]\n[one_filament]\nmode_mass = scaled\n")
