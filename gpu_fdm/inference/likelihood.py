@@ -19,8 +19,8 @@ class Predictor(Protocol):
     def k(self) -> NDArray:
         """Comoving wavenumbers [h/Mpc], shape (k,)."""
 
-    def __call__(self, m22: float, **others: float) -> Any:
-        """Spectra at k."""
+    def __call__(self, *arguments: Any, **values: Any) -> Any:
+        """Spectra at k of m22 and other parameters."""
 
 
 @frozen(eq=False)

@@ -59,7 +59,7 @@ class Posterior:
 
     def log_prior(self, points: NDArray) -> NDArray:
         """ln of the prior density of points, shape (..., parameters); shape (...)."""
-        return sum(prior.log_density(points[..., i]) for i, prior in enumerate(self.priors.values()))  # type: ignore
+        return sum(prior.log_density(points[..., i]) for i, prior in enumerate(self.priors.values()))
 
     def log_density(self, point: NDArray) -> float:
         """ln of the posterior density of a point, but for a constant; -inf where the prior is 0.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from attrs import evolve, frozen
@@ -46,7 +47,7 @@ def sample(
         require_same(chain, settings, path)
         log.info("%s: resumed after step %d", path, chain.steps)
     else:
-        random = np.random.RandomState(seed).get_state()
+        random: Any = np.random.RandomState(seed).get_state()
         chain = Chain(posterior.names, np.empty(shape), np.empty(shape[:2]), np.zeros(walkers), 0, random, settings)
     recorder = _Recorder(chain, path, times)
     try:

@@ -85,7 +85,7 @@ def _draw_one(panel: Axes, values: NDArray, limits: tuple[float, float], best: f
 
 
 def _draw_two(panel: Axes, pairs: NDArray, limits: tuple, best: NDArray) -> None:
-    counts, x, y = np.histogram2d(*pairs.T, CELLS // 2, limits)
+    counts, x, y = np.histogram2d(pairs[:, 0], pairs[:, 1], CELLS // 2, limits)
     counts = _smoothed(counts)
     ordered = np.sort(counts.ravel())[::-1]
     held = np.cumsum(ordered) / ordered.sum()
