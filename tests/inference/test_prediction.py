@@ -88,6 +88,22 @@ def test_filaments_of_particles(prediction):
             np.testing.assert_allclose(found, direct.power, rtol=5e-5)
 
 
+def test_warm_dark_matter_of_the_same_half_mode(prediction, tmp_path):
+    """Beside a population whose cut-off is a table of Viel's formula."""
+    h, half_mode = 0.6731, prediction.prepared.cut_off(2.0).half_mode("amplitude")
+    k = np.geomspace(1e-3, 2000, 4000)
+    alpha = np.expm1(np.log(2) * 1.12 / 5) ** (1 / 2.24) / half_mode
+    cut = (1 + (alpha * k) ** 2.24) ** (-5 / 1.12)
+    np.savetxt(tmp_path / "t.csv", np.transpose([k, cut]), delimiter=",", header="k,transfer", comments="")
+    config = config_of("normalisation = matter", f"m22 = 2\ntransfer = table\ntransfer_table = {tmp_path / 't.csv'}")
+    population = Inputs(config).population
+    direct = classical_spectrum(config, population, K, 2.0, population.mass_function(2.0))
+    found = prediction(2.0)
+    linear = found.linear_cdm * transfer("table", h=h, table=tmp_path / "t.csv")(K) ** 2
+    np.testing.assert_allclose(found.matter("wdm"), linear + direct.power, rtol=1e-4)
+    assert transfer("table", h=h, table=tmp_path / "t.csv")(half_mode) == pytest.approx(0.5, rel=1e-6)
+
+
 def test_parts_add_up_and_boosts_are_ratios(prediction):
     both, one = prediction([1.0, 2.0]), prediction(2.0)
     np.testing.assert_array_equal(both.one_filament_fdm[1], one.one_filament_fdm)
