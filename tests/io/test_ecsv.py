@@ -33,7 +33,7 @@ def test_a_plain_table():
     ],
 )
 def test_headers_that_take_for_ever(header, said):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError, match=f"^t.ecsv: not an ECSV table: .*{said.removeprefix('not an ECSV table')}"):
         table(header)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5  # of this process, on a busy machine too
