@@ -176,7 +176,7 @@ def _differences(model: Config, simulation: Config) -> str:
     pairs = [
         (f"cosmology.{item.name}", getattr(model.cosmology, item.name), getattr(simulation.cosmology, item.name))
         for item in attrs.fields(type(model.cosmology))
-        if item.name != "redshift"
+        if item.name not in ("redshift", "name")
     ]
     pairs += [
         (name, getattr(model.population, name), getattr(simulation.simulation, name))

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from ..cosmology.named import NAMED
 from ..errors import InputError
 from ..io.kinds import InputFile, Kind
 from ..io.tables import read_text
@@ -123,6 +124,19 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     return _with_files_beside(parse_config(text, str(file), overrides), file.parent)
 
 
+def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:
+    """The Config of an ini file, or with a named cosmology (Planck18, say) and else the defaults.
+
+    overrides  as for read_config
+    Raises InputError that lists the named cosmologies where `name` is neither one nor a file.
+    """
+    if name in NAMED:
+        return parse_config(f"[cosmology]\nname = {name}\n", name, overrides)
+    if not Path(name).exists():
+        raise InputError(f"{name}: no such file{_nearest(name, NAMED)}; named cosmologies: {', '.join(NAMED)}")
+    return read_config(name, overrides)
+
+
 def _with_files_beside(config: Config, folder: Path) -> Config:
     """The config with a folder before names of files that are not in the working directory, but in that folder."""
     for section, key, name in config.input_files():
@@ -147,6 +161,10 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
     except configparser.Error as error:
         raise InputError(" ".join(f"{source}: {error.message}".split())) from None
     values = {name: dict(parser.items(name)) for name in parser.sections()}
+    for override in (overrides := tuple(overrides)):
+        section, _, key = override.partition("=")[0].strip().partition(".")
+        for replaced in SECTIONS[section].replaces.get(key, ()) if section in SECTIONS else ():
+            values.get(section, {}).pop(replaced, None)
     for override in overrides:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")

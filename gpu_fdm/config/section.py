@@ -35,11 +35,13 @@ ErrorOfKey = Callable[[str, str], InputError]
 class Section:
     """One section of an ini: every value is checked and converted by the kind of its key.
 
-    needs  groups of sections: of each group one must be there
+    needs     groups of sections: of each group one must be there
+    replaces  keys of the ini that an override of a key (--set) takes out, since it stands for them
     Raises InputError that names the key, the value and what is allowed.
     """
 
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def check_keys(self, error: ErrorOfKey) -> None:
         """InputError where keys of this section do not go with each other; error(key, message) makes one."""

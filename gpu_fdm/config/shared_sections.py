@@ -1,8 +1,13 @@
 """Sections of an ini on which several stages draw: where to compute, the universe, filaments and their modes."""
 
+from typing import Any, ClassVar
+
+import attrs
 from attrs import frozen
 
-from ..io.kinds import Choice, Maybe, Number, Several, Text, option
+from ..cosmology.named import NAMED
+from ..cosmology.parameters import SIGMA8
+from ..io.kinds import Choice, Maybe, Number, Several, Text, checked, option
 from .section import (
     AXIAL,
     BELOW_ONE,
@@ -20,6 +25,9 @@ from .section import (
     Section,
     require_table,
 )
+
+LN10AS = 3.089  # where neither ln10As nor sigma8 is given
+SAME = 1e-9  # relative difference of values that are one
 
 
 @frozen
@@ -45,12 +53,42 @@ class Run(Section):
     )
 
 
+def _of_name(default: float, low: float, high: float, description: str, unit: str = "") -> Any:
+    """A key whose empty value is that of the named cosmology, or else the default; `name` is a field before it."""
+    kind = Maybe(Number(low, high))
+
+    def convert(value: Any, section: Any, field: attrs.Attribute) -> float:
+        if value is None:
+            return NAMED[section.name].values[field.name] if section.name else default
+        return checked(field.name, value, kind)
+
+    description = f"{description}; empty: that of name, or else {default:g}"
+    return attrs.field(
+        default=None,
+        converter=attrs.Converter(convert, takes_self=True, takes_field=True),
+        metadata={"kind": kind, "description": description, "unit": unit},
+    )
+
+
 @frozen
 class CosmologySection(Section):
-    """Flat universe of matter and a cosmological constant."""
+    """Flat universe of matter and a cosmological constant.
 
-    h: float = option(0.6731, Number(0.01, 10), "Hubble constant, H0 / (100 km/s/Mpc)")
-    omega_m: float = option(0.314649, Number(1e-3, 1), "matter density today over the critical density")
+    Of ln10As and sigma8 one is None. Where neither is given it is the sigma8 of a named cosmology (unless a table has
+    the linear power), or else ln10As = 3.089.
+    """
+
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {
+        "name": ("h", "omega_m", "omega_b_h2", "omega_c_h2", "m_nu", "n_s", "ln10As", "sigma8"),
+        "ln10As": ("sigma8",),
+        "sigma8": ("ln10As",),
+    }
+
+    name: str | None = option(
+        None, Maybe(Choice(tuple(NAMED))), "named cosmology, as in astropy, whose values are taken; empty: none"
+    )
+    h: float = _of_name(0.6731, 0.01, 10, "Hubble constant, H0 / (100 km/s/Mpc)")
+    omega_m: float = _of_name(0.314649, 1e-3, 1, "density of all matter today over the critical density")
     redshift: float = option(4.0, Number(0, 1e4), "redshift of everything that is computed, except simulations")
     linear_power: str = option(
         "camb",
@@ -60,16 +98,44 @@ class CosmologySection(Section):
     linear_power_table: str | None = option(
         None, NO_FILE, "CSV file of k [h/Mpc], power [(Mpc/h)^3] at z = 0, for linear_power = table"
     )
-    omega_b_h2: float = option(0.02222, Number(0.005, 0.1), "baryon density, Omega_b h^2")
+    omega_b_h2: float = _of_name(0.02222, 0.005, 0.1, "baryon density, Omega_b h^2")
     omega_c_h2: float | None = option(
         None, Maybe(Number(1e-3, 4)), "cold dark matter density, Omega_c h^2; empty: what omega_m leaves"
     )
-    m_nu: float = option(0.06, Number(0, 5), "sum of the masses of three equal neutrinos", "eV")
-    n_s: float = option(0.9655, Number(0.5, 1.5), "slope of the primordial power")
-    ln10As: float = option(3.089, Number(0, 6), "ln(10^10 A_s), A_s the primordial power at 0.05/Mpc")
+    m_nu: float = _of_name(0.06, 0, 5, "sum of the masses of three equal neutrinos", "eV")
+    n_s: float = _of_name(0.9655, 0.5, 1.5, "slope of the primordial power")
+    ln10As: float | None = option(
+        None,
+        Maybe(Number(0, 6)),
+        f"ln(10^10 A_s), A_s the primordial power at 0.05/Mpc; empty: from sigma8, or else {LN10AS:g}",
+    )
+    sigma8: float | None = option(
+        None,
+        Maybe(SIGMA8),
+        "rms of linear density in spheres of 8 Mpc/h today, instead of ln10As; empty: that of name, or else ln10As is "
+        "taken",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.ln10As is None and self.sigma8 is None:
+            if self.name is None:
+                object.__setattr__(self, "ln10As", LN10AS)
+            elif self.linear_power != "table":
+                object.__setattr__(self, "sigma8", NAMED[self.name].sigma8)
 
     def check_keys(self, error: ErrorOfKey) -> None:
         require_table(self, "linear_power", error)
+        if self.ln10As is not None and self.sigma8 is not None:
+            raise error("sigma8", f"must be empty where ln10As is given (ln10As = {self.ln10As:g})")
+        if self.sigma8 is not None and self.linear_power == "table":
+            raise error("sigma8", "must be empty where linear_power = table, which has an amplitude of its own")
+        if self.name is None:
+            return
+        for key, value in NAMED[self.name].values.items():
+            if key != "sigma8" and abs(getattr(self, key) - value) > SAME * value:
+                raise error(key, f"must be empty, or {value:.10g} as name = {self.name} has it")
+        if self.ln10As is not None:
+            raise error("ln10As", f"must be empty where name is given ({self.name}): give sigma8 for another amplitude")
 
 
 @frozen

@@ -8,19 +8,22 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
+from scipy.special import spherical_jn
 
 from ..errors import InputError, RunError
 from ..io.input_content import WithContent, content_of
+from ..io.kinds import checked
 from .background import EARLIEST, Background
 from .camb_power import camb_power, read_camb_table
 from .curves import check_range, check_rows, read_curve, read_only
-from .parameters import PIVOT, CosmologicalParameters
+from .parameters import PIVOT, SIGMA8, CosmologicalParameters
 
 HUBBLE_LENGTH = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
 T_CMB = 2.7255  # temperature of the cosmic microwave background [K]: Fixsen 2009, ApJ 707, 916
 
 _FIT_RANGE = 1e-5, 100.0  # [h/Mpc]; beyond, the pressure of baryons counts, which the fit leaves out
 _FIT_ROWS = 4000
+_SIGMA8_STEPS = 20000
 
 
 @frozen(eq=False)
@@ -34,6 +37,7 @@ class LinearPower:
     k           [h/Mpc], shape (rows,), at least 8, increasing;  power  [(Mpc/h)^3], shape (rows,)
     background  whose growth scales the power to other redshifts
     source      code and parameters, or the table
+    n_s, ln10As  of the primordial power; None for a table, of which they are not known
     The arrays are copied, and read-only. Raises InputError for rows that are no power spectrum.
     """
 
@@ -41,6 +45,8 @@ class LinearPower:
     power: NDArray = field(converter=read_only)
     background: Background
     source: str
+    n_s: float | None = None
+    ln10As: float | None = None
 
     def __attrs_post_init__(self) -> None:
         check_rows(self.k, self.power, "power")
@@ -60,6 +66,34 @@ class LinearPower:
     def k_max(self) -> float:
         """Last k of the table [h/Mpc]."""
         return float(self.k[-1])
+
+    @cached_property
+    def sigma8(self) -> float:
+        """Rms of the linear density contrast of all matter in spheres of 8 Mpc/h at z = 0.
+
+        sigma8^2 = int dlnk k^3 P/(2 pi^2) W^2(8 k),   W(x) = 3 j1(x)/x
+        Raises InputError where the table may leave out more than 1e-4 of sigma8^2.
+        """
+        log_k = np.linspace(np.log(self.k_min), np.log(self.k_max), _SIGMA8_STEPS)
+        k = np.exp(log_k)
+        contrast = k**3 * self(k) / (2 * np.pi**2)
+        x = 8 * k
+        square = float(np.trapezoid(contrast * (3 * spherical_jn(1, x) / x) ** 2, log_k))
+        # below, the contrast rises at least as k; above, it rises at most as k, and W^2 <= 9/x^4
+        if contrast[0] + 3 * contrast[-1] / x[-1] ** 4 * (x[-1] > 1) + square * (x[-1] <= 1) > 1e-4 * square:
+            raise InputError(
+                f"sigma8: needs more than k in [{self.k_min:g}, {self.k_max:g}] h/Mpc, where the linear power is known"
+            )
+        return square**0.5
+
+    def with_sigma8(self, sigma8: float) -> "LinearPower":
+        """The same power with another amplitude; InputError as for `sigma8`."""
+        log_ratio = 2 * np.log(sigma8 / self.sigma8)
+        ln10As = None if self.ln10As is None else self.ln10As + log_ratio
+        told = f"; rescaled to sigma8 = {sigma8!r}" + ("" if ln10As is None else f", ln10As = {ln10As:.6g}")
+        return LinearPower(
+            self.k, self.power * np.exp(log_ratio), self.background, self.source + told, self.n_s, ln10As
+        )
 
     def __call__(self, k: ArrayLike) -> NDArray:
         """P(k) at z = 0 [(Mpc/h)^3], shape of k [h/Mpc]; InputError for a k outside k_min..k_max."""
@@ -81,10 +115,12 @@ def linear_power(
     *,
     table: str | Path | None = None,
     cache_folder: str | Path | None = None,
+    sigma8: float | None = None,
 ) -> LinearPower:
     """Linear power by a name in SOURCES.
 
-    camb           CAMB, for all parameters, from 1e-5 to 2e3 h/Mpc: see camb_power
+    camb           CAMB, for all parameters, from 1e-5 to 2.7e3 h/Mpc: see camb_power. A new cosmology takes it two
+                   seconds, another n_s, ln10As or sigma8 none
     eisenstein_hu  the fit with acoustic oscillations of Eisenstein & Hu 1998 (ApJ 496, 605), normalised by As, from
                    1e-5 to 100 h/Mpc. Neutrinos do not stream in it: up to 10 % above CAMB for the default cosmology
     table          a CSV file with columns k [h/Mpc] and power [(Mpc/h)^3] at z = 0; omega_m alone counts beside it
@@ -93,9 +129,13 @@ def linear_power(
     parameters    the default cosmology where not given
     table         the file, for name = table and only then
     cache_folder  where CAMB's results are cached; the user's cache folder where not given
+    sigma8        to which the power is rescaled, so that ln10As of the parameters does not count
     Raises InputError for an unknown name, a table that is wrong, parameters that CAMB refuses; RunError where a
     library that is needed is not installed.
     """
+    if sigma8 is not None:
+        checked("sigma8", sigma8, SIGMA8)
+        return linear_power(name, parameters, table=table, cache_folder=cache_folder).with_sigma8(sigma8)
     parameters = CosmologicalParameters() if parameters is None else parameters
     if name not in SOURCES:
         raise InputError(f"linear_power = {name}: must be one of {', '.join(SOURCES)}")
@@ -108,14 +148,16 @@ def linear_power(
         background = Background(parameters.omega_m)
         return read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
     if isinstance(name, WithContent):
-        k, power, source = read_camb_table(content_of(name).decode())
-        return LinearPower(k, power, Background(parameters.omega_m), source)
+        return _of_camb(parameters, *read_camb_table(content_of(name).decode()))
     return _METHODS[name](parameters, cache_folder)
 
 
 def _camb(parameters: CosmologicalParameters, cache_folder: str | Path | None) -> LinearPower:
-    k, power, source = camb_power(parameters, cache_folder)
-    return LinearPower(k, power, Background(parameters.omega_m), source)
+    return _of_camb(parameters, *camb_power(parameters, cache_folder))
+
+
+def _of_camb(parameters: CosmologicalParameters, k: NDArray, power: NDArray, source: str) -> LinearPower:
+    return LinearPower(k, power, Background(parameters.omega_m), source, parameters.n_s, parameters.ln10As)
 
 
 def _eisenstein_hu(parameters: CosmologicalParameters, cache_folder: str | Path | None) -> LinearPower:
@@ -137,7 +179,7 @@ def _eisenstein_hu(parameters: CosmologicalParameters, cache_folder: str | Path 
         f"Eisenstein & Hu 1998: h = {p.h!r}, omega_m = {p.omega_m!r}, omega_b_h2 = {p.omega_b_h2!r}, "
         f"n_s = {p.n_s!r}, ln10As = {p.ln10As!r}, T_CMB = {T_CMB} K"
     )
-    return LinearPower(k, 2 * np.pi**2 / k**3 * contrast**2 * curvature, background, source)
+    return LinearPower(k, 2 * np.pi**2 / k**3 * contrast**2 * curvature, background, source, p.n_s, p.ln10As)
 
 
 _METHODS: dict[str, Callable[[CosmologicalParameters, str | Path | None], LinearPower]] = {

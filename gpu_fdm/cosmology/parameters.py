@@ -12,6 +12,7 @@ NEUTRINO_MASS = 93.14  # sum of masses for omega_nu h^2 = 1 [eV]: Mangano et al.
 # relative; the published omega_m = 0.314649 and the published densities differ by 6e-5
 OMEGA_M_TOLERANCE = 2e-4
 
+SIGMA8 = Number(0.01, 10)
 _COLD = Number(1e-3, 4)  # omega_c_h2
 
 

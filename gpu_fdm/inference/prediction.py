@@ -214,8 +214,10 @@ class Prediction:
             if value is not None and not (np.isfinite(value) and (name != "sigma8" or value > 0)):
                 raise InputError(f"{name} = {value:g}: must be {'> 0 and ' if name == 'sigma8' else ''}finite")
         tilt = 0.0 if n_s is None else float(n_s) - cosmology.n_s
+        if n_s is not None and ln10As is None and sigma8 is None:
+            sigma8 = cosmology.sigma8
         if sigma8 is None:
-            return (0.0 if ln10As is None else float(ln10As) - cosmology.ln10As), tilt
+            return (0.0 if ln10As is None else float(ln10As) - (prepared.power.ln10As or 0.0)), tilt
         of_tilt = float(prepared.of_sigma8 @ (prepared.contrast * tilted(prepared.matrix_k * prepared.h, 0.0, tilt)))
         return 2 * log(sigma8) - log(of_tilt), tilt
 
