@@ -23,8 +23,11 @@ def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--m22", required=True, metavar="M,...", help="boson masses [1e-22 eV]")
     parser.add_argument("--redshift", type=float, metavar="Z", help="redshift (default: 4, or that of the ini)")
-    text = "ini file with [cosmology] and, as far as they matter, [population], [one_filament] and [wavefunction]"
-    parser.add_argument("--cosmology", type=file_name, metavar="INI", help=text)
+    text = (
+        "named cosmology, as Planck18, or ini file with [cosmology] and, as far as they matter, [population], "
+        "[one_filament] and [wavefunction]"
+    )
+    parser.add_argument("--cosmology", type=file_name, metavar="NAME|INI", help=text)
     parser.add_argument("--sigma8", type=float, metavar="S", help="amplitude of the linear power instead of ln10As")
     text = "override a key of the ini, as one_filament.mode_mass=scaled; may be given several times"
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
@@ -95,12 +98,12 @@ def execute(options: Namespace) -> None:
 
 def _config(options: Namespace) -> "Config":
     """The config of the options: those of --set come last, and sections that an ini lacks are made."""
-    from ..config.config import parse_config, read_config
+    from ..config.config import config_of_cosmology, parse_config
 
     def read(overrides: list[str]) -> "Config":
         if options.cosmology is None:
             return parse_config("", "gpu-fdm predict", overrides)
-        return read_config(options.cosmology, overrides)
+        return config_of_cosmology(options.cosmology, overrides)
 
     given = read([])
     absent = [text for text in MADE if getattr(given, text.partition(".")[0]) is None]

@@ -72,11 +72,7 @@ def _of_name(default: float, low: float, high: float, description: str, unit: st
 
 @frozen
 class CosmologySection(Section):
-    """Flat universe of matter and a cosmological constant.
-
-    Of ln10As and sigma8 one is None. Where neither is given it is the sigma8 of a named cosmology (unless a table has
-    the linear power), or else ln10As = 3.089.
-    """
+    """Flat universe of matter and a cosmological constant."""
 
     replaces: ClassVar[dict[str, tuple[str, ...]]] = {
         "name": ("h", "omega_m", "omega_b_h2", "omega_c_h2", "m_nu", "n_s", "ln10As", "sigma8"),
@@ -85,7 +81,7 @@ class CosmologySection(Section):
     }
 
     name: str | None = option(
-        None, Maybe(Choice(tuple(NAMED))), "named cosmology, as in astropy, whose values are taken; empty: none"
+        None, Maybe(Choice(tuple(NAMED))), "named cosmology, as in astropy, for all keys that are empty; empty: none"
     )
     h: float = _of_name(0.6731, 0.01, 10, "Hubble constant, H0 / (100 km/s/Mpc)")
     omega_m: float = _of_name(0.314649, 1e-3, 1, "density of all matter today over the critical density")
@@ -117,6 +113,7 @@ class CosmologySection(Section):
     )
 
     def __attrs_post_init__(self) -> None:
+        # one of the two has a value; a table has an amplitude of its own
         if self.ln10As is None and self.sigma8 is None:
             if self.name is None:
                 object.__setattr__(self, "ln10As", LN10AS)

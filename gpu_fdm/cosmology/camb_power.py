@@ -128,7 +128,8 @@ def _kept(base: CosmologicalParameters, folder: Path | None) -> Iterator[str]:
     for place in (SHIPPED, folder):
         if place is None:
             continue
-        for path in [place / first, *sorted(place.glob("camb_*.csv"))]:
+        others = sorted(path for path in place.glob("camb_*.csv") if path.name != first)
+        for path in [place / first, *others]:
             table = _read(path, _shape(base), path.name == first)
             if table is not None:
                 yield table

@@ -78,7 +78,7 @@ class LinearPower:
         k = np.exp(log_k)
         contrast = k**3 * self(k) / (2 * np.pi**2)
         x = 8 * k
-        square = float(np.trapezoid(contrast * (3 * spherical_jn(1, x) / x) ** 2, log_k))
+        square = float(np.sum(contrast * (3 * spherical_jn(1, x) / x) ** 2) * (log_k[1] - log_k[0]))
         # below, the contrast rises at least as k; above, it rises at most as k, and W^2 <= 9/x^4
         if contrast[0] + 3 * contrast[-1] / x[-1] ** 4 * (x[-1] > 1) + square * (x[-1] <= 1) > 1e-4 * square:
             raise InputError(
@@ -88,7 +88,7 @@ class LinearPower:
 
     def with_sigma8(self, sigma8: float) -> "LinearPower":
         """The same power with another amplitude; InputError as for `sigma8`."""
-        log_ratio = 2 * np.log(sigma8 / self.sigma8)
+        log_ratio = float(2 * np.log(sigma8 / self.sigma8))
         ln10As = None if self.ln10As is None else self.ln10As + log_ratio
         told = f"; rescaled to sigma8 = {sigma8!r}" + ("" if ln10As is None else f", ln10As = {ln10As:.6g}")
         return LinearPower(

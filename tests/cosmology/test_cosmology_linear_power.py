@@ -6,14 +6,20 @@ import sys
 
 import numpy as np
 import pytest
+from attrs import evolve
 from locations import DATA
 
 from gpu_fdm.cosmology import camb_power as camb_module
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.cosmology.camb_power import camb_power, recipe
 from gpu_fdm.cosmology.linear_power import SOURCES, LinearPower, linear_power
+from gpu_fdm.cosmology.named import NAMED
 from gpu_fdm.cosmology.parameters import CosmologicalParameters
+from gpu_fdm.cosmology.transfer import transfer
+from gpu_fdm.cosmology.variance import variance
 from gpu_fdm.errors import InputError, RunError
+from gpu_fdm.io.digest import digest_of
+from gpu_fdm.units import mean_matter_density
 
 REFERENCE = DATA / "linear_power_z0.csv"
 K = np.geomspace(1e-3, 10, 40)
@@ -52,7 +58,7 @@ def test_default_needs_no_camb_and_no_cache(monkeypatch):
     monkeypatch.setitem(sys.modules, "camb", None)
     power = linear_power("camb")
     assert power.k_min < 1e-5 and power.k_max > 2e3
-    assert power.source == f"CAMB 2.0.5: {recipe(CosmologicalParameters())}"
+    assert power.source.startswith("CAMB 2.0.5: flat, h = 0.6731, ")
     assert "h = 0.6731, omega_b_h2 = 0.02222, omega_c_h2 = 0.1197, m_nu = 0.06 eV" in power.source
     assert "n_s = 0.9655, ln10As = 3.089" in power.source
 
@@ -65,11 +71,76 @@ def test_large_scales_are_primordial(camb_default):
 
 def test_camb_itself_agrees_with_the_shipped_table(camb_default, tmp_path, monkeypatch):
     pytest.importorskip("camb")
-    monkeypatch.setattr(camb_module, "RUNS", ((0.2, 20, 1.0),))
+    monkeypatch.setattr(camb_module, "SHIPPED", tmp_path)
     k, power, _ = camb_power(CosmologicalParameters(), tmp_path)
-    inside = (k > 1e-4) & (k < 0.2)
-    # AccuracyBoost 1 against 2: 0.05 % in the acoustic oscillations
-    np.testing.assert_allclose(power[inside], camb_default(k[inside]), rtol=1e-3)
+    # shipped: runs with more wavenumbers up to 2000 h/Mpc, where this one is continued from 35 h/Mpc by growth
+    known = (camb_default.k > k[0]) & (camb_default.k < k[-1])
+    again = LinearPower(k, power, Background(0.314649), "")(camb_default.k[known])
+    np.testing.assert_allclose(again, camb_default.power[known], rtol=1e-4)
+
+
+def test_sigma8_against_camb_and_the_variance(camb_default):
+    assert camb_default.sigma8 == pytest.approx(0.83116443, rel=1e-6)  # get_sigma8_0 of CAMB 2.0.5, AccuracyBoost 2
+    mass = 4 / 3 * np.pi * mean_matter_density(0.314649) * 8**3
+    of_sphere = variance(camb_default, transfer("cdm", h=0.6731), "top_hat", mass_min=mass / 10, mass_max=10 * mass)
+    assert camb_default.sigma8 == pytest.approx(float(of_sphere(mass)) ** 0.5, rel=1e-5)
+    # int dx j1(x)^2/x^2 = pi/15
+    k = np.geomspace(1e-7, 1e3, 100)
+    assert LinearPower(k, k**-2.0, Background(0.3), "").sigma8 ** 2 == pytest.approx(9 / (240 * np.pi), rel=1e-5)
+
+
+def test_rescaled_to_sigma8(camb_default):
+    power = linear_power("camb", sigma8=0.8)
+    assert power.sigma8 == pytest.approx(0.8, rel=1e-9) and camb_default.ln10As == 3.089
+    assert power.ln10As == pytest.approx(3.089 + 2 * np.log(0.8 / 0.83116443), abs=5e-6)
+    np.testing.assert_allclose(power(K), camb_default(K) * (0.8 / camb_default.sigma8) ** 2, rtol=1e-12)
+    assert power.source.endswith("; rescaled to sigma8 = 0.8, ln10As = 3.01257")
+    with pytest.raises(InputError, match=r"^sigma8 = 11: must be a number in \[0\.01, 10\]$"):
+        linear_power("camb", sigma8=11)
+    short = LinearPower(K[K < 1], smooth(K[K < 1]), Background(0.3), "")
+    with pytest.raises(InputError, match=r"^sigma8: needs more than k in \[0\.001, 0\.94\d*\] h/Mpc"):
+        short.with_sigma8(0.8)
+
+
+def test_primordial_power_is_rescaled_without_camb(camb_default, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "camb", None)
+    tilted = linear_power("camb", CosmologicalParameters(n_s=1.0, ln10As=3.089 + np.log(2)), cache_folder=tmp_path)
+    expected = 2 * (K * 0.6731 / 0.05) ** (1 - 0.9655)
+    np.testing.assert_allclose(tilted(K) / camb_default(K), expected, rtol=1e-8)  # nine digits in the table
+    assert "n_s = 1.0, ln10As = 3.78" in tilted.source and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("m_nu", [0.06, 1.0])
+def test_camb_scales_with_the_primordial_power(m_nu, monkeypatch, tmp_path):
+    camb = pytest.importorskip("camb")
+    first = CosmologicalParameters(m_nu=m_nu, omega_c_h2=None)
+    power = []
+    for n_s, ln10As in ((first.n_s, first.ln10As), (1.0, 3.0)):
+        p = camb.CAMBparams()
+        p.set_cosmology(H0=67.31, ombh2=0.02222, omch2=first.omega_c_h2, mnu=m_nu, num_massive_neutrinos=3)
+        p.InitPower.set_params(As=1e-10 * np.exp(ln10As), ns=n_s)
+        p.WantCls = False
+        p.set_matter_power(redshifts=[0.0], kmax=1, k_per_logint=5, silent=True)
+        k, _, rows = camb.get_results(p).get_linear_matter_power_spectrum(hubble_units=True, k_hunit=True)
+        power.append(rows[0])
+    expected = np.exp(3.0 - first.ln10As) * (k * 0.6731 / 0.05) ** (1.0 - first.n_s)
+    np.testing.assert_allclose(power[1] / power[0], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", list(NAMED))
+def test_named_cosmologies_are_those_of_astropy(name):
+    theirs = getattr(pytest.importorskip("astropy.cosmology"), name)
+    values = NAMED[name].values
+    assert values["h"] == pytest.approx(theirs.h, rel=1e-12)
+    assert values["omega_b_h2"] == pytest.approx(theirs.Ob0 * theirs.h**2, rel=1e-9)
+    assert values["m_nu"] == pytest.approx(theirs.m_nu.sum().value, abs=1e-12)
+    assert (values["n_s"], values["sigma8"]) == (theirs.meta["n"], theirs.meta["sigma8"])
+    neutrinos = theirs.m_nu.sum().value / 93.14 / theirs.h**2
+    assert values["omega_m"] == pytest.approx(theirs.Om0 + neutrinos, rel=1e-9)
+    if neutrinos:
+        # Onu0 of astropy has the massless two as well, and another number for 93.14 eV
+        assert neutrinos == pytest.approx(theirs.Onu0 - 2 / 3 * theirs.Neff * 0.2271 * theirs.Ogamma0, rel=0.01)
+    assert set(NAMED) >= set(sys.modules["astropy.cosmology"].available)
 
 
 def test_eisenstein_hu_agrees_with_camb(camb_default):
@@ -255,20 +326,26 @@ def test_bad_parameters(values, message):
 
 # the cache
 
-OTHER = CosmologicalParameters(n_s=0.97)
+
+def expected_power(shipped, k):
+    """What Runs gives for OTHER."""
+    return shipped(k) * (k * 0.68 / 0.05) ** (0.97 - 0.9655)
+
+
+OTHER = CosmologicalParameters(h=0.68, omega_c_h2=None, n_s=0.97)
 
 
 class Runs:
     """A stand-in for the runs of CAMB, which records their largest wavenumbers [h/Mpc]."""
 
     def __init__(self):
-        self.k_max = []
+        self.k_max, self.shipped = [], linear_power("camb")
 
     def __call__(self, parameters):
         k_max = parameters.Transfer.kmax / parameters.h
         self.k_max.append(round(k_max, 9))
         k = np.geomspace(1e-5, 1.1 * k_max, 60)
-        return Result(k, smooth(k) * parameters.InitPower.ns)
+        return Result(k, self.shipped(k))
 
 
 class Result:
@@ -294,26 +371,27 @@ def test_computed_once(tmp_path, runs, caplog):
     folder = tmp_path / "new" / "cache"
     with caplog.at_level(logging.INFO):
         k, power, source = camb_power(OTHER, folder)
-    assert runs.k_max == [5.0, 2000.0]
-    assert [record.levelname for record in caplog.records] == ["INFO"] and "n_s = 0.97" in caplog.text
+    assert runs.k_max == [1.0, 35.0]
+    assert [record.levelname for record in caplog.records] == ["INFO", "INFO"] and "h = 0.68" in caplog.text
     assert np.all(np.diff(k) > 0) and k[-1] > 2000
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)  # nine digits in the table
+    some = (k < 1) | (k > 5)  # the others are interpolated between rows of one run only
+    np.testing.assert_allclose(power[some], expected_power(runs.shipped, k[some].clip(None, 2680)), rtol=0.03)
+    np.testing.assert_allclose(power[k < 0.7], expected_power(runs.shipped, k[k < 0.7]), rtol=1e-7)  # of nine digits
     again = camb_power(OTHER, folder)
     assert len(runs.k_max) == 2 and again[2] == source
     np.testing.assert_array_equal(again[0], k)  # the first call returns what later ones read
     np.testing.assert_array_equal(again[1], power)
     (file,) = folder.iterdir()  # nothing else is left
     text = file.read_text()
-    assert f"# {recipe(OTHER)}\n# computed by CAMB " in text
+    assert f"# {recipe(evolve(OTHER, n_s=0.9655))}\n# computed by CAMB " in text
     # the file is a table too, for another program or for linear_power = table
     table = linear_power("table", table=file)
     np.testing.assert_array_equal(table.k, again[0])
 
 
-def test_every_parameter_counts(tmp_path, runs):
+def test_every_parameter_of_the_transfer_function_counts(tmp_path, runs):
     several = [
         OTHER,
-        CosmologicalParameters(ln10As=3.0),
         CosmologicalParameters(h=0.6732, omega_c_h2=None),
         CosmologicalParameters(omega_b_h2=0.0223, omega_c_h2=None),
         CosmologicalParameters(m_nu=0.07, omega_c_h2=None),
@@ -321,9 +399,27 @@ def test_every_parameter_counts(tmp_path, runs):
     for parameters in several:
         camb_power(parameters, tmp_path)
     assert len(list(tmp_path.iterdir())) == len(several) and len(runs.k_max) == 2 * len(several)
-    # omega_m alone, within its tolerance, is no other power
-    camb_power(CosmologicalParameters(omega_m=0.31466, n_s=0.97), tmp_path)
+    # another primordial power is rescaled; omega_m alone, within its tolerance, is no other power
+    for parameters in (evolve(OTHER, ln10As=3.0), evolve(OTHER, n_s=1.0), evolve(OTHER, omega_m=0.31466)):
+        camb_power(parameters, tmp_path)
     assert len(runs.k_max) == 2 * len(several)
+
+
+def test_tables_of_earlier_versions_are_read(tmp_path, runs):
+    """Their recipe is another, and their names are digests of the whole of it."""
+    camb_power(OTHER, tmp_path)
+    (new,) = tmp_path.iterdir()
+    lines = new.read_text().splitlines()
+    old = lines[1].removeprefix("# ").partition("k_per_logint")[0].replace("n_s = 0.9655", "n_s = 0.9")
+    old += "k_per_logint and AccuracyBoost: 50 and 2.0 to 5.0 h/Mpc, 3 and 0.5 to 2000.0 h/Mpc"
+    new.unlink()
+    (tmp_path / f"camb_{digest_of(old)[:16]}.csv").write_text("\n".join([lines[0], f"# {old}", *lines[2:], ""]))
+    number = len(runs.k_max)
+    k, power, source = camb_power(OTHER, tmp_path)
+    assert len(runs.k_max) == number and len(list(tmp_path.iterdir())) == 1
+    assert source.endswith("n_s = 0.97, ln10As = 3.089; " + old.partition("; ")[2])
+    expected = runs.shipped(k[k < 0.7]) * (k[k < 0.7] * 0.68 / 0.05) ** 0.07
+    np.testing.assert_allclose(power[k < 0.7], expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +427,7 @@ def test_every_parameter_counts(tmp_path, runs):
     [
         lambda text: text[:-30],
         lambda text: text.replace(",", ";", 20),
-        lambda text: text.replace("n_s = 0.97", "n_s = 0.98"),
+        lambda text: text.replace("n_s = 0.9655", "n_s = 0.98"),
         lambda text: "",
         lambda text: "\udcff",
     ],
@@ -354,7 +450,7 @@ def test_folder_that_cannot_be_written(tmp_path, runs, caplog):
     (tmp_path / "file").write_text("not a folder")
     with caplog.at_level(logging.WARNING):
         k, power, _ = camb_power(OTHER, tmp_path / "file" / "cache")
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)
+    np.testing.assert_allclose(power[k < 0.7], expected_power(runs.shipped, k[k < 0.7]), rtol=1e-7)
     assert (
         len(caplog.records) == 1
         and "csv: cannot be written: Not a directory (the linear power is not cached" in caplog.text
@@ -397,7 +493,7 @@ def test_no_home(runs, caplog, monkeypatch):
     monkeypatch.setattr("pwd.getpwuid", unknown)
     with caplog.at_level(logging.WARNING):
         k, power, _ = camb_power(OTHER)
-    np.testing.assert_allclose(power, smooth(k) * 0.97, rtol=1e-7)
+    np.testing.assert_allclose(power[k < 0.7], expected_power(runs.shipped, k[k < 0.7]), rtol=1e-7)
     assert len(caplog.records) == 1 and "no home and no $XDG_CACHE_HOME" in caplog.text
 
 
@@ -418,6 +514,6 @@ def test_parameters_that_camb_refuses(tmp_path, monkeypatch):
         raise camb.CAMBError("no such\nuniverse")
 
     monkeypatch.setattr(camb, "get_results", refuse)
-    with pytest.raises(InputError, match=r"^linear_power = camb: CAMB refuses flat, h = 0\.6731.*: no such universe$"):
+    with pytest.raises(InputError, match=r"^linear_power = camb: CAMB refuses flat, h = 0\.68, .*: no such universe$"):
         camb_power(OTHER, tmp_path)
     assert list(tmp_path.iterdir()) == []
