@@ -11,6 +11,7 @@ from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..config.shared_sections import WavefunctionSection
 from ..errors import InputError
+from ..parallel.blas import on_one_thread
 from ..spectra.one_filament import OneFilamentSpectrum
 from ..spectra.phase_average import gauss_legendre
 from ..spectra.similarity.population import ERROR, last_wavenumber, population_parts
@@ -85,6 +86,7 @@ class FromTable:
         """Masses of filaments that have few states [Msun/h]."""
         return self.masses[self.similarity[0] < FEW_STATES]
 
+    @on_one_thread
     def spectrum(self, k: np.ndarray) -> OneFilamentSpectrum:
         """P_1f; zero where the fringes of all filaments have ended."""
         section, mass_function = self.boson.section, self.boson.mass_function
