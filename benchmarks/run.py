@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-import prediction  # noqa: F401 - registers its benchmarks
+import haloes  # noqa: F401 - registers its benchmarks
+import prediction  # noqa: F401 - likewise
 import simulation  # noqa: F401 - likewise
 import snapshots  # noqa: F401 - likewise
 import spectra  # noqa: F401 - likewise

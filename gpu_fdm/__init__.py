@@ -10,6 +10,7 @@ The public names, in the order in which data flows:
     eigenstates                              its library of modes
     choose_weights, weights_from_table       their weights
     WaveFunction, random_phases              psi
+    SphericalProfile, cored_nfw, halo_states, halo_weights, halo_spectrum    haloes: equilibrium, states, their power
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
     momentum_spread                          momentum along and across the filaments of a simulation
@@ -38,6 +39,10 @@ _HOMES = {
     "filament.eigenstates": ("eigenstates",),
     "filament.weights": ("choose_weights", "weights_from_table"),
     "filament.wavefunction": ("WaveFunction", "random_phases"),
+    "haloes.profile": ("SphericalProfile",),
+    "haloes.relations": ("cored_nfw",),
+    "haloes.states": ("halo_states", "halo_weights"),
+    "haloes.halo": ("halo_spectrum",),
     "fields.cross_section": ("flow_at", "psi_at", "tabulate"),
     "fields.vortices": ("find_vortices",),
     "fields.box": ("Box", "Placement"),

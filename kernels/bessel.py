@@ -49,6 +49,46 @@ def bessel_table(order_max: int, argument: Any, backend: CPU | GPU | None = None
     return table.reshape(order_max + 1, *argument.shape)
 
 
+def spherical_bessel_table(order_max: int, argument: Any, backend: CPU | GPU | None = None) -> Any:
+    """j_L(x) for L = 0 ... order_max, shape (order_max + 1, *argument.shape), where the backend wants it.
+
+    The same downward recurrence, j_{L-1} = ((2L+1)/x) j_L - j_{L+1}, scaled to j_0 and j_1, in array operations.
+
+    argument  x >= 0, finite, any shape
+    Raises ValueError for negative arguments, infinite ones and NaN.
+    """
+    backend = backend or CPU()
+    xp = backend.xp
+    argument = xp.asarray(argument, dtype=float)
+    if not bool(xp.all((argument >= 0) & (argument < np.inf))):
+        worst = float(argument.min()), float(argument.max())
+        raise ValueError(
+            f"argument of a Bessel function: must be finite and not negative, got {worst[0]} to {worst[1]}"
+        )
+    x = xp.maximum(argument.ravel(), SMALL)
+    # where the asymptotic form has fallen to 1e-20, see _recur
+    start = (x + 13.5 * x ** (1 / 3)).astype(np.int64) + 20
+    table = xp.zeros((order_max + 1, x.size))
+    above, here, inverse = xp.zeros(x.size), xp.zeros(x.size), 1 / x
+    for order in range(int(start.max(initial=0)), -1, -1):
+        here = xp.where(start == order, 1e-150, here)
+        if order <= order_max:
+            table[order] = here
+        if order:
+            above, here = here, (2 * order + 1) * inverse * here - above
+    # j_0 and j_1, of which one is not small; j_1 without the cancellation of its closed form at small x
+    j_0 = xp.sin(x) * inverse
+    j_1 = xp.where(x > 0.5, (j_0 - xp.cos(x)) * inverse, x / 3 * (1 - x**2 / 10 * (1 - x**2 / 28 * (1 - x**2 / 54))))
+    by_j_0 = xp.abs(j_0) >= xp.abs(j_1)
+    table *= xp.where(by_j_0 | (x <= 0.5), j_0 / xp.where(here == 0, 1, here), j_1 / xp.where(above == 0, 1, above))
+    small = xp.flatnonzero(argument.ravel() < SMALL)
+    table[:, small] = 0
+    table[0, small] = 1 - argument.ravel()[small] ** 2 / 6
+    if order_max > 0:
+        table[1, small] = argument.ravel()[small] / 3
+    return table.reshape(order_max + 1, *argument.shape)
+
+
 def transform_0(k: np.ndarray, radius: np.ndarray, shares: np.ndarray, values: int, backend: CPU | GPU) -> np.ndarray:
     """sum over radii of J_0(k R) share, shape of k; all NumPy, summed where the backend is.
 

@@ -5,7 +5,8 @@
 With phi the angle between two points, C_m is the cosine transform of G(R, R', phi)^2, and G that of the density
 matrices G_l. Both are matrix products, and so is the double integral. Only pairs R <= R' are computed, in blocks: small
 ones on the CPU, one a thread, which fit in its caches; large ones on a card, where every step is one product for all
-orders. A card's kernel is in interference.cu.
+orders. A card's kernel is in interference.cu. With Legendre polynomials and spherical Bessel functions the same sums
+are those of a halo (`legendre_angles`).
 
 Flops for N radii, L = l_max + 1 angles, S states and K wavenumbers: N^2/2 (2 S + 6 L^2 + 4 L K).
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import roots_legendre
 from threadpoolctl import threadpool_limits
 
 from ..errors import RunError
@@ -52,24 +54,28 @@ def batches(l: NDArray, points: int, wavenumbers: int, backend: CPU | GPU) -> in
     return parts
 
 
-def interference(scaled: Any, l: NDArray, bessel: Any, backend: CPU | GPU) -> NDArray:
+def interference(
+    scaled: Any, l: NDArray, bessel: Any, backend: CPU | GPU, angles: tuple[NDArray, NDArray] | None = None
+) -> NDArray:
     """The sums for all wavenumbers, shape (k,), NumPy.
 
     scaled  states times the roots of their weights and of R dR, shape (states, radii), where the backend wants it
     l       angular momentum of each state, shape (states,), not falling, from 0 to l_max
     bessel  J_m(kR), shape (2 l_max + 1, k, radii), likewise; on the CPU it may not be larger than TABLE_BYTES
+    angles  matrices from orders to angles and back, those of a cylinder by default; `legendre_angles` for a sphere
     """
     l_max = int(l[-1])
     edges = np.searchsorted(l, np.arange(l_max + 2))
+    angles = angles or _cosines(l_max)
     if backend.name == "gpu":
-        return _on_card(scaled, edges, bessel, backend)
-    return _on_cpu(scaled, edges, bessel, backend)
+        return _on_card(scaled, edges, bessel, backend, angles)
+    return _on_cpu(scaled, edges, bessel, backend, angles)
 
 
-def _on_cpu(scaled: NDArray, edges: NDArray, bessel: NDArray, backend: CPU) -> NDArray:
+def _on_cpu(scaled: NDArray, edges: NDArray, bessel: NDArray, backend: CPU, angles: tuple[NDArray, NDArray]) -> NDArray:
     """The sums by blocks, each on a thread."""
     orders, wavenumbers, points = bessel.shape
-    to_angle, to_order = _cosines(len(edges) - 2)
+    to_angle, to_order = angles
     same_l = [slice(first, last) for first, last in pairwise(edges)]
 
     def add_block(numbered: tuple[int, tuple[slice, slice]]) -> None:
@@ -96,7 +102,7 @@ def _on_cpu(scaled: NDArray, edges: NDArray, bessel: NDArray, backend: CPU) -> N
     return parts.sum(axis=0)
 
 
-def _on_card(scaled: Any, edges: NDArray, bessel: Any, backend: GPU) -> NDArray:
+def _on_card(scaled: Any, edges: NDArray, bessel: Any, backend: GPU, angles: tuple[NDArray, NDArray]) -> NDArray:
     """The sums by blocks, each in a few products of matrices for all orders."""
     xp = backend.xp
     orders, wavenumbers, points = bessel.shape
@@ -105,7 +111,7 @@ def _on_card(scaled: Any, edges: NDArray, bessel: Any, backend: GPU) -> NDArray:
     l, n = np.repeat(np.arange(len(counts)), counts), np.arange(edges[-1]) - np.repeat(edges[:-1], counts)
     states = xp.zeros((len(counts), int(counts.max()), points))
     states[backend.to_device(l), backend.to_device(n)] = scaled
-    to_angle, to_order = (backend.to_device(matrix) for matrix in _cosines(len(counts) - 1))
+    to_angle, to_order = (backend.to_device(matrix) for matrix in angles)
     sums = xp.zeros((orders, wavenumbers))
     for rows, all_columns in _blocks(points, _card_side(points)):
         left, bessel_rows = states[:, :, rows].swapaxes(1, 2), xp.ascontiguousarray(bessel[:, :, rows])
@@ -150,5 +156,21 @@ def _cosines(l_max: int) -> tuple[NDArray, NDArray]:
     to_angle[:, 0] = 1
     to_order = 4 * np.cos(np.arange(2 * l_max + 1)[:, None] * angle) / half_turn
     to_order[0] /= 2
+    to_order[:, 0] /= 2
+    return to_angle, to_order
+
+
+def legendre_angles(l_max: int) -> tuple[NDArray, NDArray]:
+    """The matrices of a sphere: sum_L 4 pi (2L+1) int int j_L(kr) C_L(r, r') j_L(kr'), L = 0 ... 2 l_max, with
+
+        C_L = 2 pi int_-1^1 dmu P_L(mu) G^2,    G = sum_l (2l+1)/(4 pi) G_l P_l(mu),
+
+    on the nodes mu >= 0 of 2 l_max + 1 Gauss-Legendre nodes, which are exact for it.
+    """
+    mu, weight = roots_legendre(2 * l_max + 1)
+    legendre = np.polynomial.legendre.legvander(mu[l_max:], 2 * l_max)
+    order = 2 * np.arange(2 * l_max + 1) + 1
+    to_angle = order[: l_max + 1] / (4 * np.pi) * legendre[:, : l_max + 1]
+    to_order = (16 * np.pi**2 * order * weight[l_max:, None] * legendre).T  # both signs of mu
     to_order[:, 0] /= 2
     return to_angle, to_order

@@ -11,7 +11,18 @@ from locations import PACKAGE
 import gpu_fdm
 
 # of where the public names live
-ORDER = ["config", "units", "cosmology", "population", "filament", "fields", "spectra", "simulation", "snapshots"]
+ORDER = [
+    "config",
+    "units",
+    "cosmology",
+    "population",
+    "filament",
+    "haloes",
+    "fields",
+    "spectra",
+    "simulation",
+    "snapshots",
+]
 ORDER += ["pipeline", "inference", "parallel", "errors"]
 EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]
 

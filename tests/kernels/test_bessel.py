@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.special import j0, jv
+from scipy.special import j0, jv, spherical_jn
 
-from gpu_fdm.kernels.bessel import bessel_table, transform_0
+from gpu_fdm.kernels.bessel import bessel_table, spherical_bessel_table, transform_0
 from gpu_fdm.parallel.backend import CPU
 
 
@@ -69,3 +69,14 @@ def test_many_wavenumbers():
     expected = [transform_0(part, radius, shares, 1 << 20, CPU()) for part in k.reshape(30, 100)]
     assert found == pytest.approx(np.concatenate(expected).reshape(k.shape), abs=4e-15 * np.abs(shares).sum())
     assert found[0, 0] == pytest.approx(shares.sum(), abs=1e-13)
+
+
+def test_spherical_table():
+    """Beside the library's functions, zeros of j_0 and j_1 among the arguments; sum (2L+1) j_L^2 = 1."""
+    x = np.concatenate([[0, 1e-7, 1e-3, 0.4, 0.6, np.pi, 2 * np.pi, 4.493409457909064], np.geomspace(1e-4, 150, 120)])
+    table = spherical_bessel_table(200, x)
+    assert table == pytest.approx(np.array([spherical_jn(order, x) for order in range(201)]), abs=3e-15)
+    assert (2 * np.arange(201) + 1) @ table**2 == pytest.approx(np.ones(len(x)), abs=1e-12)
+    assert np.array_equal(spherical_bessel_table(3, x.reshape(8, -1)), table[:4].reshape(4, 8, -1))
+    with pytest.raises(ValueError, match="must be finite and not negative"):
+        spherical_bessel_table(2, np.array([-1.0]))

@@ -5,8 +5,8 @@ import pytest
 from cuda_on_cpu import CudaOnCpu
 
 from gpu_fdm.errors import RunError
-from gpu_fdm.kernels.bessel import bessel_table
-from gpu_fdm.kernels.interference import CARD_SIDE, batches, interference
+from gpu_fdm.kernels.bessel import bessel_table, spherical_bessel_table
+from gpu_fdm.kernels.interference import CARD_SIDE, batches, interference, legendre_angles
 from gpu_fdm.parallel.backend import CPU
 
 L = {"all": np.array([0, 0, 0, 1, 1, 2, 3]), "one": np.array([0, 0]), "gaps": np.array([2, 2, 5])}
@@ -39,6 +39,26 @@ def test_definition(cuda, name, points):
     here = interference(states, L[name], table, CPU(2))
     assert here == pytest.approx(expected, rel=1e-12)
     there = interference(cuda.to_device(states), L[name], cuda.to_device(table), cuda)
+    assert there == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", L)
+def test_sphere(cuda, name):
+    """Sums over pairs of states with squares of 3j symbols, which are integrals of three Legendre polynomials."""
+    l, (states, _) = L[name], states_and_table(L[name], 37)
+    table = spherical_bessel_table(2 * int(l[-1]), np.linspace(0, 3, 5)[:, None] * np.linspace(0.1, 9, 37))
+    mu, weight = np.polynomial.legendre.leggauss(20)
+    legendre = np.polynomial.legendre.legvander(mu, 10).T
+    expected = np.zeros(5)
+    for first_l, first in zip(l, states, strict=True):
+        for second_l, second in zip(l, states, strict=True):
+            for order in range(abs(first_l - second_l), first_l + second_l + 1):
+                square = weight @ (legendre[first_l] * legendre[second_l] * legendre[order]) / 2
+                terms = (2 * first_l + 1) * (2 * second_l + 1) * (2 * order + 1) * square
+                expected += terms * (table[order] @ (first * second)) ** 2
+    angles = legendre_angles(int(l[-1]))
+    assert interference(states, l, table, CPU(2), angles) == pytest.approx(expected, rel=1e-12)
+    there = interference(cuda.to_device(states), l, cuda.to_device(table), cuda, angles)
     assert there == pytest.approx(expected, rel=1e-12)
 
 

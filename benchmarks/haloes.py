@@ -1,0 +1,45 @@
+"""Time haloes: equilibrium, states and exact spectrum, and the semiclassical limit."""
+
+from time import perf_counter
+
+from registry import benchmark, best_of
+
+
+def halo(mass, m22, z=4.0):
+    """A cored NFW halo of a mass [Msun/h], and its code units."""
+    from gpu_fdm import CodeUnits, SphericalProfile, cored_nfw
+
+    units = CodeUnits(m22, 0.6731, 0.314649)
+    law = cored_nfw(mass, m22, units.h, units.omega_m, z, length=units.length)
+    return SphericalProfile(law, mass / (units.mean_matter_density * units.length**3), 1 / (1 + z)), units
+
+
+def wavenumbers(units):
+    """60 wavenumbers [1/L]."""
+    import numpy as np
+
+    return np.geomspace(1, 1e4, 60) * units.length
+
+
+@benchmark
+def halo_of_12000_states():
+    """States and spectrum of 12,000 (n, l): 1e10 Msun/h, m22 = 3.2, z = 4; the goal is 15 s and 2 GB on 2 cores."""
+    from gpu_fdm.haloes.spectrum import exact_spectrum
+    from gpu_fdm.haloes.states import halo_states, halo_weights
+
+    started = perf_counter()
+    profile, units = halo(1e10, 3.2)
+    states = halo_states(profile)
+    solved = perf_counter() - started
+    exact_spectrum(states, halo_weights(profile, states), wavenumbers(units))
+    seconds = perf_counter() - started
+    return seconds, len(states), "states/s", f"l_max = {states.l.max()}; {solved:.2g} s of it for profile and states"
+
+
+@benchmark
+def halo_semiclassical():
+    """60 wavenumbers of a halo of 1e11 Msun/h, m22 = 4."""
+    from gpu_fdm.haloes.semiclassical import semiclassical_spectrum
+
+    profile, units = halo(1e11, 4)
+    return best_of(lambda: semiclassical_spectrum(profile, wavenumbers(units)), 1), 60, "wavenumbers/s", ""
