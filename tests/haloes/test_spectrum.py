@@ -175,7 +175,7 @@ def error_at_long_waves(profile, core_k):
 # (mass in rho_m0 L^3 of a = 0.2, so that the wavelength falls with a fixed core, l_max, error)
 @pytest.mark.parametrize(
     "heavier, l_max, most",
-    [(1, 10, 0.5), (16, 44, 0.07), pytest.param(64, 90, 0.025, marks=pytest.mark.slow)],
+    [(1, 10, 0.5), (16, 44, 0.07), (64, 90, 0.025)],
 )
 def test_semiclassical_is_the_limit(heavier, l_max, most):
     """A core of fixed size: the error falls as the wavelength does, to 2 % at l_max = 90."""
