@@ -60,7 +60,7 @@ class SphericalProfile:
         self.law, self.scale_factor = law, float(scale_factor)
         smallest, largest = law.scales
         ends = np.log([_INWARD * smallest, _OUTWARD * largest])
-        x = np.linspace(*ends, int(_PANELS_PER_E_FOLD * np.ptp(ends)) + 2)
+        x = np.linspace(ends[0], ends[1], int(_PANELS_PER_E_FOLD * np.ptp(ends)) + 2)
         radius = np.exp(x)
         density, slope = np.exp(law.log_density(radius)), law.slopes(radius)[0]
         inner = 4 * np.pi * radius[0] ** 3 * density[0] / (3 - slope[0])

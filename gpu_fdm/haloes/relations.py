@@ -4,7 +4,8 @@ Masses in Msun/h, lengths comoving in Mpc/h, as elsewhere; the fits' own units a
 """
 
 from collections.abc import Callable
-from math import log10, pi
+from math import exp, log10, pi
+from typing import TypeVar
 
 from scipy.special import beta as beta_function
 
@@ -12,6 +13,8 @@ from ..cosmology.background import Background
 from ..errors import InputError
 from ..units import mean_matter_density
 from .laws import CoredNFW
+
+Choice = TypeVar("Choice")
 
 KPC_PER_MPC = 1e3
 _SOLITON_SHAPE = 0.091  # (1 + 0.091 x^2)^-8, x = r/r_c: half of the central density at x = 1
@@ -37,13 +40,13 @@ def halo_radius(mass: float, definition: str, omega_m: float, redshift: float) -
 
 def _dutton_maccio_200(mass: float, redshift: float) -> float:
     """Dutton & Maccio 2014, MNRAS 441, 3359, eqs 10, 11: NFW fits, Planck cosmology, z < 5."""
-    a = 0.520 + (0.905 - 0.520) * 2.718281828459045 ** (-0.617 * redshift**1.21)
+    a = 0.520 + (0.905 - 0.520) * exp(-0.617 * redshift**1.21)
     return 10 ** (a + (-0.101 + 0.026 * redshift) * log10(mass / 1e12))
 
 
 def _dutton_maccio_vir(mass: float, redshift: float) -> float:
     """Dutton & Maccio 2014, eqs 12, 13."""
-    a = 0.537 + (1.025 - 0.537) * 2.718281828459045 ** (-0.718 * redshift**1.08)
+    a = 0.537 + (1.025 - 0.537) * exp(-0.718 * redshift**1.08)
     return 10 ** (a + (-0.097 + 0.024 * redshift) * log10(mass / 1e12))
 
 
@@ -126,7 +129,7 @@ def cored_nfw(
     return CoredNFW(scale / length, size / length, radius / length)
 
 
-def _named(what: str, name: str, choices: dict) -> Callable | tuple:
+def _named(what: str, name: str, choices: dict[str, Choice]) -> Choice:
     if name not in choices:
         raise InputError(f"{what} = {name}: must be one of {', '.join(choices)}")
     return choices[name]

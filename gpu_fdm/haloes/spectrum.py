@@ -108,8 +108,16 @@ def exact_spectrum(
         on_nodes = _OnNodes(states, weight, chosen, points or points_needed(states, float(k[within].max())), backend)
         for batch in np.array_split(within, batches(on_nodes.l, len(on_nodes.radius), len(within), backend)):
             parts[:, batch] = on_nodes.spectrum(k[batch])
-    l_max = int(states.l[-1])
-    return HaloSpectrum(k, *parts, route="exact", l_max=l_max, reason=f"exact: {len(states)} states, l_max = {l_max}")
+    return HaloSpectrum(
+        k=k,
+        smooth=parts[0],
+        interference=parts[1],
+        self_term=parts[2],
+        fixed_self=parts[3],
+        route="exact",
+        l_max=int(states.l[-1]),
+        reason=f"exact: {len(states)} states (n, l)",
+    )
 
 
 def points_needed(states: HaloStates, k_max: float) -> int:
