@@ -21,7 +21,7 @@ from ..spectra.similarity.table import SimilarityTable
 from .model import code_units
 from .population_filaments import Boson, density_of, shape_of
 
-LEAST_MASSES, MASSES_PER_DECADE = 24, 20  # nodes of the integral over ln M, the larger of the two
+LEAST_MASSES, DECADES = 24, 1.2  # nodes of the integral over ln M for so many decades; twice as many for twice as many
 FEW_STATES = 0.9  # nu, 43 states: of fewer, the modes do not follow the density, and states cost nothing
 
 
@@ -47,7 +47,8 @@ def covering_table(config: Config, table: SimilarityTable | str | Path | None = 
 def mass_nodes(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Masses of a window [Msun/h], and steps of ln M, of the integral over masses; shape (masses,) both."""
     width = log(high / low)
-    x, w = gauss_legendre(max(LEAST_MASSES, int(np.ceil(MASSES_PER_DECADE * width / log(10)))))
+    doublings = max(0, int(np.ceil(np.log2(width / log(10) / DECADES))))
+    x, w = gauss_legendre(LEAST_MASSES << doublings)
     return low * np.exp(width * (1 + x) / 2), width / 2 * w
 
 
