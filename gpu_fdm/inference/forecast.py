@@ -118,7 +118,16 @@ def _fiducial(prediction: Prediction, name: str) -> float:
     section = prediction.prepared.section
     if name == "filament_fraction":
         return 1.0
-    return section.mass_min if name == "mass_min" else getattr(prediction.prepared.config.cosmology, name)
+    if name == "mass_min":
+        return section.mass_min
+    return getattr(prediction.prepared.power, name) or 0.0  # 0 for a table, for which a prediction refuses them
+
+
+def _predicted(prediction: Prediction, m22: float, values: Mapping[str, float]) -> Predicted:
+    """The prediction of some parameters; n_s changes at the same A_s, also where the ini has sigma8."""
+    if "n_s" in values:
+        values = {"ln10As": _fiducial(prediction, "ln10As"), **values}
+    return prediction(m22, **values)
 
 
 def _moved(prediction: Prediction, name: str, step: float) -> float:
@@ -134,7 +143,7 @@ def _slope(prediction: Prediction, m22: float, name: str, smooth: bool) -> NDArr
         if name == "m22":
             sides.append(_log_power(prediction(m22 * np.exp(step)), smooth))
         else:
-            sides.append(_log_power(prediction(m22, **{name: _moved(prediction, name, step)}), smooth))
+            sides.append(_log_power(_predicted(prediction, m22, {name: _moved(prediction, name, step)}), smooth))
     return (sides[0] - sides[1]) / (2 * STEP)
 
 
@@ -149,7 +158,7 @@ def against_wdm(
     def pulls(point: NDArray) -> NDArray:
         moves = dict(zip(priors, point[1:] * units, strict=True))
         values = {name: _moved(prediction, name, move) for name, move in moves.items()}
-        warm = prediction(m22, **values).bosons[0].universe.boson(float(np.exp(point[0]))).warm
+        warm = _predicted(prediction, m22, values).bosons[0].universe.boson(float(np.exp(point[0]))).warm
         model = np.log(warm.linear + warm.classical)
         return np.concatenate([(model - truth) / bins.error, point[1:] * units / widths])
 

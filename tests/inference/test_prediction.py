@@ -235,3 +235,17 @@ def test_wavenumbers_that_are_refused():
 
 def test_public_name():
     assert gpu_fdm.Prediction is Prediction
+
+
+def test_sigma8_of_the_config():
+    k, text = np.array([5.0, 20.0]), "[cosmology]\nredshift = 4\n{}\n[population]\nmass_min = 1e8\n"
+    given = Prediction.of(parse_config(text.format("sigma8 = 0.8")), k=k)
+    default = Prediction.of(parse_config(text.format("")), k=k)
+    assert given.prepared.power.ln10As == pytest.approx(3.01257, abs=1e-5)
+    for arguments, same in (
+        ({}, {"sigma8": 0.8}),
+        ({"n_s": 1.0}, {"n_s": 1.0, "sigma8": 0.8}),
+        *[({"ln10As": 3.0},) * 2],
+    ):
+        ours, theirs = given(1.0, **arguments), default(1.0, **same)
+        np.testing.assert_allclose(ours.matter_fdm, theirs.matter_fdm, rtol=1e-7)
