@@ -20,7 +20,7 @@ from gpu_fdm.pipeline.progress import in_words
 from gpu_fdm.pipeline.sizes import ModelSize
 from gpu_fdm.pipeline.stages import stages_of
 
-# seconds to minutes for a cosmology; a choice that needs a file
+# seconds for a cosmology; a choice that needs a file
 NEVER = {"camb", "table"}
 # tested in other files: most values are refused, or need others with them
 OTHERS = {
@@ -29,6 +29,8 @@ OTHERS = {
     ("simulation", "order"),
     ("simulation", "snapshots"),
     ("gas", "number"),
+    ("cosmology", "name"),
+    ("cosmology", "sigma8"),
 }
 BOX = {"box", "power", "correlation"}
 # sections that a config of a kind always has, and those that it may have
