@@ -131,7 +131,7 @@ def _written(
             drawn = draw_corner(chain.names, chain.samples(), best.point, folder / CORNER, options.dpi)
             lines.append(f"figure: {drawn}")
         title = f"chi-squared {best.chi_squared:.4g}, {best.freedom} degrees of freedom"
-        if best.p_value is not None:
-            title += f", p = {best.p_value:.2g}" + ("" if best.fits else ": the model does not fit")
+        title += f", {best.p_in_words}" if best.p_in_words else ""
+        title += "" if best.fits else ": the model does not fit"
         lines.append(f"figure: {draw_fitted(fitted, title, folder / FIGURE, options.dpi)}")
     return lines

@@ -197,6 +197,13 @@ class BestFit:
         return float(chdtrc(self.freedom, self.chi_squared)) if self.freedom > 0 else None
 
     @property
+    def p_in_words(self) -> str:
+        """The p-value; empty where there is none."""
+        if self.p_value is None:
+            return ""
+        return f"p = {self.p_value:.2g}" if self.p_value > 0 else "p < 1e-300"
+
+    @property
     def fits(self) -> bool:
         """Whether the model describes the tables."""
         return self.p_value is None or self.p_value >= LEAST_P
@@ -228,6 +235,4 @@ class BestFit:
         """Parameters, chi-squared and p-value in one line."""
         values = ", ".join(f"{name} = {value:.5g}" for name, value in self.values.items())
         quality = f"chi-squared {self.chi_squared:.4g}, {self.freedom} degrees of freedom"
-        if self.p_value is not None:
-            quality += f", p = {self.p_value:.2g}" if self.p_value > 0 else ", p < 1e-300"
-        return f"{values} ({quality})"
+        return f"{values} ({quality}{self.p_in_words and f', {self.p_in_words}'})"

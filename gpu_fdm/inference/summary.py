@@ -75,7 +75,7 @@ def misfit_lines(best: BestFit) -> list[str]:
     if best.fits:
         return []
     lines = [
-        f"the model does not describe the tables (p = {best.p_value:.2g} < {LEAST_P:g}): "
+        f"the model does not describe the tables ({best.p_in_words}, below {LEAST_P:g}): "
         "no value of m22 is a measurement, and none is given"
     ]
     likelihood = best.posterior.likelihood
