@@ -12,9 +12,9 @@ from ..config.priors import Prior
 from ..config.sections import LOGARITHMIC, PARAMETERS, FitSection
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
+from ..spectra.fit import LEAST_P
 from .likelihood import Likelihood
 
-LEAST_P = 1e-3  # of a fit: below this p-value no boson mass describes the tables
 SCAN = 41  # values of ln m22 at which the posterior is computed first
 REFINED = 3  # maxima of the scan that are refined
 STEP = 1e-3  # of the differences that give derivatives, in standard deviations of a prior

@@ -12,9 +12,10 @@ from ..io.atomic import atomic_write
 from ..io.ownership import require_own
 from ..io.tables import without_formulas
 from ..parallel.blas import on_one_thread
+from ..spectra.fit import LEAST_P
 from ..spectra.fitted import FittedTable
 from .chain import Chain
-from .posterior import LEAST_P, BestFit, Posterior
+from .posterior import BestFit, Posterior
 
 TITLE = "tables and the model that fits them best, by gpu-fdm fit"
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)  # of the quantiles that are told

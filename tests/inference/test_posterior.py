@@ -1,5 +1,7 @@
 """Posteriors of a model that is known in closed form, chains that are stopped and resumed, and what is refused."""
 
+from types import SimpleNamespace
+
 import emcee
 import h5py
 import numpy as np
@@ -10,7 +12,7 @@ from gpu_fdm import InputError
 from gpu_fdm.config.sections import FitSection
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.likelihood import Likelihood
-from gpu_fdm.inference.measured import Measured
+from gpu_fdm.inference.measured import Measured, quantity
 from gpu_fdm.inference.posterior import Posterior
 from gpu_fdm.inference.sampler import sample
 from gpu_fdm.inference.summary import intervals, misfit_lines
@@ -163,6 +165,22 @@ def test_linear_errors_and_those_of_the_logarithm():
     model = LinearModel(K)(2.0).matter_fdm
     np.testing.assert_allclose(linear, (spectrum.power - model) / spectrum.error)
     np.testing.assert_allclose(likelihood(spectrum).pulls(m22=2.0), np.log(spectrum.power / model) / 0.05)
+
+
+@pytest.mark.parametrize(
+    ("object", "over", "expected"),
+    [
+        ("filaments of 3e+09 to 3e+10 Msun/h", "smooth", 2.0),
+        ("filaments of 3e+09 to 3e+10 Msun/h", "classical", 1.5),
+        ("matter with filaments of 3e+09 to 3e+10 Msun/h", "cdm", "cdm"),
+        ("", "n-body", "n-body"),
+    ],
+)
+def test_what_a_boost_is_of_says_what_it_is_compared_with(object, over, expected):
+    predicted = SimpleNamespace(
+        one_filament_fdm=6.0, one_filament_smooth=3.0, one_filament_classical=4.0, boost=lambda over: over
+    )
+    assert quantity(Boost(**(BOOST | {"object": object, "denominator": over})))(predicted) == expected
 
 
 BOOST = {"k": K, "boost": np.ones(30), "numerator": "fdm", "denominator": "cdm", "error": np.ones(30), "redshift": 4.0}
