@@ -163,10 +163,11 @@ class _OnNodes:
             for half in range(int(l[-1]) + 1):  # L = 2 half, to which states with l >= half contribute
                 from_l = int(np.searchsorted(l, half))
                 share = (2.0 * l[from_l:] + 1) ** 2 * coupling[l[from_l:], half]
-                forms = (bessel[2 * half] @ density[:, from_l:]) ** 2
-                self_term += forms @ backend.to_device(share)
+                reached = xp.flatnonzero(bessel[2 * half].any(axis=1))  # j_L is zero at small kr
+                forms = (bessel[2 * half][reached] @ density[:, from_l:]) ** 2
+                self_term[reached] += forms @ backend.to_device(share)
                 if fixed.any():
-                    fixed_self += forms @ backend.to_device(share * fixed[from_l:])
+                    fixed_self[reached] += forms @ backend.to_device(share * fixed[from_l:])
         fringes = interference(self.scaled, self.l, bessel, backend, legendre_angles(l_max))
         return np.stack(
             [backend.to_host(amplitude**2), fringes, backend.to_host(self_term), backend.to_host(fixed_self)]

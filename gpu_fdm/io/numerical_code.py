@@ -23,6 +23,7 @@ NUMERICAL = (
     "cosmology",
     "population",
     "filament",
+    "haloes",
     "fields",
     "spectra",
     "simulation",

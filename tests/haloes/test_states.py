@@ -60,7 +60,9 @@ def test_estimates():
 
 def test_mean_density():
     """Integrates to the share of the mass; many states make the density far inside the cut."""
-    _, states, weight = reference_halo()
+    profile, states, weight = reference_halo()
+    # what a soliton's own weight is for
+    assert states.mean_density(weight, [1e-3]) == pytest.approx(0.573 * profile.density(1e-3), rel=2e-3)
     mass = 4 * np.pi * states.weights @ states.mean_density(weight)
     assert mass == pytest.approx(states.mass * (states.multiplicity @ weight), rel=1e-12)
     # 60 wavelengths in a scale radius, where the classical limit is close
