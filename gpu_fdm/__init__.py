@@ -10,7 +10,8 @@ The public names, in the order in which data flows:
     eigenstates                              its library of modes
     choose_weights, weights_from_table       their weights
     WaveFunction, random_phases              psi
-    SphericalProfile, cored_nfw, halo_states, halo_weights, halo_spectrum    haloes: equilibrium, states, their power
+    CoredNFW, Burkert, Plummer, TabulatedDensity, cored_nfw, soliton_mass    haloes: density laws, sizes by name
+    SphericalProfile, halo_states, halo_weights, halo_spectrum    their equilibrium, states and power
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
     momentum_spread                          momentum along and across the filaments of a simulation
@@ -39,8 +40,9 @@ _HOMES = {
     "filament.eigenstates": ("eigenstates",),
     "filament.weights": ("choose_weights", "weights_from_table"),
     "filament.wavefunction": ("WaveFunction", "random_phases"),
+    "haloes.laws": ("Burkert", "CoredNFW", "Plummer", "TabulatedDensity"),
+    "haloes.relations": ("cored_nfw", "soliton_mass"),
     "haloes.profile": ("SphericalProfile",),
-    "haloes.relations": ("cored_nfw",),
     "haloes.states": ("halo_states", "halo_weights"),
     "haloes.halo": ("halo_spectrum",),
     "fields.cross_section": ("flow_at", "psi_at", "tabulate"),

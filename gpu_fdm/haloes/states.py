@@ -19,11 +19,11 @@ from scipy.special import roots_jacobi
 from ..errors import InputError
 from ..parallel.backend import cpu_count
 from ..parallel.blas import on_one_thread
+from ..parallel.memory import available
 from .profile import SphericalProfile, gauss_legendre
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the edge of the box
 DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
-MOST_BYTES = 8 << 30  # of the states of one halo
 _BARRIER_POINTS = 4000
 
 
@@ -95,17 +95,19 @@ def halo_states(
 
     points   Gauss-Jacobi nodes; chosen from the largest momentum where not given
     threads  all CPUs where not given
-    Raises InputError where the cut leaves no state, and where the states do not fit in MOST_BYTES.
+    Raises InputError where the cut leaves no state, and where the states and their spectrum do not fit in memory.
     """
     cut = energy_cut(profile, mass_fraction)
     edge = float(profile.radius_enclosing(mass_fraction))
     radius_max, needed = _extent(profile, cut, edge)
     points = points or needed
-    expected = 8 * points * estimated_states(profile, mass_fraction)
-    if expected > MOST_BYTES:
+    expected, free = estimated_states(profile, mass_fraction), available()
+    # twice while they are gathered; their spectrum has them on twice as many nodes
+    needed_bytes = 32 * points * expected
+    if needed_bytes > free:
         raise InputError(
-            f"halo of mass {profile.mass:.4g} rho_m0 L^3: its {expected / 8 / points:.3g} states need "
-            f"{expected / 2**30:.1f} GiB: must be below {MOST_BYTES >> 30} GiB; "
+            f"halo of mass {profile.mass:.4g} rho_m0 L^3: its {expected:.3g} states (n, l) need "
+            f"{needed_bytes / 2**30:.1f} GiB, {free / 2**30:.1f} are free: must be a lighter halo or boson; "
             "the semiclassical spectrum needs no states"
         )
     return solve_states(
