@@ -68,10 +68,16 @@ class Recipe:
 
     @property
     def nodes(self) -> tuple[float, ...]:
-        """Nodes of nu, rising: eight an octave up to 1, four up to 4, then two; and infinity."""
-        fine = [self.nu_min * 2 ** (j / 8) for j in range(int(8 * np.log2(1 / self.nu_min) + 1e-9))]
-        last = 8 if self.beta else 7
-        return (*fine, *(2 ** (j / 4) for j in range(9)), *(2 ** (j / 2) for j in range(5, last + 1)), np.inf)
+        """Nodes of nu, rising: eight an octave up to 1, four up to 4, then two; for beta > 0 four; and infinity."""
+        steps = 4 if self.beta else 8
+        fine = [self.nu_min * 2 ** (j / steps) for j in range(int(steps * np.log2(1 / self.nu_min) + 1e-9))]
+        high = [2 ** (j / 4) for j in range(9, 15)] if self.beta else [2 ** (j / 2) for j in range(5, 8)]
+        return (*fine, *(2 ** (j / 4) for j in range(9)), *high, np.inf)
+
+    @property
+    def row_length(self) -> int:
+        """Numbers in the rows of a node at one ratio: four at Q, and at KAPPA one, four for beta > 0."""
+        return 4 * len(Q) + (4 if self.beta else 1) * len(KAPPA)
 
     @property
     def nu_max(self) -> float:

@@ -19,10 +19,11 @@ from ...io.input_content import WithContent, content_of
 from ...io.result_file import atomic_hdf5, git_revision
 from ...io.schema import SIMILARITY
 from ...parallel.ranks import SERIAL, Ranks
-from .recipe import KAPPA, RATIOS, Q, Recipe
+from .recipe import RATIOS, Recipe
 from .table import SimilarityTable
 
-SHIPPED = (Path(__file__).parent.parent / "data" / "similarity.hdf5",)
+_DATA = Path(__file__).parent.parent / "data"
+SHIPPED = _DATA / "similarity.hdf5", _DATA / "similarity_beta_0.5.hdf5"
 
 
 @cache
@@ -80,7 +81,7 @@ def _read(path: str | Path, file_path: Path) -> SimilarityTable:
             raise InputError(f"{path}: recipe or numbers are not those that the hash in it is of: make the table again")
     recipe = _recipe(path, stored)
     nodes = len(recipe.nodes)
-    for name, *shape in (("nu", nodes), ("weight_sum", nodes), ("rows", nodes, RATIOS, 4 * len(Q) + len(KAPPA))):
+    for name, *shape in (("nu", nodes), ("weight_sum", nodes), ("rows", nodes, RATIOS, recipe.row_length)):
         if list(arrays[name].shape) != shape:
             raise InputError(f"{path}: {name} of shape {list(arrays[name].shape)}: must be {shape}")
     return SimilarityTable(recipe, **{name: values.astype(float) for name, values in arrays.items()})

@@ -7,9 +7,12 @@ are taken out:
     ln A^2, ln C^2, ln(nu^2 S) + kappa^2, ln(I/S)  on ln q,  q = k r0/a
     ln(3 nu^2 I) + kappa^2                         on kappa = q/(2 nu)
 
+    for beta > 0 also ln(A^2/I), ln(C^2/I), ln(S/I)
+
 C is A completed with the mass beyond the energy cut, whose power is over all of the mass squared.
 
-Below kappa = 0.4, where I and S nearly cancel, I follows from its ratio to S; above, from its own rows. Rows are
+Below kappa = 0.4, where I and S nearly cancel, I follows from its ratio to S; above, from its own rows. For beta = 0
+A falls as exp(-q); for beta > 0 it and S fall as I does, and follow from their ratios to it above kappa = 0.7. Rows are
 interpolated by a cubic spline in nu^2/(1 + nu^2), in nu/(1 + nu) for beta > 0, by the Chebyshev polynomial in 1/Lambda,
 and by four points of Lagrange in ln q and kappa.
 """
@@ -34,6 +37,7 @@ _LEAST = 1e-30  # of a part, as power over the mass squared, whose logarithm is 
 LARGEST_KAPPA = 4.4  # of fringes: twice the largest momentum of states below the default cut is 4.3
 _MOST = 50.0  # of a logarithm, so that what is not used does not overflow
 _OWN_ROWS = 0.4  # kappa from which fringes are taken from their own rows
+_RATIO_ROWS = 0.7  # kappa from which the other parts are taken from their ratios to fringes, for beta > 0
 _STEP = 0.1  # between rows of the amplitude of the limit, over the inverse of its radius
 
 
@@ -45,7 +49,7 @@ class SimilarityTable:
     nu             nodes, shape (nodes,), rising to infinity; for beta > 0 the last has C^2 alone
     weight_sum     sum w, shape (nodes,)
     rows           ln A^2, ln C^2, ln(nu^2 S) + kappa^2 and ln(I/S) at Q, ln(3 nu^2 I) + kappa^2 at KAPPA, one after
-                   the other, shape (nodes, RATIOS, 4 len(Q) + len(KAPPA))
+                   the other, and for beta > 0 the three ratios, shape (nodes, RATIOS, recipe.row_length)
     """
 
     recipe: Recipe
@@ -78,10 +82,16 @@ class SimilarityTable:
         # rows end where nothing is left of a part: what lies beyond is not used
         self_term = damped * np.exp(np.minimum(ln_self, _MOST))
         from_self = self_term * np.exp(np.clip(ln_fringes, 0.0, _MOST))
-        of_kappa = (weight @ self._flat[:, 4 * len(Q) :])[None]
-        alone = damped / 3 * np.exp(_lagrange(of_kappa, np.minimum(kappa, KAPPA[-1]) / KAPPA[1])[0])
-        interference = np.where(kappa < _OWN_ROWS, from_self, alone)
-        return window * np.exp(ln_smooth), interference, self_term, window * np.exp(ln_completed)
+        position = np.minimum(kappa, KAPPA[-1]) / KAPPA[1]
+        of_kappa = (weight @ self._flat[:, 4 * len(Q) :]).reshape(len(nu), -1, len(KAPPA)).swapaxes(0, 1)
+        ln_alone, *ln_ratios = _lagrange(of_kappa, position)
+        alone, own = damped / 3 * np.exp(ln_alone), kappa >= _OWN_ROWS
+        smooth, completed = window * np.exp(ln_smooth), window * np.exp(ln_completed)
+        if ln_ratios:
+            at_kappa = [alone * np.exp(ratio) for ratio in ln_ratios]
+            parts = zip(at_kappa, (smooth, completed, self_term), strict=True)
+            smooth, completed, self_term = (np.where(kappa >= _RATIO_ROWS, above, below) for above, below in parts)
+        return smooth, np.where(own, alone, from_self), self_term, completed
 
     def classical(self, ratio: ArrayLike, q: ArrayLike) -> NDArray:
         """P(k|M)/M^2 of filaments of particles, shape (filaments, k); arguments as for `parts`.
@@ -148,7 +158,7 @@ def make_table(
 
 
 def table_rows(nu: float, recipe: Recipe, backend: CPU | GPU | None = None) -> tuple[float, NDArray]:
-    """sum w, and the rows of one node at all ratios, shape (RATIOS, 4 len(Q) + len(KAPPA))."""
+    """sum w, and the rows of one node at all ratios, shape (RATIOS, recipe.row_length)."""
     plane = _limit_spectrum(recipe) if np.isinf(nu) else plane_spectrum(nu, recipe, backend)
     return plane.weight_sum, _rows(plane, nu, recipe)
 
@@ -172,15 +182,19 @@ def _rows(plane: PlaneSpectrum, nu: float, recipe: Recipe) -> NDArray:
         rows_of_q.append(fringes / np.maximum(self_term, _LEAST**2))
         if finite:
             q = 2 * nu * np.maximum(KAPPA, 1e-4)
-            at_kappa, alone = orientation_averages(q, [plane.interference, _one], window, plane.radius)
-            interference = 3 * squared * at_kappa / alone
+            of_kappa = [plane.interference, _one]
+            if recipe.beta:
+                of_kappa += [plane.smooth, plane.completed, plane.self_term]
+            at_kappa, alone_there, *others = orientation_averages(q, of_kappa, window, plane.radius)
+            ratios = [values / np.maximum(at_kappa, _LEAST**2) for values in others]
+            interference = 3 * squared * at_kappa / alone_there
         elif recipe.beta:
-            interference = np.zeros(len(KAPPA))
+            interference, ratios = np.zeros(len(KAPPA)), [np.zeros(len(KAPPA))] * 3
         else:  # the window is then a line of no width
-            interference = limit.fringes(KAPPA, recipe.energy_cut) * np.exp(-(KAPPA**2))
-        smooth, completed, self_term, ratio_of_q = (np.log(np.maximum(values, _LEAST)) for values in rows_of_q)
-        interference = np.log(np.maximum(interference, _LEAST)) + KAPPA**2
-        rows.append(np.concatenate([smooth, completed, self_term + damping, ratio_of_q, interference]))
+            interference, ratios = limit.fringes(KAPPA, recipe.energy_cut) * np.exp(-(KAPPA**2)), []
+        smooth, completed, self_term, ratio_of_q = map(_logarithm, rows_of_q)
+        of_node = [smooth, completed, self_term + damping, ratio_of_q, _logarithm(interference) + KAPPA**2]
+        rows.append(np.concatenate(of_node + list(map(_logarithm, ratios))))
     return np.array(rows)
 
 
@@ -205,6 +219,10 @@ def _limit_spectrum(recipe: Recipe) -> PlaneSpectrum:
         mass_fraction**2,
         edge,
     )
+
+
+def _logarithm(values: NDArray) -> NDArray:
+    return np.log(np.maximum(values, _LEAST))
 
 
 def _digits(value: float) -> float:
