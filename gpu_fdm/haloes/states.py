@@ -187,7 +187,7 @@ def halo_weights(profile: SphericalProfile, states: HaloStates, soliton_share: f
     """w_nl = (2 pi)^3 f(E_nl)/M, shape (states,): sum (2 l + 1) w is the share of the mass below the cut.
 
     soliton_share  weight of the ground state instead, in [0, 1]: a soliton's mass (relations.soliton_mass) over the
-                   halo's; the other weights stay
+                   halo's; the other weights stay, and so does the potential, which is that of the profile's law
     Raises InputError for a share out of range, ValueError for states of another profile.
     """
     for name in ("scale_factor", "mass"):

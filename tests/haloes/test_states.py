@@ -1,8 +1,11 @@
 """States of haloes: closed forms, the reference halo, convergence, orthonormality."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from halo_cases import halo, reference_halo, reference_table
+from scipy.integrate import quad
 
 from gpu_fdm import InputError, SphericalProfile, halo_states, halo_weights
 from gpu_fdm.haloes.laws import Plummer
@@ -33,9 +36,27 @@ def test_reference():
     assert energy == pytest.approx(rows["energy"], rel=1e-9)
     assert w == pytest.approx(rows["weight"], rel=1e-8)
     assert profile.central_potential == pytest.approx(-3151.22440328, rel=1e-8)
-    # the reference took r_99 from a coarser table; M(< r_99) = 0.99 M to 1e-10 here (test_profile.py)
+    # the reference took r_99 from a coarser table: the next test has it by other quadratures
     assert states.energy_cut == pytest.approx(-410.96088718, rel=2e-6)
     assert states.multiplicity @ weight == pytest.approx(0.93688, abs=5e-6)
+
+
+def test_cut_by_other_quadratures():
+    profile, states, _ = reference_halo()
+    cells = np.geomspace(1e-7, 1e5, 40)
+
+    def integral(power, first, last):
+        """int r^power rho dr."""
+        edges = [first, *cells[(cells > first) & (cells < last)], last]
+        return sum(
+            quad(lambda r: r**power * float(profile.density(r)), *cell, epsrel=1e-12)[0] for cell in pairwise(edges)
+        )
+
+    edge = float(profile.radius_enclosing(0.99))
+    inside, outside = 4 * np.pi * integral(2, 1e-7, edge), integral(1, edge, 1e5)
+    assert inside / profile.mass == pytest.approx(0.99, rel=1e-11)
+    assert states.energy_cut == pytest.approx(-(inside / (4 * np.pi * edge) + outside) / 0.2, rel=1e-11)
+    assert profile.central_potential == pytest.approx(-integral(1, 1e-7, 1e5) / 0.2, rel=1e-11)
 
 
 @pytest.mark.parametrize("m22", [1, 2])
