@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from locations import REPOSITORY
-from scipy.special import k1, kn
+from scipy.special import erf, gamma, k1, kn
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
@@ -94,6 +94,30 @@ def test_large_nu_approaches_the_limit(plane_of_8):
     for kappa in (0.5, 1.0, 2.0):
         expected = float(limit.fringes(kappa, F)) * np.exp(-(kappa**2)) / (3 * nu**2)
         assert plane_of_8.interference(np.array([2 * nu * kappa]))[0] == pytest.approx(expected, rel=0.6 / nu**2)
+
+
+def test_large_nu_with_anisotropy():
+    """nu^2 S(0) from states tends to a sum over l of phase space: it grows as ln nu at beta = 0.5, and has no limit."""
+    recipe = Recipe(beta=0.5)
+    beta, cut, axial = recipe.beta, recipe.cut, recipe.l0_angular_momentum
+    scale = np.sqrt(np.pi) * (2 - beta) * 2 ** (beta / 2) / gamma((1 - beta) / 2)
+    log_x = np.linspace(np.log(1e-6), np.log(25), 1000)
+
+    def phase_space(momentum):  # int d eps T/(2 pi) exp(-4 eps), as an integral over x and the radial momentum
+        x = np.exp(log_x)
+        depth = np.maximum(cut - np.log1p(x ** (2 - beta)) - momentum[:, None] ** 2 / (4 * x**2), 0)
+        return np.trapezoid(np.exp(-4 * (cut - depth)) * np.sqrt(np.pi) * erf(2 * np.sqrt(depth)) * x, log_x) / (
+            2 * np.pi
+        )
+
+    for nu, below in ((4.0, 0.141), (8.0, 0.0437)):
+        profile = recipe.profile(nu)
+        library = eigenstates(profile, F)
+        found = nu**2 * np.sum(library.multiplicity * wkb_weights(profile, library) ** 2)
+        l = np.arange(int(12 * nu))
+        share = np.where(l == 0, axial ** (-2 * beta), 2.0 * np.maximum(l, 1) ** (-2 * beta))
+        expected = scale**2 * nu ** (2 * beta - 1) * np.sum(share * phase_space(l / nu))
+        assert 1 - found / expected == pytest.approx(below, rel=0.05)
 
 
 def test_rows_of_the_table(table):

@@ -1,4 +1,4 @@
-"""The spectrum of an isothermal filament of one nu, in three parts of P/M^2 over (sum w)^2: from its states.
+"""The spectrum of a steady-state filament of one nu, in three parts of P/M^2 over (sum w)^2: from its states.
 
 In lengths of r0/a and energies of 2 sigma^2 the states solve
 
