@@ -123,7 +123,7 @@ def fitted_tables(posterior: Posterior, bands: list[NDArray] | None) -> list[Fit
         fitted.append(
             FittedTable(
                 f"{table.label}, z = {table.redshift:g}",
-                table.name,
+                f"{table.name}  [(Mpc/h)$^3$]" if table.name.startswith("P ") else table.name,
                 table.k,
                 values,
                 np.abs(ends - values),

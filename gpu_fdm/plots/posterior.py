@@ -39,13 +39,14 @@ def draw_fitted(tables: Sequence[FittedTable], title: str, path: Path, dpi: int 
 
 
 def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figure:
-    """A histogram of each parameter, and regions of 68 and 95 % of each pair; a cross marks the best fit."""
+    """A histogram of each parameter, and regions of 68 and 95 % of each pair; the best fit is red."""
     number = len(names)
     samples, best = samples.copy(), best.copy()
     for i, name in enumerate(names):
         if name.startswith("ln_"):
             samples[:, i], best[i] = np.exp(samples[:, i]), np.exp(best[i])
-    figure = new_figure(SIDE * number + 1.2, SIDE * number + 0.9, ["68 and 95 % of the posterior; cross: best fit"])
+    title = ["median and 68 %" if number == 1 else "68 and 95 % of the posterior", "red: best fit"]
+    figure = new_figure(SIDE * number + 1.2, SIDE * number + 0.9, title)
     panels = figure.subplots(number, number, squeeze=False, sharex="col")
     ranges = [_range(column) for column in samples.T]
     for row in range(number):
