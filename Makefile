@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOT := $(CURDIR)
-PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
+PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
 COPY := build/lint
 CARD := build/card

@@ -51,11 +51,10 @@ NOT_RUN = {
         "half a minute; tests/commands/test_tabulate.py makes one of few nodes"
     ),
     "gpu-fdm fit power_z4.csv": "the reader's table",
-    "gpu-fdm fit mock.csv": "a minute; tests/commands/test_fit.py makes a short chain",
+    "gpu-fdm fit mock.csv": "a minute; tests/commands/test_fit_command.py makes a short chain",
     'gpu-fdm fit mock.csv --prior "mass_min=log_uniform(1e9,1e10)" --prior "ln10As=normal(3.044,0.014)" --output 2': (
         "five minutes"
     ),
-    "python benchmarks/coverage.py": "half an hour",
     "sbatch ini/slurm.sh": CLUSTER,
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }

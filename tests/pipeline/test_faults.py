@@ -30,7 +30,6 @@ from fault_runs import (
 )
 from rank_runs import MPIEXEC, needs_mpi
 
-from gpu_fdm import plots
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.lock import only_run
@@ -245,7 +244,7 @@ def test_a_whole_result_is_left_alone(tmp_path, whole, monkeypatch):
     )
     shutil.rmtree(tmp_path / "result_kept")
     # figures are drawn, and nothing else is done
-    monkeypatch.setattr(plots, "draw", lambda path, figures, dpi: [(path, dpi)])
+    monkeypatch.setattr(pipeline, "draw", lambda path, figures, dpi: [(path, dpi)])
     assert run(text + "[figures]\n", "figures.dpi=20").figures == ((tmp_path / "result.hdf5", 20),)
     after = (tmp_path / "result.hdf5").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
