@@ -12,16 +12,15 @@ of the inversion is one in u, ln r = ln r_e + u^2, with V(r_e) = E; f is tabulat
 1e-10 for a smooth law. Below V(5e-4 scale radii) f is taken as constant.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.optimize import brentq
-from scipy.special import roots_legendre
 
 from ..errors import InputError
+from ..quadrature import gauss_legendre
 from .laws import DensityLaw
 
 _INWARD, _OUTWARD = 1e-4, 1e4  # of the smallest and the largest scale: where the panels end
@@ -35,12 +34,6 @@ _CLOSE = 1e-3  # of Psi: smaller differences of the potential are integrals of t
 _CLOSE_NODES = 24
 _TINY = 40.0  # e-folds after which the integrand of the inversion is below round-off
 _AT_ONCE = 64  # energies
-
-
-@lru_cache(maxsize=64)
-def gauss_legendre(points: int) -> tuple[NDArray, NDArray]:
-    """Nodes and weights on [-1, 1], shape (points,); cached."""
-    return roots_legendre(points)
 
 
 class SphericalProfile:

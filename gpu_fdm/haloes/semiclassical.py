@@ -14,7 +14,8 @@ What it is not: right where few states hold the power. At low k it is 45, 15, 4.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .profile import SphericalProfile, gauss_legendre
+from ..quadrature import gauss_legendre
+from .profile import SphericalProfile
 from .spectrum import HaloSpectrum
 from .states import energy_cut, largest_angular_momentum
 

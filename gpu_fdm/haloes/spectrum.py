@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..kernels.bessel import spherical_bessel_table
 from ..kernels.interference import batches, interference, legendre_angles
 from ..parallel.backend import CPU, GPU
-from .profile import gauss_legendre
+from ..quadrature import gauss_legendre
 from .states import HaloStates
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P is below 1e-14 of P(0)

@@ -20,7 +20,8 @@ from ..errors import InputError
 from ..parallel.backend import cpu_count
 from ..parallel.blas import on_one_thread
 from ..parallel.memory import available
-from .profile import SphericalProfile, gauss_legendre
+from ..quadrature import gauss_legendre
+from .profile import SphericalProfile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the edge of the box
 DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11

@@ -12,8 +12,8 @@ from ..config.sections import OneFilamentSection
 from ..config.shared_sections import WavefunctionSection
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
+from ..quadrature import gauss_legendre
 from ..spectra.one_filament import OneFilamentSpectrum
-from ..spectra.phase_average import gauss_legendre
 from ..spectra.similarity.population import ERROR, last_wavenumber, population_parts
 from ..spectra.similarity.recipe import Recipe
 from ..spectra.similarity.store import table_for

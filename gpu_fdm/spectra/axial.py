@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
-from .phase_average import gauss_legendre
+from ..quadrature import gauss_legendre
 
 WINDOW_END = 8.6  # dispersions of A(k): its power has fallen by exp(-37) there
 _CORRELATION_END = 6.2  # over D: exp(-(D z)^2) has fallen to 2e-17

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..filament.model import END_SHARPNESS
 from ..filament.profile import SteadyStateCylinder
-from .phase_average import gauss_legendre
+from ..quadrature import gauss_legendre
 from .single_filament import classical_power
 
 FLOOR = 1e-15  # of the largest power: below it a sum of order one is round-off, and returned as zero

@@ -16,17 +16,16 @@ results are copied from and to the host.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import roots_legendre
 
 from ..filament.eigenstates import Library
 from ..kernels.bessel import bessel_table, transform_0
 from ..kernels.interference import BLOCK_BYTES, BLOCK_SIDE, TABLE_BYTES, batches, interference
 from ..parallel.backend import CPU, GPU
+from ..quadrature import gauss_legendre
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P2 is below 1e-14 of P(0)
 STATES_AT_ONCE = 4096
@@ -158,12 +157,6 @@ def radii(library: Library, points: int) -> tuple[NDArray, NDArray]:
     x, w = gauss_legendre(points)
     radius = library.radius_max * (1 + x) / 2
     return radius, library.radius_max / 2 * w * radius
-
-
-@lru_cache(maxsize=64)
-def gauss_legendre(points: int) -> tuple[NDArray, NDArray]:
-    """Nodes and weights on [-1, 1], shape (points,); cached."""
-    return roots_legendre(points)
 
 
 def _spectrum(states: _States, k: NDArray) -> NDArray:

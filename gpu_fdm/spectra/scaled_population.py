@@ -16,8 +16,8 @@ from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
 from ..filament.model import END_SHARPNESS
+from ..quadrature import gauss_legendre
 from .one_filament import QUADRATURE, MassFunction
-from .phase_average import gauss_legendre
 from .scaled_filament import ScaledFilament
 
 STEP = 2**0.5  # between nu of the lattice, which are its powers: P_1f is interpolated to 3e-4

@@ -18,8 +18,9 @@ from scipy.interpolate import CubicSpline
 from ..filament.model import Model
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
+from ..quadrature import gauss_legendre
 from .axial import AxialWindow
-from .phase_average import NO_POWER, PolarSpectrum, form_factor, gauss_legendre, has_fringes, polar_spectrum
+from .phase_average import NO_POWER, PolarSpectrum, form_factor, has_fringes, polar_spectrum
 
 DETACHED = 2.0  # times the power of the smooth filament: fringes have half of the power
 MASS_FRACTION = 0.999  # of a profile inside the radius that sets the number of orientations

@@ -15,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from scipy.special import erf, j0
 
-from ..phase_average import gauss_legendre
+from ...quadrature import gauss_legendre
 
 _LENS = 120  # nodes along each side of the lens of two circles
 _ORBITS = 96  # nodes of energy and of angular momentum
