@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..io.tables import read_columns
+from ..io.tables import errors_of_text, read_columns
 
 LEAST_ROWS = 8
 # largest values, and k and 1/k [h/Mpc]: larger ones are no measurements, and their products overflow
@@ -54,14 +54,8 @@ def check_range(name: str, values: NDArray, low: float, high: float, unit: str, 
 
 def read_curve(path: str | Path, name: str, make: Callable[[NDArray, NDArray], Curve]) -> Curve:
     """make(k, values) from a CSV file with columns k [h/Mpc] and `name`; InputError names the file and the line."""
-    try:
+    with errors_of_text(path):
         columns = read_columns(path, ("k", name))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(error)) from None
     try:
         return make(columns["k"], columns[name])
     except InputError as error:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
 from ..errors import InputError
-from ..io.tables import read_text
+from ..io.tables import errors_of_text, read_text
 from ..pipeline.result_spectra import several_filaments
 from ..spectra.boost import Boost
 from ..spectra.linear_theory import matter_with
@@ -156,14 +156,8 @@ def read_covariance(path: str | Path) -> NDArray:
 
     Raises InputError that names the file and the line.
     """
-    try:
+    with errors_of_text(path):
         lines = read_text(path).splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(error)) from None
     rows: list[list[float]] = []
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].replace(",", " ").split()

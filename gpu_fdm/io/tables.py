@@ -2,11 +2,13 @@
 
 import csv
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import printable
+from ..errors import InputError, printable
 from .input_content import MOST_BYTES, content_of
 
 _FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
@@ -24,6 +26,19 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file (byte {error.start})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@contextmanager
+def errors_of_text(path: str | Path) -> Iterator[None]:
+    """Errors of reading a file of text become InputErrors that name it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def without_formulas(value: object) -> object:

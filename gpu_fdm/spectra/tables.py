@@ -5,8 +5,7 @@ A CSV file has a header of comments, `# name: value`, then the names of the colu
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
-from ..io.tables import read_columns, read_text, without_formulas
+from ..io.tables import errors_of_text, read_columns, read_text, without_formulas
 from ..units import home_for_astropy
 from .boost import ERRORS, LIMITS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
@@ -230,7 +229,7 @@ class _Table:
 
 
 def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:
-    with _errors_of_text(path):
+    with errors_of_text(path):
         lines = read_text(path).splitlines()
         matches = [_HEADER_LINE.match(line.strip()) for line in lines]
         header = {match[1].lower(): match[2] for match in matches if match}
@@ -240,7 +239,7 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
 
 
 def _read_ecsv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:
-    with _errors_of_text(path):
+    with errors_of_text(path):
         text = read_text(path)
     table = ecsv.read(path, text)
     missing = [name for name in needed if name not in table.columns]
@@ -248,17 +247,6 @@ def _read_ecsv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -
         raise InputError(f"{path}: no column {', '.join(missing)} (found {', '.join(table.columns)})")
     wanted = (*needed, *(name for name in optional if name in table.columns))
     return table.meta | table.units, {name: table.numbers(name) for name in wanted}
-
-
-@contextmanager
-def _errors_of_text(path: Path) -> Iterator[None]:
-    """Errors of a file of text become InputErrors that name it."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 def _write_csv(path: Path, header: dict[str, str | float], columns: Columns) -> None:
