@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HELP = "write and draw the ratio of two power spectra, with both named"
 PARALLEL = True
 DEFAULT_NAME = "boost.csv"
 HALVES = ("above", "below")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..spectra.boost import Boost
 
-HELP = "compare models with tables or simulations, in a figure, a table and a report"
 PARALLEL = True
 FIGURE, TABLE, REPORT = ("comparison.png", "comparison.csv", "comparison.html")
 FITS, TABLE_OF_FITS = ("comparison_fits.png", "comparison_fits.csv")

@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 
 from .shared import file_name
 
-HELP = "print a script that makes a shell complete commands, options and files"
 PARALLEL = False
 SHELLS = ("bash", "zsh", "fish")
 

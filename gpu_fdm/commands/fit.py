@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..inference.chain import Chain
     from ..inference.posterior import Posterior
 
-HELP = "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC"
 PARALLEL = False
 RESUMES = True
 CHAIN, CORNER, FIGURE, TABLE = "chain.hdf5", "corner.png", "fit.png", "fit.csv"

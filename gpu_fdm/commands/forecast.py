@@ -6,7 +6,6 @@ from pathlib import Path
 from ..errors import InputError
 from .shared import file_name
 
-HELP = "forecast the error of the boson mass from P(k) of given errors, with and without interference"
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
 MARK = b"# forecast by gpu-fdm"  # of its tables

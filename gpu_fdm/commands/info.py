@@ -7,7 +7,6 @@ from .. import __version__
 from ..errors import reason, require_file
 from .shared import file_name
 
-HELP = "print versions, devices, MPI library and memory, or of which run files are and whether they are whole"
 PARALLEL = False
 LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
 CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be installed

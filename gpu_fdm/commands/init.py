@@ -4,7 +4,6 @@ from argparse import ArgumentParser, Namespace
 
 from ..errors import InputError
 
-HELP = "print a commented ini file to start from"
 PARALLEL = False
 
 

@@ -14,8 +14,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
-from types import ModuleType
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
@@ -23,27 +22,26 @@ from ..errors import InputError, RunError, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from . import boost, compare, completion, fit, forecast, info, init, plot, power, predict, run, tabulate
 from .environment import printable_output, settle_environment
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
-# as --help lists them
-COMMANDS: tuple[ModuleType, ...] = (
-    run,
-    predict,
-    power,
-    boost,
-    compare,
-    fit,
-    forecast,
-    plot,
-    tabulate,
-    init,
-    info,
-    completion,
-)
+# name of each subcommand, and what it does, as --help lists them
+COMMANDS = {
+    "run": "run all stages that an ini file asks for",
+    "predict": "predict spectra and boosts of boson masses, in seconds",
+    "power": "measure the power spectrum of a snapshot of a simulation, or of a box",
+    "boost": "write and draw the ratio of two power spectra, with both named",
+    "compare": "compare models with tables or simulations, in a figure, a table and a report",
+    "fit": "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC",
+    "forecast": "forecast the error of the boson mass from P(k) of given errors, with and without interference",
+    "plot": "draw figures of everything that a result file holds",
+    "tabulate": "make a table of spectra of filaments over nu = m r0 sigma / hbar",
+    "init": "print a commented ini file to start from",
+    "info": "print versions, devices, MPI library and memory, or of which run files are and whether they are whole",
+    "completion": "print a script that makes a shell complete commands, options and files",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,27 +77,28 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
     parser.set_defaults(parser=parser)
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
-        subparsers.add_parser(name, help=command.HELP, add=command.add).set_defaults(command=command)
+    for name, what in COMMANDS.items():
+        subparsers.add_parser(name, help=what, subcommand=name)
     return parser
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line; that of a subcommand adds its arguments when it is first used.
+    """A parser whose errors are one line; that of a subcommand imports it and adds its arguments when it is first used.
 
-    add  adds them: what one subcommand imports for its arguments then costs the others no time
+    subcommand  its name: what it imports then costs the others no time
     """
 
-    def __init__(self, add: Callable[[argparse.ArgumentParser], None] | None = None, **options: Any) -> None:
+    def __init__(self, subcommand: str | None = None, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
-        self._add = add
+        self._subcommand = subcommand
 
     def add_arguments(self) -> None:
-        """Add the arguments of a subcommand, once."""
-        add, self._add = self._add, None
-        if add is not None:
-            add(self)
+        """Add the arguments of a subcommand, and its module as `command`, once."""
+        name, self._subcommand = self._subcommand, None
+        if name is not None:
+            command = import_module(f"{__package__}.{name}")
+            command.add(self)
+            self.set_defaults(command=command)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.add_arguments()

@@ -6,7 +6,6 @@ from pathlib import Path
 from ..errors import InputError, require_file
 from .shared import add_dpi_option, check_dpi, file_name, print_figures
 
-HELP = "draw figures of everything that a result file holds"
 PARALLEL = False
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..pipeline.snapshot import Measurement
     from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 
-HELP = "measure the power spectrum of a snapshot of a simulation, or of a box"
 PARALLEL = True
 STORAGE_ENDINGS = (".hdf5", ".h5", ".npy", ".npz", ".mat")
 

@@ -10,7 +10,6 @@ from .shared import add_dpi_option, check_dpi, file_name
 if TYPE_CHECKING:
     from ..config.config import Config
 
-HELP = "predict spectra and boosts of boson masses, in seconds"
 PARALLEL = False
 DEFAULT_NAME = "prediction.csv"
 COLUMNS = ("smooth", "cdm")  # denominators that a table has in any case

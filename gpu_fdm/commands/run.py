@@ -8,7 +8,6 @@ from .shared import file_name, print_figures
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
-HELP = "run all stages that an ini file asks for"
 PARALLEL = True
 RESUMES = True
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..spectra.similarity.recipe import Recipe
 
-HELP = "make a table of spectra of filaments over nu = m r0 sigma / hbar"
 PARALLEL = True
 RESUMES = True
 OPTIONS = {

@@ -335,9 +335,10 @@ def _descend(value: NDArray, inside: NDArray, response: NDArray, misfit: Misfit,
 
     Changes value and inside; returns the number of steps.
     """
+    modes = np.flatnonzero(inside)
+    rows = response[modes]
     for step in range(most_steps):
-        modes = np.flatnonzero(inside)
-        rows, v = response[modes], value[modes]
+        v = value[modes]
         ratio = v @ rows
         total, slope, curvature = misfit(ratio)
         gradient = 1 + rows @ slope
@@ -359,7 +360,10 @@ def _descend(value: NDArray, inside: NDArray, response: NDArray, misfit: Misfit,
                 break
             length /= 2
         value[modes] = np.where(limit <= length, 0, v + length * direction)
-        inside[modes] = value[modes] > 0
+        stays = value[modes] > 0
+        if not stays.all():
+            inside[modes] = stays
+            modes, rows = modes[stays], rows[stays]
     raise RuntimeError(f"the weights have not converged in {_MOST_STEPS} Newton steps")
 
 
@@ -367,11 +371,12 @@ def _newton_direction(hessian: NDArray, gradient: NDArray, value: NDArray) -> ND
     """Solution of hessian @ direction = -gradient in which modes of value 0 do not fall but stay."""
     # modes with the same density make it singular to round-off
     hessian[np.diag_indices(len(value))] *= 1 + 1e-12
+    direction = -np.linalg.solve(hessian, gradient)
     free = np.ones(len(value), bool)
     while True:
-        direction = np.zeros(len(value))
-        direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         falling = free & (value == 0) & (direction <= 0)
         if not falling.any():
             return direction
         free &= ~falling
+        direction = np.zeros(len(value))
+        direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
