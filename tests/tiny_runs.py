@@ -39,7 +39,7 @@ RUNS = {
     "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"
     + "content = none\nruns = wave_fdm, particles_fdm\nseeds = 3, 12\n",
 }
-WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "fit", "figures"}  # sections that no tiny run has to name
+WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "halo", "fit", "figures"}  # sections that no tiny run has to name
 RESULT = result_schema()
 
 

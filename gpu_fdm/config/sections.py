@@ -36,6 +36,7 @@ from .shared_sections import (
     DarkMatter,
     FilamentSection,
     GasSection,
+    HaloSection,
     Run,
     WavefunctionSection,
 )
@@ -446,6 +447,7 @@ class Sections:
     correlation: CorrelationSection = ABSENT
     population: PopulationSection = ABSENT
     one_filament: OneFilamentSection = ABSENT
+    halo: HaloSection = ABSENT
     simulation: SimulationSection = ABSENT
     steady_state: SteadyStateSection = ABSENT
     fit: FitSection = ABSENT

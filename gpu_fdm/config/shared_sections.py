@@ -19,6 +19,7 @@ from .section import (
     NO_FILE,
     POSITIVE,
     SPEED,
+    STATISTICS,
     TIME,
     WEIGHTS,
     ErrorOfKey,
@@ -256,3 +257,27 @@ class WavefunctionSection(Section):
 
     def check_keys(self, error: ErrorOfKey) -> None:
         require_table(self, "weights", error)
+
+
+@frozen
+class HaloSection(Section):
+    """Haloes: cored NFW spheres cut at the radius of their mass definition, and how their power is computed."""
+
+    concentration: str = option(
+        "dutton_maccio_2014_200c",
+        Choice(("dutton_maccio_2014_200c", "dutton_maccio_2014_vir")),
+        "relation of concentration and mass; the end of its name is the mass definition, which sets the radius",
+    )
+    concentration_factor: float = option(1.0, Number(0.1, 10), "factor of the concentration")
+    core_factor: float = option(1.0, Number(0.1, 10), "core radius over that of Schive et al. 2014")
+    soliton: str = option(
+        "no",
+        Choice(("no", "yes")),
+        "whether the ground state has the mass of the soliton of Schive et al. 2014, at a fixed amplitude",
+    )
+    energy_cut: float = option(
+        0.99, FRACTION, "mass fraction that sets the energy cut of the states, which is V at the radius that holds it"
+    )
+    statistics: str = option(
+        "fixed", STATISTICS, "statistics of the states: phases random and |a_nlm| fixed, or complex Gaussian amplitudes"
+    )

@@ -110,22 +110,26 @@ def cored_nfw(
     length: float = 1.0,
     relation: str = "dutton_maccio_2014_200c",
     core: str = "schive_2014",
+    concentration_factor: float = 1.0,
+    core_factor: float = 1.0,
 ) -> CoredNFW:
     """Law of a halo of a mass [Msun/h], truncated at its radius.
 
     length          unit of its radii [Mpc/h]: CodeUnits.length for code units
     relation, core  names in CONCENTRATIONS, whose mass definition is taken, and in CORES
+    concentration_factor, core_factor  of the concentration and of the core radius that these give
     Raises InputError where the core is larger than the halo: the boson is too light for this mass.
     """
     definition = _named("concentration", relation, CONCENTRATIONS)[0]
     radius = halo_radius(mass, definition, omega_m, redshift)
-    size = core_radius(mass, m22, h, omega_m, redshift, core)
+    _check(concentration_factor=concentration_factor, core_factor=core_factor)
+    size = core_factor * core_radius(mass, m22, h, omega_m, redshift, core)
     if not size < radius:
         raise InputError(
             f"halo of {mass:.4g} Msun/h at m22 = {m22:g}: its core, {size:.4g} Mpc/h, is larger than the halo, "
             f"{radius:.4g} Mpc/h: must be a heavier halo or boson"
         )
-    scale = radius / concentration(mass, redshift, relation)
+    scale = radius / (concentration_factor * concentration(mass, redshift, relation))
     return CoredNFW(scale / length, size / length, radius / length)
 
 

@@ -24,6 +24,7 @@ WITHOUT_INFLUENCE = {
     "simulation.checkpoint_minutes",
     "simulation.alarms",
     *(f"fit.{item.name}" for item in fields(SECTIONS["fit"])),  # of gpu-fdm fit, which is no stage of a run
+    *(f"halo.{item.name}" for item in fields(SECTIONS["halo"])),  # of halo_profile, which no stage calls
 }
 # sections whose keys no part of a stage may depend on, whatever is added to them
 FOREIGN = {

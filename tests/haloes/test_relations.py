@@ -36,6 +36,13 @@ def test_core():
     assert lighter == pytest.approx(0.8e-3 * UNITS.h, rel=1e-12)
 
 
+def test_factors_of_concentration_and_core():
+    law, other = cored_nfw(*sizes()), cored_nfw(*sizes(), concentration_factor=2, core_factor=0.5)
+    assert (other.scale, other.core) == pytest.approx(
+        (law.scale / 2, law.core / 2)
+    ) and law.truncation == other.truncation
+
+
 def test_soliton_mass():
     """M_sol r_c m22^2 is a constant, and M_sol four core masses of the core-halo relation."""
     rows = [(1e9, 1.0, 4.0), (1e10, 2.0, 4.0), (1e11, 1.0, 0.0)]
@@ -73,6 +80,7 @@ def sizes(mass=1e9, m22=1.0, z=4.0):
         (lambda: halo_radius(-1, "200c", 0.3, 0), "mass = -1: must be positive"),
         (lambda: concentration(1e9, -0.1), "redshift = -0.1: must not be negative"),
         (lambda: core_radius(1e9, 0, 0.7, 0.3, 0), "m22 = 0: must be positive"),
+        (lambda: cored_nfw(*sizes(), core_factor=0), "core_factor = 0: must be positive"),
     ],
 )
 def test_bad_input(call, message):
