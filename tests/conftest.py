@@ -1,6 +1,7 @@
 """Fixtures shared by the suite: the published filament, solved once."""
 
 import logging
+import os
 import signal
 
 import numpy as np
@@ -14,6 +15,12 @@ from gpu_fdm.filament.wavefunction import WaveFunction, random_phases
 from gpu_fdm.parallel.backend import CPU, GPU, gpu_count
 
 HOSTILE = pytest.StashKey[Hostile]()
+# ranks that wait for others sleep, instead of taking the processors that those would compute on: MPICH, Open MPI
+WAIT_ASLEEP = {
+    "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1",
+    "MPIR_CVAR_POLLS_BEFORE_YIELD": "10",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+}
 
 
 def pytest_configure(config):
@@ -22,6 +29,8 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for name, value in WAIT_ASLEEP.items():
+        os.environ.setdefault(name, value)
     config.stash[HOSTILE] = Hostile()
 
 
