@@ -19,7 +19,7 @@ import attrs
 import gpu_fdm
 from gpu_fdm.config.config import Config
 from gpu_fdm.config.sections import SECTIONS
-from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT
+from gpu_fdm.io.schema import MEASURED_FILAMENT, MEASUREMENT, SNAPSHOT
 from gpu_fdm.io.schema.entries import ASTROPY, PLACEHOLDERS, Group
 from gpu_fdm.pipeline.stages import result_schema
 
@@ -158,7 +158,7 @@ def file_tables() -> str:
     names = [(f"`<{name}>`", meaning) for name, (_, meaning) in PLACEHOLDERS.items()]
     units = [(text, f"`{astropy}`" if astropy else "(dimensionless)") for text, astropy in ASTROPY.items()]
     lines = [table(("in a path", "stands for"), names), "", table(("`units_text`", "`units`"), units), ""]
-    for kind in (result_schema(), MEASUREMENT, SNAPSHOT):
+    for kind in (result_schema(), MEASUREMENT, MEASURED_FILAMENT, SNAPSHOT):
         lines += [f"## {kind.title}", ""]
         for group in kind.groups:
             lines += [f"### `{group.path}`", "", *group_tables(group)]

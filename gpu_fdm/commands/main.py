@@ -32,6 +32,7 @@ COMMANDS = {
     "run": "run all stages that an ini file asks for",
     "predict": "predict spectra and boosts of boson masses, in seconds",
     "power": "measure the power spectrum of a snapshot of a simulation, or of a box",
+    "filament": "find filaments in a snapshot of a simulation, and measure their profiles",
     "boost": "write and draw the ratio of two power spectra, with both named",
     "compare": "compare models with tables or simulations, in a figure, a table and a report",
     "fit": "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC",

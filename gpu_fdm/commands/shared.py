@@ -38,10 +38,6 @@ def file_name(text: str) -> str:
 
 def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
-    import attrs
-
-    from ..snapshots.options import SnapshotOptions, flag
-
     text = "width of bins of k [2 pi / longest side of the box] (default: 1)"
     parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help=text)
     parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
@@ -57,6 +53,15 @@ def add_measurement_options(parser: ArgumentParser) -> None:
     parser.add_argument("--shot-noise", action="store_true", help="do not subtract the shot noise of particles")
     text = "device to compute on (default: auto, a GPU where there is one)"
     parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help=text)
+    add_snapshot_options(parser)
+
+
+def add_snapshot_options(parser: ArgumentParser) -> None:
+    """Add the options that say how a snapshot is read."""
+    import attrs
+
+    from ..snapshots.options import SnapshotOptions, flag
+
     group = parser.add_argument_group("how the snapshot is read", "an option overrides the value in the file")
     group.add_argument("--format", metavar="NAME", help="format of the snapshot (default: recognised from the file)")
     for item in attrs.fields(SnapshotOptions):

@@ -20,6 +20,7 @@ from .gadget_header import (
     numbers_of_types,
     read_header,
     shared_attributes,
+    velocity_unit,
 )
 from .options import SnapshotOptions
 from .particle_files import DARK_MATTER, ParticleFiles, numbers_in_all
@@ -46,6 +47,16 @@ class Hdf5Particles:
         with hdf5.opened(self.path) as file:
             yield _datasets(file, self.group, self.count, self.has_mass)
 
+    @contextmanager
+    def velocities(self) -> Iterator[h5py.Dataset]:
+        """The dataset of velocities."""
+        with hdf5.opened(self.path) as file:
+            stored = hdf5.checked_dataset(file, f"{self.group}/Velocities", 2, "f")
+            if stored.shape != (self.count, 3):
+                shape = f"{stored.name} has shape {stored.shape}: must be {(self.count, 3)} by NumPart_ThisFile"
+                raise InputError(f"{self.path}: {shape}")
+            yield stored
+
 
 def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     """The particles of all files, whose headers must agree with each other and with the data."""
@@ -55,6 +66,7 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     files: list[tuple[str, int]] = []
     headers: list[_PartHeader] = []
     header: Header | None = None
+    speed: float | None = None
     table = 0.0  # mass of a particle where they have none of their own
     for part in parts.all_parts(first, number_of_files(first)):
         with hdf5.opened(part) as file:
@@ -70,7 +82,9 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
                 table = _mass_of_table(file, group, headers[0].mass)
             if count:
                 coordinates, _ = _datasets(file, group, count, not table)
-                header = header or read_header(file, options, coordinates)
+                if header is None:
+                    header = read_header(file, options, coordinates)
+                    speed = velocity_unit(file, f"{group}/Velocities", header.redshift)
     found, number = numbers_in_all(first, kind, [part.numbers for part in headers], headers[0].total)
     assert header is not None  # of a file with particles, which there are
     return ParticleSnapshot(
@@ -85,6 +99,7 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         number=number,
         others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=table or None,
+        velocity_unit=speed,
         source=ParticleFiles(
             tuple(Hdf5Particles(path, count, group, not table) for path, count in files if count),
             *(group, header.length, header.box_size),

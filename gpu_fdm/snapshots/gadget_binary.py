@@ -62,11 +62,19 @@ class BinaryParticles:
     count: int
     positions: Rows
     masses: Rows | None
+    velocity_rows: Rows | None
 
     @contextmanager
     def arrays(self) -> Iterator[tuple[Rows, Rows | None]]:
         """Positions and masses."""
         yield self.positions, self.masses
+
+    @contextmanager
+    def velocities(self) -> Iterator[Rows]:
+        """Velocities, where the file has them."""
+        if self.velocity_rows is None:
+            raise InputError(f"{self.path}: has no record VEL")
+        yield self.velocity_rows
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,8 @@ class _File:
             left.discard(name)
             begin, length = self._record(offset, [size * lengths[name] for size in (4, 8)] if name in lengths else None)
             offset = begin + length + _MARKER
-            if name in ("POS ", "MASS") and name in lengths:
-                width, index = (3, 0) if name == "POS " else (1, 1)
+            if name in ("POS ", "VEL ", "MASS") and name in lengths:
+                width, index = (1, 1) if name == "MASS" else (3, 0)
                 dtype = np.dtype(f"{self.order}f{length // lengths[name]}")
                 row = begin + before[index] * width * dtype.itemsize
                 found[name] = Rows(str(self.path), row, width, dtype.str)
@@ -124,7 +132,7 @@ class _File:
             if name not in found:
                 raise InputError(f"{self.path}: ends without the record {name.strip()} (the file is cut or damaged)")
         masses = found["MASS"] if own[kind] else None
-        return BinaryParticles(str(self.path), self.numbers[kind], found["POS "], masses)
+        return BinaryParticles(str(self.path), self.numbers[kind], found["POS "], masses, found.get("VEL "))
 
     def _name(self, offset: int) -> tuple[str, int]:
         """The name in the record at an offset, and where the record of that name begins."""
@@ -251,6 +259,7 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         number=number,
         others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=header.masses[kind] or None,
+        velocity_unit=None if source[0].velocity_rows is None else (1 + redshift) ** -0.5,
         source=ParticleFiles(source, group, length, box_size),
     )
 

@@ -185,6 +185,26 @@ def _unit_length(file: h5py.File, coordinates: h5py.Dataset | None, redshift: fl
     return None if length is None else length * (1 + redshift if _is_physical(file, coordinates) else 1)
 
 
+def velocity_unit(file: h5py.File, name: str, redshift: float) -> float | None:
+    """Peculiar velocity of the number 1 in a dataset [km/s], or None where there is no such dataset.
+
+    GADGET stores the peculiar velocity over the root of the scale factor a. Attributes of the dataset may name another
+    power of a that the stored number is to be multiplied with (0 of SWIFT); it is 0 without expansion. The unit of
+    velocity is 1 km/s where the file has none.
+    """
+    dataset = hdf5.find(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        return None
+    unit = (_first(file, "UnitVelocity_in_cm_per_s", "UnitVelocity_In_CGS", "Unit velocity in cgs (U_V)") or 1e5) / 1e5
+    if not (unit > 0 and math.isfinite(unit)):
+        raise InputError(f"{file.filename}: unit of velocity = {unit:g} km/s: must be positive")
+    stored = [hdf5.number(dataset, attribute) for attribute in _SCALE_FACTOR]
+    power = next((value for value in stored if value is not None), None)
+    if power is None:
+        power = 0.0 if _first(file, "ComovingIntegrationOn") == 0 else 0.5
+    return unit * (1 + redshift) ** -power
+
+
 def _gizmo_length(file: h5py.File, h: float | None) -> float | None:
     """The unit of length of a file of GIZMO [Mpc/h], which writes it over h: in centimetres, whatever h.
 

@@ -1,5 +1,6 @@
 """Particles of one type in several files: batches of positions and masses, each of them checked."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ class FileOfParticles(Protocol):
     def arrays(self) -> AbstractContextManager[tuple[Any, Any]]:
         """Positions and masses, to be sliced; None instead of masses where all are the same."""
 
+    def velocities(self) -> AbstractContextManager[Any]:
+        """Velocities, to be sliced."""
+
 
 @dataclass(frozen=True)
 class ParticleFiles:
@@ -46,19 +50,35 @@ class ParticleFiles:
 
     def batches(self, first: int, last: int, batch_size: int) -> Batches:
         """See ParticleSnapshot.batches."""
+        for file, slices in self._parts(first, last, batch_size):
+            with file.arrays() as (coordinates, masses):
+                for part in slices:
+                    yield (
+                        self._positions(file.path, coordinates[part], part.start),
+                        None if masses is None else self._masses(file.path, masses[part], part.start),
+                    )
+
+    def velocities(self, first: int, last: int, batch_size: int) -> Iterator[NDArray]:
+        """See ParticleSource.velocities."""
+        for file, slices in self._parts(first, last, batch_size):
+            with file.velocities() as stored:
+                for part in slices:
+                    velocities = stored[part].astype(np.float64)
+                    if not np.all(np.isfinite(velocities)):
+                        n, axis = np.argwhere(~np.isfinite(velocities))[0]
+                        value = velocities[n, axis]
+                        where = f"{file.path}: {self.group}/Velocities[{part.start + n}, {axis}]"
+                        raise InputError(f"{where} = {value:g}: must be finite")
+                    yield velocities
+
+    def _parts(self, first: int, last: int, batch_size: int) -> Iterator[tuple[FileOfParticles, list[slice]]]:
+        """Files with some of the particles first..last - 1, and slices of each."""
         begin = 0
         for file in self.files:
             start, stop = max(first - begin, 0), min(last - begin, file.count)
             begin += file.count
-            if start >= stop:
-                continue
-            with file.arrays() as (coordinates, masses):
-                for a in range(start, stop, batch_size):
-                    b = min(a + batch_size, stop)
-                    yield (
-                        self._positions(file.path, coordinates[a:b], a),
-                        None if masses is None else self._masses(file.path, masses[a:b], a),
-                    )
+            if start < stop:
+                yield file, [slice(a, min(a + batch_size, stop)) for a in range(start, stop, batch_size)]
 
     def _positions(self, path: str, stored: NDArray, begin: int) -> NDArray:
         positions = stored.astype(np.float64) * self.length

@@ -1,4 +1,4 @@
-"""Results of this program: /density/<name>, or /density/<name>/<frame> (see docs/files.md)."""
+"""Results of this program: /density/<name>, /density/<name>/<frame>, or /psi of a simulation (see docs/files.md)."""
 
 import configparser
 from pathlib import Path
@@ -9,6 +9,8 @@ from ..io import hdf5, schema
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot
+
+PSI, MATTER = "psi", "mean matter densities"
 
 
 def detect(path: Path) -> bool:
@@ -26,12 +28,14 @@ def detect(path: Path) -> bool:
 def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The density "fdm" unless another is asked for."""
     with hdf5.opened(path) as file:
-        fields = hdf5.grid_fields(file, schema.DENSITY)
-        field = chosen_field(fields, options.field, "fdm", path)
-        path_of_field = f"{schema.DENSITY}/{field}"
+        densities = hdf5.grid_fields(file, schema.DENSITY)
+        fields = densities if hdf5.find(file, PSI) is None else (*densities, PSI)
+        field = chosen_field(fields, options.field or (densities[0] if len(densities) == 1 else None), "fdm", path)
+        path_of_field = PSI if field == PSI else f"{schema.DENSITY}/{field}"
         source = hdf5.Hdf5Arrays.check(file, (path_of_field,))
         dataset = hdf5.find(file, path_of_field)
         run = _Run(file)
+        units = MATTER if field == PSI else hdf5.text(dataset, "units_text") or hdf5.text(dataset, "units")
         return GridSnapshot(
             path=str(path),
             format=READER.name,
@@ -44,7 +48,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             m22=run.number("m22", "dark_matter", "m22"),
             time=hdf5.number(dataset, "time"),
             cells=source.cells,
-            density_units=hdf5.text(dataset, "units_text") or hdf5.text(dataset, "units") or "units of the file",
+            density_units=units or "units of the file",
             source=source,
         )
 

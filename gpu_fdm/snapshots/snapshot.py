@@ -52,6 +52,9 @@ class ParticleSource(Protocol):
     def batches(self, first: int, last: int, batch_size: int) -> Batches:
         """Positions and masses of particles first..last - 1, see ParticleSnapshot.batches."""
 
+    def velocities(self, first: int, last: int, batch_size: int) -> Iterator[NDArray]:
+        """Velocities of the same batches, in the unit of the file."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -132,6 +135,27 @@ class GridSnapshot(Snapshot):
                 self._check(density[block], block, first)
         return density
 
+    def wave(self, first: int, last: int) -> np.ndarray:
+        """psi of the planes first..last - 1 along x, complex128, shape (last - first, ny, nz), in the unit of the file.
+
+        Raises ValueError for planes outside the grid, InputError where the file has a density, without phases, and for
+        values that are not finite.
+        """
+        if not 0 <= first <= last <= self.cells[0]:
+            raise ValueError(f"planes {first}..{last}: must be in 0..{self.cells[0]}")
+        if self.kind != "psi":
+            name = ", ".join(self.source.names)
+            raise InputError(f"{self.path}: {name}: is a density, without phases: must be psi (--dataset or --field)")
+        wave = np.empty((last - first, *self.cells[1:]), complex)
+        with self.source.arrays() as arrays:
+            for block, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
+                if len(values) == 1:
+                    wave[block] = values[0]
+                else:
+                    wave.real[block], wave.imag[block] = values
+                self._check(np.abs(wave[block]), block, first)
+        return wave
+
     def _check(self, part: NDArray, block: Block, first: int) -> None:
         # min and max are NaN if one value is, and comparisons with NaN are false
         if part.min() >= 0 and part.max() < np.inf:
@@ -155,12 +179,14 @@ class ParticleSnapshot(Snapshot):
     number         number of particles in all files
     others         types of particles that are left out, and their numbers
     particle_mass  mass of a particle if all have the same, in the file's units, else None
+    velocity_unit  peculiar velocity of the number 1 in the file [km/s], None where it has no velocities
     source         the stored particles
     """
 
     number: int
     others: tuple[tuple[str, int], ...] = ()
     particle_mass: float | None
+    velocity_unit: float | None = None
     source: ParticleSource
     kind: ClassVar[str] = "particles"
 
@@ -178,6 +204,16 @@ class ParticleSnapshot(Snapshot):
                 f"particles {first}..{last}, {batch_size} at a time: must be in 0..{self.number}, at least 1"
             )
         return self.source.batches(first, last, batch_size)
+
+    def velocities(self, first: int = 0, last: int | None = None, batch_size: int = BATCH) -> Iterator[NDArray]:
+        """Peculiar velocities (n, 3) [km/s], float64, of the particles of `batches` with the same arguments.
+
+        Raises InputError where the file has none, and for values that are not finite.
+        """
+        if self.velocity_unit is None:
+            raise InputError(f"{self.path}: {self.field} has no velocities")
+        for stored in self.source.velocities(first, self.number if last is None else last, batch_size):
+            yield stored * self.velocity_unit
 
 
 def blocks(

@@ -8,7 +8,20 @@ import pytest
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.presets import PRESETS
 
-COMMANDS = {"run", "predict", "power", "boost", "compare", "fit", "forecast", "plot", "tabulate", "init", "info"}
+COMMANDS = {
+    "run",
+    "predict",
+    "power",
+    "filament",
+    "boost",
+    "compare",
+    "fit",
+    "forecast",
+    "plot",
+    "tabulate",
+    "init",
+    "info",
+}
 COMMANDS |= {"completion"}
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import snapshot_files
 from documents import Command, Example, agrees, differs, inline_commands, near, steps
+from drawn_filaments import Drawn, particles, write_particles
 from locations import REPOSITORY
 from matplotlib.figure import Figure
 
@@ -141,6 +142,8 @@ def small_files(folder):
                 file["Header"].attrs[name] = values
     snapshot_files.write_pyultralight(folder / "psi_#100.npz", psi)
     np.save(folder / "psi_#3.npy", psi)
+    one = Drawn((0.995, 0.01, 0.99), (0.5, 0.7, -0.9), 0.8, 0.0037, 3e9)
+    write_particles(folder, particles([one], 10_000, 1.0), 1.0, "filament_012")
     snapshot_files.write_fuzzylli(folder / "box.h5", {"cdm": density, "fdm/0": density})
     snapshot_files.write_gamer(folder / "Data_000020", *random.random((2, 16, 16, 16)), side=2.0)
     with h5py.File(folder / "field.h5", "w") as file:

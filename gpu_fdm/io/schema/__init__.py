@@ -32,6 +32,7 @@ from .common import (
 from .entries import Attribute, Dataset, Group, Schema
 from .evolution import SIMULATION_GROUPS, SNAPSHOT, STEADY_STATE_GROUPS
 from .filaments import BOX_GROUPS, FILAMENT_GROUPS
+from .measured import CUT_OUT, MEASURED, MEASURED_FILAMENT
 from .population import POPULATION_GROUPS
 
 __all__ = [
@@ -39,11 +40,14 @@ __all__ = [
     "BUDGET",
     "COLLAPSE",
     "CORRELATION",
+    "CUT_OUT",
     "DENSITY",
     "FILAMENTS",
     "GAS",
     "INPUTS",
     "MASS_FUNCTION",
+    "MEASURED",
+    "MEASURED_FILAMENT",
     "MEASUREMENT",
     "ONE_FILAMENT",
     "POWER",

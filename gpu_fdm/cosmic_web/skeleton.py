@@ -1,0 +1,93 @@
+"""Filaments of a skeleton that DisPerSE found, from its text format (NDskl_ascii, files .a.NDskl).
+
+The file has the lines ANDSKEL, the number of dimensions, comments, BBOX [origin] [extent], and sections, each with its
+name in brackets. In [FILAMENTS] there are their number, and for each a line of two critical points and a number of
+points, and that many lines of positions. Source: Sousbie 2011 (MNRAS 414, 350), and the manual of DisPerSE.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..io.tables import errors_of_text, read_text
+
+_SAME = 1e-3  # relative difference of the sides of one box
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_MOST_BYTES = 1 << 30
+
+
+def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
+    """The filaments of a skeleton, each shape (points, 3), every point next to the one before [cMpc/h].
+
+    sides  of the periodic box in which it was found
+    Raises InputError, naming file and line, for what is no such file, and for a skeleton of another box.
+    """
+    with errors_of_text(path):
+        lines = read_text(path, _MOST_BYTES).splitlines()
+    if not lines or lines[0].strip() != "ANDSKEL":
+        raise InputError(f"{path}: must begin with the line ANDSKEL: skelconv FILE -to NDskl_ascii writes such files")
+    if len(lines) < 2 or lines[1].strip() != "3":
+        raise InputError(f"{path}, line 2: must be 3, the number of dimensions")
+    box = np.asarray(sides, float)
+    origin = _origin(path, lines, box)
+    start = next((number for number, line in enumerate(lines) if line.strip() == "[FILAMENTS]"), None)
+    if start is None:
+        raise InputError(f"{path}: no section [FILAMENTS]")
+    at = start + 1
+    (count,) = _numbers(path, lines, at, 1)
+    found = []
+    for _ in range(int(count)):
+        at += 1
+        _, _, samples = _numbers(path, lines, at, 3)
+        points = np.array([_numbers(path, lines, at + 1 + n, 3) for n in range(int(samples))]).reshape(-1, 3) - origin
+        at += int(samples)
+        outside = np.flatnonzero(np.any((points < -0.5 * box) | (points > 1.5 * box), axis=1))
+        if len(outside):
+            where = ", ".join(f"{value:g}" for value in points[outside[0]])
+            raise InputError(
+                f"{path}, line {at - int(samples) + 2 + outside[0]}: a point at {where} cMpc/h: must be in the box of "
+                f"the snapshot, {_text(box)}: a skeleton of another box, or in another unit"
+            )
+        if len(points) > 1:
+            ways = np.diff(points, axis=0)
+            ways -= box * np.round(ways / box)
+            found.append(points[0] + np.concatenate([np.zeros((1, 3)), np.cumsum(ways, axis=0)]))
+    return found
+
+
+def _origin(path: str | Path, lines: list[str], box: NDArray) -> NDArray:
+    """The corner of the box; InputError where its sides are not those of the snapshot."""
+    for number, line in enumerate(lines):
+        if line.startswith("BBOX"):
+            values = [float(text) for text in _NUMBER.findall(line.removeprefix("BBOX"))]
+            if len(values) != 6:
+                raise InputError(f"{path}, line {number + 1}: {line[:80]}: must be BBOX [x0, y0, z0] [sides]")
+            extent = np.array(values[3:])
+            if np.any(np.abs(extent / box - 1) > _SAME):
+                raise InputError(
+                    f"{path}, line {number + 1}: a skeleton of a box of {_text(extent)}: must be {_text(box)}, as the "
+                    "snapshot has"
+                )
+            return np.array(values[:3])
+    return np.zeros(3)
+
+
+def _numbers(path: str | Path, lines: list[str], at: int, count: int) -> list[float]:
+    """The first numbers in a line; InputError where there are fewer, or none that is finite."""
+    texts = lines[at].split()[:count] if at < len(lines) else []
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        values = []
+    if len(values) < count or not np.all(np.isfinite(values)):
+        found = f"{lines[at][:80]}" if at < len(lines) else "the end of the file"
+        raise InputError(f"{path}, line {at + 1}: {found}: must be {count} number{'s' if count > 1 else ''}")
+    return values
+
+
+def _text(box: NDArray) -> str:
+    return " x ".join(f"{side:g}" for side in box) + " cMpc/h"

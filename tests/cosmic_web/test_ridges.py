@@ -1,0 +1,135 @@
+"""Ridges of densities whose filaments are known, on any number of ranks, and those of a skeleton."""
+
+import numpy as np
+import pytest
+from drawn_filaments import distance, gas, particles
+from rank_runs import agree, needs_mpi, run_here
+
+from gpu_fdm.cosmic_web.ridges import ridge_points
+from gpu_fdm.cosmic_web.skeleton import read_skeleton
+from gpu_fdm.cosmic_web.tracing import straight_ridges, trace
+from gpu_fdm.errors import InputError
+from gpu_fdm.fields.box import Box
+from gpu_fdm.fields.particles import deposit
+from gpu_fdm.parallel.domain import Domain
+
+BOX = Box((20.0, 24.0, 22.0), (40, 48, 44))
+PLACE, WIDTH, SMOOTH = np.array([7.13, 11.31]), 1.1, 1.2
+
+
+def tube():
+    """A Gaussian filament along z, of line mass 2 pi WIDTH^2."""
+    x, y = ((np.arange(n) + 0.5) * side / n for n, side in zip(BOX.cells[:2], BOX.size[:2], strict=True))
+    square = (x[:, None] - PLACE[0]) ** 2 + (y - PLACE[1]) ** 2
+    return np.repeat(np.exp(-0.5 * square / WIDTH**2)[..., None], BOX.cells[2], axis=2)
+
+
+def test_a_gaussian_filament():
+    """The ridge is where it was put; its line mass is that of the tube."""
+    density = tube()
+    points = ridge_points(density, BOX, SMOOTH)
+    assert len(points) == BOX.cells[2]
+    assert np.allclose(points.position[:, :2], PLACE, atol=5e-3)
+    assert np.allclose(np.abs(points.direction[:, 2]), 1)
+    assert np.allclose(points.line_mass, 2 * np.pi * WIDTH**2 / density.mean(), rtol=1e-2)  # of a cell beside the ridge
+    (ridge,) = trace(points, BOX.size, SMOOTH, 5.0)
+    assert ridge.straightness == pytest.approx(1, abs=1e-6) and ridge.curvature < 1e-5
+    assert ridge.axis.length == pytest.approx(21.5)
+    masked = ridge_points(density, BOX, SMOOTH, most=3.0)
+    assert not len(masked) and trace(masked, BOX.size, SMOOTH, 5.0) == []
+    with pytest.raises(ValueError, match="a density whose sum is 0 has no ridges"):
+        ridge_points(np.zeros(BOX.cells), BOX, SMOOTH)
+
+
+def test_the_eight_filaments_of_the_published_gas():
+    """All eight, and nothing else, within a quarter of a cell."""
+    filaments, box = gas(), Box((2.0,) * 3, (128,) * 3)
+    positions = particles(filaments, 100_000, 2.0, softness=0.07)
+    density = deposit(positions, box, dtype=np.float32)
+    ridges = trace(ridge_points(density, box, 2 / 64), box.size, 2 / 64, 0.25)
+    assert len(ridges) == 8
+    nearest = [int(np.argmin([distance(ridge.axis, one, 2.0) for one in filaments])) for ridge in ridges]
+    assert sorted(nearest) == list(range(8)) and nearest[0] == 6  # the heaviest is the best
+    for ridge, number in zip(ridges, nearest, strict=True):
+        assert distance(ridge.axis, filaments[number], 2.0) < 0.25 * 2 / 128
+        assert ridge.straightness > 0.99
+        mean = sum(one.mass for one in filaments) / 8
+        line_mass = filaments[number].mass / filaments[number].length / mean
+        assert ridge.line_mass == pytest.approx(line_mass, rel=0.2)
+
+
+def test_a_bent_line_is_cut_at_its_bend():
+    line = np.concatenate([np.linspace([1, 1, 1], [5, 1, 1], 40), np.linspace([5, 1.1, 1], [5, 6, 1], 50)])
+    ridges = straight_ridges([line], 0.1, 2.0)
+    assert [round(ridge.axis.length, 1) for ridge in ridges] == [5.0, 4.0]
+
+
+SKELETON = """ANDSKEL
+3
+#comment
+BBOX [0,0,0] [20,24,22]
+[CRITICAL POINTS]
+2
+1 1.0 2.0 3.0 5.0 -1 0
+ 1
+ 1 0
+3 19.0 2.0 3.0 9.0 -1 0
+ 1
+ 0 0
+[FILAMENTS]
+1
+0 1 3
+ 1.0 2.0 3.0
+ 0.2 2.0 3.0
+ 19.0 2.0 3.0
+[CRITICAL POINTS DATA]
+0
+"""
+
+
+def test_skeletons(tmp_path):
+    """Points follow each other through the side of the box."""
+    path = tmp_path / "x.a.NDskl"
+    path.write_text(SKELETON)
+    (line,) = read_skeleton(path, BOX.size)
+    assert np.allclose(line, [[1, 2, 3], [0.2, 2, 3], [-1, 2, 3]])
+    for old, new, message in (
+        (
+            "[20,24,22]",
+            "[75,75,75]",
+            r"line 4: a skeleton of a box of 75 x 75 x 75 cMpc/h: must be 20 x 24 x 22 cMpc/h",
+        ),
+        (
+            " 19.0 2.0 3.0\n[C",
+            " 1900 2 3\n[C",
+            r"line 18: a point at 1900, 2, 3 cMpc/h: must be in the box of the snap",
+        ),
+        ("ANDSKEL", "SKEL", "must begin with the line ANDSKEL"),
+        ("\n3\n", "\n2\n", "line 2: must be 3"),
+        (" 0.2 2.0", " a 2.0", r"line 17:  a 2\.0 3\.0: must be 3 numbers"),
+        ("0 1 3\n", "0 1 9\n", r"line 19: \[CRITICAL POINTS DATA\]: must be 3 numbers"),
+        ("[FILAMENTS]", "[FIL]", r"no section \[FILAMENTS\]"),
+    ):
+        path.write_text(SKELETON.replace(old, new, 1))
+        with pytest.raises(InputError, match=message):
+            read_skeleton(path, BOX.size)
+
+
+def same_on_ranks(ranks):
+    """Points of a density whose slabs do not divide."""
+    density = tube() * (1 + 0.2 * np.sin(np.arange(BOX.cells[2]) * 2 * np.pi / BOX.cells[2]))
+    domain = Domain(BOX.cells, ranks)
+    points = ridge_points(density[domain.planes], BOX, SMOOTH, domain=domain)
+    alone = ridge_points(density, BOX, SMOOTH)
+    order = [np.lexsort(np.round(each.position, 6).T) for each in (points, alone)]
+    assert len(points) == len(alone) > 30
+    assert np.allclose(points.position[order[0]], alone.position[order[1]], atol=1e-9)
+
+
+@needs_mpi
+def test_on_three_ranks():
+    agree(__file__, 3)
+
+
+if __name__ == "__main__":
+    run_here(same_on_ranks)
