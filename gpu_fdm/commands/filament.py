@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..pipeline.snapshot_filament import Around, MeasuredFilament
     from ..pipeline.snapshot_ridges import Search, Snapshot
 
-HELP = "find filaments in a snapshot of a simulation, and measure their profiles"
 PARALLEL = True
 _MOST = 1000  # filaments
 _LISTED = 20  # ridges that are printed
