@@ -99,7 +99,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     paths = [output.with_name(f"{output.stem}_{number}{output.suffix}") for number in range(len(chosen))]
     ranks.on_root(lambda: _list(ridges, output.with_name(f"{output.stem}s.csv"), snapshot, search, options))
     if not options.list:
-        ranks.on_root(lambda: [_require_own(path) for path in paths])
+        ranks.on_root(lambda: _require_own(*paths))
         for ridge, path in zip(chosen, paths, strict=True):
             found = measure_filaments(snapshot, [ridge.axis], how, ranks, found=True)
             _write(found, [path], options, ranks)
@@ -162,7 +162,7 @@ def _point(flag: str, text: str) -> list[float]:
     return values
 
 
-def _require_own(output: Path) -> None:
+def _require_own(*outputs: Path) -> None:
     """InputError where a file of others would be replaced."""
     from ..io.ownership import require_own
     from ..io.result_file import require_result
@@ -170,10 +170,11 @@ def _require_own(output: Path) -> None:
     from ..plots import require_own_figures
     from ..plots.measured_figures import FIGURES
 
-    require_result(output)
-    require_own(output.with_suffix(".csv"), PROFILE_MARK)
-    require_own(output.with_suffix(".ini"), INI_MARK)
-    require_own_figures(output, FIGURES)
+    for output in outputs:
+        require_result(output)
+        require_own(output.with_suffix(".csv"), PROFILE_MARK)
+        require_own(output.with_suffix(".ini"), INI_MARK)
+        require_own_figures(output, FIGURES)
 
 
 def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Search", options: Namespace) -> None:

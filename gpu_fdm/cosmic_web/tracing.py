@@ -136,7 +136,8 @@ def _walk(
     points: RidgePoints, box: NDArray, near: NDArray, free: NDArray, start: int, sign: float
 ) -> list[tuple[int, NDArray]]:
     """Points that follow one in a direction, and the way to each from the one before; they are no longer free."""
-    steps, at, heading = [], start, sign * points.direction[start]
+    steps: list[tuple[int, NDArray]] = []
+    at, heading = start, sign * points.direction[start]
     while True:
         ahead = np.asarray(near[at], int)
         ahead = ahead[free[ahead]]

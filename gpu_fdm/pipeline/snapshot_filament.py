@@ -177,14 +177,14 @@ def _measure_particles(
     velocity: NDArray | None,
 ) -> MeasuredFilament:
     frame = (positions - first.centre) @ first.basis.T
-    _require_particles(snapshot, first, np.count_nonzero(np.hypot(frame[:, 0], frame[:, 1]) <= how.radius))
+    _require_particles(snapshot, first, int(np.sum(np.hypot(frame[:, 0], frame[:, 1]) <= how.radius)))
     axis, centres = _better_axis(snapshot, first, how, found, frame, mass)
     whole = axis.length
     axis = _inner(axis) if found else axis
     frame = (positions - axis.centre) @ axis.basis.T
     radius = np.hypot(frame[:, 0], frame[:, 1])
     beside = (radius <= how.radius) & (np.abs(frame[:, 2]) <= axis.length / 2)
-    _require_particles(snapshot, axis, np.count_nonzero(beside))
+    _require_particles(snapshot, axis, int(np.sum(beside)))
     edges = shell_edges(radius[beside], mass[beside], how.radius, how.shells, 0.0)
     shape = how.slices, SECTORS
     inside, numbers = numbers_of(frame, edges, axis.length, shape)
@@ -237,13 +237,14 @@ def _of_grid(
     points, volume, numbers = cylinder_points(axis, edges, how.slices, cell)
     shells = Shells.of(edges, axis.length, (how.slices, SECTORS), density(axis, points) * volume, numbers)
     sides = 2 * how.radius, 2 * how.radius, axis.length
-    cut = Cut(field=field.reshape(nu, nv, nz), sides=sides)
+    field = field.reshape(nu, nv, nz)
+    cut = Cut(field=field, sides=sides)
 
     def work() -> MeasuredFilament:
         momenta, name = None, "h/cMpc"
         if waves:
-            momenta = momenta_of_psi(cut.field, sides)
-            if None not in (snapshot.m22, snapshot.h, snapshot.omega_m):
+            momenta = momenta_of_psi(field, sides)
+            if snapshot.m22 is not None and snapshot.h is not None and snapshot.omega_m is not None:
                 units = CodeUnits(snapshot.m22, snapshot.h, snapshot.omega_m)
                 momenta = momenta.times(units.length * units.velocity * (1 + snapshot.redshift))
                 name = "km/s"
