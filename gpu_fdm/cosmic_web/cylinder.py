@@ -96,7 +96,7 @@ def _fit(
     """(ln scale, ln line mass, background) of the least squares."""
     root = 1 / np.sqrt(variance)
     area = np.pi * np.diff(edges**2)
-    log_edges, free = np.log(edges[1:]), 3 if background is None else 2
+    log_edges, free, beside = np.log(edges[1:]), 3 if background is None else 2, background or 0.0
 
     def parts(p: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         power = np.exp(np.clip((2 - beta) * (log_edges - p[0]), -200, 200))
@@ -106,7 +106,7 @@ def _fit(
 
     def residuals(p: NDArray) -> NDArray:
         mass, share, _ = parts(p)
-        return (mass * share + area * (p[2] if free == 3 else background) - masses) * root
+        return (mass * share + area * (p[2] if free == 3 else beside) - masses) * root
 
     def jacobian(p: NDArray) -> NDArray:
         mass, share, slope = parts(p)
@@ -115,4 +115,4 @@ def _fit(
     found = least_squares(residuals, start[:free], jacobian, method="lm", x_scale="jac", max_nfev=100)
     if not (found.success and np.all(np.isfinite(found.x)) and abs(found.x[0] - np.log(edges[-1])) < 20):
         raise ValueError("no isothermal cylinder fits the masses in shells")
-    return np.array([*found.x[:2], found.x[2] if free == 3 else background])
+    return np.array([*found.x[:2], found.x[2] if free == 3 else beside])

@@ -25,7 +25,8 @@ def measured_filament(file: h5py.File) -> Figure:
 
     name = literal(f"{about['field']} of {Path(about['source']).name}")
     figure = new_figure(8.6, 6.4, [name, rf"$z={about['redshift']:.4g}$", rf"$L={about['length']:.3g}\,{MPC}$"])
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.35))
+    parts = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 1.35)))
+    upper, lower = parts
     panel = upper.subplots()
     column, what = _column(file[CUT_OUT], length, outer)
     norm = log_range(column, COLUMN_DECADES)
