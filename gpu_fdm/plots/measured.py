@@ -1,6 +1,7 @@
 """A filament that was measured in a snapshot: column density around its axis, profile, and line mass along it."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -25,7 +26,7 @@ def measured_filament(file: h5py.File) -> Figure:
 
     name = literal(f"{about['field']} of {Path(about['source']).name}")
     figure = new_figure(8.6, 6.4, [name, rf"$z={about['redshift']:.4g}$", rf"$L={about['length']:.3g}\,{MPC}$"])
-    parts = np.ravel(figure.subfigures(2, 1, height_ratios=(1, 1.35)))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.35))
     upper, lower = parts
     panel = upper.subplots()
     column, what = _column(file[CUT_OUT], length, outer)
