@@ -132,7 +132,7 @@ def test_haloes_take_their_mass_away(done):
 def test_a_stopped_run_goes_on(done, monkeypatch):
     """Nothing is solved again; of a choice that is not cached the spectrum alone is computed again."""
     ini, outcome = done
-    before = stored(outcome.result)
+    before, whole = stored(outcome.result), outcome.result.read_bytes()
     monkeypatch.setattr(stage, "eigenstates", None)
     (lost,) = cache_folder(outcome.result).glob("budget-m22_0.7-transfer_ph22*")
     lost.unlink()
@@ -146,8 +146,7 @@ def test_a_stopped_run_goes_on(done, monkeypatch):
     outcome.result.unlink()
     with pytest.raises(TypeError, match="not callable"):
         run(read_config(ini))
-    monkeypatch.undo()
-    run(read_config(ini))
+    outcome.result.write_bytes(whole)
 
 
 @needs_mpi
