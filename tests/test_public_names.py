@@ -22,6 +22,7 @@ ORDER = [
     "spectra",
     "simulation",
     "snapshots",
+    "learn",
 ]
 ORDER += ["pipeline", "inference", "parallel", "errors"]
 EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]

@@ -21,6 +21,7 @@ NUMERICAL = (
     "parallel",
     "io/deferred.py",
     "io/tables.py",
+    "learn",
     "cosmology",
     "population",
     "filament",
