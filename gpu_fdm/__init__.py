@@ -18,10 +18,10 @@ The public names, in the order in which data flows:
     polar_spectrum, single_power, filament_spectra    phase averages of one filament's power, exactly, and from a table
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
     evolve_cross_section, evolve_axis        a filament in its own gravity: its cross-section, and along its axis
-    open_snapshot, snapshot_power            snapshots of simulations
     interaction_basis, interactions, find_modules, pruned, reparameterised    which combinations a network uses
     behavioural_loss, count_degeneracy, hessian_eigenvalues    directions of its parameters that change nothing
     Emulator                                 a network of named inputs with ranges, from a file
+    open_snapshot, snapshot_power            snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
     Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
@@ -63,13 +63,13 @@ _HOMES = {
     "spectra.particles": ("particle_spectrum",),
     "simulation.steady_state": ("evolve_cross_section",),
     "simulation.axis": ("evolve_axis",),
-    "snapshots.registry": ("open_snapshot",),
     "learn.basis": ("interaction_basis",),
     "learn.edges": ("interactions",),
     "learn.modules": ("find_modules",),
     "learn.pruning": ("pruned", "reparameterised"),
     "learn.degeneracy": ("behavioural_loss", "count_degeneracy", "hessian_eigenvalues"),
     "learn.emulator": ("Emulator",),
+    "snapshots.registry": ("open_snapshot",),
     "pipeline.snapshot": ("snapshot_power",),
     "pipeline.model": ("population_of", "build_model"),
     "pipeline.cross_section": ("cross_section",),

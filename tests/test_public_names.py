@@ -21,8 +21,8 @@ ORDER = [
     "fields",
     "spectra",
     "simulation",
-    "snapshots",
     "learn",
+    "snapshots",
 ]
 ORDER += ["pipeline", "inference", "parallel", "errors"]
 EXPORTED = [name for name in gpu_fdm.__all__ if name != "__version__"]
