@@ -28,6 +28,7 @@ from .section import (
 )
 
 LN10AS = 3.089  # where neither ln10As nor sigma8 is given
+LEAST_DRAWS = 20  # of a band
 SAME = 1e-9  # relative difference of values that are one
 
 
@@ -160,7 +161,20 @@ class FilamentSection(Section):
     profile_table: str | None = option(
         None,
         NO_FILE,
-        "CSV file of radius [cMpc/h], density [mean matter densities], of a profile to take instead of r0 and sigma",
+        "CSV or ECSV file of radius [cMpc/h], density [mean matter densities] and its error, or in its units: a "
+        "measured profile to take instead of r0 and sigma",
+    )
+    profile_fit: str = option(
+        "table",
+        Choice(("table", "smooth", "cylinder")),
+        "equilibrium of profile_table: of its rows as they are (table), fitted to them with a smooth distribution "
+        "function of anisotropy beta (smooth), or an isothermal cylinder with r0, sigma and beta fitted (cylinder)",
+    )
+    profile_bootstrap: int = option(
+        0,
+        Number(0, 10_000, integer=True),
+        "number of tables with more noise of the same size, fitted for bands of the profile and of [single_power]; at "
+        "least 20, or 0 for none",
     )
     centre: tuple | None = option(
         None,
@@ -178,6 +192,16 @@ class FilamentSection(Section):
         "sharpness of the filament's soft ends, [erf(sharpness (length/2 - |z|)) + 1]/2; empty: 10/length",
         "h/cMpc",
     )
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        if self.profile_fit != "table" and self.profile_table is None:
+            raise error("profile_fit", "needs the rows of a profile_table")
+        if self.profile_fit == "cylinder" and self.beta:
+            raise error("beta", "must be left out where profile_fit = cylinder, which fits it")
+        if self.profile_bootstrap and self.profile_fit == "table":
+            raise error("profile_bootstrap", "must be 0 where profile_fit = table, which has no errors")
+        if 0 < self.profile_bootstrap < LEAST_DRAWS:
+            raise error("profile_bootstrap", f"must be at least {LEAST_DRAWS} to have a band, or 0")
 
 
 @frozen

@@ -13,14 +13,13 @@ ln y(V), so that it does not end with a step.
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import gamma, gammaincc, j0
 
-from ..io.tables import read_columns
+from .measured import MeasuredProfile
 from .profile import BLOCK, Profile
 
 _LEAST = 1e-30  # radii and densities below this, or above its inverse, are refused
@@ -136,7 +135,7 @@ class TabulatedProfile(Profile):
         above = np.maximum(max(energy, last) - depth, 0) / scale
         tail = self._energy_distribution(np.asarray(max(energy, last))) * scale ** (1 - b)
         inside += tail * gamma(1 - b) * np.exp(above) * gammaincc(1 - b, above)
-        return self._normalisation * radius**-self.beta * inside
+        return normalisation(self.beta, self.scale_factor) * radius**-self.beta * inside
 
     def _form_factor(self, wavenumber: NDArray) -> NDArray:
         flat = np.ravel(wavenumber)
@@ -164,26 +163,20 @@ class TabulatedProfile(Profile):
             "smooth the table, or choose another beta"
         )
 
-    @property
-    def _normalisation(self) -> float:
-        """Of R^beta rho over the integral of g."""
-        beta, gammas = self.beta, gamma((1 - self.beta) / 2) / gamma(1 - self.beta / 2)
-        return float(2 ** (1 - beta / 2) * np.sqrt(np.pi) * self.scale_factor ** (2 - beta) * gammas)
-
-    def _invert(self) -> tuple[CubicSpline, tuple[float, float]]:
+    def _invert(self) -> tuple[Callable[[NDArray], NDArray], tuple[float, float]]:
         """ln g as a spline of E up to V at the last row, and (that energy, the energy scale of the tail)."""
         beta, a = self.beta, self.scale_factor
-        power, normalisation = 2 - beta, self._normalisation
+        power, constant = 2 - beta, normalisation(beta, a)
         inner, outer = self._core
         # y'(V) = dy/dR / dV/dR; inside the first row from the regular core, exactly
         core = self._first * (np.arange(40) / 40) ** (1 / power)
         core_slope = power**2 * a * outer / (inner + outer * core**power / 2)
         radius = self._fine_radius
-        y = radius**beta * self._density(radius) / normalisation
+        y = radius**beta * self._density(radius) / constant
         log_slope = beta + self._log_density(np.log(radius), 1)
         table_slope = y * log_slope * 2 * np.pi * a / self._fine_mass
         energy = np.concatenate([self._core_potential(core), self._potential(radius)])
-        slope = np.concatenate([core_slope / normalisation, table_slope])
+        slope = np.concatenate([core_slope / constant, table_slope])
         tail_scale = -y[-1] / table_slope[-1]
         if tail_scale <= 0:
             raise ValueError(self._no_equilibrium(radius[-1]))
@@ -194,22 +187,19 @@ class TabulatedProfile(Profile):
         return CubicSpline(energy, np.log(g)), (energy[-1], tail_scale)
 
 
-def read_profile(
-    path: str | Path, length_unit: float, beta: float = 0.0, scale_factor: float = 1.0
-) -> TabulatedProfile:
-    """A profile from a CSV file with columns radius [cMpc/h] and density [mean matter densities, comoving].
+def normalisation(beta: float, scale_factor: float) -> float:
+    """c of R^beta rho = c int_V^inf g(E) (E - V)^(-beta/2) dE."""
+    gammas = gamma((1 - beta) / 2) / gamma(1 - beta / 2)
+    return float(2 ** (1 - beta / 2) * np.sqrt(np.pi) * scale_factor ** (2 - beta) * gammas)
 
-    length_unit  size of the code unit of length [cMpc/h], as CodeUnits.length
-    """
-    columns = read_columns(path, ("radius", "density"))
-    with np.errstate(over="ignore"):  # rows that are not finite are reported below
-        radius = columns["radius"] / length_unit
+
+def tabulated(measured: MeasuredProfile, beta: float = 0.0, scale_factor: float = 1.0) -> TabulatedProfile:
+    """The profile with the densities of a table, which must have no noise. ValueError names the row or line."""
     try:
-        return TabulatedProfile(radius, columns["density"], beta, scale_factor)
+        return TabulatedProfile(measured.radius, measured.density, beta, scale_factor)
     except ValueError as error:
         # in a file a row is known by its line
-        message = re.sub(r"^row (\d+)", lambda row: f"line {columns['line'][int(row[1]) - 1]}", str(error))
-        raise ValueError(f"{path}: {message}") from None
+        raise ValueError(re.sub(r"^row (\d+)", lambda row: measured.place(int(row[1]) - 1), str(error))) from None
 
 
 def _check_rows(radius: NDArray, density: NDArray, beta: float, scale_factor: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError, printable
 from .input_content import MOST_BYTES, content_of
 
+_HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
 
 
@@ -39,6 +40,18 @@ def errors_of_text(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def header_lines(text: str) -> dict[str, str]:
+    """Texts by name, in lower case, of the comments `# name: text` in a CSV file."""
+    matches = (_HEADER_LINE.match(line.strip()) for line in text.splitlines())
+    return {match[1].lower(): match[2] for match in matches if match}
+
+
+def column_names(text: str) -> list[str]:
+    """Names of the columns of a CSV file: its first line that is no comment; none in an empty file."""
+    names = next((line.split(",") for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"), [])
+    return [name.strip() for name in names]
 
 
 def without_formulas(value: object) -> object:

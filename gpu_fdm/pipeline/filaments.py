@@ -16,6 +16,7 @@ from ..plots import Figure
 from .inputs import Inputs
 from .model import solve
 from .models import Models, model_keys
+from .profile_fits import doubts, write_profile_fit
 from .records import FilamentRecord, describe, record_of, write_filament
 from .slab import frames
 from .stage import Context, Estimate, Stage
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
+_DRAW_SECONDS = 0.05  # of a draw of a measured profile
 _RECORD = 40  # bytes of a mode in the result
 
 
@@ -51,16 +53,20 @@ class FilamentsStage(Stage):
         return (*model_keys(config), "run.seed")
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """InputError for filaments that cannot exist."""
+        """InputError for filaments that cannot exist; a warning about a fit that does not describe its rows."""
         _ = inputs.filaments
-        return []
+        return doubts(inputs.config) if _is_measured(inputs.config) else []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the largest filament, time and records of all."""
         method = inputs.config.wavefunction.weights
         sizes, size = inputs.sizes, inputs.largest
         written = _RECORD * int(size.modes) * len(sizes)
-        return Estimate(size.solving((method,)), written, sum(each.solving_seconds(method) for each in sizes))
+        seconds = sum(each.solving_seconds(method) for each in sizes)
+        if (section := inputs.config.filament) is not None:
+            spectrum = size.exact_seconds() if inputs.config.single_power else 0.0
+            seconds += section.profile_bootstrap * (_DRAW_SECONDS + size.solving_seconds(method) + spectrum)
+        return Estimate(size.solving((method,)), written, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of one filament, where they take seconds; else about how many there are."""
@@ -96,8 +102,15 @@ class FilamentsStage(Stage):
             write_filament(file, record, centre)
         if config.gas:
             _write_gas(file, context.inputs.filaments)
+        if _is_measured(config):
+            lines = [*write_profile_fit(context, models), *lines]
         _warn_of_fits(records)
         return [describe(records[0]) if len(records) == 1 else _describe_gas(records), *lines]
+
+
+def _is_measured(config: Config) -> bool:
+    """Whether the filament has a measured profile."""
+    return config.gas is None and config.filament is not None and config.filament.profile_table is not None
 
 
 def _warn_of_fits(records: list[FilamentRecord]) -> None:

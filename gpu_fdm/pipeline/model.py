@@ -8,7 +8,6 @@ What is wrong is raised as an InputError that names the ini file, the section, a
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -22,12 +21,13 @@ from ..filament.gas import draw_gas
 from ..filament.gas_table import FilamentTable, read_table
 from ..filament.model import END_SHARPNESS, Filament, Model, library_and_weights, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
-from ..filament.tabulated import read_profile
 from ..filament.weights import Weights, choose_weights, weights_from_table
 from ..io.tables import read_columns
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_shape
 from ..units import CodeUnits
+from .measured import fit_of, measured_equilibrium
+from .named_files import of_file
 
 # (mass [Msun/h], beta) -> length [cMpc/h], r0 [Mpc/h, physical], sigma [km/s]
 ShapeOfMass = Callable[[float, float], tuple[float, float, float]]
@@ -128,7 +128,7 @@ def profile_of(config: Config, filament: Filament) -> Profile:
     """The equilibrium of a filament, in code units."""
     units, scale_factor = code_units(config), 1 / (1 + filament.redshift)
     if filament.r0 is None or filament.sigma is None:
-        return _of_file(config, "filament", "profile_table", read_profile, units.length, filament.beta, scale_factor)
+        return measured_equilibrium(config, units)
     return SteadyStateCylinder(filament.r0 / units.length, filament.sigma / units.velocity, filament.beta, scale_factor)
 
 
@@ -151,7 +151,7 @@ def weights_of(config: Config, profile: Profile, library: Library) -> Weights:
     """Weights of the eigenstates of a profile, as [wavefunction] chooses them."""
     wave = config.wavefunction
     if wave.weights == "table":
-        return _of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
+        return of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
     return choose_weights(
         profile,
         library,
@@ -181,6 +181,12 @@ def _single(config: Config, known: ShapeOfMass | None) -> Filament:
         for key in ("r0", "sigma"):
             if given.pop(key) is not None:
                 raise config.error("filament", key, "must be empty where profile_table gives the profile")
+    beta = section.beta
+    if section.profile_fit == "cylinder":
+        units = code_units(config)
+        fitted = fit_of(config, units).values
+        given |= {"r0": fitted["r0"][0] * units.length, "sigma": fitted["sigma"][0] * units.velocity}
+        beta = fitted["beta"][0]
     missing = [key for key, value in given.items() if value is None]
     if missing and section.shape == "published" and cosmology.redshift != FIT_REDSHIFT:
         raise config.error(
@@ -200,7 +206,7 @@ def _single(config: Config, known: ShapeOfMass | None) -> Filament:
         length=shape["length"],
         r0=shape.get("r0"),
         sigma=shape.get("sigma"),
-        beta=section.beta,
+        beta=beta,
         centre=section.centre,
         direction=section.direction,
         orientation=section.orientation,
@@ -228,7 +234,7 @@ def _shape_of_mass(config: Config, name: str, mass_min: float, mass_max: float) 
 
 
 def _read_gas(config: Config) -> FilamentTable:
-    return _of_file(config, "gas", "table", read_table, config.box.size)
+    return of_file(config, "gas", "table", read_table, config.box.size)
 
 
 def _draw_gas(config: Config) -> FilamentTable:
@@ -236,7 +242,7 @@ def _draw_gas(config: Config) -> FilamentTable:
     assert gas.number is not None  # Config has checked it: there is no table
     mass_table = None
     if gas.mass_function is not None:
-        columns = _of_file(config, "gas", "mass_function", read_columns, ("mass", "dn_dlnm"))
+        columns = of_file(config, "gas", "mass_function", read_columns, ("mass", "dn_dlnm"))
         mass_table = columns["mass"], columns["dn_dlnm"]
     with config.errors_in("gas"):
         return draw_gas(
@@ -255,15 +261,3 @@ def _draw_gas(config: Config) -> FilamentTable:
             overlap_mass_fraction=gas.overlap_mass_fraction,
             max_attempts=gas.max_attempts,
         )
-
-
-def _of_file(config: Config, section: str, key: str, read: Callable[..., Any], *arguments: Any) -> Any:
-    """Read the file that a key names; what is wrong with it becomes an InputError that names the key."""
-    path = getattr(getattr(config, section), key)
-    try:
-        return read(path, *arguments)
-    except FileNotFoundError:
-        raise config.error(section, key, "no such file") from None
-    except (OSError, ValueError) as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
-        raise config.error(section, key, message) from None

@@ -4,6 +4,7 @@ import logging
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config.config import Config
 from ..filament.model import Model
@@ -84,12 +85,17 @@ class SinglePowerStage(Stage):
         return [f"exact spectrum{' of the first' if count > 1 else ''}: {', '.join(found)} h/Mpc"]
 
 
+def wavenumbers(config: Config, model: Model) -> NDArray:
+    """k of the spectra of a filament [h/Mpc]."""
+    section = config.single_power
+    return np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+
+
 def _spectrum(
     context: Context, model: Model
 ) -> tuple[SinglePower, dict[str, tuple[float, str]], SampledSpectrum | None]:
     """Spectra, scales, and draws of the phases if asked for."""
-    section = context.config.single_power
-    k = np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+    section, k = context.config.single_power, wavenumbers(context.config, model)
     power = single_power(model, k, section.statistics, context.backend)
     sampled = None
     if section.draws:

@@ -13,7 +13,9 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
+from ..io.schema import PROFILE_FIT
 from .style import (
+    BAND,
     FIRST_FILAMENT,
     GREEN,
     KPC,
@@ -79,30 +81,68 @@ def cross_section(file: h5py.File) -> Figure:
 
 
 def profile(file: h5py.File) -> Figure:
-    """Target density and the sum over modes against radius, and their relative difference."""
-    group = file[f"{FIRST_FILAMENT}/profile"]
+    """Target density, the sum over modes and measured rows against radius, and their relative differences."""
+    group, measured = file[f"{FIRST_FILAMENT}/profile"], file.get(f"{FIRST_FILAMENT}/{PROFILE_FIT}")
     radius, target, modes = (group[name][:] for name in ("radius", "density", "density_modes"))
     edges = {share: float(group.attrs[f"r{share}"]) for share in (50, 95, 99)}
-    shown = (radius >= edges[50] / 20) & (radius <= 1.6 * edges[99]) & (target > 0)
+    first = edges[50] / 20
+    if measured is not None:
+        first = min(first, 0.8 * float(measured["radius"][0]))
+    shown = (radius >= first) & (radius <= 1.6 * edges[99]) & (target > 0)
     radius, target, modes = radius[shown], target[shown], modes[shown]
     difference = modes / target - 1
 
-    figure = filament_figure(file, 6.6, 5.6)
+    figure = filament_figure(file, 6.6, 5.6, _about_fit(measured))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     upper.loglog(radius, target, label=r"equilibrium, $\rho$", **SMOOTH)
     upper.loglog(radius[modes > 0], modes[modes > 0], label=r"modes, $\langle|\psi|^2\rangle$", **fringes(file))
-    upper.set(xlim=(radius[0], radius[-1]), ylim=(target.min() / 3, 5 * max(target.max(), modes.max())))
+    last = radius[-1] if measured is None else max(radius[-1], 1.15 * float(measured["radius"][-1]))
+    upper.set(xlim=(radius[0], last), ylim=(target.min() / 3, 5 * max(target.max(), modes.max())))
     upper.set_ylabel(r"$\rho\,/\,\bar\rho_\mathrm{m}$")
-    upper.legend(loc="lower left")
     lower.plot(radius, difference, **fringes(file))
     lower.axhline(0, color="black", linewidth=0.8)
     # the energy cut removes everything outside; the panel shall show how well the modes do inside
-    limit = float(np.clip(1.4 * np.max(np.abs(difference[radius <= edges[95]]), initial=0), 0.05, 1.05))
-    lower.set(ylim=(-limit, limit), ylabel=r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$", xlabel=rf"$R\;\;[{MPC}]$")
+    limit = 1.4 * np.max(np.abs(difference[radius <= edges[95]]), initial=0)
+    label = r"$\langle|\psi|^2\rangle\,/\,\rho\;-\;1$"
+    if measured is not None:
+        limit = max(limit, _draw_measured(upper, lower, measured, radius, target))
+        label = r"over $\rho\;-\;1$"
+    upper.legend(loc="lower left")
+    limit = float(np.clip(limit, 0.05, 1.05))
+    lower.set(ylim=(-limit, limit), ylabel=label, xlabel=rf"$R\;\;[{MPC}]$")
     for share, edge in edges.items():
         mark_line((upper, lower), edge, f"$R_{{{share}}}$")
     figure.align_ylabels()
     return figure
+
+
+def _about_fit(measured: h5py.Group | None) -> str:
+    """chi-squared of the fit to a measured profile, for the first line; empty without one."""
+    if measured is None or "chi_squared" not in measured.attrs:
+        return ""
+    value, freedom, chance = (measured.attrs[name] for name in ("chi_squared", "degrees_of_freedom", "p_value"))
+    return rf"{measured.attrs['method']} fit: $\chi^2/\nu={value:.3g}/{freedom:.3g}$, $p={chance:.2g}$"
+
+
+def _draw_measured(upper: Axes, lower: Axes, measured: h5py.Group, radius: np.ndarray, target: np.ndarray) -> float:
+    """Draw the rows of a measured profile with their errors, and the band; returns a limit that shows their ratios."""
+    place, density = measured["radius"][:], measured["density"][:]
+    error = measured["error"][:] if "error" in measured else np.zeros(len(density))
+    model = measured["model"][:] if "model" in measured else np.exp(np.interp(place, radius, np.log(target)))
+    points: Look = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
+    positive = density > 0
+    low = np.minimum(error, 0.999 * np.abs(density))  # a bar to zero has no end on a logarithmic axis
+    bars = np.array([low, error])[:, positive]
+    upper.errorbar(place[positive], density[positive], bars, label="measured", **points)
+    lower.errorbar(place, density / model - 1, error / model, **points)
+    if "band_low" in measured:
+        at, edges = measured["band_radius"][:], [measured[f"band_{edge}"][:] for edge in ("low", "high")]
+        label = f"holds {100 * measured.attrs['band_share']:.3g} % of {measured.attrs['draws']} draws"
+        upper.fill_between(at, *edges, **BAND, label=label)
+        mean = np.exp(np.interp(np.log(at), np.log(radius), np.log(target)))
+        inside = (at >= radius[0]) & (at <= radius[-1])
+        lower.fill_between(at[inside], *(edge[inside] / mean[inside] - 1 for edge in edges), **BAND)
+    return float(1.2 * np.max(np.abs(density / model - 1) + error / model))
 
 
 def weights(file: h5py.File) -> Figure:

@@ -13,6 +13,7 @@ from ..filament.mode_fits import ModeFits
 from ..io.schema import GAS, ONE_FILAMENT, SINGLE_POWER, filament
 from ..spectra.one_filament import DEEPEST
 from .style import (
+    BAND,
     GREY,
     LABELS,
     MPC,
@@ -62,8 +63,10 @@ def single_power(file: h5py.File) -> Figure:
         about.append("thermal along the axis")
     if len(file[SINGLE_POWER]) > 1 and GAS not in file:
         about.insert(0, f"the first of {len(file['single_power'])} filaments")
-    figure = filament_figure(file, width, 6.4, ",  ".join(about))
-    panels = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(2, 1))
+    figure = filament_figure(file, width, 7.6 if "band_low" in group else 6.4, ",  ".join(about))
+    banded = "band_low" in group
+    heights = (2, 1, 0.8) if banded else (2, 1)
+    panels = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
     panels[0, 0].set(xscale="log", xlim=(k[0], k[-1]))
     places = {name: float(group.attrs[key]) for key, name in SCALES.items() if key in group.attrs}
     mark_scales(panels[:, 0], places, 0.87 * width / columns)
@@ -79,7 +82,11 @@ def single_power(file: h5py.File) -> Figure:
         places.pop(SCALES["k_detach"], None)  # defined by the average over orientations
         mark_scales(panels[:, 1], places, 0.87 * width / columns)
         _draw_plane(panels[:, 1], group, look)
-    for panel in panels[1]:
+    if banded:
+        _draw_band(panels[2, 0], group, fdm > floor)
+        for panel in panels[2, 1:]:
+            panel.set_axis_off()
+    for panel in (panels[-1, 0], *panels[1, 1:]):
         panel.set_xlabel(WAVENUMBER)
     figure.align_ylabels()
     return figure
@@ -150,6 +157,17 @@ def _draw_parts(panel: Axes, group: h5py.Group, names: Sequence[str], look: Look
     floor = max(peak / 10**POWER_DECADES, ROUND_OFF)
     panel.set_ylim(floor, 5 * peak)
     return floor
+
+
+def _draw_band(panel: Axes, group: h5py.Group, shown: np.ndarray) -> None:
+    """Draw the band that the errors of a measured profile leave, over the spectrum."""
+    k, fdm = group["k"][:][shown], group["power_fdm"][:][shown]
+    low, high = (group[f"band_{edge}"][:][shown] / fdm - 1 for edge in ("low", "high"))
+    panel.fill_between(k, low, high, **BAND)
+    panel.axhline(0, color="black", linewidth=0.8)
+    limit = float(np.clip(1.4 * np.quantile(np.maximum(-low, high), 0.9), 1e-4, 3))
+    panel.set(ylim=(-limit, limit), ylabel="band / $P$ $-$ 1")
+    panel.text(0.03, 0.9, "errors of the measured profile", va="top", transform=panel.transAxes)
 
 
 def _draw_plane(panels: Panels, group: h5py.Group, look: Look) -> None:

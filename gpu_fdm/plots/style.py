@@ -31,6 +31,7 @@ BOSONS = LinearSegmentedColormap.from_list(
 LIGHT, HEAVY = 0.5, 8.0  # m22 at the ends of the sequence unless a file goes beyond, so that files compare
 LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; closer masses are spread evenly over it
 CDM: Look = {"color": "black"}
+BAND: Look = {"color": "#6F6F6F", "alpha": 0.3, "linewidth": 0}  # what errors of a measured profile leave
 SMOOTH: Look = {"color": "black", "linestyle": (0, (4, 2))}
 
 STYLE: dict[str, Any] = {  # on top of matplotlib's defaults: a user's settings neither change figures nor are changed

@@ -41,7 +41,8 @@ class SinglePower:
     polar   the spectrum in the plane, with k in code units; None if plane = False
     smooth, interference, self_term   the same parts averaged over orientations, shape (k,)
     statistics  "fixed": |a_nl| fixed, phases random; "gaussian": complex Gaussian amplitudes
-    classical   power of the profile itself over its mass squared: a filament of particles, shape (k,)
+    classical   power of the profile itself over its mass squared: a filament of particles, shape (k,); NaN if
+                particles = False
     self_share  sum g_q^2 of the plane waves along the axis, one for a coherent filament: the share of the self term in
                 the plane that is absent at fixed |a_nl|
     completed   the smooth part with all of the filament's mass, shape (k,), one for k -> 0; None if beyond = False
@@ -90,6 +91,7 @@ def single_power(
     backend: CPU | GPU | None = None,
     plane: bool = True,
     beyond: bool = False,
+    particles: bool = True,
 ) -> SinglePower:
     """The spectra of a solved filament.
 
@@ -98,6 +100,7 @@ def single_power(
     beyond  also the smooth part completed: the mass beyond the energy cut, which the modes leave out and which has no
             fringes, is added with its own density (Model.missing_form_factor), and what WKB weights still lack, the
             1/(9 nu^2) that zero-point motion takes at any cut, with that of the filament so completed; nu = r0 sigma
+    particles  also the spectrum of the profile itself, which takes longest for a tabulated one
     Raises ValueError for a k that is not, or an unknown name of the statistics.
     """
     k = np.asarray(k, float)
@@ -131,7 +134,7 @@ def single_power(
     spectra: list[Callable[[NDArray], NDArray]] = [
         smooth_parts,
         lambda across: self_term(across * unit),
-        lambda across: model.profile.form_factor(across * unit) ** 2,
+        lambda across: model.profile.form_factor(across * unit) ** 2 if particles else np.full(across.shape, np.nan),
     ]
     if axial is None:
         spectra.append(lambda across: fringes(across * unit))

@@ -4,7 +4,6 @@ A CSV file has a header of comments, `# name: value`, then the names of the colu
 (astropy.table) has the same names in its meta data, and units with its columns. docs/boosts.md has examples.
 """
 
-import re
 from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
-from ..io.tables import errors_of_text, read_columns, read_text, without_formulas
+from ..io.tables import column_names, errors_of_text, header_lines, read_columns, read_text, without_formulas
 from ..units import home_for_astropy
 from .boost import ERRORS, LIMITS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
@@ -36,7 +35,6 @@ UNITS_OF_POWER = {
     NORMALISED: NORMALISED,
 }
 
-_HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _PUBLISHED = "zimmermann2025_fig12_m22_{}.csv"
 _PUBLISHED_MASSES = 1, 2, 4, 8
 
@@ -230,12 +228,9 @@ class _Table:
 
 def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:
     with errors_of_text(path):
-        lines = read_text(path).splitlines()
-        matches = [_HEADER_LINE.match(line.strip()) for line in lines]
-        header = {match[1].lower(): match[2] for match in matches if match}
-        names: list[str] = next((line.split(",") for line in lines if line.strip() and line.lstrip()[0] != "#"), [])
-        found = {name.strip() for name in names}
-        return header, read_columns(path, (*needed, *(name for name in optional if name in found)))
+        text = read_text(path)
+        found = column_names(text)
+        return header_lines(text), read_columns(path, (*needed, *(name for name in optional if name in found)))
 
 
 def _read_ecsv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:

@@ -5,8 +5,11 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import gamma, j0, j1, jn_zeros, k1, roots_legendre
 
+from gpu_fdm.filament.measured import MeasuredProfile, read_measured
 from gpu_fdm.filament.profile import SteadyStateCylinder
-from gpu_fdm.filament.tabulated import TabulatedProfile, read_profile
+from gpu_fdm.filament.smooth import fit_smooth
+from gpu_fdm.filament.tabulated import TabulatedProfile
+from gpu_fdm.filament.tabulated import tabulated as of_rows
 
 A = 0.2
 BETAS = (0.0, 0.3, 0.5, 0.9)
@@ -262,8 +265,24 @@ class TestTabulatedProfile(ProfileContract):
             f"{d!r}, {r * 0.01!r}" for r, d in zip(radius.tolist(), source.density(radius).tolist(), strict=True)
         )
         path.write_text(f"# measured\ndensity, radius\n{rows}\n")
-        table = read_profile(path, length_unit=0.01, scale_factor=A)
+        table = of_rows(read_measured(path, length_unit=0.01, scale_factor=A), 0.0, A)
         assert table.line_mass == pytest.approx(0.9995 * source.line_mass, rel=1e-4)
         path.write_text("radius,rho\n1,2\n")
         with pytest.raises(ValueError, match="line 1: no column density"):
-            read_profile(path, 1.0)
+            read_measured(path, 1.0)
+
+
+def smooth(beta):
+    """Fitted to rows with 5 % noise."""
+    source = cylinder(beta)
+    radius = np.geomspace(*source.radius_enclosing([1e-3, 0.9995]), 30)
+    density = source.density(radius)
+    noisy = density * (1 + 0.05 * np.random.default_rng(1).standard_normal(30))
+    return fit_smooth(MeasuredProfile(radius, noisy, 0.05 * density), A, beta).profile
+
+
+class TestSmoothProfile(ProfileContract):
+    """An equilibrium, whatever the noise."""
+
+    make = staticmethod(smooth)
+    poisson = 1e-6  # of the rule that integrates its density between the points

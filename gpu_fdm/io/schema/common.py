@@ -7,6 +7,7 @@ FILAMENTS, GAS, DENSITY, POWER, CORRELATION = "filaments", "gas", "density", "po
 SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_function", "collapse", "one_filament_power"
 BUDGET = "budget"  # in the group of a boson
 STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
+PROFILE_FIT = "profile_fit"  # in the group of a filament
 STEADY_AXIS = "steady_state_axis"
 
 

@@ -11,6 +11,7 @@ from .common import (
     POWER,
     POWER_DATASETS,
     POWER_MU_DATASETS,
+    PROFILE_FIT,
     REAL,
     SINGLE_POWER,
     attributes,
@@ -21,6 +22,8 @@ from .entries import Attribute, Dataset, Group
 _ZEROS = "of the zeros of psi around which its phase winds"
 _OVER_MASS = "over the mass squared, averaged over phases and orientations"
 _IN_PLANE = "in the plane across it, over the line mass squared, averaged over phases"
+_LOW = "lower edge of the band that the errors of the measured profile leave"
+_HIGH = "upper edge of the band"
 _DRAWS = "in the plane, over the line mass squared, over the draws of the phases"
 
 FILAMENT_GROUPS = (
@@ -74,6 +77,36 @@ FILAMENT_GROUPS = (
             "density_modes": Dataset("radius", MATTER, "phase average of |psi|^2, comoving"),
         },
         {f"r{share}": Attribute(f"radius that holds {share} % of the mass", "cMpc/h") for share in (50, 95, 99)},
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/{PROFILE_FIT}",
+        {
+            "radius": Dataset("row", "cMpc/h", "of the measured profile, or what halves the area of its shells"),
+            "density": Dataset("row", MATTER, "measured, comoving"),
+            "error": Dataset("row", MATTER, "standard error of density"),
+            "model": Dataset("row", MATTER, "density of the fitted equilibrium, comoving"),
+            "band_radius": Dataset("band_radius", "cMpc/h", "radii of the band"),
+            "band_low": Dataset("band_radius", MATTER, f"density, {_LOW}"),
+            "band_high": Dataset("band_radius", MATTER, f"density, {_HIGH}"),
+            "band_scatter": Dataset("band_radius", "1", "standard deviation of ln density over the draws"),
+        },
+        {
+            "method": Attribute("table, smooth or cylinder"),
+            "chi_squared": Attribute("sum of ((density - model)/error)^2"),
+            "degrees_of_freedom": Attribute("rows less parameters"),
+            "p_value": Attribute("probability of a larger chi-squared"),
+            "smoothing": Attribute("lambda of the penalty, of a smooth fit"),
+            "line_mass": Attribute("of the equilibrium", "(Msun/h)/(cMpc/h)"),
+            "line_mass_error": Attribute("standard error", "(Msun/h)/(cMpc/h)"),
+            "r0": Attribute("scale radius, physical, of a cylinder", "Mpc/h"),
+            "r0_error": Attribute("standard error", "Mpc/h"),
+            "sigma": Attribute("velocity dispersion, of a cylinder", "km/s"),
+            "sigma_error": Attribute("standard error", "km/s"),
+            "beta": Attribute("velocity anisotropy"),
+            "beta_error": Attribute("standard error, of a cylinder"),
+            "draws": Attribute("number of tables with more noise that were fitted for the bands"),
+            "band_share": Attribute("of the draws that lie inside a band at all its points"),
+        },
     ),
     Group(
         f"/{FILAMENTS}/<number>/cross_section",
@@ -145,6 +178,9 @@ BOX_GROUPS = (
             "polar_smooth": Dataset("k", "1", f"of <|psi|^2>, {_IN_PLANE}"),
             "polar_interference": Dataset("k", "1", f"of the fringes of all pairs of modes, {_IN_PLANE}"),
             "polar_self": Dataset("k", "1", f"of each mode with itself, {_IN_PLANE}"),
+            "band_low": Dataset("k", "1", f"power_fdm, {_LOW}"),
+            "band_high": Dataset("k", "1", f"power_fdm, {_HIGH}"),
+            "band_scatter": Dataset("k", "1", "standard deviation of ln power_fdm over the draws of the profile"),
             "sampled_mean": Dataset("k", "1", f"mean of |psi|^2's {_DRAWS}"),
             "sampled_error": Dataset("k", "1", "standard error of sampled_mean"),
             "sampled_scatter": Dataset("k", "1", f"standard deviation of single filaments {_DRAWS}"),
