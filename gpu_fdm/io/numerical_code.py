@@ -20,6 +20,7 @@ NUMERICAL = (
     "vectors.py",
     "parallel",
     "io/deferred.py",
+    "io/ecsv.py",
     "io/tables.py",
     "learn",
     "cosmology",

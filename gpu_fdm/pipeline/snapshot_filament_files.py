@@ -132,7 +132,7 @@ m22 = {m22:.8g}
 mass = {mass:.6g}
 beta = {cylinder.beta:g}
 length = {length:.6g}
-# of the fitted cylinder; instead of both: profile_table = {profile.name}, the measured profile
+# of the fitted cylinder; instead of both: profile_table = {profile.name} and profile_fit = smooth
 r0 = {r0:.6g}
 sigma = {sigma:.6g}
 [wavefunction]
