@@ -1,8 +1,12 @@
 """Time predictions of spectra: a call, its parts, and what a new epoch takes."""
 
 import os
+import resource
+import subprocess
+import sys
 import tempfile
 from itertools import count
+from statistics import median
 from time import perf_counter
 
 from registry import benchmark
@@ -58,3 +62,29 @@ def prediction_of_a_new_epoch():
             if before is not None:
                 os.environ["XDG_CACHE_HOME"] = before
     return seconds, None, "", f"{1e3 * again:.2g} ms where it is"
+
+
+def _shell(options, folder):
+    """Wall and processor time of gpu-fdm predict of four boson masses with an empty cache [s]."""
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        command = [sys.executable, "-m", "gpu_fdm", "predict", "--m22", "0.5,1,2,4", "--redshift", "5.5", *options]
+        command += ["--output", os.path.join(folder, "prediction.csv")]
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env=os.environ | {"XDG_CACHE_HOME": cache})
+        seconds, after = perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@benchmark
+def predict_from_the_shell():
+    """gpu-fdm predict with its figure in cold processes: the default cosmology and a new one in turn, medians of 5."""
+    both = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(6):
+            for times, options in zip(both, ([], ["--cosmology", "Planck18"]), strict=True):
+                times.append(_shell(options, folder))
+    (default, of_default), (new, of_new) = (
+        (median(column) for column in zip(*times[1:], strict=True)) for times in both
+    )
+    remark = f"a new cosmology {new:.2f} s; processor time {of_default:.2f} and {of_new:.2f} s; empty cache"
+    return default, None, "", remark

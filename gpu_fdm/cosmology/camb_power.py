@@ -7,10 +7,12 @@ version of CAMB made it, and has a digest of its rows.
 """
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 import attrs
@@ -21,18 +23,24 @@ from scipy.interpolate import CubicSpline
 from ..errors import InputError, RunError, reason
 from ..io.atomic import atomic_write, remove_abandoned
 from ..io.digest import digest_of
+from .eisenstein_hu import transfer_function
 from .parameters import PIVOT, CosmologicalParameters
 from .small_scales import DECOUPLED, Baryons, continued
 
 SHIPPED = Path(__file__).parent / "data"
 MASSIVE_NEUTRINOS = 3  # of equal mass
-# Runs of CAMB that are joined: (up to k [h/Mpc], wavenumbers for each factor e, AccuracyBoost). The time goes as the
-# sum of all k. Beyond the last run the power is continued (small_scales). Against runs of (5, 50, 2), (2000, 3, 0.5),
-# which take forty times as long, the power of four cosmologies, m_nu from 0 to 0.3 eV, differs by less than 1e-4 at
-# k > 0.01 h/Mpc (1.4e-4 at 1 to 5 h/Mpc for 0.3 eV), and by 5e-4 below, where CAMB itself scatters.
-RUNS = ((1.0, 30, 2.0), (35.0, 3, 0.5))
-APART = 1.1  # ratio of wavenumbers of two runs where they are joined
-PER_FACTOR_E = 12  # rows for each factor e beyond the first run
+# Waves that CAMB follows: (up to k [h/Mpc], AccuracyBoost), all with lAccuracyBoost. Between them power is interpolated
+# over the fit of Eisenstein & Hu 1998, beyond the last it is continued (small_scales). Against runs of CAMB to 300 h/Mpc
+# with lAccuracyBoost 3 and small steps, power of three cosmologies, m_nu from 0 to 0.3 eV, is right to 5e-4, absolutely;
+# runs with lAccuracyBoost 1, of which the shipped table is, are off by up to 1.5e-3, at 0.02 to 0.1 h/Mpc. Steps are those of ln k, or of a
+# ninth of a period of the acoustic oscillations where that is less. Time goes as the number of waves, and as k.
+RUNS = ((0.7, 2.0), (12.0, 1.0))
+L_ACCURACY = 4.0
+FIRST, STEP = 1e-5, 1 / 3  # [h/Mpc], ln k
+OSCILLATIONS = 3e-3, 0.12, 0.5  # where they begin, are damped, and have ended [1/Mpc]
+PHASE = 0.7 / 150  # of a step in k, over the sound horizon [1/Mpc]
+PER_FACTOR_E = 30, 12  # rows for each factor e up to 1 h/Mpc, and beyond
+DENSE = 1.0  # [h/Mpc]
 K_MAX = 2700.0  # [h/Mpc]
 MISFIT = 1e-3  # of the continued power, beyond which a warning says so
 _BACKGROUND = 2000  # scale factors at which CAMB tells of baryons
@@ -53,7 +61,7 @@ def camb_table(parameters: CosmologicalParameters, folder: str | Path | None = N
 
     folder  where tables are cached; the user's cache folder, $XDG_CACHE_HOME/gpu_fdm or ~/.cache/gpu_fdm on Linux,
             where not given. Where it cannot be written a warning says so, and the next call computes again
-    A new cosmology takes CAMB two seconds of one core; another ln10As or n_s takes none.
+    A new cosmology takes CAMB a second of one core; another ln10As or n_s takes none.
     Raises InputError for parameters that CAMB refuses, RunError where it is needed and not installed.
     """
     folder = user_cache() if folder is None else Path(folder)
@@ -85,8 +93,12 @@ def remove_abandoned_tables() -> None:
 
 def recipe(parameters: CosmologicalParameters) -> str:
     """All that the numbers of a new table depend on but the version of CAMB, in one line."""
-    runs = ", ".join(f"{each} and {boost!r} to {k_max!r} h/Mpc" for k_max, each, boost in RUNS)
-    return _heading(parameters, f"k_per_logint and AccuracyBoost: {runs}, continued to {K_MAX!r} h/Mpc")
+    runs = ", ".join(f"{boost!r} to {k_max!r} h/Mpc" for k_max, boost in RUNS)
+    steps = f"steps of ln k of {STEP:.6g}, of k of {PHASE:.6g}/Mpc from {OSCILLATIONS} on"
+    return _heading(
+        parameters,
+        f"waves with AccuracyBoost {runs} and lAccuracyBoost {L_ACCURACY!r}, {steps}, continued to {K_MAX!r} h/Mpc",
+    )
 
 
 def user_cache() -> Path | None:
@@ -160,42 +172,46 @@ def _compute(parameters: CosmologicalParameters) -> tuple[NDArray, NDArray, str]
     heading, started = recipe(parameters), perf_counter()
     log.info("CAMB computes the linear power of a new cosmology, some seconds: %s", heading)
     try:
-        runs = [_run(parameters, *run) for run in RUNS]
+        k = _wavenumbers(parameters.h)
+        power = _power(parameters, k)
         baryons = _baryons(parameters)
     except (camb.CAMBError, camb.CAMBValueError, camb.CAMBFortranError) as error:
         raise InputError(f"linear_power = camb: CAMB refuses {heading}: {reason(error)}") from None
-    k, power = runs[0]
-    for (join, _, _), (k_next, power_next) in zip(RUNS, runs[1:], strict=False):
-        lower, upper = k <= join, k_next > join * APART
-        k = np.concatenate([k[lower], k_next[upper]])
-        power = np.concatenate([power[lower], power_next[upper]])
-    # rows of the later runs are few: more of them are interpolated, over a form without oscillations
-    known = int(np.searchsorted(k, RUNS[0][0], side="right"))
-    between = _equal_ratios(k[known - 1], k[-1])[1:]
-    beyond = _equal_ratios(k[-1], K_MAX)[1:]
-    smooth = _smooth_form(parameters, k)
-    ratio = CubicSpline(np.log(k), np.log(power / smooth))
-    more = np.exp(ratio(np.log(between))) * _smooth_form(parameters, between)
+    dense = _equal_ratios(FIRST, DENSE, PER_FACTOR_E[0])
+    rows = np.concatenate([dense, _equal_ratios(DENSE, k[-1], PER_FACTOR_E[1])[1:]])
+    beyond = _equal_ratios(k[-1], K_MAX, PER_FACTOR_E[1])[1:]
+    ratio = CubicSpline(np.log(k), np.log(power / _fit(parameters, k)))
+    between = np.exp(ratio(np.log(rows))) * _fit(parameters, rows)
     last, misfit = continued(parameters, baryons, k, power, beyond)
     if misfit > MISFIT:
         log.warning("linear power beyond %.4g h/Mpc may be wrong by %.2g of itself: %s", k[-1], misfit, heading)
     log.info("linear power: %.2f s", perf_counter() - started)
+    return np.concatenate([rows, beyond]), np.concatenate([between, last]), camb.__version__
+
+
+def _equal_ratios(first: float, last: float, per_factor_e: int) -> NDArray:
+    k = np.geomspace(first, last, 1 + int(np.ceil(per_factor_e * np.log(last / first))))
+    k[[0, -1]] = first, last
+    return k
+
+
+def _wavenumbers(h: float) -> NDArray:
+    """k of the waves that CAMB follows [h/Mpc], shape (waves,), up to the last of RUNS."""
+    begin, damped, end = OSCILLATIONS
+    k = [FIRST]
+    while k[-1] < RUNS[-1][0]:
+        here = k[-1] * h
+        step = min(STEP, PHASE / min(here, damped)) if begin < here < end else STEP
+        k.append(k[-1] * np.exp(step))
     return (
-        np.concatenate([k[:known], between, beyond]),
-        np.concatenate([power[:known], more, last]),
-        camb.__version__,
+        np.array([*k[:-1], RUNS[-1][0]]) if np.log(RUNS[-1][0] / k[-2]) > STEP / 2 else np.array([*k[:-2], RUNS[-1][0]])
     )
 
 
-def _equal_ratios(first: float, last: float) -> NDArray:
-    return np.geomspace(first, last, 1 + int(np.ceil(PER_FACTOR_E * np.log(last / first))))
-
-
-def _smooth_form(parameters: CosmologicalParameters, k: NDArray) -> NDArray:
-    """Something like the power at k [h/Mpc], any units, without oscillations: Eisenstein & Hu 1998, eq. 29."""
-    q = k / parameters.h / (parameters.omega_m * 0.8)
-    logarithm = np.log(2 * np.e + 1.8 * q)
-    return k**parameters.n_s * (logarithm / (logarithm + (14.2 + 731 / (1 + 62.5 * q)) * q**2)) ** 2
+def _fit(parameters: CosmologicalParameters, k: NDArray) -> NDArray:
+    """Something like the power at k [h/Mpc], any units, with oscillations."""
+    matter = parameters.omega_m * parameters.h**2
+    return k**parameters.n_s * transfer_function(k * parameters.h, matter, parameters.omega_b_h2) ** 2
 
 
 def _settings(parameters: CosmologicalParameters) -> Any:
@@ -217,17 +233,42 @@ def _settings(parameters: CosmologicalParameters) -> Any:
     return p
 
 
-def _run(
-    parameters: CosmologicalParameters, k_max: float, per_factor_e: int, accuracy_boost: float
-) -> tuple[NDArray, NDArray]:
-    """k [h/Mpc] up to at least k_max, and the linear power of all matter at z = 0 [(Mpc/h)^3]."""
+def _power(parameters: CosmologicalParameters, k: NDArray) -> NDArray:
+    """Linear power of all matter at z = 0 [(Mpc/h)^3], at k [h/Mpc] which increase; shape of k.
+
+    P = 2 pi^2/k^3 A_s (k/k_pivot)^(n_s - 1) delta^2, delta of a primordial curvature of one.
+    """
     import camb
 
-    p = _settings(parameters)
-    p.Accuracy.AccuracyBoost = accuracy_boost
-    p.set_matter_power(redshifts=[0.0], kmax=k_max * parameters.h, k_per_logint=per_factor_e, silent=True)
-    k, _, power = camb.get_results(p).get_linear_matter_power_spectrum(hubble_units=True, k_hunit=True)
-    return k, power[0]
+    contrast, first = [], 0.0
+    for k_max, accuracy_boost in RUNS:
+        p = _settings(parameters)
+        p.Accuracy.AccuracyBoost = accuracy_boost
+        p.WantTransfer = False
+        waves = k[(k > first) & (k <= k_max)] * parameters.h
+        with _without_sympy():
+            found = camb.get_background(p).get_redshift_evolution(
+                waves, [0.0], ["delta_tot"], lAccuracyBoost=L_ACCURACY
+            )
+        contrast.append(found[:, 0, 0])
+        first = k_max
+    curvature = 1e-10 * np.exp(parameters.ln10As) * (k * parameters.h / PIVOT) ** (parameters.n_s - 1)
+    return 2 * np.pi**2 / k**3 * curvature * np.concatenate(contrast) ** 2
+
+
+@contextmanager
+def _without_sympy() -> Iterator[None]:
+    """CAMB imports sympy, a fifth of a second, to tell expressions from names of variables; here are names alone."""
+    absent = "sympy" not in sys.modules
+    if absent:
+        stand_in: Any = ModuleType("sympy")
+        stand_in.Expr = type("Expr", (), {})
+        sys.modules["sympy"] = stand_in
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["sympy"]
 
 
 def _baryons(parameters: CosmologicalParameters) -> Baryons:

@@ -10,7 +10,7 @@ not cluster either; then their drag, a n_e sigma_T 4 rho_gamma/(3 rho_b), ends, 
 
 where ' = d/dln a. Two starts, delta_c = 1 and delta_c = ln tau, give m(k) and L(k) of all matter today. Then
 delta = A [(ln k + B) m + L] + (C + D ln k) m/k, and A, B, C, D follow from the last decade of the Boltzmann code. From
-CAMB at 5 to 35 h/Mpc the power at 2000 h/Mpc follows to 1e-4, and is that to 2e-5 below 100 h/Mpc.
+CAMB at 3 to 12 h/Mpc the power at 2000 h/Mpc follows to 5e-4 (camb_power), and to 1e-4 from CAMB at 5 to 35 h/Mpc.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy.integrate import solve_ivp
 from .parameters import CosmologicalParameters
 
 DECOUPLED = 1 / 4000  # scale factor up to which baryons do not cluster
-SMALL_K = 5.0  # [h/Mpc], from which on the power is fitted
+SMALL_K = 3.0  # [h/Mpc], from which on the power is fitted
 _FIRST = 1e-8  # scale factor, long before equality
 _STEPS = 300  # of ln a
 _LIGHT = 2997.92458  # c over 100 km/s/Mpc [Mpc]

@@ -62,7 +62,7 @@ class Inputs:
 def read_inputs(config: Config) -> Config:
     """The config with the contents of all that it names: its tables, and CAMB's table where linear power is needed.
 
-    Rank 0 calls this; what was read before is not read again. CAMB takes two seconds for a new cosmology.
+    Rank 0 calls this; what was read before is not read again. CAMB takes a second for a new cosmology.
     Raises InputError that names the key, for a file that is absent or cannot be read.
     """
     for section, key, name in config.input_files():

@@ -26,6 +26,7 @@ from ..units import mean_matter_density
 from .barrier import Barrier, checked_variance
 
 STEPS = 512  # of equal size in ln S
+_ROWS = 64  # of the matrix at a time, which stay in the cache
 _MOST_EXPONENT = 300.0  # B^2/2S where a grid starts: f is proportional to exp(-B^2/2S) = 1e-130
 
 
@@ -156,19 +157,29 @@ def mass_function(mass: ArrayLike, variance: VarianceOfMass, barrier: Barrier) -
 
 
 def _solve(barrier: MovingBarrier, variance: NDArray) -> NDArray:
-    """The ratio of FirstCrossing by the trapezoidal rule in ln S: a triangular system of linear equations.
+    """The ratio of FirstCrossing by the trapezoidal rule in ln S: a triangular system, some rows after the other.
 
     Over (B/S) phi(B, S), the exponentials of the integrand combine into that of a Brownian bridge, which is <= 1.
     """
     height, slope = barrier(variance), barrier.derivative(variance)
-    lag = variance[:, None] - variance
-    before = lag > 0
-    lag[~before] = 1
-    rise = height[:, None] - height
-    bridge = (height * variance[:, None] - height[:, None] * variance) ** 2 / (2 * lag * variance[:, None] * variance)
-    kernel = (slope[:, None] - rise / lag) * np.exp(-bridge) / np.sqrt(2 * np.pi * lag)
     # f(S') dS' = ratio (B/S')/sqrt(2 pi S') S' dlnS' without the exponential; the sqrt(2 pi) cancels that of f(S)
-    kernel *= height / np.sqrt(variance) * np.log(variance[1] / variance[0])
-    kernel /= (height / variance**1.5)[:, None]
-    kernel[~before] = 0
-    return solve_triangular(np.eye(len(variance)) - kernel, 1 - variance * slope / height, lower=True)
+    given = height / np.sqrt(variance) * np.log(variance[1] / variance[0]) / np.sqrt(2 * np.pi)
+    wanted = variance**1.5 / height
+    ratio = 1 - variance * slope / height
+    for first in range(0, len(variance), _ROWS):
+        rows, columns = slice(first, first + _ROWS), slice(0, first + _ROWS)
+        s, before = variance[rows, None], variance[columns]
+        lag = s - before
+        later = lag <= 0
+        lag[later] = 1
+        kernel = (height[rows, None] * before - height[columns] * s) ** 2
+        kernel /= (-2 * s) * before * lag
+        np.exp(kernel, out=kernel)
+        kernel *= slope[rows, None] - (height[rows, None] - height[columns]) / lag
+        kernel *= given[columns]
+        kernel *= wanted[rows, None]
+        kernel /= np.sqrt(lag)
+        kernel[later] = 0
+        of_rows = ratio[rows] + kernel[:, :first] @ ratio[:first]
+        ratio[rows] = solve_triangular(np.eye(len(of_rows)) - kernel[:, first:], of_rows, lower=True)
+    return ratio

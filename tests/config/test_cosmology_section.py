@@ -81,5 +81,4 @@ def test_sigma8_sets_the_linear_power():
     power = linear_power_of(parse_config("[cosmology]\nsigma8 = 0.8\nn_s = 1"))  # of the table that is shipped
     assert power.sigma8 == pytest.approx(0.8, rel=1e-9) and power.n_s == 1
     fit = parse_config("[cosmology]\nname = Planck18\nlinear_power = eisenstein_hu")
-    pytest.importorskip("colossus")
     assert linear_power_of(fit).sigma8 == pytest.approx(0.8102, rel=1e-9)
