@@ -41,8 +41,9 @@ run: $(VENV)/.installed $(LOOPS)
 test: $(VENV)/.test-installed lint $(LOOPS)
 	$(PYTEST)
 
+# four at a time on any machine: they wait for runs that end, more than they compute
 test-slow: $(VENV)/.test-installed $(LOOPS)
-	$(PYTEST) --dist load -m slow
+	$(PYTEST) --numprocesses 4 --dist load -m slow
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .

@@ -1,8 +1,9 @@
 """A hundred runs of all kinds are ended at any moment, on one to three ranks: nothing is lost, and bits are the same.
 
 A run is started, ended, started again and ended again, a few times in all; at last it may finish. Its result must be
-that of a run without a stop. A stop that comes after the end of a run is not counted, and is repeated; the last lines
-of the suite have the counts. GPU_FDM_FAULTS_SEED chooses other moments.
+that of a run without a stop. Ranks are ended at moments between their lock of the result and what is left of the run
+then. A stop that comes after the end of a run is not counted, and is repeated; the last lines of the suite have the
+counts. GPU_FDM_FAULTS_SEED chooses other moments.
 """
 
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -33,8 +35,8 @@ KINDS = {
     "gas": RUN
     + "[dark_matter]\nm22 = 0.3\n[gas]\nnumber = 5\nmass_max = 6e9\n[wavefunction]\n[single_power]\npoints = 20\n"
     "[box]\nsize = 3\ncells = 20\ntolerance = 1e-3\n[power]\ncross = yes\n",
-    "population": RUN + "[wavefunction]\n[population]\nm22 = 1, 2\nmasses = 20\n[one_filament]\nshape = published\n"
-    "mass_function = published\nmethod = direct\npoints = 9\nk_max = 100\ntolerance = 0.5\n[figures]\ndpi = 20\n",
+    "population": RUN + "[wavefunction]\n[population]\nm22 = 0.5, 1\nmasses = 20\n[one_filament]\nshape = published\n"
+    "mass_function = published\nmethod = direct\nmass_max = 6e9\npoints = 9\nk_max = 100\ntolerance = 0.5\n",
     "steady_state": RUN + "[dark_matter]\nm22 = 0.5\n[filament]\n[wavefunction]\n[steady_state]\nweights = wkb\n"
     "outputs = 5\nframes = 3\n",
     "simulation": RUN + "[simulation]\nsize = 0.85\ncells = 12\nredshift_end = 25\nspectra = 2\ncontent = full\n"
@@ -124,6 +126,17 @@ def stop(launcher, running, how, moments):
         launcher.send_signal(signal.SIGINT)
 
 
+def begun(launcher, folder, since):
+    """Wait until a run that was started at a time [ns] has locked its result, or has ended; returns when [s]."""
+    lock = folder / ".result.hdf5.lock"
+    while launcher.poll() is None:
+        with suppress(FileNotFoundError):
+            if lock.stat().st_mtime_ns > since:
+                break
+        time.sleep(0.01)
+    return time.perf_counter()
+
+
 @needs_mpi
 @pytest.mark.parametrize("number_of_ranks", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,20 +152,26 @@ def test_ranks_ended_at_any_moment(tmp_path, kind, number_of_ranks, counted):
     folders = tmp_path / "undisturbed", tmp_path / "stopped"
     for folder in folders:
         folder.with_suffix(".ini").write_text(KINDS[kind].format(output=folder))
-    began = time.perf_counter()
-    assert start(folders[0].with_suffix(".ini")).wait(120) == 0, said.read_text()
-    seconds = time.perf_counter() - began
+    since = time.time_ns()
+    launcher = start(folders[0].with_suffix(".ini"))
+    began = begun(launcher, folders[0], since)
+    assert launcher.wait(120) == 0, said.read_text()
+    seconds = left = time.perf_counter() - began
     expected, files = contents(folders[0] / "result.hdf5"), files_of(folders[0])
     ini, options = folders[1].with_suffix(".ini"), []
     for how in ("all", "one rank", "launcher", "SIGINT", "all"):
-        for latest in (1, 0.8, 0.6, 0.4):  # sooner, where a stop came after the end
+        for latest in (1, 0.7, 0.5, 0.3):  # sooner, where a stop came after the end
+            since = time.time_ns()
             launcher = start(ini, *options)
-            time.sleep(moments.uniform(0.3, latest) * seconds)  # the first third is Python's start
+            began = begun(launcher, folders[1], since)
+            time.sleep(moments.uniform(0, latest) * left)
+            taken = time.perf_counter() - began
             running = ranks_of(launcher) if launcher.poll() is None else []
             if running:
                 stop(launcher, running, how, moments)
             alive = launcher.wait(LONGEST) != 0
             options = [] if alive else ["--fresh"]  # what is complete is begun anew
+            left = max(left - taken, 0.2 * seconds) if alive else seconds  # of the next, which has what is cached
             assert psutil.wait_procs(running, timeout=LONGEST)[1] == [], f"{how}: ranks did not end"
             assert running or not alive, said.read_text()
             if (folders[1] / "result.hdf5").exists():
