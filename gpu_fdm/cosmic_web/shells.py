@@ -144,4 +144,6 @@ def shell_edges(radius: NDArray, mass: NDArray, outer: float, shells: int, least
     order = np.argsort(radius)
     enclosed = np.cumsum(mass[order])
     first = radius[order][np.searchsorted(enclosed, enclosed[-1] / (2 * shells))]
-    return np.concatenate([[0.0], np.geomspace(min(max(first, least), outer / 4), outer, shells)])
+    # a power of the root of two, so that edges do not follow the noise that they are to count
+    first = outer / 2 ** (np.round(2 * np.log2(outer / max(first, least, 1e-6 * outer))) / 2)
+    return np.concatenate([[0.0], np.geomspace(min(first, outer / 4), outer, shells)])
