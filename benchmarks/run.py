@@ -16,6 +16,7 @@ import tempfile
 
 import haloes  # noqa: F401 - registers its benchmarks
 import prediction  # noqa: F401 - likewise
+import ridges  # noqa: F401 - likewise
 import simulation  # noqa: F401 - likewise
 import snapshots  # noqa: F401 - likewise
 import spectra  # noqa: F401 - likewise

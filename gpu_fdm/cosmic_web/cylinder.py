@@ -73,7 +73,8 @@ def fitted(
     start = np.array([np.log(half), np.log(line_masses.sum()), background or 0.0])
     best = _fit(edges, line_masses, variance, beta, background, start)
     # variances of the masses of the fit: shells that are low by chance would count more
-    model = np.diff(Cylinder(*np.exp(best[:2]), best[2], beta).enclosed(edges)) + np.pi * np.diff(edges**2) * best[2]
+    model = np.diff(Cylinder(np.exp(best[0]), np.exp(best[1]), best[2], beta).enclosed(edges))
+    model += np.pi * np.diff(edges**2) * best[2]
     variance *= np.clip(model / np.maximum(line_masses, 1e-300), 0.5, 2) ** 2
     best = _fit(edges, line_masses, variance, beta, background, best)
     spread = np.array([_fit(edges, row, variance, beta, background, best) for row in drawn])
