@@ -36,6 +36,7 @@ RUNS = {
     + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\naxis = 0.2\naxis_cells = 4\naxis_time = 0.2\n",
     "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
     + "content = full\nruns = wave_fdm, particles_fdm\n",
+    "emulator": "[emulator]\npoints = 40\ntest_points = 16\nwidths = 4, 3\nepochs = 2\nbatch = 20\n",
     "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"
     + "content = none\nruns = wave_fdm, particles_fdm\nseeds = 3, 12\n",
 }

@@ -8,6 +8,7 @@ from .sections import (
     SECTIONS,
     BoxSection,
     CrossSectionSection,
+    EmulatorSection,
     FiguresSection,
     OneFilamentSection,
     PopulationSection,
@@ -87,6 +88,10 @@ PRESETS = {
             Run(output="output/steady_state"),
             SteadyStateSection(m22=(1.0, 2.0, 4.0)),
         ),
+    ),
+    "emulator": (
+        "a network trained on spectra of filaments, and the combinations of its inputs that it uses: half a minute",
+        _preset(Run(output="output/emulator"), EmulatorSection()),
     ),
 }
 

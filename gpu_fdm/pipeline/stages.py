@@ -10,6 +10,7 @@ from ..plots import Figure
 from .box import BoxStage
 from .correlation import CorrelationStage
 from .cross_section import CrossSectionStage
+from .emulator import EmulatorStage
 from .filaments import FilamentsStage
 from .one_filament import OneFilamentStage
 from .population import PopulationStage
@@ -22,6 +23,7 @@ from .steady_state import SteadyStateStage
 STAGES: tuple[Stage, ...] = (
     PopulationStage(),
     OneFilamentStage(),
+    EmulatorStage(),
     SimulationStage(),
     FilamentsStage(),
     CrossSectionStage(),

@@ -79,6 +79,7 @@ SMALLER = {
         "one_filament.k_max=100",
         "one_filament.tolerance=0.5",
     ),
+    "emulator": ("emulator.points=60", "emulator.test_points=20", "emulator.epochs=3", "emulator.batch=20"),
     "simulation": ("simulation.size=0.1", "simulation.cells=12", "simulation.spectra=2"),
     "steady_state": (
         "steady_state.m22=0.3",

@@ -35,6 +35,7 @@ LARGER = {
     "correlation": "box.cells=128, 128, 360",
     "population": "population.m22=1, 2, 4",
     "one_filament": "population.m22=4",
+    "emulator": "emulator.points=8000",
     "simulation": "simulation.cells=64",
 }
 

@@ -10,10 +10,12 @@ from .common import (
     COLLAPSE,
     CORRELATION,
     DENSITY,
+    EMULATOR,
     FILAMENTS,
     GAS,
     GRID_ATTRIBUTES,
     INPUTS,
+    INTERACTION_BASIS,
     MASS_FUNCTION,
     ONE_FILAMENT,
     POWER,
@@ -33,6 +35,7 @@ from .common import (
 from .entries import Attribute, Dataset, Group, Schema
 from .evolution import SIMULATION_GROUPS, SNAPSHOT, STEADY_STATE_GROUPS
 from .filaments import BOX_GROUPS, FILAMENT_GROUPS
+from .learning import LEARNING_GROUPS
 from .measured import CUT_OUT, MEASURED, MEASURED_FILAMENT
 from .population import POPULATION_GROUPS
 
@@ -43,9 +46,11 @@ __all__ = [
     "CORRELATION",
     "CUT_OUT",
     "DENSITY",
+    "EMULATOR",
     "FILAMENTS",
     "GAS",
     "INPUTS",
+    "INTERACTION_BASIS",
     "MASS_FUNCTION",
     "MEASURED",
     "MEASURED_FILAMENT",
@@ -89,6 +94,7 @@ RESULT = Schema(
         *POPULATION_GROUPS,
         *STEADY_STATE_GROUPS,
         *SIMULATION_GROUPS,
+        *LEARNING_GROUPS,
     ),
 )
 

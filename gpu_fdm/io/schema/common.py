@@ -9,6 +9,7 @@ BUDGET = "budget"  # in the group of a boson
 STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
 PROFILE_FIT = "profile_fit"  # in the group of a filament
 STEADY_AXIS = "steady_state_axis"
+EMULATOR, INTERACTION_BASIS = "emulator", "interaction_basis"
 
 
 def filament(number: int) -> str:

@@ -48,6 +48,7 @@ PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "momentum": ("coherent|thermal", "momentum along the axis"),
     "wavelength": (r"\d+", "one of steady_state.axis: 0, 1, ..."),
     "method": (r"\w+", "a method of weights"),
+    "layer": (r"\d+", "a layer of a network: 0, the inputs, 1, ..."),
     "key": (r"\w+\.\w+", "section and key of the ini that name an input, such as gas.table"),
 }
 
