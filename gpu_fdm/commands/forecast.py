@@ -9,7 +9,7 @@ from .shared import file_name
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
 MARK = b"# forecast by gpu-fdm"  # of its tables
-COLUMNS = "m22", "sigma_with", "sigma_without", "chi_squared_wdm", "chi_squared_wdm_without"
+COLUMNS = "m22", "sigma_with", "sigma_without", "chi_squared_wdm", "chi_squared_wdm_without", "leaves_out"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Compute and print a line for each boson mass."""
     from ..config.config import parse_config, read_config
-    from ..inference.forecast import CAVEATS, Bins, forecast
+    from ..inference.forecast import CAVEATS, LEFT_OUT, Bins, forecast
     from ..inference.prediction import Prediction
     from ..io.atomic import atomic_write
     from ..io.ownership import require_own
@@ -56,22 +56,22 @@ def execute(options: Namespace) -> None:
     lines = [
         f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k from "
         f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}",
-        f"each number {CAVEATS}",
+        f"[{LEFT_OUT}] a number {CAVEATS}",
     ]
     print("\n".join(lines))
-    rows = []
+    rows, mark = [], f"[{LEFT_OUT}]"
     for m22 in masses:
         found = on_one_thread(forecast)(prediction, bins, m22, priors)
         rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
         print(
-            f"m22 = {m22:g}: sigma(ln m22) {found.with_fringes:.3g} with interference, {found.without:.3g} without; "
-            f"against WDM of its half mode, refitted: chi-squared {found.against_wdm:.4g} with, "
-            f"{found.against_wdm_without:.3g} without",
+            f"m22 = {m22:g}: sigma(ln m22) {found.with_fringes:.3g} {mark} with interference, "
+            f"{found.without:.3g} {mark} without; against WDM of its half mode, refitted: chi-squared {found.against_wdm:.4g} {mark} with, "
+            f"{found.against_wdm_without:.3g} {mark} without",
             flush=True,
         )
     if output is not None:
         text = [MARK.decode(), *(f"# {line}" for line in lines), ",".join(COLUMNS)]
-        text += [",".join(map(repr, row)) for row in rows]
+        text += [",".join([*map(repr, row), LEFT_OUT]) for row in rows]
         with atomic_write(output) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")
         print(f"table: {output}")

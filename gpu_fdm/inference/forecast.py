@@ -24,8 +24,9 @@ WDM_RANGE = 10.0  # factor by which the half mode, and what has no prior, may di
 MOST_STEPS = 40  # of each search
 WDM_STARTS = 0.5, 1.0, 2.0  # boson masses of the half mode from which that of WDM is searched, over that of FDM
 LOGARITHMS = ("mass_min", "filament_fraction")  # those that are varied by factors
+LEFT_OUT = "HBVC"  # beside every number
 CAVEATS = (
-    "leaves out haloes, baryons, the cosmic variance of single bins and correlations between them: "
+    "leaves out haloes (H), baryons (B), the cosmic variance of single bins (V) and correlations between them (C): "
     "not what a survey will measure"
 )
 

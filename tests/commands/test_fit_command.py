@@ -97,8 +97,10 @@ def test_a_prior_that_is_not_covered_says_what_is(folder, capsys):
 def test_forecasts_known_from_elsewhere(folder, capsys):
     """Standard deviations of ln m22 and chi-squared that were computed independently; see docs/inference.md."""
     assert main(["forecast", "--set", "one_filament.mode_mass=scaled", "--m22", "2.2", "--output", "forecast.csv"]) == 0
-    assert "haloes, baryons, the cosmic variance" in capsys.readouterr().out
-    row = np.loadtxt(folder / "forecast.csv", delimiter=",", skiprows=4)
+    out = capsys.readouterr().out
+    assert "haloes (H), baryons (B), the cosmic variance" in out and out.splitlines()[2].count(" [HBVC] ") == 4
+    assert (folder / "forecast.csv").read_text().splitlines()[-1].endswith(",HBVC")
+    row = np.loadtxt(folder / "forecast.csv", delimiter=",", skiprows=4, usecols=range(5))
     np.testing.assert_allclose(row[1:4], [0.024, 0.085, 9200], rtol=0.01)
     assert row[4] == pytest.approx(4, rel=0.11)
     config = parse_config("[population]\n[wavefunction]\n[one_filament]\nmode_mass = scaled\n")
