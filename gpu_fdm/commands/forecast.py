@@ -65,8 +65,8 @@ def execute(options: Namespace) -> None:
         rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
         print(
             f"m22 = {m22:g}: sigma(ln m22) {found.with_fringes:.3g} {mark} with interference, "
-            f"{found.without:.3g} {mark} without; against WDM of its half mode, refitted: chi-squared {found.against_wdm:.4g} {mark} with, "
-            f"{found.against_wdm_without:.3g} {mark} without",
+            f"{found.without:.3g} {mark} without; against WDM of its half mode, refitted: "
+            f"chi-squared {found.against_wdm:.4g} {mark} with, {found.against_wdm_without:.3g} {mark} without",
             flush=True,
         )
     if output is not None:
