@@ -40,7 +40,7 @@ KINDS = {
     "steady_state": RUN + "[dark_matter]\nm22 = 0.5\n[filament]\n[wavefunction]\n[steady_state]\nweights = wkb\n"
     "outputs = 5\nframes = 3\n",
     "simulation": RUN + "[simulation]\nsize = 0.85\ncells = 12\nredshift_end = 25\nspectra = 2\ncontent = full\n"
-    "checkpoint_minutes = 0\n[figures]\ndpi = 20\n",
+    "checkpoint_minutes = 0\n",
 }
 
 
