@@ -12,8 +12,10 @@ The public names, in the order in which data flows:
     WaveFunction, random_phases              psi
     CoredNFW, Burkert, Plummer, TabulatedDensity, cored_nfw, soliton_mass    haloes: density laws, sizes by name
     SphericalProfile, halo_states, halo_weights, halo_spectrum    their equilibrium, states and power
+    HaloWave, random_amplitudes, tabulate_halo, halo_psi_at    psi of a halo on points
     tabulate, psi_at, flow_at, find_vortices    psi and its flow on points
     Box, Placement, tabulate_extruded, tabulate_direct, tabulate_axial, fill    densities in a periodic box
+    halo_source, fill_halo                   those of a halo
     momentum_spread                          momentum along and across the filaments of a simulation
     polar_spectrum, single_power, filament_spectra    phase averages of one filament's power, exactly, and from a table
     power_spectrum, correlation_function, particle_spectrum    P(k), P(k, mu), xi(r) of grids, P(k) of particles
@@ -48,12 +50,15 @@ _HOMES = {
     "haloes.profile": ("SphericalProfile",),
     "haloes.states": ("halo_states", "halo_weights"),
     "haloes.halo": ("halo_spectrum",),
+    "haloes.wavefunction": ("HaloWave", "random_amplitudes"),
     "fields.cross_section": ("flow_at", "psi_at", "tabulate"),
     "fields.vortices": ("find_vortices",),
     "fields.box": ("Box", "Placement"),
     "fields.extruded": ("tabulate_extruded",),
     "fields.fill": ("fill", "tabulate_direct"),
     "fields.axial": ("tabulate_axial",),
+    "fields.halo": ("halo_psi_at", "tabulate_halo"),
+    "fields.halo_box": ("fill_halo", "halo_source"),
     "fields.momentum": ("momentum_spread",),
     "spectra.phase_average": ("polar_spectrum",),
     "spectra.single_filament": ("single_power",),

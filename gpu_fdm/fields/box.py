@@ -119,10 +119,7 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
     first, last = planes or (0, box.cells[0])
     basis = placement.basis
     extent_cells = _extent(placement, reach) / box.spacing + 1
-    # position in cells from the first cell's centre, split into a cell and a rounded part of one
-    position = np.array(placement.centre) / box.spacing - 0.5
-    cell = np.floor(position)
-    part = np.round((position - cell) * _SUBCELL) / _SUBCELL
+    cell, part = split_position(box, placement.centre)
     low = np.array([first, 0, 0])
     high = np.array([last, *box.cells[1:]]) - 1
     shifts = [
@@ -132,6 +129,13 @@ def images(box: Box, placement: Placement, reach: float, planes: tuple[int, int]
     return np.array(
         [np.concatenate([cell + np.array(shift) * cells, -part, basis.ravel()]) for shift in product(*shifts)]
     ).reshape(-1, 15)
+
+
+def split_position(box: Box, centre: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """A position [cMpc/h] in cells from the first cell's centre: a cell and a rounded part of one, each shape (3,)."""
+    position = np.array(centre) / box.spacing - 0.5
+    cell = np.floor(position)
+    return cell, np.round((position - cell) * _SUBCELL) / _SUBCELL
 
 
 _NEIGHBOURS = np.array([shift for shift in product(range(-2, 3), repeat=3) if any(shift)])

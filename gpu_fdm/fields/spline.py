@@ -58,3 +58,32 @@ def radial_coefficients(values: np.ndarray, parity: np.ndarray) -> np.ndarray:
     if values.dtype.kind != "c":
         full = full.real
     return full[xp.asarray(np.arange(-2, points + TAPS - 2) % (2 * points))]
+
+
+_POLES = (
+    (135 / 2 - (17745 / 4) ** 0.5) ** 0.5 + (105 / 4) ** 0.5 - 13 / 2,
+    (135 / 2 + (17745 / 4) ** 0.5) ** 0.5 - (105 / 4) ** 0.5 - 13 / 2,
+)
+_POLE_TERMS = 48  # powers of a pole that are summed: 0.43^48 is below round-off
+
+
+def filter_rows(rows: np.ndarray, parity: np.ndarray) -> None:
+    """Make coefficients of samples, in place: as radial_coefficients, where memory must not hold more than the samples.
+
+    rows    samples at R = 0, h, ... in rows 2, 3, ... along axis 0, zero at the end and beyond; NumPy or CuPy
+    parity  +1 or -1, broadcasts against rows[0]
+    """
+    samples = rows[2:]
+    parity = backend_of(rows).xp.asarray(parity, rows.dtype)
+    for pole in _POLES:
+        mirrored = sum(pole**n * samples[n] for n in range(1, min(_POLE_TERMS, len(samples))))
+        samples[0] += parity * mirrored
+        for row in range(1, len(samples)):
+            samples[row] += pole * samples[row - 1]
+        # zero beyond the last row: the sums there continue as powers of the pole
+        samples[-1] *= -pole / (1 - pole**2)
+        for row in range(len(samples) - 2, -1, -1):
+            samples[row] -= samples[row + 1]
+            samples[row] *= -pole
+        samples *= (1 - pole) * (1 - 1 / pole)
+    rows[1], rows[0] = parity * rows[3], parity * rows[4]

@@ -37,6 +37,7 @@ class HaloStates:
     depth            V(0) [(L/T)^2]
     radius_max       edge of the box that the states were solved in [L]
     nodes, weights   Gauss-Jacobi nodes in (0, radius_max) [L] and weights of int r^2 dr [L^3], shape (points,)
+    potential        V at the nodes, shape (points,) [(L/T)^2]
     n, l, energy     shape (states,), integers, integers, [(L/T)^2]
     radial           R_nl at the nodes, shape (states, points) [L^-3/2]
     """
@@ -48,6 +49,7 @@ class HaloStates:
     radius_max: float
     nodes: NDArray
     weights: NDArray
+    potential: NDArray
     n: NDArray
     l: NDArray
     energy: NDArray
@@ -65,6 +67,15 @@ class HaloStates:
     def wavenumber_max(self) -> float:
         """Largest wavenumber in psi, that of the highest state at the centre, a sqrt(2 (E - V(0))) [1/L]."""
         return float(self.scale_factor * np.sqrt(2 * (self.energy_cut - self.depth)))
+
+    def wavenumber_at(self, radius: ArrayLike) -> NDArray:
+        """Largest wavenumber in psi at radii, 0 beyond the turning point of the highest state [1/L]; any shape."""
+        largest = self.scale_factor * np.sqrt(2 * np.maximum(self.energy_cut - self.potential, 0))
+        return np.interp(
+            np.asarray(radius, float),
+            np.concatenate([[0], self.nodes]),
+            np.concatenate([[self.wavenumber_max], largest]),
+        )
 
     def interpolation_matrix(self, radius: ArrayLike) -> NDArray:
         """Matrix with f(radius) = matrix @ f(nodes), exact for the states; zero outside radius_max.
@@ -177,6 +188,7 @@ def solve_states(
         radius_max=radius_max,
         nodes=nodes,
         weights=weights,
+        potential=diagonal,
         n=np.concatenate([np.arange(count) for count in counts]),
         l=np.repeat(np.arange(len(counts)), counts),
         energy=np.concatenate([energy for energy, _ in solved]),

@@ -1,0 +1,108 @@
+"""psi of a halo at points, by sums over spherical harmonics.
+
+Sums over n come first, once for each time: c_lm(r) = sqrt(M) sum_n a_nlm R_nl(r) e^{-iEt} are tabulated as quintic
+splines in r, and a point costs (l_max + 1)^2 complex terms. All in code units, the centre of the halo at the origin.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..haloes.wavefunction import HaloWave
+from ..kernels.common import TAPS
+from ..kernels.halo import halo_points, legendre_steps, order_starts
+from ..parallel.backend import CPU, GPU, backend_of, on_card
+from .spline import radial_coefficients, spacing_for
+
+
+@dataclass(frozen=True)
+class HaloFactors:
+    """Spline coefficients of c_lm(r), as the kernels take them.
+
+    coefficients  shape (rows, 4, size): for each m >= 0 its l = m ... l_max, padded, see kernels.halo.order_starts.
+                  With c_lm = p + iq and (-1)^m c_l,-m = r + is (0 where m = 0) they are p + r, q - s, q + s, p - r:
+                  Re psi = sum P_lm (A cos m phi - B sin m phi), Im psi = sum P_lm (C cos m phi + D sin m phi)
+    l_max         of the states
+    step          spacing of the rows in r [L];  radius_max  psi is zero beyond [L]
+    wavenumber_max  largest in psi [1/L]
+    """
+
+    coefficients: np.ndarray
+    l_max: int
+    step: float
+    radius_max: float
+    wavenumber_max: float
+
+    @cached_property
+    def _copies(self) -> dict:
+        """Copies by backend; ranks send tables to each other, so that the key is its repr."""
+        return {}
+
+    def on(self, backend: CPU | GPU) -> tuple[Any, Any, Any]:
+        """Coefficients, order_starts and legendre_steps on the device of a backend, copied at the first call."""
+        key = repr(backend)
+        if key not in self._copies:
+            tables = self.coefficients, order_starts(self.l_max), legendre_steps(self.l_max)
+            self._copies[key] = tuple(backend.to_device(table) for table in tables)
+        return self._copies[key]
+
+
+def tabulate_halo(
+    wave: HaloWave,
+    time: float = 0.0,
+    tolerance: float = 1e-8,
+    dtype: DTypeLike = np.float64,
+    backend: CPU | GPU | None = None,
+) -> HaloFactors:
+    """Tabulate the wave function of a halo at one time.
+
+    time       [T]
+    tolerance  interpolation error of each c_lm over its maximum
+    dtype      precision of the table and of psi computed from it
+    backend    on whose device the coefficients are made; the CPU where not given
+    """
+    backend = backend or CPU()
+    xp, states = backend.xp, wave.states
+    l_max, points = int(states.l[-1]), radial_points(states.radius_max, states.wavenumber_max, tolerance)
+    starts = order_starts(l_max)
+    to_radius = backend.to_device(states.interpolation_matrix(np.linspace(0, states.radius_max, points + 1)))
+    coefficients = xp.zeros((points + TAPS, 4, int(starts[-1])), dtype)
+    for l in range(l_max + 1):
+        of_l, amplitude = wave.of_l(l, time)
+        smooth = radial_coefficients(to_radius @ backend.to_device(states.radial[of_l]).T, np.array((-1.0) ** l))
+        plus, minus = amplitude[:, l:], amplitude[:, l::-1] * (-1.0) ** np.arange(l + 1)
+        minus[:, 0] = 0
+        parts = plus.real + minus.real, plus.imag - minus.imag, plus.imag + minus.imag, plus.real - minus.real
+        column = xp.asarray(starts[: l + 1] + l - np.arange(l + 1))
+        for part, values in enumerate(parts):
+            coefficients[:, part, column] = smooth @ backend.to_device(values)
+    return HaloFactors(coefficients, l_max, states.radius_max / points, states.radius_max, states.wavenumber_max)
+
+
+def radial_points(radius_max: float, wavenumber_max: float, tolerance: float) -> int:
+    """Intervals of a table up to radius_max [L] of what has wavenumbers up to wavenumber_max [1/L]."""
+    return max(int(np.ceil(radius_max / spacing_for(wavenumber_max, tolerance))), TAPS)
+
+
+def halo_psi_at(factors: HaloFactors, points: Any, backend: CPU | GPU | None = None) -> np.ndarray:
+    """psi at points, complex, shape (...) of points (..., 3) [rho_m0^1/2].
+
+    points   x, y, z from the centre of the halo [L]: CuPy arrays are computed on their card and give CuPy arrays, all
+             others give NumPy
+    backend  where the others are computed, the CPU where not given
+    Raises ValueError for points of another shape or not finite.
+    """
+    backend = backend_of(points, backend=backend)
+    xp, dtype = backend.xp, factors.coefficients.dtype
+    at = backend.to_device(points if on_card(points) else np.asarray(points, float)).astype(float, copy=False)
+    if at.ndim < 1 or at.shape[-1] != 3:
+        raise ValueError(f"points {at.shape}: must have shape (..., 3)")
+    if not xp.isfinite(at).all():
+        raise ValueError("points must be finite")
+    flat = xp.ascontiguousarray(at.reshape(-1, 3))
+    out = halo_points(flat, *factors.on(backend), factors.step, factors.radius_max, backend)
+    values = out.view(np.result_type(dtype, np.complex64)).reshape(at.shape[:-1])
+    return values if on_card(points) else backend.to_host(values)
