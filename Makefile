@@ -1,4 +1,4 @@
-# make run    install into .venv and run the main job, ini/single_filament.ini
+# make run    install into .venv (0.8 GB, most of it downloaded) and run the main job, ini/single_filament.ini
 # make test   install into .venv with the test extra and run the suite
 # make test-slow  the tests that take minutes: runs that are killed, files that are damaged
 # make lint   style, types and imports alone, as make test checks them first
@@ -24,6 +24,7 @@ LOOPS := kernels/__pycache__/.common
 .DELETE_ON_ERROR:
 
 $(VENV)/.installed: setup.cfg pyproject.toml
+	@echo "installing gpu_fdm and its libraries into $(VENV): about 0.8 GB, once"
 	"$(PYTHON)" -m venv "$(VENV)"
 	"$(BIN)/python" -m pip install --quiet --editable .
 	touch "$@"

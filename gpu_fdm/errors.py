@@ -1,5 +1,6 @@
 """Errors of the input and of the machine, and their messages of one line."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 _BEGIN, _END = 400, 500  # characters that are shown of the two ends of a long message
@@ -25,6 +26,19 @@ def _printable(character: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _BEGIN + _END else f"{text[:_BEGIN]} ... {text[-_END:]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question in brackets, with a blank before it, that names the known word most like this one; empty if none is.
+
+    A word that is a part of a single known one is like it.
+    """
+    from difflib import get_close_matches
+
+    known = tuple(known)
+    holding = [name for name in known if len(word) > 2 and word.lower() in name.lower()]
+    close = get_close_matches(word, known, 1) or (holding if len(holding) == 1 else [])
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def reason(error: BaseException) -> str:

@@ -18,11 +18,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
-from ..errors import InputError, RunError, one_line
+from ..errors import InputError, RunError, did_you_mean, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from .environment import printable_output, settle_environment
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -60,7 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _executed(arguments: list[str] | None) -> int:
     try:
-        options = build_parser().parse_args(arguments)
+        parser = build_parser()
+        options = parser.parse_args(arguments)
+        if not hasattr(options, "command"):
+            parser.print_help()
+            parser.exit()
     except SystemExit:  # after help, the version, or an error
         error = _output_lost()
         if error is None:
@@ -75,9 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the command line; what it parses has the module of the subcommand as `command`."""
     parser = _Parser(prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.")
     parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
-    parser.add_argument("--quiet", action="store_true", help="show warnings and errors only")
+    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only; run prints no summary")
     parser.set_defaults(parser=parser)
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, what in COMMANDS.items():
         subparsers.add_parser(name, help=what, subcommand=name)
     return parser
@@ -99,11 +104,28 @@ class _Parser(argparse.ArgumentParser):
         if name is not None:
             command = import_module(f"{__package__}.{name}")
             command.add(self)
+            text = "log warnings and errors only; run prints no summary"
+            self.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help=text)
             self.set_defaults(command=command)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         self.add_arguments()
-        return super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            # of a subcommand its own parser says it, with its own options
+            meant = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unknown argument{'s' if len(unknown) > 1 else ''}: {' '.join(unknown)}{meant}")
+        return parsed, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse, with the name that may have been meant."""
+        if action.choices is None or value in action.choices:
+            return
+        names = [str(choice) for choice in action.choices]
+        meant, known = did_you_mean(str(value), names), ", ".join(names)
+        if isinstance(action.choices, dict):
+            raise argparse.ArgumentError(None, f"{value}: unknown command{meant}; known: {known}")
+        raise argparse.ArgumentError(action, f"{value}: must be one of {known}{meant}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)\n")
@@ -184,19 +206,29 @@ def _fail(message: object, code: int, error: BaseException, ranks: "Ranks | None
     on_all_ranks = getattr(error, "on_all_ranks", False)
     if ranks is None or ranks.is_root or not on_all_ranks:
         rank = f" (rank {ranks.rank})" if ranks is not None and ranks.size > 1 and not on_all_ranks else ""
-        print(f"gpu-fdm: error: {one_line(message)}{rank}", file=sys.stderr, flush=True)
+        show(f"gpu-fdm: error: {one_line(message)}{rank}", sys.stderr)
     if ranks is not None and not on_all_ranks:
         ranks.abort(code)
     return code
 
 
 def _start_logging(quiet: bool, first: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines()
     handler.setFormatter(_Plain())
     ours = logging.getLogger("gpu_fdm")
     ours.handlers = [handler]
     ours.propagate = False
     ours.setLevel(logging.ERROR if not first else logging.WARNING if quiet else logging.INFO)
+
+
+class _Lines(logging.Handler):
+    """Log lines to what is standard error when they are logged: a bar puts itself there, and stays below them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            show(self.format(record), sys.stderr)
+        except (OSError, ValueError):  # a line that cannot be written must not end a run
+            self.handleError(record)
 
 
 class _Plain(logging.Formatter):

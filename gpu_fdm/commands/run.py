@@ -1,9 +1,11 @@
 """gpu-fdm run: run all stages that an ini file asks for, or, with --dry-run, print what they would need."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from .shared import file_name, print_figures
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -43,7 +45,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             without = " without --fresh" if options.fresh else ""
             error.add_note(f"finished parts are cached in {folder}; run the same command again{without} to resume")
         raise
-    if ranks.is_root:
-        print("\n".join(outcome.summary))
-        print(f"result: {outcome.result}")
+    if ranks.is_root and not options.quiet:
+        for line in (*outcome.summary, f"result: {outcome.result}"):
+            show(line, sys.stdout)
         print_figures(outcome.figures)

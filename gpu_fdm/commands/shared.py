@@ -1,6 +1,7 @@
 """Arguments that several subcommands have, the checks of them, and lines that several print."""
 
 import logging
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.backend import CPU, GPU
@@ -164,7 +166,7 @@ def print_figures(paths: Iterable[Path]) -> None:
     from ..plots import what_shows
 
     for path in paths:
-        print(f"figure: {path}  {what_shows(path, figures())}".rstrip())
+        show(f"figure: {path}  {what_shows(path, figures())}".rstrip(), sys.stdout)
 
 
 def features_in_words(features: "Features") -> str:

@@ -5,7 +5,6 @@ when a section is made, from an ini or from Python, and sections against each ot
 """
 
 import configparser
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,24 +15,28 @@ from typing import Any
 import attrs
 
 from ..cosmology.named import NAMED
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 from ..io.kinds import InputFile, Kind
 from ..io.tables import read_text
 from .section import Section
 from .sections import SECTIONS, Sections
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
+_SET = "--set"  # names a key that --set gave, where messages else name the file
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of a result
 
 
 @dataclass(frozen=True)
 class Config(Sections):
     """A checked ini: its sections, None for a stage that is not asked for.
 
-    source  the ini file that it was read from, for messages
+    source    the ini file that it was read from, for messages
+    replaced  keys "section.key" that --set gave, for messages
     Raises InputError, naming the section and the key, where sections or keys do not go together.
     """
 
     source: str = field(default="config", compare=False)
+    replaced: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         for name, section in self.sections().items():
@@ -55,9 +58,10 @@ class Config(Sections):
                 raise InputError(f"{self.source}: [{name}] needs a section {which}, {absent}")
 
     def error(self, section: str, key: str, message: str) -> InputError:
-        """An error that names the file, the section, the key and its value."""
+        """An error that names the file, or --set, the section, the key and its value."""
         kind, value = _kind(section, key), getattr(getattr(self, section), key)
-        return InputError(f"{self.source}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
+        place = _SET if f"{section}.{key}" in self.replaced else self.source
+        return InputError(f"{place}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
 
     @contextmanager
     def errors_in(self, section: str) -> Iterator[None]:
@@ -65,7 +69,7 @@ class Config(Sections):
         try:
             yield
         except InputError as error:
-            if str(error).startswith(f"{self.source}: "):
+            if str(error).startswith((f"{self.source}: ", f"{_SET}: ")):
                 raise
             raise InputError(f"{self.source}: [{section}] {error}") from None
 
@@ -112,6 +116,8 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """
     file = Path(path)
     try:
+        if file.is_file() and _begins_as_result(file):
+            raise InputError(f"{file}: is a result file (HDF5), must be an ini file: gpu-fdm plot draws a result")
         text = read_text(file, MOST_TEXT)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
@@ -119,9 +125,16 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise InputError(f"{file}: is a folder, must be an ini file") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(str(error)) from None
     return _with_files_beside(parse_config(text, str(file), overrides), file.parent)
+
+
+def _begins_as_result(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(len(_HDF5)) == _HDF5
 
 
 def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:
@@ -133,7 +146,7 @@ def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:
     if name in NAMED:
         return parse_config(f"[cosmology]\nname = {name}\n", name, overrides)
     if not Path(name).exists():
-        raise InputError(f"{name}: no such file{_nearest(name, NAMED)}; named cosmologies: {', '.join(NAMED)}")
+        raise InputError(f"{name}: no such file{did_you_mean(name, NAMED)}; named cosmologies: {', '.join(NAMED)}")
     return read_config(name, overrides)
 
 
@@ -158,6 +171,9 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
     parser.optionxform = str  # type: ignore[method-assign, assignment]
     try:
         parser.read_string(text, source)
+    except configparser.MissingSectionHeaderError as error:
+        line = " ".join(str(error.line).split())
+        raise InputError(f"{source}, line {error.lineno}: {line}: an ini begins with a section, [run] say") from None
     except configparser.Error as error:
         raise InputError(" ".join(f"{source}: {error.message}".split())) from None
     values = {name: dict(parser.items(name)) for name in parser.sections()}
@@ -165,6 +181,7 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
         section, _, key = override.partition("=")[0].strip().partition(".")
         for replaced in SECTIONS[section].replaces.get(key, ()) if section in SECTIONS else ():
             values.get(section, {}).pop(replaced, None)
+    replaced: set[str] = set()
     for override in overrides:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")
@@ -172,6 +189,7 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
             raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
+        replaced.add(f"{section}.{key}")
     sections: dict[str, Any] = {}
     for name, keys in values.items():
         for key in keys:
@@ -182,16 +200,19 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
             try:
                 arguments[key] = _kind(name, key).parse(value)
             except ValueError as error:
-                place = f"{source}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
-                raise InputError(f"{place}: must be {error}") from None
+                place = _SET if f"{name}.{key}" in replaced else source
+                what = f"{place}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
+                raise InputError(f"{what}: must be {error}{_in_unit(name, key)}") from None
         sections[name] = SECTIONS[name](**arguments)
-    return Config(**sections, source=source)
+    return Config(**sections, source=source, replaced=frozenset(replaced))
 
 
 def known_section(name: str, source: str) -> type[Section]:
     """The class of a section, or an InputError that lists the known ones."""
     if name not in SECTIONS:
-        raise InputError(f"{source}: [{name}]: unknown section{_nearest(name, SECTIONS)}; known: {', '.join(SECTIONS)}")
+        raise InputError(
+            f"{source}: [{name}]: unknown section{did_you_mean(name, SECTIONS)}; known: {', '.join(SECTIONS)}"
+        )
     return SECTIONS[name]
 
 
@@ -199,10 +220,13 @@ def _kind(section: str, key: str, source: str = "config") -> Kind:
     """The kind of a key, or an InputError that lists the known ones."""
     known = {item.name: item for item in attrs.fields(known_section(section, source))}
     if key not in known:
-        raise InputError(f"{source}: [{section}] {key}: unknown key{_nearest(key, known)}; known: {', '.join(known)}")
+        raise InputError(
+            f"{source}: [{section}] {key}: unknown key{did_you_mean(key, known)}; known: {', '.join(known)}"
+        )
     return known[key].metadata["kind"]
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def _in_unit(section: str, key: str) -> str:
+    """The unit of a key that has one, in brackets."""
+    unit = getattr(attrs.fields(SECTIONS[section]), key).metadata["unit"]
+    return f" (unit: {unit})" if unit else ""

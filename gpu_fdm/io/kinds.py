@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 
 
 class Kind(Protocol):
@@ -112,7 +112,7 @@ class Choice:
     def check(self, value: Any) -> str:
         """The name."""
         if value not in self.names:
-            raise ValueError(self.allowed)
+            raise ValueError(f"{self.allowed}{did_you_mean(value, self.names) if isinstance(value, str) else ''}")
         return value
 
     def format(self, value: str) -> str:

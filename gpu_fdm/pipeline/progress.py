@@ -57,7 +57,7 @@ def progress(name: str, steps: int, ranks: Ranks = SERIAL) -> Iterator[Callable[
 
             def advance() -> None:
                 done = bar.tasks[0].completed + 1
-                bar.update(task, advance=1, rate=f"{done / (perf_counter() - started):.3g}/s")
+                bar.update(task, advance=1, rate=_pace(done, perf_counter() - started))
 
             yield advance
     else:
@@ -75,10 +75,15 @@ def _log_lines(name: str, steps: int) -> Callable[[], None]:
         now = perf_counter()
         if now - logged > _LOG_EVERY:
             logged = now
-            rate = done / (now - started)
-            log.info("%s: %d of %d, %.3g/s, %.0f s left", name, done, steps, rate, (steps - done) / rate)
+            left = (steps - done) * (now - started) / done
+            log.info("%s: %d of %d, %s, %s left", name, done, steps, _pace(done, now - started), duration(left))
 
     return advance
+
+
+def _pace(done: int, seconds: float) -> str:
+    """How fast steps are: a rate, or the time of each where that is longer than a second."""
+    return f"{done / seconds:.3g}/s" if seconds < done else f"{duration(seconds / done)} each"
 
 
 def in_words(size: float) -> str:

@@ -84,7 +84,7 @@ def test_set_makes_a_section():
         ("[run]\noutput = a\n b", "[run] output = a b: must be text"),
         (SMALL + "[box]\nfields = fdm, fdm", "[box] fields = fdm, fdm: must not name a density twice"),
         ("[box]\ncells = 8, 8", "must be one or 3 values"),
-        ("m22 = 1", "x.ini: File contains no section headers"),
+        ("m22 = 1", "x.ini, line 1: m22 = 1: an ini begins with a section"),
         ("[run]\nseed = 1\nseed = 2", "option 'seed' in section 'run' already exists"),
         ("[run]\nseed 1", "x.ini"),
         ("[wavefunction]\n", "[wavefunction] needs a section [filament] or [gas] or [one_filament], which are absent"),
