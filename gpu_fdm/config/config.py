@@ -30,13 +30,13 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of a result
 class Config(Sections):
     """A checked ini: its sections, None for a stage that is not asked for.
 
-    source    the ini file that it was read from, for messages
-    replaced  keys "section.key" that --set gave, for messages
+    source      the ini file that it was read from, for messages
+    overridden  keys "section.key" that --set gave, for messages
     Raises InputError, naming the section and the key, where sections or keys do not go together.
     """
 
     source: str = field(default="config", compare=False)
-    replaced: frozenset[str] = field(default=frozenset(), compare=False)
+    overridden: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         for name, section in self.sections().items():
@@ -60,7 +60,7 @@ class Config(Sections):
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, or --set, the section, the key and its value."""
         kind, value = _kind(section, key), getattr(getattr(self, section), key)
-        place = _SET if f"{section}.{key}" in self.replaced else self.source
+        place = _SET if f"{section}.{key}" in self.overridden else self.source
         return InputError(f"{place}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
 
     @contextmanager
@@ -181,7 +181,7 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
         section, _, key = override.partition("=")[0].strip().partition(".")
         for replaced in SECTIONS[section].replaces.get(key, ()) if section in SECTIONS else ():
             values.get(section, {}).pop(replaced, None)
-    replaced: set[str] = set()
+    overridden: set[str] = set()
     for override in overrides:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")
@@ -189,7 +189,7 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
             raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
-        replaced.add(f"{section}.{key}")
+        overridden.add(f"{section}.{key}")
     sections: dict[str, Any] = {}
     for name, keys in values.items():
         for key in keys:
@@ -200,11 +200,11 @@ def parse_config(text: str, source: str = "config", overrides: Iterable[str] = (
             try:
                 arguments[key] = _kind(name, key).parse(value)
             except ValueError as error:
-                place = _SET if f"{name}.{key}" in replaced else source
+                place = _SET if f"{name}.{key}" in overridden else source
                 what = f"{place}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
                 raise InputError(f"{what}: must be {error}{_in_unit(name, key)}") from None
         sections[name] = SECTIONS[name](**arguments)
-    return Config(**sections, source=source, replaced=frozenset(replaced))
+    return Config(**sections, source=source, overridden=frozenset(overridden))
 
 
 def known_section(name: str, source: str) -> type[Section]:

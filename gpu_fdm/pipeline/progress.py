@@ -81,7 +81,7 @@ def _log_lines(name: str, steps: int) -> Callable[[], None]:
     return advance
 
 
-def _pace(done: int, seconds: float) -> str:
+def _pace(done: float, seconds: float) -> str:
     """How fast steps are: a rate, or the time of each where that is longer than a second."""
     return f"{done / seconds:.3g}/s" if seconds < done else f"{duration(seconds / done)} each"
 

@@ -65,4 +65,4 @@ def test_bash_completes(words, expected, capsys, tmp_path):
 def test_an_unknown_shell(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["completion", "tcsh"])
-    assert stop.value.code == 2 and "'bash', 'zsh', 'fish'" in capsys.readouterr().err
+    assert stop.value.code == 2 and "tcsh: must be one of bash, zsh, fish" in capsys.readouterr().err
