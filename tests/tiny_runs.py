@@ -4,6 +4,8 @@ import logging
 from contextlib import redirect_stdout
 from io import StringIO
 
+from locations import REPOSITORY
+
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.config.sections import SECTIONS
@@ -19,6 +21,7 @@ def run_in(folder, ini):
     return path, pipeline.run(read_config(path))
 
 
+MEASURED = f"[dark_matter]\nm22 = 0.3\n[filament]\nprofile_table = {REPOSITORY / 'ini/measured_profile.csv'}\n"
 FILAMENT = "[filament]\n[wavefunction]\nweights = adaptive_lasso\n"
 RUNS = {
     "filament": FILAMENT
@@ -26,6 +29,8 @@ RUNS = {
     + "[power]\nmu_bins = 4\ncross = yes\n[correlation]\nbin_width = 2\n",
     "frames": "[dark_matter]\nm22 = 0.4\n[filament]\n[wavefunction]\n[box]\nsize = 0.7, 0.7, 1.5\ncells = 16\n"
     + "tolerance = 1e-3\nframes = 0, 10\n[power]\n[correlation]\n",
+    "smooth": MEASURED + "profile_fit = smooth\nprofile_bootstrap = 20\n[wavefunction]\n[single_power]\npoints = 9\n",
+    "cylinder": MEASURED + "profile_fit = cylinder\n[wavefunction]\n",
     "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
     "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
     + "[one_filament]\nshape = published\nmass_function = published\nmethod = direct\npoints = 9\nk_max = 100\n"
