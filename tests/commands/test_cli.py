@@ -22,6 +22,7 @@ EARLIER = b"\x89HDF\r\n\x1a\n git_revision"  # a damaged result, which may be re
 
 # a coarse box: seconds matter here, fringes do not
 SMALL = ["box.cells=20,24,50", "cross_section.points=32", "run.backend=cpu"]
+LIGHT = "dark_matter.m22=0.5", "single_power.points=20"  # few states and rows
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_run_and_what_it_leaves(ini, tmp_path, capfd):
 
 def test_same_ini_same_numbers(ini, tmp_path, capfd):
     for name in ("a.hdf5", "b.hdf5"):
-        assert run(capfd, ini, tmp_path / name, "run.threads=" + "12"["ab".index(name[0])])[0] == 0
+        assert run(capfd, ini, tmp_path / name, *LIGHT, "run.threads=" + "12"["ab".index(name[0])])[0] == 0
     with h5py.File(tmp_path / "a.hdf5") as a, h5py.File(tmp_path / "b.hdf5") as b:
         for name in ("density/fdm", "density/smooth", "power/fdm/power", "filaments/00/modes/energy"):
             assert np.array_equal(a[name][:], b[name][:]), name
@@ -115,7 +116,8 @@ def test_same_ini_same_numbers(ini, tmp_path, capfd):
 
 def test_methods_agree(ini, tmp_path, capfd):
     for method in ("extruded", "direct"):
-        code, _, error = run(capfd, ini, tmp_path / f"{method}.hdf5", f"box.method={method}", "run.precision=double")
+        choice = *LIGHT, f"box.method={method}", "run.precision=double"
+        code, _, error = run(capfd, ini, tmp_path / f"{method}.hdf5", *choice)
         assert code == 0, error
     with h5py.File(tmp_path / "extruded.hdf5") as a, h5py.File(tmp_path / "direct.hdf5") as b:
         for name in ("density/fdm", "density/smooth"):
@@ -180,7 +182,7 @@ def test_bad_tables(ini, tmp_path, capfd):
 
     def attempt(r, d):
         table.write_text("radius,density\n" + "\n".join(f"{a},{b}" for a, b in zip(r, d, strict=True)))
-        overrides = (f"filament.profile_table={table}", "filament.sigma=", "filament.r0=")
+        overrides = (*LIGHT, f"filament.profile_table={table}", "filament.sigma=", "filament.r0=")
         return run(capfd, ini, tmp_path / "out", *overrides)
 
     assert attempt(radius, density)[0] == 0
