@@ -37,6 +37,25 @@ def halo_of_12000_states():
 
 
 @benchmark
+def halo_in_box():
+    """Densities of 1e9 Msun/h, m22 = 1, at the centres of 128^3 cells; 28 (l_max + 1) multiply-adds a cell."""
+    import numpy as np
+
+    from gpu_fdm import Box, HaloWave, fill_halo, halo_source, halo_states, halo_weights, random_amplitudes
+
+    profile, _ = halo(1e9, 1)
+    states = halo_states(profile)
+    wave = HaloWave(states, halo_weights(profile, states), random_amplitudes(states, 1))
+    side, cells = 2.02 * states.radius_max, 128
+    box, densities = Box((side,) * 3, (cells,) * 3), np.zeros((2, cells, cells, cells), np.float32)
+    source = halo_source(wave, dtype=np.float32)
+    seconds = best_of(lambda: fill_halo(*densities, box, (side / 2,) * 3, source, 1.0), 3)
+    inside = 4 / 3 * np.pi * (states.radius_max * cells / side) ** 3
+    sums = 28e-9 * (int(states.l.max()) + 1) * inside / seconds
+    return seconds, int(inside), "cells/s", f"l_max = {states.l.max()}; {sums:.2g} G multiply-adds a second"
+
+
+@benchmark
 def halo_semiclassical():
     """60 wavenumbers of a halo of 1e11 Msun/h, m22 = 4."""
     from gpu_fdm.haloes.semiclassical import semiclassical_spectrum
