@@ -1,5 +1,6 @@
 """gpu-fdm filament: find filaments in a snapshot of a simulation, and measure them around straight axes."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot_filament import Around, MeasuredFilament
     from ..pipeline.snapshot_ridges import Search, Snapshot
+
+log = logging.getLogger(__name__)
 
 PARALLEL = True
 _MOST = 1000  # filaments
@@ -100,8 +103,17 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     ranks.on_root(lambda: _list(ridges, output.with_name(f"{output.stem}s.csv"), snapshot, search, options))
     if not options.list:
         ranks.on_root(lambda: _require_own(*paths))
-        for ridge, path in zip(chosen, paths, strict=True):
-            found = measure_filaments(snapshot, [ridge.axis], how, ranks, found=True)
+        measured = 0
+        for number, (ridge, path) in enumerate(zip(chosen, paths, strict=True)):
+            try:
+                found = measure_filaments(snapshot, [ridge.axis], how, ranks, found=True)
+            except InputError as error:  # the same on all ranks
+                if not measured and number == len(chosen) - 1:
+                    raise
+                if ranks.is_root:
+                    log.warning("ridge %d is not measured: %s", number, error)
+                continue
+            measured += 1
             _write(found, [path], options, ranks)
 
 
