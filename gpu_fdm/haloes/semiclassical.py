@@ -38,7 +38,7 @@ def semiclassical_spectrum(profile: SphericalProfile, k: ArrayLike, mass_fractio
     fringes = np.array([_fringes(profile, cut, float(value)) for value in k])
     return HaloSpectrum(
         k=k,
-        smooth=_smooth(profile, cut, mass_fraction, k),
+        smooth=smooth_below(profile, k, mass_fraction) ** 2,
         interference=fringes / profile.mass**2,
         self_term=None,
         fixed_self=np.zeros(len(k)),
@@ -75,14 +75,14 @@ def _fringes(profile: SphericalProfile, cut: float, k: float) -> float:
     return (2 * np.pi) ** 4 * a**3 * total
 
 
-def _smooth(profile: SphericalProfile, cut: float, mass_fraction: float, k: NDArray) -> NDArray:
-    """[ int 4 pi r^2 rho(E < cut) sin(kr)/(kr) dr / M ]^2, shape of k."""
-    edge = profile.radius_enclosing(mass_fraction)
+def smooth_below(profile: SphericalProfile, k: ArrayLike, mass_fraction: float = 0.99) -> NDArray:
+    """int 4 pi r^2 rho(E < cut) sin(kr)/(kr) dr / M, the form factor of what has energies up to V(r_f); shape of k."""
+    k, cut, edge = np.asarray(k, float), energy_cut(profile, mass_fraction), profile.radius_enclosing(mass_fraction)
     x, weight = gauss_legendre(int(0.4 * k.max() * edge + 200))
     s = (1 + x) / 2
     radius = edge * (1 - s**2)  # the density ends as (cut - V)^(3/2)
     shares = 4 * np.pi * radius**2 * density_below(profile, cut, radius) * edge * s * weight / profile.mass
-    return (np.sinc(k[:, None] * radius / np.pi) @ shares) ** 2
+    return np.sinc(k[:, None] * radius / np.pi) @ shares
 
 
 def density_below(profile: SphericalProfile, cut: float, radius: NDArray) -> NDArray:

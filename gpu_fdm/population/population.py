@@ -16,7 +16,7 @@ from ..errors import InputError
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
-from .haloes import halo_share
+from .haloes import halo_share, share_by_halo
 from .mass_function import MassFunction, mass_function
 
 _MARGIN = 1.001  # the variance is tabulated this factor beyond the masses that are asked for
@@ -117,10 +117,35 @@ class Population:
 
         The ellipticity is that at collapse, whatever `ellipticity` is.
         """
-        variance, model = self.variance(m22), CollapseModel(self.power.background, self.scale_factor, self.freeze_out)
-        largest = float(variance(self._mass_range[0]))
-        filaments, haloes = (collapse_barrier(model, largest, axes=n, ellipticity="collapse") for n in (2, 3))
-        return halo_share(variance(mass), filaments, haloes)
+        return halo_share(self.variance(m22)(mass), *self.halo_barriers(m22))
+
+    def share_by_halo(self, mass: ArrayLike, halo_mass: ArrayLike, m22: float | None) -> NDArray:
+        """The same by the mass of haloes [Msun/h], shape (filaments, haloes); see population.haloes.share_by_halo."""
+        return share_by_halo(mass, halo_mass, self.variance(m22), *self.halo_barriers(m22))
+
+    def halo_mass_function(self, m22: float | None) -> MassFunction:
+        """dn/dlnM of haloes between mass_min and mass_max, with the ellipticity at collapse."""
+        masses = np.geomspace(self.mass_min, self.mass_max, self.masses)
+        try:
+            return mass_function(masses, self.variance(m22), self.halo_barriers(m22)[1])
+        except InputError as error:
+            raise InputError(f"haloes of {'CDM' if m22 is None else f'm22 = {m22:g}'}: {error}") from None
+
+    def halo_barriers(self, m22: float | None) -> tuple[Barrier, Barrier]:
+        """Barriers of filaments and of haloes with the ellipticity at collapse, up to S of the lightest mass."""
+        if m22 not in self._halo_barriers:
+            model = CollapseModel(self.power.background, self.scale_factor, self.freeze_out)
+            variance, lightest = self.variance(m22), self._mass_range[0]
+            try:
+                filaments, haloes = (
+                    collapse_barrier(model, float(variance(lightest)), axes=n, ellipticity="collapse") for n in (2, 3)
+                )
+            except NoBarrier as error:
+                raise InputError(
+                    f"mass_min = {lightest:g}: there is no barrier of haloes at z = {self.redshift:g}: {error}"
+                ) from None
+            self._halo_barriers[m22] = filaments, haloes
+        return self._halo_barriers[m22]
 
     def example(self, mass: float, m22: float | None) -> tuple[Collapse, float, float]:
         """The collapse of the filament of a mass: its axes, its overdensity (linear, at collapse), its ellipticity."""
@@ -137,4 +162,8 @@ class Population:
 
     @cached_property
     def _variances(self) -> dict[float | None, Variance]:
+        return {}
+
+    @cached_property
+    def _halo_barriers(self) -> dict[float | None, tuple[Barrier, Barrier]]:
         return {}
