@@ -159,6 +159,26 @@ def write_one_filament(file, bosons=(1.0, 2.0, 10.0)):
         group.attrs.update(mass_function="collapse", shape="collapse")
 
 
+def write_total_power(file, bosons=(1.0, 2.0, 10.0)):
+    """Parts of the power of all matter."""
+    for m22 in (None, *bosons):
+        group = boson_group(file, "total_power", m22)
+        fdm, smooth, *_ = spectrum_parts(WAVENUMBERS / (m22 or 1.0) ** 0.5)
+        parts = {"linear": WAVENUMBERS**-2.0, "haloes_smooth": 0.1 * smooth, "filaments_smooth": 0.3 * smooth}
+        parts |= {"power_smooth": sum(parts.values())}
+        if m22 is not None:
+            fringes = fdm - smooth + 1e-9
+            parts |= {"haloes_fringes": 0.1 * fringes, "filaments_fringes": 0.2 * fringes}
+            parts |= {"power_fdm": parts["power_smooth"] + 0.3 * np.abs(fringes), "power_cdm": WAVENUMBERS**-1.9}
+            parts |= {"filaments_alone_fdm": fdm + 1e-12, "filaments_alone_smooth": smooth + 1e-12}
+            group.attrs.update(k_detach_filaments=150.0, k_detach_smooth=500.0)
+        for name, values in parts.items():
+            group[name] = values
+        group["k"] = WAVENUMBERS
+        group.attrs.update(mass_min=1e9, mass_max=1e12, halo_mass_min=3e8, halo_mass_max=1e12, redshift=4.0)
+        group.attrs.update(detach_threshold=2.0)
+
+
 def simulated_ratio(k, epoch):
     """Of the wave to particles with the same initial conditions: falls below one first, rises above it at the end."""
     return 1 + (0.3 * (k / 60) ** 2 if epoch == 2 else -0.9 * (k / 60) ** 2 / (1 + (k / 60) ** 2))

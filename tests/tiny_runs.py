@@ -36,6 +36,9 @@ RUNS = {
     + "[one_filament]\nshape = published\nmass_function = published\nmethod = direct\npoints = 9\nk_max = 100\n"
     + "tolerance = 0.5\n"
     + "budget = yes\n",
+    "total_power": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\nellipticity = collapse\n"
+    + "[one_filament]\nmethod = table\npoints = 9\nk_max = 2000\n"
+    + "[halo]\n[total_power]\nmass_max = 1e10\nexact_l_max = 24\n",
     "steady_state": "[dark_matter]\nm22 = 0.5\n"
     + FILAMENT
     + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\naxis = 0.2\naxis_cells = 4\naxis_time = 0.2\n",
@@ -45,7 +48,7 @@ RUNS = {
     "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"
     + "content = none\nruns = wave_fdm, particles_fdm\nseeds = 3, 12\n",
 }
-WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "halo", "fit", "figures"}  # sections that no tiny run has to name
+WITHOUT_A_GROUP = {"run", "cosmology", "dark_matter", "fit", "figures"}  # sections that no tiny run has to name
 RESULT = result_schema()
 
 

@@ -16,6 +16,7 @@ from .sections import (
     SimulationSection,
     SinglePowerSection,
     SteadyStateSection,
+    TotalPowerSection,
 )
 from .shared_sections import GasSection, Run
 
@@ -64,6 +65,15 @@ PRESETS = {
             Run(output="output/one_filament"),
             PopulationSection(m22=(1.0, 2.0, 4.0)),
             OneFilamentSection(),
+        ),
+    ),
+    "total_power": (
+        "the power of all matter, filaments and the haloes in them, for three boson masses",
+        _preset(
+            Run(output="output/total_power"),
+            PopulationSection(m22=(1.0, 2.0, 4.0), ellipticity="collapse"),
+            OneFilamentSection(mass_min=1e9, mass_max=1e12, normalisation="matter", method="table", k_max=2500.0),
+            TotalPowerSection(),
         ),
     ),
     "simulation": (

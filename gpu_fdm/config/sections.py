@@ -240,6 +240,24 @@ class OneFilamentSection(Section):
 
 
 @frozen
+class TotalPowerSection(Section):
+    """Power of all matter, linear power, filaments and the haloes in them, for each m22 of [population]."""
+
+    needs = (("one_filament",), ("halo",))
+    mass_min: float = option(3e8, MASS, "mass of the lightest halo", "Msun/h")
+    mass_max: float = option(1e12, MASS, "mass of the heaviest halo", "Msun/h")
+    exact_l_max: int = option(
+        140,
+        Number(16, 1000, integer=True),
+        "largest angular momentum of haloes that are sums over states; fringes of larger ones follow from the "
+        "semiclassical limit; time grows as its fourth power",
+    )
+
+    def check_keys(self, error: ErrorOfKey) -> None:
+        require_rising(self, "mass_min", "mass_max", error)
+
+
+@frozen
 class SimulationSection(Section):
     """The same random modes evolved as a wave and as particles in a periodic box, and the ratio of their power."""
 
@@ -449,6 +467,7 @@ class Sections:
     population: PopulationSection = ABSENT
     one_filament: OneFilamentSection = ABSENT
     halo: HaloSection = ABSENT
+    total_power: TotalPowerSection = ABSENT
     simulation: SimulationSection = ABSENT
     steady_state: SteadyStateSection = ABSENT
     emulator: EmulatorSection = ABSENT

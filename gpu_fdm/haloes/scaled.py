@@ -1,10 +1,10 @@
 """Power spectra of haloes of every mass and boson from a few numbers: no states are solved for.
 
-Lengths in the radius R of the mass definition and velocities in v = sqrt(M/(4 pi a R)) leave three numbers in the equation
-of the states of a cored NFW halo, nu = m R v/hbar = sqrt(a R M/(4 pi)), concentration and core/R. The core of Schive et al.
-2014 is a wavelength, core/R = A/nu, with A the same for all masses and bosons at one redshift, and a soliton's share of the
-mass is B/nu. With them a spectrum over M^2 depends on nu and the concentration alone. Rows of the table are over x = k/k_end,
-where the semiclassical fringes end, for nodes of nu and c:
+Lengths in the radius R of the mass definition and velocities in v = sqrt(M/(4 pi a R)) leave three numbers in the
+equation of the states of a cored NFW halo, nu = m R v/hbar = sqrt(a R M/(4 pi)), concentration and core/R. The core of
+Schive et al. 2014 is a wavelength: core/R = A/nu, with A the same for all masses and bosons at one redshift, and a
+soliton's share of the mass is B/nu. So a spectrum over M^2 depends on nu and the concentration alone. Rows of the table
+are over x = k/k_end, where the semiclassical fringes end, for nodes of nu and c:
 
     ln fringes      what is beside the smooth part: interference, less the self term of the states of fixed amplitude
     nu^1.4 deficit  the form factor of the density of the states, less that of the density below the energy cut
@@ -13,7 +13,6 @@ Up to l_max = exact_l_max nodes are sums over states. Beyond, fringes are the se
 difference from one falls as between the last exact nodes, an octave apart, and so do deficits.
 """
 
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -26,7 +25,7 @@ from ..parallel.backend import CPU, GPU
 from .halo import halo_spectrum
 from .laws import CoredNFW
 from .profile import SphericalProfile
-from .semiclassical import semiclassical_spectrum, smooth_below
+from .semiclassical import semiclassical_fringes, smooth_below
 from .states import energy_cut, largest_angular_momentum
 
 NU_MIN = 2.0  # the smallest nu: 2 states, for a core of half of the radius
@@ -55,12 +54,12 @@ class HaloScaling:
     soliton: float | None = None
     energy_cut: float = 0.99
     statistics: str = "fixed"
-    exact_l_max: int = 128
+    exact_l_max: int = 140
 
     def __attrs_post_init__(self) -> None:
         if not 0 < self.core < NU_MIN:
             raise InputError(
-                f"core radius = {self.core / NU_MIN:.3g} of the radius of a halo of nu = {NU_MIN:g}: must be less than 1"
+                f"core radius = {self.core / NU_MIN:.3g} of the radius of a halo of nu = {NU_MIN:g}: must be below 1"
             )
         if not 16 <= self.exact_l_max <= 1000:
             raise InputError(f"exact_l_max = {self.exact_l_max}: must be in [16, 1000]")
@@ -86,19 +85,18 @@ class HaloScaling:
 
 @frozen(eq=False)
 class Row:
-    """One node: fringes and deficits at X, the end of fringes over nu [1/R], mass of the states over that of the halo."""
+    """One node: fringes and deficits at X, and the end of fringes over nu [1/R]."""
 
     fringes: NDArray
     deficit: NDArray
     end: float
-    weight_sum: float
 
 
 def exact_row(scaling: HaloScaling, nu: float, concentration: float, backend: CPU | GPU | None = None) -> Row:
     """A node by sums over states."""
     profile = scaling.profile(nu, concentration)
     end = _end(profile, scaling.energy_cut)
-    k = np.concatenate([[0.0], X * end])
+    k = X * end
     spectrum = halo_spectrum(
         profile,
         k,
@@ -111,16 +109,15 @@ def exact_row(scaling: HaloScaling, nu: float, concentration: float, backend: CP
     below = smooth_below(profile, k, scaling.energy_cut)
     amplitude = np.sqrt(spectrum.smooth)  # of one sign, for the density of a cored halo falls smoothly
     fringes = np.maximum(spectrum.power - spectrum.smooth, _LEAST)
-    return Row(fringes[1:], (amplitude - below)[1:], end / nu, float(amplitude[0]))
+    return Row(fringes, amplitude - below, end / nu)
 
 
 def limit_row(scaling: HaloScaling, nu: float, concentration: float) -> Row:
     """A node in the semiclassical limit: fringes of Gaussian amplitudes, and no deficit."""
     profile = scaling.profile(nu, concentration)
     end = _end(profile, scaling.energy_cut)
-    limit = semiclassical_spectrum(profile, np.concatenate([[0.0], X * end]), scaling.energy_cut)
-    fringes = np.maximum(limit.interference[1:], _LEAST)
-    return Row(fringes, np.zeros(len(X)), end / nu, float(np.sqrt(limit.smooth[0])))
+    fringes = np.maximum(semiclassical_fringes(profile, X * end, scaling.energy_cut), _LEAST)
+    return Row(fringes, np.zeros(len(X)), end / nu)
 
 
 def _end(profile: SphericalProfile, mass_fraction: float) -> float:
@@ -136,7 +133,7 @@ class HaloTable:
 
     nu, concentration  shape (nu,), (c,);  exact  number of exact nodes of nu
     log_fringes, deficit  shape (nu, c, X), the second times nu^1.4
-    end, weight_sum    shape (nu, c)
+    end                shape (nu, c)
     """
 
     scaling: HaloScaling
@@ -146,13 +143,12 @@ class HaloTable:
     log_fringes: NDArray = field(converter=np.asarray)
     deficit: NDArray = field(converter=np.asarray)
     end: NDArray = field(converter=np.asarray)
-    weight_sum: NDArray = field(converter=np.asarray)
 
-    def parts(self, nu: ArrayLike, concentration: ArrayLike, q: ArrayLike) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Fringes over M^2, deficit of the form factor, that at k = 0, and mass of the states over M.
+    def parts(self, nu: ArrayLike, concentration: ArrayLike, q: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+        """Fringes over M^2, deficit of the form factor, and that at k = 0.
 
         nu, concentration  of each halo, shape (haloes,);  q  k R, shape (haloes, k), positive
-        Returns shapes (haloes, k), (haloes, k), (haloes,), (haloes,). Raises InputError for nu or c out of the table.
+        Returns shapes (haloes, k), (haloes, k), (haloes,). Raises InputError for nu or c out of the table.
         """
         nu, c, q = (np.asarray(values, float) for values in (nu, concentration, q))
         self._check("nu", nu, self.nu)
@@ -173,7 +169,7 @@ class HaloTable:
         slope = (fringes[:, 1] - fringes[:, 0]) / np.log(X[1] / X[0])
         log_fringes = values[0] + np.maximum(slope, 0)[:, None] * np.minimum(x - np.log(X[0]), 0)
         inside = x <= np.log(X[-1])
-        return np.exp(log_fringes) * inside, values[1] * inside, deficit[:, 0], of(self.weight_sum)[:, 0]
+        return np.exp(log_fringes) * inside, values[1] * inside, deficit[:, 0]
 
     @property
     def exact_nu(self) -> float:
@@ -183,7 +179,7 @@ class HaloTable:
     @property
     def arrays(self) -> dict[str, NDArray]:
         """All that makes the table, but for its scaling."""
-        names = ("nu", "concentration", "exact", "log_fringes", "deficit", "end", "weight_sum")
+        names = ("nu", "concentration", "exact", "log_fringes", "deficit", "end")
         return {name: np.asarray(getattr(self, name)) for name in names}
 
     @classmethod
@@ -222,24 +218,20 @@ def concentration_nodes(low: float, high: float) -> NDArray:
 
 
 def halo_table(
-    scaling: HaloScaling, nu_max: float, concentrations: ArrayLike, rows: Callable[..., Row] | None = None
+    scaling: HaloScaling, nu_max: float, concentrations: ArrayLike, backend: CPU | GPU | None = None
 ) -> HaloTable:
-    """Make a table for nu up to nu_max and nodes of the concentration; most of the time goes to the last exact nodes.
-
-    rows  function of a number of states, nu, c and whether it is exact that returns a Row
-    """
+    """Make a table for nu up to nu_max and nodes of the concentration; the last exact nodes take most of the time."""
     c = np.atleast_1d(np.asarray(concentrations, float))
     nu, exact = scaling.nodes(nu_max, float(np.exp(np.mean(np.log(c)))))
 
-    def made(value: float, each: float, is_exact: bool) -> Row:
-        return exact_row(scaling, value, each) if is_exact else limit_row(scaling, value, each)
+    def make(value: float, each: float, is_exact: bool) -> Row:
+        return exact_row(scaling, value, each, backend) if is_exact else limit_row(scaling, value, each)
 
-    make = rows or made
     fringes, deficit = np.empty((2, len(nu), len(c), len(X)))
-    end, weight_sum = np.empty((2, len(nu), len(c)))
+    end = np.empty((len(nu), len(c)))
     for column, each in enumerate(c.tolist()):
         found = [make(value, each, number < exact) for number, value in enumerate(nu.tolist())]
-        end[:, column], weight_sum[:, column] = [row.end for row in found], [row.weight_sum for row in found]
+        end[:, column] = [row.end for row in found]
         last = found[exact - 1]
         fringes[:, column] = [np.log(row.fringes) for row in found]
         deficit[:exact, column] = [row.deficit * value**_POWER for row, value in zip(found[:exact], nu, strict=False)]
@@ -256,7 +248,7 @@ def halo_table(
                 grown[edge:] = grown[edge]
                 fringes[number, column] = np.log(last.fringes) + grown
                 deficit[number, column] = last.deficit * fall**doublings * nu[number] ** _POWER
-    return HaloTable(scaling, nu, c, exact, fringes, deficit, end, weight_sum)
+    return HaloTable(scaling, nu, c, exact, fringes, deficit, end)
 
 
 def _fall(before: NDArray, after: NDArray) -> NDArray:

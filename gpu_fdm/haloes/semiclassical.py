@@ -34,18 +34,23 @@ def semiclassical_spectrum(profile: SphericalProfile, k: ArrayLike, mass_fractio
     k = np.asarray(k, float)
     if k.ndim != 1 or k.size == 0 or not np.all(np.isfinite(k) & (k >= 0)):
         raise ValueError(f"k {k.shape}: must be a list, finite and not negative")
-    cut, l_max = energy_cut(profile, mass_fraction), largest_angular_momentum(profile, mass_fraction)
-    fringes = np.array([_fringes(profile, cut, float(value)) for value in k])
+    l_max = largest_angular_momentum(profile, mass_fraction)
     return HaloSpectrum(
         k=k,
         smooth=smooth_below(profile, k, mass_fraction) ** 2,
-        interference=fringes / profile.mass**2,
+        interference=semiclassical_fringes(profile, k, mass_fraction),
         self_term=None,
         fixed_self=np.zeros(len(k)),
         route="semiclassical",
         l_max=l_max,
         reason=f"semiclassical: l_max = {l_max}",
     )
+
+
+def semiclassical_fringes(profile: SphericalProfile, k: NDArray, mass_fraction: float = 0.99) -> NDArray:
+    """The interference over the mass squared alone; arguments as for semiclassical_spectrum, shape of k."""
+    cut = energy_cut(profile, mass_fraction)
+    return np.array([_fringes(profile, cut, float(value)) for value in k]) / profile.mass**2
 
 
 def _fringes(profile: SphericalProfile, cut: float, k: float) -> float:

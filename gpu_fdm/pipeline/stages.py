@@ -19,11 +19,13 @@ from .simulation.stage import SimulationStage
 from .single_power import SinglePowerStage
 from .stage import Stage
 from .steady_state import SteadyStateStage
+from .total_power import TotalPowerStage
 
 STAGES: tuple[Stage, ...] = (
     PopulationStage(),
     OneFilamentStage(),
     EmulatorStage(),
+    TotalPowerStage(),
     SimulationStage(),
     FilamentsStage(),
     CrossSectionStage(),

@@ -61,8 +61,8 @@ def share_by_halo(
     mass       of filaments [Msun/h], shape (filaments,)
     halo_mass  increasing [Msun/h], shape (haloes,)
     variance   S(M), and the barriers, as for halo_share
-    The matrix times values of a smooth function of the halo mass is its integral over the haloes in each filament; haloes
-    beyond the ends of halo_mass count as those at the ends. Rows sum to halo_share. Raises InputError as that does.
+    The matrix times values of a smooth function of the halo mass is its integral over the haloes in each filament;
+    haloes beyond the ends of halo_mass count as those at the ends. Rows sum to halo_share. Raises InputError likewise.
     """
     mass, nodes = np.asarray(mass, float), np.log(np.asarray(halo_mass, float))
     _check(filaments, haloes)
@@ -85,7 +85,7 @@ def _check(filaments: Barrier, haloes: Barrier) -> None:
 
 
 def _crossed(start: float, filaments: Barrier, haloes: Barrier) -> tuple[NDArray, NDArray]:
-    """S at which walks that were at the barrier of filaments cross that of haloes, and their share; shape (rows,) both."""
+    """S at which walks from the barrier of filaments cross that of haloes, and their share; shape (rows,) both."""
     left = haloes.variance_max - start
     try:
         crossing = first_crossing(_Beyond(haloes, start, float(filaments(start))), left)

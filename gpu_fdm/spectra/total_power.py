@@ -3,14 +3,13 @@
     P = T^2 P_lin + int n_f (M_f/rho)^2 { [(1 - f_h) + f_h u_h]^2 u_f^2 + (1 - f_h)^2 I_f }
                   + int n_h (M_h/rho)^2 (u_h^2 + I_h)
 
-u_f^2 and u_h are spectrum and form factor over the mass of the smooth densities, I their fringes. f_h u_h(k|M_f) is the mean
-over the haloes of a filament, by the random walks that made it (population.haloes): haloes lie in filaments alone, no mass
-counts twice. They are at random along the filament. Fringes between a halo and its filament are left out.
+u_f^2 and u_h are spectrum and form factor over the mass of the smooth densities, I their fringes. f_h u_h(k|M_f) is the
+mean over the haloes of a filament, by the random walks that made it (population.haloes): haloes lie in filaments alone,
+and no mass counts twice. They are at random along the filament. Fringes between a halo and its filament are left out.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import NDArray
 
 
@@ -57,7 +56,7 @@ class Objects:
 
 
 def total_power(k: NDArray, linear: NDArray, filaments: Objects, haloes: Objects, share: NDArray) -> TotalPower:
-    """The sum; share: of filaments in haloes by the mass of these, shape (filaments, haloes), as share_by_halo has it."""
+    """The sum; share: of filaments in haloes by the mass of these, shape (filaments, haloes), see share_by_halo."""
     outside = 1 - share.sum(axis=1, keepdims=True)
     mean = outside + share @ haloes.smooth
     return TotalPower(

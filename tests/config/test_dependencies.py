@@ -24,7 +24,6 @@ WITHOUT_INFLUENCE = {
     "simulation.checkpoint_minutes",
     "simulation.alarms",
     *(f"fit.{item.name}" for item in fields(SECTIONS["fit"])),  # of gpu-fdm fit, which is no stage of a run
-    *(f"halo.{item.name}" for item in fields(SECTIONS["halo"])),  # of halo_profile, which no stage calls
 }
 # sections whose keys no part of a stage may depend on, whatever is added to them
 FOREIGN = {
@@ -37,6 +36,7 @@ FOREIGN = {
     "correlation": {"cross_section", "single_power", "power", "simulation", "population"},
     "population": {"run", "dark_matter", "filament", "wavefunction", "box", "one_filament", "simulation"},
     "one_filament": {"run", "dark_matter", "filament", "box", "power", "correlation", "simulation"},
+    "total_power": {"run", "dark_matter", "filament", "box", "power", "correlation", "simulation"},
     "simulation": {"run", "filament", "wavefunction", "box", "power", "population", "steady_state"},
 }
 # sections all of whose keys matter to it
@@ -50,6 +50,7 @@ WHOLLY = {
     "correlation": {"cosmology", "dark_matter", "filament", "correlation"},
     "population": {"cosmology", "population"},
     "one_filament": {"cosmology"},
+    "total_power": {"cosmology", "halo", "total_power"},
     "simulation": {"dark_matter"},
 }
 

@@ -80,6 +80,7 @@ SMALLER = {
         "one_filament.tolerance=0.5",
     ),
     "emulator": ("emulator.points=60", "emulator.test_points=20", "emulator.epochs=3", "emulator.batch=20"),
+    "total_power": ("total_power.mass_max=1e10", "total_power.exact_l_max=16", "one_filament.mass_min=2e9"),
     "simulation": ("simulation.size=0.1", "simulation.cells=12", "simulation.spectra=2"),
     "steady_state": (
         "steady_state.m22=0.3",

@@ -199,6 +199,7 @@ WRITERS = {
     "mass_function": plot_files.write_mass_function,
     "collapse": plot_files.write_collapse,
     "one_filament": plot_files.write_one_filament,
+    "total_power": plot_files.write_total_power,
 }
 
 

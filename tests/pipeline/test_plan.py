@@ -21,6 +21,7 @@ BOX = "[box]\ncells = 64, 64, 180\n"
 SMALL = (
     "box.cells=64, 64, 180",
     "population.m22=1",
+    "population.ellipticity=collapse",
     "one_filament.method=direct",
     "simulation.cells=32",
     "simulation.redshift_end=50",
@@ -36,6 +37,7 @@ LARGER = {
     "population": "population.m22=1, 2, 4",
     "one_filament": "population.m22=4",
     "emulator": "emulator.points=8000",
+    "total_power": "total_power.exact_l_max=200",
     "simulation": "simulation.cells=64",
 }
 

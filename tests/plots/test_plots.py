@@ -27,6 +27,7 @@ from plot_files import (
     write_power,
     write_single_power,
     write_steady_state,
+    write_total_power,
 )
 
 from gpu_fdm import plots
@@ -45,6 +46,7 @@ PARTS = {  # what a file may hold, and the figures that this makes
     write_mass_function: ["mass_function"],
     write_collapse: ["collapse"],
     write_one_filament: ["one_filament"],
+    write_total_power: ["total_power"],
     write_steady_state: ["steady_state", "steady_state_frames"],
 }
 NAMES = list(itertools.chain(*PARTS.values()))
@@ -99,6 +101,7 @@ def test_all_figures_and_nothing_else(drawn):
         ("mass_function", (2, 1)),
         ("collapse", (1, 2)),
         ("one_filament", (2, 1)),
+        ("total_power", (2, 3)),
         ("steady_state", (2, 2)),
         ("steady_state_frames", (3, 3)),
     ],
@@ -107,7 +110,7 @@ def test_figures_are_images_with_something_in_every_panel(drawn, name, panels):
     path, _ = drawn
     image = imread(path.with_name(f"{name}.png"))
     rows, columns, channels = image.shape
-    assert columns in (10 * DPI, round(6.6 * DPI))
+    assert columns in (10 * DPI, round(6.6 * DPI), round(12.6 * DPI))
     assert 2.5 * DPI <= rows <= 12 * DPI
     assert channels in (3, 4)
     for part in np.array_split(image[..., :3], panels[0], axis=0):

@@ -8,8 +8,8 @@ from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
 from gpu_fdm.population.barrier import collapse_barrier
 from gpu_fdm.population.collapse import CollapseModel
-from gpu_fdm.population.haloes import halo_share
-from gpu_fdm.population.mass_function import first_crossing
+from gpu_fdm.population.haloes import halo_share, share_by_halo
+from gpu_fdm.population.mass_function import first_crossing, mass_function
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,16 @@ def test_barriers_that_do_not_fit():
         halo_share(1.0, haloes, filaments)
     with pytest.raises(InputError, match="barrier of 2 axes, ellipticity = published: must be of 2 axes, collapse"):
         halo_share(1.0, barriers(5.0, "published")[0], haloes)
+
+
+def test_share_by_halo(variance):
+    """Rows sum to the share, and all filaments together hold the haloes of the mass function."""
+    filaments, haloes = barriers(float(variance(1e8)))
+    mass, halo_mass = np.geomspace(2e8, 1e13, 61), np.geomspace(2e8, 1e13, 41)
+    found = share_by_halo(mass, halo_mass, variance, filaments, haloes)
+    assert found.sum(axis=1) == pytest.approx(halo_share(variance(mass), filaments, haloes), abs=1e-9)
+    of_filaments, of_haloes = (mass_function(each, variance, b) for each, b in ((mass, filaments), (halo_mass, haloes)))
+    step, halo_step = np.log(mass[1] / mass[0]), np.log(halo_mass[1] / halo_mass[0])
+    for power in (0.3, 0.6):
+        held = step * (mass * of_filaments.dn_dlnm) @ (found @ halo_mass**power)
+        assert held == pytest.approx(halo_step * np.sum(halo_mass ** (1 + power) * of_haloes.dn_dlnm), rel=5e-3)

@@ -5,6 +5,7 @@ from .entries import Attribute, Dataset
 # groups at the top of a result
 FILAMENTS, GAS, DENSITY, POWER, CORRELATION = "filaments", "gas", "density", "power", "correlation"
 SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_function", "collapse", "one_filament_power"
+TOTAL_POWER, ONE_HALO, HALO_MASS_FUNCTION = "total_power", "one_halo_power", "halo_mass_function"
 BUDGET = "budget"  # in the group of a boson
 STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
 PROFILE_FIT = "profile_fit"  # in the group of a filament

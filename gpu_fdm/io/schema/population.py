@@ -1,6 +1,15 @@
 """Populations of filaments."""
 
-from .common import BUDGET, COLLAPSE, MASS_FUNCTION, ONE_FILAMENT, attributes
+from .common import (
+    BUDGET,
+    COLLAPSE,
+    HALO_MASS_FUNCTION,
+    MASS_FUNCTION,
+    ONE_FILAMENT,
+    ONE_HALO,
+    TOTAL_POWER,
+    attributes,
+)
 from .entries import Attribute, Dataset, Group
 
 _POPULATION = "m22 freeze_out ellipticity transfer window redshift"
@@ -88,5 +97,60 @@ POPULATION_GROUPS = (
                 "largest relative difference of the run's spectrum from that of few nu; NaN where there is none of few"
             ),
         },
+    ),
+    Group(
+        f"/{HALO_MASS_FUNCTION}/<boson>",
+        {
+            "mass": Dataset("mass", "Msun/h", "mass"),
+            "dn_dlnm": Dataset("mass", "(h/Mpc)^3", "haloes per ln M, comoving"),
+            "share_in_haloes": Dataset("mass", "1", "share of a filament of this mass that is in haloes"),
+        },
+        attributes(_POPULATION, error=Attribute("of the first crossing, relative")),
+    ),
+    Group(
+        f"/{ONE_HALO}/<boson>",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
+            "power_fdm": Dataset("k", "(Mpc/h)^3", "one-halo spectrum of |psi|^2, phase average, over all matter"),
+            "power_smooth": Dataset("k", "(Mpc/h)^3", "one-halo spectrum of <|psi|^2>; of cdm, of particles"),
+        },
+        attributes(
+            "m22 redshift statistics",
+            mass_min=Attribute("of the lightest halo", "Msun/h"),
+            mass_max=Attribute("of the heaviest halo", "Msun/h"),
+            exact_nu=Attribute("nu = m R v/hbar up to which haloes are sums over states; the limit of many beyond"),
+            concentration=Attribute("relation of concentration and mass"),
+            concentration_factor=Attribute("of the concentration"),
+            core_factor=Attribute("of the core radius"),
+            soliton=Attribute("yes where the ground state has the mass of a soliton"),
+            energy_cut=Attribute("mass fraction that sets the energy cut of the states"),
+        ),
+    ),
+    Group(
+        f"/{TOTAL_POWER}/<boson>",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber, comoving"),
+            "power_fdm": Dataset("k", "(Mpc/h)^3", "power of all matter"),
+            "power_smooth": Dataset("k", "(Mpc/h)^3", "the same without fringes; of cdm, of particles"),
+            "power_cdm": Dataset("k", "(Mpc/h)^3", "power of all cold dark matter"),
+            "linear": Dataset("k", "(Mpc/h)^3", "linear power with the cut-off of the boson"),
+            "filaments_smooth": Dataset("k", "(Mpc/h)^3", "filaments with the mean density of the haloes in them"),
+            "filaments_fringes": Dataset("k", "(Mpc/h)^3", "fringes of filaments, without their haloes"),
+            "haloes_smooth": Dataset("k", "(Mpc/h)^3", "haloes, at random along their filaments"),
+            "haloes_fringes": Dataset("k", "(Mpc/h)^3", "fringes of haloes"),
+            "filaments_alone_fdm": Dataset("k", "(Mpc/h)^3", "P_1f over all matter, all mass counted as filaments"),
+            "filaments_alone_smooth": Dataset("k", "(Mpc/h)^3", "the same without fringes"),
+        },
+        attributes(
+            "m22 redshift",
+            mass_min=Attribute("of the lightest filament", "Msun/h"),
+            mass_max=Attribute("of the heaviest filament", "Msun/h"),
+            halo_mass_min=Attribute("of the lightest halo", "Msun/h"),
+            halo_mass_max=Attribute("of the heaviest halo", "Msun/h"),
+            detach_threshold=Attribute("ratio of two powers that marks where they detach"),
+            k_detach_filaments=Attribute("where filaments_alone_fdm passes that over filaments_alone_smooth", "h/Mpc"),
+            k_detach_smooth=Attribute("where power_fdm passes that over power_smooth", "h/Mpc"),
+            k_detach_cdm=Attribute("where power_fdm passes that over power_cdm", "h/Mpc"),
+        ),
     ),
 )
