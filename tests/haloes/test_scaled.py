@@ -67,7 +67,7 @@ def test_between_nodes(table, nu, most):
     fringes, deficit, _ = table.parts([nu], [C], row.end * nu * X[None])
     rows = (row.fringes > 1e-2 * row.fringes.max()) & (X > 0.05)
     np.testing.assert_allclose(fringes[0, rows], row.fringes[rows], rtol=most)
-    np.testing.assert_allclose(deficit[0], row.deficit, atol=6e-4)
+    np.testing.assert_allclose(deficit[0, :-1], row.deficit[:-1], atol=6e-4)  # the last is where fringes end
 
 
 def test_beyond_sums_over_states(table):
@@ -77,7 +77,7 @@ def test_beyond_sums_over_states(table):
     fringes, deficit, _ = table.parts([nu], [C], row.end * nu * X[None])
     rows = (row.fringes > 0.05 * row.fringes.max()) & (X > 0.1)
     np.testing.assert_allclose(fringes[0, rows], row.fringes[rows], rtol=0.06)
-    np.testing.assert_allclose(deficit[0], row.deficit, atol=5e-4)
+    np.testing.assert_allclose(deficit[0, :-1], row.deficit[:-1], atol=5e-4)
 
 
 def test_small_wavenumbers_and_stored_tables(table):
