@@ -185,7 +185,8 @@ class HaloTable:
     @classmethod
     def from_arrays(cls, scaling: HaloScaling, arrays: dict[str, NDArray]) -> "HaloTable":
         """The table of `arrays`."""
-        return cls(scaling, **{name: int(values) if name == "exact" else values for name, values in arrays.items()})
+        rows = {name: values for name, values in arrays.items() if name != "exact"}
+        return cls(scaling, exact=int(arrays["exact"]), **rows)
 
     def _check(self, name: str, values: NDArray, nodes: NDArray) -> None:
         low, high = float(nodes[0]), float(nodes[-1])

@@ -64,9 +64,10 @@ def share_by_halo(
     The matrix times values of a smooth function of the halo mass is its integral over the haloes in each filament;
     haloes beyond the ends of halo_mass count as those at the ends. Rows sum to halo_share. Raises InputError likewise.
     """
-    mass, nodes = np.asarray(mass, float), np.log(np.asarray(halo_mass, float))
+    mass, halo_mass = np.asarray(mass, float), np.asarray(halo_mass, float)
+    nodes = np.log(halo_mass)
     _check(filaments, haloes)
-    table = np.geomspace(halo_mass[0], max(halo_mass[-1], mass.max()), _TABLE)  # type: ignore[index]
+    table = np.geomspace(halo_mass[0], max(halo_mass[-1], mass.max()), _TABLE)
     falling = np.minimum.accumulate(np.asarray(variance(table), float))
     spline = CubicSpline(nodes, np.eye(len(nodes)))
     rows = []
