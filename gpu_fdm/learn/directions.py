@@ -35,8 +35,10 @@ def echelon(rows: ArrayLike, smallest: float = 0.1) -> NDArray:
 
 
 def angle(first: ArrayLike, second: ArrayLike) -> float:
-    """The largest angle between two planes of equal dimension, spanned by rows [degrees]."""
+    """The largest angle between two planes spanned by rows, of the smaller to the larger [degrees]."""
     one, two = (np.linalg.qr(np.asarray(rows, float).T)[0] for rows in (first, second))
+    if one.shape[1] < two.shape[1]:
+        one, two = two, one
     outside = two - one @ (one.T @ two)
     return float(np.degrees(np.arcsin(np.clip(np.linalg.norm(outside, 2), 0, 1))))
 

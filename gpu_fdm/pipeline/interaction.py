@@ -77,9 +77,8 @@ class Analysis:
 
     @property
     def angle(self) -> float:
-        """Largest angle between the planes of both [degrees]; NaN where they are of other dimensions."""
-        same = self.combinations.shape == self.expected.shape
-        return angle(self.combinations, self.expected) if same else np.nan
+        """Largest angle between the planes of both, of the smaller to the larger [degrees]."""
+        return angle(self.combinations, self.expected)
 
     def number_of_edges(self, kind: str) -> int:
         """Number of interactions above the cut."""

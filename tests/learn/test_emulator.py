@@ -142,5 +142,6 @@ def test_planes_as_products_of_powers():
     assert angle(turned, plane) < 1e-9
     assert angle(plane[:, :2], np.eye(2)) < 1e-9
     assert angle([[1.0, 0.0]], [[1.0, 1.0]]) == pytest.approx(45)
+    assert angle(plane, plane[:1]) == angle(plane[:1], plane) < 1e-6
     assert [in_words(row, ["k", "m22", "M", "(1+z)"]) for row in plane] == ["k M^0.333", "m22 M^0.700 (1+z)^-0.500"]
     assert echelon([[1.0, 2.0], [2.0, 4.0]]).shape == (1, 2)

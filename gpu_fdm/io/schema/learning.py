@@ -51,9 +51,7 @@ LEARNING_GROUPS = (
             "cut": Attribute("of importance over the largest, and of edges over the largest of their layer"),
             "products": Attribute("the combinations in words"),
             "summary": Attribute("lines of the summary of the run"),
-            "angle": Attribute(
-                "largest, between the planes of both; NaN where they are of other dimensions", "degrees"
-            ),
+            "angle": Attribute("largest, between the planes of both, of the smaller to the larger [degrees]"),
             "edges_neurons": Attribute("number of edges above the cut between neurons"),
             "edges_principal": Attribute("the same between principal components"),
             "edges": Attribute("the same between features of the basis"),
