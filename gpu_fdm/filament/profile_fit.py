@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from .measured import MeasuredProfile
 from .profile import Profile
@@ -50,7 +50,7 @@ class ProfileFit(ABC):
     @property
     def p_value(self) -> float:
         """Probability of a larger chi-squared, were the errors Gaussian and the equilibrium right."""
-        return float(chi2.sf(self.chi_squared, max(self.degrees_of_freedom, 1e-3)))
+        return float(chdtrc(max(self.degrees_of_freedom, 1e-3), self.chi_squared))
 
     @property
     def worst(self) -> int:
