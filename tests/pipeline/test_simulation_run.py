@@ -489,6 +489,7 @@ def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
     assert (tmp_path / "result_wave_fdm_z55.hdf5").is_file()
     # a snapshot of another seed in the place of the own one is found out
     pipeline.run(config(tmp_path, "run.seed=2", more="snapshots = 55"))
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         pipeline.run(config(tmp_path, more="snapshots = 55"))
     assert "taken from the cache" not in caplog.text
@@ -585,12 +586,12 @@ def power_table(folder, last=5000.0):
         ),
         (
             ("simulation.snapshots=50.1, 50.1000001",),
-            "box.ini: [simulation] snapshots = 50.1, 50.1000001: must differ in their first six digits, "
+            "--set: [simulation] snapshots = 50.1, 50.1000001: must differ in their first six digits, "
             "which name them in results (50.1 and 50.1000001 do not)",
         ),
         (
             ("simulation.redshift_end=63",),
-            "box.ini: [simulation] redshift_end = 63: must be below redshift_start, 63",
+            "--set: [simulation] redshift_end = 63: must be below redshift_start, 63",
         ),
     ],
 )

@@ -56,7 +56,7 @@ def two(tmp_path_factory):
 def test_seeds_given_twice_are_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         config(tmp_path, "simulation.seeds=3, 12, 3")
-    assert str(caught.value) == "box.ini: [simulation] seeds = 3, 12, 3: must not name a seed twice"
+    assert str(caught.value) == "--set: [simulation] seeds = 3, 12, 3: must not name a seed twice"
 
 
 @pytest.mark.parametrize("seed", [3, 12])
