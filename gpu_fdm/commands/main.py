@@ -44,6 +44,7 @@ COMMANDS = {
     "info": "print versions, devices, MPI library and memory, or of which run files are and whether they are whole",
     "completion": "print a script that makes a shell complete commands, options and files",
 }
+_QUIET = "log warnings and errors only; run prints no summary"  # before or after the name of a subcommand
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the command line; what it parses has the module of the subcommand as `command`."""
     parser = _Parser(prog="gpu-fdm", description="Interference of fuzzy dark matter in cosmic filaments.")
     parser.add_argument("--version", action="version", version=f"gpu_fdm {__version__}")
-    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only; run prints no summary")
+    parser.add_argument("--quiet", action="store_true", help=_QUIET)
     parser.set_defaults(parser=parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, what in COMMANDS.items():
@@ -104,8 +105,7 @@ class _Parser(argparse.ArgumentParser):
         if name is not None:
             command = import_module(f"{__package__}.{name}")
             command.add(self)
-            text = "log warnings and errors only; run prints no summary"
-            self.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help=text)
+            self.add_argument("--quiet", action="store_true", default=argparse.SUPPRESS, help=_QUIET)
             self.set_defaults(command=command)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

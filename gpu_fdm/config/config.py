@@ -16,6 +16,7 @@ import attrs
 
 from ..cosmology.named import NAMED
 from ..errors import InputError, did_you_mean
+from ..io.hdf5 import SIGNATURE
 from ..io.kinds import InputFile, Kind
 from ..io.tables import read_text
 from .section import Section
@@ -23,7 +24,6 @@ from .sections import SECTIONS, Sections
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
 _SET = "--set"  # names a key that --set gave, where messages else name the file
-_HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of a result
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,6 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise InputError(f"{file}: is a folder, must be an ini file") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    except InputError:
-        raise
     except ValueError as error:
         raise InputError(str(error)) from None
     return _with_files_beside(parse_config(text, str(file), overrides), file.parent)
@@ -134,7 +132,7 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
 
 def _begins_as_result(file: Path) -> bool:
     with open(file, "rb") as opened:
-        return opened.read(len(_HDF5)) == _HDF5
+        return opened.read(len(SIGNATURE)) == SIGNATURE
 
 
 def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:

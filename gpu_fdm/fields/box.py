@@ -6,10 +6,12 @@ Lengths here are comoving, in cMpc/h. Cell (i, j, k) has its centre at ((i, j, k
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from ..filament.model import END_SHARPNESS, SOFT_END_REACH
+from ..parallel.backend import CPU, GPU, backend_of
 from ..vectors import PARALLEL, unit_vectors
 
 MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the filament
@@ -90,6 +92,21 @@ class Placement:
             raise ValueError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
         across = unit_vectors(across)
         return np.array([across, np.cross(axis, across), axis])
+
+
+def backend_of_slabs(fdm: Any, smooth: Any, box: Box, backend: CPU | GPU | None = None) -> CPU | GPU:
+    """The backend that fills two slabs of a box, shape (planes, ny, nz); it follows from them where not given.
+
+    Raises ValueError for slabs that do not fit the box, or are not where the backend computes.
+    """
+    backend = backend_of(fdm, smooth, backend=backend)
+    if not all(isinstance(slab, backend.xp.ndarray) for slab in (fdm, smooth)):
+        raise ValueError(
+            f"slabs of {type(fdm).__module__} and {type(smooth).__module__}: both must be CuPy arrays here"
+        )
+    if fdm.shape != smooth.shape or fdm.shape[1:] != tuple(box.cells[1:]):
+        raise ValueError(f"slabs {fdm.shape}, {smooth.shape}: must be (planes, {box.cells[1]}, {box.cells[2]})")
+    return backend
 
 
 def images_touching(box: Box, placement: Placement, reach: float) -> float:

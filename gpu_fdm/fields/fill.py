@@ -13,9 +13,9 @@ from numpy.typing import DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.fill import fill_axial, fill_direct, fill_extruded
-from ..parallel.backend import CPU, GPU, backend_of
+from ..parallel.backend import CPU, GPU
 from .axial import Axial
-from .box import Box, Placement, images
+from .box import Box, Placement, backend_of_slabs, images
 from .cross_section import RadialTable, tabulate
 from .extruded import ExtrudedTable, MeanTable, tabulate_mean
 
@@ -74,14 +74,8 @@ def fill(
     backend       follows from the slab where not given
     Raises ValueError for slabs that do not fit the box, or are not where the backend computes.
     """
-    backend = backend_of(fdm, smooth, backend=backend)
-    if not all(isinstance(slab, backend.xp.ndarray) for slab in (fdm, smooth)):
-        raise ValueError(
-            f"slabs of {type(fdm).__module__} and {type(smooth).__module__}: both must be CuPy arrays here"
-        )
+    backend = backend_of_slabs(fdm, smooth, box, backend)
     planes = fdm.shape[0]
-    if fdm.shape != smooth.shape or fdm.shape[1:] != tuple(box.cells[1:]):
-        raise ValueError(f"slabs {fdm.shape}, {smooth.shape}: must be (planes, {box.cells[1]}, {box.cells[2]})")
     reach = source.reach * length_unit
     touching = images(box, placement, reach, (x_first, x_first + planes))
     if len(touching) == 0:

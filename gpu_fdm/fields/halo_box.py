@@ -21,8 +21,8 @@ from ..errors import InputError
 from ..haloes.wavefunction import HaloWave
 from ..kernels.common import TAPS
 from ..kernels.halo import halo_lines, halo_meridian
-from ..parallel.backend import CPU, GPU, backend_of
-from .box import Box, split_position
+from ..parallel.backend import CPU, GPU
+from .box import Box, backend_of_slabs, split_position
 from .extruded import MeanTable
 from .halo import HaloFactors, radial_points, tabulate_halo
 from .spline import filter_rows, radial_coefficients
@@ -103,13 +103,7 @@ def fill_halo(
     backend       follows from the slab where not given
     Raises ValueError for slabs that do not fit the box, or are not where the backend computes.
     """
-    backend = backend_of(fdm, smooth, backend=backend)
-    if not all(isinstance(slab, backend.xp.ndarray) for slab in (fdm, smooth)):
-        raise ValueError(
-            f"slabs of {type(fdm).__module__} and {type(smooth).__module__}: both must be CuPy arrays here"
-        )
-    if fdm.shape != smooth.shape or fdm.shape[1:] != tuple(box.cells[1:]):
-        raise ValueError(f"slabs {fdm.shape}, {smooth.shape}: must be (planes, {box.cells[1]}, {box.cells[2]})")
+    backend = backend_of_slabs(fdm, smooth, box, backend)
     mean = backend.to_device(source.mean.coefficients)
     for shell in shells(box, centre, source, length_unit, sampling):
         for block, densities in _blocks(shell, source, mean, (x_first, x_first + len(fdm)), backend):
