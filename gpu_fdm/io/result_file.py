@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .. import __version__
 from ..errors import RunError, printable, reason
 from ..parallel.ranks import SERIAL, Ranks
+from ..parallel.signals import signals_after
 from ..parallel.staging import host_pieces
 from .atomic import atomic_write, final_path, is_temporary, of_other_machines, remove_abandoned
 from .digest import DIGEST, DIGEST_TEXT, append_digest, has_digest, hash_of_bytes
@@ -87,8 +88,9 @@ class Writer(GroupWriter):
             _require_known(path, values, self._schema.group(path).attributes)
         if self._file is None:
             return
-        group = self._file.require_group(path)
-        group.attrs.update({name: _storable(value) for name, value in values.items() if value is not None})
+        stored = {name: _storable(value) for name, value in values.items() if value is not None}
+        with signals_after():
+            self._file.require_group(path).attrs.update(stored)
         _raise_unwritten(self._raw)
 
     def dataset(self, path: str, values: ArrayLike, scale: float = 1.0, **attributes: object) -> None:
@@ -96,7 +98,8 @@ class Writer(GroupWriter):
         attributes = self._described(path, scale, attributes)
         if self._file is None:
             return
-        self._file.create_dataset(path, data=values).attrs.update(attributes)
+        with signals_after():
+            self._file.create_dataset(path, data=values).attrs.update(attributes)
         _raise_unwritten(self._raw)
 
     def reserve(self, path: str, shape: tuple[int, ...], dtype: DTypeLike, **attributes: object) -> None:
@@ -104,23 +107,9 @@ class Writer(GroupWriter):
         attributes = self._described(path, 1.0, attributes)
         offset = None
         if self._file is not None:
-            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            layout.set_layout(h5py.h5d.CONTIGUOUS)
-            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            self._file.require_group(str(PurePosixPath(path).parent))
-            h5py.h5d.create(
-                self._file.id,
-                path.encode(),
-                h5py.h5t.py_create(np.dtype(dtype)),
-                h5py.h5s.create_simple(shape),
-                layout,
-            )
-            stored = self._file[path]
-            stored.attrs.update(attributes)
-            self._file.flush()
+            with signals_after():
+                offset = _allocated(self._file, path, shape, np.dtype(dtype), attributes)
             _raise_unwritten(self._raw)
-            offset = stored.id.get_offset()
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         self._extents[path] = self._ranks.bcast(offset), size
 
@@ -170,7 +159,8 @@ class Writer(GroupWriter):
     def write_key(self, key: str) -> None:
         """Write the key that the file is made with."""
         if self._file is not None:
-            self._file.attrs["key"] = key
+            with signals_after():
+                self._file.attrs["key"] = key
             _raise_unwritten(self._raw)
 
     def _described(self, path: str, scale: float, attributes: Mapping[str, object]) -> dict[str, object]:
@@ -180,6 +170,23 @@ class Writer(GroupWriter):
         entry = self._schema.dataset(path)
         _require_known(path, attributes, entry.attributes)
         return {**entry.stored_units(scale), "description": entry.description, **attributes}
+
+
+def _allocated(
+    file: h5py.File, path: str, shape: tuple[int, ...], dtype: np.dtype, attributes: Mapping[str, object]
+) -> int | None:
+    """Allocate a contiguous dataset; returns where in the file it begins [bytes]."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_layout(h5py.h5d.CONTIGUOUS)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    file.require_group(str(PurePosixPath(path).parent))
+    space = h5py.h5s.create_simple(shape)
+    h5py.h5d.create(file.id, path.encode(), h5py.h5t.py_create(dtype), space, layout)
+    stored = file[path]
+    stored.attrs.update(attributes)
+    file.flush()
+    return stored.id.get_offset()
 
 
 def _require_known(path: str, names: Collection[str], known: Collection[str]) -> None:
@@ -237,16 +244,19 @@ def atomic_hdf5(path: Path, schema: Schema | None, ranks: Ranks = SERIAL) -> Ite
         file = raw = None
         if ranks.is_root:
             raw = UnfailingFile(temporary)
-            file = h5py.File(raw, "w")
+            with signals_after():
+                file = h5py.File(raw, "w")
         try:
             writer = Writer(temporary, ranks, file, schema, raw)
             yield writer
             if file is not None:
-                file.attrs[DIGEST] = DIGEST_TEXT
+                with signals_after():
+                    file.attrs[DIGEST] = DIGEST_TEXT
         finally:
             if file is not None and raw is not None:
-                file.close()
-                raw.close()
+                with signals_after():
+                    file.close()
+                    raw.close()
         ranks.on_root(lambda: _raise_unwritten(raw))
         append_digest(temporary, ranks)
 

@@ -78,18 +78,39 @@ def deferred_signals() -> Iterator[Callable[[], str]]:
     Only signals that would raise are deferred, and only in the main thread; the process still ends after its grace.
     """
     arrived: list[str] = []
-    previous = {}
+    previous: dict[str, Callable[[int, FrameType | None], object]] = {}
+    deferring = True
+
+    def note_or_pass_on(number: int, frame: FrameType | None) -> None:
+        if deferring:
+            arrived.append(signal.Signals(number).name)
+        else:  # while handlers are put back
+            previous[signal.Signals(number).name](number, frame)
+
     if threading.current_thread() is threading.main_thread():
         for name in SIGNALS:
             handler = signal.getsignal(getattr(signal, name)) if hasattr(signal, name) else None
             if callable(handler):
                 previous[name] = handler
-                signal.signal(getattr(signal, name), lambda number, frame: arrived.append(signal.Signals(number).name))
+                signal.signal(getattr(signal, name), note_or_pass_on)
     try:
         yield lambda: arrived[0] if arrived else ""
     finally:
+        deferring = False
         for name, handler in previous.items():
             signal.signal(getattr(signal, name), handler)
+
+
+@contextmanager
+def signals_after() -> Iterator[None]:
+    """Signals that arrive in the block raise at its end: for compiled code that calls Python and loses exceptions.
+
+    HDF5 is such code: it goes on after an exception in the file that it writes into, and fails later in other words.
+    """
+    with deferred_signals() as noted:
+        yield
+    if noted():
+        signal.raise_signal(getattr(signal, noted()))
 
 
 def _watch(read_end: int, finished: threading.Event, outcome: str, grace: float) -> None:
