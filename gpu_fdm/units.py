@@ -6,14 +6,11 @@ with |psi|^2 the comoving density over the mean matter density today. A wavenumb
 Constants: CODATA 2022 and IAU 2015, in SI units.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import pi
-from pathlib import Path
+
+from .quantities import takes
 
 HBAR = 6.62607015e-34 / (2 * pi)
 LIGHT = 299792458.0
@@ -24,22 +21,7 @@ MEGAPARSEC = 648000 / pi * 149597870700 * 1e6
 BOSON_MASS_UNIT_EV = 1e-22  # unit of m22
 
 
-@contextmanager
-def home_for_astropy() -> Iterator[None]:
-    """An empty home folder for the import of astropy, which looks for one, where the account has none."""
-    try:
-        Path.home()
-    except RuntimeError:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["HOME"] = folder
-            try:
-                yield
-            finally:
-                del os.environ["HOME"]
-    else:
-        yield
-
-
+@takes(m22="1e-22 eV")
 @dataclass(frozen=True)
 class CodeUnits:
     """Sizes of the code units for one boson mass and one cosmology.

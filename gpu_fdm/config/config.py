@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from ..cosmology.named import NAMED
+from ..cosmology.of_astropy import cosmology_values
 from ..errors import InputError, did_you_mean
 from ..io.hdf5 import SIGNATURE
 from ..io.kinds import InputFile, Kind
@@ -72,6 +73,17 @@ class Config(Sections):
             if str(error).startswith((f"{self.source}: ", f"{_SET}: ")):
                 raise
             raise InputError(f"{self.source}: [{section}] {error}") from None
+
+    def with_cosmology(self, cosmology: Any) -> "Config":
+        """The same with a cosmology of astropy: its h, densities, neutrinos, n_s and sigma8 in [cosmology].
+
+        Its redshift and source of linear power stay; a table of linear power has an amplitude of its own.
+        Raises InputError for a cosmology that is not flat LambdaCDM, or lacks Ob0, or n and sigma8 in its meta.
+        """
+        values: dict[str, Any] = {"name": None, "omega_c_h2": None, "ln10As": None} | cosmology_values(cosmology)
+        if self.cosmology.linear_power == "table":
+            del values["sigma8"], values["ln10As"]
+        return replace(self, cosmology=attrs.evolve(self.cosmology, **values))
 
     def sections(self) -> dict[str, Section]:
         """The sections that are not absent, by name, in the order of the stages."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from attrs import field, frozen
@@ -13,10 +14,12 @@ from scipy.special import spherical_jn
 from ..errors import InputError
 from ..io.input_content import WithContent, content_of
 from ..io.kinds import checked
+from ..quantities import takes
 from .background import EARLIEST, Background
 from .camb_power import K_MAX, camb_power, read_camb_table
 from .curves import check_range, check_rows, read_curve, read_only
 from .eisenstein_hu import T_CMB, transfer_function
+from .of_astropy import parameters_of
 from .parameters import PIVOT, SIGMA8, CosmologicalParameters
 
 HUBBLE_LENGTH = 2997.92458  # c / (100 km/s/Mpc) [Mpc/h]
@@ -87,6 +90,7 @@ class LinearPower:
             )
         return square**0.5
 
+    @takes()
     def with_sigma8(self, sigma8: float) -> "LinearPower":
         """The same power with another amplitude; InputError as for `sigma8`."""
         log_ratio = float(2 * np.log(sigma8 / self.sigma8))
@@ -96,12 +100,14 @@ class LinearPower:
             self.k, self.power * np.exp(log_ratio), self.background, self.source + told, self.n_s, ln10As
         )
 
+    @takes(k="h/Mpc")
     def __call__(self, k: ArrayLike) -> NDArray:
         """P(k) at z = 0 [(Mpc/h)^3], shape of k [h/Mpc]; InputError for a k outside k_min..k_max."""
         k = np.asarray(k, float)
         check_range("k", k, self.k_min, self.k_max, "h/Mpc", "linear power")
         return np.exp(self._log_power(np.log(k)))
 
+    @takes(k="h/Mpc")
     def at(self, k: ArrayLike, redshift: float) -> NDArray:
         """P(k) at a redshift in [0, 99], D^2(a) P(k, z = 0) [(Mpc/h)^3], shape of k [h/Mpc]."""
         latest = 1 / EARLIEST - 1
@@ -110,9 +116,10 @@ class LinearPower:
         return self.background.growth(1 / (1 + redshift)) ** 2 * self(k)
 
 
+@takes()
 def linear_power(
     name: str,
-    parameters: CosmologicalParameters | None = None,
+    parameters: CosmologicalParameters | Any | None = None,
     *,
     table: str | Path | None = None,
     cache_folder: str | Path | None = None,
@@ -129,13 +136,16 @@ def linear_power(
     table          a CSV file with columns k [h/Mpc] and power [(Mpc/h)^3] at z = 0; omega_m alone counts beside it
 
     name          with the content of CAMB's table, nothing else is read
-    parameters    the default cosmology where not given
+    parameters    the default cosmology where not given; a cosmology of astropy has sigma8, n and Ob0
     table         the file, for name = table and only then
     cache_folder  where CAMB's results are cached; the user's cache folder where not given
     sigma8        to which the power is rescaled, so that ln10As of the parameters does not count
     Raises InputError for an unknown name, a table that is wrong, parameters that CAMB refuses; RunError where a
     library that is needed is not installed.
     """
+    if parameters is not None and not isinstance(parameters, CosmologicalParameters):
+        parameters, of_cosmology = parameters_of(parameters)
+        sigma8 = of_cosmology if sigma8 is None and table is None else sigma8
     if sigma8 is not None:
         checked("sigma8", sigma8, SIGMA8)
         return linear_power(name, parameters, table=table, cache_folder=cache_folder).with_sigma8(sigma8)

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 
 from ..errors import InputError
 from ..io.kinds import Number
+from ..quantities import takes
 from ..units import CodeUnits
 from .curves import check_range, check_rows, read_curve
 
@@ -45,6 +46,7 @@ class Transfer:
     k_max: float
     formula: Callable[[NDArray], NDArray]
 
+    @takes(k="h/Mpc")
     def __call__(self, k: ArrayLike) -> NDArray:
         """T(k), shape of k [h/Mpc]; InputError for k < 0 and k > k_max."""
         k = np.asarray(k, float)
@@ -66,6 +68,7 @@ class Transfer:
         return brentq(lambda wavenumber: self(wavenumber) - level, k[below[0] - 1], k[below[0]], rtol=1e-14)
 
 
+@takes(m22="1e-22 eV")
 def transfer(name: str, m22: float | None = None, *, h: float, table: str | Path | None = None) -> Transfer:
     """T(k), k in h/Mpc, by a name in TRANSFERS: cdm, hu00, ph22, murgia17 (see the functions of FORMULAS) or table.
 

@@ -18,6 +18,7 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import expit, spherical_jn
 
 from ..errors import InputError
+from ..quantities import takes
 from ..units import mean_matter_density
 from .curves import ROUND_OFF, check_range, read_only
 from .linear_power import LinearPower
@@ -85,14 +86,17 @@ class Variance:
         """Largest mass [Msun/h]."""
         return float(self.mass[-1])
 
+    @takes(mass="Msun/h")
     def __call__(self, mass: ArrayLike) -> NDArray:
         """S, shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
         return np.exp(self._log_values(self._log_mass(mass)))
 
+    @takes(mass="Msun/h")
     def slope(self, mass: ArrayLike) -> NDArray:
         """dS/dlnM, shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
         return self._slopes(self._log_mass(mass))
 
+    @takes(mass="Msun/h")
     def derivative(self, mass: ArrayLike) -> NDArray:
         """dS/dM [h/Msun], shape of mass [Msun/h]; InputError for a mass outside mass_min..mass_max."""
         return self.slope(mass) / np.asarray(mass, float)
@@ -148,6 +152,7 @@ class Variance:
         return np.log(mass)
 
 
+@takes(mass_min="Msun/h", mass_max="Msun/h")
 def variance(
     power: LinearPower,
     transfer: Transfer,

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
+from ..quantities import takes
 from .extruded import MeanTable, tabulate_mean
 from .spline import radial_coefficients, spacing_for, transfer_at
 
@@ -111,6 +112,7 @@ class Axial:
         return (self.table(*piece) for piece in self.pieces(axial_reach))
 
 
+@takes()
 def tabulate_axial(
     wave: WaveFunction, time: float = 0.0, tolerance: float = 1e-8, dtype: DTypeLike = np.float64
 ) -> Axial:

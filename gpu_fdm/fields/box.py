@@ -12,12 +12,14 @@ import numpy as np
 
 from ..filament.model import END_SHARPNESS, SOFT_END_REACH
 from ..parallel.backend import CPU, GPU, backend_of
+from ..quantities import takes
 from ..vectors import PARALLEL, unit_vectors
 
 MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the filament
 _SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
 
 
+@takes(size="cMpc/h")
 @dataclass(frozen=True)
 class Box:
     """A periodic box.
@@ -50,6 +52,7 @@ class Box:
         """Volume [(cMpc/h)^3]."""
         return float(np.prod(self.size))
 
+    @takes(wavenumber="h/cMpc")
     def cells_resolving(self, wavenumber: float) -> tuple[int, int, int]:
         """Cells whose Nyquist wavenumbers reach `wavenumber` [h/cMpc], rounded up to sizes that FFTs like."""
         from scipy.fft import next_fast_len
@@ -57,6 +60,7 @@ class Box:
         return tuple(next_fast_len(int(np.ceil(wavenumber * side / np.pi)), real=True) for side in self.size)
 
 
+@takes(centre="cMpc/h", length="cMpc/h", sharpness="h/cMpc")
 @dataclass(frozen=True)
 class Placement:
     """A finite filament: its centre, its axis and the direction of phi = 0.

@@ -15,6 +15,7 @@ from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
 from ..kernels.cross_section import psi_gradient_points, psi_points
 from ..parallel.backend import CPU, GPU, backend_of, on_card
+from ..quantities import takes
 from .spline import radial_coefficients, spacing_for
 
 
@@ -46,6 +47,7 @@ class RadialTable:
         return self._copies[key]
 
 
+@takes()
 def tabulate(
     wave: WaveFunction,
     time: float = 0.0,
@@ -82,6 +84,7 @@ def tabulate(
     return RadialTable(coefficients, radius_max / points, radius_max, library.wavenumber_max)
 
 
+@takes()
 def psi_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> np.ndarray:
     """psi at points of the cross-section, complex, the shape that x and y have together [rho_m0^1/2].
 
@@ -134,6 +137,7 @@ class Flow:
         return 2 * (self.psi_x.conj() * self.psi_y).imag
 
 
+@takes()
 def flow_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | None = None) -> Flow:
     """psi with its gradient at points of the cross-section; x, y as in psi_at."""
     parts = _evaluate(table, x, y, backend, gradient=True)

@@ -17,6 +17,7 @@ from ..filament.wavefunction import WaveFunction
 from ..kernels.common import TAPS
 from ..kernels.cross_section import spline_points
 from ..parallel.backend import CPU, GPU, backend_of
+from ..quantities import takes
 from .cross_section import psi_at, tabulate
 from .spline import error_of, radial_coefficients, spacing_for, spacing_of, transfer
 
@@ -88,6 +89,7 @@ def cell_margin(cell: ArrayLike) -> float:
     return 0.5 * float(np.sum(np.hypot(*np.asarray(cell).T)))
 
 
+@takes()
 def tabulate_extruded(
     wave: WaveFunction,
     time: float = 0.0,

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from ..filament.wavefunction import WaveFunction
 from ..kernels.fill import fill_axial, fill_direct, fill_extruded
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes
 from .axial import Axial
 from .box import Box, Placement, backend_of_slabs, images
 from .cross_section import RadialTable, tabulate
@@ -38,6 +39,7 @@ class Direct:
         return self.psi.coefficients.nbytes + self.mean.coefficients.nbytes
 
 
+@takes()
 def tabulate_direct(
     wave: WaveFunction,
     time: float = 0.0,
@@ -54,6 +56,7 @@ def tabulate_direct(
     return Direct(tabulate(wave, time, tolerance, dtype, backend=backend), tabulate_mean(wave, tolerance, backend))
 
 
+@takes(length_unit="cMpc/h")
 def fill(
     fdm: np.ndarray,
     smooth: np.ndarray,

@@ -15,6 +15,7 @@ from ..haloes.wavefunction import HaloWave
 from ..kernels.common import TAPS
 from ..kernels.halo import halo_points, legendre_steps, order_starts
 from ..parallel.backend import CPU, GPU, backend_of, on_card
+from ..quantities import takes
 from .spline import radial_coefficients, spacing_for
 
 
@@ -50,6 +51,7 @@ class HaloFactors:
         return self._copies[key]
 
 
+@takes()
 def tabulate_halo(
     wave: HaloWave,
     time: float = 0.0,
@@ -87,6 +89,7 @@ def radial_points(radius_max: float, wavenumber_max: float, tolerance: float) ->
     return max(int(np.ceil(radius_max / spacing_for(wavenumber_max, tolerance))), TAPS)
 
 
+@takes()
 def halo_psi_at(factors: HaloFactors, points: Any, backend: CPU | GPU | None = None) -> np.ndarray:
     """psi at points, complex, shape (...) of points (..., 3) [rho_m0^1/2].
 

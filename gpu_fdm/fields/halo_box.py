@@ -22,6 +22,7 @@ from ..haloes.wavefunction import HaloWave
 from ..kernels.common import TAPS
 from ..kernels.halo import halo_lines, halo_meridian
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes
 from .box import Box, backend_of_slabs, split_position
 from .extruded import MeanTable
 from .halo import HaloFactors, radial_points, tabulate_halo
@@ -64,6 +65,7 @@ class HaloSource:
         return float(np.interp(-wavenumber, -self.wavenumber, self.radius))
 
 
+@takes()
 def halo_source(
     wave: HaloWave,
     time: float = 0.0,
@@ -81,6 +83,7 @@ def halo_source(
     return HaloSource(factors, mean, radius, states.wavenumber_at(radius), tolerance)
 
 
+@takes(centre="cMpc/h", length_unit="cMpc/h")
 def fill_halo(
     fdm: Any,
     smooth: Any,

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from ..quantities import ANY, takes
 from .box import Box
 
 
@@ -40,6 +41,7 @@ class MomentumSpread:
         return float(np.sum(self.weight * self.along) / np.sum(self.weight * self.across))
 
 
+@takes(psi=ANY, width="cMpc/h")
 def momentum_spread(
     psi: NDArray, box: Box, width: float, overdensity: float = 10.0, anisotropy: float = 0.3
 ) -> MomentumSpread:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes
 from .cross_section import RadialTable, flow_at, psi_at
 
 _NEWTON_STEPS = 30
@@ -46,6 +47,7 @@ def winding_numbers(psi: np.ndarray) -> np.ndarray:
     return np.rint(around / (2 * np.pi)).astype(int)
 
 
+@takes()
 def find_vortices(
     table: RadialTable, radius: float, step: float | None = None, backend: CPU | GPU | None = None
 ) -> Vortices:

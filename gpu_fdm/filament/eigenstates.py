@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
+from ..quantities import takes
 from .profile import Profile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
@@ -105,6 +106,7 @@ class Library:
         return self.line_mass / (2 * np.pi) * backend.to_host(density)
 
 
+@takes()
 @on_one_thread
 def eigenstates(
     profile: Profile, mass_fraction: float = 0.99, points: int | None = None, threads: int | None = None

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..io import ecsv
 from ..io.tables import column_names, header_lines, read_columns, read_text
-from ..units import home_for_astropy, mean_matter_density
+from ..quantities import home_for_astropy
+from ..units import mean_matter_density
 
 LEAST_ROWS = 8
 LEAST, LARGEST = 1e-30, 1e30  # of radii, and of the size of densities and errors

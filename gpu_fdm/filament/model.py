@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes
 from ..units import CodeUnits
 from .axial import AxialModes, axial_dispersion
 from .eigenstates import Library
@@ -18,6 +19,15 @@ END_SHARPNESS = 10.0  # of soft ends, over 1/length, where none is given
 SOFT_END_REACH = 6.0  # in 1/sharpness beyond the end: erfc(6)/2 = 1e-17
 
 
+@takes(
+    mass="Msun/h",
+    length="cMpc/h",
+    r0="Mpc/h",
+    sigma="km/s",
+    centre="cMpc/h",
+    sharpness="h/cMpc",
+    m22="1e-22 eV",
+)
 @dataclass(frozen=True)
 class Filament:
     """One filament; as attributes of /filaments/<number> in a result file.

@@ -15,12 +15,14 @@ from scipy.special import gamma, gammaincc, hankel1, k1, roots_legendre
 
 from ..kernels.bessel import transform_0
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes_numbers
 
 BLOCK = 1 << 22  # values of J_0 at a time
 # the form factor of a cuspy cylinder is tabulated in ln(k r0/a): interpolated to 1e-8, 1 to 3e-7 below the first row
 _TABLE_FIRST, _TABLE_ROWS, _RAY_POINTS = 1e-6, 600, 300
 
 
+@takes_numbers
 class Profile(ABC):
     """An infinite cylinder with density rho(R), self-gravity V(R) and distribution L^(-beta) g(E).
 
@@ -156,6 +158,7 @@ class Profile(ABC):
         return self.energy_distribution(energy) * _positive(angular_momentum, "angular momentum") ** -self.beta
 
 
+@takes_numbers
 class SteadyStateCylinder(Profile):
     """The self-gravitating cylinder of Eisenstein, Loeb & Turner (1997) with anisotropy beta.
 

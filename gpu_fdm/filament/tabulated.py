@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import gamma, gammaincc, j0
 
+from ..quantities import takes_numbers
 from .measured import MeasuredProfile
 from .profile import BLOCK, Profile
 
@@ -27,6 +28,7 @@ FINE_POINTS = 3000  # radii, in equal steps of ln R, at which the potential and 
 _ENERGIES = 60  # Gauss-Legendre nodes of an integral over the energies beyond a cut
 
 
+@takes_numbers
 class TabulatedProfile(Profile):
     """Profile from rows of radius and density.
 

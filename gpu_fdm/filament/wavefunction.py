@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes, takes_numbers
 from .axial import AxialModes
 from .eigenstates import Library
 
 
+@takes_numbers
 @dataclass(frozen=True)
 class WaveFunction:
     """Weights and phases of the states of a library.
@@ -95,6 +97,7 @@ class WaveFunction:
         return factors
 
 
+@takes()
 def random_phases(library: Library, seed: int, filament: int = 0) -> NDArray:
     """Independent uniform phases [rad], shape (modes, 2).
 

@@ -16,6 +16,7 @@ from scipy.optimize import brentq, nnls
 
 from ..io.tables import read_columns
 from ..parallel.blas import on_one_thread
+from ..quantities import takes
 from .eigenstates import Library
 from .profile import Profile
 
@@ -62,6 +63,7 @@ class Weights:
         return int(np.count_nonzero(self.weight))
 
 
+@takes()
 @on_one_thread
 def choose_weights(
     profile: Profile,

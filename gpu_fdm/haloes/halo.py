@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import InputError
 from ..parallel.backend import CPU, GPU
+from ..quantities import takes
 from .profile import SphericalProfile
 from .semiclassical import semiclassical_spectrum
 from .spectrum import HaloSpectrum, exact_spectrum
@@ -16,6 +17,7 @@ EXACT_L_MAX = 250  # of the exact route by default: beyond it sums over states c
 ROUTES = ("auto", "exact", "semiclassical")
 
 
+@takes()
 def halo_spectrum(
     profile: SphericalProfile,
     k: ArrayLike,

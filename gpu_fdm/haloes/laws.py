@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
 from ..errors import InputError
+from ..quantities import takes_numbers
 
 _LEAST = 1e-30  # radii and densities of a table below this, or above its inverse, are refused
 _FEWEST_ROWS = 8
@@ -36,6 +37,7 @@ class DensityLaw(ABC):
         """s and t at radius > 0 [L]; each of the radius' shape."""
 
 
+@takes_numbers
 @dataclass(frozen=True)
 class CoredNFW(DensityLaw):
     """rho ~ 1/[x (1 + x)^2 (1 + (r/truncation)^2)^2], x^2 = (r^2 + core^2)/scale^2: s = 7 at large radii.
@@ -74,6 +76,7 @@ class CoredNFW(DensityLaw):
         return s + inner * nfw, t + 2 * inner * (1 - inner) * nfw + 2 * inner**2 * x / (1 + x) ** 2
 
 
+@takes_numbers
 @dataclass(frozen=True)
 class Burkert(DensityLaw):
     """rho ~ 1/[(1 + x) (1 + x^2) (1 + (r/truncation)^2)^2], x = r/core (Burkert 1995): s = 7 at large radii.
@@ -107,6 +110,7 @@ class Burkert(DensityLaw):
         return s + x / (1 + x) + 2 * x**2 / (1 + x**2), t + x / (1 + x) ** 2 + 4 * x**2 / (1 + x**2) ** 2
 
 
+@takes_numbers
 @dataclass(frozen=True)
 class Plummer(DensityLaw):
     """rho ~ (1 + (r/scale)^2)^(-5/2) (Plummer 1911), of which everything is known in closed form.
@@ -134,6 +138,7 @@ class Plummer(DensityLaw):
         return 5 * square / (1 + square), 10 * square / (1 + square) ** 2
 
 
+@takes_numbers
 @dataclass(frozen=True, eq=False)
 class TabulatedDensity(DensityLaw):
     """A density through rows, of a simulation, say.

@@ -21,6 +21,7 @@ from scipy.optimize import brentq
 
 from ..errors import InputError
 from ..quadrature import gauss_legendre
+from ..quantities import takes_numbers
 from .laws import DensityLaw
 
 _INWARD, _OUTWARD = 1e-4, 1e4  # of the smallest and the largest scale: where the panels end
@@ -36,6 +37,7 @@ _TINY = 40.0  # e-folds after which the integrand of the inversion is below roun
 _AT_ONCE = 64  # energies
 
 
+@takes_numbers
 class SphericalProfile:
     """A halo with density rho(r), self-gravity V(r), V(inf) = 0, and distribution function f(E).
 

@@ -11,6 +11,7 @@ from scipy.special import beta as beta_function
 
 from ..cosmology.background import Background
 from ..errors import InputError
+from ..quantities import takes
 from ..units import mean_matter_density
 from .laws import CoredNFW
 
@@ -87,6 +88,7 @@ def core_radius(
     return _named("core", relation, CORES)(mass, m22, h, omega_m, redshift) / a * h / KPC_PER_MPC
 
 
+@takes(mass="Msun/h", m22="1e-22 eV")
 def soliton_mass(
     mass: float, m22: float, h: float, omega_m: float, redshift: float, relation: str = "schive_2014"
 ) -> float:
@@ -100,6 +102,7 @@ def soliton_mass(
     return float(1.9e7 / m22**2 / core * volume * h)
 
 
+@takes(mass="Msun/h", m22="1e-22 eV", length="cMpc/h")
 def cored_nfw(
     mass: float,
     m22: float,

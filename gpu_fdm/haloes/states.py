@@ -21,6 +21,7 @@ from ..parallel.backend import cpu_count
 from ..parallel.blas import on_one_thread
 from ..parallel.memory import available
 from ..quadrature import gauss_legendre
+from ..quantities import takes
 from .profile import SphericalProfile
 
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the edge of the box
@@ -100,6 +101,7 @@ class HaloStates:
         return self.mass / (4 * np.pi) * (self.multiplicity * np.asarray(weight)) @ radial**2
 
 
+@takes()
 def halo_states(
     profile: SphericalProfile, mass_fraction: float = 0.99, points: int | None = None, threads: int | None = None
 ) -> HaloStates:
@@ -196,6 +198,7 @@ def solve_states(
     )
 
 
+@takes()
 def halo_weights(profile: SphericalProfile, states: HaloStates, soliton_share: float | None = None) -> NDArray:
     """w_nl = (2 pi)^3 f(E_nl)/M, shape (states,): sum (2 l + 1) w is the share of the mass below the cut.
 

@@ -12,11 +12,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..quantities import takes, takes_numbers
 from .states import HaloStates
 
 _HALO = 2**31 + 4  # purpose of the random numbers of a halo, beyond those of filaments (gpu_fdm.filament.gas)
 
 
+@takes_numbers
 @dataclass(frozen=True, eq=False)
 class HaloWave:
     """Amplitudes of the states of a halo.
@@ -76,6 +78,7 @@ class HaloWave:
         return np.repeat(self.weight, self.states.multiplicity)
 
 
+@takes()
 def random_amplitudes(states: HaloStates, seed: int, halo: int = 0, fixed: ArrayLike | None = None) -> NDArray:
     """Amplitudes of mean square one, complex, shape (states_m,), as HaloWave takes them.
 

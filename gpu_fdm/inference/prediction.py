@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..config.config import Config
 from ..errors import InputError
+from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
 from .prepared import Prepared
 from .universe import Boson, Universe, tilted
@@ -137,6 +138,7 @@ class Prediction:
     prepared: Prepared
 
     @classmethod
+    @takes(k="h/Mpc")
     def of(
         cls,
         config: Config,
@@ -169,6 +171,7 @@ class Prediction:
         """Names of what `Predicted.boost` may be over."""
         return denominators(self.prepared)
 
+    @takes(m22="1e-22 eV", mass_min="Msun/h", mass_max="Msun/h")
     def __call__(
         self,
         m22: ArrayLike,

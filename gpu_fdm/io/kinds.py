@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import attrs
 
 from ..errors import InputError, did_you_mean
+from ..quantities import plain
 
 
 class Kind(Protocol):
@@ -258,7 +259,7 @@ def option(
     """
 
     def convert(value: Any, field: attrs.Attribute) -> Any:
-        return check(field.name, value, kind)
+        return check(field.name, plain(value, unit, field.name), kind)
 
     metadata = {"kind": kind, "description": description, "unit": unit}
     return attrs.field(default=default, converter=attrs.Converter(convert, takes_field=True), metadata=metadata)

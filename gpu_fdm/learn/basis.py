@@ -20,6 +20,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..quantities import takes
 from .layers import BATCH, Layer, applied, checked_data, summed
 from .libraries import library
 
@@ -74,6 +75,7 @@ class _Sums:
     gradient: list[NDArray]
 
 
+@takes()
 def interaction_basis(
     layers: Sequence[Layer],
     data: ArrayLike,

@@ -14,6 +14,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..quantities import takes
 from .basis import TOLERANCE, falling, matrix_rank
 from .layers import BATCH, batches, checked_data, summed
 from .libraries import library
@@ -23,6 +24,7 @@ Function = Callable[[Any, Any], Any]  # of parameters (any tree of arrays) and o
 MOST_EXACT = 4000  # parameters of which the Hessian is computed as a matrix
 
 
+@takes()
 def behavioural_loss(function: Function, parameters: Any, others: Any, data: ArrayLike, batch: int = BATCH) -> float:
     """<|f(others) - f(parameters)|^2> over the points of data, shape (points, inputs)."""
     jax, points = library("jax"), checked_data(data)
@@ -36,6 +38,7 @@ def behavioural_loss(function: Function, parameters: Any, others: Any, data: Arr
     return float(summed(jax.jit(of_batch), points, batch)) / len(points)
 
 
+@takes()
 def hessian_eigenvalues(
     function: Function,
     parameters: Any,
@@ -134,6 +137,7 @@ class BlockDegeneracy:
         return sum(size**2 for size in self.synchronised)
 
 
+@takes()
 def count_degeneracy(
     network: Network, data: ArrayLike, tolerance: float = TOLERANCE, batch: int = BATCH
 ) -> tuple[BlockDegeneracy, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..quantities import takes
 from .basis import LayerBasis
 from .layers import BATCH, Layer, applied, checked_data, summed
 from .libraries import library
@@ -21,6 +22,7 @@ from .libraries import library
 DEFINITIONS = ("data", "integrated", "jacobian")
 
 
+@takes()
 def interactions(
     layers: Sequence[Layer],
     bases: Sequence[LayerBasis],

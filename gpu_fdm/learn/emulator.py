@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InputError, require_file
 from ..io.atomic import atomic_write
 from ..io.ownership import require_own
+from ..quantities import takes_numbers
 from .network import Network
 
 MARK = b"gpu_fdm emulator 1"  # the first array of its file
@@ -25,6 +26,7 @@ def logarithm(name: str, values: ArrayLike) -> NDArray:
     return np.log1p(values) if name == "redshift" else np.log(np.asarray(values, float))
 
 
+@takes_numbers
 @frozen(eq=False)
 class Emulator:
     """exp(output_mean + output_width network((ln inputs - mean)/width)).

@@ -11,6 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..quantities import takes
 from .libraries import library
 
 
@@ -34,6 +35,7 @@ class Modules:
         return int(np.count_nonzero(sizes > 1))
 
 
+@takes()
 def find_modules(edges: Sequence[NDArray], cut: float = 1e-3, resolution: float = 1.0, seed: int = 0) -> Modules:
     """The modules of interactions.
 

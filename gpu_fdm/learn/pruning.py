@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
+from ..quantities import takes
 from .basis import LayerBasis
 from .layers import BATCH, Layer, outputs
 from .libraries import library
 
 
+@takes()
 def pruned(layers: Sequence[Layer], bases: Sequence[LayerBasis], number: int | Sequence[int]) -> list[Layer]:
     """Layers that hand on the first features of their activations alone; the input and the output stay whole.
 
@@ -35,6 +37,7 @@ def _projected(layer: Layer, basis: LayerBasis, number: int) -> Layer:
     return projected
 
 
+@takes()
 def reparameterised(layers: Sequence[Layer], bases: Sequence[LayerBasis]) -> list[Layer]:
     """The same network from features to features: the first layer takes the features of the input.
 

@@ -25,6 +25,7 @@ from ..filament.weights import Weights, choose_weights, weights_from_table
 from ..io.tables import read_columns
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_shape
+from ..quantities import takes
 from ..units import CodeUnits
 from .measured import fit_of, measured_equilibrium
 from .named_files import of_file
@@ -88,6 +89,7 @@ def linear_power_of(config: Config) -> LinearPower:
         )
 
 
+@takes(masses="Msun/h")
 def population_of(config: Config, masses: tuple[float, ...] = ()) -> Population:
     """The population of [population], or of its defaults where only shapes are asked for.
 

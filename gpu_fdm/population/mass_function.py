@@ -22,6 +22,7 @@ from scipy.interpolate import CubicSpline
 from scipy.linalg import solve_triangular
 
 from ..errors import InputError
+from ..quantities import takes
 from ..units import mean_matter_density
 from .barrier import Barrier, checked_variance
 
@@ -92,6 +93,7 @@ class MassFunction:
     dn_dlnm: NDArray
     error: float
 
+    @takes(mass="Msun/h")
     def __call__(self, mass: ArrayLike) -> NDArray:
         """dn/dlnM at masses [Msun/h]; any shape. Raises InputError for masses outside the rows."""
         mass = np.asarray(mass, float)

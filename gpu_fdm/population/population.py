@@ -13,6 +13,7 @@ from ..cosmology.linear_power import LinearPower
 from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import Variance, variance
 from ..errors import InputError
+from ..quantities import takes
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
@@ -24,6 +25,7 @@ _FOLLOWED = 2.0  # scale factors over that of collapse up to which the axes of a
 LATEST_REDSHIFT = 1 / (2 * START) - 1  # ellipsoids that collapse before have no time to do so
 
 
+@takes(mass_min="Msun/h", mass_max="Msun/h", other_masses="Msun/h")
 @dataclass(frozen=True, eq=False)
 class Population:
     """Variances and barrier are computed when they are first asked for, and once. A boson mass m22 of None is CDM.
@@ -64,11 +66,13 @@ class Population:
         """Scale factor of collapse."""
         return 1 / (1 + self.redshift)
 
+    @takes(m22="1e-22 eV")
     def cut_off(self, m22: float | None) -> Transfer:
         """T(k) of a boson; 1 for CDM."""
         name = "cdm" if m22 is None else self.transfer
         return transfer(name, m22, h=self.h, table=self.transfer_table if name == "table" else None)
 
+    @takes(m22="1e-22 eV")
     def variance(self, m22: float | None) -> Variance:
         """S(M) at z = 0."""
         if m22 not in self._variances:
@@ -93,6 +97,7 @@ class Population:
                 f"mass_min = {lightest:g}: must be {allowed} Msun/h at z = {self.redshift:g}: for CDM, {error}"
             ) from None
 
+    @takes(bosons="1e-22 eV")
     def prepared(self, bosons: tuple[float, ...]) -> "Population":
         """This population, with the barrier and the variances of CDM and of these bosons computed."""
         for m22 in (None, *bosons):
@@ -100,6 +105,7 @@ class Population:
         _ = self.barrier
         return self
 
+    @takes(m22="1e-22 eV")
     def mass_function(self, m22: float | None) -> MassFunction:
         """dn/dlnM between mass_min and mass_max."""
         variance, barrier = self.variance(m22), self.barrier
@@ -108,10 +114,12 @@ class Population:
         except InputError as error:
             raise error if m22 is None else InputError(f"m22 = {m22:g}: {error}") from None
 
+    @takes(mass="Msun/h", m22="1e-22 eV")
     def shape(self, mass: ArrayLike, m22: float | None, beta: float = 0.0) -> Shape:
         """Length, scale radius and velocity dispersion of filaments of mass [Msun/h], any shape."""
         return collapse_shape(mass, self.variance(m22), self.barrier, beta)
 
+    @takes(mass="Msun/h", m22="1e-22 eV")
     def halo_share(self, mass: ArrayLike, m22: float | None) -> NDArray:
         """Share of the mass of filaments [Msun/h] that is in haloes of mass_min and more; any shape (see haloes.py).
 
@@ -119,10 +127,12 @@ class Population:
         """
         return halo_share(self.variance(m22)(mass), *self.halo_barriers(m22))
 
+    @takes(mass="Msun/h", halo_mass="Msun/h", m22="1e-22 eV")
     def share_by_halo(self, mass: ArrayLike, halo_mass: ArrayLike, m22: float | None) -> NDArray:
         """The same by the mass of haloes [Msun/h], shape (filaments, haloes); see population.haloes.share_by_halo."""
         return share_by_halo(mass, halo_mass, self.variance(m22), *self.halo_barriers(m22))
 
+    @takes(m22="1e-22 eV")
     def halo_mass_function(self, m22: float | None) -> MassFunction:
         """dn/dlnM of haloes between mass_min and mass_max, with the ellipticity at collapse."""
         masses = np.geomspace(self.mass_min, self.mass_max, self.masses)
@@ -131,6 +141,7 @@ class Population:
         except InputError as error:
             raise InputError(f"haloes of {'CDM' if m22 is None else f'm22 = {m22:g}'}: {error}") from None
 
+    @takes(m22="1e-22 eV")
     def halo_barriers(self, m22: float | None) -> tuple[Barrier, Barrier]:
         """Barriers of filaments and of haloes with the ellipticity at collapse, up to S of the lightest mass."""
         if m22 not in self._halo_barriers:
@@ -147,6 +158,7 @@ class Population:
             self._halo_barriers[m22] = filaments, haloes
         return self._halo_barriers[m22]
 
+    @takes(mass="Msun/h", m22="1e-22 eV")
     def example(self, mass: float, m22: float | None) -> tuple[Collapse, float, float]:
         """The collapse of the filament of a mass: its axes, its overdensity (linear, at collapse), its ellipticity."""
         variance, barrier = self.variance(m22)(mass), self.barrier

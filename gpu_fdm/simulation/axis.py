@@ -19,6 +19,7 @@ from ..filament.model import Model
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
+from ..quantities import takes
 from .grid import Grid
 from .integrator import Static, Times
 from .plane import Plane
@@ -76,6 +77,7 @@ def axis_cells(profile: Profile, length: float, wavelength: float) -> int:
     return int(next_fast_len(ceil(max(resolving, FEWEST_CELLS * length / wavelength)), real=True))
 
 
+@takes()
 def evolve_axis(
     model: Model,
     wavelength: float,

@@ -15,6 +15,7 @@ import numpy as np
 from ..filament.model import Model
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
+from ..quantities import takes
 from .integrator import Static, Times
 from .plane import Plane
 from .schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
@@ -97,6 +98,7 @@ class Evolution:
         return float(np.mean(self.fluctuation[(times > number - 1 + 1e-9) & (times < number + 1e-9)]))
 
 
+@takes()
 def evolve_cross_section(
     model: Model,
     periods: float = 2.0,

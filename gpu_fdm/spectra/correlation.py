@@ -17,6 +17,7 @@ from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
 from ..parallel import through_card
 from ..parallel.domain import Domain
 from ..parallel.fft import along_x, in_place, inverse, inverse_planes
+from ..quantities import ANY, takes
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 from .power import MOST_BINS, ModeSums, checked_sides, count_rows
 
@@ -46,6 +47,7 @@ class CorrelationFunction:
     bin_width: float
 
 
+@takes(density=ANY, other=ANY, box_size="cMpc/h")
 def correlation_function(
     density: Any,
     box_size: ArrayLike,

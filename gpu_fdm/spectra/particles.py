@@ -31,6 +31,7 @@ from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, in_place, mode_blocks, transform
+from ..quantities import LATER, plain, takes
 from .modes import Modes
 from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
 
@@ -77,6 +78,7 @@ class ParticleSpectrum:
         return replace(self.spectrum, power=self.spectrum.power - self.shot_noise)
 
 
+@takes(batches=LATER)
 def particle_spectrum(
     batches: Iterable[tuple],
     box: Box,
@@ -104,7 +106,8 @@ def particle_spectrum(
     bins = Bins(box.cells, box.size, bin_width, mu_bins, mu_axis)
     shifts = (0.0, 0.5) if interlaced else (0.0,)
     grids = [ParticleGrid(box, assignment, shift=shift, dtype=dtype, domain=domain) for shift in shifts]
-    deposit_batches(batches, grids)
+    plain_batches = ((plain(batch[0], "cMpc/h", "particle_spectrum: positions"), *batch[1:]) for batch in batches)
+    deposit_batches(plain_batches, grids)
     return power_of_particles(particle_modes(*grids, name=name), bins)
 
 

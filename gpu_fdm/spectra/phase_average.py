@@ -26,6 +26,7 @@ from ..kernels.bessel import bessel_table, transform_0
 from ..kernels.interference import BLOCK_BYTES, BLOCK_SIDE, TABLE_BYTES, batches, interference
 from ..parallel.backend import CPU, GPU
 from ..quadrature import gauss_legendre
+from ..quantities import takes
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P2 is below 1e-14 of P(0)
 STATES_AT_ONCE = 4096
@@ -63,6 +64,7 @@ class PolarSpectrum:
         return PolarSpectrum(self.k[chosen], self.smooth[chosen], self.interference[chosen], self.self_term[chosen])
 
 
+@takes()
 def polar_spectrum(
     library: Library, weight: ArrayLike, k: ArrayLike, points: int | None = None, backend: CPU | GPU | None = None
 ) -> PolarSpectrum:

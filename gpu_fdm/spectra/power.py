@@ -21,6 +21,7 @@ from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain, checked_cells
 from ..parallel.ranks import Ranks
 from ..parallel.through_card import lines_along_x
+from ..quantities import ANY, takes
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 
 MOST_BINS = 1_000_000
@@ -232,6 +233,7 @@ class PowerSpectrum:
         return self.k[1:], np.divide(power, reference, out=np.full_like(power, np.nan), where=reference != 0)
 
 
+@takes(density=ANY, other=ANY, box_size="cMpc/h")
 def power_spectrum(
     density: Any,
     box_size: ArrayLike,

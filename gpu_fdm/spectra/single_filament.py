@@ -19,6 +19,7 @@ from ..filament.model import Model
 from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from ..quadrature import gauss_legendre
+from ..quantities import takes
 from .axial import AxialWindow
 from .phase_average import NO_POWER, PolarSpectrum, form_factor, has_fringes, polar_spectrum
 
@@ -84,6 +85,7 @@ def mean_power(smooth: NDArray, interference: NDArray, self_term: NDArray, stati
     return _less_round_off(smooth + interference - (self_term if statistics == "fixed" else 0))
 
 
+@takes(k="h/Mpc")
 def single_power(
     model: Model,
     k: ArrayLike,

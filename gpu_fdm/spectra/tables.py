@@ -16,7 +16,7 @@ from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
 from ..io.tables import column_names, errors_of_text, header_lines, read_columns, read_text, without_formulas
-from ..units import home_for_astropy
+from ..quantities import home_for_astropy
 from .boost import ERRORS, LIMITS, Boost
 from .spectrum import COMOVING, NORMALISED, Spectrum
 

@@ -15,7 +15,7 @@ from gpu_fdm.io.atomic import atomic_write
 from gpu_fdm.io.tables import without_formulas
 from gpu_fdm.kernels import binning, compiled
 from gpu_fdm.parallel.ranks import launched, launched_ranks, start_ranks
-from gpu_fdm.units import home_for_astropy
+from gpu_fdm.quantities import home_for_astropy
 
 GIVEN = ("--box-size", "1", "--redshift", "0")
 

@@ -9,29 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-T = TypeVar("T")
+from ...quantities import ASTROPY
 
-ASTROPY = {  # units for people: for astropy
-    "1": "",
-    "mean matter densities": "",
-    "sqrt(mean matter density)": "",
-    "rad": "rad",
-    "km/s": "km/s",
-    "(km/s)^2": "km2/s2",
-    "cMpc/h": "Mpc/littleh",
-    "Mpc/h": "Mpc/littleh",
-    "h/Mpc": "littleh/Mpc",
-    "h/cMpc": "littleh/Mpc",
-    "(Mpc/h)^3": "Mpc3/littleh3",
-    "(h/Mpc)^3": "littleh3/Mpc3",
-    "Msun/h": "solMass/littleh",
-    "(Msun/h)/(cMpc/h)": "solMass/Mpc",
-    "(Msun/h)/(cMpc/h)^3": "littleh2 solMass/Mpc3",
-    "1e-22 eV": "1e-22 eV",
-    "Gyr": "Gyr",
-    "1/Gyr": "1/Gyr",
-    "Myr": "Myr",
-}
+T = TypeVar("T")
 
 PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
     "number": (r"\d\d+", "a filament: 00, 01, ..."),

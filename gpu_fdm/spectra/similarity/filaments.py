@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InputError
 from ...filament.model import END_SHARPNESS, Filament
+from ...quantities import takes
 from ...units import CodeUnits
 from .recipe import Recipe
 from .store import read_table, table_for
@@ -45,6 +46,7 @@ class FilamentSpectra:
         return self.smooth + self.interference
 
 
+@takes(k="h/Mpc")
 def filament_spectra(
     filaments: Sequence[Filament],
     k: ArrayLike,

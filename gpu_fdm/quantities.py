@@ -1,0 +1,177 @@
+"""Quantities of astropy (and arrays of unyt) as arguments: converted to the unit that a function takes, or refused.
+
+Without this NumPy drops their units, and k in 1/Mpc would be taken for h/Mpc. astropy knows no comoving lengths: Mpc is
+what the argument is in, comoving or physical. Where one side has h and the other has not, h is that of another
+argument: `h` itself, or a Model, a Config, a Population.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from inspect import Parameter, isfunction, signature
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from .errors import InputError
+
+T = TypeVar("T")
+
+ASTROPY = {  # units for people: for astropy
+    "1": "",
+    "mean matter densities": "",
+    "sqrt(mean matter density)": "",
+    "eV": "eV",
+    "rad": "rad",
+    "km/s": "km/s",
+    "(km/s)^2": "km2/s2",
+    "cMpc/h": "Mpc/littleh",
+    "Mpc/h": "Mpc/littleh",
+    "h/Mpc": "littleh/Mpc",
+    "h/cMpc": "littleh/Mpc",
+    "(Mpc/h)^3": "Mpc3/littleh3",
+    "(h/Mpc)^3": "littleh3/Mpc3",
+    "Msun/h": "solMass/littleh",
+    "(Msun/h)/(cMpc/h)": "solMass/Mpc",
+    "(Msun/h)/(cMpc/h)^3": "littleh2 solMass/Mpc3",
+    "1e-22 eV": "1e-22 eV",
+    "Gyr": "Gyr",
+    "1/Gyr": "1/Gyr",
+    "Myr": "Myr",
+}
+NUMBER = ""  # of an argument without unit, or in code units
+ANY = "any"  # of an argument whose unit does not matter, as it is divided by its mean
+LATER = "later"  # of an argument whose parts the function converts itself
+
+
+@contextmanager
+def home_for_astropy() -> Iterator[None]:
+    """An empty home folder for the import of astropy, which looks for one, where the account has none."""
+    try:
+        Path.home()
+    except RuntimeError:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["HOME"] = folder
+            try:
+                yield
+            finally:
+                del os.environ["HOME"]
+    else:
+        yield
+
+
+def takes(**units: str) -> Callable[[T], T]:
+    """A decorator: arguments may be quantities, and are converted to these units; those of all others are refused.
+
+    units  of arguments by name: a unit of documentation, ANY or LATER;  of a class, arguments of its __init__
+    """
+
+    def decorate(target: T) -> T:
+        if isinstance(target, type):
+            setattr(target, "__init__", _converting(vars(target)["__init__"], units, target.__name__))  # noqa: B010
+            return target
+        return cast(T, _converting(cast(Callable, target), units, getattr(target, "__name__", "")))
+
+    return decorate
+
+
+def takes_numbers(target: T) -> T:
+    """A decorator of a class whose arguments are numbers, in code units say: all its public methods refuse units."""
+    for name, method in list(vars(target).items()):
+        if isfunction(method) and (not name.startswith("_") or name in ("__init__", "__call__")):
+            setattr(target, name, _converting(method, {}, name.strip("_")))
+    return target
+
+
+def _converting(function: Callable, units: Mapping[str, str], label: str) -> Callable:
+    """A function whose arguments have lost their units, rightly."""
+    known = signature(function)
+
+    @wraps(function)
+    def converted(*positional: Any, **named: Any) -> Any:
+        if not any(map(_has_unit, positional)) and not any(map(_has_unit, named.values())):
+            return function(*positional, **named)
+        try:
+            bound = known.bind(*positional, **named)
+        except TypeError:
+            return function(*positional, **named)  # which says what is wrong
+        for name, value in bound.arguments.items():
+            if known.parameters[name].kind is Parameter.VAR_KEYWORD:
+                bound.arguments[name] = {key: plain(each, NUMBER, f"{label}: {key}") for key, each in value.items()}
+            elif units.get(name) != LATER:
+                bound.arguments[name] = plain(value, units.get(name, NUMBER), f"{label}: {name}", bound.arguments)
+        return function(*bound.args, **bound.kwargs)
+
+    return converted
+
+
+def _has_unit(value: Any) -> bool:
+    """Whether a value, or one of a short list, is a quantity of astropy, unyt or pint, or a column of a table."""
+    if isinstance(value, float | int | str | bytes) or value is None:
+        return False
+    if isinstance(value, list | tuple):
+        return any(map(_has_unit, value[:3]))
+    if hasattr(value, "units"):
+        return hasattr(value, "to_astropy") or hasattr(value, "magnitude")
+    return getattr(value, "unit", None) is not None and (hasattr(value, "to_value") or hasattr(value, "quantity"))
+
+
+def plain(value: Any, unit: str, where: str, others: Mapping[str, Any] | None = None) -> Any:
+    """The number, or array, of a quantity in a unit; anything else as it is.
+
+    unit    of documentation, NUMBER or ANY;  where  names the argument, for messages
+    others  arguments of the same call, which may know h
+    Raises InputError where the quantity does not convert.
+    """
+    if not _has_unit(value):
+        return value
+    with home_for_astropy():
+        import astropy.cosmology.units as with_h
+        from astropy import units
+
+    try:
+        quantity = value.to_astropy() if hasattr(value, "to_astropy") else units.Quantity(value)
+    except (TypeError, ValueError, AttributeError):
+        allowed = f"in {unit}" if unit in ASTROPY else "a plain number"
+        raise InputError(f"{where}: must be a quantity of astropy or {allowed}, not {type(value).__name__}") from None
+    if unit == ANY:
+        return quantity.value
+    with units.add_enabled_units(with_h):
+        target = units.Unit(ASTROPY.get(unit, ""))
+        ways = [*units.mass_energy()] if unit == "1e-22 eV" else []
+        ways += with_h.dimensionless_redshift() if unit == NUMBER else []
+        h = _hubble(others or {})
+        for of_h in (None, h):
+            more = [] if of_h is None else with_h.with_H0(units.Quantity(100 * of_h, "km/(s Mpc)"))
+            try:
+                plain = quantity.to_value(target, [*ways, *more])
+            except units.UnitConversionError:
+                continue
+            return float(plain) if quantity.ndim == 0 else plain
+        given = str(quantity.unit) or "a number without unit"
+        if unit == NUMBER:
+            raise InputError(f"{where} in {given}: must be a plain number: it has no unit, or is in code units")
+        any_h = with_h.with_H0(units.Quantity(100, "km/(s Mpc)"))
+        if h is None and quantity.unit.is_equivalent(target, any_h):
+            raise InputError(f"{where} in {given}: must be in {unit}, with littleh of astropy: h is not known here")
+    raise InputError(f"{where} in {given}: must be in {unit}, or in a unit that converts to it")
+
+
+def _hubble(others: Mapping[str, Any]) -> float | None:
+    """H0 / (100 km/s/Mpc) that one of the arguments of a call has, or None."""
+    holders = [value for value in others.values() if not _has_unit(value)]
+    for value in (others.get("h"), *(_h_of(holder) for holder in holders)):
+        if isinstance(value, float | int):
+            return float(value)
+    return None
+
+
+def _h_of(holder: Any) -> Any:
+    for path in ("h", "units.h", "cosmology.h", "prepared.h"):
+        value = holder
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        if isinstance(value, float | int):
+            return value
+    return None
