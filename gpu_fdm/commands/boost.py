@@ -39,7 +39,8 @@ def add(parser: ArgumentParser) -> None:
     text = "instead of a denominator, take the ratio of a result over smooth, classical, n-body, cdm or linear-cdm"
     parser.add_argument("--over", metavar="NAME", help=text)
     parser.add_argument("--m22", type=float, metavar="M", help="boson mass [1e-22 eV], where --over leaves a choice")
-    text = "words in what the ratio is of, where --over leaves a choice: 'one filament', 'matter'"
+    text = "with what its object begins, where --over leaves a choice: 'one filament', 'filaments', 'matter' (linear "
+    text += "power and filaments), 'all matter' (haloes too: over smooth or cdm, of a result with [total_power])"
     parser.add_argument("--object", default="", metavar="WORDS", help=text)
     more: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
     for half in HALVES:

@@ -48,7 +48,8 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     """Every boost of a result file.
 
     Over the smooth filament, for a single one, a population and a box; of a population also with linear power added;
-    and of all epochs of a simulation, or of that nearest to a redshift.
+    of all matter with its haloes over that without fringes and over CDM; and of all epochs of a simulation, or of
+    that nearest to a redshift.
     Raises InputError for a file that is no result, is damaged, or holds no boost.
     """
     if path.is_file() and not is_hdf5(path):
@@ -76,10 +77,11 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
 
 # what a result must hold for its boosts over each denominator
 NEEDED = {
-    "smooth": "[single_power], [one_filament], or both densities of a [box]",
+    "smooth": "[single_power], [one_filament], [total_power], or both densities of a [box]",
     "classical": "[single_power] or [one_filament]",
     "n-body": "[one_filament], or [simulation] with runs = wave_fdm, particles_fdm",
-    "cdm": "[one_filament] with mass_function = collapse, or [simulation] with runs = wave_fdm, particles_cdm",
+    "cdm": "[one_filament] with mass_function = collapse, [total_power], or [simulation] with runs = wave_fdm, "
+    "particles_cdm",
     "linear-cdm": "[one_filament]",
 }
 

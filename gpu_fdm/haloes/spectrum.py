@@ -18,16 +18,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
 from ..kernels.bessel import spherical_bessel_table
 from ..kernels.interference import batches, interference, legendre_angles
 from ..parallel.backend import CPU, GPU
+from ..parallel.slices import slices_of
 from ..quadrature import gauss_legendre
 from .states import HaloStates
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P is below 1e-14 of P(0)
-STATES_AT_ONCE = 4096
+STATES_AT_ONCE = 1024  # in the self term, a part for each thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,8 @@ def exact_spectrum(
         if not np.all(np.isfinite(values) & (values >= 0)):
             raise ValueError(f"{name}: must be finite and not negative")
     parts = np.zeros((4, len(k)))
-    within = np.flatnonzero(k <= NO_POWER * 2 * states.wavenumber_max)
+    within = np.argsort(k, kind="stable")
+    within = within[k[within] <= NO_POWER * 2 * states.wavenumber_max]
     if len(within):
         on_nodes = _OnNodes(states, weight, chosen, points or points_needed(states, float(k[within].max())), backend)
         for batch in np.array_split(within, batches(on_nodes.l, len(on_nodes.radius), len(within), backend)):
@@ -150,25 +153,33 @@ class _OnNodes:
         self.scaled *= xp.sqrt(to_device(weight[occupied]))[:, None]
 
     def spectrum(self, k: NDArray) -> NDArray:
-        """Smooth, interference, self term and that of fixed states, shape (4, k)."""
+        """Smooth, interference, self term and that of fixed states, shape (4, k); k not falling."""
         backend, xp, l_max = self.backend, self.backend.xp, int(self.l[-1])
         bessel = spherical_bessel_table(2 * l_max, backend.to_device(k[:, None] * self.radius), backend)
         coupling = same_l_couplings(l_max)
-        amplitude, self_term, fixed_self = xp.zeros(len(k)), xp.zeros(len(k)), xp.zeros(len(k))
-        for first in range(0, len(self.l), STATES_AT_ONCE):
-            part = slice(first, first + STATES_AT_ONCE)
+        parts = slices_of(len(self.l), STATES_AT_ONCE)
+        sums = xp.zeros((len(parts), 3, len(k)))  # amplitude, self term, that of fixed states
+        # number of the first k at which j_L of even L is not zero
+        reached = backend.to_host(xp.argmax(bessel[::2].any(axis=2), axis=1)).tolist()
+
+        def add(numbered: tuple[int, slice]) -> None:
+            """The sums over a part of the states."""
+            number, part = numbered
             l, fixed = self.l[part], self.fixed[part]
-            density = (self.scaled[part] ** 2).T  # its transforms are w F^L
-            amplitude += bessel[0] @ (density @ backend.to_device(2.0 * l + 1))
+            # its transforms are w F^L; products with states as rows read them from the cache, those with columns do not
+            density = self.scaled[part] ** 2
+            amplitude, self_term, fixed_self = sums[number]
+            amplitude += bessel[0] @ (backend.to_device(2.0 * l + 1) @ density)
             for half in range(int(l[-1]) + 1):  # L = 2 half, to which states with l >= half contribute
                 from_l = int(np.searchsorted(l, half))
                 share = (2.0 * l[from_l:] + 1) ** 2 * coupling[l[from_l:], half]
-                reached = xp.flatnonzero(bessel[2 * half].any(axis=1))  # j_L is zero at small kr
-                forms = (bessel[2 * half][reached] @ density[:, from_l:]) ** 2
-                self_term[reached] += forms @ backend.to_device(share)
+                forms = (density[from_l:] @ bessel[2 * half][reached[half] :].T) ** 2
+                self_term[reached[half] :] += backend.to_device(share) @ forms
                 if fixed.any():
-                    fixed_self[reached] += forms @ backend.to_device(share * fixed[from_l:])
+                    fixed_self[reached[half] :] += backend.to_device(share * fixed[from_l:]) @ forms
+
+        with threadpool_limits(1):  # a part a thread: threads inside such small matrices cost more than they gain
+            backend.for_each(enumerate(parts), add)
+        amplitude, self_term, fixed_self = backend.to_host(sums.sum(axis=0))
         fringes = interference(self.scaled, self.l, bessel, backend, legendre_angles(l_max))
-        return np.stack(
-            [backend.to_host(amplitude**2), fringes, backend.to_host(self_term), backend.to_host(fixed_self)]
-        )
+        return np.stack([amplitude**2, fringes, self_term, fixed_self])

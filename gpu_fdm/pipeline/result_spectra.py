@@ -8,27 +8,30 @@ import numpy as np
 
 from ..errors import InputError
 from ..io.result_file import GroupWriter
-from ..io.schema import FILAMENTS, ONE_FILAMENT, POWER, SINGLE_POWER
+from ..io.schema import FILAMENTS, ONE_FILAMENT, POWER, SINGLE_POWER, TOTAL_POWER
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
 from ..spectra.power import PowerSpectrum
 from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
 
+ALL_MATTER = "all matter"  # how the object of linear power, filaments and the haloes in them begins
+
 
 def spectrum_paths(file: h5py.File) -> list[str]:
     """Paths of the spectra in a result.
 
     power/fdm, power/fdm/0 (a frame), single_power/00/fdm, single_power/00/polar_fdm (in the plane across the
-    filament), one_filament_power/m22_1/fdm, and the same with smooth; of filaments also classical, those of particles.
+    filament), one_filament_power/m22_1/fdm, total_power/m22_1/fdm, and the same with smooth; of filaments also
+    classical, those of particles, and of all matter cdm.
     """
     paths = []
     for name, group in file.get(POWER, {}).items():
         frames = [""] if "k" in group else [f"/{frame}" for frame in sorted(group, key=lambda text: (len(text), text))]
         paths += [f"{POWER}/{name}{frame}" for frame in frames if _is_spectrum(f"{name}{frame}", file[POWER])]
-    for folder in (SINGLE_POWER, ONE_FILAMENT):
+    for folder in (SINGLE_POWER, ONE_FILAMENT, TOTAL_POWER):
         for name, group in file.get(folder, {}).items():
-            columns = ("power_fdm", "power_smooth", "power_classical", "polar_fdm", "polar_smooth")
+            columns = ("power_fdm", "power_smooth", "power_classical", "power_cdm", "polar_fdm", "polar_smooth")
             paths += [f"{folder}/{name}/{column.removeprefix('power_')}" for column in columns if column in group]
     return paths
 
@@ -73,12 +76,17 @@ def _stored_spectrum(file: h5py.File, path: str) -> Spectrum:
 
 
 def object_of(file: h5py.File, folder: str, name: str) -> str:
-    """What the spectra in a group of a result are of: one filament of a mass, or filaments of a window of masses."""
+    """What the spectra in a group of a result are of: one filament, filaments of a window of masses, or all matter."""
     if folder == SINGLE_POWER:
         mass = _number_of(file.get(f"{FILAMENTS}/{name}"), "mass")
         return "" if mass is None else one_filament(mass)
     low, high = (_number_of(file[f"{folder}/{name}"], key) for key in ("mass_min", "mass_max"))
-    return "" if low is None or high is None else several_filaments(low, high)
+    if low is None or high is None:
+        return ""
+    if folder == TOTAL_POWER:
+        group = file[f"{folder}/{name}"]
+        return all_matter((low, high), (float(group.attrs["halo_mass_min"]), float(group.attrs["halo_mass_max"])))
+    return several_filaments(low, high)
 
 
 def one_filament(mass: float) -> str:
@@ -89,6 +97,12 @@ def one_filament(mass: float) -> str:
 def several_filaments(low: float, high: float) -> str:
     """The filaments of a window of masses [Msun/h], as the object of spectra."""
     return f"filaments of {low:g} to {high:g} Msun/h"
+
+
+def all_matter(filaments: tuple[float, float], haloes: tuple[float, float]) -> str:
+    """All matter with filaments and haloes of windows of masses [Msun/h], as the object of spectra."""
+    of_filaments, of_haloes = (f"{low:g} to {high:g}" for low, high in (filaments, haloes))
+    return f"{ALL_MATTER} with filaments of {of_filaments} and haloes of {of_haloes} Msun/h"
 
 
 def _number_of(group: h5py.Group | None, name: str) -> float | None:
@@ -151,14 +165,14 @@ def stored_ini(file: h5py.File) -> str:
 
 
 def result_boosts(file: h5py.File) -> list[Boost]:
-    """Boosts over smooth filaments, and over filaments of particles, in a result.
+    """Boosts over smooth filaments, over filaments of particles and, of all matter, over CDM, in a result.
 
-    They are of the box, of single filaments, of the population.
+    They are of the box, of single filaments, of the population, of all matter.
     """
     paths = spectrum_paths(file)
     boosts = []
     for path in paths:
-        for denominator in ("smooth", "classical"):
+        for denominator in ("smooth", "classical", "cdm"):
             below = denominator.join(path.rsplit("fdm", 1))
             if path.startswith(f"{POWER}/"):
                 below = path.replace(f"{POWER}/fdm", f"{POWER}/{denominator}")

@@ -86,7 +86,10 @@ def test_boost_over_a_denominator_of_one_result(result, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--over", "cdm"], "holds no boost over cdm: it needs [one_filament] with mass_function = collapse, or"),
+        (
+            ["--over", "cdm"],
+            "no boost over cdm: it needs [one_filament] with mass_function = collapse, [total_power], or",
+        ),
         (["--over", "wdm"], "holds no boost over wdm; it has boosts over smooth, classical"),
         (["--over", "smooth"], "more than one boost over smooth: choose with --m22 and --object from fdm/smooth, m22"),
         (["--over", "classical", "--m22", "3"], "no boost over classical: choose with --m22 and --object from"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from locations import DATA
 
+from gpu_fdm.comparison.models import boost_over
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.pipeline.inputs import Inputs, read_inputs
@@ -104,6 +105,16 @@ def test_a_run(tmp_path):
         shares = file["halo_mass_function/m22_1/share_in_haloes"][:]
         assert 0 <= shares[0] < 1e-3 and 0.75 < shares[-1] < 0.85
     assert any("filaments alone from" in line and "all matter from" in line for line in outcome.summary)
+    for over in ("smooth", "cdm"):
+        found = boost_over(outcome.result, over, object="all matter")
+        rows = np.isin(parts["k"], found.k)
+        np.testing.assert_allclose(found.boost, (parts["power_fdm"] / parts[f"power_{over}"])[rows], rtol=1e-13)
+        assert (found.name, found.m22, found.redshift, rows.sum()) == (f"fdm/{over}", 1, 4, len(parts["k"]))
+        assert found.object == "all matter with filaments of 1e+09 to 3e+10 and haloes of 3e+08 to 3e+10 Msun/h"
+    with pytest.raises(InputError, match=r"more than one boost over smooth: .* from .*smooth of all matter with"):
+        boost_over(outcome.result, "smooth")
+    with pytest.raises(InputError, match="holds no boost over wdm; it has boosts over smooth, classical, cdm, n-body"):
+        boost_over(outcome.result, "wdm", object="all matter")
 
 
 def test_k_beyond_linear_power():
