@@ -1,7 +1,10 @@
 """gpu-fdm predict: spectra and boosts of boson masses at one redshift, as a table and a figure, in seconds."""
 
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -66,6 +69,8 @@ def execute(options: Namespace) -> None:
     config = _config(options)
     section = config.one_filament
     k = np.geomspace(section.k_min, section.k_max, section.points)
+    if options.dpi:  # CAMB leaves the interpreter to the imports of the figure
+        Thread(target=_import_figure, daemon=True).start()
     prediction = Prediction.of(config, k=k, table=options.table)
     shown = _names(options.over, prediction.denominators)
     predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
@@ -93,6 +98,12 @@ def execute(options: Namespace) -> None:
             k, np.array(masses), predicted.redshift, ratios, output.with_suffix(".png"), options.dpi
         )
         print(f"figure: {figure}")
+
+
+def _import_figure() -> None:
+    """Import what draws; what fails here fails again, and is raised, where the figure is drawn."""
+    with suppress(Exception):
+        import_module("gpu_fdm.plots.prediction")
 
 
 def _config(options: Namespace) -> "Config":

@@ -1,11 +1,10 @@
-"""Epochs that have been computed, kept in the user's cache folder."""
+"""Epochs that took half a second to compute are kept in the user's cache folder."""
 
 import logging
 from pathlib import Path
 
 from ..cosmology.camb_power import user_cache
 from ..errors import RunError
-from ..io.cache import Cache
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch
 
@@ -16,10 +15,16 @@ NAME = "epoch"
 
 
 def cached_epoch(model: CollapseModel, ellipticity: str, variance_max: float, folder: Path | None = None) -> Epoch:
-    """The epoch of these rules, from the cache or computed now and stored; arguments as for Epoch.of.
+    """The epoch of these rules: computed where that is quick, else from the cache or computed now and stored.
+
+    Arguments are those of Epoch.of.
 
     folder  the user's cache folder where not given; where it cannot be written a warning says so
     """
+    if Epoch.is_quick(model, ellipticity, variance_max):
+        return Epoch.of(model, ellipticity, variance_max)
+    from ..io.cache import Cache
+
     folder = user_cache() if folder is None else folder
     key = {
         "omega_m": model.background.omega_m,

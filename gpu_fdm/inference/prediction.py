@@ -146,7 +146,9 @@ class Prediction:
         k: ArrayLike | None = None,
         table: SimilarityTable | str | Path | None = None,
     ) -> "Prediction":
-        """Prepare a prediction; a second for a new redshift or omega_m, whose barrier is kept in the cache folder.
+        """Prepare a prediction; a tenth of a second where the package has the thresholds of collapse, else a second.
+
+        They are those of virial freeze-out, z = 2 to 8; others are kept in the cache folder. CAMB takes another second.
 
         config    its [cosmology], [population], [one_filament] and [wavefunction] count, or their defaults
         redshift  that of [cosmology] where not given

@@ -20,6 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
 from .collapse import CollapseModel, check_axes, threshold_at_shear
+from .thresholds import are_tabulated, tabulated_thresholds
 
 ELLIPTICITIES = ("published", "collapse")
 _ROWS = 65  # of a table: odd, so that every other row includes both ends
@@ -140,17 +141,29 @@ class Barrier:
     def _growth(self) -> float:
         return float(self.model.background.growth(self.model.scale_factor))
 
-    @property
+    @cached_property
     def _shear_factor(self) -> float:
-        return self._growth if self.ellipticity == "collapse" else 1.0
+        return shear_factor(self.model, self.ellipticity)
+
+
+def shear_factor(model: CollapseModel, ellipticity: str) -> float:
+    """s over sqrt(S/5): D at collapse, or one for ellipticity = published."""
+    return float(model.background.growth(model.scale_factor)) if ellipticity == "collapse" else 1.0
 
 
 def collapse_barrier(
-    model: CollapseModel, variance_max: float, *, axes: int = 2, ellipticity: str = "published"
+    model: CollapseModel,
+    variance_max: float,
+    *,
+    axes: int = 2,
+    ellipticity: str = "published",
+    tabulated: bool = False,
 ) -> Barrier:
     """The barrier of sheets (1 axis), filaments (2) or halos (3) for all S up to variance_max (z = 0).
 
     It takes half a second to solve for a table of thresholds, which serves all masses and bosons at one redshift.
+
+    tabulated  for filaments, whether thresholds come from those of the package, to 3e-7, where these reach (thresholds)
     Raises InputError for an unknown name, and NoBarrier, with the valid range, for a variance up to which there is no
     barrier: no overdensity collapses in time, or the smallest that does jumps as the tide grows. With ellipticity =
     published and freeze-out "virial" that is S = 240 for filaments at z = 4, 75 at z = 10, 17 at z = 20, but 25 at
@@ -161,25 +174,33 @@ def collapse_barrier(
         raise InputError(f"ellipticity = {ellipticity}: must be one of {', '.join(ELLIPTICITIES)}")
     if not 0 < variance_max < np.inf:
         raise InputError(f"variance_max = {variance_max}: must be > 0 and finite")
-    growth = float(model.background.growth(model.scale_factor)) if ellipticity == "collapse" else 1.0
+    growth = shear_factor(model, ellipticity)
     shear = growth * np.sqrt(variance_max / 5) * np.linspace(0, 1, _ROWS) ** 3
-    solved = []
-    for value in shear.tolist():
-        row = threshold_at_shear(model, value, axes=axes)
-        if row is None:
-            break
-        solved.append(row)
-    overdensity, lengths = np.array([row[0] for row in solved]), np.array([row[1] for row in solved])
-    good = _smooth_rows(shear[: len(solved)], overdensity, lengths)
+    if tabulated and axes == 2 and are_tabulated(model, float(shear[-1])):
+        overdensity, lengths = tabulated_thresholds(model, shear)
+    else:
+        overdensity, lengths = _solved(model, shear, axes)
+    good = _smooth_rows(shear[: len(overdensity)], overdensity, lengths)
     if good < _ROWS:
         largest = 5 * (shear[max(good - 1, 0)] / growth) ** 2
-        reason = "jumps" if good < len(solved) else "does not exist"
+        reason = "jumps" if good < len(overdensity) else "does not exist"
         raise NoBarrier(
             f"variance = {variance_max:.4g}: must be at most {largest:.3g}, beyond which the barrier of {axes} axes at "
             f"a = {model.scale_factor:.4g} ({model.freeze_out}, ellipticity {ellipticity}) {reason}",
             largest,
         )
     return Barrier(ThresholdTable(model, axes, shear, overdensity, lengths), ellipticity)
+
+
+def _solved(model: CollapseModel, shear: NDArray, axes: int) -> tuple[NDArray, NDArray]:
+    """Thresholds, shape (rows,), and axes, shape (rows, 3), up to the first shear that has none."""
+    solved = []
+    for value in shear.tolist():
+        row = threshold_at_shear(model, value, axes=axes)
+        if row is None:
+            break
+        solved.append(row)
+    return np.array([row[0] for row in solved]), np.array([row[1] for row in solved])
 
 
 def checked_variance(mass: ArrayLike, variance: Callable[[ArrayLike], NDArray], barrier: Barrier) -> NDArray:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..units import mean_matter_density
-from .barrier import Barrier, NoBarrier, ThresholdTable, collapse_barrier
+from .barrier import Barrier, NoBarrier, ThresholdTable, collapse_barrier, shear_factor
 from .collapse import CollapseModel
 from .collapse_shapes import Shape, shape_at_variance
 from .mass_function import FirstCrossing, first_crossing
+from .thresholds import are_tabulated
 
 STEPS = 2048  # of the first-crossing distribution, which reaches further than that of one boson
 _LADDER = 2**0.5  # ratio of the variances up to which barriers are computed, so that cosmologies share them
@@ -31,17 +32,23 @@ class Epoch:
 
     @classmethod
     def of(cls, model: CollapseModel, ellipticity: str, variance_max: float) -> "Epoch":
-        """Solve for both, seconds: up to a variance, or to the largest one that has a barrier.
+        """Find both, in a tenth of a second, or half a second where thresholds must be solved for: up to a variance, or to the largest one that has a barrier.
 
         model  background, scale factor, freeze-out;  ellipticity  a name in barrier.ELLIPTICITIES
         """
         try:
-            barrier = collapse_barrier(model, variance_max, ellipticity=ellipticity)
+            barrier = collapse_barrier(model, variance_max, ellipticity=ellipticity, tabulated=True)
         except NoBarrier as error:
             if not 0 < error.variance_max < variance_max:
                 raise
-            barrier = collapse_barrier(model, error.variance_max * _AFTER, ellipticity=ellipticity)
+            most = error.variance_max * _AFTER
+            barrier = collapse_barrier(model, most, ellipticity=ellipticity, tabulated=True)
         return cls(barrier, first_crossing(barrier, barrier.variance_max, STEPS))
+
+    @staticmethod
+    def is_quick(model: CollapseModel, ellipticity: str, variance_max: float) -> bool:
+        """Whether Epoch.of takes its thresholds from a table, and is not worth keeping; arguments as there."""
+        return are_tabulated(model, shear_factor(model, ellipticity) * (variance_max / 5) ** 0.5)
 
     @property
     def arrays(self) -> dict[str, NDArray]:

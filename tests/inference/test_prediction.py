@@ -175,7 +175,7 @@ def test_published_fits():
 
 
 def test_an_epoch_is_kept(caplog, monkeypatch):
-    config = config_of(cosmology="redshift = 4.7")
+    config = config_of(population="freeze_out = bond_myers")
     first = Prediction.of(config, k=K)(1.5).one_filament_fdm
     monkeypatch.setattr("gpu_fdm.population.epoch.collapse_barrier", None)
     np.testing.assert_array_equal(Prediction.of(config, k=K)(1.5).one_filament_fdm, first)
