@@ -32,7 +32,9 @@ class Epoch:
 
     @classmethod
     def of(cls, model: CollapseModel, ellipticity: str, variance_max: float) -> "Epoch":
-        """Find both, in a tenth of a second, or half a second where thresholds must be solved for: up to a variance, or to the largest one that has a barrier.
+        """Find both up to a variance, or to the largest one that has a barrier.
+
+        It takes a twentieth of a second where thresholds are tabulated, half a second where they must be solved for.
 
         model  background, scale factor, freeze-out;  ellipticity  a name in barrier.ELLIPTICITIES
         """
