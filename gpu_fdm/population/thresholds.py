@@ -1,6 +1,6 @@
 """Thresholds of filaments from a table that comes with the package: no ellipsoid is followed.
 
-At a given shear they depend on the scale factor a of collapse, since the start is at a fixed one, and on omega_m through
+At a given shear they depend on the scale factor a of collapse, since the start is at a fixed one, and on omega_m by
 x = (1-Om) a^3/Om alone. The table has them at Chebyshev points of ln a and x and at rows of the cube root of the
 shear; polynomials and a spline lie between. delta_ec and a_i are right to ERROR, relative, mostly to 1e-8.
 `python -m validation.thresholds` makes the table, in a minute.
