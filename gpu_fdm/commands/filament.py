@@ -231,7 +231,7 @@ def _write(found: "list[MeasuredFilament]", paths: list[Path], options: Namespac
         table, ini = path.with_suffix(".csv"), path.with_suffix(".ini")
         m22 = options.m22 or filament.snapshot.m22 or 1.0
         write_profile(table, filament)
-        write_ini(ini, filament, table, m22)
+        write_ini(ini, filament, table, m22, path)
         for line in _lines(filament):
             print(line)
         print(f"result: {path}\nprofile: {table}\nini: {ini}, m22 = {m22:g}")

@@ -47,8 +47,9 @@ class Config(Sections):
         for name, section in self.sections().items():
             section.check_keys(partial(self.error, name))
         wave = self.wavefunction
-        if wave is not None and wave.weights == "table" and self.filament is None:
-            raise self.error("wavefunction", "weights", "must be another one: a table is for one filament")
+        if wave is not None and wave.weights in ("table", "projection") and self.filament is None:
+            what = "a table is" if wave.weights == "table" else "a projection is"
+            raise self.error("wavefunction", "weights", f"must be another one: {what} for one filament")
 
     def _check_needs(self, name: str, section: Section) -> None:
         """InputError where a section that another one needs is absent."""

@@ -15,6 +15,7 @@ from .section import (
     AXIAL,
     BELOW_ONE,
     BOSON_MASS,
+    COMPUTED_WEIGHTS,
     FRACTION,
     LENGTH,
     MASS,
@@ -25,7 +26,6 @@ from .section import (
     TIME,
     TRANSFERS,
     WAVENUMBER,
-    WEIGHTS,
     ErrorOfKey,
     Section,
     require_once,
@@ -340,7 +340,7 @@ class SteadyStateSection(Section):
     )
     weights: tuple = option(
         ("wkb", "adaptive_lasso"),
-        Several(Choice(WEIGHTS[:-1])),
+        Several(Choice(COMPUTED_WEIGHTS)),
         "methods that choose the weights, each evolved for each boson mass",
     )
     gravity: str = option(

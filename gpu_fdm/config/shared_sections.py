@@ -254,8 +254,15 @@ class WavefunctionSection(Section):
     """The modes that make psi: eigenstates of the filament's potential, and their weights."""
 
     needs = (("filament", "gas", "one_filament"),)
-    weights: str = option("wkb", Choice(WEIGHTS), "method that chooses the weights of the modes")
+    weights: str = option(
+        "wkb",
+        Choice(WEIGHTS),
+        "method that chooses the weights of the modes; projection takes them from the psi of a snapshot",
+    )
     weights_table: str | None = option(None, NO_FILE, "CSV file of n, l, amplitude, for weights = table")
+    cut_out: str | None = option(
+        None, NO_FILE, "HDF5 file that gpu-fdm filament wrote around a filament with psi, for weights = projection"
+    )
     energy_cut: float = option(
         0.99, FRACTION, "mass fraction that sets the energy cut, which is V at the radius that holds it"
     )
@@ -281,6 +288,8 @@ class WavefunctionSection(Section):
 
     def check_keys(self, error: ErrorOfKey) -> None:
         require_table(self, "weights", error)
+        if (self.weights == "projection") != (self.cut_out is not None):
+            raise error("cut_out", f"must be given with weights = projection, and only then (weights = {self.weights})")
 
 
 @frozen

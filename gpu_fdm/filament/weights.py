@@ -42,7 +42,7 @@ class Weights:
     """Weights of the modes of a library, and how well they make the density.
 
     weight           w = a_nl^2, shape (modes,), not negative; zero where a mode is left out
-    method           a name in WEIGHTS, or "table"
+    method           a name in WEIGHTS, "table" or "projection"
     weight_sum       sum (2 - delta_l0) w: line mass of |psi|^2 over the profile's
     optimality       largest violation of the optimality (KKT) conditions, the gradient of the prior (or the
                      norm of the target, for least squares) being 1; None where nothing is minimised
@@ -99,7 +99,7 @@ def choose_weights(
             raise ValueError(f"{name}: {ours} in the profile, {theirs} in the library: must be the same")
     wkb = wkb_weights(profile, library, l0_angular_momentum)
     weight, optimality, iterations = WEIGHTS[method](profile, library, wkb, int(radii), scatter)
-    return _described(weight, method, optimality, iterations, library, profile)
+    return described(weight, method, optimality, iterations, library, profile)
 
 
 def axial_angular_momentum(beta: float) -> float:
@@ -226,10 +226,10 @@ def weights_from_table(path: str | Path, library: Library, profile: Profile | No
         weight[index[mode]] = amplitude**2
     if not weight.any():
         raise ValueError(f"{path}: all amplitudes are 0, one must be positive")
-    return _described(weight, "table", None, 0, library, profile)
+    return described(weight, "table", None, 0, library, profile)
 
 
-def _described(
+def described(
     weight: NDArray,
     method: str,
     optimality: float | None,
@@ -237,6 +237,7 @@ def _described(
     library: Library,
     profile: Profile | None,
 ) -> Weights:
+    """Weights that are known, with how well they make the density of a profile, where one is given."""
     return Weights(
         weight=weight,
         method=method,

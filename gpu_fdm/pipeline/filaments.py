@@ -102,6 +102,10 @@ class FilamentsStage(Stage):
             write_filament(file, record, centre)
         if config.gas:
             _write_gas(file, context.inputs.filaments)
+        if config.wavefunction.weights == "projection":
+            from .projection import write_projection  # sparse matrices, which other runs do without
+
+            lines = [*write_projection(context, models), *lines]
         if _is_measured(config):
             lines = [*write_profile_fit(context, models), *lines]
         _warn_of_fits(records)

@@ -154,6 +154,10 @@ def weights_of(config: Config, profile: Profile, library: Library) -> Weights:
     wave = config.wavefunction
     if wave.weights == "table":
         return of_file(config, "wavefunction", "weights_table", weights_from_table, library, profile)
+    if wave.weights == "projection":
+        from .cut_out import projected_weights  # sparse matrices, which other models do without
+
+        return projected_weights(config, code_units(config), profile, library)
     return choose_weights(
         profile,
         library,

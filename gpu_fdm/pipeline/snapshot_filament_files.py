@@ -8,6 +8,7 @@ import numpy as np
 from ..config.config import parse_config
 from ..config.shared_sections import CosmologySection
 from ..cosmic_web.tracing import Ridge
+from ..filament.rings import MARGIN
 from ..io.atomic import atomic_write
 from ..io.ownership import require_own
 from ..io.result_file import GroupWriter
@@ -112,8 +113,8 @@ def write_profile(path: Path, found: MeasuredFilament) -> None:
     _write(path, "\n".join(lines), PROFILE_MARK)
 
 
-def write_ini(path: Path, found: MeasuredFilament, profile: Path, m22: float) -> None:
-    """Write an ini of the filament that gpu-fdm run takes; profile  path of its table."""
+def write_ini(path: Path, found: MeasuredFilament, profile: Path, m22: float, cut_out: Path) -> None:
+    """Write an ini of the filament that gpu-fdm run takes; profile, cut_out  paths of its table and measurement."""
     snapshot, cylinder = found.snapshot, found.cylinder
     a, omega_m = 1 / (1 + snapshot.redshift), omega_m_of(snapshot)
     h = CosmologySection().h if snapshot.h is None else snapshot.h
@@ -136,12 +137,26 @@ length = {length:.6g}
 r0 = {r0:.6g}
 sigma = {sigma:.6g}
 [wavefunction]
-[cross_section]
+{_projection(found, cut_out)}[cross_section]
 [single_power]
 [figures]
 """
     parse_config(text, str(path))
     _write(path, f"{INI_MARK.decode()}.\n# gpu-fdm run {path.name}\n\n{text}", INI_MARK)
+
+
+def _projection(found: MeasuredFilament, cut_out: Path) -> str:
+    """Keys for weights from the psi of the snapshot, as comments; empty where it has none."""
+    field, how = found.cut.field, found.how
+    if field is None or not np.iscomplexobj(field):
+        return ""
+    disc = how.radius * (1 - 2 * MARGIN / field.shape[0])
+    most = float(found.cylinder.enclosed(np.array(disc))) / found.cylinder.line_mass
+    return f"""# for weights from the psi of the snapshot itself, in states that lie within the cut-out:
+# weights = projection
+# cut_out = {cut_out.name}
+# energy_cut = {min(0.99, np.floor(1e3 * most) / 1e3):g}
+"""
 
 
 def write_list(path: Path, ridges: Sequence[Ridge], sides: Sequence[float], known: bool) -> None:

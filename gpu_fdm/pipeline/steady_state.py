@@ -231,7 +231,7 @@ def cases_of(config: Config) -> list[Case]:
     for m22 in sorted(section.m22 or (config.dark_matter.m22,), reverse=True):
         for method in section.weights:
             # the plane knows nothing of the axis
-            wave = attrs.evolve(config.wavefunction, weights=method, weights_table=None, axial="coherent")
+            wave = attrs.evolve(config.wavefunction, weights=method, weights_table=None, cut_out=None, axial="coherent")
             of_case = replace(for_boson(config, m22), wavefunction=wave)
             found.append(Case(of_case, filaments(of_case)[0]))
     return found

@@ -95,6 +95,12 @@ def test_set_makes_a_section():
         ("[wavefunction]\nweights = table\nweights_table = a\n[box]\n[gas]\nnumber = 3", "a table is for one filament"),
         (SMALL + "[power]\n", "[power] needs a section [box], which is absent"),
         ("[filament]\n[wavefunction]\nweights = table", "[wavefunction] weights_table = (empty): must be given"),
+        ("[wavefunction]\nweights = projection\ncut_out = a\n[box]\n[gas]\nnumber = 3", "a projection is for one"),
+        (
+            "[filament]\n[wavefunction]\nweights = projection",
+            "[wavefunction] cut_out = (empty): must be given with weights",
+        ),
+        ("[filament]\n[wavefunction]\ncut_out = a.hdf5", "cut_out = a.hdf5: must be given with weights = projection"),
         (
             "[filament]\n[wavefunction]\nweights_table = a.csv",
             "weights_table = a.csv: must be given with weights = table",

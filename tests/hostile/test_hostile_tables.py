@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from attrs import fields
 from hostile_inputs import NUMBERS, limits, spoiled
+from locations import TESTS
 from spectrum_tables import write_spectrum_table
 
 from gpu_fdm.config.config import parse_config
@@ -15,6 +16,7 @@ from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.errors import InputError
 from gpu_fdm.filament.weights import weights_from_table
 from gpu_fdm.io.kinds import InputFile
+from gpu_fdm.pipeline.cut_out import read_cut_out
 from gpu_fdm.pipeline.model import filaments, profile_of
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.spectrum import Spectrum
@@ -104,6 +106,7 @@ TABLES_OF_KEYS = {
     "mass_function": "mass_function.csv",
     "transfer_table": "transfer.csv",
     "weights_table": "test_weights",
+    "cut_out": "test_cut_outs",
 }
 
 
@@ -111,7 +114,7 @@ def test_every_table_of_an_ini_is_tried():
     keys = [item for section in SECTIONS.values() for item in fields(section)]
     files = {item.name for item in keys if isinstance(getattr(item.metadata["kind"], "kind", None), InputFile)}
     assert files == set(TABLES_OF_KEYS)
-    assert set(TABLES_OF_KEYS.values()) <= {*TABLES, "test_weights"}
+    assert set(TABLES_OF_KEYS.values()) <= {*TABLES, "test_weights", "test_cut_outs"}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -169,6 +172,16 @@ def test_weights(hostile, tmp_path, library):
         for row in (f"{value},0,1", f"0,{value},1", f"0,0,{value}"):
             path.write_bytes(f"n,l,amplitude\n{row}\n".encode(errors="surrogatepass"))
             hostile(weights, path, library)
+
+
+def test_cut_outs(hostile, tmp_path):
+    path, random = tmp_path / "cut_out.hdf5", np.random.default_rng(5)
+    good = (TESTS / "data/cut_out.hdf5").read_bytes()
+    path.write_bytes(good)
+    read_cut_out(path)
+    for _ in range(40):
+        path.write_bytes(spoiled(good, random))
+        hostile(read_cut_out, path)
 
 
 def ecsv(columns, meta, rows="1.0 2.0\n2.0 3.0"):

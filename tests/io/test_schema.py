@@ -99,7 +99,8 @@ def test_numbers_are_finite_but_where_a_description_says_nan(files):
                     if np.isnan(values).any():
                         found.add(key or name.rpartition("/")[2])
                         assert "NaN" in description, (path.name, name, key)
-    assert said > found == {"power", "freeze"}  # others have none in these runs
+    few_slices = {"rayleigh", "p_uniform", "p_independent"}
+    assert said > found == {"power", "freeze", *few_slices}  # others have none in these runs
 
 
 def test_figures_are_drawn_from_what_is_described():

@@ -8,7 +8,7 @@ SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_func
 TOTAL_POWER, ONE_HALO, HALO_MASS_FUNCTION = "total_power", "one_halo_power", "halo_mass_function"
 BUDGET = "budget"  # in the group of a boson
 STEADY_STATE, SIMULATION, BOOST, INPUTS = "steady_state", "simulation", "boost", "inputs"
-PROFILE_FIT = "profile_fit"  # in the group of a filament
+PROFILE_FIT, PROJECTION = "profile_fit", "projection"  # in the group of a filament
 STEADY_AXIS = "steady_state_axis"
 EMULATOR, INTERACTION_BASIS = "emulator", "interaction_basis"
 

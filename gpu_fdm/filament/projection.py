@@ -1,0 +1,172 @@
+"""Weights of states from a psi that is given: its slices across the filament, projected on the eigenstates.
+
+    psi(R, phi, z) = sqrt(mu/2pi) sum_nl R_nl(R) [a+_nl(z) e^{il phi} + a-_nl(z) e^{-il phi}],   w_nl = <|a_nl|^2>
+
+the mean over slices and both signs. A slice is transformed over the angle on rings (rings.py). The a of one l are then
+the least-squares solution of int R dR R_nl psi_l = sum_n' G_nn' a_n', G the overlaps of the states within the last
+ring: states that reach beyond it are not orthogonal there. What the states do not hold, in the disc, stays out.
+"""
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from scipy.special import digamma, polygamma
+
+from ..parallel.blas import on_one_thread
+from .eigenstates import Library
+from .phases import PhaseTests, phase_tests
+from .rings import Rings
+from .slices import Correlation, at_rest, drift, mean_momenta
+
+
+@frozen(eq=False)
+class Projection:
+    """Amplitudes of the states of a library in slices of psi.
+
+    amplitude    a+ and a-, shape (modes, 2, slices), complex; a- is zero where l = 0
+    multiplicity of the modes, shape (modes,)
+    inside       share of each state within the disc, shape (modes,)
+    correlation  of psi along the axis
+    mass         line mass of |psi|^2 within the disc over that of the library
+    held         share of it that the states hold
+    momentum, centre  that were subtracted, shape (slices, 2) [1/L], [L]; None where they are those of chance
+    outer        radius of the disc [L]
+    """
+
+    amplitude: NDArray
+    multiplicity: NDArray
+    inside: NDArray
+    correlation: Correlation
+    mass: float
+    held: float
+    momentum: NDArray | None
+    centre: NDArray | None
+    outer: float
+
+    @property
+    def weight(self) -> NDArray:
+        """w = <|a|^2>, shape (modes,)."""
+        return self._moment(1)
+
+    @property
+    def scatter(self) -> NDArray:
+        """Standard deviation of |a|^2 over slices and signs, shape (modes,)."""
+        return np.sqrt(np.maximum(self._moment(2) - self.weight**2, 0.0))
+
+    @property
+    def error(self) -> NDArray:
+        """Standard error of the weights, shape (modes,); NaN where there are fewer than two independent slices."""
+        effective = self.correlation.effective
+        return (
+            self.scatter / np.sqrt(effective * self.multiplicity)
+            if effective >= 2
+            else np.full(self.inside.shape, np.nan)
+        )
+
+    @property
+    def relative_scatter(self) -> float:
+        """rms of scatter over weight, by mass: 1 for Gaussian amplitudes, 0 where |a| is the same in all slices."""
+        weight = self.weight
+        share = self.multiplicity * weight
+        return float(np.sqrt(np.average((self.scatter / np.maximum(weight, 1e-300)) ** 2, weights=share)))
+
+    def log_ratio(self, weight: NDArray) -> tuple[float, float]:
+        """rms of ln(w/w') over modes, by the mass of w', and what the scatter over slices alone makes of it.
+
+        weight  w', shape (modes,), not negative
+        A mean of N values with the scatter s of |a|^2 has nearly a gamma distribution of shape N/s^2, whose logarithm
+        has the variance polygamma(1, N/s^2).
+        """
+        own, share = self.weight, self.multiplicity * weight
+        good = (own > 0) & (weight > 0)
+        square = np.average(np.log(own[good] / weight[good]) ** 2, weights=share[good])
+        shape = self.correlation.effective * self.multiplicity[good] / max(self.relative_scatter, 1e-6) ** 2
+        chance = polygamma(1, shape) + (digamma(shape) - np.log(shape)) ** 2
+        return float(np.sqrt(square)), float(np.sqrt(np.average(chance, weights=share[good])))
+
+    def phase_tests(self) -> PhaseTests:
+        """Whether phases are uniform and independent, of all a+, and then of a- where l > 0, in independent slices.
+
+        The momentum of all slices along the axis is taken out of them.
+        """
+        found, count = self.correlation, self.amplitude.shape[2]
+        chosen = np.arange(found.spacing // 2, count, found.spacing)
+        some = np.concatenate([self.amplitude[:, 0, chosen], self.amplitude[self.multiplicity > 1, 1][:, chosen]])
+        turned = np.exp(-1j * found.momentum * found.step * chosen)
+        return phase_tests(np.exp(1j * np.angle(some)) * turned)
+
+    def _moment(self, power: int) -> NDArray:
+        """Mean of |a|^(2 power) over slices and signs."""
+        return np.sum(np.mean(np.abs(self.amplitude) ** (2 * power), axis=2), axis=1) / self.multiplicity
+
+
+def rings_for(library: Library, points: int, side: float) -> Rings:
+    """Rings on which the states of a library are told apart.
+
+    points, side [L]  of the lattice
+    """
+    return Rings(points, side, library.wavenumber_max, int(library.l.max()))
+
+
+@on_one_thread
+def project(
+    psi: NDArray, sides: tuple[float, float, float], library: Library, centres: NDArray | None = None
+) -> Projection:
+    """Project psi on the states of a library, slice by slice.
+
+    psi      on a lattice around the axis, shape (u, v, slices) with as many u as v [rho_m0^1/2]
+    sides    of the lattice [L]
+    centres  of the slices, shape (any number, 2), evenly along the axis, NaN where one is not known [L]; None: the axis
+    The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift); momentum
+    along the axis turns the phases of all states alike, and does not matter here.
+    Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
+    """
+    if psi.ndim != 3 or psi.shape[0] != psi.shape[1] or abs(sides[0] / sides[1] - 1) > 1e-6:
+        raise ValueError(f"psi of shape {psi.shape}, sides {sides}: must be on a lattice with a square across the axis")
+    if not np.all(np.isfinite(psi)) or not np.any(psi):
+        raise ValueError("psi: must be finite, and not zero everywhere")
+    across, count = sides[:2], psi.shape[2]
+    correlation = Correlation.of(psi, sides[2] / count)
+    effective = correlation.effective
+    momentum = drift(mean_momenta(psi, across), effective)
+    centre = None if centres is None else drift(_at_slices(centres, count), min(effective, len(centres)))
+    rest = at_rest(psi, across, momentum, centre)
+
+    rings = rings_for(library, psi.shape[0], sides[0])
+    radial = library.radial_at(rings.radius)
+    scaled = radial * rings.weight * np.sqrt(2 * np.pi / library.line_mass)
+    states = [np.flatnonzero(library.l == l) for l in range(int(library.l.max()) + 1)]
+    overlaps = [(radial[some] * rings.weight) @ radial[some].T for some in states]
+    amplitude = np.zeros((len(library), 2, count), complex)
+    mass = held = 0.0
+    step = rings.at_once()
+    for part in (slice(first, min(first + step, count)) for first in range(0, count, step)):
+        on_rings = rings.of_lattice(rest[:, :, part])
+        mass += 2 * np.pi * float(np.mean(np.abs(on_rings) ** 2, axis=2).sum(axis=0) @ rings.weight)
+        factors = np.fft.fft(on_rings, axis=2) / rings.angles
+        for l, some in enumerate(states):
+            for sign in (0, 1) if l else (0,):
+                seen = scaled[some] @ factors[:, :, -l if sign else l].T
+                amplitude[some, sign, part] = found = np.linalg.solve(overlaps[l], seen)
+                held += float(np.sum(found.conj() * seen).real)
+    mass /= library.line_mass
+    inside = np.concatenate([np.diag(overlap) for overlap in overlaps])
+    return Projection(
+        *(
+            amplitude,
+            library.multiplicity,
+            inside,
+            correlation,
+            mass / count,
+            held / mass,
+            momentum,
+            centre,
+            rings.outer,
+        )
+    )
+
+
+def _at_slices(centres: NDArray, count: int) -> NDArray:
+    """Centres of parts of the axis at its slices, shape (count, 2)."""
+    place = (np.arange(count) + 0.5) / count * len(centres) - 0.5
+    return np.stack([np.interp(place, np.arange(len(centres)), column) for column in centres.T], axis=-1)

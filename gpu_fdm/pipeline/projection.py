@@ -1,0 +1,93 @@
+"""What the projection of a simulated psi on the eigenstates found: amplitudes by state and phases, in a result."""
+
+from typing import Any
+
+import numpy as np
+
+from ..config.cache_keys import key_of
+from ..config.config import Config
+from ..filament.model import Model
+from ..filament.phases import PhaseTests
+from ..filament.weights import wkb_weights
+from ..io import schema
+from ..io.result_file import GroupWriter
+from .cut_out import projection_of
+from .models import Models, model_keys
+from .stage import Context
+
+_FOLDER = f"/{schema.FILAMENTS}/{schema.filament(0)}/{schema.PROJECTION}"
+
+
+def write_projection(context: Context, models: Models) -> list[str]:
+    """Write the projection of the filament; returns lines of the summary. All ranks call this."""
+    config = context.config
+    key = key_of(config, "projection", model_keys(config))
+
+    def record(file: GroupWriter) -> None:
+        _record(file, config, models.model(0))
+
+    found = context.ranks.on_root(lambda: context.part("projection", key, record))
+    found.write(context.file)
+    return _lines(found.attributes_of(_FOLDER))
+
+
+def _record(file: GroupWriter, config: Config, model: Model) -> None:
+    units, library = model.units, model.library
+    found = projection_of(config, units, model.profile, library)
+    wkb = wkb_weights(model.profile, library, config.wavefunction.l0_angular_momentum)
+    tests, correlation = found.phase_tests(), found.correlation
+    rayleigh = np.full((len(library), 2), np.nan)
+    rayleigh[:, 0], rayleigh[library.l > 0, 1] = np.split(tests.rayleigh, [len(library)])
+    rms, chance = found.log_ratio(wkb)
+    columns = {"n": library.n, "l": library.l}
+    columns |= {name: getattr(found, name) for name in ("weight", "scatter", "error", "inside")}
+    columns |= {"wkb": wkb, "rayleigh": rayleigh, "correlation": np.abs(correlation.value)}
+    if found.momentum is not None:
+        columns["momentum"] = found.momentum / units.length
+    if found.centre is not None:
+        columns["centre"] = found.centre * units.length
+    file.dataset(f"{_FOLDER}/energy", library.energy, scale=units.velocity**2)
+    file.group(
+        _FOLDER,
+        columns,
+        source=str(config.wavefunction.cut_out),
+        radius=found.outer * units.length,
+        step=correlation.step * units.length,
+        correlation_length=correlation.length * units.length,
+        effective_slices=correlation.effective,
+        line_mass=found.mass * library.line_mass * units.line_mass,
+        bound_share=found.held,
+        relative_scatter=found.relative_scatter,
+        rms_log_wkb=rms,
+        rms_log_chance=chance,
+        axial_momentum=correlation.momentum / units.length,
+        momentum_across=_rms(found.momentum, 1 / units.length),
+        centre_across=_rms(found.centre, units.length),
+        tested_slices=tests.slices,
+        p_uniform=tests.uniform,
+        p_independent=tests.independent,
+    )
+
+
+def _rms(curve: np.ndarray | None, unit: float) -> float:
+    return 0.0 if curve is None else float(np.sqrt(np.mean(np.sum(curve**2, axis=1)))) * unit
+
+
+def _lines(about: dict[str, Any]) -> list[str]:
+    """What was found, in words."""
+    moved = []
+    if about["momentum_across"]:
+        moved.append(f"a mean momentum across of {about['momentum_across']:.3g} h/cMpc (rms)")
+    if about["centre_across"]:
+        moved.append(f"centres {about['centre_across']:.3g} cMpc/h off the axis (rms)")
+    subtracted = " and ".join(moved) if moved else "nothing"
+    tests = PhaseTests(about["tested_slices"], np.empty(0), about["p_uniform"], about["p_independent"])
+    return [
+        f"psi of {about['source']} within {about['radius']:.3g} cMpc/h of the axis: {about['bound_share']:.1%} of its "
+        f"line mass of {about['line_mass']:.4g} (Msun/h)/(cMpc/h) is in the states; subtracted from slices: "
+        f"{subtracted}",
+        f"rms of ln(weight/wkb) {about['rms_log_wkb']:.2g} by mass, {about['rms_log_chance']:.2g} by chance in "
+        f"{about['effective_slices']:.3g} independent slices; |a|^2 scatters by {about['relative_scatter']:.2f} of its "
+        "mean (1 of Gaussian amplitudes, 0 of fixed ones)",
+        tests.text,
+    ]
