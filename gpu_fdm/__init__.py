@@ -25,6 +25,7 @@ The public names, in the order in which data flows:
     Emulator                                 a network of named inputs with ranges, from a file
     open_snapshot, snapshot_power            snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
+    open, Result, Group, Array    a result file as objects: tables, units, coordinates, figures
     Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
     InputError, RunError                     what is wrong, with the input or with the run
@@ -80,6 +81,7 @@ _HOMES = {
     "pipeline.cross_section": ("cross_section",),
     "pipeline.box": ("fill_box",),
     "pipeline.run": ("run",),
+    "pipeline.result": ("Array", "Group", "Result", "open"),
     "inference.prediction": ("Prediction",),
     "parallel.domain": ("Domain",),
     "parallel.ranks": ("start_ranks",),

@@ -39,6 +39,7 @@ WITHOUT = (
     "parallel/signals.py",
     "pipeline/plan.py",
     "pipeline/progress.py",
+    "pipeline/result.py",
     "pipeline/result_spectra.py",
     "pipeline/run.py",
     "pipeline/simulation/checkpoint.py",

@@ -5,14 +5,18 @@ filaments the first is shown where a figure is about one. Colours are safe for t
 uniform. Importing this module does not import matplotlib.
 """
 
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import h5py
 
+from ..errors import InputError
 from ..io.hdf5 import open_result
 from ..io.ownership import FIGURE_MARK, require_own
 
@@ -77,6 +81,70 @@ def draw(path: Path, figures: Iterable[Figure], dpi: int = 150) -> list[Path]:
             drawn.append(figure_path(path, f"{figure.name}.png"))
             save_png(figure.draw(file), drawn[-1], dpi)
     return drawn
+
+
+class Figures(Mapping):
+    """Matplotlib figures by name, which a notebook shows."""
+
+    def __init__(self, figures: dict[str, Any], dpi: int):
+        self._figures, self._dpi = figures, dpi
+
+    def __getitem__(self, name: str) -> Any:
+        return self._figures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._figures)
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write each as NAME.png into a folder, which is made; returns their paths. Errors as for `draw`."""
+        from .style import save_png
+
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        paths = [Path(folder) / f"{name}.png" for name in self]
+        for path, figure in zip(paths, self.values(), strict=True):
+            save_png(figure, path, self._dpi)
+        return paths
+
+    def _repr_html_(self) -> str:
+        images = []
+        for name, figure in self.items():
+            octets = BytesIO()
+            figure.savefig(octets, dpi=self._dpi, format="png")
+            images.append(f'<img alt="{name}" src="data:image/png;base64,{b64encode(octets.getvalue()).decode()}">')
+        return "".join(images)
+
+    def __repr__(self) -> str:
+        return f"Figures({', '.join(self)})"
+
+
+def figures_within(path: Path, figures: Iterable[Figure], group: str, dpi: int = 150) -> Figures:
+    """Figures of what a group of a result holds; of all groups where its name is empty.
+
+    dpi  resolution [1/inch]
+    Raises InputError where there is none.
+    """
+    from matplotlib import style as matplotlib_style
+
+    from .style import STYLE
+
+    with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
+        shown = [
+            figure
+            for figure in figures
+            if any(_holds(file, source) and _is_about(source, group) for source in figure.sources)
+        ]
+        if not shown:
+            raise InputError(f"{path}: no figure shows {group or 'what it holds'}")
+        return Figures({figure.name: figure.draw(file) for figure in shown}, dpi)
+
+
+def _is_about(source: str, group: str) -> bool:
+    """Whether the source of a figure lies in a group, or the group in it."""
+    names = zip(source.split("/"), group.split("/"), strict=False)
+    return not group or all(fnmatchcase(of_group, of_source) for of_source, of_group in names)
 
 
 def _holds(file: "h5py.File", source: str) -> bool:
