@@ -38,6 +38,7 @@ COMMANDS = {
     "compare": "compare models with tables or simulations, in a figure, a table and a report",
     "fit": "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC",
     "forecast": "forecast the error of the boson mass from P(k) of given errors, with and without interference",
+    "combinations": "find which combinations of parameters P(k) or a boost measures, and how well",
     "plot": "draw figures of everything that a result file holds",
     "tabulate": "make a table of spectra of filaments over nu = m r0 sigma / hbar",
     "init": "print a commented ini file to start from",

@@ -116,17 +116,17 @@ def interaction_basis(
         bases = [_neurons(*each) for each in zip(sums.mean, sums.covariance, sums.gradient, strict=True)]
     elif kind == "principal":
         bases = [
-            _of_layer(number, *each, tolerance, least, principal=True)
+            basis_of_averages(number, *each, tolerance, least, principal=True)
             for number, each in enumerate(zip(sums.mean, sums.covariance, sums.gradient, strict=True))
         ]
     else:
         last = (sums.mean[-1], sums.covariance[-1], sums.gradient[-1])
-        bases = [_neurons(*last) if output == "neurons" else _of_layer(len(layers), *last, tolerance, least)]
+        bases = [_neurons(*last) if output == "neurons" else basis_of_averages(len(layers), *last, tolerance, least)]
         for number in range(len(layers) - 1, -1, -1):
             gradient = sums.gradient[number]
             if kind == "local":
                 gradient = _local_gradient(layers, number, bases[0], points, batch)
-            basis = _of_layer(number, sums.mean[number], sums.covariance[number], gradient, tolerance, least)
+            basis = basis_of_averages(number, sums.mean[number], sums.covariance[number], gradient, tolerance, least)
             bases.insert(0, basis.first(most[number]))
         bases[-1] = bases[-1].first(most[-1]) if output == "principal" else bases[-1]
         return tuple(bases)
@@ -212,7 +212,7 @@ def _neurons(mean: NDArray, covariance: NDArray, gradient: NDArray) -> LayerBasi
     return LayerBasis(mean, one, one, np.diag(covariance).copy(), matrix_rank(covariance), matrix_rank(gradient))
 
 
-def _of_layer(
+def basis_of_averages(
     number: int,
     mean: NDArray,
     covariance: NDArray,
@@ -221,7 +221,13 @@ def _of_layer(
     least: float,
     principal: bool = False,
 ) -> LayerBasis:
-    """The basis of a layer from its averages."""
+    """The basis of a layer from averages; needs NumPy alone.
+
+    number    of the layer, for messages
+    mean      of its activations, shape (neurons,);  covariance  G;  gradient  M', shape (neurons, neurons) both
+    principal  principal components instead: C = U
+    tolerance, least, errors  as for interaction_basis
+    """
     variance, axes = falling(covariance)
     scale = float(np.max(np.abs(mean), initial=0.0))
     if not variance[0] > (1e-14 * scale) ** 2 * len(mean):

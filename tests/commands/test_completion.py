@@ -17,6 +17,7 @@ COMMANDS = {
     "compare",
     "fit",
     "forecast",
+    "combinations",
     "plot",
     "tabulate",
     "init",

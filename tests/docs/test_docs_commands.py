@@ -51,6 +51,7 @@ NOT_RUN = {
     "gpu-fdm tabulate similarity --energy-cut 0.95 --output table.hdf5": (
         "half a minute; tests/commands/test_tabulate.py makes one of few nodes"
     ),
+    "gpu-fdm combinations": "half a minute: 25 universes; tests/commands/test_combinations_command.py has it as slow",
     "gpu-fdm fit power_z4.csv": "the reader's table",
     "gpu-fdm fit mock.csv": "a minute; tests/commands/test_fit_command.py makes a short chain",
     'gpu-fdm fit mock.csv --prior "mass_min=log_uniform(1e9,1e10)" --prior "ln10As=normal(3.044,0.014)" --output 2': (

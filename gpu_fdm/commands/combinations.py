@@ -1,0 +1,126 @@
+"""gpu-fdm combinations: which combinations of parameters P(k) or a boost of given errors measures, and how well."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import add_dpi_option, check_dpi, file_name
+
+if TYPE_CHECKING:
+    from ..inference.combinations import Combinations
+
+PARALLEL = False
+MARK = b"# combinations by gpu-fdm"  # of its tables
+MOST = 100_000  # points
+
+
+def add(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    text = "what is measured: power (of matter), or denominators of boosts: smooth, n-body, cdm, wdm, linear-cdm "
+    parser.add_argument("--of", default="power,smooth", metavar="NAME,...", help=f"{text}(default: power,smooth)")
+    text = (
+        "first and last value of a parameter, or the value at which it is held: m22, redshift, ln10As, n_s, omega_m, "
+    )
+    text += "mass_min, mass_max, filament_fraction; may be given several times (default: about the values of the ini, "
+    text += "m22 from 1 to 4)"
+    parser.add_argument("--range", action="append", default=[], metavar="NAME=A,B", help=text)
+    parser.add_argument("--k-min", type=float, default=30.0, metavar="K", help="first k [h/Mpc] (default: 30)")
+    parser.add_argument("--k-max", type=float, default=300.0, metavar="K", help="largest k [h/Mpc] (default: 300)")
+    parser.add_argument("--width", type=float, default=0.14, metavar="W", help="width of bins in ln k (default: 0.14)")
+    text = "relative error in a bin (default: 0.05)"
+    parser.add_argument("--error", type=float, default=0.05, metavar="E", help=text)
+    text = "number of points in the ranges at which derivatives are taken (default: 64)"
+    parser.add_argument("--points", type=int, default=64, metavar="N", help=text)
+    text = "ini of the model (default: the defaults of its sections)"
+    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
+    text = "replace a value of the ini; may be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    text = "table to write, .csv (default: combinations.csv); the figure has its name with .png"
+    parser.add_argument("--output", type=file_name, default="combinations.csv", metavar="FILE", help=text)
+    add_dpi_option(parser, optional=True)
+
+
+def execute(options: Namespace) -> None:
+    """Compute, print, write and draw."""
+    from ..config.config import parse_config, read_config
+    from ..inference.combinations import POWER, Box, PopulationModel, combinations
+    from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
+    from ..inference.prediction import Prediction
+    from ..io.ownership import FIGURE_MARK, require_own
+    from ..io.result_file import require_writable
+    from ..parallel.blas import on_one_thread
+    from ..pipeline.progress import progress
+
+    output, ranges = Path(options.output), _ranges(options.range)
+    if output.suffix.lower() != ".csv":
+        raise InputError(f"--output {output}: must end in .csv")
+    if not 1 <= options.points <= MOST:
+        raise InputError(f"--points {options.points}: must be in [1, {MOST}]")
+    check_dpi(options.dpi, optional=True)
+    require_writable(output.parent)
+    require_own(output, MARK)
+    if options.dpi:
+        require_own(output.with_suffix(".png"), FIGURE_MARK)
+    bins = Bins(options.k_min, options.k_max, options.width, options.error)
+    if options.config is not None:
+        config = read_config(options.config, options.set)
+    else:
+        config = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "options", options.set)
+    redshift = ranges.get("redshift", (None,))[0]
+    prediction = Prediction.of(config, redshift, bins.k)
+    of, known = tuple(name.strip() for name in options.of.split(",")), (POWER, *prediction.denominators)
+    if unknown := [name for name in of if name not in known]:
+        raise InputError(f"--of {options.of}: {unknown[0]} must be one of {', '.join(known)}")
+    if len(set(of)) < len(of):
+        raise InputError(f"--of {options.of}: must not name a quantity twice")
+    box = Box.of(prediction, ranges)
+    model = PopulationModel(config, bins.k, box, of)
+    with progress("points", 1 + len(box.points(options.points))) as step:
+        found = on_one_thread(combinations)(model, bins, options.points, step)
+    lines = [
+        f"{len(bins.k)} bins of {bins.width:g} in ln k from {bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each to "
+        f"{100 * bins.error:.3g} %",
+        box.text,
+        *(line for each in found for line in each.lines()),
+        f"[{LEFT_OUT}] all of it {CAVEATS}",
+    ]
+    print("\n".join(lines))
+    _write(found, lines, output)
+    print(f"table: {output}")
+    if options.dpi:
+        from ..plots.combinations import draw_combinations
+
+        print(f"figure: {draw_combinations(found, lines[0], output.with_suffix('.png'), options.dpi)}")
+
+
+def _ranges(texts: list[str]) -> dict[str, tuple[float, float]]:
+    """First and last value of parameters, by name."""
+    found = {}
+    for text in texts:
+        name, _, ends = text.partition("=")
+        try:
+            values = [float(end) for end in ends.split(",")]
+        except ValueError:
+            values = []
+        if len(values) not in (1, 2) or name in found:
+            raise InputError(f"--range {text}: must be NAME=FIRST,LAST or NAME=VALUE, once for each name")
+        found[name] = (values[0], values[-1])
+    return found
+
+
+def _write(found: "list[Combinations]", lines: list[str], path: Path) -> None:
+    """A row for each combination, of the box and of its middle, with powers of the parameters."""
+    from ..io.atomic import atomic_write
+
+    columns = ["of", "where", "combination", "range_over_error", "error", *found[0].names]
+    text = [MARK.decode(), *(f"# {line}" for line in lines)]
+    text += ["# error: of ln of the product of powers (1 + z of redshift, A_s of ln10As)", ",".join(columns)]
+    for each in found:
+        for where, basis in (("box", each.whole), ("middle", each.local)):
+            rows = zip(basis.importance**0.5, each.deviations(basis), each.powers(basis), strict=True)
+            for number, (ratio, error, powers) in enumerate(rows, 1):
+                numbers = [repr(float(value)) for value in (ratio, error, *powers)]
+                text.append(",".join([each.of, where, str(number), *numbers]))
+    with atomic_write(path) as part:
+        part.write_text("\n".join(text) + "\n", encoding="utf-8")

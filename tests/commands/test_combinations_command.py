@@ -1,0 +1,71 @@
+"""gpu-fdm combinations: its lines, table and figure, and what it refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from gpu_fdm.commands.main import main
+
+HELD = ["--range", "redshift=4", "--range", "omega_m=0.314649"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_lines_table_and_figure(tmp_path, capsys):
+    options = ["--points", "2", "--of", "power,smooth", "--width", "0.4", "--dpi", "40"]
+    assert main(["combinations", *HELD, *options]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "6 bins of 0.4 in ln k from 30 to 221.7 h/Mpc, each to 5 %"
+    assert out[1].startswith("m22 1 to 4, ln10As 2.989 to 3.189, ") and "redshift = 4, omega_m = 0.3146" in out[1]
+    assert any(line.startswith("the boost over smooth measures ") for line in out)
+    assert "leaves out haloes (H), baryons (B)" in out[-3]
+    assert (tmp_path / "combinations.png").read_bytes().startswith(b"\x89PNG")
+    with open(tmp_path / "combinations.csv") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert {(row["of"], row["where"]) for row in rows} == {
+        (of, where) for of in ("power", "smooth") for where in ("box", "middle")
+    }
+    first = next(row for row in rows if row["of"] == "smooth")
+    powers = np.array([float(first[name]) for name in ("m22", "ln10As", "n_s", "mass_min", "mass_max")])
+    assert np.max(powers) == 1 and float(first["range_over_error"]) > 10 and 0 < float(first["error"]) < 0.05
+    assert main(["combinations", *HELD, *options]) == 0  # its own files are replaced
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--of", "power,x"], "--of power,x: x must be one of power, smooth, n-body, cdm, wdm, linear-cdm"),
+        (["--of", "power,power"], "--of power,power: must not name a quantity twice"),
+        (["--range", "m22"], "--range m22: must be NAME=FIRST,LAST or NAME=VALUE"),
+        (["--range", "m22=1,2", "--range", "m22=1,3"], "--range m22=1,3: must be NAME=FIRST,LAST or NAME=VALUE, once"),
+        (["--range", "h=1"], "range of h: must be of one of m22"),
+        (["--points", "0"], "--points 0: must be in [1, 100000]"),
+        (["--output", "a.txt"], "--output a.txt: must end in .csv"),
+        (["--error", "2"], "error = 2: must be in (0, 1)"),
+        (["--dpi", "5"], "--dpi 5: must be 0, or in [20, 1200]"),
+        (["--set", "one_filament.shape=published"], "must be 4 where [one_filament] shape = published"),
+    ],
+)
+def test_refused(options, message, capsys, tmp_path):
+    assert main(["combinations", *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line and not list(tmp_path.iterdir())
+
+
+def test_files_of_others_are_left(tmp_path, capsys):
+    (tmp_path / "combinations.csv").write_text("mine")
+    assert main(["combinations"]) == 2
+    assert "a file that gpu-fdm did not write" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # half a minute: linear powers and barriers of 25 universes
+def test_all_parameters(capsys):
+    """The numbers of docs/degeneracy.md."""
+    assert main(["combinations", "--dpi", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "P(k) of matter measures 4 combinations of 7" in out
+    assert "  m22 (1+z)^-0.33 A_s^-0.29 n_s^-0.76 omega_m^0.51 M_min^-0.56 M_max^-0.12 to 1.4 %, 30.1 times" in out
