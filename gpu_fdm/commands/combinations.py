@@ -8,7 +8,7 @@ from ..errors import InputError
 from .shared import add_dpi_option, check_dpi, file_name
 
 if TYPE_CHECKING:
-    from ..inference.combinations import Combinations
+    from ..learn.combinations import Combinations
 
 PARALLEL = False
 MARK = b"# combinations by gpu-fdm"  # of its tables
@@ -44,11 +44,12 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Compute, print, write and draw."""
     from ..config.config import parse_config, read_config
-    from ..inference.combinations import POWER, Box, PopulationModel, combinations
+    from ..inference.combinations import Box, PopulationModel, combinations
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
     from ..inference.prediction import Prediction
     from ..io.ownership import FIGURE_MARK, require_own
     from ..io.result_file import require_writable
+    from ..learn.combinations import POWER
     from ..parallel.blas import on_one_thread
     from ..pipeline.progress import progress
 

@@ -1,22 +1,13 @@
-"""Which combinations of parameters P(k) or a boost measures, and how well: the interaction basis of the model itself.
+"""Which combinations of parameters P(k) or a boost measures: derivatives of predictions over a box of parameters.
 
-Coordinates p = ln m22, ln(1 + z), ln A_s, ln n_s, ln omega_m, ... are uniform in a box, of covariance G. Errors e of
-ln P, or of the ln of a boost, in bins of k give the Fisher matrix, here its mean over the box,
-
-    M' = < sum over bins of (d ln P/dp_i) (d ln P/dp_j) / e^2 >,        G, M'  ->  C, Lambda        (learn/basis.py)
-
-Features (p - <p>) C are logarithms of products of powers. The bins measure each of them to +-1, independently of the
-others (C+ M' C+^T = 1), and in the box its variance is Lambda: what is measured has Lambda > 1. At one point alone M'
-is the Fisher matrix there, and C has its eigenvectors in units of the box.
-
-Redshift and omega_m need a barrier and a linear power each, and have two nodes, those of Gauss and Legendre, whose mean
-and variance are those of the box. All else has points of an additive recurrence, which fill the box evenly
-(M. Roberts 2018, extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences).
+Coordinates ln m22, ln(1 + z), ln A_s, ln n_s, ln omega_m, ... are uniform in the box; learn/combinations.py has what
+follows from the derivatives. Redshift and omega_m need a barrier and a linear power each, and have two nodes, those of
+Gauss and Legendre, whose mean and variance are those of the box. All else has points of an additive recurrence, which
+fill the box evenly (M. Roberts 2018, extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -25,30 +16,25 @@ from numpy.typing import NDArray
 
 from ..config.config import Config
 from ..errors import InputError
-from ..learn.basis import LEAST, TOLERANCE, LayerBasis, basis_of_averages
-from ..learn.directions import angle, in_words
+from ..learn.combinations import POWER, Combinations, slopes
 from .forecast import Bins
 from .prediction import Predicted, Prediction
 
-# name -> its symbol in products, and half of its default range in its coordinate, about the value of the config
+# name -> half of its default range in its coordinate, about the value of the config
 PARAMETERS = {
-    "m22": ("m22", float(np.log(2))),
-    "redshift": ("(1+z)", 0.1),
-    "ln10As": ("A_s", 0.1),
-    "n_s": ("n_s", 0.02),
-    "omega_m": ("omega_m", 0.08),
-    "mass_min": ("M_min", 0.4),
-    "mass_max": ("M_max", 0.4),
-    "filament_fraction": ("f", 0.0),
+    "m22": float(np.log(2)),
+    "redshift": 0.1,
+    "ln10As": 0.1,
+    "n_s": 0.02,
+    "omega_m": 0.08,
+    "mass_min": 0.4,
+    "mass_max": 0.4,
+    "filament_fraction": 0.0,
 }
 SLOW = ("redshift", "omega_m")  # that need a prediction of their own
 OF_POWER = ("ln10As", "n_s")  # that a tabulated linear power does not have
 M22 = 2.0  # in the middle of its default range
-POWER = "power"  # what is measured, beside the denominators of boosts
 STEP, SLOW_STEP = 1e-4, 1e-3  # of coordinates, for derivatives; of SLOW
-SMALL = 0.03  # of what a parameter adds to a combination, over the largest, below which it is not written
-
-Model = Callable[[NDArray], NDArray]  # of coordinates, shape (parameters,), to logarithms of what is measured
 
 
 def coordinate(name: str, value: float) -> float:
@@ -101,7 +87,7 @@ class Box:
                 allowed = "finite" if np.isinf(least) else f"above {least:g} and finite"
                 raise InputError(f"range of {name}, {first:g} to {last:g}: must be {allowed}, and not fall")
         for name in names:
-            middle, half = coordinate(name, centre[name]), PARAMETERS[name][1]
+            middle, half = coordinate(name, centre[name]), PARAMETERS[name]
             low, high = middle - half, middle + half
             if name in ranges:
                 low, high = (coordinate(name, end) for end in ranges[name])
@@ -192,114 +178,6 @@ class PopulationModel:
 
 def _logarithm(predicted: Predicted, name: str) -> NDArray:
     return np.log(predicted.matter_fdm if name == POWER else predicted.boost(name))
-
-
-def slopes(model: Model, point: NDArray, steps: NDArray) -> NDArray:
-    """d model/d coordinates at a point by central differences, shape (..., parameters); steps of shape (parameters,)"""
-    columns = []
-    for direction, step in zip(np.eye(len(point)), steps.tolist(), strict=True):
-        columns.append((model(point + step * direction) - model(point - step * direction)) / (2 * step))
-    return np.stack(columns, axis=-1)
-
-
-@frozen(eq=False)
-class Combinations:
-    """What bins of a quantity measure of parameters.
-
-    of        power, or the denominator of a boost
-    names     of the parameters;  spread  standard deviations of their coordinates in the box, shape (parameters,)
-    fisher    mean Fisher matrix of the box, shape (parameters, parameters);  at_middle  that in its middle
-    """
-
-    of: str
-    names: tuple[str, ...]
-    middle: NDArray
-    spread: NDArray
-    fisher: NDArray
-    at_middle: NDArray
-
-    @classmethod
-    def of_slopes(
-        cls, of: str, names: Sequence[str], middle: NDArray, spread: NDArray, slopes: NDArray, at_middle: NDArray
-    ) -> "Combinations":
-        """Those of derivatives over errors, shape (points, bins, parameters), and in the middle, (bins, parameters)."""
-        flat = slopes.reshape(-1, len(names))
-        return cls(of, tuple(names), middle, spread, flat.T @ flat / len(slopes), at_middle.T @ at_middle)
-
-    def basis(self, fisher: NDArray) -> LayerBasis:
-        """The interaction basis of a Fisher matrix. Raises InputError where nothing is measured."""
-        if not np.any(fisher):
-            raise InputError(f"{in_full(self.of)}: depends on none of {', '.join(self.names)}")
-        return basis_of_averages(0, self.middle, np.diag(self.spread**2), fisher, TOLERANCE, LEAST)
-
-    @cached_property
-    def whole(self) -> LayerBasis:
-        """That of the box."""
-        return self.basis(self.fisher)
-
-    @cached_property
-    def local(self) -> LayerBasis:
-        """That of the middle alone."""
-        return self.basis(self.at_middle)
-
-    def measured(self, basis: LayerBasis) -> int:
-        """Number of combinations that are measured better than the box has them."""
-        return int(np.count_nonzero(basis.importance > 1))
-
-    def powers(self, basis: LayerBasis) -> NDArray:
-        """Powers of the parameters in each combination, 1 of that which adds most, shape (combinations, parameters)."""
-        rows = basis.to_features.T
-        return rows / rows[np.arange(len(rows)), self._leading(rows)][:, None]
-
-    def deviations(self, basis: LayerBasis) -> NDArray:
-        """Standard deviation to which ln of each of these products is measured, shape (combinations,)."""
-        rows = basis.to_features.T
-        return 1 / np.abs(rows[np.arange(len(rows)), self._leading(rows)])
-
-    def shares(self, basis: LayerBasis) -> NDArray:
-        """Powers times the spread of their parameters, over the length of each, shape (combinations, parameters)."""
-        rows = self.powers(basis) * self.spread
-        return rows / np.linalg.norm(rows, axis=1)[:, None]
-
-    def _leading(self, rows: NDArray) -> NDArray:
-        return np.argmax(np.abs(rows) * self.spread, axis=1)
-
-    def products(self, basis: LayerBasis) -> list[str]:
-        """Each combination in words, without parameters that hardly enter."""
-        powers, shares = self.powers(basis), np.abs(self.shares(basis))
-        shown = np.where(shares >= SMALL * shares.max(axis=1, keepdims=True), powers, 0.0)
-        symbols = [PARAMETERS[name][0] for name in self.names]
-        return [in_words(row, symbols, digits=2) for row in shown]
-
-    @property
-    def turned(self) -> float:
-        """Angle between what is measured in the box and in its middle, in units of the box [degrees]."""
-        number = max(1, min(self.measured(self.whole), self.measured(self.local)))
-        return angle(self.shares(self.whole)[:number], self.shares(self.local)[:number])
-
-    def lines(self) -> list[str]:
-        """What is measured, in words."""
-        number, basis = self.measured(self.whole), self.whole
-        lines = [f"{in_full(self.of)} measures {number} combination{'' if number == 1 else 's'} of {len(self.names)}"]
-        rows = zip(self.products(basis), self.deviations(basis), np.sqrt(basis.importance), strict=True)
-        lines += [
-            f"  {words} to {_percent(deviation)}, {ratio:.3g} times better than the ranges"
-            for words, deviation, ratio in list(rows)[:number]
-        ]
-        lines.append(
-            f"  in the middle of the box alone it is {self.measured(self.local)}, and the planes differ by "
-            f"{self.turned:.2g} degrees"
-        )
-        return lines
-
-
-def _percent(deviation: float) -> str:
-    return f"{100 * deviation:.2g} %"
-
-
-def in_full(of: str) -> str:
-    """What is measured, in words."""
-    return "P(k) of matter" if of == POWER else f"the boost over {of}"
 
 
 def combinations(model: PopulationModel, bins: Bins, number: int, report: Callable[[], None]) -> list[Combinations]:

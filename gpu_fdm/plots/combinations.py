@@ -8,8 +8,8 @@ from matplotlib import style as matplotlib_style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..inference.combinations import SMALL, Combinations, in_full
 from ..learn.basis import LayerBasis
+from ..learn.combinations import SMALL, Combinations, in_full
 from .style import GREY, SKY, STYLE, VERMILION, new_figure, save_png
 
 SYMBOLS = {

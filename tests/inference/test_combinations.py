@@ -5,9 +5,10 @@ import pytest
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
-from gpu_fdm.inference.combinations import Box, Combinations, PopulationModel, combinations, slopes
+from gpu_fdm.inference.combinations import Box, PopulationModel, combinations
 from gpu_fdm.inference.forecast import Bins, fisher_matrix
 from gpu_fdm.inference.prediction import Prediction
+from gpu_fdm.learn.combinations import Combinations, slopes
 from gpu_fdm.pipeline.model import linear_power_of
 from gpu_fdm.plots.combinations import combinations as drawn
 
