@@ -4,7 +4,7 @@ import logging
 from contextlib import redirect_stdout
 from io import StringIO
 
-from locations import REPOSITORY, TESTS
+from locations import DATA, REPOSITORY
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import parse_config, read_config
@@ -32,8 +32,9 @@ RUNS = {
     "smooth": MEASURED + "profile_fit = smooth\nprofile_bootstrap = 20\n[wavefunction]\n[single_power]\npoints = 9\n",
     "cylinder": MEASURED + "profile_fit = cylinder\n[wavefunction]\n",
     "projection": "[dark_matter]\nm22 = 0.5\n[filament]\n[wavefunction]\nweights = projection\nenergy_cut = 0.9\n"
-    + f"cut_out = {TESTS / 'data/cut_out.hdf5'}\n",
-    "gas": "[gas]\nnumber = 2\nmass_max = 4e9\n[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
+    + f"cut_out = {DATA / 'cut_out.hdf5'}\n",
+    "gas": f"[gas]\nnumber = 2\nmass_max = 4e9\nhaloes = {DATA / 'gas_haloes.csv'}\n"
+    + "[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
     "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
     + "[one_filament]\nshape = published\nmass_function = published\nmethod = direct\npoints = 9\nk_max = 100\n"
     + "tolerance = 0.5\n"

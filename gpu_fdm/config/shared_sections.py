@@ -206,7 +206,7 @@ class FilamentSection(Section):
 
 @frozen
 class GasSection(Section):
-    """Many filaments in the box, from a table or drawn at random; instead of [filament]."""
+    """Many filaments in the box, from a table or drawn at random, and haloes; instead of [filament]."""
 
     needs = (("box",),)
     table: str | None = option(
@@ -216,6 +216,12 @@ class GasSection(Section):
     )
     number: int | None = option(
         None, Maybe(Number(1, 10_000, integer=True)), "number of filaments to draw where there is no table"
+    )
+    haloes: str | None = option(
+        None,
+        NO_FILE,
+        "CSV file of haloes beside the filaments: mass, cx, cy, cz (in units of the box) and, where wanted, "
+        "concentration, core (radius, cMpc/h), seed (of the phases), which else are those of [halo] and [run]",
     )
     mass_min: float = option(3e9, MASS, "mass of the lightest filament that is drawn", "Msun/h")
     mass_max: float = option(3e10, MASS, "mass of the heaviest filament that is drawn", "Msun/h")
@@ -245,8 +251,10 @@ class GasSection(Section):
     max_attempts: int = option(1000, Number(1, 100_000, integer=True), "number of places that are tried for a filament")
 
     def check_keys(self, error: ErrorOfKey) -> None:
-        if (self.table is None) == (self.number is None):
+        if self.table is not None and self.number is not None:
             raise error("number", "must be given where there is no table, and only then")
+        if (self.table, self.number, self.haloes) == (None, None, None):
+            raise error("number", "must be given where there is no table of filaments or haloes")
 
 
 @frozen

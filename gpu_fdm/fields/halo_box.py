@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -92,7 +92,7 @@ def fill_halo(
     source: HaloSource,
     length_unit: float,
     x_first: int = 0,
-    sampling: Literal["point", "average"] = "point",
+    sampling: str = "point",
     backend: CPU | GPU | None = None,
 ) -> None:
     """Add one halo to two density fields, in place.

@@ -112,13 +112,10 @@ def halo_states(
     Raises InputError where the cut leaves no state, and where the states and their spectrum do not fit in memory.
     """
     cut = energy_cut(profile, mass_fraction)
-    edge = float(profile.radius_enclosing(mass_fraction))
-    radius_max, needed = _extent(profile, cut, edge)
+    radius_max, needed = extent(profile, mass_fraction)
     points = points or needed
     expected, free = estimated_states(profile, mass_fraction), available()
-    # twice while they are gathered; their spectrum has them on twice as many nodes
-    needed_bytes = 32 * points * expected
-    if needed_bytes > free:
+    if (needed_bytes := states_memory(profile, mass_fraction, points)) > free:
         raise InputError(
             f"halo of mass {profile.mass:.4g} rho_m0 L^3: its {expected:.3g} states (n, l) need "
             f"{needed_bytes / 2**30:.1f} GiB, {free / 2**30:.1f} are free: must be a lighter halo or boson; "
@@ -241,16 +238,9 @@ def estimated_states(profile: SphericalProfile, mass_fraction: float = 0.99) -> 
     return float(np.sum(radius * momentum**2) * (radius[1] - radius[0]) / 4)
 
 
-def _momentum(profile: SphericalProfile, mass_fraction: float) -> tuple[NDArray, NDArray]:
-    """Radii inside the turning point of the cut, equally spaced, and the largest momentum there."""
-    edge = profile.radius_enclosing(mass_fraction)
-    radius = edge * (np.arange(_BARRIER_POINTS) + 0.5) / _BARRIER_POINTS
-    kinetic = np.maximum(energy_cut(profile, mass_fraction) - profile.potential(radius), 0)
-    return radius, profile.scale_factor * np.sqrt(2 * kinetic)
-
-
-def _extent(profile: SphericalProfile, cut: float, turning_point: float) -> tuple[float, int]:
+def extent(profile: SphericalProfile, mass_fraction: float = 0.99) -> tuple[float, int]:
     """Edge of the box that holds the states [L], and nodes: 1.25 times the mesh's Nyquist limit, plus 40."""
+    turning_point, cut = float(profile.radius_enclosing(mass_fraction)), energy_cut(profile, mass_fraction)
     stretch = 2.0
     while True:
         radius = np.linspace(turning_point, stretch * turning_point, _BARRIER_POINTS)
@@ -263,6 +253,21 @@ def _extent(profile: SphericalProfile, cut: float, turning_point: float) -> tupl
     radius = turning_point * (np.arange(_BARRIER_POINTS) + 0.5) / _BARRIER_POINTS
     momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
     return radius_max, int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40
+
+
+def states_memory(profile: SphericalProfile, mass_fraction: float = 0.99, points: int | None = None) -> int:
+    """Memory of the states of a halo while they are solved for, or their spectrum is summed [bytes]."""
+    points = points or extent(profile, mass_fraction)[1]
+    # twice while they are gathered; their spectrum has them on twice as many nodes
+    return int(32 * points * estimated_states(profile, mass_fraction))
+
+
+def _momentum(profile: SphericalProfile, mass_fraction: float) -> tuple[NDArray, NDArray]:
+    """Radii inside the turning point of the cut, equally spaced, and the largest momentum there."""
+    edge = profile.radius_enclosing(mass_fraction)
+    radius = edge * (np.arange(_BARRIER_POINTS) + 0.5) / _BARRIER_POINTS
+    kinetic = np.maximum(energy_cut(profile, mass_fraction) - profile.potential(radius), 0)
+    return radius, profile.scale_factor * np.sqrt(2 * kinetic)
 
 
 def _angular_momenta(

@@ -1,4 +1,4 @@
-"""Densities of all filaments in a periodic box, over ranks; stages that measure them run within this one.
+"""Densities of all filaments and haloes in a periodic box, over ranks; stages that measure them run within this one.
 
 placement (each filament solved and tabulated on one rank) -> fill_slab -> statistics -> the result
 """
@@ -15,7 +15,6 @@ from ..config.config import Config
 from ..fields.axial import EFFECTIVE_WAVENUMBER, TABLE_BYTES
 from ..fields.box import MOST_IMAGES, Box, image_distance, images_touching
 from ..fields.extruded import extruded_points
-from ..fields.fill import fill
 from ..fields.spline import spacing_for
 from ..filament.axial import AxialModes, axial_dispersion
 from ..filament.model import Filament, Model, segment_reach
@@ -28,12 +27,12 @@ from ..parallel.fft import plane_blocks
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from .densities import load_densities, remove_stale, store_densities, unfinished_results
+from .gas_haloes import halo_in_box, memory_in_box
 from .inputs import Inputs
 from .model import code_units, dtype_of
 from .models import Models
-from .placement import batches_on_card, cross_sections, footprint, place
+from .placement import batches_on_card, fill_source, footprint, place, sources
 from .progress import progress
-from .records import FilamentRecord
 from .sizes import ModelSize
 from .slab import (
     BOTH,
@@ -95,28 +94,22 @@ class BoxStage(Stage):
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the tables of cross-sections and of the slab, size of the densities that are written."""
-        config, size = inputs.config, inputs.largest
+        config = inputs.config
         itemsize = np.dtype(dtype_of(config)).itemsize
-        cut, radius_max, _ = size.extent
-        wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
-        unit = code_units(config).length
-        margin = max(footprint(config, *place(config, filament)) for filament in inputs.filaments) / unit
-        side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber, margin)
-        local = cells_of_largest_slab(config.box.cells, ranks.size)
-        tables = size.states + _POINT * side**2
-        if config.wavefunction.axial != "coherent":
-            tables = size.states + 2 * TABLE_BYTES
-        memory = {
-            "box: tables": tables,
-            "box": size.states + 2 * (local + 2 * side**2) * itemsize,
-        }
+        local = 2 * cells_of_largest_slab(config.box.cells, ranks.size) * itemsize
+        memory = {"box": local}
+        if inputs.filaments:
+            tables, filled = _memory_of_filaments(inputs)
+            memory = {"box: tables": tables, "box": local + filled}
+        if inputs.haloes:
+            memory["box: haloes"] = local + memory_in_box(inputs.haloes, ranks.size)
         times = len(frames(config))
         written = times * len(stored_fields(config)) * prod(config.box.cells) * itemsize
         return Estimate(memory, written, times * _fill_seconds(inputs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The number of cells, and their Nyquist wavenumber; on a card how they are transformed."""
-        box, _ = place(inputs.config, inputs.filaments[0])
+        box = Box(inputs.config.box.size, inputs.config.box.cells)
         line = f"box: {' x '.join(map(str, box.cells))} cells, Nyquist wavenumber {box.nyquist:.4g} h/cMpc"
         return [line, *on_card(inputs.config, ranks)]
 
@@ -126,7 +119,8 @@ class BoxStage(Stage):
         statistics = [stage for stage in context.stages if isinstance(stage, SlabStatistic)]
         needed = {name for statistic in statistics for name in statistic.needs(config)} | set(config.box.fields)
         for suffix, time in frames(config):
-            with context.timer("box"), progress("box", len(context.models.filaments), context.ranks) as step:
+            count = len(context.models.filaments) + len(context.models.haloes)
+            with context.timer("box"), progress("box", count, context.ranks) as step:
                 found = load_densities(context, time, tuple(name for name in BOTH if name in needed))
                 slab, masses = found or (fill_slab(context.models, time, context.backend, step), None)
             context.timer.log("box", from_cache=found is not None)
@@ -134,7 +128,7 @@ class BoxStage(Stage):
             written = _write(context, frame, masses)
             replace(context, frame=frame).run_within(self.section)
             del found, slab, frame  # for memory: those of one time
-        return _compare_masses(written, context.models.records())
+        return _compare_masses(written, context.models)
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
         """Names of unfinished files that hold densities."""
@@ -145,10 +139,22 @@ class BoxStage(Stage):
         remove_stale(context)
 
 
+def _memory_of_filaments(inputs: Inputs) -> tuple[int, int]:
+    """Memory while the largest cross-section is tabulated, and beside the slab while it is filled [bytes]."""
+    config, size = inputs.config, inputs.largest
+    cut, radius_max, _ = size.extent
+    wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
+    margin = max(footprint(config, *place(config, filament)) for filament in inputs.filaments)
+    margin /= code_units(config).length
+    side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber, margin)
+    tables = 2 * TABLE_BYTES if config.wavefunction.axial != "coherent" else _POINT * side**2
+    return size.states + tables, size.states + 4 * side**2 * np.dtype(dtype_of(config)).itemsize
+
+
 def _fill_seconds(inputs: Inputs) -> float:
     """About how long it takes to fill the box once on two cores."""
     config, unit, cells = inputs.config, code_units(inputs.config).length, prod(inputs.config.box.cells)
-    seconds = cells / _CELLS_A_SECOND
+    seconds = cells / _CELLS_A_SECOND + sum(halo.seconds[1] for halo in inputs.haloes)
     for filament, size in zip(inputs.filaments, inputs.sizes, strict=True):
         radius = size.extent[1] * unit
         inside = cells * min(1.0, np.pi * radius**2 * filament.length / prod(config.box.size))
@@ -177,6 +183,9 @@ def _warnings(inputs: Inputs) -> list[str]:
             warnings += _warnings_of_one(config, filament, size)
             finest = max(finest, _finest_fringes(config, size))
             step()
+    for halo in inputs.haloes:
+        finest = max(finest, halo.fringes)
+        warnings += halo_in_box(config, halo, IMAGES_WARNING)
     box = Box(config.box.size, config.box.cells)
     if box.nyquist < finest:
         needed = ", ".join(map(str, box.cells_resolving(finest)))
@@ -233,9 +242,9 @@ def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> 
 
 
 def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[], None] | None = None) -> DensitySlab:
-    """Densities of all filaments at one time [Myr] in this rank's slab; all ranks call.
+    """Densities of all filaments and haloes at one time [Myr] in this rank's slab; all ranks call.
 
-    step  called after each filament
+    step  called after each of them
     """
     config = models.config
     box = Box(config.box.size, config.box.cells)
@@ -243,10 +252,8 @@ def fill_slab(models: Models, time: float, backend: CPU | GPU, step: Callable[[]
     if not held_on_card(domain, dtype_of(config)):
         return _fill_in_pieces(models, time, box, domain, step)
     densities = backend.xp.zeros((2, *domain.shape), dtype_of(config))
-    for placement, section in cross_sections(models, time, backend):
-        fill(
-            densities[0], densities[1], box, placement, section, code_units(config).length, domain.planes.start, backend
-        )
+    for source in sources(models, time, backend):
+        fill_source(config, densities, box, source, domain.planes.start, backend)
         if step:
             step()
     return DensitySlab(box, densities, domain)
@@ -257,21 +264,21 @@ def _fill_in_pieces(
 ) -> DensitySlab:
     """The slab in the memory of the host, from pieces that are filled on the card.
 
-    A piece goes there and back for as many filaments as have their tables on the card: once, for most boxes.
+    A piece goes there and back for as many filaments and haloes as have their tables on the card: once, for most boxes.
     """
     config, card, dtype = models.config, domain.through_card.card, dtype_of(models.config)
     assert card is not None
-    pieces, unit = pieces_on_device(domain, dtype), code_units(config).length
+    pieces = pieces_on_device(domain, dtype)
     log.info("the slab does not fit on the card: it is filled and transformed there in pieces, here %d", len(pieces))
     densities = np.zeros((2, *domain.shape), dtype)
-    for number, batch in enumerate(batches_on_card(cross_sections(models, time, card), card)):
+    for number, batch in enumerate(batches_on_card(sources(models, time, card), card)):
         for planes in pieces:
             here = densities[:, planes]
             piece = card.xp.zeros(here.shape, dtype)
             for target, values in zip(piece, here, strict=True) if number else ():
                 target[...] = card.to_device(values)
-            for placement, section in batch:
-                fill(piece[0], piece[1], box, placement, section, unit, domain.planes.start + planes.start, card)
+            for source in batch:
+                fill_source(config, piece, box, source, domain.planes.start + planes.start, card)
             for target, filled in zip(here, piece, strict=True):
                 card.to_host(filled, target)
             del piece, filled  # for memory: the next one takes their place
@@ -281,12 +288,15 @@ def _fill_in_pieces(
     return DensitySlab(box, densities, domain.through_card)
 
 
-def _compare_masses(masses: dict[str, float], records: list[FilamentRecord]) -> list[str]:
-    """Mass in the box against that of the modes of all filaments: lines, and warnings where they differ."""
-    expected = sum(record.mode_mass for record in records)
-    whose = "filament's" if len(records) == 1 else "filaments'"
+def _compare_masses(masses: dict[str, float], models: Models) -> list[str]:
+    """Mass in the box against that of the modes of all filaments and haloes: lines, and warnings where they differ."""
+    records, haloes = models.records(), models.haloes.records()
+    counts = {"filament": len(records), "halo": len(haloes)}
+    plurals = {"filament": "filaments'", "halo": "haloes'"}
+    whose = " and ".join(f"{name}'s" if count == 1 else plurals[name] for name, count in counts.items() if count)
     lines = []
     for name, found in masses.items():
+        expected = sum(record.mode_mass for record in records) + sum(halo.masses[name] for halo in haloes)
         error = found / expected - 1
         lines.append(f"mass in the box, {name}: {found:.6g} Msun/h ({error:+.1e} of the {whose})")
         if abs(error) > MASS_WARNING:

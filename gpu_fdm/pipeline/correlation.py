@@ -51,6 +51,5 @@ class CorrelationStage(SlabStatistic):
         """Both densities, a transform, which is there twice where it is transposed over ranks, and the correlation."""
         config = inputs.config
         numbers = (4 if ranks.size == 1 else 5) * cells_of_largest_slab(config.box.cells, ranks.size)
-        states = inputs.largest.states
         seconds = len(frames(config)) * len(config.box.fields) * prod(config.box.cells) / _CELLS_A_SECOND
-        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)
+        return Estimate({self.title: inputs.states_memory + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

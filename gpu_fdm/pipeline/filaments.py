@@ -1,4 +1,4 @@
-"""The filaments of a run: solved for their modes, and written with them. Other stages draw on their models."""
+"""The filaments of a run, and haloes beside them: solved, and written with their modes. Other stages draw on them."""
 
 import logging
 from dataclasses import replace
@@ -13,9 +13,11 @@ from ..io import schema
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from .gas_haloes import describe_sizes
+from .halo_models import describe_haloes, write_halo
 from .inputs import Inputs
 from .model import solve
-from .models import Models, model_keys
+from .models import Models, halo_keys, model_keys
 from .profile_fits import doubts, write_profile_fit
 from .records import FilamentRecord, describe, record_of, write_filament
 from .slab import frames
@@ -50,34 +52,41 @@ class FilamentsStage(Stage):
 
     def keys(self, config: Config) -> tuple[str, ...]:
         """Keys of the models, and the seed of the phases."""
-        return (*model_keys(config), "run.seed")
+        return (*model_keys(config), *halo_keys(config), "run.seed")
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """InputError for filaments that cannot exist; a warning about a fit that does not describe its rows."""
-        _ = inputs.filaments
+        """InputError for what cannot exist; a warning about a fit that does not describe its rows."""
+        _ = inputs.filaments, inputs.haloes
         return doubts(inputs.config) if _is_measured(inputs.config) else []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
-        """Memory of the largest filament, time and records of all."""
+        """Memory of the largest filament, time and records of all; haloes are solved where they are filled."""
         method = inputs.config.wavefunction.weights
+        written = int(sum(_RECORD * halo.states for halo in inputs.haloes))
+        seconds = sum(halo.seconds[0] for halo in inputs.haloes)
+        if not inputs.filaments:
+            return Estimate({}, written, seconds)
         sizes, size = inputs.sizes, inputs.largest
-        written = _RECORD * int(size.modes) * len(sizes)
-        seconds = sum(each.solving_seconds(method) for each in sizes)
+        written += _RECORD * int(size.modes) * len(sizes)
+        seconds += sum(each.solving_seconds(method) for each in sizes)
         if (section := inputs.config.filament) is not None:
             spectrum = size.exact_seconds() if inputs.config.single_power else 0.0
             seconds += section.profile_bootstrap * (_DRAW_SECONDS + size.solving_seconds(method) + spectrum)
         return Estimate(size.solving((method,)), written, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """The modes of one filament, where they take seconds; else about how many there are."""
+        """The modes of one filament, where they take seconds; else about how many there are; and the haloes."""
+        haloes = describe_sizes(inputs.haloes) if inputs.haloes else []
+        if not inputs.filaments:
+            return haloes
         size = inputs.largest
         memory = max(size.solving((inputs.config.wavefunction.weights,)).values())
         if len(inputs.filaments) == 1 and size.modes < CHEAP_MODES and memory < CHEAP_MEMORY:
             model = solve(inputs.config, inputs.filaments[0])
             fringes = f"largest wavenumber of the fringes: {model.fringe_wavenumber:.4g} h/cMpc"
-            return [describe(record_of(model)), fringes]
+            return [describe(record_of(model)), fringes, *haloes]
         count = "1 filament" if len(inputs.filaments) == 1 else f"{len(inputs.filaments)} filaments, the largest"
-        return [f"{count} with about {size.modes:.4g} modes"]
+        return [f"{count} with about {size.modes:.4g} modes", *haloes]
 
     def run(self, context: Context) -> list[str]:
         """Solve, run what draws on the models, and write all filaments."""
@@ -89,6 +98,7 @@ class FilamentsStage(Stage):
             threads=context.threads,
             cache=context.cache,
             remember=config.gas is None or len(frames(config)) > 1,
+            haloes=context.inputs.haloes,
         )
         if config.gas is None and context.ranks.is_root:
             with context.timer("model"):
@@ -100,7 +110,10 @@ class FilamentsStage(Stage):
         centre = None if not config.box else tuple(side / 2 for side in config.box.size)
         for record in records:
             write_filament(file, record, centre)
-        if config.gas:
+        haloes = models.haloes.records()
+        for halo in haloes:
+            write_halo(file, halo)
+        if config.gas and records:
             _write_gas(file, context.inputs.filaments)
         if config.wavefunction.weights == "projection":
             from .projection import write_projection  # sparse matrices, which other runs do without
@@ -108,8 +121,12 @@ class FilamentsStage(Stage):
             lines = [*write_projection(context, models), *lines]
         if _is_measured(config):
             lines = [*write_profile_fit(context, models), *lines]
-        _warn_of_fits(records)
-        return [describe(records[0]) if len(records) == 1 else _describe_gas(records), *lines]
+        if records:
+            _warn_of_fits(records)
+        about = [describe_haloes(haloes)] if haloes else []
+        if records:
+            about.insert(0, describe(records[0]) if len(records) == 1 else _describe_gas(records))
+        return [*about, *lines]
 
 
 def _is_measured(config: Config) -> bool:

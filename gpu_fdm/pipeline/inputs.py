@@ -16,6 +16,7 @@ from ..filament.model import Filament
 from ..io.input_content import WithContent, content_of
 from ..io.schema import INPUTS
 from ..population.population import Population
+from .gas_haloes import HaloSize, read_haloes, size_of
 from .model import cosmological_parameters, filaments, needs_linear_power, population_of
 from .result_spectra import stored_ini
 from .sizes import ModelSize, largest_of
@@ -34,7 +35,7 @@ class Inputs:
 
     @cached_property
     def filaments(self) -> list[Filament]:
-        """Filaments of [filament] or [gas], in their order."""
+        """Filaments of [filament] or [gas], in their order; none of haloes alone."""
         return filaments(self.config)
 
     @cached_property
@@ -44,8 +45,19 @@ class Inputs:
 
     @cached_property
     def largest(self) -> ModelSize:
-        """The states of the filament with the largest line mass."""
+        """The states of the filament with the largest line mass; there must be one."""
         return largest_of(self.sizes)
+
+    @cached_property
+    def haloes(self) -> list[HaloSize]:
+        """Haloes beside filaments, and what each needs."""
+        return [size_of(self.config, halo) for halo in read_haloes(self.config)]
+
+    @property
+    def states_memory(self) -> int:
+        """Memory of the states of the largest filament or halo [bytes]."""
+        haloes = [int(8 * size.states * size.points) for size in self.haloes]
+        return max([0, *haloes, *([self.largest.states] if self.filaments else [])])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("sizes", "largest")}

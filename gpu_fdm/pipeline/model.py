@@ -69,7 +69,7 @@ def needs_linear_power(config: Config) -> bool:
     if config.population or config.one_filament or config.simulation:
         return True
     if config.gas is not None:
-        return config.gas.table is None and config.gas.shape == "collapse"
+        return config.gas.number is not None and config.gas.shape == "collapse"
     section = config.filament
     if section is None or section.shape != "collapse":
         return False
@@ -122,6 +122,8 @@ def filaments(config: Config, shape: ShapeOfMass | None = None) -> list[Filament
     """
     if config.gas is None:
         return [_single(config, shape)]
+    if config.gas.table is None and config.gas.number is None:
+        return []  # of haloes alone
     table = _read_gas(config) if config.gas.table else _draw_gas(config)
     return table.filaments(config.gas.beta, config.cosmology.redshift, config.dark_matter.m22)
 

@@ -1,7 +1,7 @@
-"""Models of the filaments of a run: each is solved on one rank, once, or taken from the cache."""
+"""Models of the filaments of a run, and its haloes: each is solved on one rank, once, or taken from the cache."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,8 @@ from ..filament.model import Filament, Model
 from ..io.cache import Cache
 from ..parallel.balance import own_tasks
 from ..parallel.ranks import Ranks
+from .gas_haloes import HaloSize
+from .halo_models import HaloModels
 from .model import profile_of, solve, solved_before
 from .records import FilamentRecord, record_of
 
@@ -21,11 +23,19 @@ log = logging.getLogger(__name__)
 def model_keys(config: Config) -> tuple[str, ...]:
     """Keys that eigenstates and weights depend on; phases depend on run.seed too."""
     names: tuple[str, ...] = ("cosmology", "dark_matter", "filament", "gas", "wavefunction", "-wavefunction.time")
+    names += ("-gas.haloes",)
     if config.gas is not None:
         names += ("box.size", "run.seed")  # centres are drawn
     if "collapse" in [owner.shape for owner in (config.filament, config.gas) if owner is not None]:
         names += ("population", "-population.m22", "-population.masses")
     return names
+
+
+def halo_keys(config: Config) -> tuple[str, ...]:
+    """Keys that haloes beside filaments depend on, but for the seed of their phases."""
+    if config.gas is None or config.gas.haloes is None:
+        return ("gas.haloes",)
+    return ("cosmology", "dark_matter", "halo", "gas.haloes", "box.size")
 
 
 class Models:
@@ -41,16 +51,19 @@ class Models:
         cache: Cache | None = None,
         remember: bool = True,
         known: Mapping[int, Model] | None = None,
+        haloes: Sequence[HaloSize] = (),
     ):
         """Solve nothing yet.
 
         threads   CPU threads of this rank
         remember  keep models in memory once they are solved
         known     models of filaments that are solved already, by their numbers
+        haloes    beside the filaments, whose wave functions are not kept in memory unless remembered
         """
         self.config, self.filaments, self.ranks, self.threads = config, filaments, ranks, threads
         self._cache, self._remember, self._models = cache, remember, dict(known or {})
         self._records: dict[int, FilamentRecord] = {}
+        self.haloes = HaloModels(config, haloes, ranks=ranks, threads=threads, cache=cache, remember=remember)
 
     def model(self, number: int) -> Model:
         """The model of a filament, solved on this rank where it is not known."""

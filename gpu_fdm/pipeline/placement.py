@@ -1,4 +1,4 @@
-"""Where filaments lie in the box, and their cross-sections as cells need them: tabulated on one rank, lent to all."""
+"""Where filaments and haloes lie in the box, and psi of them as cells need it: tabulated on one rank, lent to all."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,15 +9,19 @@ from ..errors import InputError
 from ..fields.axial import Axial, tabulate_axial
 from ..fields.box import Box, Placement, averaged_ends
 from ..fields.extruded import ExtrudedTable, cell_margin, tabulate_extruded
-from ..fields.fill import Direct, tabulate_direct
+from ..fields.fill import Direct, fill, tabulate_direct
+from ..fields.halo_box import HaloSource, fill_halo
 from ..filament.model import Filament
 from ..parallel.backend import CPU, GPU
-from .model import dtype_of
+from .model import code_units, dtype_of
 from .models import Models
 from .slab import TABLES_SHARE
 
+Section = ExtrudedTable | Direct | Axial
 LEAST_SHARPNESS = 6.0  # of soft ends, over 1/length: the integral of the ends is then the length to 4e-6
 _LEAST_BATCH = 16  # filaments whose cross-sections are in memory together
+# what fills the box: a filament, or a halo by its centre [cMpc/h]
+Source = tuple[Placement, Section] | tuple[tuple[float, float, float], HaloSource]
 
 
 def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
@@ -57,9 +61,26 @@ def _cell_in_plane(box: Box, placement: Placement) -> np.ndarray:
     return np.diag(box.spacing) @ placement.basis[:2].T
 
 
-def cross_sections(
-    models: Models, time: float, backend: CPU | GPU
-) -> Iterator[tuple[Placement, ExtrudedTable | Direct | Axial]]:
+def sources(models: Models, time: float, backend: CPU | GPU) -> Iterator[Source]:
+    """Every filament and then every halo, on all ranks, at one time [Myr]."""
+    yield from cross_sections(models, time, backend)
+    yield from models.haloes.sources(time, backend)
+
+
+def fill_source(
+    config: Config, densities: np.ndarray, box: Box, source: Source, x_first: int, backend: CPU | GPU
+) -> None:
+    """Add a filament or a halo to both densities of a slab, whose first plane is x_first of the box, in place."""
+    (fdm, smooth), (place, psi), unit = densities, source, code_units(config).length
+    if isinstance(psi, HaloSource):
+        assert not isinstance(place, Placement)
+        fill_halo(fdm, smooth, box, place, psi, unit, x_first, config.box.sampling, backend)
+    else:
+        assert isinstance(place, Placement)
+        fill(fdm, smooth, box, place, psi, unit, x_first, backend)
+
+
+def cross_sections(models: Models, time: float, backend: CPU | GPU) -> Iterator[tuple[Placement, Section]]:
     """Placement and cross-section of every filament in turn, on all ranks, at one time [Myr].
 
     Ranks share them in batches, so that none waits for another between the filaments of one. A single rank has one at a
@@ -75,25 +96,22 @@ def cross_sections(
             yield shared[number]
 
 
-def batches_on_card(
-    sections: Iterable[tuple[Placement, ExtrudedTable | Direct | Axial]], backend: GPU
-) -> Iterator[list[tuple[Placement, ExtrudedTable | Direct | Axial]]]:
+def batches_on_card(found: Iterable[Source], backend: GPU) -> Iterator[list[Source]]:
     """The same in batches whose tables fit on a card together, one at least, with the tables on the card."""
     room = TABLES_SHARE * backend.device_memory
-    batch: list[tuple[Placement, ExtrudedTable | Direct | Axial]] = []
+    batch: list[Source] = []
     size = 0
-    for placement, section in sections:
-        if batch and size + section.nbytes > room:
+    for source in found:
+        if batch and size + source[1].nbytes > room:
             yield batch
             batch, size = [], 0
-        batch.append((placement, section.on(backend) if isinstance(section, ExtrudedTable) else section))
-        size += section.nbytes
+        place, psi = source
+        batch.append((place, psi.on(backend)) if isinstance(psi, ExtrudedTable) else source)  # type: ignore[arg-type]
+        size += psi.nbytes
     yield batch
 
 
-def _tabulate(
-    models: Models, number: int, time: float, backend: CPU | GPU
-) -> tuple[Placement, ExtrudedTable | Direct | Axial]:
+def _tabulate(models: Models, number: int, time: float, backend: CPU | GPU) -> tuple[Placement, Section]:
     model, section = models.model(number), models.config.box
     box, placement = place(models.config, model.filament)
     time, dtype = model.code_time(time), dtype_of(models.config)

@@ -63,7 +63,6 @@ class PowerStage(SlabStatistic):
         config, section = inputs.config, inputs.config.power
         slabs = 2 + (2 if section.cross == "yes" else 1) + (0 if ranks.size == 1 else 1)
         numbers = slabs * cells_of_largest_slab(config.box.cells, ranks.size)
-        states = inputs.largest.states
         spectra = len(config.box.fields) * (2 if section.mu_bins else 1) + (2 if section.cross == "yes" else 0)
         seconds = len(frames(config)) * spectra * prod(config.box.cells) / _CELLS_A_SECOND
-        return Estimate({self.title: states + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)
+        return Estimate({self.title: inputs.states_memory + numbers * np.dtype(dtype_of(config)).itemsize}, 0, seconds)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.config import Config
+from ..errors import InputError
 from ..filament.model import Model
 from ..io import schema
 from ..io.deferred import DeferredWrites
@@ -45,8 +46,10 @@ class SinglePowerStage(Stage):
         return (*model_keys(config), "run.seed", self.section)
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """InputError for draws of filaments with momentum along the axis."""
+        """InputError for draws of filaments with momentum along the axis, and where there are none."""
         config = inputs.config
+        if not inputs.filaments:
+            raise InputError(f"{config.source}: [single_power] needs filaments, [gas] has haloes alone")
         if config.single_power.draws and config.wavefunction.axial != "coherent":
             raise config.error(
                 self.section, "draws", f"must be 0 where [wavefunction] axial = {config.wavefunction.axial}"

@@ -17,7 +17,7 @@ from ..parallel.cards import count_cards
 from ..parallel.domain import Domain
 from ..parallel.ranks import Ranks
 from .model import dtype_of
-from .models import model_keys
+from .models import halo_keys, model_keys
 from .progress import in_words
 
 BOTH = ("fdm", "smooth")
@@ -81,7 +81,16 @@ def stored_fields(config: Config) -> tuple[str, ...]:
 
 def density_keys(config: Config) -> tuple[str, ...]:
     """Keys that both densities depend on, but for the time of the frame."""
-    return (*model_keys(config), "run.seed", "run.precision", "box", "-box.fields", "-box.store", "-box.frames")
+    return (
+        *model_keys(config),
+        *halo_keys(config),
+        "run.seed",
+        "run.precision",
+        "box",
+        "-box.fields",
+        "-box.store",
+        "-box.frames",
+    )
 
 
 def pieces_on_device(domain: Domain, dtype: DTypeLike) -> list[slice]:

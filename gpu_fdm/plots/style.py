@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 from ..errors import printable
 from ..io.atomic import atomic_write
 from ..io.ownership import FIGURE_MARK, PROGRAM, require_own
-from ..io.schema import COLLAPSE, FILAMENTS, GAS, MASS_FUNCTION, ONE_FILAMENT, STEADY_STATE, filament
+from ..io.schema import COLLAPSE, FILAMENTS, GAS, HALOES, MASS_FUNCTION, ONE_FILAMENT, STEADY_STATE, filament
 
 Look = dict[str, Any]  # how a line is drawn: keywords of matplotlib
 Panels = Sequence[Axes] | np.ndarray  # an array as Figure.subplots makes it
@@ -52,7 +52,7 @@ STYLE: dict[str, Any] = {  # on top of matplotlib's defaults: a user's settings 
 SMALL = 10  # points: size of names and notes inside panels
 MAP_TICKS: dict[str, Any] = {"direction": "out", "top": False, "right": False}  # inward ticks are lost on a dark map
 
-FIRST_FILAMENT = f"{FILAMENTS}/{filament(0)}"
+FIRST_FILAMENT, FIRST_HALO = f"{FILAMENTS}/{filament(0)}", f"{HALOES}/{filament(0)}"
 LABELS = {"fdm": r"fuzzy dark matter, $|\psi|^2$", "smooth": r"smooth filament, $\langle|\psi|^2\rangle$"}
 KPC, MPC, MSUN = r"h^{-1}\,\mathrm{ckpc}", r"h^{-1}\,\mathrm{cMpc}", r"h^{-1}M_\odot"
 WAVENUMBER = r"$k\;\;[h\,\mathrm{cMpc}^{-1}]$"
@@ -96,11 +96,20 @@ def filament_figure(file: h5py.File, width: float, height: float, about: str = "
         # the mass of the ini sets the shape, but not where a table gives the profile
         what = f"$M={mass_in_words(attributes['mass' if 'sigma' in attributes else 'segment_mass'])}\\,{MSUN}$"
         if GAS in file:
-            number = len(file[f"{GAS}/mass"])
-            what = f"{number} filaments" if of_box else f"the first of {number} filaments, {what}"
+            number = _count(len(file[f"{GAS}/mass"]), "filament", "filaments")
+            what = number if of_box else f"the first of {number}, {what}"
             parts = [] if of_box else parts
+        if of_box and HALOES in file:
+            what += f" and {_count(len(file[HALOES]), 'halo', 'haloes')}"
         parts = [rf"$m_{{22}}={attributes['m22']:.4g}$", what, f"$z={attributes['redshift']:.4g}$", *parts]
+    elif FIRST_HALO in file:
+        attributes, what = file[FIRST_HALO].attrs, _count(len(file[HALOES]), "halo", "haloes")
+        parts = [rf"$m_{{22}}={attributes['m22']:.4g}$", what, f"$z={attributes['redshift']:.4g}$"]
     return new_figure(width, height, parts)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def mass_in_words(number: float) -> str:

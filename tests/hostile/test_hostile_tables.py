@@ -17,6 +17,7 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.filament.weights import weights_from_table
 from gpu_fdm.io.kinds import InputFile
 from gpu_fdm.pipeline.cut_out import read_cut_out
+from gpu_fdm.pipeline.gas_haloes import read_haloes
 from gpu_fdm.pipeline.model import filaments, profile_of
 from gpu_fdm.spectra.boost import Boost, boost_of
 from gpu_fdm.spectra.spectrum import Spectrum
@@ -91,6 +92,10 @@ TABLES = {
         lambda path: path.write_text(csv(["radius,density"], K / 300, 100 / (1 + (K / 20) ** 2) ** 2)),
     ),
     "gas.csv": (lambda path: of_config(WITH_GAS + "table = {}", path), lambda path: path.write_text(GAS)),
+    "haloes.csv": (
+        lambda path: read_haloes(parse_config(WITH_GAS + f"haloes = {path}", "x.ini")),
+        lambda path: path.write_text(csv(["mass,cx,cy,cz"], [1e9, 2e9], *[[0.1, 0.7]] * 3)),
+    ),
     "mass_function.csv": (
         lambda path: of_config(WITH_GAS + "number = 2\nmass_max = 1e10\nmass_function = {}", path),
         lambda path: path.write_text(csv(["mass,dn_dlnm"], 1e10 * K, 1 / K)),
@@ -103,6 +108,7 @@ TABLES_OF_KEYS = {
     "linear_power_table": "linear_power.csv",
     "profile_table": "profile.csv",
     "table": "gas.csv",
+    "haloes": "haloes.csv",
     "mass_function": "mass_function.csv",
     "transfer_table": "transfer.csv",
     "weights_table": "test_weights",

@@ -3,7 +3,8 @@
 from .entries import Attribute, Dataset
 
 # groups at the top of a result
-FILAMENTS, GAS, DENSITY, POWER, CORRELATION = "filaments", "gas", "density", "power", "correlation"
+FILAMENTS, HALOES, GAS, DENSITY = "filaments", "haloes", "gas", "density"
+POWER, CORRELATION = "power", "correlation"
 SINGLE_POWER, MASS_FUNCTION, COLLAPSE, ONE_FILAMENT = "single_power", "mass_function", "collapse", "one_filament_power"
 TOTAL_POWER, ONE_HALO, HALO_MASS_FUNCTION = "total_power", "one_halo_power", "halo_mass_function"
 BUDGET = "budget"  # in the group of a boson
@@ -14,7 +15,7 @@ EMULATOR, INTERACTION_BASIS = "emulator", "interaction_basis"
 
 
 def filament(number: int) -> str:
-    """Name of the group of a filament."""
+    """Name of the group of a filament or halo."""
     return f"{number:02d}"
 
 

@@ -14,7 +14,7 @@ from ...quantities import ASTROPY
 T = TypeVar("T")
 
 PLACEHOLDERS = {  # between < > in the paths of a schema: pattern and meaning
-    "number": (r"\d\d+", "a filament: 00, 01, ..."),
+    "number": (r"\d\d+", "a filament or halo: 00, 01, ..."),
     "frame": (r"\d+", "one of box.frames: 0, 1, ..."),
     "epoch": (r"\d+", "an epoch of a simulation: 0, 1, ..."),
     "boson": (r"cdm|m22_[^/]+", "a boson mass, such as m22_1; cdm has no cut-off"),
