@@ -180,10 +180,12 @@ def _logarithm(predicted: Predicted, name: str) -> NDArray:
     return np.log(predicted.matter_fdm if name == POWER else predicted.boost(name))
 
 
-def combinations(model: PopulationModel, bins: Bins, number: int, report: Callable[[], None]) -> list[Combinations]:
+def combinations(
+    model: PopulationModel, bins: Bins, number: int, report: Callable[[], None] | None = None
+) -> list[Combinations]:
     """What bins measure of the parameters of the box of a model, for each of its quantities.
 
-    number  of points in the box;  report  is called after each
+    number  of points in the box;  report  is called after each where it is given
     Raises InputError where Prediction does, with the values of the parameters.
     """
     box, found = model.box, []
@@ -193,7 +195,8 @@ def combinations(model: PopulationModel, bins: Bins, number: int, report: Callab
         except InputError as error:
             values = ", ".join(f"{name} = {value:.4g}" for name, value in box.values(point).items())
             raise InputError(f"at {values}: {error}") from None
-        report()
+        if report is not None:
+            report()
     every = np.array(found)  # shape (points, quantities, bins, parameters)
     return [
         Combinations.of_slopes(of, box.names, box.middle, box.spread, every[1:, i], every[0, i])

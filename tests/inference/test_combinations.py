@@ -37,7 +37,7 @@ def model(prediction):
 
 @pytest.fixture(scope="module")
 def found(model):
-    return combinations(model, BINS, 3, lambda: None)
+    return combinations(model, BINS, 3)
 
 
 def test_two_bins_measure_two_products_of_powers():
@@ -183,4 +183,4 @@ def test_ranges_that_are_refused(prediction, ranges, message):
 def test_points_beyond_what_can_be_predicted_are_named(prediction):
     box = Box.of(prediction, HELD | {"m22": (0.01, 1.0)})
     with pytest.raises(InputError, match=r"^at m22 = 0.1, redshift = 4, .*: m22 = 0.1.*, where the last fringes end"):
-        combinations(PopulationModel(CONFIG, BINS.k, box, ("power",)), BINS, 2, lambda: None)
+        combinations(PopulationModel(CONFIG, BINS.k, box, ("power",)), BINS, 2)
