@@ -62,6 +62,8 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace, ranks: "Ranks") -> None:
     """Find, measure, write, draw, and print what was found."""
+    from attrs import evolve
+
     from ..cosmic_web.axis import axis_between
     from ..io.opening import check_digest
     from ..io.result_file import RESULT_ENDINGS, require_writable
@@ -80,7 +82,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         if output.exists() and source.exists() and output.samefile(source):
             raise InputError(f"--output {output}: must not be the snapshot itself")
         require_writable(output.parent)
-        snapshot = open_snapshot(source, options.format, snapshot_options(options))
+        how_read = snapshot_options(options)
+        snapshot = open_snapshot(source, options.format, how_read)
+        if how_read.field is None and how_read.dataset is None and snapshot.field != "psi" and "psi" in snapshot.fields:
+            snapshot = open_snapshot(source, options.format, evolve(how_read, field="psi"))  # has phases too
         search, how = _how(options, snapshot)
         axis = None
         if options.begin is not None:
@@ -197,10 +202,11 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
         where = options.skeleton or snapshot.path
         raise InputError(
             f"{where}: no straight ridge of {8 * search.smooth:.3g} cMpc/h or more (--smooth {search.smooth:.4g}, "
-            f"--overdensity {search.overdensity:g})"
+            f"--overdensity {search.overdensity:g}: there may be more above a smaller one)"
         )
     write_list(path, ridges, snapshot.box_size, not options.skeleton)
-    print(f"{len(ridges)} ridges of the density smoothed at {search.smooth:.4g} cMpc/h; lengths in cMpc/h")
+    noun = "ridge" if len(ridges) == 1 else "ridges"
+    print(f"{len(ridges)} {noun} of the density smoothed at {search.smooth:.4g} cMpc/h; lengths in cMpc/h")
     print("number  length  straightness  curvature  line mass  from                      to")
     for number, ridge in enumerate(ridges[:_LISTED]):
         axis = ridge.axis
@@ -242,6 +248,8 @@ def _write(found: "list[MeasuredFilament]", paths: list[Path], options: Namespac
 
 def _lines(found: "MeasuredFilament") -> list[str]:
     """What was measured, in words."""
+    import numpy as np
+
     from ..pipeline.snapshot_filament import axis_in_words
     from ..pipeline.snapshot_filament_files import omega_m_of
     from ..units import mean_matter_density
@@ -262,13 +270,22 @@ def _lines(found: "MeasuredFilament") -> list[str]:
         f"centres of slices: {found.centres.scatter:.3g} cMpc/h off the axis (rms), curvature "
         f"{found.curvature:.3g} h/cMpc",
     ]
+    ratios = found.roundness.ratios[np.isfinite(found.roundness.ratios)]
+    if len(ratios):
+        low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
+        text = (
+            f"axis ratio b/a across it: {found.roundness.whole:.3g}, of slices {middle:.3g} ({low:.3g} to {high:.3g})"
+        )
+        lines.append(text)
+    if found.closed:
+        lines.append("it goes through the whole periodic box and meets itself: it is measured once")
     if not found.mean_is_known:
         lines.append("the box has the mean matter density, as far as is known (--mean-density)")
     if found.momenta is not None:
         m, name = found.momenta, found.momentum_unit
-        lines.append(
-            f"mean along the axis {m.streaming:.4g} {name}, dispersion {m.along:.4g} along, {m.across:.4g} across it"
-        )
+        share = f", {m.across / sigma:.2g} of sigma" if name == "km/s" else ""
+        across = f"{m.across:.4g} across it{share}"
+        lines.append(f"mean along the axis {m.streaming:.4g} {name}, dispersion {m.along:.4g} along, {across}")
     else:
         what = "velocities" if snapshot.kind == "particles" else "phases"
         lines.append(f"no {what} in {snapshot.field}: streaming and dispersion are not measured")

@@ -87,6 +87,18 @@ def axis_between(begin: ArrayLike, end: ArrayLike, sides: Sequence[float], least
     return Axis(points[0], points[0] + way)
 
 
+def period(axis: Axis, sides: Sequence[float], width: float) -> float:
+    """Distance along an axis after which it comes back to itself, but for a width, through a periodic box [cMpc/h].
+
+    Infinite where it does not within three boxes.
+    """
+    numbers = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    ways = numbers * np.asarray(sides, float)
+    along = ways @ axis.direction
+    beside = np.linalg.norm(ways - np.outer(along, axis.direction), axis=1)
+    return float(np.min(along[(along > 0) & (beside <= width)], initial=np.inf))
+
+
 def around(
     positions: NDArray, axis: Axis, reach: float, radius: float, sides: Sequence[float]
 ) -> tuple[NDArray, NDArray]:

@@ -87,6 +87,7 @@ def variance_of(drawn: NDArray, line_masses: NDArray, edges: NDArray) -> NDArray
     """Variances over resamplings, over the mass squared a running median of 5 shells: few draws scatter themselves."""
     floor = 1e-12 * float(np.max(line_masses))
     relative = np.var(drawn, axis=0, ddof=1) / np.maximum(line_masses, floor) ** 2
+    relative[line_masses <= floor] = 1.0
     padded = np.pad(relative, 2, mode="edge")
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
     if not np.all(median[line_masses > floor] > 0):

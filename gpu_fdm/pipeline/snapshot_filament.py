@@ -12,12 +12,13 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from ..cosmic_web.axis import Axis, around
+from ..cosmic_web.axis import Axis, around, period
 from ..cosmic_web.centring import Centres, centred
 from ..cosmic_web.cylinder import Cylinder, fitted
 from ..cosmic_web.ends import half_mass_ends
 from ..cosmic_web.momenta import Momenta, momenta_of_particles, momenta_of_psi
 from ..cosmic_web.profile import MeasuredProfile, measured_profile
+from ..cosmic_web.roundness import axis_ratio, axis_ratios
 from ..cosmic_web.sampling import SECTORS, cylinder_points, lattice, sampled
 from ..cosmic_web.shells import Shells, numbers_of, shell_edges
 from ..errors import InputError, RunError
@@ -75,6 +76,20 @@ class Cut:
 
 
 @frozen(eq=False)
+class Roundness:
+    """Axis ratio b/a of the cross-section.
+
+    whole, angle  of all slices on each other, and the angle of the long axis from u [rad]
+    ratios, angles  of slices, shape (slices,); NaN where there is none
+    """
+
+    whole: float
+    angle: float
+    ratios: NDArray
+    angles: NDArray
+
+
+@frozen(eq=False)
 class MeasuredFilament:
     """A filament of a snapshot.
 
@@ -85,6 +100,7 @@ class MeasuredFilament:
     momentum_unit  km/s or h/cMpc;  mean  density of the box that was taken [mean matter densities]
     particles number within the shells, None of a grid;  cut  what lies around it;  first  axis
     length    of the filament [cMpc/h]: an axis that was found is its inner part
+    roundness across it
     """
 
     axis: Axis
@@ -103,6 +119,12 @@ class MeasuredFilament:
     length: float
     cut: Cut
     first: Axis
+    roundness: Roundness
+
+    @property
+    def closed(self) -> bool:
+        """Whether it goes through the whole periodic box and meets itself."""
+        return self.length > (1 - 1e-6) * period(self.axis, self.snapshot.box_size, 2 * self.how.smooth)
 
     @property
     def mean_is_known(self) -> bool:
@@ -125,6 +147,7 @@ def measure_filaments(
     Raises InputError where there is no filament along an axis: fewer than 100 particles, no mass above what is beside
     it, or a density that rises outwards, with the place.
     """
+    axes = [_once(axis, snapshot, how) for axis in axes] if found else axes
     if isinstance(snapshot, GridSnapshot):
         unit, mean = _unit_of_grid(snapshot, how, ranks)
         return [_of_grid(snapshot, axis, how, ranks, found, unit, mean) for axis in axes]
@@ -134,7 +157,7 @@ def measure_filaments(
 def _of_particles(
     snapshot: ParticleSnapshot, axes: Sequence[Axis], how: Around, ranks: Ranks, found: bool
 ) -> list[MeasuredFilament]:
-    reach = [axis.length * (0.5 + (_BEYOND if found else 0.0)) + how.smooth for axis in axes]
+    reach = [_reach(axis, snapshot, how, found) + how.smooth for axis in axes]
     near: list[list[tuple]] = [[] for _ in axes]
     total, error = 0.0, None
     with_velocity = snapshot.velocity_unit is not None
@@ -194,8 +217,9 @@ def _measure_particles(
         along = velocity[inside] @ axis.basis.T
         momenta, streaming = momenta_of_particles(along, mass[inside], numbers[0], how.slices)
     cut = Cut(frame[inside], mass[inside], along)
+    points = frame[inside], mass[inside], numbers[0]
     return _measured(
-        snapshot, axis, how, shells, centres, first, momenta, streaming, "km/s", mean, len(inside), whole, cut
+        snapshot, axis, how, shells, points, centres, first, momenta, streaming, "km/s", mean, len(inside), whole, cut
     )
 
 
@@ -219,7 +243,7 @@ def _of_grid(
         values = sampled(planes, box, axis.positions(frame), ranks)
         return unit * (np.abs(values) ** 2 if waves else np.maximum(values, 0.0))
 
-    reach = first.length * (0.5 + (_BEYOND if found else 0.0))
+    reach = _reach(first, snapshot, how, found)
     across = min(how.radius, 4 * how.smooth)
     frame, _ = _lattice(across, reach, max(cell, how.smooth / 4))
     rho = density(first, frame)
@@ -235,7 +259,8 @@ def _of_grid(
         raise InputError(f"{snapshot.path}: no mass around the axis {axis_in_words(axis)}")
     edges = shell_edges(radius[inside], weight[inside], how.radius, how.shells, cell)
     points, volume, numbers = cylinder_points(axis, edges, how.slices, cell)
-    shells = Shells.of(edges, axis.length, (how.slices, SECTORS), density(axis, points) * volume, numbers)
+    mass = density(axis, points) * volume
+    shells = Shells.of(edges, axis.length, (how.slices, SECTORS), mass, numbers)
     sides = 2 * how.radius, 2 * how.radius, axis.length
     field = field.reshape(nu, nv, nz)
     cut = Cut(field=field, sides=sides)
@@ -248,7 +273,10 @@ def _of_grid(
                 units = CodeUnits(snapshot.m22, snapshot.h, snapshot.omega_m)
                 momenta = momenta.times(units.length * units.velocity * (1 + snapshot.redshift))
                 name = "km/s"
-        return _measured(snapshot, axis, how, shells, centres, first, momenta, None, name, mean, None, whole, cut)
+        of_points = points, mass, numbers[0]
+        return _measured(
+            snapshot, axis, how, shells, of_points, centres, first, momenta, None, name, mean, None, whole, cut
+        )
 
     return ranks.on_root(work)
 
@@ -288,12 +316,25 @@ def _better_axis(
         centres = centred(frame, mass, -half, half, how.slices, how.smooth)
         ends = (-half, half)
         if found:
-            reach = half * (1 + 2 * _BEYOND)
+            reach = _reach(first, snapshot, how, found)
             beside = np.hypot(*(frame[:, :2] - centres.offset - frame[:, 2:] * centres.slope).T) <= 2 * how.smooth
             ends = half_mass_ends(frame[beside, 2], mass[beside], -reach, reach, half, _FINE)
     except ValueError as error:
         raise _no_filament(snapshot, first, str(error)) from None
     return first.line(centres.offset, centres.slope, *ends), centres
+
+
+def _once(axis: Axis, snapshot: Snapshot, how: Around) -> Axis:
+    """The axis, no longer than to where it comes back to itself."""
+    half = min(axis.length, period(axis, snapshot.box_size, 2 * how.smooth)) / 2
+    return axis.line((0, 0), (0, 0), -half, half)
+
+
+def _reach(axis: Axis, snapshot: Snapshot, how: Around, found: bool) -> float:
+    """From the middle of an axis to where its ends are looked for: beyond it where it was found, but not twice."""
+    if not found:
+        return axis.length / 2
+    return min(axis.length * (0.5 + _BEYOND), period(axis, snapshot.box_size, 2 * how.smooth) / 2)
 
 
 def _inner(axis: Axis) -> Axis:
@@ -306,6 +347,7 @@ def _measured(
     axis: Axis,
     how: Around,
     shells: Shells,
+    points: tuple[NDArray, NDArray, NDArray],
     centres: Centres,
     first: Axis,
     momenta: Momenta | None,
@@ -316,7 +358,10 @@ def _measured(
     length: float,
     cut: Cut,
 ) -> MeasuredFilament:
-    """The fit and the profile, where there is a filament."""
+    """The fit and the profile, where there is a filament.
+
+    points  (u, v, z), mass and slice of what is within the shells
+    """
     moved = float(np.max(np.abs(centres.offset)))
     if moved > 4 * how.smooth:
         raise _no_filament(snapshot, first, f"the next ridge is {moved:.3g} cMpc/h away")
@@ -339,8 +384,17 @@ def _measured(
     curvature = float(2 * np.linalg.norm(bend))
     return MeasuredFilament(
         *(axis, how, snapshot, shells, profile, cylinder, centres, curvature, momenta, streaming, momentum_unit, mean),
-        *(particles, length, cut, first),
+        *(particles, length, cut, first, _roundness(points, shells, cylinder)),
     )
+
+
+def _roundness(points: tuple[NDArray, NDArray, NDArray], shells: Shells, cylinder: Cylinder) -> Roundness:
+    frame, mass, row = points
+    scale, radius, column = cylinder.scale, float(shells.edges[-1]), cylinder.background * shells.length
+    start = min(scale, radius / 4)
+    whole, angle = axis_ratio(frame[:, :2], mass, start, radius, column)
+    slices = len(shells.used)
+    return Roundness(whole, angle, *axis_ratios(frame, mass, row, slices, start, radius, column / slices))
 
 
 def _haloes(shells: Shells, how: Around, mean: float) -> NDArray:

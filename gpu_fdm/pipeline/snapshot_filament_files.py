@@ -69,6 +69,8 @@ def write_measured(file: GroupWriter, found: MeasuredFilament) -> None:
         variation=profile.variation,
         scatter=found.centres.scatter,
         curvature=found.curvature,
+        axis_ratio=found.roundness.whole,
+        axis_angle=found.roundness.angle,
         particles=found.particles,
         streaming=None if momenta is None else momenta.streaming,
         dispersion_along=None if momenta is None else momenta.along,
@@ -82,6 +84,8 @@ def write_measured(file: GroupWriter, found: MeasuredFilament) -> None:
     of_slices = {
         "line_mass": unit * shells.of_slices(),
         "centre": found.centres_in_frame(),
+        "axis_ratio": found.roundness.ratios,
+        "axis_angle": found.roundness.angles,
         "streaming": found.streaming,
     }
     file.group(f"/{MEASURED}/slices", of_slices)

@@ -30,7 +30,8 @@ def measured_filament(file: h5py.File) -> Figure:
     upper, lower = parts
     panel = upper.subplots()
     column, what = _column(file[CUT_OUT], length, outer)
-    norm = log_range(column, COLUMN_DECADES)
+    peak, least = float(np.max(column)), float(np.min(column))
+    norm = log_range(column, min(COLUMN_DECADES, float(np.log10(peak / least)) if least > 0 else COLUMN_DECADES))
     image = panel.imshow(
         np.maximum(column, norm.vmin),
         norm=norm,

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from drawn_filaments import OMEGA_M, REDSHIFT, Drawn, distance, mean_density, particles, write_particles
 
-from gpu_fdm.cosmic_web.axis import Axis, around, axis_between
+from gpu_fdm.cosmic_web.axis import Axis, around, axis_between, period
 from gpu_fdm.cosmic_web.cylinder import Cylinder, fitted
 from gpu_fdm.cosmic_web.ends import half_mass_ends
 from gpu_fdm.cosmic_web.momenta import momenta_of_particles, momenta_of_psi
+from gpu_fdm.cosmic_web.roundness import axis_ratio, axis_ratios
 from gpu_fdm.cosmic_web.sampling import cylinder_points, sampled
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
@@ -176,3 +177,40 @@ def test_a_grid_of_density(tmp_path):
     assert np.linalg.norm(away - (away @ axis.direction) * axis.direction) < 1e-3
     with pytest.raises(InputError, match="is a density, without phases: must be psi"):
         snapshot.wave(0, 1)
+
+
+def test_the_axis_ratio_of_a_stretched_filament():
+    random = np.random.default_rng(5)
+    u, angle = random.random(50_000), 2 * np.pi * random.random(50_000)
+    radius = 0.01 * np.sqrt(u / (1 - u))
+    inside = radius < 0.3
+    round_one = np.stack([radius * np.cos(angle), radius * np.sin(angle), random.random(len(u))], axis=-1)[inside]
+    turn = np.array([[np.cos(0.4), np.sin(0.4)], [-np.sin(0.4), np.cos(0.4)]])
+    stretched = round_one * [1, 0.6, 1]
+    stretched[:, :2] = stretched[:, :2] @ turn + [0.004, -0.003]
+    mass = np.full(len(stretched), 1 / len(stretched))
+    before, _ = axis_ratio(round_one[:, :2], mass, 0.005, 0.3)
+    ratio, along = axis_ratio(stretched[:, :2], mass, 0.02, 0.3)
+    assert before > 0.97 and ratio == pytest.approx(0.6, abs=0.015) and along == pytest.approx(0.4, abs=0.03)
+    # a constant density beside it is subtracted
+    beside = random.uniform(-0.15, 0.15, (100_000, 2))
+    both = np.concatenate([stretched[:, :2], beside])
+    of_both = np.concatenate([mass, np.full(len(beside), 0.5 / len(beside))])
+    assert axis_ratio(both, of_both, 0.01, 0.3, 0.5 / 0.09)[0] == pytest.approx(0.6, abs=0.03)
+    ratios, _ = axis_ratios(stretched, mass, (4 * stretched[:, 2]).astype(int), 4, 0.01, 0.3)
+    assert ratios == pytest.approx(np.full(4, 0.6), abs=0.04)
+    assert np.isnan(axis_ratio(beside, np.ones(len(beside)), 0.01, 0.1)[0])  # wider than the radius allows
+
+
+def test_a_filament_that_goes_through_the_whole_box(tmp_path):
+    random = np.random.default_rng(3)
+    positions = random.random((30_000, 3))
+    width = 0.02 * random.standard_normal((30_000, 2))
+    positions[:, :2] = 0.5 + width
+    snapshot = open_snapshot(write_particles(tmp_path, positions % SIDE, SIDE))
+    long = Axis([0.5, 0.5, 0.1], [0.501, 0.499, 0.9])
+    (found,) = measure_filaments(snapshot, [long], Around(0.03, 0.2), SERIAL, found=True)
+    assert found.length == pytest.approx(SIDE, rel=1e-3) and found.closed
+    assert found.roundness.whole > 0.95
+    assert period(Axis([0, 0, 0], [0.3, 0.3, 0]), (SIDE,) * 3, 0.01) == pytest.approx(np.sqrt(2))
+    assert period(Axis([0, 0, 0], [0.1, 0.33, 0.7]), (SIDE,) * 3, 0.01) == np.inf

@@ -41,6 +41,8 @@ MEASURED_FILAMENT = Schema(
                 variation=Attribute("rms of the line mass of slices over its mean"),
                 scatter=Attribute("rms distance of the centres of slices from the axis", "cMpc/h"),
                 curvature=Attribute("of a parabola through these centres", "h/cMpc"),
+                axis_ratio=Attribute("b/a of the cross-section, by adaptive moments of all slices; NaN without any"),
+                axis_angle=Attribute("of its long axis from u", "rad"),
                 particles=Attribute("number of particles within the shells"),
                 streaming=Attribute("mean momentum along the axis, in momentum_unit"),
                 dispersion_along=Attribute("of momentum along the axis, in momentum_unit"),
@@ -69,6 +71,8 @@ MEASURED_FILAMENT = Schema(
             {
                 "line_mass": Dataset("slice", _LINE_MASS, "with the background; NaN where no part is used"),
                 "centre": Dataset("slice, 3", "cMpc/h", f"{_FRAME}; NaN without mass"),
+                "axis_ratio": Dataset("slice", "1", "b/a of its cross-section, by adaptive moments; NaN without any"),
+                "axis_angle": Dataset("slice", "rad", "of its long axis from u"),
                 "streaming": Dataset("slice", "km/s", "mean velocity of particles along the axis; NaN without any"),
             },
         ),
