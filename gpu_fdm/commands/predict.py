@@ -52,10 +52,9 @@ def execute(options: Namespace) -> None:
     import numpy as np
 
     from ..inference.predicted_table import ENDINGS, MARK, write_predicted
-    from ..inference.prediction import Prediction
     from ..io.ownership import FIGURE_MARK, require_own
     from ..io.result_file import require_writable
-    from ..parallel.blas import on_one_thread
+    from ..pipeline.linear_power import linear_power_of
 
     output = Path(options.output)
     if output.suffix not in ENDINGS:
@@ -69,16 +68,21 @@ def execute(options: Namespace) -> None:
     config = _config(options)
     section = config.one_filament
     k = np.geomspace(section.k_min, section.k_max, section.points)
-    if options.dpi:  # CAMB leaves the interpreter to the imports of the figure
-        Thread(target=_import_figure, daemon=True).start()
-    prediction = Prediction.of(config, k=k, table=options.table)
+    later = ["inference.prediction", *(["plots.prediction"] if options.dpi else [])]
+    Thread(target=_import, args=(later,)).start()  # CAMB leaves the interpreter to them
+    power = linear_power_of(config)
+
+    from ..inference.prediction import Prediction
+    from ..parallel.blas import on_one_thread
+
+    prediction = Prediction.of(config, k=k, table=options.table, power=power)
     shown = _names(options.over, prediction.denominators)
     predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
-    power = prediction.prepared.power.source
+    rescaled = "" if options.sigma8 is None else f", rescaled to sigma8 = {options.sigma8:g}"
     about: dict[str, str | float] = {
         "redshift_of_all": float(predicted.redshift),
-        "linear_power": power if options.sigma8 is None else f"{power}, rescaled to sigma8 = {options.sigma8:g}",
+        "linear_power": power.source + rescaled,
         "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
         "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
@@ -100,10 +104,11 @@ def execute(options: Namespace) -> None:
         print(f"figure: {figure}")
 
 
-def _import_figure() -> None:
-    """Import what draws; what fails here fails again, and is raised, where the figure is drawn."""
+def _import(modules: list[str]) -> None:
+    """Import modules of gpu_fdm; what fails here fails again, and is raised, where they are used."""
     with suppress(Exception):
-        import_module("gpu_fdm.plots.prediction")
+        for name in modules:
+            import_module(f"gpu_fdm.{name}")
 
 
 def _config(options: Namespace) -> "Config":

@@ -1,6 +1,7 @@
 """Predictions as a table, CSV or ECSV: a row for each boson mass and wavenumber, with units in the header."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from ..io import ecsv
 from ..io.atomic import atomic_write
 from ..io.tables import without_formulas
-from .prediction import Predicted
+
+if TYPE_CHECKING:
+    from .prediction import Predicted
 
 TITLE = "spectra and boosts of fuzzy dark matter predicted by gpu-fdm predict"
 MARK = TITLE.encode()  # of files that may be replaced
@@ -26,7 +29,7 @@ UNITS = {
 _OF_ASTROPY = {"h/Mpc, comoving": "littleh / Mpc", "1e-22 eV": "1e-22 eV"}
 
 
-def predicted_columns(predicted: Predicted, over: tuple[str, ...]) -> dict[str, NDArray]:
+def predicted_columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray]:
     """Columns by name, shape (m22 times k,): those of UNITS, and boost_over_... for each denominator."""
     shape = np.size(predicted.m22), len(predicted.k)
     columns = {
@@ -40,7 +43,7 @@ def predicted_columns(predicted: Predicted, over: tuple[str, ...]) -> dict[str, 
 
 
 def write_predicted(
-    predicted: Predicted, over: tuple[str, ...], path: str | Path, about: dict[str, str | float]
+    predicted: "Predicted", over: tuple[str, ...], path: str | Path, about: dict[str, str | float]
 ) -> None:
     """Write the table: ECSV where the name ends in .ecsv, else CSV. Raises RunError where it cannot be written.
 

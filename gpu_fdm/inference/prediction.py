@@ -19,6 +19,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
 from ..config.config import Config
+from ..cosmology.linear_power import LinearPower
 from ..errors import InputError
 from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
@@ -145,6 +146,7 @@ class Prediction:
         redshift: float | None = None,
         k: ArrayLike | None = None,
         table: SimilarityTable | str | Path | None = None,
+        power: LinearPower | None = None,
     ) -> "Prediction":
         """Prepare a prediction; a tenth of a second where the package has the thresholds of collapse, else a second.
 
@@ -154,9 +156,10 @@ class Prediction:
         redshift  that of [cosmology] where not given
         k         comoving [h/Mpc], shape (k,), positive and increasing; those of [one_filament] where not given
         table     of similarity, or its file (gpu-fdm tabulate similarity); one of the package where not given
+        power     linear power of [cosmology] at z = 0, where it is known already
         Raises InputError for what the table does not cover, and for k beyond the linear power.
         """
-        return cls(Prepared.of(config, redshift, k, table))
+        return cls(Prepared.of(config, redshift, k, table, power))
 
     @property
     def k(self) -> NDArray:

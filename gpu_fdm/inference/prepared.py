@@ -14,7 +14,7 @@ from ..cosmology.linear_power import LinearPower
 from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import VarianceMatrix, variance, variance_matrix, variance_wavenumbers
 from ..errors import InputError
-from ..pipeline.model import linear_power_of
+from ..pipeline.linear_power import linear_power_of
 from ..pipeline.one_filament_table import covering_table, mass_nodes
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch, rung
@@ -61,6 +61,7 @@ class Prepared:
         redshift: float | None,
         k: ArrayLike | None,
         table: SimilarityTable | str | Path | None,
+        power: LinearPower | None = None,
     ) -> "Prepared":
         """See Prediction.of."""
         if redshift is not None:
@@ -76,7 +77,7 @@ class Prepared:
         k = np.geomspace(section.k_min, section.k_max, section.points) if k is None else np.asarray(k, float)
         if k.ndim != 1 or not len(k) or not (np.all(np.isfinite(k)) and k[0] > 0 and np.all(np.diff(k) > 0)):
             raise InputError("k: must be a list of positive numbers that increase")
-        power = linear_power_of(config)
+        power = linear_power_of(config) if power is None else power
         with config.errors_in("cosmology"):
             power(k)
         with config.errors_in("population"):

@@ -17,7 +17,8 @@ from ..io.input_content import WithContent, content_of
 from ..io.schema import INPUTS
 from ..population.population import Population
 from .gas_haloes import HaloSize, read_haloes, size_of
-from .model import cosmological_parameters, filaments, needs_linear_power, population_of
+from .linear_power import cosmological_parameters
+from .model import filaments, needs_linear_power, population_of
 from .result_spectra import stored_ini
 from .sizes import ModelSize, largest_of
 

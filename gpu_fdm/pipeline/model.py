@@ -14,8 +14,6 @@ import numpy as np
 from ..config.config import Config
 from ..config.sections import PopulationSection
 from ..config.shared_sections import DarkMatter
-from ..cosmology.linear_power import LinearPower, linear_power
-from ..cosmology.parameters import CosmologicalParameters
 from ..filament.eigenstates import Library, eigenstates
 from ..filament.gas import draw_gas
 from ..filament.gas_table import FilamentTable, read_table
@@ -27,6 +25,7 @@ from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT, published_shape
 from ..quantities import takes
 from ..units import CodeUnits
+from .linear_power import linear_power_of
 from .measured import fit_of, measured_equilibrium
 from .named_files import of_file
 
@@ -49,21 +48,6 @@ def code_units(config: Config) -> CodeUnits:
     return CodeUnits(config.dark_matter.m22, config.cosmology.h, config.cosmology.omega_m)
 
 
-def cosmological_parameters(config: Config) -> CosmologicalParameters:
-    """[cosmology] without the redshift; with the default ln10As where sigma8 is given instead.
-
-    The published densities add up to the default omega_m in four digits only: they are taken where all of them are the
-    default.
-    """
-    section, default = config.cosmology, CosmologicalParameters()
-    densities = {name: getattr(section, name) for name in ("h", "omega_m", "omega_b_h2", "m_nu")}
-    omega_c_h2 = section.omega_c_h2
-    if omega_c_h2 is None and all(value == getattr(default, name) for name, value in densities.items()):
-        omega_c_h2 = default.omega_c_h2
-    ln10As = default.ln10As if section.ln10As is None else section.ln10As
-    return CosmologicalParameters(**densities, omega_c_h2=omega_c_h2, n_s=section.n_s, ln10As=ln10As)
-
-
 def needs_linear_power(config: Config) -> bool:
     """Whether any part of a config follows from the linear power."""
     if config.population or config.one_filament or config.simulation:
@@ -75,18 +59,6 @@ def needs_linear_power(config: Config) -> bool:
         return False
     shape = (section.length,) if section.profile_table else (section.length, section.r0, section.sigma)
     return None in shape
-
-
-def linear_power_of(config: Config) -> LinearPower:
-    """Linear power of CDM at z = 0."""
-    section = config.cosmology
-    with config.errors_in("cosmology"):
-        return linear_power(
-            section.linear_power,
-            cosmological_parameters(config),
-            table=section.linear_power_table,
-            sigma8=section.sigma8,
-        )
 
 
 @takes(masses="Msun/h")

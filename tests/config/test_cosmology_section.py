@@ -8,7 +8,7 @@ from gpu_fdm.config.config import config_of_cosmology, parse_config
 from gpu_fdm.config.presets import preset_ini
 from gpu_fdm.config.shared_sections import CosmologySection
 from gpu_fdm.errors import InputError
-from gpu_fdm.pipeline.model import cosmological_parameters, linear_power_of
+from gpu_fdm.pipeline.linear_power import cosmological_parameters, linear_power_of
 
 
 def section(keys):

@@ -22,7 +22,8 @@ from ...simulation.grid import Grid, largest_velocity, require_resolved
 from ...simulation.initial_conditions import LARGEST_RMS, LinearModes, linear_modes, require_small
 from ...simulation.integrator import Expanding
 from ...units import CodeUnits
-from ..model import code_units, dtype_of, linear_power_of
+from ..linear_power import linear_power_of
+from ..model import code_units, dtype_of
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
 RESOLVED = 3.0  # the same ratio, above which less than 1 % of the mass was unresolved in all boxes that were tried
