@@ -27,6 +27,7 @@ ASTROPY = {  # units for people: for astropy
     "km/s": "km/s",
     "(km/s)^2": "km2/s2",
     "cMpc/h": "Mpc/littleh",
+    "ckpc/h": "kpc/littleh",
     "Mpc/h": "Mpc/littleh",
     "h/Mpc": "littleh/Mpc",
     "h/cMpc": "littleh/Mpc",

@@ -240,7 +240,7 @@ SNAPSHOT = Schema(
         Group(
             "/PartType1",
             {
-                "Coordinates": Dataset("particle, 3", "cMpc/h", "comoving"),
+                "Coordinates": Dataset("particle, 3", "ckpc/h", "comoving"),
                 "Velocities": Dataset(
                     "particle, 3", "km/s", "peculiar velocity over the root of the scale factor", "float32"
                 ),

@@ -14,6 +14,7 @@ from ...snapshots.gadget_header import MPC_CM
 from ...units import CodeUnits
 
 _PIECE = 1 << 22  # particles written at a time
+_KPC = 1000.0  # of a megaparsec: GADGET's unit, which yt takes whatever the header says
 _MASS_G = 1.988409870698051e43  # 10^10 solar masses, IAU 2015 B3 and CODATA 2018
 
 
@@ -36,12 +37,12 @@ def write_psi(file: Writer, box: Box, psi: Any, ranks: Ranks) -> None:
 def write_particles(
     file: Writer, state: ParticleState, box: Box, units: CodeUnits, omega_m: float, ranks: Ranks
 ) -> None:
-    """/Header and /PartType1, as GADGET has them: comoving cMpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
+    """/Header and /PartType1, as GADGET has them: comoving kpc/h, v_peculiar/sqrt(a) in km/s, 10^10 Msun/h."""
     a, counts = state.times.epoch, ranks.allgather(len(state.identity))
     first, number = sum(counts[: ranks.rank]), sum(counts)
     columns: tuple[tuple[str, Callable[[slice], Any], tuple[int, ...], type], ...] = (
         # name, values of some particles, shape of one, dtype
-        ("Coordinates", lambda some: state.position[:, some].T * units.length, (3,), np.float64),
+        ("Coordinates", lambda some: state.position[:, some].T * (units.length * _KPC), (3,), np.float64),
         ("Velocities", lambda some: state.momentum[:, some].T * (units.velocity * a**-1.5), (3,), np.float32),
         ("ParticleIDs", lambda some: state.identity[some], (), np.int64),
     )
@@ -62,11 +63,11 @@ def write_particles(
         MassTable=np.array([0, mass, 0, 0, 0, 0]),
         Time=a,
         Redshift=1 / a - 1,
-        BoxSize=box.size[0] if len(set(box.size)) == 1 else np.array(box.size),
+        BoxSize=box.size[0] * _KPC if len(set(box.size)) == 1 else np.array(box.size) * _KPC,
         Omega0=omega_m,
         OmegaLambda=1 - omega_m,
         HubbleParam=units.h,
-        UnitLength_in_cm=MPC_CM,
+        UnitLength_in_cm=MPC_CM / _KPC,
         UnitMass_in_g=_MASS_G,
         UnitVelocity_in_cm_per_s=1e5,
     )
