@@ -18,6 +18,7 @@ import attrs
 
 import gpu_fdm
 from gpu_fdm.config.config import Config
+from gpu_fdm.config.section import Section
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.io.schema import MEASURED_FILAMENT, MEASUREMENT, SNAPSHOT
 from gpu_fdm.io.schema.entries import ASTROPY, PLACEHOLDERS, Group
@@ -86,7 +87,10 @@ def api() -> str:
         for name in names:
             thing = getattr(home, name)
             lines += [f"### {name}", "", "```py", signature(thing), "```", "", *docstring(thing)]
-            if inspect.isclass(thing):
+            if inspect.isclass(thing) and issubclass(thing, Section):
+                section = next(key for key, kind in SECTIONS.items() if kind is thing)
+                lines += [f"The keys of [[{section}]](ini.md#{section}), as keywords.", ""]
+            elif inspect.isclass(thing):
                 rows = [(f"`{member}`", text) for member, text in members(thing)]
                 lines += [table(("member", "what"), rows), ""] if rows else []
     return "\n".join(lines)
@@ -94,6 +98,9 @@ def api() -> str:
 
 def signature(thing) -> str:
     """As the source has it, a field or an argument a line where they are many."""
+    if inspect.isclass(thing) and issubclass(thing, Section):
+        keys = (f"{item.name}={item.default!r}" for item in attrs.fields(thing))
+        return "\n".join(textwrap.wrap(f"{thing.__name__}({', '.join(keys)})", 100, subsequent_indent="    "))
     node = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     if isinstance(node, ast.ClassDef):
         arguments = [ast.unparse(part) for base in bodies(thing) for part in base if isinstance(part, ast.AnnAssign)]

@@ -3,8 +3,12 @@
 The public names, in the order in which data flows:
 
     read_config, parse_config, Config        an ini file as a checked object
+    Run, CosmologySection, DarkMatter, FilamentSection, GasSection, WavefunctionSection, HaloSection    its sections
+    CrossSectionSection, SinglePowerSection, BoxSection, PowerSection, CorrelationSection    those of stages
+    PopulationSection, OneFilamentSection, TotalPowerSection, SimulationSection, SteadyStateSection    likewise
+    FitSection, FiguresSection, EmulatorSection    those of fits, figures and emulators
     CodeUnits                                sizes of the code units
-    linear_power, transfer, variance         linear theory
+    CosmologicalParameters, linear_power, transfer, variance    linear theory
     Population                               mass functions and shapes from ellipsoidal collapse
     SteadyStateCylinder, TabulatedProfile    the equilibrium of a filament
     eigenstates                              its library of modes
@@ -23,10 +27,13 @@ The public names, in the order in which data flows:
     interaction_basis, interactions, find_modules, pruned, reparameterised    which combinations a network uses
     behavioural_loss, count_degeneracy, hessian_eigenvalues    directions of its parameters that change nothing
     Emulator                                 a network of named inputs with ranges, from a file
-    open_snapshot, snapshot_power            snapshots of simulations
+    open_snapshot, SnapshotOptions, snapshot_power, Measurement    snapshots of simulations
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
-    open, Result, Group, Array    a result file as objects: tables, units, coordinates, figures
+    open, Result, Group, Array               a result file as objects: tables, units, coordinates, figures
     Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
+    read_measured, Measured, Likelihood, Posterior, BestFit    how probable tables are, priors, the best fit
+    sample, read_chain, Chain                samples of a posterior
+    forecast, Bins, Forecast                 Fisher matrices
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
     InputError, RunError                     what is wrong, with the input or with the run
 """
@@ -36,7 +43,32 @@ __version__ = "0.1.0"
 # where each public name lives; imported at first use, so that the command line starts at once
 _HOMES = {
     "config.config": ("Config", "parse_config", "read_config"),
+    "config.shared_sections": (
+        "Run",
+        "CosmologySection",
+        "DarkMatter",
+        "FilamentSection",
+        "GasSection",
+        "WavefunctionSection",
+        "HaloSection",
+    ),
+    "config.sections": (
+        "CrossSectionSection",
+        "SinglePowerSection",
+        "BoxSection",
+        "PowerSection",
+        "CorrelationSection",
+        "PopulationSection",
+        "OneFilamentSection",
+        "TotalPowerSection",
+        "SimulationSection",
+        "SteadyStateSection",
+        "FitSection",
+        "FiguresSection",
+    ),
+    "config.emulator_section": ("EmulatorSection",),
     "units": ("CodeUnits",),
+    "cosmology.parameters": ("CosmologicalParameters",),
     "cosmology.linear_power": ("linear_power",),
     "cosmology.transfer": ("transfer",),
     "cosmology.variance": ("variance",),
@@ -76,13 +108,20 @@ _HOMES = {
     "learn.degeneracy": ("behavioural_loss", "count_degeneracy", "hessian_eigenvalues"),
     "learn.emulator": ("Emulator",),
     "snapshots.registry": ("open_snapshot",),
-    "pipeline.snapshot": ("snapshot_power",),
+    "snapshots.options": ("SnapshotOptions",),
+    "pipeline.snapshot": ("snapshot_power", "Measurement"),
     "pipeline.model": ("population_of", "build_model"),
     "pipeline.cross_section": ("cross_section",),
     "pipeline.box": ("fill_box",),
     "pipeline.run": ("run",),
     "pipeline.result": ("Array", "Group", "Result", "open"),
     "inference.prediction": ("Prediction",),
+    "inference.measured": ("read_measured", "Measured"),
+    "inference.likelihood": ("Likelihood",),
+    "inference.posterior": ("Posterior", "BestFit"),
+    "inference.sampler": ("sample",),
+    "inference.chain": ("read_chain", "Chain"),
+    "inference.forecast": ("forecast", "Bins", "Forecast"),
     "parallel.domain": ("Domain",),
     "parallel.ranks": ("start_ranks",),
     "errors": ("InputError", "RunError"),

@@ -99,7 +99,9 @@ def _converting(function: Callable, units: Mapping[str, str], label: str) -> Cal
             return function(*positional, **named)  # which says what is wrong
         for name, value in bound.arguments.items():
             if known.parameters[name].kind is Parameter.VAR_KEYWORD:
-                bound.arguments[name] = {key: plain(each, NUMBER, f"{label}: {key}") for key, each in value.items()}
+                bound.arguments[name] = {
+                    key: plain(each, units.get(key, NUMBER), f"{label}: {key}") for key, each in value.items()
+                }
             elif units.get(name) != LATER:
                 bound.arguments[name] = plain(value, units.get(name, NUMBER), f"{label}: {name}", bound.arguments)
         return function(*bound.args, **bound.kwargs)

@@ -6,6 +6,7 @@ from attrs import Converter, field, frozen
 
 from ..errors import InputError
 from ..io.kinds import Number, checked, option
+from ..quantities import takes
 
 PIVOT = 0.05  # wavenumber at which As and n_s are given [1/Mpc]
 NEUTRINO_MASS = 93.14  # sum of masses for omega_nu h^2 = 1 [eV]: Mangano et al. 2005, hep-ph/0506164
@@ -30,6 +31,7 @@ def _omega_c_h2(value: float | None, p: Any) -> float:
         ) from None
 
 
+@takes(m_nu="eV")
 @frozen
 class CosmologicalParameters:
     """What a linear power spectrum is computed from.

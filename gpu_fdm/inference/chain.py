@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..io.hdf5 import opened
 from ..io.result_file import atomic_hdf5
+from ..quantities import takes_numbers
 
 GROUP = "mcmc"
 VERSION = "3.1.6"  # of emcee, whose layout this is
 BURN_IN = 5.0  # autocorrelation times that are left out at the beginning
 
 
+@takes_numbers
 @frozen(eq=False)
 class Chain:
     """Steps of an ensemble of walkers.

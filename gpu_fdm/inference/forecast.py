@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from ..errors import InputError
+from ..quantities import takes, takes_numbers
 from .prediction import Predicted, Prediction
 
 STEP = 1e-3  # of ln m22 and the like, for derivatives
@@ -31,6 +32,7 @@ CAVEATS = (
 )
 
 
+@takes(k_min="h/Mpc", k_max="h/Mpc")
 @frozen
 class Bins:
     """Bins of P(k): first and last k [h/Mpc], width in ln k, relative error of P in each."""
@@ -56,6 +58,7 @@ class Bins:
         return self.k_min * np.exp(self.width * np.arange(number))
 
 
+@takes_numbers
 @frozen(eq=False)
 class Forecast:
     """Standard deviations of ln m22 of one boson mass, and chi-squared between FDM and WDM.
@@ -71,6 +74,7 @@ class Forecast:
     against_wdm_without: float
 
 
+@takes(m22="1e-22 eV")
 def forecast(prediction: Prediction, bins: Bins, m22: float, priors: Mapping[str, float]) -> Forecast:
     """What P(k) in bins, at whose k the prediction is made, would tell of a boson mass.
 

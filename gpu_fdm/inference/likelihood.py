@@ -8,6 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
+from ..quantities import takes
 from .measured import Measured
 from .prediction import Prediction
 
@@ -48,6 +49,7 @@ class Likelihood:
         """Number of all rows."""
         return sum(len(table.k) for table in self.tables)
 
+    @takes(m22="1e-22 eV", mass_min="Msun/h")
     def models(self, **values: float) -> list[NDArray]:
         """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
 
@@ -61,11 +63,13 @@ class Likelihood:
             models.append(table.curve(predicted[table.redshift])[rows])
         return models
 
+    @takes(m22="1e-22 eV", mass_min="Msun/h")
     def pulls(self, **values: float) -> NDArray:
         """Differences of the tables from the model in units of independent errors, shape (rows,)."""
         models = self.models(**values)
         return np.concatenate([table.pulls(model) for table, model in zip(self.tables, models, strict=True)])
 
+    @takes(m22="1e-22 eV", mass_min="Msun/h")
     def __call__(self, **values: float) -> float:
         """ln of the likelihood, -chi^2/2, without the terms of the covariance alone, which do not change."""
         return -0.5 * float(np.sum(self.pulls(**values) ** 2))

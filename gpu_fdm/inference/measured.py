@@ -17,6 +17,7 @@ from scipy.linalg import solve_triangular
 from ..errors import InputError
 from ..io.tables import errors_of_text, read_text
 from ..pipeline.result_spectra import several_filaments
+from ..quantities import takes, takes_numbers
 from ..spectra.boost import Boost
 from ..spectra.linear_theory import matter_with
 from ..spectra.spectrum import COMOVING, Spectrum
@@ -54,6 +55,8 @@ def quantity(table: Boost | Spectrum) -> Curve:
     return lambda predicted: predicted.one_filament_fdm / getattr(predicted, below)
 
 
+@takes(k="h/Mpc")
+@takes_numbers
 @frozen(eq=False)
 class Measured:
     """The rows of a table that are compared.

@@ -12,6 +12,7 @@ from ..config.priors import Prior
 from ..config.sections import LOGARITHMIC, PARAMETERS, FitSection
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
+from ..quantities import takes_numbers
 from ..spectra.fit import LEAST_P
 from .likelihood import Likelihood
 
@@ -22,6 +23,7 @@ _WALL = 1e3  # the pull of every row where there is no prediction, in the search
 _HALVINGS = 12
 
 
+@takes_numbers
 @frozen(eq=False)
 class Posterior:
     """A posterior density of parameters.
@@ -170,6 +172,7 @@ class Posterior:
         return columns
 
 
+@takes_numbers
 @frozen(eq=False)
 class BestFit:
     """The maximum of a posterior.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
 from ..parallel.blas import on_one_thread
+from ..quantities import takes
 from .chain import Chain, read_chain, require_same, write_chain
 from .posterior import Posterior
 
@@ -30,6 +31,7 @@ def require_emcee() -> None:
         raise RunError("emcee is not installed, which samples the posterior: pip install 'gpu_fdm[fit]'")
 
 
+@takes()
 @on_one_thread  # matrices are small, and bits then do not depend on the number of cores
 def sample(
     posterior: Posterior, path: str | Path, settings: dict[str, str], walkers: int, steps: int, times: float, seed: int

@@ -27,7 +27,7 @@ from ..errors import InputError, RunError, did_you_mean, one_line
 from ..io.hdf5 import open_result
 from ..io.schema import MEASUREMENT, SNAPSHOT, Schema
 from ..plots import Figures, figures_within
-from ..quantities import home_for_astropy
+from ..quantities import home_for_astropy, takes
 
 _PLANE = ("v", "u")  # axes of a map whose two are one dataset `coordinate`
 _SPACE = ("x", "y", "z")
@@ -205,6 +205,7 @@ class Group(_Node, Mapping):
             attributes = {name: value for name, value in node.attrs.items() if name != "config"}
         return xarray.Dataset(variables, coordinates, attributes)
 
+    @takes()
     def plot(self, dpi: int = 100) -> Figures:
         """The figures of what is in this group, drawn now; a notebook shows them, `save(folder)` writes PNGs.
 

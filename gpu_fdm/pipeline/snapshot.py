@@ -21,6 +21,7 @@ from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
 from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
+from ..quantities import takes_numbers
 from ..snapshots.options import SnapshotOptions
 from ..snapshots.registry import open_snapshot
 from ..snapshots.snapshot import Batches, GridSnapshot, ParticleSnapshot
@@ -39,6 +40,7 @@ _MOST_OUTSIDE = 0.01  # share of particles outside of the box, above which its u
 _LEAST_FILLED, _LEAST_NUMBER = 0.9, 100  # share of each side that so many particles fill, or more
 
 
+@takes_numbers
 @dataclass(frozen=True)
 class Measurement:
     """How to measure.
