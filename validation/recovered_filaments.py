@@ -19,6 +19,7 @@ from scipy.ndimage import map_coordinates
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmic_web.axis import Axis
 from gpu_fdm.cosmic_web.cylinder import Cylinder, fitted
+from gpu_fdm.cosmic_web.jackknife import Sample
 from gpu_fdm.fields.cross_section import psi_at, tabulate
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.model import build_model
@@ -220,8 +221,9 @@ def truth_of_psi(model):
     density = model.wave.mean_density(fine)
     enclosed = np.concatenate([[0], np.cumsum(2 * np.pi * fine * density) * (fine[1] - fine[0])])
     masses = np.diff(np.interp(edges, np.concatenate([[0], fine]), enclosed)) * model.units.length**2
-    noise = 1 + 0.02 * np.random.default_rng(1).standard_normal((200, 20))
-    found = fitted(edges * model.units.length, masses, masses * noise)
+    noise = 0.02 * np.random.default_rng(1).standard_normal((10, 20))
+    units = masses * np.concatenate([1 + noise, 1 - noise])
+    found = fitted(edges * model.units.length, Sample(units, np.ones(len(units))))
     print(
         f"phase average: r0 {found.scale * A:.6g}, of the cylinder {cylinder_of(model).scale * A:.6g} Mpc/h; line mass "
         f"{found.line_mass:.5g}, of the cylinder {cylinder_of(model).line_mass:.5g}, background {found.background:.2g}"

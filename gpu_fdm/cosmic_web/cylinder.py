@@ -4,16 +4,16 @@
     sigma^2 = mu/(4 pi a (2 - beta))                     in code units, that is 100^2 (3/2) Om mu/(4 pi a (2 - beta))
                                                          in (km/s)^2 for mu in mean matter densities times (cMpc/h)^2
 
-(filament.profile). Shells are weighted with the inverse of their variances over resamplings of the slices. The errors
-of the parameters are their scatter over fits of the same resamplings.
+(filament.profile). Shells are weighted with the inverse of their variances, between slices. The errors of parameters
+are those of fits without one slice at a time, each with its own weights.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+
+from .jackknife import Sample, variance
 
 HUBBLE = 100.0  # km/s of a distance of 1 Mpc/h
 
@@ -53,40 +53,28 @@ class Cylinder:
         return float(sigma), float(sigma * self.errors[1] / (2 * self.line_mass))
 
 
-def fitted(
-    edges: NDArray,
-    line_masses: NDArray,
-    resamplings: Iterable[NDArray],
-    beta: float = 0.0,
-    background: float | None = None,
-) -> Cylinder:
+def fitted(edges: NDArray, sample: Sample, beta: float = 0.0, background: float | None = None) -> Cylinder:
     """The cylinder that fits the line masses in shells best.
 
-    edges       of the shells, shape (shells + 1,) [cMpc/h]
-    line_masses, resamplings  shape (shells,) each [mean matter density (cMpc/h)^2]
+    edges       of the shells, shape (shells + 1,) [cMpc/h];  sample  of at least four slices or sectors
     background  a known density beside it [mean matter densities]; None: fitted too
     Raises ValueError where the masses have no scatter or there is no such cylinder.
     """
-    drawn = np.array(list(resamplings))
-    variance = variance_of(drawn, line_masses, edges)
+    line_masses = sample.line_masses()
     half = float(np.interp(0.5 * line_masses.sum(), np.cumsum(line_masses), edges[1:]))
     start = np.array([np.log(half), np.log(line_masses.sum()), background or 0.0])
-    best = _fit(edges, line_masses, variance, beta, background, start)
-    # variances of the masses of the fit: shells that are low by chance would count more
-    model = np.diff(Cylinder(np.exp(best[0]), np.exp(best[1]), best[2], beta).enclosed(edges))
-    model += np.pi * np.diff(edges**2) * best[2]
-    variance *= np.clip(model / np.maximum(line_masses, 1e-300), 0.5, 2) ** 2
-    best = _fit(edges, line_masses, variance, beta, background, best)
-    spread = np.array([_fit(edges, row, variance, beta, background, best) for row in drawn])
+    best = _best(edges, sample, beta, background, start)
+    left_out = [_best(edges, one, beta, background, best) for one in sample.without_each()]
     scale, mass = np.exp(best[:2])
-    errors = np.std(spread, axis=0, ddof=1) * [scale, mass, 1]
+    errors = np.sqrt(variance(left_out)) * [scale, mass, 1]
     return Cylinder(float(scale), float(mass), float(best[2]), beta, tuple(errors.tolist()))
 
 
-def variance_of(drawn: NDArray, line_masses: NDArray, edges: NDArray) -> NDArray:
-    """Variances over resamplings, over the mass squared a running median of 5 shells: few draws scatter themselves."""
+def variance_of(sample: Sample) -> NDArray:
+    """Variances of line masses, over the mass squared a running median of 5 shells: of few slices they scatter."""
+    line_masses = sample.line_masses()
     floor = 1e-12 * float(np.max(line_masses))
-    relative = np.var(drawn, axis=0, ddof=1) / np.maximum(line_masses, floor) ** 2
+    relative = sample.variance() / np.maximum(line_masses, floor) ** 2
     relative[line_masses <= floor] = 1.0
     padded = np.pad(relative, 2, mode="edge")
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
@@ -94,6 +82,17 @@ def variance_of(drawn: NDArray, line_masses: NDArray, edges: NDArray) -> NDArray
         raise ValueError("the masses in shells are the same in all slices: their errors are not known")
     # an empty shell has the scatter of the least mass that was found
     return median * np.maximum(line_masses, line_masses[line_masses > floor].min()) ** 2 + floor**2
+
+
+def _best(edges: NDArray, sample: Sample, beta: float, background: float | None, start: NDArray) -> NDArray:
+    """(ln scale, ln line mass, background) of the least squares, with weights from the sample and from the fit."""
+    line_masses, known = sample.line_masses(), variance_of(sample)
+    best = _fit(edges, line_masses, known, beta, background, start)
+    # variances of the masses of the fit: shells that are low by chance would count more
+    model = np.diff(Cylinder(np.exp(best[0]), np.exp(best[1]), best[2], beta).enclosed(edges))
+    model += np.pi * np.diff(edges**2) * best[2]
+    known *= np.clip(model / np.maximum(line_masses, 1e-300), 0.5, 2) ** 2
+    return _fit(edges, line_masses, known, beta, background, best)
 
 
 def _fit(

@@ -9,6 +9,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from .cylinder import Cylinder, variance_of
+from .jackknife import variance
 from .shells import Shells
 
 _SIGNIFICANT = 4.0  # errors
@@ -38,15 +39,15 @@ def measured_profile(shells: Shells, cylinder: Cylinder) -> MeasuredProfile:
 
     Raises ValueError where it rises outwards, naming the place, and where there is no line mass above the background.
     """
-    drawn = np.array(list(shells.resampled()))
+    sample = shells.sample()
     masses, area, edges = shells.line_masses(), shells.area, shells.edges
     radius = np.sqrt((edges[1:] ** 2 + edges[:-1] ** 2) / 2)
     mean = np.diff(cylinder.enclosed(edges)) / area
     shape = np.where(mean > 0, cylinder.density(radius) / np.maximum(mean, 1e-300), 1.0)
     density = (masses / area - cylinder.background) * shape
-    error = np.sqrt(variance_of(drawn, masses, edges)) / area * shape
+    error = np.sqrt(variance_of(sample)) / area * shape
     whole = area.sum() * cylinder.background
-    line_mass, scatter = float(masses.sum() - whole), float(np.std(drawn.sum(axis=1), ddof=1))
+    line_mass, scatter = float(masses.sum() - whole), float(np.sqrt(variance(sample.left_out().sum(axis=1))))
     rise = _rise(radius, density, error)
     if rise:
         raise ValueError(rise)

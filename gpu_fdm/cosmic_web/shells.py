@@ -1,20 +1,19 @@
-"""The mass around an axis by slice along it, sector around it and shell from it, and resamplings of it for errors.
+"""The mass around an axis by slice along it, sector around it and shell from it.
 
-Slices are taken as independent: errors are the scatter over 200 drawings of slices with replacement (bootstrap). A psi
-without momentum along the axis is the same in all slices: where sectors differ much more than slices, they are drawn
-instead, which sees fringes that depend on the angle, but not rings.
+Slices are taken as independent: errors are those of leaving out one at a time (jackknife.py). A psi without momentum
+along the axis is the same in all slices: where sectors differ much more than slices, they are left out instead, which
+sees fringes that depend on the angle, but not rings.
 """
-
-from collections.abc import Iterator
 
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
-RESAMPLINGS = 200
+from .jackknife import Sample
+
 _RINGS = (0.2, 0.4), (0.4, 0.7), (0.7, 1.0)  # of the radius, in which other things are looked for
 _CROWDED, _CHANCE = 5.0, 6.0  # mass of a part over the median there, and over its scatter by chance
-_STILL = 0.1  # variance of slices over that of sectors below which sectors are drawn
+_STILL = 0.1  # variance of slices over that of sectors below which errors come from sectors
 
 
 @frozen(eq=False)
@@ -92,7 +91,7 @@ class Shells:
 
     @property
     def drawn(self) -> str:
-        """What is drawn for errors: slices, or sectors."""
+        """What errors come from: slices, or sectors."""
         variances = []
         for axis in (0, 1):
             mass, parts = self._units(axis)
@@ -101,14 +100,10 @@ class Shells:
             variances.append(float(np.sum(np.var(ratio, axis=0)) / np.count_nonzero(inside)))
         return "slices" if variances[0] >= _STILL * variances[1] else "sectors"
 
-    def resampled(self, seed: int = 1) -> Iterator[NDArray]:
-        """Line masses in the shells of slices, or sectors, drawn with replacement, RESAMPLINGS times."""
+    def sample(self) -> Sample:
+        """The slices or sectors from which errors come, those of which some part is used."""
         mass, parts = self._units(0 if self.drawn == "slices" else 1)
-        mass, parts = mass[parts > 0], parts[parts > 0]
-        random = np.random.default_rng(seed)
-        for _ in range(RESAMPLINGS):
-            chosen = random.integers(len(parts), size=len(parts))
-            yield mass[chosen].sum(axis=0) / parts[chosen].sum() * self._parts_a_length
+        return Sample(mass[parts > 0], parts[parts > 0] / self._parts_a_length)
 
     @property
     def _parts_a_length(self) -> float:

@@ -375,7 +375,7 @@ def _measured(
             snapshot, axis, f"{np.count_nonzero(shells.used.any(axis=1))} slices are left, of 4 at least"
         )
     try:
-        cylinder = fitted(shells.edges, shells.line_masses(), shells.resampled(), how.beta, how.background)
+        cylinder = fitted(shells.edges, shells.sample(), how.beta, how.background)
         profile = measured_profile(shells, cylinder)
     except ValueError as error:
         raise _no_filament(snapshot, axis, str(error)) from None

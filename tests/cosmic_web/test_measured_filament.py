@@ -7,6 +7,7 @@ from drawn_filaments import OMEGA_M, REDSHIFT, Drawn, distance, mean_density, pa
 from gpu_fdm.cosmic_web.axis import Axis, around, axis_between, period
 from gpu_fdm.cosmic_web.cylinder import Cylinder, fitted
 from gpu_fdm.cosmic_web.ends import half_mass_ends
+from gpu_fdm.cosmic_web.jackknife import Sample, variance
 from gpu_fdm.cosmic_web.momenta import momenta_of_particles, momenta_of_psi
 from gpu_fdm.cosmic_web.roundness import axis_ratio, axis_ratios
 from gpu_fdm.cosmic_web.sampling import cylinder_points, sampled
@@ -101,12 +102,24 @@ def test_a_fit_gives_back_its_cylinder():
     edges = np.concatenate([[0], np.geomspace(0.003, 0.2, 14)])
     truth = Cylinder(0.02, 0.05, 0.3)
     masses = np.diff(truth.enclosed(edges)) + 0.3 * np.pi * np.diff(edges**2)
-    noise = np.random.default_rng(1).standard_normal((40, len(masses)))
-    found = fitted(edges, masses, masses * (1 + 0.02 * noise))
+    noise = 0.1 * np.random.default_rng(1).standard_normal((30, len(masses)))
+    sample = Sample(masses * np.concatenate([1 + noise, 1 - noise]), np.ones(60))
+    found = fitted(edges, sample)
     assert found.scale == pytest.approx(0.02) and found.line_mass == pytest.approx(0.05)
     assert found.background == pytest.approx(0.3)
-    known = fitted(edges, masses, masses * (1 + 0.02 * noise), background=0.3)
+    known = fitted(edges, sample, background=0.3)
     assert known.scale == pytest.approx(0.02) and known.errors[2] < 1e-12 < known.errors[0] < found.errors[0]
+
+
+def test_errors_of_fits_are_their_scatter():
+    """Particles of a cylinder in 24 slices: over 400 draws r0 scatters by 0.39 %; fits with fixed weights by 0.34 %."""
+    edges, truth, random = np.concatenate([[0], np.geomspace(0.0026, 0.12, 20)]), Cylinder(0.0186, 0.05, 0.0), np.random
+    numbers = np.diff(truth.enclosed(edges)) / truth.line_mass * 75_000 / 24
+    drawn = random.default_rng(1).poisson(np.broadcast_to(numbers, (12, 24, 20)))
+    found = [fitted(edges, Sample(each * (truth.line_mass / 75_000), np.full(24, 1 / 24))) for each in drawn]
+    assert np.mean([one.errors[0] for one in found]) == pytest.approx(0.0039 * truth.scale, rel=0.1)
+    values = random.default_rng(2).standard_normal(50)
+    assert variance((values.sum() - values) / 49) == pytest.approx(np.var(values, ddof=1) / 50)
 
 
 def test_ends():
