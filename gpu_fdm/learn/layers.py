@@ -17,15 +17,15 @@ Layer = Callable[[Any], Any]
 BATCH = 256  # points at a time
 
 
-def checked_data(data: ArrayLike) -> NDArray:
-    """Points of a data set, shape (points, inputs), in double precision. Raises InputError for others."""
+def checked_data(data: ArrayLike, what: str = "data", column_name: str = "input") -> NDArray:
+    """Points of a data set, shape (points, inputs), in double precision. InputError, with its name, for others."""
     points = np.asarray(data, float)
     if points.ndim != 2 or len(points) < 2 or not points.shape[1]:
-        raise InputError(f"data of shape {list(points.shape)}: must be [points, inputs], two points or more")
+        raise InputError(f"{what} of shape {list(points.shape)}: must be [points, {column_name}s], two points or more")
     wrong = np.argwhere(~np.isfinite(points))
     if len(wrong):
         row, column = wrong[0]
-        raise InputError(f"data: point {row}, input {column} is {points[row, column]}: must be finite")
+        raise InputError(f"{what}: point {row}, {column_name} {column} is {points[row, column]}: must be finite")
     return points
 
 

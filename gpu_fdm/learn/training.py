@@ -76,7 +76,7 @@ def train(
     report   called with the state after each `after` epochs
     Raises InputError for data that are not finite or do not fit the network, RunError where the loss is not finite.
     """
-    points, targets = checked_data(inputs), checked_data(outputs)
+    points, targets = checked_data(inputs, "inputs"), checked_data(outputs, "outputs", "output")
     sizes = network.sizes
     if (points.shape[1], targets.shape[1]) != (sizes[0], sizes[-1]) or len(points) != len(targets):
         shapes = f"{list(points.shape)} and {list(targets.shape)}"

@@ -22,6 +22,7 @@ from ..spectra.similarity.table import LARGEST_KAPPA
 
 _AT_ONCE = 2000  # points of a call of the table
 _STEP = 1e-3  # of ln of an input, for the powers of similarity variables
+_CONSTANT = 1e-6  # of ln output, below which a change is an error of the table
 QUANTITIES = ("k", "m22", "mass", "redshift")
 
 
@@ -51,7 +52,7 @@ class EmulatorData:
 
     @classmethod
     def of(cls, config: Config) -> "EmulatorData":
-        """That of a config. Raises InputError for a box that the table does not cover."""
+        """That of a config. Raises InputError for a box that the table does not cover, or without a change."""
         found = cls(config.emulator, config.cosmology.h, config.cosmology.omega_m)
         with config.errors_in("emulator"):
             corners = np.array(list(product(*found._ranges.tolist())))
@@ -62,6 +63,11 @@ class EmulatorData:
                 raise InputError(
                     f"k = {found.section.k[1]:g} h/Mpc is {kappa:.3g} k_cut of the lightest filament and boson: must "
                     f"be at most {LARGEST_KAPPA:g}, where fringes end"
+                )
+            if np.ptp(values := found.values(corners)) < _CONSTANT:
+                output = f"output = {found.section.output}"
+                raise InputError(
+                    f"{output}: is {np.exp(values[0]):.6g} in all corners of the ranges: must change there"
                 )
         return found
 

@@ -4,6 +4,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from ..errors import InputError, RunError
 from ..io.result_file import GroupWriter
 from ..io.schema import EMULATOR
 from ..learn.emulator import Emulator
@@ -77,9 +78,12 @@ class Trained:
         )
 
     def analysis(self) -> Analysis:
-        """Its interaction basis, over the points that it was trained on."""
+        """Its interaction basis, over the points of the training; RunError where nothing goes through a layer."""
         data = self.data
-        return Analysis.of(self.emulator, data.training.inputs, data.tests.inputs, data.tests.outputs, data.powers)
+        try:
+            return Analysis.of(self.emulator, data.training.inputs, data.tests.inputs, data.tests.outputs, data.powers)
+        except InputError as error:
+            raise RunError(f"emulator: {error}: take another [emulator] seed, activation or widths") from None
 
     def write(self, file: GroupWriter) -> None:
         """Write /emulator."""

@@ -60,6 +60,10 @@ def test_training_resumes_to_the_same_bits():
         np.testing.assert_array_equal(resumed.arrays[name], values)
     with pytest.raises(InputError, match=r"inputs and outputs of shape \[60, 2\] and \[60, 2\]"):
         train(NETWORK, points, points, 1)
+    with pytest.raises(InputError, match=r"^outputs: point 2, output 0 is nan: must be finite"):
+        train(NETWORK, points, np.where(np.arange(60)[:, None] == 2, np.nan, wanted), 1)
+    with pytest.raises(InputError, match=r"^inputs: point 0, input 1 is inf: must be finite"):
+        train(NETWORK, np.where(points == points[0, 1], np.inf, points), wanted, 1)
     with pytest.raises(RunError, match="the loss is not finite after 40 epochs"):
         train(NETWORK, 1e160 * points, wanted, 40, rate=1e10)
 
