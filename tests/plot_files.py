@@ -241,7 +241,7 @@ def shown_texts(figure):
 def assert_readable(figure):
     """Texts are large enough, inside the figure, and none is upon another; the figure has been laid out."""
     texts = shown_texts(figure)
-    assert min(text.get_fontsize() for text in texts) >= 9
+    assert min(text.get_fontsize() for text in texts) >= 8
     extents = {text: Text.get_window_extent(text) for text in texts}  # of an annotation without its line
     for text, extent in extents.items():
         assert figure.bbox.x0 <= extent.x0 <= extent.x1 <= figure.bbox.x1, text

@@ -188,8 +188,9 @@ def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") 
             found = job.plan.fitted(solved)
     folder = Path(options.output)
     boosts = boosts_to_draw(found, job.tables, job.models, options.mixed)
-    points = "Points, and dashed lines in a band: tables and simulations. Lines: models."
-    figures = {draw_boosts(boosts, folder / FIGURE, options.dpi, mixed=options.mixed): points}
+    points = "Points, and dashed lines in a band: tables and simulations. Lines: models; of dashes and dots: best fits."
+    best = [comparison.best for comparison in found if comparison.best]
+    figures = {draw_boosts(boosts, folder / FIGURE, options.dpi, mixed=options.mixed, best=best): points}
     written = [write_comparisons(found, folder / TABLE)] if found else []
     lines = [line for comparison in found for line in comparison_lines(comparison)]
     for table, compared in zip(job.tables, job.comparisons, strict=True):

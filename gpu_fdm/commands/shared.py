@@ -150,8 +150,8 @@ def add_ratio_options(parser: ArgumentParser) -> None:
 
 def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:
     """Add the resolution of a figure; 0 draws none where the figure is optional."""
-    text = f"resolution of the figure, in dots per inch{'; 0 draws none' if optional else ''} (default: 150)"
-    parser.add_argument("--dpi", type=int, default=150, help=text)
+    text = f"resolution of the figure, in dots per inch{'; 0 draws none' if optional else ''} (default: 200)"
+    parser.add_argument("--dpi", type=int, default=200, help=text)
 
 
 def check_dpi(dpi: int, optional: bool = False) -> None:

@@ -30,6 +30,7 @@ class Comparison:
 
     features   of the table and of the model;  agreement  of both
     fit        of m22, where one was asked for;  systematics  its systematic error, where that is known
+    best       the model of the m22 that was fitted, where there is a value
     """
 
     table: Boost
@@ -38,6 +39,7 @@ class Comparison:
     agreement: Agreement
     fit: MassFit | None = None
     systematics: Systematics | None = None
+    best: Boost | None = None
 
 
 def same_ratio(table: Boost, models: Sequence[Boost]) -> list[Boost]:

@@ -125,7 +125,9 @@ class FitPlan:
         low, high = max(self.masses[0], low), min(self.masses[1], high)
         fit = fit_m22(grid, comparison.table, low, high)
         switched = [self._switched(variant, solved, comparison, fit.masses) for variant in variants[1:]]
-        return replace(comparison, fit=fit, systematics=Systematics(fit, tuple(switched)) if switched else None)
+        best = grid(fit.m22) if fit.fits and fit.m22 is not None and not fit.bound else None
+        known = Systematics(fit, tuple(switched)) if switched else None
+        return replace(comparison, fit=fit, systematics=known, best=best)
 
     def _switched(
         self, variant: Variant, solved: Solved, comparison: Comparison, masses: tuple[float, float]

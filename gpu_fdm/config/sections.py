@@ -440,9 +440,10 @@ LOGARITHMIC = ("m22", "mass_min")  # those of which ln is sampled
 
 @frozen
 class FiguresSection(Section):
-    """Figures as PNG files beside the result."""
+    """Figures beside the result, in widths of one or two columns of a journal (88 and 180 mm)."""
 
-    dpi: int = option(150, Number(20, 1200, integer=True), "resolution of the figures in dots per inch")
+    format: str = option("png", Choice(("png", "pdf", "svg")), "format of the figures")
+    dpi: int = option(200, Number(20, 1200, integer=True), "resolution of the figures in dots per inch")
 
 
 # None, where a section is absent; of type Any, since a stage runs only where its section is there, and need not ask

@@ -9,9 +9,21 @@ from ..errors import InputError
 
 PROGRAM = "gpu-fdm"
 FIGURE_MARK = f"Software\0{PROGRAM}".encode()  # a text of a PNG: name, zero, value
+FIGURE_MARKS = {  # by the ending of the name
+    ".png": FIGURE_MARK,
+    ".pdf": f"/Creator ({PROGRAM})".encode(),
+    ".svg": f"<dc:title>{PROGRAM}</dc:title>".encode(),
+}
 MOVIE_COMMENT = f"made by {PROGRAM}"
 MOVIE_MARK = MOVIE_COMMENT.encode()
 _SEARCHED = 2**16  # bytes at either end
+
+
+def figure_mark(path: Path) -> bytes:
+    """The mark of a figure of this name; InputError for a format that figures do not have."""
+    if path.suffix.lower() not in FIGURE_MARKS:
+        raise InputError(f"{path}: must end in {', '.join(FIGURE_MARKS)}")
+    return FIGURE_MARKS[path.suffix.lower()]
 
 
 def require_own(path: Path, mark: bytes) -> None:

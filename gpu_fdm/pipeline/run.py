@@ -19,10 +19,10 @@ from ..io.schema import INPUTS
 from ..parallel.blas import on_one_thread
 from ..parallel.choice import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
-from ..plots import draw, require_own_figures
+from ..plots import FORMATS, draw, figures_in, require_own_figures
 from . import plan
 from .inputs import Inputs, contents, read_inputs
-from .progress import StageTimer
+from .progress import StageTimer, progress
 from .stage import Context
 from .stages import STAGES, figures, result_key, result_schema, stages_of
 
@@ -118,7 +118,8 @@ def _check_output(config: Config) -> None:
     result = result_path(config)
     require_result(result)
     if config.figures:
-        require_own_figures(result, (figure for stage in stages_of(config) for figure in stage.figures))
+        of_run = (figure for stage in stages_of(config) for figure in stage.figures)
+        require_own_figures(result, of_run, config.figures.format)
     for other in result.parent.iterdir() if result.parent.is_dir() else ():
         if other.stem == result.stem and other.suffix.lower() in RESULT_ENDINGS and other.name != result.name:
             raise config.error("run", "output", f"{other.name} is there: both would have the same cache and figures")
@@ -167,7 +168,8 @@ def _unfinished(context: Context, fresh: bool) -> frozenset[str]:
 def _remove_leftovers(result: Path) -> None:
     """Delete what killed runs left of snapshots, figures and movies beside a result, and of tables in the cache."""
     remove_abandoned_tables()
-    pattern = re.compile(rf"\.({re.escape(result.stem)}_\w+_z[\d.]+\.hdf5|.+\.(png|gif|mp4))\.part-.+")
+    endings = "|".join((*FORMATS, "gif", "mp4"))
+    pattern = re.compile(rf"\.({re.escape(result.stem)}_\w+_z[\d.]+\.hdf5|.+\.({endings}))\.part-.+")
     remove_abandoned(result.parent, lambda name: pattern.fullmatch(name) is not None)
 
 
@@ -194,7 +196,9 @@ def _draw(context: Context) -> tuple[Path, ...]:
     drawn: tuple[Path, ...] = ()
     if context.config.figures and context.ranks.is_root:
         with context.timer("figures"):
-            drawn = tuple(draw(context.result, figures(), context.config.figures.dpi))
+            section, shown = context.config.figures, figures_in(context.result, figures())
+            with progress("figures", len(shown)) as step:
+                drawn = tuple(draw(context.result, shown, section.dpi, section.format, step=step))
         context.timer.log("figures")
     context.ranks.barrier()
     return drawn

@@ -1,4 +1,4 @@
-"""Figures of a result file, as PNGs in its folder; the only package that needs matplotlib.
+"""Figures of a result file, as PNG, PDF or SVG in its folder; the only package that needs matplotlib.
 
 Each figure is a function of the open file; the stages of a run name theirs (pipeline.stages.figures). Of several
 filaments the first is shown where a figure is about one. Colours are safe for the colour blind, maps are perceptually
@@ -6,7 +6,7 @@ uniform. Importing this module does not import matplotlib.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -18,14 +18,17 @@ import h5py
 
 from ..errors import InputError
 from ..io.hdf5 import open_result
-from ..io.ownership import FIGURE_MARK, require_own
+from ..io.ownership import FIGURE_MARKS, figure_mark, require_own
+
+FORMATS = tuple(ending[1:] for ending in FIGURE_MARKS)
+DPI = 200  # of figures, unless another resolution is asked for [1/inch]
 
 
 @dataclass(frozen=True)
 class Figure:
     """A figure that a result file may hold the data for.
 
-    name      of its PNG
+    name      of its file, without the ending
     text      what it shows
     function  that draws it, "module.function" of this package
     sources   groups or datasets: it is drawn where the file has one of them; * stands for any end of a name
@@ -47,40 +50,63 @@ def figure_path(result: Path, name: str) -> Path:
     return result.with_name(name if result.stem == "result" else f"{result.stem}_{name}")
 
 
-def require_own_figures(result: Path, figures: Iterable[Figure]) -> None:
+def require_own_figures(result: Path, figures: Iterable[Figure], kind: str = "png") -> None:
     """InputError where a figure of a result would replace a file of others."""
     for figure in figures:
-        require_own(figure_path(result, f"{figure.name}.png"), FIGURE_MARK)
+        path = figure_path(result, f"{figure.name}.{kind}")
+        require_own(path, figure_mark(path))
 
 
 def what_shows(path: Path, figures: Iterable[Figure]) -> str:
-    """What a PNG of `draw` shows, in words; empty for another file."""
+    """What a figure of `draw` shows, in words; empty for another file."""
     # the longest name that fits: of NAME.hdf5 figures are called NAME_power.png
     fitting = [figure for figure in figures if f"_{path.stem}".endswith(f"_{figure.name}")]
     return max(fitting, key=lambda figure: len(figure.name)).text if fitting else ""
 
 
-def draw(path: Path, figures: Iterable[Figure], dpi: int = 150) -> list[Path]:
-    """Draw those figures for which a result file holds data, as PNGs in its folder; returns their paths, maybe none.
+def figures_in(path: Path, figures: Iterable[Figure]) -> list[Figure]:
+    """Those figures for which a result file holds data; InputError for a file that is no result or is damaged."""
+    with open_result(path) as file:
+        return [figure for figure in figures if any(_holds(file, source) for source in figure.sources)]
 
-    For result.hdf5 they are cross_section.png and so on, for another NAME.hdf5 NAME_cross_section.png and so on.
-    dpi  resolution [1/inch]
+
+def draw(
+    path: Path,
+    figures: Iterable[Figure],
+    dpi: int = DPI,
+    kind: str = FORMATS[0],
+    targets: Mapping[str, Path] | None = None,
+    step: Callable[[], None] | None = None,
+) -> list[Path]:
+    """Draw those figures for which a result file holds data; returns their paths, maybe none.
+
+    For result.hdf5 they are cross_section.png and so on in its folder, for another NAME.hdf5 NAME_cross_section.png.
+
+    dpi      resolution [1/inch]
+    kind     one of FORMATS, the ending of their names
+    targets  paths of figures, by name, instead of these
+    step     called after each figure
     Raises InputError for a file that is no result or is damaged, and where a figure would replace a file of others;
     RunError where one cannot be written.
     """
+    path = Path(path)
+    shown = figures_in(path, figures)
+    if not shown:
+        return []
     from matplotlib import style as matplotlib_style
 
-    from .style import STYLE, save_png
+    from .style import STYLE, save_figure
 
-    path = Path(path)
-    drawn = []
+    places = {figure.name: figure_path(path, f"{figure.name}.{kind}") for figure in shown}
+    places |= {name: place for name, place in (targets or {}).items() if name in places}
+    for place in places.values():
+        require_own(place, figure_mark(place))
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
-        shown = [figure for figure in figures if any(_holds(file, source) for source in figure.sources)]
-        require_own_figures(path, shown)
         for figure in shown:
-            drawn.append(figure_path(path, f"{figure.name}.png"))
-            save_png(figure.draw(file), drawn[-1], dpi)
-    return drawn
+            save_figure(figure.draw(file), places[figure.name], dpi)
+            if step:
+                step()
+    return [places[figure.name] for figure in shown]
 
 
 class Figures(Mapping):
@@ -100,12 +126,12 @@ class Figures(Mapping):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write each as NAME.png into a folder, which is made; returns their paths. Errors as for `draw`."""
-        from .style import save_png
+        from .style import save_figure
 
         Path(folder).mkdir(parents=True, exist_ok=True)
         paths = [Path(folder) / f"{name}.png" for name in self]
         for path, figure in zip(paths, self.values(), strict=True):
-            save_png(figure, path, self._dpi)
+            save_figure(figure, path, self._dpi)
         return paths
 
     def _repr_html_(self) -> str:
@@ -120,7 +146,7 @@ class Figures(Mapping):
         return f"Figures({', '.join(self)})"
 
 
-def figures_within(path: Path, figures: Iterable[Figure], group: str, dpi: int = 150) -> Figures:
+def figures_within(path: Path, figures: Iterable[Figure], group: str, dpi: int = DPI) -> Figures:
     """Figures of what a group of a result holds; of all groups where its name is empty.
 
     dpi  resolution [1/inch]

@@ -9,14 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
-from ..io.schema import DENSITY, POWER
+from ..io.schema import DENSITY, GAS, POWER
 from .style import (
+    COLUMN,
     FIRST_FILAMENT,
     GREY,
     LABELS,
     MAP_TICKS,
     MPC,
+    PAGE,
     POWER_DECADES,
     SMOOTH,
     VERMILION,
@@ -30,6 +33,7 @@ from .style import (
     new_figure,
 )
 
+MAPS = {"fdm": "fuzzy dark matter", "smooth": "the same without fringes"}
 COLUMN_DECADES = 4.0  # shown in a map of column density
 SLAB_BYTES = 2**26  # of a density in memory at a time
 
@@ -42,8 +46,8 @@ def projection(file: h5py.File) -> Figure:
     norm = log_range(maps, COLUMN_DECADES)
     rows, columns, width, height = side.layout(len(names))
     attributes = file[FIRST_FILAMENT].attrs if FIRST_FILAMENT in file else {}
-    about = rf"$L={attributes['length']:.3g}\,{MPC}$" if attributes else ""
-    figure = filament_figure(file, width, height, about, of_box=True)
+    about = rf"$L={attributes['length']:.3g}\,{MPC}$" if attributes and GAS not in file else ""
+    figure = filament_figure(file, width, height, about, f"seen along ${'xyz'[side.along]}$", of_box=True)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel, name, column in zip(panels.flat, names, maps, strict=True):
         image = side.show(panel, name, column, norm)
@@ -89,17 +93,22 @@ class Side:
         """Rows and columns for a number of pictures, and width and height of their figure [inch]."""
         rows = pictures if self.flatness > 2 else 1
         columns = pictures // rows
-        width = 10.0 if self.flatness > 2 or columns > 1 else 6.6
+        width = PAGE if self.flatness > 2 or columns > 1 else COLUMN
         # a picture flatter than 6 to 1 is stretched, for its labels to have room
-        height = max(2.8, 0.85 + rows * (((width - 1.45) / columns - 0.3) / min(self.flatness, 6) + 0.3))
+        height = max(2.0, 0.62 + rows * (((width - 1.1) / columns - 0.22) / min(self.flatness, 6) + 0.22))
         return rows, columns, width, height
 
     def show(self, panel: Axes, name: str, column: np.ndarray, norm: Any) -> AxesImage:
         """Draw a column density in a panel; returns the image."""
         extent = (0, self.size[self.right], 0, self.size[self.upward])
         panel.set(xlabel=rf"${'xyz'[self.right]}\;\;[{MPC}]$", ylabel=rf"${'xyz'[self.upward]}\;\;[{MPC}]$")
-        panel.set_title(LABELS[name])
+        panel.set_title(MAPS[name])
         panel.tick_params(**MAP_TICKS)
+        # not as many as fit: their number would change while the layout is found; clear of the next panel's
+        panel.xaxis.set_major_locator(
+            MaxNLocator(5, steps=[1, 2, 5, 10], prune="upper" if self.flatness <= 2 else None)
+        )
+        panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         panel.label_outer()
         image = panel.imshow(np.maximum(column, norm.vmin), norm=norm, cmap="magma", extent=extent)
         panel.set_aspect("equal" if self.flatness <= 6 else "auto")
@@ -117,11 +126,12 @@ def power(file: h5py.File) -> Figure:
     spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
     k = groups[names[0]]["k"][1:]  # the first row is k = 0
     nyquist = float(groups[names[0]].attrs["nyquist"])
-    first, last = min(k[0], nyquist / 2), max(1.4 * nyquist, 2 * k[0])  # wide bins may begin beyond
-    lowest = min(values[(k <= last) & (values > 0)].min() for values in spectra.values())
+    first, last = min(k[0], nyquist / 2), max(1.2 * nyquist, 2 * k[0])  # wide bins may begin beyond
+    resolved = k <= max(nyquist, k[0])
+    lowest = min(values[resolved & (values > 0)].min() for values in spectra.values())
     floor = max(lowest / 3, max(values.max() for values in spectra.values()) / 10**POWER_DECADES)
 
-    figure = filament_figure(file, 6.6, 5.8 if len(names) == 2 else 4.2, of_box=True)
+    figure = filament_figure(file, COLUMN, 3.8 if len(names) == 2 else 2.6, of_box=True)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=(2, 1)[: len(names)])[:, 0]
     for name, values in spectra.items():
         look = fringes(file) if name == "fdm" else SMOOTH
@@ -151,7 +161,7 @@ def _snapshot_power(measured: h5py.Group) -> Figure:
     k, values, error = (measured[name][1:] for name in ("k", "power", "error"))  # the first row is k = 0
     nyquist, attributes = float(measured.attrs["nyquist"]), measured.attrs
     name = f"{attributes['of']} of {Path(attributes['source']).name}"
-    figure = new_figure(6.6, 4.2, [literal(name), rf"$z={attributes['redshift']:.4g}$"])
+    figure = new_figure(COLUMN, 2.6, [literal(name), rf"$z={attributes['redshift']:.4g}$"])
     panel = figure.subplots()
     seen = values > 0
     panel.loglog(k[seen], values[seen], color=VERMILION, label="measured")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..io.schema import BUDGET, ONE_FILAMENT
 from ..spectra.one_filament import DEEPEST
-from .style import GREY, MSUN, SMALL, WAVENUMBER, Look, boson_groups, boson_name, mass_in_words, new_figure
+from .style import GREY, MSUN, PAGE, SMALL, WAVENUMBER, Look, boson_groups, boson_name, mass_in_words, new_figure
 
 COLOURS = (
     *("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -25,7 +25,7 @@ def budget(file: h5py.File) -> Figure:
     window = rf"{mass_in_words(attributes['mass_min'])}\;\mathrm{{to}}\;{mass_in_words(attributes['mass_max'])}"
     first = [f"$z={attributes['redshift']:.4g}$", rf"$M={window}\,{MSUN}$"]
     figure = new_figure(
-        8.8, 2.3 + 2.9 * len(groups), first, ["other choices, one at a time"], ["relative to all matter"]
+        PAGE, 1.6 + 2.1 * len(groups), first, ["other choices, one at a time"], ["relative to all matter"]
     )
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     looks = _looks([group for _, group in groups])

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from ..learn.basis import LayerBasis
 from ..learn.combinations import SMALL, Combinations, in_full
-from .style import GREY, SKY, STYLE, VERMILION, new_figure, save_png
+from . import DPI
+from .style import GREY, PAGE, SKY, STYLE, VERMILION, new_figure, save_figure
 
 SYMBOLS = {
     "m22": r"$m_{22}$",
@@ -22,21 +23,21 @@ SYMBOLS = {
     "mass_max": r"$M_\mathrm{max}$",
     "filament_fraction": "$f$",
 }
-WIDTH, CELL, SPECTRUM = 12.0, 0.34, 2.3  # of the figure, of a row, and of the panel of Lambda [inch]
-TINY = 9  # points, of numbers in cells
+CELL, SPECTRUM = 0.24, 1.8  # height of a row, and of the panel of Lambda [inch]
+TINY = 7  # points, of numbers in cells
 
 
-def draw_combinations(found: Sequence[Combinations], about: str, path: Path, dpi: int = 150) -> Path:
+def draw_combinations(found: Sequence[Combinations], about: str, path: Path, dpi: int = DPI) -> Path:
     """Draw them into a PNG; returns its path. about: what is measured, the first line."""
     with matplotlib_style.context(["default", STYLE]):
-        save_png(combinations(found, about), path, dpi)
+        save_figure(combinations(found, about), path, dpi)
     return path
 
 
 def combinations(found: Sequence[Combinations], about: str) -> Figure:
     """A row for each quantity: Lambda; powers of what is measured in the box; those of the Fisher matrix."""
-    heights = [max(SPECTRUM, 0.9 + CELL * len(each.names)) for each in found]
-    figure = new_figure(WIDTH, 0.5 + sum(heights), [about])
+    heights = [max(SPECTRUM, 0.65 + CELL * len(each.names)) for each in found]
+    figure = new_figure(PAGE, 0.4 + sum(heights), [about])
     panels = figure.subplots(len(found), 3, squeeze=False, width_ratios=[1, 1.5, 1.5], height_ratios=heights)
     for each, (left, middle, right) in zip(found, panels, strict=True):
         _draw_spectrum(left, each)
@@ -52,7 +53,7 @@ def _draw_spectrum(panel: Axes, found: Combinations) -> None:
         (found.local, "its middle", {"marker": "s", "color": GREY, "linestyle": "--"}),
     ):
         ratio = np.sqrt(basis.importance)
-        panel.semilogy(np.arange(1, len(ratio) + 1), ratio, label=name, markersize=4, **look)
+        panel.semilogy(np.arange(1, len(ratio) + 1), ratio, label=name, markersize=3, **look)
     panel.axhline(1, color="black", linewidth=0.8)
     panel.axhspan(1, 1e6, color=SKY, alpha=0.15, linewidth=0)
     largest = float(np.sqrt(max(found.whole.importance[0], found.local.importance[0])))

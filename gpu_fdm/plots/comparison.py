@@ -1,7 +1,9 @@
 """Boosts in one figure: models are lines, tables and simulations are points."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,22 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..spectra.boost import Boost
-from .style import BOSONS, CDM, HEAVY, LIGHT, POSITION_OF_ONE, SMALL, STYLE, WAVENUMBER, literal, new_figure, save_png
+from . import DPI
+from .style import (
+    BOSONS,
+    CDM,
+    COLUMN,
+    HEAVY,
+    LIGHT,
+    POSITION_OF_ONE,
+    SMALL,
+    STYLE,
+    WAVENUMBER,
+    boson_name,
+    literal,
+    new_figure,
+    save_figure,
+)
 
 Colours = dict[float | None, Any]  # by m22
 
@@ -20,8 +37,10 @@ MOST_POINTS = 60  # rows of a boost with errors; one with more is a line in a ba
 FAINT = 0.35  # opacity of what is beyond a limit, see Boost.good
 AROUND = 3.0  # factor by which the figure goes beyond the k of the points
 ABOVE = 30.0  # and above their boosts: over a smooth filament models grow without bound
-LONGEST = 95  # characters of a label and its source in the legend
+LONGEST = 34  # letters of a citation in the legend
+TWO_COLUMNS = 26  # letters of labels of which two fit side by side
 DASHES = (0, (4, 1.5))  # of lines that were measured
+BEST = (0, (6, 1.5, 1, 1.5))  # of models that were fitted
 EARLY = 0.35  # opacity of the earliest of several epochs
 MOST_BANDS = 2  # of a panel: more would cover each other
 LOWEST = 1e-3  # least boost shown
@@ -32,44 +51,54 @@ DENOMINATORS = {  # in words
     "linear-cdm": "the linear power of cold dark matter",
     "n-body": "particles from the same initial conditions",
 }
-ROW = 0.2  # height of a row of the legend [inch]
+ROW = 0.15  # height of a row of the legend [inch]
 
 
-def draw_boosts(boosts: Sequence[Boost], path: Path | str, dpi: int = 150, mixed: bool = False) -> Path:
-    """Draw boosts into a PNG; returns its path.
+def draw_boosts(
+    boosts: Sequence[Boost], path: Path | str, dpi: int = DPI, mixed: bool = False, best: Sequence[Boost] = ()
+) -> Path:
+    """Draw boosts into a PNG, PDF or SVG; returns its path.
 
     mixed  whether ratios over different denominators may be in it
+    best   models that were fitted
     Raises InputError where they are and may not, and for a file of others, which is not replaced; RunError where it
     cannot be written.
     """
     path = Path(path)
     with matplotlib_style.context(["default", STYLE]):
-        save_png(comparison(boosts, mixed), path, dpi)
+        save_figure(comparison(boosts, mixed, best), path, dpi)
     return path
 
 
-def comparison(boosts: Sequence[Boost], mixed: bool = False) -> Figure:
+def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boost] = ()) -> Figure:
     """A figure of boosts over k, both logarithmic, a panel for each denominator; beyond a limit (Boost.good) faint.
 
     Boosts with errors are points, if they are not too many, else dashed lines in a band; all others are lines. A boson
     has one colour; of several epochs, earlier ones are lighter.
 
     mixed  whether ratios over different denominators may be in it
+    best   models that were fitted, lines of dashes and dots
     Raises InputError that names two of them where they differ and may not.
     """
     if not mixed:
         _check_denominators(boosts)
+    every = [*boosts, *best]
     denominators = list(dict.fromkeys(boost.denominator for boost in boosts))
-    height = 4.4 if len(denominators) == 1 else 2.9 * len(denominators)
-    figure = new_figure(7.2, height + ROW * len(boosts), [])
+    labels = _labels(boosts) | {boost: _label_of_best(boost) for boost in best}
+    height = (2.6 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(-len(every) // 2)
+    figure = new_figure(COLUMN, height, _common(boosts))
     panels = figure.subplots(len(denominators), 1, sharex=True, squeeze=False)[:, 0]
-    colours = _colours(boosts)
+    colours = _colours(every)
     measured = [boost for boost in boosts if boost.error is not None] or boosts
     k = np.concatenate([boost.k for boost in measured])
     around = AROUND if len(measured) < len(boosts) else 1.0
     shown = k.min() / around, k.max() * around
     for panel, denominator in zip(panels, denominators, strict=True):
-        names = _draw_panel(panel, [boost for boost in boosts if boost.denominator == denominator], colours, shown)
+        over = [boost for boost in boosts if boost.denominator == denominator]
+        names = _draw_panel(panel, over, colours, shown, labels)
+        for boost in best:
+            if boost.denominator == denominator:
+                panel.plot(boost.k, boost.boost, color=colours[boost.m22], linestyle=BEST, label=labels[boost])
         if len(denominators) == 1:
             panel.set_ylabel(f"ratio of power:  {names}")
         else:
@@ -78,10 +107,54 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False) -> Figure:
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
         panels[0].set_xlim(*shown)
-    redshifts = [boost.redshift for boost in boosts if boost.redshift is not None]
-    note = "redshifts differ" if redshifts and max(redshifts) - min(redshifts) > 1e-3 * (1 + max(redshifts)) else None
-    figure.legend(loc="outside lower left", fontsize="small", title=note, alignment="left")
+    longest = max(len(label) for label in labels.values())
+    figure.legend(loc="outside lower left", ncols=2 if longest < TWO_COLUMNS else 1, alignment="left")
     return figure
+
+
+def _common(boosts: Sequence[Boost]) -> list[str]:
+    """Parts of the first line: what all boosts are of, and their redshift; whether redshifts differ."""
+    objects = {boost.object for boost in boosts if boost.object}
+    parts = [literal(objects.pop())] if len(objects) == 1 else []
+    if redshifts := [boost.redshift for boost in boosts if boost.redshift is not None]:
+        parts.append("redshifts differ" if _differ(redshifts) else f"$z={redshifts[0]:.4g}$")
+    return parts
+
+
+def _differ(redshifts: Sequence[float]) -> bool:
+    return max(redshifts) - min(redshifts) > 1e-3 * (1 + max(redshifts))
+
+
+def _labels(boosts: Sequence[Boost]) -> dict[Boost, str]:
+    """What each boost is in the legend: its boson, what differs from others, and whether it is a model or of whom."""
+    redshifts = [boost.redshift for boost in boosts if boost.redshift is not None]
+    epochs = bool(redshifts) and _differ(redshifts)
+    objects = len({boost.object for boost in boosts if boost.object}) > 1
+    labels: dict[Boost, str] = {}
+    for boost in boosts:
+        parts = [boson_name(boost.m22)] if boost.m22 is not None else [literal(boost.numerator)]
+        parts += [f"$z={boost.redshift:.4g}$"] if epochs and boost.redshift is not None else []
+        parts += [literal(boost.object)] if objects and boost.object else []
+        label, number = ", ".join([*parts, _whose(boost)]), 1
+        while label in labels.values():  # the same of two files
+            number += 1
+            label = ", ".join([*parts, f"{_whose(boost)} ({number})"])
+        labels[boost] = label
+    return labels
+
+
+def _whose(boost: Boost) -> str:
+    """Model, or the citation that a source begins with, in whole words; a file is 'measured'."""
+    if boost.error is None:
+        return "model"
+    source = re.split(r"[(,:;]", boost.source)[0].strip()
+    if not source or "/" in source or re.search(r"\.\w{2,5}$", source.split()[0]):
+        return "measured"
+    return literal(shorten(source, LONGEST, placeholder=" ..."))
+
+
+def _label_of_best(boost: Boost) -> str:
+    return f"best fit, {boson_name(boost.m22)}"
 
 
 def _check_denominators(boosts: Sequence[Boost]) -> None:
@@ -94,10 +167,13 @@ def _check_denominators(boosts: Sequence[Boost]) -> None:
             )
 
 
-def _draw_panel(panel: Axes, boosts: Sequence[Boost], colours: Colours, shown: tuple[float, float]) -> str:
+def _draw_panel(
+    panel: Axes, boosts: Sequence[Boost], colours: Colours, shown: tuple[float, float], labels: dict[Boost, str]
+) -> str:
     """Draw boosts over one denominator; returns the names of the ratios.
 
-    shown  range of k
+    shown   range of k
+    labels  names in the legend
     """
     points = [boost for boost in boosts if boost.error is not None and len(boost.k) <= MOST_POINTS]
     lines = [boost for boost in boosts if boost.error is None or len(boost.k) > MOST_POINTS]
@@ -107,9 +183,9 @@ def _draw_panel(panel: Axes, boosts: Sequence[Boost], colours: Colours, shown: t
         opacity = None
         if boost.error is not None and boost.redshift is not None and len(times) > 1:
             opacity = EARLY + (1 - EARLY) * times.index(boost.redshift) / (len(times) - 1)
-        _draw_line(panel, boost, colours[boost.m22], opacity, len(bands) <= MOST_BANDS)
+        _draw_line(panel, boost, labels[boost], colours[boost.m22], opacity, len(bands) <= MOST_BANDS)
     for number, boost in enumerate(points):
-        _draw_points(panel, boost, colours[boost.m22], MARKERS[number % len(MARKERS)])
+        _draw_points(panel, boost, labels[boost], colours[boost.m22], MARKERS[number % len(MARKERS)])
     panel.axhline(1, color="black", linewidth=0.8)
     panel.set(xscale="log", yscale="log", ylabel="ratio of power")
     decisive = [*points, *bands] or lines
@@ -127,28 +203,22 @@ def _colours(boosts: Sequence[Boost]) -> Colours:
     return {None: CDM["color"]} | dict(zip(bosons, map(BOSONS, positions), strict=True))
 
 
-def _label(boost: Boost) -> str:
-    room = max(20, LONGEST - len(boost.label))
-    source = boost.source if len(boost.source) <= room else f"{boost.source[: room - 3]}..."
-    return literal(f"{boost.label}: {source}" if source else boost.label)
-
-
-def _draw_line(panel: Axes, boost: Boost, colour: Any, opacity: float | None, band: bool) -> None:
+def _draw_line(panel: Axes, boost: Boost, label: str, colour: Any, opacity: float | None, band: bool) -> None:
     """Draw a model, or, dashed, a boost that was measured at too many k for points."""
     within, beyond = (np.where(mask, boost.boost, np.nan) for mask in (boost.good, ~boost.good))
     look: dict[str, Any] = {"color": colour, "linestyle": "-" if boost.error is None else DASHES}
-    panel.plot(boost.k, within, alpha=opacity, label=_label(boost), **look)
+    panel.plot(boost.k, within, alpha=opacity, label=label, **look)
     panel.plot(boost.k, beyond, alpha=FAINT * (opacity or 1), **look)
     if boost.error is not None and band:
         low, high = boost.boost - boost.error, boost.boost + boost.error
         panel.fill_between(boost.k, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _draw_points(panel: Axes, boost: Boost, colour: Any, marker: str) -> None:
-    look: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 5, "capsize": 2, "linewidth": 1.0}
-    label: str | None = _label(boost)
+def _draw_points(panel: Axes, boost: Boost, label: str, colour: Any, marker: str) -> None:
+    look: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 3.5, "capsize": 1.5, "linewidth": 0.8}
+    name: str | None = label
     for rows, opacity in ((boost.good, 1.0), (~boost.good, FAINT)):
         if rows.any():
             error = None if boost.error is None else boost.error[rows]
-            panel.errorbar(boost.k[rows], boost.boost[rows], error, label=label, alpha=opacity, **look)
-            label = None  # one entry in the legend
+            panel.errorbar(boost.k[rows], boost.boost[rows], error, label=name, alpha=opacity, **look)
+            name = None  # one entry in the legend

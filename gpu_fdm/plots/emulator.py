@@ -11,19 +11,19 @@ from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from ..io.schema import EMULATOR, INTERACTION_BASIS
-from .style import GREEN, GREY, SKY, SMALL, VERMILION, YELLOW, new_figure
+from .style import GREEN, GREY, PAGE, SKY, SMALL, VERMILION, YELLOW, new_figure
 
 COLOURS = (VERMILION, "#0072B2", GREEN, YELLOW, SKY, "#CC79A7")  # of modules, and of combinations
 PANELS = {"edges_neurons": "neurons", "edges_principal": "principal components", "edges": "interaction basis"}
 SYMBOLS = {"k": "$k$", "m22": "$m_{22}$", "mass": "$M$", "redshift": "$1+z$"}
-LEAST_WIDTH, MOST_WIDTH = 0.15, 2.2  # of lines of interactions [points]
+LEAST_WIDTH, MOST_WIDTH = 0.1, 1.6  # of lines of interactions [points]
 
 
 def interactions(file: h5py.File) -> Figure:
     """Interactions of the nodes of successive layers above the cut, in the order of their importance."""
     group = file[INTERACTION_BASIS]
     cut, layers = float(group.attrs["cut"]), _layers(group)
-    figure = new_figure(11, 4.6, [_about(file), f"interactions above {cut:g} of the largest of their layer"])
+    figure = new_figure(PAGE, 3.1, [_about(file), f"interactions above {cut:g} of the largest of their layer"])
     for panel, (name, title) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
         edges = [layer[name][:] for layer in layers[:-1]]
         labels = [layer["module"][:] for layer in layers] if name == "edges" else None
@@ -51,9 +51,9 @@ def _graph(panel: Axes, edges: list[NDArray], cut: float, labels: list[NDArray] 
         panel.add_collection(LineCollection(lines, linewidths=widths_of, colors=colours, alpha=0.6))
     for layer, height in enumerate(heights):
         used = touched[layer]
-        panel.plot(np.full(np.count_nonzero(~used), layer), height[~used], "o", color="0.85", markersize=2)
+        panel.plot(np.full(np.count_nonzero(~used), layer), height[~used], "o", color="0.85", markersize=1.2)
         dots: Any = "black" if labels is None else [COLOURS[label % len(COLOURS)] for label in labels[layer][used]]
-        panel.scatter(np.full(np.count_nonzero(used), layer), height[used], s=14, c=dots, zorder=3)
+        panel.scatter(np.full(np.count_nonzero(used), layer), height[used], s=6, c=dots, zorder=3)
     names = ["inputs", *(f"layer {layer}" for layer in range(1, len(widths) - 1)), "output"]
     panel.set(xlim=(-0.3, len(widths) - 0.7), ylim=(-1.1, 1.1), yticks=[], xticks=range(len(widths)), xticklabels=names)
     panel.tick_params(top=False, right=False)
@@ -64,7 +64,7 @@ def importance(file: h5py.File) -> Figure:
     """Lambda of each layer with its effective rank, and the error of networks of the first features of each layer."""
     group = file[INTERACTION_BASIS]
     layers, emulator = _layers(group), file[EMULATOR].attrs
-    figure = new_figure(10, 4.4, [_about(file)])
+    figure = new_figure(PAGE, 3.0, [_about(file)])
     left, right = figure.subplots(1, 2)
     for number, layer in enumerate(layers[:-1]):
         values, rank = layer["importance"][:], int(layer.attrs["effective_rank"])
@@ -75,21 +75,21 @@ def importance(file: h5py.File) -> Figure:
             values / values[0],
             "o-",
             color=colour,
-            markersize=3,
+            markersize=2.5,
             label=f"{name}, rank {rank}",
         )
     left.axhline(group.attrs["cut"], color=GREY, linestyle=":", linewidth=1.2)
     left.set(xlabel="feature", ylabel=r"$\Lambda_i/\Lambda_1$")
     left.legend()
     right.loglog(
-        group["pruned_to"][:], group["error"][:], "o-", color=VERMILION, markersize=3, label="interaction basis"
+        group["pruned_to"][:], group["error"][:], "o-", color=VERMILION, markersize=2.5, label="interaction basis"
     )
     right.loglog(
         group["pruned_to"][:],
         group["error_principal"][:],
         "s--",
         color=GREY,
-        markersize=3,
+        markersize=2.5,
         label="principal components",
     )
     right.axhline(emulator["error"], color="black", linewidth=0.8)
@@ -106,7 +106,7 @@ def combinations(file: h5py.File) -> Figure:
     group, inputs = file[INTERACTION_BASIS], list(file[EMULATOR].attrs["inputs"])
     found, expected = group["combinations"][:], group["similarity"][:]
     rows = max(len(found), len(expected))
-    figure = new_figure(6.6, 1.2 + 1.7 * rows, [_about(file)])
+    figure = new_figure(PAGE, 0.7 + 0.9 * rows, [_about(file)])
     for number, panel in enumerate(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]):
         places = np.arange(len(inputs))
         for shift, name, powers, look in (
@@ -122,10 +122,11 @@ def combinations(file: h5py.File) -> Figure:
                     padding=2,
                 )
         panel.axhline(0, color="black", linewidth=0.8)
-        panel.margins(y=0.25)
+        panel.margins(y=0.35)
         panel.set(ylabel=f"power in {number + 1}", xticks=places, xticklabels=[SYMBOLS[name] for name in inputs])
         panel.tick_params(top=False)
-        panel.legend(loc="upper right")
+        if number == 0:
+            figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

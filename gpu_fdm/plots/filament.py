@@ -14,13 +14,18 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
 from ..io.schema import PROFILE_FIT
+from .gas import core_difference, is_gas, profiles
+from .gas import weights as weights_of_gas
 from .style import (
     BAND,
+    COLUMN,
     FIRST_FILAMENT,
     GREEN,
     KPC,
     MAP_TICKS,
     MPC,
+    PAGE,
+    SCALE,
     SMOOTH,
     YELLOW,
     Look,
@@ -28,10 +33,12 @@ from .style import (
     fringes,
     log_range,
     mark_line,
+    method_in_words,
+    note_in_corner,
+    percent,
 )
 
 INTEGERS: dict[str, Any] = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
-METHODS = {"wkb": "WKB", "poisson": r"$\ell_1$-Poisson"}
 DENSITY_DECADES = 4.5  # shown in a density map; <|psi|^2> falls by 4 decades out to R_99
 WEIGHT_DECADES = 8.0  # of weights shown at most
 LOG_CONTRAST = 1.0  # shown of log10 |psi|^2/<|psi|^2>, which has no lower bound at the nodes of psi
@@ -42,7 +49,7 @@ def cross_section(file: h5py.File) -> Figure:
     group, profile = file[f"{FIRST_FILAMENT}/cross_section"], file[f"{FIRST_FILAMENT}/profile"]
     line, r95 = 1e3 * group["coordinate"][:], 1e3 * float(profile.attrs["r95"])
     density = group["density"][:].astype(float)
-    figure = filament_figure(file, 10.0, 4.6)
+    figure = filament_figure(file, PAGE, 3.3, "dashed: 95 % of the mass")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     half_step = (line[1] - line[0]) / 2
     placed = {"extent": [line[0] - half_step, line[-1] + half_step] * 2, "aspect": "equal"}
@@ -66,22 +73,27 @@ def cross_section(file: h5py.File) -> Figure:
     _mark_vortices(panels[2], group["vortices"])
 
     for panel, colour in zip(panels, ("white", "black", "black"), strict=True):
-        panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=1))
+        panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=0.8))
         panel.set(xlabel=rf"$u\;\;[{KPC}]$", ylabel=rf"$v\;\;[{KPC}]$")
         panel.tick_params(**MAP_TICKS)
         panel.label_outer()
     white = {"textcoords": "offset points", "color": "white"}
-    panels[0].annotate("$R_{95}$", (0, r95), (0, 3), ha="center", **white)
+    panels[0].annotate("$R_{95}$", (0, r95), (0, 2), ha="center", **white)
     length = de_broglie_length(file)
     if length is not None:
         left, right, low = 0.9 * line[0], 0.9 * line[0] + 1e3 * length, 0.9 * line[0]
-        panels[0].plot([left, right], [low, low], color="white", linewidth=2.5, solid_capstyle="butt")
-        panels[0].annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.3g}$", (left, low), (0, 4), **white)
+        panels[0].plot([left, right], [low, low], color="white", linewidth=2, solid_capstyle="butt")
+        panels[0].annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.3g}\,{KPC}$", (left, low), (0, 4), **white)
     return figure
 
 
 def profile(file: h5py.File) -> Figure:
-    """Target density, the sum over modes and measured rows against radius, and their relative differences."""
+    """Target density, the sum over modes and measured rows against radius, and their relative differences.
+
+    Of a gas, those of many filaments, see `gas.profiles`.
+    """
+    if is_gas(file):
+        return profiles(file)
     group, measured = file[f"{FIRST_FILAMENT}/profile"], file.get(f"{FIRST_FILAMENT}/{PROFILE_FIT}")
     radius, target, modes = (group[name][:] for name in ("radius", "density", "density_modes"))
     edges = {share: float(group.attrs[f"r{share}"]) for share in (50, 95, 99)}
@@ -92,9 +104,10 @@ def profile(file: h5py.File) -> Figure:
     radius, target, modes = radius[shown], target[shown], modes[shown]
     difference = modes / target - 1
 
-    figure = filament_figure(file, 6.6, 5.6, _about_fit(measured))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
-    upper.loglog(radius, target, label=r"equilibrium, $\rho$", **SMOOTH)
+    figure = filament_figure(file, COLUMN, 3.6, _about_fit(measured))
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    of_target = "equilibrium" if measured is None else "best fit" if "chi_squared" in measured.attrs else "measured"
+    upper.loglog(radius, target, label=rf"{of_target}, $\rho$", **SMOOTH)
     upper.loglog(radius[modes > 0], modes[modes > 0], label=r"modes, $\langle|\psi|^2\rangle$", **fringes(file))
     last = radius[-1] if measured is None else max(radius[-1], 1.15 * float(measured["radius"][-1]))
     upper.set(xlim=(radius[0], last), ylim=(target.min() / 3, 5 * max(target.max(), modes.max())))
@@ -107,9 +120,11 @@ def profile(file: h5py.File) -> Figure:
     if measured is not None:
         limit = max(limit, _draw_measured(upper, lower, measured, radius, target))
         label = r"over $\rho\;-\;1$"
+    upper.plot([], [], label="radius that holds 50, 95, 99 %\nof the line mass", **SCALE)
     upper.legend(loc="lower left")
     limit = float(np.clip(limit, 0.05, 1.05))
     lower.set(ylim=(-limit, limit), ylabel=label, xlabel=rf"$R\;\;[{MPC}]$")
+    note_in_corner(lower, f"modes in the core: {percent(core_difference(group))}")
     for share, edge in edges.items():
         mark_line((upper, lower), edge, f"$R_{{{share}}}$")
     figure.align_ylabels()
@@ -129,7 +144,7 @@ def _draw_measured(upper: Axes, lower: Axes, measured: h5py.Group, radius: np.nd
     place, density = measured["radius"][:], measured["density"][:]
     error = measured["error"][:] if "error" in measured else np.zeros(len(density))
     model = measured["model"][:] if "model" in measured else np.exp(np.interp(place, radius, np.log(target)))
-    points: Look = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
+    points: Look = {"fmt": "o", "color": "black", "markersize": 2, "elinewidth": 0.7, "zorder": 4}
     positive = density > 0
     low = np.minimum(error, 0.999 * np.abs(density))  # a bar to zero has no end on a logarithmic axis
     bars = np.array([low, error])[:, positive]
@@ -146,20 +161,24 @@ def _draw_measured(upper: Axes, lower: Axes, measured: h5py.Group, radius: np.nd
 
 
 def weights(file: h5py.File) -> Figure:
-    """Weight of each mode against its energy, and the modes in the plane of their quantum numbers."""
+    """Weight of each mode against its energy, and the modes in the plane of their quantum numbers.
+
+    Of a gas, those of many filaments, see `gas.weights`.
+    """
+    if is_gas(file):
+        return weights_of_gas(file)
     group = file[f"{FIRST_FILAMENT}/modes"]
     energy, weight, n, l = (group[name][:] for name in ("energy", "weight", "n", "l"))
     speed = float(file[FIRST_FILAMENT].attrs["velocity_unit"])
     cut = float(group.attrs["energy_cut"]) * speed**2
-    method = str(group.attrs["weights"])
-    method = METHODS.get(method, method.replace("_", " "))
+    method = method_in_words(group.attrs["weights"])
     about = rf"{method}: {len(weight)} of {group.attrs['library_modes']} modes, $E<({cut**0.5:.3g}\,\mathrm{{km/s}})^2$"
     norm = log_range(weight, WEIGHT_DECADES)
     norm.vmin = max(norm.vmin, weight.min())
 
-    figure = filament_figure(file, 10.0, 4.3, about)
+    figure = filament_figure(file, PAGE, 3.0, about)
     left, right = figure.subplots(1, 2)
-    size = float(np.clip(6e3 / len(weight), 5, 30))
+    size = float(np.clip(3e3 / len(weight), 3, 15))
     of_l = PowerNorm(0.5, 0, max(l.max(), 1))
     points = left.scatter(energy * speed**2, weight, size, l, norm=of_l, cmap="viridis", linewidths=0)
     figure.colorbar(points, ax=left, label="angular quantum number $l$", pad=0.02, ticks=MaxNLocator(**INTEGERS))
@@ -199,11 +218,11 @@ def _bar_below(figure: Figure, image: AxesImage, label: str, extend: str = "neit
 def _mark_vortices(panel: Axes, vortices: h5py.Group) -> None:
     """Mark vortices by the sign of their winding, with their numbers in the legend."""
     x, y, winding = (vortices[name][:] for name in ("x", "y", "winding"))
-    size = float(np.clip(2500 / max(len(x), 1), 0.3, 26))
+    size = float(np.clip(1300 / max(len(x), 1), 0.3, 13))
     for sign, marker, colour, name in ((1, "o", YELLOW, "+"), (-1, "D", GREEN, "$-$")):
         chosen = np.sign(winding) == sign
         style: Look = {"marker": marker, "color": colour, "edgecolors": "black", "linewidths": min(0.5, size / 12)}
         label = f"{np.count_nonzero(chosen)} vortices {name}"
         panel.scatter(1e3 * x[chosen], 1e3 * y[chosen], size, label=label, **style)
     tight = {"borderaxespad": 0.2, "handletextpad": 0.1, "columnspacing": 1.0}
-    panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, markerscale=(26 / size) ** 0.5, **tight)
+    panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, markerscale=(13 / size) ** 0.5, **tight)

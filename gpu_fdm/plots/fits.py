@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..spectra.fit import MassFit
-from .style import GREY, SKY, SMALL, STYLE, VERMILION, literal, new_figure, save_png
+from . import DPI
+from .style import GREY, PAGE, SKY, SMALL, STYLE, VERMILION, literal, new_figure, save_figure
 
 OWN = "choices of the result"  # name of the fit itself
 WIDE = 8.0  # ratio of the ends of an axis from which it is logarithmic
-ROW, HEADER = 0.27, 0.9  # height of a row, and of what is around the rows of a panel [inch]
+ROW, HEADER = 0.19, 0.65  # height of a row, and of what is around the rows of a panel [inch]
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class FitRows:
     systematic: tuple[float, float] | None
 
 
-def draw_fits(tables: Sequence[FitRows], path: Path, dpi: int = 150) -> Path:
+def draw_fits(tables: Sequence[FitRows], path: Path, dpi: int = DPI) -> Path:
     """Draw fits into a PNG; returns its path. RunError where it cannot be written."""
     with matplotlib_style.context(["default", STYLE]):
-        save_png(fits_figure(tables), path, dpi)
+        save_figure(fits_figure(tables), path, dpi)
     return path
 
 
@@ -46,7 +47,7 @@ def fits_figure(tables: Sequence[FitRows]) -> Figure:
     Values are drawn only where the first fit describes its table.
     """
     heights = [ROW * len(table.names) + HEADER for table in tables]
-    figure = new_figure(8.2, sum(heights) + 0.4, [])
+    figure = new_figure(PAGE, sum(heights) + 0.3, [])
     panels = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
     for panel, table in zip(panels, tables, strict=True):
         _draw_table(panel, table)
@@ -94,7 +95,7 @@ def _draw_fit(panel: Axes, row: int, fit: MassFit | None, told: bool, colour: st
         panel.annotate("", (fit.m22 * step, row), (fit.m22, row), arrowprops=arrow)
         panel.plot([fit.m22], [row], "|", color=colour, markersize=9)
     else:
-        panel.errorbar([fit.m22], [row], xerr=fit.standard_error, fmt="o", color=colour, markersize=5, capsize=2)
+        panel.errorbar([fit.m22], [row], xerr=fit.standard_error, fmt="o", color=colour, markersize=3.5, capsize=2)
     if words:
         panel.text(0.5, row, words, transform=panel.get_yaxis_transform(), ha="center", va="center", color=GREY)
 

@@ -9,15 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from . import DPI
 from .simulation import BAND, FAINT, RUNS
-from .style import GREEN, GREY, STYLE, WAVENUMBER, Look, new_figure, save_png
+from .style import COLUMN, GREEN, GREY, STYLE, WAVENUMBER, Look, new_figure, save_figure
 
 TITLES = {"wave_fdm": "simulated: wave", "particles_fdm": "simulated: particles"}
 MODEL: dict[str, Look] = {  # how terms of the model are drawn, by their names in legends
     r"$P_\mathrm{lin}T^2$": {"color": GREY, "linestyle": ":"},
-    r"$P_\mathrm{1f}$": {"color": GREEN, "linestyle": (0, (4, 2)), "linewidth": 1.2},
+    r"$P_\mathrm{1f}$": {"color": GREEN, "linestyle": (0, (4, 2)), "linewidth": 0.9},
     r"$P_\mathrm{lin}T^2+P_\mathrm{1f}$": {"color": "black"},
-    "filaments that fit into the box alone": {"color": "black", "linestyle": (0, (1, 1.5)), "linewidth": 1.2},
+    "filaments that fit into the box alone": {"color": "black", "linestyle": (0, (1, 1.5)), "linewidth": 0.9},
 }
 DECADES = 6.0  # shown below the largest power
 
@@ -29,7 +30,7 @@ def draw_matter_power(
     model: tuple[NDArray, NDArray, NDArray, NDArray],
     good: NDArray,
     about: list[str],
-    dpi: int = 150,
+    dpi: int = DPI,
 ) -> Path:
     """Draw k^3 P/(2 pi^2) and simulated over model power into a PNG; returns its path.
 
@@ -41,7 +42,7 @@ def draw_matter_power(
     Raises RunError where the file cannot be written.
     """
     with matplotlib_style.context(["default", STYLE]):
-        save_png(matter_power(k, simulated, model, good, about), path, dpi)
+        save_figure(matter_power(k, simulated, model, good, about), path, dpi)
     return path
 
 
@@ -53,7 +54,7 @@ def matter_power(
     about: list[str],
 ) -> Figure:
     """The figure of draw_matter_power."""
-    figure = new_figure(7.2, 7.4, about)
+    figure = new_figure(COLUMN, 4.8, about)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     cubed, total = k**3 / (2 * np.pi**2), model[2]
     for (name, look), power in zip(MODEL.items(), model, strict=True):
@@ -80,5 +81,5 @@ def matter_power(
     handles, labels = upper.get_legend_handles_labels()
     handles.append(Line2D([], [], color=RUNS[next(iter(simulated))]["color"], alpha=FAINT))
     labels.append("faint: beyond grid or forces, or shot noise")
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower left")
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..io.schema import CUT_OUT, MEASURED
-from .style import GREY, MAP_TICKS, MPC, MSUN, SMOOTH, VERMILION, YELLOW, literal, log_range, new_figure
+from .style import GREY, MAP_TICKS, MPC, MSUN, PAGE, SMOOTH, VERMILION, YELLOW, literal, log_range, new_figure
 
 COLUMN_DECADES = 3.0  # shown of the column density
 _PIXELS = 200  # along the axis, of particles
@@ -25,7 +25,7 @@ def measured_filament(file: h5py.File) -> Figure:
     outer = float(edges[-1])
 
     name = literal(f"{about['field']} of {Path(about['source']).name}")
-    figure = new_figure(8.6, 6.4, [name, rf"$z={about['redshift']:.4g}$", rf"$L={about['length']:.3g}\,{MPC}$"])
+    figure = new_figure(PAGE, 5.0, [name, rf"$z={about['redshift']:.4g}$", rf"$L={about['length']:.3g}\,{MPC}$"])
     parts: Any = figure.subfigures(2, 1, height_ratios=(1, 1.35))
     upper, lower = parts
     panel = upper.subplots()
@@ -42,16 +42,16 @@ def measured_filament(file: h5py.File) -> Figure:
     upper.colorbar(image, ax=panel, label=what, extend="min", pad=0.02)
     panel.axhline(0, color="white", linewidth=0.8, linestyle=(0, (4, 3)), label="axis")
     inside = np.abs(centre[:, 2]) <= length / 2
-    panel.plot(centre[inside, 2], centre[inside, 0], ".", color=YELLOW, markersize=5, label="centres of slices")
+    panel.plot(centre[inside, 2], centre[inside, 0], ".", color=YELLOW, markersize=3, label="centres of slices")
     panel.set(xlim=(-length / 2, length / 2), ylim=(-outer, outer))
     panel.set(xlabel=rf"$z$ along the axis $[{MPC}]$", ylabel=rf"$u\;\;[{MPC}]$")
     panel.tick_params(**MAP_TICKS)
-    panel.legend(loc="upper right", labelcolor="white", fontsize=9)
+    panel.legend(loc="upper right", labelcolor="white", frameon=False)
 
     left, right = lower.subplots(1, 2)
-    left.errorbar(radius, density, error, fmt="o", color=VERMILION, markersize=4, label="measured")
+    left.errorbar(radius, density, error, fmt="o", color=VERMILION, markersize=3, label="measured")
     fine = np.geomspace(radius[0] / 1.5, outer, 200)
-    left.loglog(fine, _cylinder(about, fine), label="isothermal cylinder", **SMOOTH)
+    left.loglog(fine, _cylinder(about, fine), label="best fit, isothermal cylinder", **SMOOTH)
     left.set(xlabel=rf"$R\;\;[{MPC}]$", ylabel=r"$\rho\,/\,\bar\rho_\mathrm{m}$", xlim=(fine[0], outer))
     left.set_ylim(density.min() / 3, 3 * (density + error).max())
     left.legend(loc="lower left")
@@ -74,13 +74,13 @@ def _column(cut: h5py.Group, length: float, outer: float) -> tuple[NDArray, str]
         if name in cut:
             side = float(cut.attrs["sides"][1])
             column = np.mean(np.abs(cut[name][:].astype(complex if power == 2 else float)) ** power, axis=1) * side
-            return column, rf"$[\bar\rho_\mathrm{{m}}\,{MPC}]$"
+            return column, rf"column density $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
     position, mass = cut["position"][:], cut["mass"][:]
     bins = max(20, int(_PIXELS * 2 * outer / length)), _PIXELS
     counted, u, z = np.histogram2d(
         position[:, 0], position[:, 2], bins, ((-outer, outer), (-length / 2, length / 2)), weights=mass
     )
-    return counted / ((u[1] - u[0]) * (z[1] - z[0])), rf"$[{MSUN}\,/\,({MPC})^2]$"
+    return counted / ((u[1] - u[0]) * (z[1] - z[0])), rf"column density $[{MSUN}\,/\,({MPC})^2]$"
 
 
 def _unit(about: h5py.AttributeManager) -> float:

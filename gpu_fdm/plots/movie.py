@@ -24,7 +24,7 @@ from ..io.schema import DENSITY, SIMULATION
 from . import figure_path
 from .box import COLUMN_DECADES, Side
 from .simulation import View, about_simulation, epochs_of, first_seed, runs_of
-from .style import LABELS, MPC, STYLE, filament_figure, log_range, new_figure
+from .style import COLUMN, LABELS, MPC, PAGE, STYLE, filament_figure, log_range, new_figure
 
 SECONDS = 8.0  # length of a movie, within these rates
 SLOWEST, FASTEST = 2, 25  # [frames/s]
@@ -40,17 +40,23 @@ class Scene:
     show: Callable[[int], None]
 
 
-def movie(path: Path, dpi: int = 100) -> Path:
+def movie(path: Path, dpi: int = 200, target: Path | None = None) -> Path:
     """Make a movie of a result file, in its folder; returns its path, .mp4 where ffmpeg is on PATH, else .gif.
 
     For result.hdf5 it is movie.mp4, for another NAME.hdf5 NAME_movie.mp4.
-    dpi  resolution [1/inch]
+    dpi     resolution [1/inch]
+    target  its path, .mp4 or .gif, instead of this
     Raises InputError for fewer than two frames, for a file that is no result or is damaged, and where the movie would
     replace a file of others; RunError where it cannot be written.
     """
     path = Path(path)
     kind = "mp4" if shutil.which("ffmpeg") else "gif"
-    target = figure_path(path, f"movie.{kind}")
+    if target is None:
+        target = figure_path(path, f"movie.{kind}")
+    elif target.suffix.lower() not in (".gif", f".{kind}"):
+        allowed = ".gif" if kind == "gif" else ".mp4 or .gif"
+        raise InputError(f"{target}: a movie must end in {allowed}{' without ffmpeg on PATH' if kind == 'gif' else ''}")
+    kind = target.suffix.lower()[1:]
     require_own(target, MOVIE_MARK)
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
         scene = scene_of(file)
@@ -68,7 +74,12 @@ def scene_of(file: h5py.File) -> Scene:
     if number < 2:
         holds = f"holds one picture, that of {what}" if number else "holds no pictures of several times"
         raise InputError(f"{file.filename}: {holds}: {NEEDED}")
-    return make(file, number)
+    scene = make(file, number)
+    scene.show(0)
+    for _ in range(2):
+        scene.figure.draw_without_rendering()
+    scene.figure.set_layout_engine("none")  # nothing moves from frame to frame, and no time is spent on it
+    return scene
 
 
 def _simulation_scene(file: h5py.File, number: int) -> Scene:
@@ -76,8 +87,9 @@ def _simulation_scene(file: h5py.File, number: int) -> Scene:
     runs, view, folder = runs_of(file), View.of(file), first_seed(file)
     pictures = [[view.picture(epoch) for epoch in epochs_of(folder[run])] for run in runs]
     redshifts = [float(epoch.attrs["redshift"]) for epoch in epochs_of(folder[runs[0]])]
-    width = 1.4 + 3.6 * len(runs)
-    figure = new_figure(width, 1.5 + 3.4 / view.flatness, about_simulation(file, of_first=True), ["$z=99.99$"])
+    width = PAGE if len(runs) > 1 else COLUMN
+    height = 0.8 + (width - 1.1) / len(runs) / view.flatness
+    figure = new_figure(width, height, about_simulation(file, of_first=True), ["$z=99.99$"])
     panels = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
     norm = view.norm([picture for of_run in pictures for picture in of_run])
     lowest, images = float(norm.vmin or 0), []
@@ -86,10 +98,12 @@ def _simulation_scene(file: h5py.File, number: int) -> Scene:
         panel.set_title(str(folder[run].attrs["title"]))
         panel.label_outer()
     figure.colorbar(images[0], ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
-    top = figure.get_suptitle().split("\n")[0]
+    top = figure.get_suptitle().removesuffix("\n$z=99.99$")
+
+    title = figure.suptitle(f"{top}\n$z={redshifts[0]:.2f}$")
 
     def show(frame: int) -> None:
-        figure.suptitle(f"{top}\n$z={redshifts[frame]:.2f}$")
+        title.set_text(f"{top}\n$z={redshifts[frame]:.2f}$")
         for image, of_run in zip(images, pictures, strict=True):
             image.set_data(np.maximum(of_run[frame].T, lowest))  # an empty pixel is dark, not missing
 
@@ -113,7 +127,7 @@ def _box_scene(file: h5py.File, number: int) -> Scene:
     pictures = {name: [side.column(frame).astype(np.float32) for frame in frames[name]] for name in names}
     norm = log_range([max(float(column.max()) for column in pictures[name]) for name in names], COLUMN_DECADES)
     rows, columns, width, height = side.layout(len(names))
-    figure = filament_figure(file, width, height + 0.2, of_box=True)
+    figure = filament_figure(file, width, height + 0.15, of_box=True)
     top = figure.get_suptitle()
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     images = [side.show(panel, name, pictures[name][0], norm) for panel, name in zip(panels.flat, names, strict=True)]
@@ -121,12 +135,13 @@ def _box_scene(file: h5py.File, number: int) -> Scene:
     figure.colorbar(images[0], ax=panels, label=label, extend="min", pad=0.02, aspect=30)
     times = [float(frame.attrs["time"]) for frame in frames[names[0]]]
 
+    title = figure.suptitle(f"{top}\n{times[0]:.4g} Myr")
+
     def show(frame: int) -> None:
-        figure.suptitle(f"{top}\n{times[frame]:.4g} Myr")
+        title.set_text(f"{top}\n{times[frame]:.4g} Myr")
         for image, name in zip(images, names, strict=True):
             image.set_data(np.maximum(pictures[name][frame], norm.vmin))
 
-    show(0)
     return Scene(figure, number, show)
 
 

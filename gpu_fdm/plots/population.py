@@ -9,7 +9,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from ..io.schema import COLLAPSE, MASS_FUNCTION
-from .style import GREY, MPC, MSUN, boson_groups, boson_looks, boson_name, mark_scales, mass_in_words, new_figure, words
+from .style import (
+    COLUMN,
+    GREY,
+    MPC,
+    MSUN,
+    ON_WHITE,
+    PAGE,
+    boson_groups,
+    boson_looks,
+    boson_name,
+    mark_scales,
+    mass_in_words,
+    new_figure,
+    words,
+)
 
 ELLIPTICITIES = {"published": "from $S$ today (as published)", "collapse": "from $S$ at collapse"}
 FREEZE_OUTS = {"virial": "when virialised", "bond_myers": "as in Bond & Myers 1996"}
@@ -20,7 +34,6 @@ TRANSFERS = {
     "table": "a table",
 }
 MASS_FUNCTION_DECADES = 7.0  # shown of a mass function below its peak, at most
-ON_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 2}  # for a text that marks would cross
 AXES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))  # lines of the three axes
 
 
@@ -34,10 +47,10 @@ def mass_function(file: h5py.File) -> Figure:
     about = [f"filaments at $z={attributes['redshift']:.4g}$"]
     if compared or None not in functions:
         about.append(f"transfer function: {words(TRANSFERS, attributes['transfer'])}")
-    figure = new_figure(6.6, 6.4 if compared else 4.6, about, _choices(attributes))
+    figure = new_figure(COLUMN, 4.0 if compared else 2.8, about, _choices(attributes))
     panels = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=(2, 1)[:rows])[:, 0]
     for m22, (mass, density) in functions.items():
-        rim = {"linewidth": 3} if m22 is None else {}  # visible where bosons coincide with CDM
+        rim = {"linewidth": 2.2} if m22 is None else {}  # visible where bosons coincide with CDM
         panels[0].loglog(mass, density, label=boson_name(m22), **looks[m22], **rim)
         if compared and m22 is not None:
             panels[1].plot(mass, density / np.interp(mass, *functions[None]), **looks[m22], zorder=3)
@@ -47,7 +60,7 @@ def mass_function(file: h5py.File) -> Figure:
     panels[0].set_ylabel(rf"$\mathrm{{d}}n\,/\,\mathrm{{d}}\ln M\;\;[({MPC})^{{-3}}]$")
     panels[0].legend(loc="upper right", ncols=1 + (len(functions) > 5))
     if compared:
-        panels[1].axhline(1, linewidth=0.8, color="black")
+        panels[1].axhline(1, linewidth=0.6, color="black")
         panels[1].set(ylabel="ratio to CDM", ylim=(-0.05, max(1.1, panels[1].get_ylim()[1])))
     panels[-1].set_xlabel(rf"$M\;\;[{MSUN}]$")
     figure.align_ylabels()
@@ -59,20 +72,20 @@ def collapse(file: h5py.File) -> Figure:
     looks, groups = boson_looks(file), boson_groups(file[COLLAPSE])
     shown = groups[:2]
     attributes = groups[0][1].attrs
-    width = 10.0 if len(shown) > 1 else 6.0
+    width = PAGE if len(shown) > 1 else COLUMN
     about = [f"$M={mass_in_words(attributes['mass'])}\\,{MSUN}$", f"$z={attributes['redshift']:.4g}$"]
-    figure = new_figure(width, 5.6, about, _choices(attributes))
+    figure = new_figure(width, 4.0, about, _choices(attributes))
     panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for panel, (m22, group) in zip(panels, shown, strict=True):
         a, axes, freeze = group["scale_factor"][:], group["axes"][:], group.attrs["freeze"]
-        panel.loglog(a, a, color=GREY, linewidth=0.8)
+        panel.loglog(a, a, color=GREY, linewidth=0.6)
         for axis, frozen, line in zip(axes.T, freeze, AXES, strict=True):
             panel.plot(a, axis, linestyle=line, **looks[m22])
             if np.isfinite(frozen):
-                panel.plot(frozen, np.interp(frozen, a, axis), "o", markersize=6, zorder=3, **looks[m22])
+                panel.plot(frozen, np.interp(frozen, a, axis), "o", markersize=4, zorder=3, **looks[m22])
         panel.set_xlim(a[0], a[-1])
         names = {f"axis {number}": frozen for number, frozen in enumerate(freeze, start=1) if np.isfinite(frozen)}
-        mark_scales([panel], names, 0.87 * width / len(shown))
+        mark_scales([panel], names, 0.85 * width / len(shown))
         others = len([m22 for m22, _ in groups if m22 is not None]) if m22 is not None else 1
         name = boson_name(m22) + (f", the lightest of {others}" if others > 1 else "")
         initial = rf"$e={group.attrs['initial_ellipticity']:.3f}$"
@@ -85,8 +98,8 @@ def collapse(file: h5py.File) -> Figure:
         panel.set_xlabel("scale factor $a$")
     panels[0].set_ylabel("physical semi-axis / comoving Lagrangian radius")
     lines = [Line2D([], [], color="black", linestyle=line, label=f"axis {i}") for i, line in enumerate(AXES, start=1)]
-    dot = Line2D([], [], color="black", linestyle="", marker="o", label="freezes")
-    background = Line2D([], [], color=GREY, linewidth=0.8, label="background, $a$")
+    dot = Line2D([], [], color="black", linestyle="", marker="o", label="an axis freezes")
+    background = Line2D([], [], color=GREY, linewidth=0.6, label="background, $a$")
     panels[0].legend(handles=[*lines[::-1], dot, background], loc="upper left", bbox_to_anchor=(0, 0.88))
     return figure
 

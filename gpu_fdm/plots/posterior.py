@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..spectra.fitted import FittedTable
-from .style import GREY, SKY, SMALL, STYLE, VERMILION, WAVENUMBER, literal, new_figure, save_png
+from . import DPI
+from .style import COLUMN, GREY, PAGE, SKY, SMALL, STYLE, VERMILION, WAVENUMBER, literal, new_figure, save_figure
 
 LEVELS = (0.95, 0.68)  # that the regions of two parameters hold
 CELLS = 40  # of a histogram of one parameter; half as many along each of two
-SIDE = 2.1  # of a panel [inch]
 LABELS = {
     "ln_m22": r"$m_{22}$",
     "filament_fraction": "filament\nfraction",
@@ -24,17 +24,17 @@ LABELS = {
 }
 
 
-def draw_corner(names: Sequence[str], samples: NDArray, best: NDArray, path: Path, dpi: int = 150) -> Path:
+def draw_corner(names: Sequence[str], samples: NDArray, best: NDArray, path: Path, dpi: int = DPI) -> Path:
     """Draw samples, shape (samples, parameters), and the best fit into a PNG; returns its path."""
     with matplotlib_style.context(["default", STYLE]):
-        save_png(corner_figure(names, samples, best), path, dpi)
+        save_figure(corner_figure(names, samples, best), path, dpi)
     return path
 
 
-def draw_fitted(tables: Sequence[FittedTable], title: str, path: Path, dpi: int = 150) -> Path:
+def draw_fitted(tables: Sequence[FittedTable], title: str, path: Path, dpi: int = DPI) -> Path:
     """Draw tables over their models into a PNG; returns its path."""
     with matplotlib_style.context(["default", STYLE]):
-        save_png(fitted_figure(tables, title), path, dpi)
+        save_figure(fitted_figure(tables, title), path, dpi)
     return path
 
 
@@ -46,7 +46,7 @@ def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figu
         if name.startswith("ln_"):
             samples[:, i], best[i] = np.exp(samples[:, i]), np.exp(best[i])
     title = ["median and 68 %" if number == 1 else "68 and 95 % of the posterior", "red: best fit"]
-    figure = new_figure(SIDE * number + 1.2, SIDE * number + 0.9, title)
+    figure = new_figure(*_size(number), title)
     panels = figure.subplots(number, number, squeeze=False, sharex="col")
     ranges = [_range(column) for column in samples.T]
     for row in range(number):
@@ -69,6 +69,12 @@ def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figu
             if column == 0 and row:
                 panel.set_ylabel(LABELS.get(names[row], names[row]))
     return figure
+
+
+def _size(number: int) -> tuple[float, float]:
+    """Width and height of a figure of so many parameters [inch]."""
+    width = COLUMN if number < 3 else PAGE
+    return width, (0.7 if number == 1 else 1.0) * width
 
 
 def _range(values: NDArray) -> tuple[float, float]:
@@ -94,7 +100,7 @@ def _draw_two(panel: Axes, pairs: NDArray, limits: tuple, best: NDArray) -> None
     if levels[0] < levels[1] < counts.max():
         middles = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
         panel.contourf(*middles, counts.T, [*levels, counts.max()], colors=[SKY, "#1F6FA8"], alpha=0.7)
-    panel.plot(*best, "+", color=VERMILION, markersize=9)
+    panel.plot(*best, "+", color=VERMILION, markersize=7)
     panel.set_ylim(limits[1])
 
 
@@ -107,7 +113,7 @@ def _smoothed(counts: NDArray) -> NDArray:
 
 def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
     """A column for each table: its values over the best model and the model's bands, and pulls below."""
-    figure = new_figure(5.6 * len(tables) + 0.6, 5.4, [title])
+    figure = new_figure(COLUMN if len(tables) == 1 else PAGE, 3.6, [title])
     panels = figure.subplots(2, len(tables), squeeze=False, sharex="col", height_ratios=[3, 1])
     for column, table in enumerate(tables):
         above, below = panels[:, column]
@@ -117,7 +123,7 @@ def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
                 above.fill_between(table.k, *ends, color=SKY, alpha=opacity, linewidth=0, label=label)
         above.plot(table.k, table.best, color=VERMILION, label="best fit")
         above.errorbar(
-            table.k, table.values, table.error, fmt="o", color="black", markersize=3, linewidth=0.8, label="table"
+            table.k, table.values, table.error, fmt="o", color="black", markersize=2, linewidth=0.8, label="table"
         )
         above.set(xscale="log", yscale="log" if np.all(table.values > 0) else "linear", ylabel=table.quantity)
         above.set_title(literal(table.name), fontsize=SMALL)
@@ -127,6 +133,6 @@ def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
             for low, high, opacity in ((0, 3, 0.3), (1, 2, 0.6)):
                 ends = table.band_pulls[low], table.band_pulls[high]
                 below.fill_between(table.k, *ends, color=SKY, alpha=opacity, linewidth=0)
-        below.plot(table.k, table.pulls, "o", color="black", markersize=3)
+        below.plot(table.k, table.pulls, "o", color="black", markersize=2)
         below.set(xlabel=WAVENUMBER, ylabel="pull")
     return figure

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from .style import SMALL, STYLE, boson_colours, save_png
+from .style import SMALL, STYLE, boson_colours, save_figure
 
 LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
 WIDTH, PANEL, GAP, TOP, BOTTOM = 6.6, 2.4, 0.1, 0.5, 0.95  # inches
@@ -32,7 +32,7 @@ def draw_prediction(
 ) -> Path:
     """Draw boosts into a PNG; returns its path. Arguments as for `prediction`."""
     with matplotlib_style.context(["default", STYLE]):
-        save_png(prediction(k, m22, redshift, boosts), path, dpi)
+        save_figure(prediction(k, m22, redshift, boosts), path, dpi)
     return path
 
 

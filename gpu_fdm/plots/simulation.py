@@ -16,22 +16,25 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from ..io.schema import BOOST, SIMULATION, seed
 from .style import (
+    COLUMN,
     GREEN,
     GREY,
     MAP_TICKS,
     MPC,
+    PAGE,
     SKY,
-    SMALL,
     VERMILION,
     WAVENUMBER,
     Look,
+    few_log_ticks,
     mark_line,
     mark_scales,
     new_figure,
+    note_in_corner,
 )
 
 RUNS: dict[str, Look] = {  # in the order of rows and legends: how their lines are drawn
@@ -42,10 +45,14 @@ RUNS: dict[str, Look] = {  # in the order of rows and legends: how their lines a
 }
 EPOCHS = colormaps["plasma_r"]  # late epochs are dark
 FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # in that map
+SCALES = {
+    r"$k_\mathrm{J}$": "quantum Jeans scale",
+    r"$k_\mathrm{force}$": "forces of particles",
+    r"$k_\mathrm{Nyquist}$": "of the cells",
+}
 MOST_LINES = 8  # epochs shown of a ratio
 MOST_PICTURES = 4  # epochs shown of a run
 MOST_SPECTRA = 3  # epochs shown of spectra
-WIDTH = 6.6  # of a figure of one column [inch]
 FAINT = 0.45  # opacity of less reliable rows
 BAND = 0.18  # opacity of errors
 LOST = (0, (1, 1))  # line where the particles have less power than shot noise
@@ -63,7 +70,7 @@ def boost(file: h5py.File) -> Figure:
     """Ratios of the power of two runs, a panel for each pair, at epochs from the start to the end."""
     folder = file[BOOST]
     names = list(folder)
-    figure = new_figure(WIDTH, 2.2 + 2.9 * len(names), about_simulation(file))
+    figure = new_figure(PAGE, 0.7 + 2.3 * len(names), about_simulation(file))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(first_seed(file)[runs_of(file)[0]])], MOST_LINES)
     every = [epoch for name in names for epoch in epochs_of(folder[name])]
@@ -72,10 +79,12 @@ def boost(file: h5py.File) -> Figure:
     for panel, name in zip(panels, names, strict=True):
         _draw_ratio(panel, folder[name], chosen)
     end = max(every, key=lambda epoch: epoch.attrs["scale_factor"]).attrs
-    scales = {r"$k_\mathrm{J}$": "jeans_wavenumber", r"$k_\mathrm{force}$": "force_wavenumber"}
-    scales |= {r"$k_\mathrm{Nyquist}$": "nyquist"}
-    mark_scales(panels, {name: float(end[key]) for name, key in scales.items()}, 0.87 * WIDTH)
+    keys = dict(zip(SCALES, ("jeans_wavenumber", "force_wavenumber", "nyquist"), strict=True))
+    places = {name: float(end[key]) for name, key in keys.items()}
+    mark_scales(panels, places, 0.58 * PAGE)
+    marked = [name for name, k in places.items() if panels[0].get_xlim()[0] < k < panels[0].get_xlim()[1]]
     panels[-1].set_xlabel(WAVENUMBER)
+    few_log_ticks(panels[-1].xaxis)
     handles: list[Line2D | Patch] = [Line2D([], [], color=_colour(z, chosen), label=f"$z={z:.3g}$") for z in chosen]
     faint = r"$k>k_\mathrm{force}$: forces too weak"
     if any(_is_lost(epoch) for epoch in every):
@@ -89,10 +98,11 @@ def boost(file: h5py.File) -> Figure:
             Patch(color=GREY, alpha=2 * BAND, linewidth=0, label="error of the mean"),
             Patch(color=GREY, alpha=BAND, linewidth=0, label="scatter of seeds"),
         ]
-    else:
+    elif "error" in every[0]:
         handles.append(Patch(color=GREY, alpha=BAND, linewidth=0, label="error of independent halves"))
     handles.append(Patch(facecolor="none", edgecolor=GREY, hatch="////", label="less random noise, at the end"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    handles += [Line2D([], [], label=f"{name}: {SCALES[name]}", linestyle="none") for name in marked]
+    figure.legend(handles=handles, loc="outside right center")
     return figure
 
 
@@ -129,7 +139,7 @@ def _draw_ratio(panel: Axes, group: h5py.Group, chosen: list[float]) -> None:
     else:  # a cut-off takes decades of power away
         panel.set(yscale="log", ylim=(max(min(reliable) / 2, LOWEST), 30 * max(reliable)))
     panel.set_ylabel("ratio of power")
-    panel.text(0.03, 0.95, f"{numerator} /\n{denominator}", va="top", fontsize=SMALL, transform=panel.transAxes)
+    note_in_corner(panel, f"{numerator} /\n{denominator}")
 
 
 def _is_lost(epoch: h5py.Group) -> bool:
@@ -148,9 +158,9 @@ def power(file: h5py.File) -> Figure:
     """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch; of several seeds the mean and the range."""
     seeds, folder = seeds_of(file), first_seed(file)
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
-    figure = new_figure(10.0, 4.6, about_simulation(file))
+    figure = new_figure(PAGE, 3.1, about_simulation(file))
     panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
-    peak, noises = 0.0, False
+    peak, least, noises = 0.0, np.inf, False
     for panel, redshift in zip(panels, redshifts, strict=True):
         for run in runs_of(file):
             epoch = _at(folder[run], redshift)
@@ -161,21 +171,21 @@ def power(file: h5py.File) -> Figure:
             if len(seeds) > 1:
                 low, high = (cubed * np.maximum(ends, 0) for ends in (each.min(axis=0), each.max(axis=0)))
                 panel.fill_between(k, low, high, color=RUNS[run]["color"], alpha=BAND, linewidth=0)
-            peak = max(peak, float((cubed * values).max()))
+            meant = rows & (k <= float(epoch.attrs["nyquist"]))
+            peak = max(peak, float((cubed * values)[meant].max(initial=0)))
+            least = min(least, float((cubed * values)[meant].min(initial=np.inf)))
             if "shot_noise" in epoch:
                 noise = epoch["shot_noise"][1:]
                 label = "particles at random (shot noise)" if not noises else None
-                panel.loglog(k, cubed * noise, color=GREY, linestyle=":", linewidth=1.2, label=label)
+                panel.loglog(k, cubed * noise, color=GREY, linestyle=":", linewidth=0.8, label=label)
                 noises = True
         panel.set_title(f"$z={redshift:.4g}$")
         nyquist = float(epoch.attrs["nyquist"])
         panel.axvspan(nyquist, 2 * k[-1], color=GREY, alpha=0.2, linewidth=0)
         panel.set_xlabel(WAVENUMBER)
-    panels[0].set(xlim=(k[0] / 1.2, 1.2 * k[-1]), ylim=(max(LEAST_POWER * peak, 1e-8), 10 * peak))
+    panels[0].set(xlim=(k[0] / 1.2, 1.2 * k[-1]), ylim=(max(LEAST_POWER * peak, 1e-8, least / 2), 10 * peak))
     panels[0].set_ylabel(r"$k^3P(k)/2\pi^2$")
-    if np.ptp(np.floor(np.log10(panels[0].get_xlim()))) >= 1:
-        # labels of decades are enough; others have no room
-        panels[0].xaxis.set_minor_formatter(NullFormatter())
+    few_log_ticks(panels[0].xaxis)
     mark_line(panels, nyquist, "Nyquist")
     handles = panels[0].get_legend_handles_labels()[0]
     if len(seeds) > 1:
@@ -185,13 +195,15 @@ def power(file: h5py.File) -> Figure:
 
 
 def health(file: h5py.File) -> Figure:
-    """Errors of the balances of the waves, and the part of their mass that the cells do not resolve."""
-    figure = new_figure(6.6, 5.4, about_simulation(file))
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    for number, run in itertools.product(range(len(seeds_of(file))), runs_of(file)):
+    """Errors of the balances of the waves, and the part of their mass that cells do not resolve, if there is one."""
+    pairs = itertools.product(range(len(seeds_of(file))), runs_of(file))
+    known = [(number, run) for number, run in pairs if "health" in seeds_of(file)[number][run]]
+    some = any(seeds_of(file)[number][f"{run}/health/unresolved"][:].any() for number, run in known)
+    figure = new_figure(COLUMN, 4.4 if some else 2.8, about_simulation(file), [] if some else ["all cells resolve psi"])
+    panels = figure.subplots(1 + some, 1, sharex=True, squeeze=False)[:, 0]
+    upper, lower = panels[0], panels[-1]
+    for number, run in known:
         group = seeds_of(file)[number][run]
-        if "health" not in group:
-            continue
         a, mass, energy, part = (
             group[f"health/{name}"][:] for name in ("scale_factor", "mass_error", "energy_error", "unresolved")
         )
@@ -199,19 +211,22 @@ def health(file: h5py.File) -> Figure:
         names = [None, None] if number else [f"energy: {title}", f"mass: {title}"]  # seeds look alike
         upper.loglog(a[1:], np.abs(energy[1:]), label=names[0], **look)
         upper.loglog(a[1:], np.abs(mass[1:]), label=names[1], **look | {"linestyle": ":"})
-        lower.loglog(a[part > 0], part[part > 0], **look)
+        if some:
+            lower.loglog(a[part > 0], part[part > 0], **look)
     upper.set_ylabel("error, relative")
     upper.legend(loc="upper left")
     low, high = upper.get_ylim()
     upper.set_ylim(low, high * (high / low) ** 0.5)
-    for share, name in ((0.01, "beyond it an epoch is not used"), (1.0, "all of the mass")):
-        lower.axhline(share, color=GREY, linestyle=":", linewidth=1.2)
+    for share, name in ((0.01, "beyond it an epoch is not used"), (1.0, "all of the mass")) if some else ():
+        lower.axhline(share, color=GREY, linestyle=":", linewidth=0.8)
         note = {"xytext": (-4, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
         lower.annotate(name, (1, share), xycoords=("axes fraction", "data"), color=GREY, **note)
     ticks = [tick for tick in SCALE_FACTORS if a[0] <= tick <= a[-1] * 1.001]
     lower.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     lower.minorticks_off()
-    lower.set(xlabel="scale factor", ylim=(2e-5, 2), ylabel="part that turns its phase by\nmore than $\\pi/2$ a cell")
+    lower.set_xlabel("scale factor")
+    if some:
+        lower.set(ylim=(2e-5, 2), ylabel="part that turns its phase by\nmore than $\\pi/2$ a cell")
     figure.align_ylabels()
     return figure
 
@@ -222,9 +237,9 @@ def frames(file: h5py.File) -> Figure:
     redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
     pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
     norm = view.norm([picture for row in pictures for picture in row])
-    width = 7.7 / len(redshifts)  # of a picture [inch]
+    width = 5.4 / len(redshifts)  # of a picture [inch]
     about = about_simulation(file, of_first=True)
-    figure = new_figure(10.0, 1.2 + len(runs) * (width / view.flatness + 0.1), about)
+    figure = new_figure(PAGE, 0.85 + len(runs) * (width / view.flatness + 0.08), about)
     panels = figure.subplots(len(runs), len(redshifts), sharex=True, sharey=True, squeeze=False)
     for row, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
         for panel, redshift, picture in zip(panels[row], redshifts, of_run, strict=True):
@@ -233,7 +248,7 @@ def frames(file: h5py.File) -> Figure:
             panel.label_outer()
         title = str(folder[run].attrs["title"]).replace(", ", ",\n")
         panels[row, 0].set_ylabel(f"{title}\n{panels[row, 0].get_ylabel()}")
-    figure.colorbar(image, ax=panels, label=view.label, extend="min", pad=0.02, aspect=30)
+    few_log_ticks(figure.colorbar(image, ax=panels, label=view.label, extend="min", pad=0.02, aspect=30).ax.yaxis)
     return figure
 
 
@@ -293,6 +308,8 @@ class View:
         panel.tick_params(**MAP_TICKS)
         across, up = (name for axis, name in enumerate(AXES) if axis != self.axis)
         panel.set(xlabel=rf"${across}\;\;[{MPC}]$", ylabel=rf"${up}\;\;[{MPC}]$")
+        panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        panel.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         extent, aspect = (-right / 2, right / 2, -upward / 2, upward / 2), right / upward / self.flatness
         return panel.imshow(np.maximum(picture.T, norm.vmin or 0.0), norm=norm, cmap=MAP, extent=extent, aspect=aspect)
 

@@ -12,13 +12,16 @@ from matplotlib.lines import Line2D
 from ..filament.mode_fits import ModeFits
 from ..io.schema import GAS, ONE_FILAMENT, SINGLE_POWER, filament
 from ..spectra.one_filament import DEEPEST
+from .gas import single_powers
 from .style import (
     BAND,
+    COLUMN,
     GREY,
     LABELS,
     MPC,
     MSUN,
     OVER_SMOOTH,
+    PAGE,
     POWER_DECADES,
     SKY,
     SMOOTH,
@@ -34,6 +37,7 @@ from .style import (
     mark_scales,
     mass_in_words,
     new_figure,
+    note_in_corner,
     words,
 )
 
@@ -44,6 +48,12 @@ SCALES = {  # attributes -> names of scales
     "k_cut": r"$k_\mathrm{cut}$",
     "k_fringe": r"$k_\mathrm{fringe}$",
 }
+SCALE_WORDS = {  # what they are
+    SCALES["k_gs"]: "size of the ground state",
+    SCALES["k_detach"]: "twice the smooth power",
+    SCALES["k_cut"]: "thermal cut-off",
+    SCALES["k_fringe"]: "twice the largest momentum",
+}
 STATISTICS = {"fixed": r"phases random, $|a_{nl}|$ fixed", "gaussian": r"$a_{nl}$ Gaussian"}
 NORMALISATIONS = {"population": "mean density of these filaments", "matter": "mean density of all matter"}
 POPULATIONS = {"collapse": "from collapse", "published": "as published"}
@@ -52,27 +62,33 @@ MOST_POINTS = 40  # shown of a spectrum that was sampled
 
 
 def single_power(file: h5py.File) -> Figure:
-    """The exact spectrum of a filament and its parts, its ratio to the smooth one, and samples where there are any."""
+    """The exact spectrum of a filament and its parts, its ratio to the smooth one, and samples where there are any.
+
+    Of a gas, those of many filaments, see `gas.single_powers`.
+    """
+    if GAS in file and len(file[SINGLE_POWER]) > 1:
+        return single_powers(file)
     group = file[f"{SINGLE_POWER}/{filament(0)}"]
     k, look = group["k"][:], fringes(file)
     drawn = "sampled_mean" in group
     columns = 2 if drawn else 1
-    width = 10.0 if drawn else 6.6
+    width = PAGE if drawn else COLUMN
     about = [words(STATISTICS, group.attrs["statistics"])]
     if group.attrs.get("axial", "coherent") != "coherent":
         about.append("thermal along the axis")
-    if len(file[SINGLE_POWER]) > 1 and GAS not in file:
-        about.insert(0, f"the first of {len(file['single_power'])} filaments")
-    figure = filament_figure(file, width, 7.6 if "band_low" in group else 6.4, ",  ".join(about))
+    figure = filament_figure(file, width, 5.2 if "band_low" in group else 4.4, *about)
     banded = "band_low" in group
     heights = (2, 1, 0.8) if banded else (2, 1)
     panels = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
     panels[0, 0].set(xscale="log", xlim=(k[0], k[-1]))
     places = {name: float(group.attrs[key]) for key, name in SCALES.items() if key in group.attrs}
-    mark_scales(panels[:, 0], places, 0.87 * width / columns)
+    mark_scales(panels[:, 0], places, 0.85 * width / columns)
 
     floor = _draw_parts(panels[0, 0], group, PARTS, look)
     panels[0, 0].set_ylabel(r"$P(k)\,/\,M^2$, all orientations")
+    for name, words_of in SCALE_WORDS.items():
+        if name in places:
+            panels[0, 0].plot([], [], label=f"{name}: {words_of}", linestyle="none")
     panels[0, 0].legend(loc="lower left")
     fdm, smooth = group["power_fdm"][:], group["power_smooth"][:]
     meant = np.minimum(fdm, smooth) > floor
@@ -80,7 +96,7 @@ def single_power(file: h5py.File) -> Figure:
     draw_excess(panels[1, 0], [(k[meant], fdm[meant] / smooth[meant], look)], note)
     if drawn:
         places.pop(SCALES["k_detach"], None)  # defined by the average over orientations
-        mark_scales(panels[:, 1], places, 0.87 * width / columns)
+        mark_scales(panels[:, 1], places, 0.85 * width / columns)
         _draw_plane(panels[:, 1], group, look)
     if banded:
         _draw_band(panels[2, 0], group, fdm > floor)
@@ -116,7 +132,7 @@ def one_filament(file: h5py.File) -> Figure:
         if fits is not None and fits.poor.any():
             count = f"{np.count_nonzero(fits.poor)} of {len(fits.poor)}"
             lines.append([f"{boson_name(m22)}: the modes of {count} filaments do not describe them"])
-    figure = new_figure(6.6, 6.6, *lines)
+    figure = new_figure(COLUMN, 4.3, *lines)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     excess = []
     for m22, (k, fdm, smooth) in spectra.items():
@@ -147,8 +163,8 @@ def _draw_parts(panel: Axes, group: h5py.Group, names: Sequence[str], look: Look
     looks = (
         look | {"zorder": 3},
         SMOOTH | {"zorder": 3},
-        {"color": SKY, "linewidth": 4},
-        {"color": GREY, "linewidth": 1, "alpha": 0.7},
+        {"color": SKY, "linewidth": 2.6},
+        {"color": GREY, "linewidth": 0.7, "alpha": 0.7},
     )
     for name, label, of_part in zip(names, labels, looks, strict=False):
         values = group[name][:]
@@ -167,7 +183,7 @@ def _draw_band(panel: Axes, group: h5py.Group, shown: np.ndarray) -> None:
     panel.axhline(0, color="black", linewidth=0.8)
     limit = float(np.clip(1.4 * np.quantile(np.maximum(-low, high), 0.9), 1e-4, 3))
     panel.set(ylim=(-limit, limit), ylabel="band / $P$ $-$ 1")
-    panel.text(0.03, 0.9, "errors of the measured profile", va="top", transform=panel.transAxes)
+    note_in_corner(panel, "errors of the measured profile")
 
 
 def _draw_plane(panels: Panels, group: h5py.Group, look: Look) -> None:
@@ -178,7 +194,7 @@ def _draw_plane(panels: Panels, group: h5py.Group, look: Look) -> None:
     panels[0].set_ylabel(r"$P_\perp(k)\,/\,\mu^2$, plane across the filament")
     shown = np.flatnonzero(mean > floor)
     shown = shown[:: max(1, -(-len(shown) // MOST_POINTS))]
-    points: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 3, "elinewidth": 1, "zorder": 4}
+    points: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 2, "elinewidth": 0.7, "zorder": 4}
     some = error > 0
     draws = round(float(np.median((scatter[some] / error[some]) ** 2))) if some.any() else 0
     label = f"mean of {draws} draws of the phases"
@@ -190,6 +206,6 @@ def _draw_plane(panels: Panels, group: h5py.Group, look: Look) -> None:
     panels[1].errorbar(k[shown], difference, bar, **points)
     panels[1].axhline(0, **look)
     note = "the same draws at all $k$:\ntheir errors are correlated"
-    panels[1].text(0.03, 0.92, note, va="top", transform=panels[1].transAxes)
+    note_in_corner(panels[1], note)
     limit = 1.6 * float(np.max(np.abs(difference) + bar, initial=0.01))
     panels[1].set(ylim=(-limit, limit), ylabel="draws / exact $-$ 1")

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..io.schema import STEADY_AXIS, STEADY_STATE
-from .filament import METHODS
 from .style import (
     GREY,
     KPC,
     MAP_TICKS,
     MSUN,
+    PAGE,
     Look,
     Panels,
     boson_groups,
@@ -21,12 +21,13 @@ from .style import (
     boson_name,
     log_range,
     mass_in_words,
+    method_in_words,
     new_figure,
 )
 
 DENSITY_DECADES = 4.5  # shown in frames; <|psi|^2> falls by 4 decades out to R_99
 UNDER_LEGEND = 0.87  # fraction of the height of a panel
-MOST_FRAMES, LARGEST_FRAME = 6, 2.7  # of a row, and the side of one [inch]
+MOST_FRAMES, LARGEST_FRAME = 6, 1.9  # of a row, and the side of one [inch]
 PERIODS: tuple[Any, Any] = ((0, (4, 2)), "-")  # lines of the first and of the last period
 MOMENTA = {"coherent": "C0", "thermal": "C1"}
 GRAVITIES = {"own": "own gravity", "completed": "own gravity and that of the mass beyond the energy cut"}
@@ -38,16 +39,16 @@ def steady_state(file: h5py.File) -> Figure:
     methods = list(dict.fromkeys(name for _, group in groups for name in group))
     methods.sort(key=lambda name: name != "wkb")
     age = float(file[STEADY_STATE].attrs["age"])
-    figure = _figure(file, 10.0, 7.4)
+    figure = _figure(file, PAGE, 5.2)
     panels = figure.subplots(2, len(methods), squeeze=False, sharey="row", sharex="row")
     for column, method in zip(panels.T, methods, strict=True):
         for m22, group in groups:
             if method in group:
                 _draw_case(column, group[method], looks[m22], boson_name(m22))
-        column[0].set_title(METHODS.get(method, method.replace("_", " ")))
-        column[0].axhline(0, color="black", linewidth=0.8)
+        column[0].set_title(method_in_words(method))
+        column[0].axhline(0, color="black", linewidth=0.6)
         column[0].set(xlabel=r"$R\,/\,R_{99}$", xscale="log", xlim=(column[0].dataLim.xmin, 1))
-        column[1].axvline(age, ymax=UNDER_LEGEND, color=GREY, linestyle=":", linewidth=1.2)
+        column[1].axvline(age, ymax=UNDER_LEGEND, color=GREY, linestyle=":", linewidth=0.6)
         column[1].set(xlabel=r"$t\;\;[\mathrm{Gyr}]$", ylim=(0, None), xlim=(0, None))
     panels[0, 0].set_ylabel(r"$\Delta M(<R)\,/\,M(<R_{99})\;\;[\%]$")
     panels[1, 0].set_ylabel(r"rms $\delta V\,/\,V(R_{99})\;\;[\%]$")
@@ -61,7 +62,7 @@ def steady_state(file: h5py.File) -> Figure:
     number = len(next(iter(groups[0][1].values())).attrs["drift_own"])
     last = {2: "second", 3: "third"}.get(number, f"{number}th")
     marks = [Line2D([], [], color="black", linestyle=line) for line in PERIODS]
-    marks.append(Line2D([], [], color="black", linewidth=0.7))
+    marks.append(Line2D([], [], color="black", linewidth=0.5))
     names = ["mean of the first period", f"mean of the {last} period", f"{last}, in the modes' own potential"]
     panels[0, 0].legend(marks, names, loc="lower left", borderaxespad=0.2)
     panels[1, -1].legend(loc="upper right", ncols=min(3, len(groups)))
@@ -76,14 +77,14 @@ def axis(file: h5py.File) -> Figure:
         for method, kinds in boson.items():
             for momentum, runs in kinds.items():
                 for run in runs.values():
-                    name = f"{boson_name(float(run.attrs['m22']))}, {METHODS.get(method, method.replace('_', ' '))}"
+                    name = f"{boson_name(float(run.attrs['m22']))}, {method_in_words(method)}"
                     cases.setdefault(float(run.attrs["wavelength"]), []).append((momentum, name, run))
-    figure = _figure(file, 3.4 * max(2, len(cases)), 5.4)
+    figure = _figure(file, PAGE, 3.9)
     panels = figure.subplots(1, len(cases), squeeze=False, sharey=True, sharex=True)[0]
     for panel, (wavelength, runs) in zip(panels, sorted(cases.items()), strict=True):
         _draw_axis(panel, runs)
         panel.set(yscale="log", xlabel=r"$t\;\;[\mathrm{Gyr}]$", title=rf"wavelength {wavelength:g} $h^{{-1}}$cMpc")
-        panel.axvline(float(file[STEADY_STATE].attrs["age"]), color=GREY, linestyle=":", linewidth=1.2)
+        panel.axvline(float(file[STEADY_STATE].attrs["age"]), color=GREY, linestyle=":", linewidth=0.8)
     least = min(float(run["amplitude"][0]) for runs in cases.values() for _, _, run in runs)
     panels[0].set(ylabel="amplitude of the line mass", ylim=(least / 5, 2))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)
@@ -108,14 +109,14 @@ def _draw_axis(panel: Any, runs: list[tuple[str, str, h5py.Group]]) -> None:
 def frames(file: h5py.File) -> Figure:
     """|psi|^2 in the plane at several times, six at most, a row for each case, on one logarithmic scale."""
     cases = [
-        (f"{boson_name(m22)}\n{METHODS.get(method, method.replace('_', ' '))}", group[method])
+        (f"{boson_name(m22)}\n{method_in_words(method)}", group[method])
         for m22, group in boson_groups(file[STEADY_STATE])
         for method in sorted(group, key=lambda name: name != "wkb")
     ]
-    stored, width = len(cases[0][1]["frame_time"]), 10.0
+    stored, width = len(cases[0][1]["frame_time"]), PAGE
     shown = np.round(np.linspace(0, stored - 1, min(stored, MOST_FRAMES))).astype(int)
     number = len(shown)
-    figure = _figure(file, width, 1.3 + len(cases) * min(LARGEST_FRAME, (width - 1.9) / number))
+    figure = _figure(file, width, 0.95 + len(cases) * min(LARGEST_FRAME, (width - 1.4) / number))
     panels = figure.subplots(len(cases), number, squeeze=False, sharex=True, sharey=True)
     norm = log_range([np.max(case["frames"]) for _, case in cases], DENSITY_DECADES)
     for index, (row, (name, case)) in enumerate(zip(panels, cases, strict=True)):
@@ -150,7 +151,7 @@ def _draw_case(column: Panels, case: h5py.Group, look: Look, name: str) -> None:
     time, period = case["time"][:], float(case.attrs["period"])
     last = len(case.attrs["drift_own"])
     for which, number, line in (
-        ("fixed", last, look | {"linewidth": 0.7}),
+        ("fixed", last, look | {"linewidth": 0.5}),
         ("own", 1, look | {"linestyle": PERIODS[0]}),
         ("own", last, look | {"linestyle": PERIODS[1]}),
     ):

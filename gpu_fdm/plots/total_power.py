@@ -5,10 +5,12 @@ from matplotlib.figure import Figure
 
 from ..io.schema import TOTAL_POWER
 from .style import (
+    COLUMN,
     GREEN,
     GREY,
     MPC,
     MSUN,
+    PAGE,
     SKY,
     VERMILION,
     WAVENUMBER,
@@ -33,7 +35,6 @@ RATIOS = {  # attribute of the mark: power above, power below, label, colour
 }
 DECADES, LEAST, LARGEST = 9.0, 0.05, 30.0  # shown of power, and of ratios
 MOST = 3  # bosons, a column each
-WIDTH = 4.2  # of a column [inch]
 
 
 def total_power(file: h5py.File) -> Figure:
@@ -44,7 +45,7 @@ def total_power(file: h5py.File) -> Figure:
     window = "haloes of ${}$ to ${}\\,{}$".format(*ends, MSUN)
     about = [f"power of all matter at $z={attributes['redshift']:.4g}$", window]
     marks = [f"dots: the ratio passes {attributes['detach_threshold']:g}"]
-    figure = new_figure(max(WIDTH * len(groups), 6.0), 7.2, about, marks)
+    figure = new_figure(PAGE if len(groups) > 1 else COLUMN, 5.0 if len(groups) > 1 else 5.4, about, marks)
     panels = figure.subplots(2, len(groups), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
     for number, (m22, group) in enumerate(groups):
         upper, lower = panels[:, number]
@@ -65,14 +66,14 @@ def total_power(file: h5py.File) -> Figure:
             text = "nowhere"
             if attribute in group.attrs:
                 text = rf"${float(group.attrs[attribute]):.0f}\,h\,\mathrm{{cMpc}}^{{-1}}$"
-                lower.plot(group.attrs[attribute], attributes["detach_threshold"], "o", color=colour, markersize=5)
+                lower.plot(group.attrs[attribute], attributes["detach_threshold"], "o", color=colour, markersize=3.5)
             lower.text(0.04, 0.29 - 0.11 * row, text, color=colour, transform=lower.transAxes)
-        lower.axhline(1, color="black", linewidth=0.8)
+        lower.axhline(1, color="black", linewidth=0.6)
         lower.set_ylim(LEAST, LARGEST)
         lower.set_xlabel(WAVENUMBER)
     panels[0, 0].set_ylabel(rf"$P(k)\;\;[({MPC})^3]$")
     panels[1, 0].set_ylabel("ratio")
     handles = [handle for panel in panels[:, 0] for handle in panel.get_legend_handles_labels()[0]]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(groups) > 1 else 2)
     figure.align_ylabels()
     return figure

@@ -22,15 +22,20 @@ PIXELS = 1400, 900
 FIRST_DENSITY = ""
 
 
-def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int] = PIXELS) -> Path:
+def draw_volume(
+    path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int] = PIXELS, target: Path | None = None
+) -> Path:
     """Draw a density of a result or of a snapshot of this program into a PNG in its folder; returns its path.
 
     density  its path in the file, such as density/fdm; FIRST_DENSITY takes the first that the file holds
     pixels   width and height
+    target   path of the PNG instead of one beside the result
     Raises InputError where the file has no such density, pyvista is not installed, or the PNG would replace a file of
     others.
     """
     path = Path(path)
+    if target is not None and target.suffix.lower() != ".png":
+        raise InputError(f"{target}: a volume must end in .png")
     try:
         import pyvista
     except ImportError as error:
@@ -46,7 +51,7 @@ def draw_volume(path: Path, density: str = FIRST_DENSITY, pixels: tuple[int, int
         size = np.broadcast_to(dataset.attrs.get("box_size", file[DENSITY].attrs["box_size"]), 3)
     shown = np.log10(np.maximum(grid, np.finfo(np.float32).tiny))
     brightest = float(np.percentile(shown, BRIGHTEST))
-    target = figure_path(path, f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}.png")
+    target = target or figure_path(path, f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}.png")
     require_own(target, FIGURE_MARK)
     picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), density, pixels)
     with atomic_write(target) as part:

@@ -21,6 +21,7 @@ WITHOUT_INFLUENCE = {
     "run.mpi_buffers",
     "run.threads",
     "figures.dpi",
+    "figures.format",
     "simulation.checkpoint_minutes",
     "simulation.alarms",
     *(f"fit.{item.name}" for item in fields(SECTIONS["fit"])),  # of gpu-fdm fit, which is no stage of a run

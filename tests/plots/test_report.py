@@ -148,7 +148,7 @@ def test_figure_of_boosts(tmp_path):
     assert [len(points[0].get_xdata()) for points in panel.containers] == [3, 1]
     assert panel.containers[0][0].get_color() == within.get_color() != banded.get_color()
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["fdm/smooth, m22 = 1: a run", "fdm/smooth, m22 = 2", "fdm/smooth, m22 = 1"]
+    assert names == ["$m_{22}=1$, model", "$m_{22}=2$, measured", "$m_{22}=1$, measured"]
     assert panel.get_ylabel() == "ratio of power:  fdm/smooth"
     path = draw_boosts([model, table], tmp_path / "figure.png", dpi=40)
     Picture(path.read_bytes(), "a PNG")
