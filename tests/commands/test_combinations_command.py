@@ -1,6 +1,7 @@
 """gpu-fdm combinations: its lines, table and figure, and what it refuses."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ def _in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_lines_table_and_figure(tmp_path, capsys):
+def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
+    """Without the extra `learn`."""
+    monkeypatch.setitem(sys.modules, "jax", None)
     options = ["--points", "2", "--of", "power,smooth", "--width", "0.4", "--dpi", "40"]
     assert main(["combinations", *HELD, *options]) == 0
     out = capsys.readouterr().out.splitlines()
