@@ -38,7 +38,10 @@ The public names, in the order in which data flows:
     InputError, RunError                     what is wrong, with the input or with the run
 """
 
-__version__ = "0.1.0"
+try:  # which a build writes, from the tags of git
+    from ._version import version as __version__
+except ImportError:
+    __version__ = "0.1.0"
 
 # where each public name lives; imported at first use, so that the command line starts at once
 _HOMES = {

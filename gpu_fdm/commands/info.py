@@ -73,7 +73,7 @@ def _cupy() -> str:
             return version(name)
         except PackageNotFoundError:
             continue
-    return "not installed (pip install gpu_fdm[gpu12] or [gpu13])"
+    return "not installed (pip install cupy-cuda12x or cupy-cuda13x)"
 
 
 def _mpi() -> str:

@@ -24,6 +24,8 @@ from .section import Section
 from .sections import SECTIONS, Sections
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
+SHIPPED = ("filament_gas.csv",)  # input files that come with the program: the published gas
+_DATA = Path(__file__).parent / "data"
 _SET = "--set"  # names a key that --set gave, where messages else name the file
 
 
@@ -140,7 +142,7 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InputError(str(error)) from None
-    return _with_files_beside(parse_config(text, str(file), overrides), file.parent)
+    return _with_shipped_files(_with_files_beside(_parsed(text, str(file), overrides), file.parent))
 
 
 def _begins_as_result(file: Path) -> bool:
@@ -170,11 +172,24 @@ def _with_files_beside(config: Config, folder: Path) -> Config:
     return config
 
 
+def _with_shipped_files(config: Config) -> Config:
+    """The config with the paths of files that come with the program, where there is no other of their name."""
+    for section, key, name in config.input_files():
+        if name in SHIPPED and not Path(name).exists():
+            completed = attrs.evolve(getattr(config, section), **{key: str(_DATA / name)})
+            config = replace(config, **{section: completed})
+    return config
+
+
 def parse_config(text: str, source: str = "config", overrides: Iterable[str] = ()) -> Config:
     """The Config of the text of an ini; see read_config.
 
     source  how messages name the ini
     """
+    return _with_shipped_files(_parsed(text, source, overrides))
+
+
+def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
     parser = configparser.ConfigParser(
         interpolation=None, inline_comment_prefixes=("#", ";"), default_section="", empty_lines_in_values=False
     )

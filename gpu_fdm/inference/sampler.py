@@ -28,7 +28,7 @@ LOG_EVERY = 15.0  # seconds between lines of progress
 def require_emcee() -> None:
     """RunError where emcee is not installed."""
     if find_spec("emcee") is None:
-        raise RunError("emcee is not installed, which samples the posterior: pip install 'gpu_fdm[fit]'")
+        raise RunError("emcee is not installed, which samples the posterior: pip install emcee")
 
 
 @takes()

@@ -17,7 +17,7 @@ def library(name: str) -> Any:
     try:
         module = import_module(name)
     except ModuleNotFoundError:
-        raise RunError(f"{name} is not installed, which {_USES[name]}: pip install 'gpu_fdm[learn]'") from None
+        raise RunError(f"{name} is not installed, which {_USES[name]}: pip install jax optax networkx") from None
     if name == "jax":
         module.config.update("jax_enable_x64", True)
     return module

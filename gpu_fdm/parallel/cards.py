@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import reason
 
 DRIVER_CARDS = Path("/proc/driver/nvidia/gpus")  # a folder for every card that the driver of the kernel has
-_INSTALL = "pip install gpu_fdm[gpu12] or [gpu13]"
+_INSTALL = "pip install cupy-cuda12x or cupy-cuda13x"
 # what CuPy, the runtime, the driver and cuFFT call it where memory is not enough
 _MEMORY = ("OutOfMemoryError", "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUFFT_ALLOC_FAILED")
 _ASKED = re.compile(r"allocating ([\d,]+) bytes")
@@ -41,7 +41,7 @@ def _without_cards(runtime: Any, error: Exception) -> str:
     driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
     if driver == 0:  # there is none
         return ""
-    older = ", or pip install gpu_fdm[gpu12]" if driver >= 12000 and needed >= 13000 else ""
+    older = ", or pip install cupy-cuda12x" if driver >= 12000 and needed >= 13000 else ""
     return f"the driver is too old: it is for CUDA {_version(driver)}, CuPy for {_version(needed)} (update it{older})"
 
 

@@ -171,7 +171,7 @@ def start_ranks() -> Ranks:
             return SERIAL
         raise RunError(
             f"started by an MPI launcher, but MPI cannot be had: {reason(error)} "
-            "(install mpi4py for the cluster's MPI, or pip install gpu_fdm[mpi])"
+            "(install mpi4py for the cluster's MPI, or pip install mpich)"
         ) from None
     return Ranks(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else SERIAL
 

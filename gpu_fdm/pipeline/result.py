@@ -189,7 +189,7 @@ class Group(_Node, Mapping):
         try:
             import xarray
         except ImportError:
-            raise RunError("xarray is not installed, which to_xarray makes: pip install 'gpu_fdm[xarray]'") from None
+            raise RunError("xarray is not installed, which to_xarray makes: pip install xarray") from None
         with self._stored() as node:
             arrays = _arrays(node)
             chosen = names or tuple(name for name in arrays if name != "coordinate" or len(arrays) == 1)

@@ -39,7 +39,7 @@ def draw_volume(
     try:
         import pyvista
     except ImportError as error:
-        raise InputError(f"a volume needs pyvista: pip install gpu_fdm[volume] ({error})") from None
+        raise InputError(f"a volume needs pyvista: pip install pyvista ({error})") from None
     with open_result(path) as file:
         known = _densities(file)
         density = density or next(iter(known), DENSITY)

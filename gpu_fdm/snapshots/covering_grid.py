@@ -23,7 +23,7 @@ def opened_with_yt(path: str | Path, format_name: str) -> Iterator[Any]:
     try:
         import yt
     except ImportError:
-        raise InputError(f"{path}: format {format_name} is read with yt: pip install gpu_fdm[yt]") from None
+        raise InputError(f"{path}: format {format_name} is read with yt: pip install yt") from None
     yt.set_log_level("error")
     try:
         yield yt.load(str(path))

@@ -32,7 +32,7 @@ def _opened(path: str | Path, name: str) -> Iterator[Any]:
     try:
         import tensorstore
     except ImportError:
-        raise InputError(f"{path}: format jaxion is read with tensorstore: pip install gpu_fdm[jaxion]") from None
+        raise InputError(f"{path}: format jaxion is read with tensorstore: pip install tensorstore") from None
     store = {"driver": "ocdbt", "base": (Path(path).resolve() / "default").as_uri() + "/", "path": f"{name}/"}
     try:
         yield tensorstore.open({"driver": "zarr", "kvstore": store}, open=True, read=True).result()

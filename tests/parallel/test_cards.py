@@ -40,7 +40,7 @@ def said_by(caplog, name):
 @pytest.mark.parametrize(
     ("driver", "wheel", "remedy"),
     [
-        (12020, 13000, "it is for CUDA 12.2, CuPy for 13.0 (update it, or pip install gpu_fdm[gpu12])"),
+        (12020, 13000, "it is for CUDA 12.2, CuPy for 13.0 (update it, or pip install cupy-cuda12x)"),
         (11080, 12060, "it is for CUDA 11.8, CuPy for 12.6 (update it)"),
     ],
 )
@@ -73,7 +73,7 @@ def test_a_card_without_cupy(monkeypatch, caplog, tmp_path):
     assert said_by(caplog, "auto")[0] == "INFO"
     (tmp_path / "0000:01:00.0").mkdir()
     level, text, _ = said_by(caplog, "auto")
-    assert level == "WARNING" and "there is a card, but CuPy is not installed (pip install gpu_fdm[gpu12]" in text
+    assert level == "WARNING" and "there is a card, but CuPy is not installed (pip install cupy-cuda12x" in text
 
 
 def test_a_cupy_that_cannot_be_imported(monkeypatch, caplog, tmp_path):

@@ -274,7 +274,7 @@ def test_without_yt(tmp_path, monkeypatch):
     for name, path in files.items():
         with pytest.raises(InputError) as error:
             open_snapshot(path)
-        assert str(error.value) == f"{path}: format {name} is read with yt: pip install gpu_fdm[yt]"
+        assert str(error.value) == f"{path}: format {name} is read with yt: pip install yt"
 
 
 class TestJaxion:
