@@ -31,6 +31,7 @@ The public names, in the order in which data flows:
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
     open, Result, Group, Array               a result file as objects: tables, units, coordinates, figures
     Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
+    PredictionRange                          the same for any redshift and omega_m in a range
     read_measured, Measured, Likelihood, Posterior, BestFit    how probable tables are, priors, the best fit
     sample, read_chain, Chain                samples of a posterior
     forecast, Bins, Forecast                 Fisher matrices
@@ -119,6 +120,7 @@ _HOMES = {
     "pipeline.run": ("run",),
     "pipeline.result": ("Array", "Group", "Result", "open"),
     "inference.prediction": ("Prediction",),
+    "inference.ranges": ("PredictionRange",),
     "inference.measured": ("read_measured", "Measured"),
     "inference.likelihood": ("Likelihood",),
     "inference.posterior": ("Posterior", "BestFit"),

@@ -29,8 +29,10 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--config", type=file_name, metavar="INI", help=text)
     text = "replace a value of the ini; may be given several times"
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
-    text = "prior of m22, filament_fraction, ln10As, n_s or mass_min: uniform(A,B), normal(MEAN,SD), log_uniform(A,B) "
-    text += "or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
+    text = "prior of m22, filament_fraction, ln10As, n_s, mass_min or omega_m: uniform(A,B), normal(MEAN,SD), "
+    text += (
+        "log_uniform(A,B) or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
+    )
     parser.add_argument("--prior", action="append", default=[], metavar="NAME=PRIOR", help=text)
     text = "matrix of the covariance of a table's values, in the order of the tables, or the word errors for its column"
     parser.add_argument("--covariance", action="append", default=[], type=file_name, metavar="FILE", help=text)

@@ -419,6 +419,11 @@ class FitSection(Section):
         "mass of the lightest filament; sampled is its ln; empty: that of [one_filament]",
         "Msun/h",
     )
+    omega_m: Prior | None = option(
+        None,
+        Maybe(PriorOf(False, 1e-3, 1.0)),
+        "density of all matter today, at the same h, omega_b_h2 and m_nu; empty: that of [cosmology]",
+    )
     gaussian: str = option(
         "ln", Choice(("ln", "linear")), "what has Gaussian errors: the logarithm of a table's boost or power, or itself"
     )
@@ -434,7 +439,7 @@ class FitSection(Section):
             raise error("walkers", f"must be even, and at least twice the number of free parameters, {free}")
 
 
-PARAMETERS = ("m22", "filament_fraction", "ln10As", "n_s", "mass_min")  # of a fit, the keys of [fit]
+PARAMETERS = ("m22", "filament_fraction", "ln10As", "n_s", "mass_min", "omega_m")  # of a fit, the keys of [fit]
 LOGARITHMIC = ("m22", "mass_min")  # those of which ln is sampled
 
 

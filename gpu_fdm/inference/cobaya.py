@@ -9,7 +9,8 @@
       ln10As: {prior: {dist: norm, loc: 3.044, scale: 0.014}}
 
 Sampled, fixed or derived by cobaya are any of ln_m22 (or m22), filament_fraction, ln10As, n_s, ln_mass_min (or
-mass_min); what is not given is as in the ini. Where there is no prediction, the likelihood is 0.
+mass_min), and omega_m where [fit] of the ini has a prior of it, between whose ends it may lie; other priors there do
+not count. What is not given is as in the ini. Where there is no prediction, the likelihood is 0.
 """
 
 from collections.abc import Sequence
@@ -45,9 +46,11 @@ class Filaments(CobayaLikelihood):
         if not self.tables:
             raise InputError("gpu_fdm.inference.cobaya.Filaments: tables: must name at least one file")
         if self.config is None:
-            model = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "cobaya", self.set)
+            model = parse_config("[population]\n[wavefunction]\n[one_filament]\n[fit]\n", "cobaya", self.set)
         else:
             model = read_config(self.config, self.set)
+        ranged = model.fit is not None and model.fit.omega_m is not None
+        self.known = tuple(name for name in PARAMETERS if ranged or name != "omega_m")
         files = self.covariance or [None] * len(self.tables)
         if len(files) != len(self.tables):
             raise InputError(f"covariance: {len(files)} given: must be one a table, {len(self.tables)}, or null")
@@ -56,12 +59,12 @@ class Filaments(CobayaLikelihood):
 
     def get_can_support_params(self) -> list[str]:
         """Names of the parameters that it understands."""
-        return [*PARAMETERS, *(f"ln_{name}" for name in LOGARITHMIC)]
+        return [*self.known, *(f"ln_{name}" for name in LOGARITHMIC)]
 
     @on_one_thread
     def logp(self, _derived: dict | None = None, **params: float) -> float:
         """ln of the likelihood of parameters."""
-        values = {name: value for name, value in params.items() if name in PARAMETERS}
+        values = {name: value for name, value in params.items() if name in self.known}
         values |= {name: float(np.exp(params[f"ln_{name}"])) for name in LOGARITHMIC if f"ln_{name}" in params}
         if "m22" not in values:
             raise InputError("gpu_fdm.inference.cobaya.Filaments: must have a parameter ln_m22 or m22")

@@ -11,6 +11,7 @@ from ..config.config import Config
 from ..quantities import takes
 from .measured import Measured
 from .prediction import Prediction
+from .ranges import PredictionRange
 
 
 class Predictor(Protocol):
@@ -39,10 +40,16 @@ class Likelihood:
     def of(cls, config: Config, tables: Iterable[Measured]) -> "Likelihood":
         """The likelihood of tables with the population of a config; one Prediction is prepared for each redshift.
 
-        Raises InputError as Prediction.of does.
+        Where [fit] has a prior of omega_m it is one of a range: that of a uniform prior, 4 deviations of a Gaussian.
+        Raises InputError as Prediction.of and PredictionRange.of do.
         """
         tables = tuple(tables)
-        return cls(tables, {z: Prediction.of(config, z, k) for z, k in wavenumbers(tables).items()})
+        prior = None if config.fit is None else config.fit.omega_m
+        if prior is None:
+            return cls(tables, {z: Prediction.of(config, z, k) for z, k in wavenumbers(tables).items()})
+        with config.errors_in("fit"):
+            range_ = prior.searched
+            return cls(tables, {z: PredictionRange.of(config, range_, z, k) for z, k in wavenumbers(tables).items()})
 
     @property
     def rows(self) -> int:
@@ -53,7 +60,7 @@ class Likelihood:
     def models(self, **values: float) -> list[NDArray]:
         """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
 
-        values  m22 [1e-22 eV] and any of filament_fraction, ln10As, n_s, mass_min [Msun/h]
+        values  m22 [1e-22 eV], any of filament_fraction, ln10As, n_s, mass_min [Msun/h]; omega_m where it has a prior
         Raises InputError where Prediction does.
         """
         predicted = {redshift: predictor(**values) for redshift, predictor in self.predictors.items()}

@@ -49,7 +49,7 @@ class Posterior:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of what is sampled: ln_m22, filament_fraction, ln10As, n_s, ln_mass_min, those that are free."""
+        """Names of what is sampled: ln_m22, filament_fraction, ln10As, n_s, ln_mass_min, omega_m, if free."""
         return tuple(f"ln_{name}" if name in LOGARITHMIC else name for name in self.priors)
 
     def values(self, point: ArrayLike) -> dict[str, float]:

@@ -9,7 +9,7 @@ from gpu_fdm.inference.combinations import Box, PopulationModel, combinations
 from gpu_fdm.inference.forecast import Bins, fisher_matrix
 from gpu_fdm.inference.prediction import Prediction
 from gpu_fdm.learn.combinations import Combinations, slopes
-from gpu_fdm.pipeline.model import linear_power_of
+from gpu_fdm.pipeline.linear_power import linear_power_of
 from gpu_fdm.plots.combinations import combinations as drawn
 
 BINS = Bins(30, 280, 0.4, 0.02)
