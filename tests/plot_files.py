@@ -85,6 +85,15 @@ def write_box(file, names=("fdm", "smooth"), seed=6):
         density[name] = values
 
 
+def write_halo(file):
+    """A halo on the axis, at a third of the box."""
+    group = file.create_group("haloes/00")
+    group.attrs.update(mass=3e9, radius=0.05, centre=(BOX[0] / 2, BOX[1] / 2, BOX[2] / 3), redshift=4.0, m22=1.0)
+    radius = np.geomspace(1e-4, 0.15, 60)
+    group["profile/radius"], group["profile/density"] = radius, mean_density(radius)
+    group["profile/density_states"] = np.where(radius < 0.1, 1.1 * mean_density(radius), 0)
+
+
 def write_power(file, names=("fdm", "smooth")):
     """Spectra with a k = 0 row; the smooth one falls below what means anything."""
     k = np.arange(30) * 5.0

@@ -18,7 +18,7 @@ from .sections import (
     SteadyStateSection,
     TotalPowerSection,
 )
-from .shared_sections import GasSection, Run
+from .shared_sections import GasSection, HaloSection, Run
 
 
 def _preset(run: Run, *chosen: Section) -> Config:
@@ -52,6 +52,16 @@ PRESETS = {
             GasSection(table="filament_gas.csv"),
             # 1080 cells a side would resolve the fringes of the heaviest; averages keep its mass all the same
             BoxSection(size=(2.0,) * 3, cells=(512,) * 3, sampling="average"),
+            PowerSection(),
+        ),
+    ),
+    "haloes": (
+        "a halo with a soliton beside a filament, in a box that resolves their fringes",
+        _preset(
+            Run(output="output/haloes"),
+            GasSection(table="short_filament.csv", haloes="haloes.csv"),
+            HaloSection(soliton="yes"),
+            BoxSection(size=(0.32, 0.36, 0.28), cells=(256, 288, 224), sampling="average"),
             PowerSection(),
         ),
     ),

@@ -70,6 +70,9 @@ class BoxStage(Stage):
     selects: ClassVar[tuple[str, ...]] = ("box.fields", "box.store", "box.frames", "wavefunction.time")
     figures: ClassVar[tuple[Figure, ...]] = (
         Figure("projection", "column density of the box", "box.projection", ("density/fdm", "density/smooth")),
+        Figure(
+            "halo", "profile of the first halo, and the plane through its centre", "halo.halo", ("haloes/00/profile",)
+        ),
     )
 
     def keys(self, config: Config) -> tuple[str, ...]:

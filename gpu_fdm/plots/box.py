@@ -42,7 +42,7 @@ def projection(file: h5py.File) -> Figure:
     """Column densities of the box, along a line of sight across the filament where there is one."""
     group, side = file[DENSITY], Side.of(file)
     names = [name for name in LABELS if name in group]
-    maps = [side.column(_first_frame(group[name])) for name in names]
+    maps = [side.column(first_frame(group[name])) for name in names]
     norm = log_range(maps, COLUMN_DECADES)
     rows, columns, width, height = side.layout(len(names))
     attributes = file[FIRST_FILAMENT].attrs if FIRST_FILAMENT in file else {}
@@ -87,7 +87,11 @@ class Side:
     def column(self, density: h5py.Dataset) -> np.ndarray:
         """Column density, rows upward [mean matter densities cMpc/h]."""
         column = project(density, self.along) * self.size[self.along] / density.shape[self.along]
-        return column if self.upward < self.right else column.T
+        return self.upright(column)
+
+    def upright(self, plane: np.ndarray) -> np.ndarray:
+        """A picture of the two axes across the line of sight, in their order, with rows upward."""
+        return plane if self.upward < self.right else plane.T
 
     def layout(self, pictures: int) -> tuple[int, int, float, float]:
         """Rows and columns for a number of pictures, and width and height of their figure [inch]."""
@@ -122,7 +126,7 @@ def power(file: h5py.File) -> Figure:
     if measured is not None:
         return _snapshot_power(measured)
     names = [name for name in LABELS if name in group]
-    groups = {name: _first_frame(group[name]) for name in names}
+    groups = {name: first_frame(group[name]) for name in names}
     spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
     k = groups[names[0]]["k"][1:]  # the first row is k = 0
     nyquist = float(groups[names[0]].attrs["nyquist"])
@@ -190,6 +194,6 @@ def project(density: h5py.Dataset, axis: int) -> np.ndarray:
     return column
 
 
-def _first_frame(item: Any) -> Any:
+def first_frame(item: Any) -> Any:
     """The first frame of a time series; any other dataset or group itself."""
     return item["0"] if isinstance(item, h5py.Group) and "0" in item else item

@@ -22,6 +22,7 @@ from plot_files import (
     write_collapse,
     write_filament,
     write_gas,
+    write_halo,
     write_mass_function,
     write_one_filament,
     write_power,
@@ -48,6 +49,7 @@ PARTS = {  # what a file may hold, and the figures that this makes
     write_one_filament: ["one_filament"],
     write_total_power: ["total_power"],
     write_steady_state: ["steady_state", "steady_state_frames"],
+    write_halo: ["halo"],
 }
 NAMES = list(itertools.chain(*PARTS.values()))
 OF_ONE_FILAMENT = NAMES[:6]
@@ -104,6 +106,7 @@ def test_all_figures_and_nothing_else(drawn):
         ("total_power", (2, 3)),
         ("steady_state", (2, 2)),
         ("steady_state_frames", (3, 3)),
+        ("halo", (1, 3)),
     ],
 )
 def test_figures_are_images_with_something_in_every_panel(drawn, name, panels):
@@ -175,8 +178,9 @@ def settings():
 
 def test_settings_of_the_user_neither_change_nor_matter(drawn, tmp_path):
     path, _ = drawn
-    with result(tmp_path / "result.hdf5", write_filament, write_power) as file:
+    with result(tmp_path / "result.hdf5", write_filament, write_halo, write_power) as file:
         del file["filaments/00/modes"], file["filaments/00/cross_section"], file["filaments/00/profile"]
+        del file["haloes/00/profile"]
     with matplotlib.rc_context({"figure.facecolor": "black", "font.size": 30, "lines.linewidth": 9}):
         before = settings()
         (again,) = draw(tmp_path / "result.hdf5")
