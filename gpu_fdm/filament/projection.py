@@ -166,6 +166,26 @@ def project(
     )
 
 
+@on_one_thread
+def psi_on_lattice(library: Library, amplitude: NDArray, points: int, side: float) -> NDArray:
+    """psi of amplitudes on a lattice across the axis, shape (points, points, slices) [rho_m0^1/2]: what project undoes.
+
+    amplitude  a+ and a-, shape (modes, 2, slices);  points, side [L]  of the lattice along u and v
+    """
+    line = ((np.arange(points) + 0.5) / points - 0.5) * side
+    radius, where = np.unique(np.round(np.hypot(line[:, None], line), 12), return_inverse=True)
+    where, turn = where.ravel(), np.exp(1j * np.arctan2(line, line[:, None])).ravel()
+    psi = np.zeros((points**2, amplitude.shape[2]), complex)
+    for l in range(int(library.l.max()) + 1):
+        some = np.flatnonzero(library.l == l)
+        radial = library.radial[some] @ library.interpolation_matrix(radius).T
+        states = radial.T[where]
+        psi += (turn**l)[:, None] * (states @ amplitude[some, 0])
+        if l:
+            psi += (turn**-l)[:, None] * (states @ amplitude[some, 1])
+    return np.sqrt(library.line_mass / (2 * np.pi)) * psi.reshape(points, points, -1)
+
+
 def _at_slices(centres: NDArray, count: int) -> NDArray:
     """Centres of parts of the axis at its slices, shape (count, 2)."""
     place = (np.arange(count) + 0.5) / count * len(centres) - 0.5

@@ -88,6 +88,22 @@ class WaveFunction:
         root = np.sqrt(self.library.line_mass / (2 * np.pi) * np.asarray(self.weight)[chosen])
         return amplitudes, root[:, None] * self.library.radial[chosen]
 
+    def amplitudes(self, z: NDArray) -> NDArray:
+        """a+ and a- of every mode at points of the axis, at time 0, shape (modes, 2, z), complex; a- is 0 where l = 0.
+
+        z  from the middle of the filament [L]
+        """
+        library, root = self.library, np.sqrt(np.asarray(self.weight))
+        if self.axial is None:
+            found = np.repeat(np.exp(1j * np.asarray(self.phase))[:, :, None], len(z), axis=2)
+            found[library.l == 0, 1] = 0
+        else:
+            found, waves = np.zeros((len(library), 2, len(z)), complex), self.axial.waves(z)
+            for l in range(int(library.l.max()) + 1):
+                of_l, chosen = self.axial.amplitudes(library, l, 0.0, waves)
+                found[chosen] = of_l
+        return root[:, None, None] * found
+
     def _azimuthal_at(self, axial: AxialModes, time: float, z: float) -> NDArray:
         waves = axial.waves(np.array([z]))
         factors = np.zeros((2, int(self.library.l.max()) + 1, len(self.library.nodes)), complex)

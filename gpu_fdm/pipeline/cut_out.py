@@ -86,12 +86,17 @@ def _centres(rows: NDArray, sides: tuple[float, float, float]) -> NDArray | None
     return np.stack([np.interp(place, rows[:, 2], rows[:, i]) for i in (0, 1)], axis=-1)
 
 
+def cut_out_of(config: Config) -> CutOut:
+    """The cut-out of [wavefunction] cut_out. Raises InputError that names the key."""
+    return of_file(config, "wavefunction", "cut_out", read_cut_out)
+
+
 def projection_of(config: Config, units: CodeUnits, profile: Profile, library: Library) -> Projection:
     """psi of the cut-out projected on the states of a profile; done once for the same states.
 
     Raises InputError for a cut-out of another boson or redshift, or smaller than the states.
     """
-    cut = of_file(config, "wavefunction", "cut_out", read_cut_out)
+    cut = cut_out_of(config)
     if cut.m22 is not None and abs(cut.m22 / config.dark_matter.m22 - 1) > _SAME:
         raise config.error("dark_matter", "m22", f"must be that of the snapshot in cut_out, {cut.m22:.8g}")
     if abs(profile.scale_factor * (1 + cut.redshift) - 1) > _SAME and cut.redshift >= 0:

@@ -44,6 +44,12 @@ class FilamentsStage(Stage):
             ("filaments/00/profile",),
         ),
         Figure("weights", "which modes carry how much mass", "filament.weights", ("filaments/00/modes",)),
+        Figure(
+            "cut_out",
+            "spectra of slices of the cut-out and of its box beside the model's",
+            "cut_out.cut_out",
+            ("filaments/00/projection/polar",),
+        ),
     )
 
     def is_asked(self, config: Config) -> bool:

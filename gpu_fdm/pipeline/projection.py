@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from attrs import asdict
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
@@ -11,8 +12,9 @@ from ..filament.phases import PhaseTests
 from ..filament.weights import wkb_weights
 from ..io import schema
 from ..io.result_file import GroupWriter
-from .cut_out import projection_of
+from .cut_out import cut_out_of, projection_of
 from .models import Models, model_keys
+from .projection_spectra import MANY, box_power, polar_power, ratios_in_words
 from .stage import Context
 
 _FOLDER = f"/{schema.FILAMENTS}/{schema.filament(0)}/{schema.PROJECTION}"
@@ -21,7 +23,7 @@ _FOLDER = f"/{schema.FILAMENTS}/{schema.filament(0)}/{schema.PROJECTION}"
 def write_projection(context: Context, models: Models) -> list[str]:
     """Write the projection of the filament; returns lines of the summary. All ranks call this."""
     config = context.config
-    key = key_of(config, "projection", model_keys(config))
+    key = key_of(config, "projection", {*model_keys(config), "run.seed"})
 
     def record(file: GroupWriter) -> None:
         _record(file, config, models.model(0))
@@ -46,6 +48,11 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
         columns["momentum"] = found.momentum / units.length
     if found.centre is not None:
         columns["centre"] = found.centre * units.length
+    cut = cut_out_of(config)
+    polar, box = polar_power(cut, model, found, wkb), box_power(cut, model, found)
+    many = box.modes >= MANY
+    for folder, power in (("polar", polar), ("box", box)):
+        file.group(f"{_FOLDER}/{folder}", asdict(power))
     file.dataset(f"{_FOLDER}/energy", library.energy, scale=units.velocity**2)
     file.group(
         _FOLDER,
@@ -66,6 +73,9 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
         tested_slices=tests.slices,
         p_uniform=tests.uniform,
         p_independent=tests.independent,
+        axial="coherent" if model.wave.axial is None else "thermal",
+        polar_ratio=ratios_in_words(polar.k, polar.mean / polar.model, polar.error / polar.model),
+        box_ratio=ratios_in_words(box.k[many], (box.reconstruction / box.cut_out)[many]),
     )
 
 
@@ -90,4 +100,6 @@ def _lines(about: dict[str, Any]) -> list[str]:
         f"{about['effective_slices']:.3g} independent slices; |a|^2 scatters by {about['relative_scatter']:.2f} of its "
         "mean (1 of Gaussian amplitudes, 0 of fixed ones)",
         tests.text,
+        f"polar spectrum of the slices over the exact average: {about['polar_ratio']}",
+        f"power of the reconstruction ({about['axial']} along the axis) over that of the cut-out: {about['box_ratio']}",
     ]

@@ -160,6 +160,7 @@ def _projection(found: MeasuredFilament, cut_out: Path) -> str:
 # weights = projection
 # cut_out = {cut_out.name}
 # energy_cut = {min(0.99, np.floor(1e3 * most) / 1e3):g}
+# axial = thermal
 """
 
 

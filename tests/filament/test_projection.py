@@ -6,7 +6,7 @@ from cut_outs import model, slices
 from scipy.special import jv
 
 from gpu_fdm.filament.phases import phase_tests
-from gpu_fdm.filament.projection import project
+from gpu_fdm.filament.projection import project, psi_on_lattice
 from gpu_fdm.filament.rings import Rings
 from gpu_fdm.filament.slices import Correlation, drift
 from gpu_fdm.filament.weights import wkb_weights
@@ -50,6 +50,15 @@ def test_weights_and_phases_come_back(one, side, per_wave, error):
     assert np.allclose(found.weight[big], one.weights.weight[big], rtol=2 * error)
     assert found.held == pytest.approx(1, abs=error) and found.mass < one.weights.weight_sum * 1.2
     assert found.momentum is None and found.centre is None
+
+
+def test_psi_of_amplitudes_is_that_of_the_fields(one, side):
+    """Sums of states on a lattice against the tabulated cross-section."""
+    psi, amplitude, _ = slices(one, 20, side, 2)
+    assert np.allclose(psi_on_lattice(one.library, amplitude, 20, side), psi, atol=1e-5 * np.abs(psi).max())
+    assert np.allclose(
+        one.wave.amplitudes(np.zeros(2))[:, 0, 0], one.weights.weight**0.5 * np.exp(1j * one.wave.phase[:, 0])
+    )
 
 
 def test_what_moves_and_bends_as_a_whole_is_subtracted(one, side):

@@ -37,7 +37,7 @@ def config(folder, path, m22=0.7, cut=0.9):
 
 def test_weights_of_a_run_are_those_of_psi(made, tmp_path):
     one, psi, amplitude, side = made
-    path = write_cut_out(tmp_path / "cut.hdf5", one, psi, side, 60 * side)
+    path = write_cut_out(tmp_path / "cut.hdf5", one, psi, side, 4 * side)
     outcome = run(config(tmp_path, path))
     expected = np.sum(np.mean(np.abs(amplitude) ** 2, axis=2), axis=1) / one.library.multiplicity
     with h5py.File(outcome.result) as file:
@@ -47,6 +47,10 @@ def test_weights_of_a_run_are_those_of_psi(made, tmp_path):
         assert np.allclose(group["weight"], modes["weight"][:]) and np.allclose(group["wkb"], one.weights.weight)
         assert np.allclose(group["energy"], one.library.energy)
         assert group.attrs["tested_slices"] >= 5 and group.attrs["p_uniform"] > 1e-3 < group.attrs["p_independent"]
+        polar, box = group["polar"], group["box"]
+        assert np.all(np.abs(polar["mean"][:] - polar["model"]) < 4 * polar["error"][:] + 0.01 * polar["model"][:])
+        assert np.allclose(polar["wkb"], polar["model"], rtol=1e-2)
+        assert len(box["k"]) > 10 and box["modes"][:].min() > 0
     text = "\n".join(outcome.summary)
     assert "100.0% of its line mass" in text and "subtracted from slices: nothing" in text
     assert "rms of ln(weight/wkb)" in text and "are uniform (p = " in text

@@ -141,8 +141,31 @@ FILAMENT_GROUPS = (
             "momentum_across": Attribute("rms of momentum, 0 where none was subtracted", "h/cMpc"),
             "centre_across": Attribute("rms of centre, 0 where none was subtracted", "cMpc/h"),
             "tested_slices": Attribute("independent slices in which phases were tested"),
+            "axial": Attribute("momentum along the axis of the reconstruction"),
+            "polar_ratio": Attribute("mean of polar/mean over polar/model at a few k, in words"),
+            "box_ratio": Attribute("box/reconstruction over box/cut_out at a few k, in words"),
             "p_uniform": Attribute("p-value of all phases being uniform; NaN of fewer than 5 slices"),
             "p_independent": Attribute("p-value of their being independent of each other; NaN likewise"),
+        },
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/{PROJECTION}/polar",
+        {
+            "k": Dataset("k", "h/Mpc", "wavenumber in the plane across the axis"),
+            "mean": Dataset("k", "1", "of slices, |rho(k)|^2 over the line mass of the equilibrium squared"),
+            "scatter": Dataset("k", "1", "standard deviation over slices"),
+            "error": Dataset("k", "1", "standard error of mean; NaN of fewer than two independent slices"),
+            "model": Dataset("k", "1", "exact average of the projected weights, |a|^2 scattering as in the cut-out"),
+            "wkb": Dataset("k", "1", "the same of WKB weights"),
+        },
+    ),
+    Group(
+        f"/{FILAMENTS}/<number>/{PROJECTION}/box",
+        {
+            "k": Dataset("k", "h/Mpc", "mean over the modes of a bin"),
+            "modes": Dataset("k", "1", "number of modes", "int64"),
+            "cut_out": Dataset("k", "(Mpc/h)^3", "power in the box of the cut-out, over its mean density squared"),
+            "reconstruction": Dataset("k", "(Mpc/h)^3", "power of the model's psi there, over the same density"),
         },
     ),
     Group(
