@@ -13,6 +13,8 @@ from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.filament.model import Filament
 from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.schema import INTERACTION_BASIS
+from gpu_fdm.learn.basis import basis_of_averages
+from gpu_fdm.learn.directions import echelon
 from gpu_fdm.learn.emulator import Emulator
 from gpu_fdm.learn.modules import Modules
 from gpu_fdm.learn.network import Network
@@ -53,6 +55,30 @@ def test_powers_of_similarity_variables():
     )
     one, other = (published_similarity(m22, 5e9, z, 0.67, 0.31) for m22, z in ((1.0, 4.0), (3.0, 1.25)))
     np.testing.assert_allclose(other / one, [3 * np.sqrt(5 / 2.25), 1, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("output", "length_ratio", "plane", "third"),
+    [
+        ("spectrum", 60, (0.33619, 0.69802), 1e-11),
+        ("boost", 60, (0.33619, 0.69802), 1e-11),
+        ("spectrum", "", (0.31786, 0.68762), 1.55e-5),  # their length over r0 is a third, which turns the plane
+        ("boost", "", (0.33620, 0.69807), 1e-11),  # of which it cancels
+    ],
+)
+def test_combinations_of_the_table_itself(output, length_ratio, plane, third):
+    """By derivatives, without a network: k M^a and m22 M^b (1+z)^-0.5; the numbers of docs/degeneracy.md."""
+    data = EmulatorData.of(config(emulator__output=output, emulator__length_ratio=length_ratio, emulator__points=500))
+    box = np.log([[10, 300], [1, 4], [3e9, 3e10], [4, 7]])
+    points = np.array([low + (high - low) * np.random.default_rng(1).random(500) for low, high in box]).T
+    steps = 1e-4 * np.eye(4)
+    slope = np.array([data.values(points + step) - data.values(points - step) for step in steps]).T / 2e-4
+    width = points.std(axis=0)
+    found = basis_of_averages(0, points.mean(axis=0), np.diag(width**2), slope.T @ slope / 500, 1e-12, 1e-20)
+    rows = echelon(np.linalg.qr(found.to_features[:, :2])[0].T)
+    np.testing.assert_allclose(rows, [[1, 0, plane[0], 0], [0, 1, plane[1], -0.5]], atol=5e-3 if third > 1e-6 else 1e-4)
+    ratio = found.importance[2] / found.importance[0] if len(found.importance) > 2 else 0.0
+    assert ratio == pytest.approx(third, rel=0.3) if third > 1e-6 else ratio < third
 
 
 def states_of(of_run, stop=None):
