@@ -49,7 +49,11 @@ class Config(Sections):
         for name, section in self.sections().items():
             section.check_keys(partial(self.error, name))
         wave = self.wavefunction
-        if wave is not None and wave.weights in ("table", "projection") and self.filament is None:
+        if (
+            wave is not None
+            and wave.weights in ("table", "projection")
+            and (self.filament is None or self.one_filament)
+        ):
             what = "a table is" if wave.weights == "table" else "a projection is"
             raise self.error("wavefunction", "weights", f"must be another one: {what} for one filament")
 

@@ -39,7 +39,9 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
     wkb = wkb_weights(model.profile, library, config.wavefunction.l0_angular_momentum)
     tests, correlation = found.phase_tests(), found.correlation
     rayleigh = np.full((len(library), 2), np.nan)
-    rayleigh[:, 0], rayleigh[library.l > 0, 1] = np.split(tests.rayleigh, [len(library)])
+    tested = found.tested
+    own, other = np.split(tests.rayleigh, [np.count_nonzero(tested)])
+    rayleigh[tested, 0], rayleigh[tested & (library.l > 0), 1] = own, other
     rms, chance = found.log_ratio(wkb)
     columns = {"n": library.n, "l": library.l}
     columns |= {name: getattr(found, name) for name in ("weight", "scatter", "error", "inside")}
@@ -67,6 +69,7 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
         relative_scatter=found.relative_scatter,
         rms_log_wkb=rms,
         rms_log_chance=chance,
+        wkb_ratio=found.ratio_by_energy(wkb, library.energy),
         axial_momentum=correlation.momentum / units.length,
         momentum_across=_rms(found.momentum, 1 / units.length),
         centre_across=_rms(found.centre, units.length),
@@ -99,6 +102,7 @@ def _lines(about: dict[str, Any]) -> list[str]:
         f"rms of ln(weight/wkb) {about['rms_log_wkb']:.2g} by mass, {about['rms_log_chance']:.2g} by chance in "
         f"{about['effective_slices']:.3g} independent slices; |a|^2 scatters by {about['relative_scatter']:.2f} of its "
         "mean (1 of Gaussian amplitudes, 0 of fixed ones)",
+        f"mass over that of wkb, in thirds by energy: {', '.join(f'{value:.3g}' for value in about['wkb_ratio'])}",
         tests.text,
         f"polar spectrum of the slices over the exact average: {about['polar_ratio']}",
         f"power of the reconstruction ({about['axial']} along the axis) over that of the cut-out: {about['box_ratio']}",

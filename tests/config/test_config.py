@@ -96,6 +96,7 @@ def test_set_makes_a_section():
         (SMALL + "[power]\n", "[power] needs a section [box], which is absent"),
         ("[filament]\n[wavefunction]\nweights = table", "[wavefunction] weights_table = (empty): must be given"),
         ("[wavefunction]\nweights = projection\ncut_out = a\n[box]\n[gas]\nnumber = 3", "a projection is for one"),
+        ("[filament]\n[population]\n[wavefunction]\nweights = projection\ncut_out = a\n[one_filament]\n", "is for one"),
         (
             "[filament]\n[wavefunction]\nweights = projection",
             "[wavefunction] cut_out = (empty): must be given with weights",

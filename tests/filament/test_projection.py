@@ -82,6 +82,11 @@ def test_weights_of_few_slices_are_told_from_others_within_their_errors(one, sid
     psi, _, _ = slices(one, points_for(one, side, 5), side, COUNT, seed=2)
     found = project(psi, (side, side, side), one.library)
     rms, chance = found.log_ratio(wkb_weights(one.profile, one.library))
+    wkb = wkb_weights(one.profile, one.library)
+    assert np.allclose(found.ratio_by_energy(wkb, one.library.energy), 1, atol=1e-2)
+    steep = wkb * np.where(one.library.energy < np.quantile(one.library.energy, 0.8), 2, 1)
+    first, middle, last = found.ratio_by_energy(steep, one.library.energy)
+    assert [first, middle] == pytest.approx([0.5, 0.5], abs=0.01) and 0.51 < last < 1
     assert rms < 1e-2 and found.relative_scatter < 1e-2 and chance < 1e-2  # |a| is the same in all slices
     gauss = found.amplitude * np.random.default_rng(1).rayleigh(np.sqrt(0.5), found.amplitude.shape)
     found = type(found)(gauss, *(getattr(found, name) for name in list(found.__annotations__)[1:]))
