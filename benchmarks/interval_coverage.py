@@ -1,6 +1,6 @@
 """How often intervals of gpu-fdm fit hold the truth: mocks of a population, each sampled by the same code.
 
-    python benchmarks/coverage.py [mocks [seed]]
+    python benchmarks/interval_coverage.py [mocks [seed]]
 
 Truths are drawn from the priors, m22 log_uniform(1.5, 3.3) and mass_min log_uniform(2e9, 5e9): intervals of a right
 posterior then hold them with their nominal probability. Tables: P(k) of matter at z = 4, 36 k from 2 to 300 h/Mpc,
