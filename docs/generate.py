@@ -86,7 +86,8 @@ def api() -> str:
         lines += [f"## gpu_fdm.{module}", "", escaped(about if about.endswith(".") else f"{about} ..."), ""]
         for name in names:
             thing = getattr(home, name)
-            lines += [f"### {name}", "", "```py", signature(thing), "```", "", *docstring(thing)]
+            language = "text" if inspect.isclass(thing) and issubclass(thing, Section) else "py"
+            lines += [f"### {name}", "", f"```{language}", signature(thing), "```", "", *docstring(thing)]
             if inspect.isclass(thing) and issubclass(thing, Section):
                 section = next(key for key, kind in SECTIONS.items() if kind is thing)
                 lines += [f"The keys of [[{section}]](ini.md#{section}), as keywords.", ""]
