@@ -147,3 +147,12 @@ def test_cobaya(folder):
     expected = Likelihood.of(parse_config(""), [read_measured("power.csv")])(m22=np.exp(0.7), n_s=0.96)
     assert found == pytest.approx(expected, rel=1e-10)
     assert model.loglike({"ln_m22": -2.0}, return_derived=False) == -np.inf  # beyond the table of similarity
+    settings = ["cosmology.linear_power=eisenstein_hu", "fit.omega_m=uniform(0.3,0.32)"]
+    likelihood = {"gpu_fdm.inference.cobaya.Filaments": {"tables": ["power.csv"], "set": settings}}
+    model = get_model(
+        {"likelihood": likelihood, "params": {"m22": 2.0, "omega_m": {"prior": {"min": 0.2, "max": 0.4}}}}
+    )
+    config = parse_config("[population]\n[wavefunction]\n[one_filament]\n[fit]\n", "ini", settings)
+    expected = Likelihood.of(config, [read_measured("power.csv")])(m22=2.0, omega_m=0.305)
+    assert model.loglike({"omega_m": 0.305}, return_derived=False) == pytest.approx(expected, rel=1e-10)
+    assert model.loglike({"omega_m": 0.29}, return_derived=False) == -np.inf  # beyond its prior in [fit]
