@@ -24,7 +24,7 @@ SYMBOLS = {
     "filament_fraction": "$f$",
 }
 CELL, SPECTRUM = 0.24, 1.8  # height of a row, and of the panel of Lambda [inch]
-TINY = 7  # points, of numbers in cells
+TINY = 6.5  # points, of numbers in cells
 
 
 def draw_combinations(found: Sequence[Combinations], about: str, path: Path, dpi: int = DPI) -> Path:
@@ -38,11 +38,11 @@ def combinations(found: Sequence[Combinations], about: str) -> Figure:
     """A row for each quantity: Lambda; powers of what is measured in the box; those of the Fisher matrix."""
     heights = [max(SPECTRUM, 0.65 + CELL * len(each.names)) for each in found]
     figure = new_figure(PAGE, 0.4 + sum(heights), [about])
-    panels = figure.subplots(len(found), 3, squeeze=False, width_ratios=[1, 1.5, 1.5], height_ratios=heights)
+    panels = figure.subplots(len(found), 3, squeeze=False, width_ratios=[0.8, 1.6, 1.6], height_ratios=heights)
     for each, (left, middle, right) in zip(found, panels, strict=True):
         _draw_spectrum(left, each)
-        _draw_powers(middle, each, each.whole, "mean of the box")
-        _draw_powers(right, each, each.local, "the Fisher matrix of its middle")
+        _draw_powers(middle, each, each.whole, "powers in the box")
+        _draw_powers(right, each, each.local, "powers of the Fisher matrix")
     return figure
 
 
@@ -57,7 +57,7 @@ def _draw_spectrum(panel: Axes, found: Combinations) -> None:
     panel.axhline(1, color="black", linewidth=0.8)
     panel.axhspan(1, 1e6, color=SKY, alpha=0.15, linewidth=0)
     largest = float(np.sqrt(max(found.whole.importance[0], found.local.importance[0])))
-    panel.set(xlim=(0.5, len(found.names) + 0.5), ylim=(1e-3 * largest, 3 * largest))
+    panel.set(xlim=(0.5, len(found.names) + 0.5), ylim=(1e-3 * largest, 40 * largest))
     panel.set(xlabel="combination", ylabel=r"range / error, $\sqrt{\Lambda}$", xticks=range(1, len(found.names) + 1))
     panel.set_title(in_full(found.of))
     panel.legend(loc="upper right")
@@ -75,5 +75,5 @@ def _draw_powers(panel: Axes, found: Combinations, basis: LayerBasis, title: str
     names = [SYMBOLS[name] for name in found.names]
     errors = [f"{100 * error:.2g} %" for error in found.deviations(basis)[:number].tolist()]
     panel.set(xticks=range(len(names)), xticklabels=names, yticks=range(number), yticklabels=errors)
-    panel.set(title=f"powers: {title}", ylabel="error")
+    panel.set(title=title, ylabel="error")
     panel.tick_params(length=0, top=False, right=False)
