@@ -85,7 +85,8 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     every = [*boosts, *best]
     denominators = list(dict.fromkeys(boost.denominator for boost in boosts))
     labels = _labels(boosts) | {boost: _label_of_best(boost) for boost in best}
-    height = (2.6 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(-len(every) // 2)
+    columns = 2 if max(len(label) for label in labels.values()) < TWO_COLUMNS else 1
+    height = (2.5 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(-len(every) // columns)
     figure = new_figure(COLUMN, height, _common(boosts))
     panels = figure.subplots(len(denominators), 1, sharex=True, squeeze=False)[:, 0]
     colours = _colours(every)
@@ -107,8 +108,7 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
         panels[0].set_xlim(*shown)
-    longest = max(len(label) for label in labels.values())
-    figure.legend(loc="outside lower left", ncols=2 if longest < TWO_COLUMNS else 1, alignment="left")
+    figure.legend(loc="outside lower left", ncols=columns, alignment="left")
     return figure
 
 

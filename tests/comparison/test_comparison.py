@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from plot_files import result as made
 from plot_files import simulated_ratio, write_one_filament, write_simulation
 from spectrum_tables import write_spectrum_table
@@ -237,13 +237,14 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
         "of one filament of 5e+09 Msun/h, fdm/classical of one filament of 5e+09 Msun/h (--mixed draws all the same)\n"
     )
     assert not Path("comparison").exists()
-    figures, save = [], Figure.savefig
+    figures, save = [], FigureCanvasAgg.print_png
 
-    def keep_figure(figure, path, dpi, **options):
-        figures.append(figure)
-        save(figure, path, dpi=40, **options)
+    def keep_figure(canvas, path, **options):
+        figures.append(canvas.figure)
+        canvas.figure.dpi = 40
+        save(canvas, path, **options)
 
-    monkeypatch.setattr(Figure, "savefig", keep_figure)
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", keep_figure)
     code, out, error = run(capsys, "compare", result, simulation, "--mixed")
     assert code == 0, error
     assert out.count("not compared: no model has this ratio") == 3 and "fdm/n-body, m22 = 1, z = 4 (" in out
@@ -257,8 +258,8 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
         "fdm/cdm,  fdm as particles/cdm\nover cold dark matter: a simulation, or linear power with its filaments",
     ]
     legends = [figure.legends[0] for figure in figures]
-    assert [legend.get_title().get_text() for legend in legends] == ["", "redshifts differ"]
-    assert sum("z = 1.5: " in text.get_text() for text in legends[1].get_texts()) == 3
+    assert ["redshifts differ" in figure.get_suptitle() for figure in figures] == [False, True]
+    assert sum("$z=1.5$" in text.get_text() for text in legends[1].get_texts()) == 3
 
 
 def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkeypatch):

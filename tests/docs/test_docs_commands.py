@@ -19,6 +19,7 @@ import snapshot_files
 from documents import Command, Example, agrees, differs, inline_commands, near, steps
 from drawn_filaments import Drawn, particles, write_particles
 from locations import REPOSITORY
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gpu_fdm.commands.main import build_parser, main
@@ -192,6 +193,9 @@ def plain_figures(monkeypatch):
             render(Figure((0.1, 0.1)), target, dpi=20, **options)
 
     monkeypatch.setattr(Figure, "savefig", save)
+    print_png = FigureCanvasAgg.print_png
+    small = lambda canvas, target, **options: print_png(FigureCanvasAgg(Figure((0.1, 0.1))), target, **options)  # noqa: E731
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", small)
 
 
 def smaller(words, folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from plot_files import (
     BOX,
@@ -140,7 +140,7 @@ def test_only_what_the_file_holds(tmp_path):
 @pytest.fixture
 def unsaved(monkeypatch):
     """Figures are made, not rendered, which is what takes long."""
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: path.touch())
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda canvas, path, **options: path.touch())
 
 
 @pytest.mark.usefixtures("unsaved")

@@ -7,8 +7,8 @@ import h5py
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
 from PIL import Image
 from plot_files import (
     BOX,
@@ -57,7 +57,7 @@ def figures(path):
 
 
 def test_which_figures_are_drawn(tmp_path, monkeypatch):
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: path.touch())
+    monkeypatch.setattr(FigureCanvasAgg, "print_png", lambda canvas, path, **options: path.touch())
     for runs, expected in (
         (("wave_fdm", "particles_fdm"), FIGURES),
         (("wave_fdm",), FIGURES[1:]),
