@@ -22,6 +22,8 @@ from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
 from ..parallel.backend import CPU, GPU
+from ..splines import along_rows, piecewise
+from .form_table import lagrange
 from .halo import halo_spectrum
 from .laws import CoredNFW
 from .profile import SphericalProfile
@@ -31,7 +33,8 @@ from .states import energy_cut, largest_angular_momentum
 NU_MIN = 2.0  # the smallest nu: 2 states, for a core of half of the radius
 FINE_UP_TO, FINE_NODES = 8.0, 9  # nu up to which nodes are closer, for states enter one by one, and their number
 STEP = 2**0.5  # between exact nodes beyond, and twice in its logarithm between the others
-X = np.exp(np.linspace(np.log(5e-4), np.log(1.3), 64))
+_LOG_X = np.linspace(np.log(5e-4), np.log(1.3), 64)
+X = np.exp(_LOG_X)
 _LAST_LIMIT = 0.85  # x up to which the semiclassical limit counts: it vanishes at 1
 _NARROW, _CONCENTRATIONS = 1.03, 3  # range of c below which one node is enough, and nodes of wider ranges
 _LEAST = 1e-30  # of fringes, so that they have a logarithm
@@ -159,17 +162,14 @@ class HaloTable:
             return weight @ rows.reshape(weight.shape[1], -1)
 
         x = np.log(q / (np.exp(of(np.log(self.end))) * nu[:, None]))
-        position = np.clip(x, np.log(X[0]), np.log(X[-1]))
-        fringes, deficit = of(self.log_fringes), of(self.deficit) * nu[:, None] ** -_POWER
-        values = np.empty((2, *q.shape))
-        for row in range(len(nu)):
-            of_x = CubicSpline(np.log(X), np.stack([fringes[row], deficit[row]], axis=1))(position[row])
-            values[:, row] = of_x.T
+        position = np.clip(x, _LOG_X[0], _LOG_X[-1])
+        splines = of(self._splines).reshape(len(nu), 2, len(X) - 1, 4)
+        log_fringes, deficit = (along_rows(_LOG_X, splines[:, part], position) for part in (0, 1))
         # below the first x fringes go on as a power of k, at least the first
-        slope = (fringes[:, 1] - fringes[:, 0]) / np.log(X[1] / X[0])
-        log_fringes = values[0] + np.maximum(slope, 0)[:, None] * np.minimum(x - np.log(X[0]), 0)
-        inside = x <= np.log(X[-1])
-        return np.exp(log_fringes) * inside, values[1] * inside, deficit[:, 0]
+        slope = of(self.log_fringes[..., 1] - self.log_fringes[..., 0]) / (_LOG_X[1] - _LOG_X[0])
+        log_fringes += np.maximum(slope, 0) * np.minimum(x - _LOG_X[0], 0)
+        inside, scale = x <= _LOG_X[-1], nu[:, None] ** -_POWER
+        return np.exp(log_fringes) * inside, deficit * scale * inside, (of(self.deficit[..., 0]) * scale)[:, 0]
 
     @property
     def exact_nu(self) -> float:
@@ -197,16 +197,14 @@ class HaloTable:
     def _spline(self) -> CubicSpline:
         return CubicSpline(np.log(self.nu), np.eye(len(self.nu)))
 
+    @cached_property
+    def _splines(self) -> NDArray:
+        """Those of fringes and deficits in ln X."""
+        return piecewise(_LOG_X, np.stack([self.log_fringes, self.deficit], axis=2))
+
     def _of_concentration(self, c: NDArray) -> NDArray:
-        """Weights of the nodes of the concentration, shape (haloes, c): Lagrange in its logarithm."""
-        nodes = np.log(self.concentration)
-        if len(nodes) == 1:
-            return np.ones((len(c), 1))
-        columns = []
-        for number, node in enumerate(nodes):
-            others = np.delete(nodes, number)
-            columns.append(np.prod((np.log(c)[:, None] - others) / (node - others), axis=1))
-        return np.stack(columns, axis=1)
+        """Weights of the nodes of the concentration, shape (haloes, c)."""
+        return lagrange(np.log(self.concentration), np.log(c))
 
 
 def concentration_nodes(low: float, high: float) -> NDArray:

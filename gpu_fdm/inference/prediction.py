@@ -23,8 +23,10 @@ from ..cosmology.linear_power import LinearPower
 from ..errors import InputError
 from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
+from ..spectra.total_power import TotalPower
 from .prepared import Prepared
-from .universe import Boson, Universe, tilted
+from .total import AllMatter
+from .universe import Boson, Filaments, Universe, tilted
 
 # what boosts may be over -> how a boson's matter is compared
 _OVER: dict[str, Callable[[Boson], NDArray]] = {
@@ -34,6 +36,7 @@ _OVER: dict[str, Callable[[Boson], NDArray]] = {
     "wdm": lambda boson: boson.warm.linear + boson.warm.classical,
     "linear-cdm": lambda boson: boson.universe.linear,
 }
+TOTAL_OVER = ("smooth", "cdm")  # what boosts of all matter with haloes may be over
 _OF_COLLAPSE = ("cdm", "wdm")  # of which no mass function is published
 
 
@@ -123,6 +126,41 @@ class Predicted:
         """matter_fdm over another power of all matter; names and errors as for `matter`."""
         return self.matter_fdm / self.matter(over)
 
+    @cached_property
+    def total_fdm(self) -> NDArray:
+        """Power of all matter, haloes included: linear_fdm, filaments of which a share is in haloes, and these haloes.
+
+        As /total_power of a result. Raises InputError where Prediction.of did not have total = True, and out of tables.
+        """
+        return self._each(lambda boson: self._total(boson).power)
+
+    def total(self, over: str) -> NDArray:
+        """The same in the denominator of a boost: smooth, without fringes, or cdm, filaments and haloes of particles.
+
+        Raises InputError for another name, and as total_fdm does.
+        """
+        if over not in TOTAL_OVER:
+            raise InputError(f"boost of all matter with haloes over {over}: must be over one of {', '.join(TOTAL_OVER)}")
+        if over == "smooth":
+            return self._each(lambda boson: self._total(boson).smooth)
+        return self._each(lambda boson: self._total(boson.universe.cdm).smooth)
+
+    def total_boost(self, over: str) -> NDArray:
+        """total_fdm over another power of all matter with haloes; names and errors as for `total`."""
+        return self.total_fdm / self.total(over)
+
+    def _total(self, filaments: Filaments) -> TotalPower:
+        haloes = self._universe.prepared.haloes
+        if haloes is None:
+            raise InputError("all matter with haloes: must be asked for by Prediction.of(..., total=True)")
+        if filaments not in self._totals:
+            self._totals[filaments] = AllMatter(filaments, haloes).power
+        return self._totals[filaments]
+
+    @cached_property
+    def _totals(self) -> dict[Filaments, TotalPower]:
+        return {}
+
     @property
     def _universe(self) -> Universe:
         return self.bosons[0].universe
@@ -147,6 +185,7 @@ class Prediction:
         k: ArrayLike | None = None,
         table: SimilarityTable | str | Path | None = None,
         power: LinearPower | None = None,
+        total: bool = False,
     ) -> "Prediction":
         """Prepare a prediction; a tenth of a second where the package has the thresholds of collapse, else a second.
 
@@ -157,9 +196,11 @@ class Prediction:
         k         comoving [h/Mpc], shape (k,), positive and increasing; those of [one_filament] where not given
         table     of similarity, or its file (gpu-fdm tabulate similarity); one of the package where not given
         power     linear power of [cosmology] at z = 0, where it is known already
+        total     whether haloes are prepared, for Predicted.total: as [halo] and [total_power] say, or their defaults;
+                  their tables take 10 s for a new redshift or omega_m, and are kept in the cache folder
         Raises InputError for what the table does not cover, and for k beyond the linear power.
         """
-        return cls(Prepared.of(config, redshift, k, table, power))
+        return cls(Prepared.of(config, redshift, k, table, power, total))
 
     @property
     def k(self) -> NDArray:

@@ -23,6 +23,7 @@ from ..population.shapes import FIT_REDSHIFT
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from .epochs import cached_epoch
+from .prepared_haloes import PreparedHaloes, with_haloes
 
 _MORE = 1.3  # variance of the epoch over that of the lightest mass of [population], for other A_s and n_s
 _SIGMA8_RADIUS = 8.0  # [Mpc/h]
@@ -43,6 +44,7 @@ class Prepared:
 
     config  whose [cosmology] has the redshift;  population, section  [population] and [one_filament], or their defaults
     k       of the spectra [h/Mpc], shape (k,)
+    total   whether haloes are prepared too
     power   linear power of CDM today;  epoch  barrier and first crossing;  table  of spectra of filaments
     """
 
@@ -53,6 +55,7 @@ class Prepared:
     power: LinearPower
     epoch: Epoch
     table: SimilarityTable
+    total: bool = False
 
     @classmethod
     def of(
@@ -62,10 +65,13 @@ class Prepared:
         k: ArrayLike | None,
         table: SimilarityTable | str | Path | None,
         power: LinearPower | None = None,
+        total: bool = False,
     ) -> "Prepared":
         """See Prediction.of."""
         if redshift is not None:
             config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
+        if total:
+            config = with_haloes(config)
         section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
         cosmology, found = config.cosmology, covering_table(config, table)
         if cosmology.redshift > LATEST_REDSHIFT:
@@ -85,7 +91,20 @@ class Prepared:
             of_cdm = variance(power, cdm, population.window, mass_min=range_[0], mass_max=range_[1])
             model = CollapseModel(power.background, 1 / (1 + cosmology.redshift), population.freeze_out)
             epoch = cached_epoch(model, population.ellipticity, rung(_MORE * float(of_cdm(range_[0]))))
-        return cls(config, population, section, k, power, epoch, found)
+        return cls(config, population, section, k, power, epoch, found, total)
+
+    @cached_property
+    def haloes(self) -> PreparedHaloes | None:
+        """Those of [total_power]; None where they were not asked for."""
+        if not self.total:
+            return None
+        section = self.config.total_power
+        masses = self.masses(section.mass_min, section.mass_max)
+
+        def variance(mass: NDArray) -> VarianceMatrix:
+            return variance_matrix(self.population.window, mass, self.matrix_k, self.omega_m)
+
+        return PreparedHaloes.of(self.config, self.epoch, masses.mass, masses.step, variance)
 
     @property
     def redshift(self) -> float:

@@ -10,7 +10,8 @@ from ..cosmology.parameters import PIVOT
 from ..cosmology.transfer import Transfer, warm
 from ..errors import InputError
 from ..population.shapes import published_mass_function, published_shape
-from ..spectra.similarity.population import PopulationParts, classical_sum, last_wavenumber, population_parts
+from ..spectra.similarity.population import PopulationParts, classical_sum, last_wavenumber, summed
+from ..spectra.total_power import Objects
 from ..units import CodeUnits
 from .prepared import Masses, Prepared
 
@@ -70,12 +71,21 @@ class Filaments:
         return power if self.transfer is None else power * self.transfer(self.universe.prepared.k) ** 2
 
     @cached_property
+    def contrast(self) -> NDArray:
+        """Delta^2 today at the k of the matrices, with the cut-off."""
+        contrast = self.universe.contrast
+        return contrast if self.transfer is None else contrast * self.transfer(self.universe.prepared.matrix_k) ** 2
+
+    @property
+    def variance(self) -> NDArray:
+        """S, shape (masses,)."""
+        return self._moments[0]
+
+    @cached_property
     def _moments(self) -> tuple[NDArray, NDArray]:
         """S and dS/dlnM, shape (masses,)."""
-        universe, contrast = self.universe, self.universe.contrast
-        if self.transfer is not None:
-            contrast = contrast * self.transfer(universe.prepared.matrix_k) ** 2
-        return universe.masses.matrix.values @ contrast, universe.masses.matrix.slopes @ contrast
+        matrix = self.universe.masses.matrix
+        return matrix.values @ self.contrast, matrix.slopes @ self.contrast
 
     @cached_property
     def number(self) -> NDArray:
@@ -123,6 +133,13 @@ class Filaments:
         return classical_sum(prepared.table, prepared.k, similarity, self.weight)
 
     @property
+    def objects(self) -> Objects:
+        """Weights and spectra of the filaments made of particles."""
+        prepared, (_, ratio, scale) = self.universe.prepared, self.similarity(np.inf)
+        smooth = prepared.table.classical(ratio, scale[:, None] * prepared.k)
+        return Objects(self.weight, smooth, np.zeros(smooth.shape))
+
+    @property
     def relative(self) -> float:
         """Factor of P_1f from all matter to the density that [one_filament] normalisation names."""
         return self.share**-2 if self.universe.prepared.section.normalisation == "population" else 1.0
@@ -138,14 +155,34 @@ class Boson(Filaments):
     def parts(self) -> PopulationParts:
         """Parts of P_1f, relative to all matter."""
         prepared = self.universe.prepared
+        spectra, nu = self._of_masses, self.similarity(self.m22)[0]
+        return summed(prepared.table, nu, spectra, self.weight, prepared.section.mode_mass)
+
+    @cached_property
+    def _of_masses(self) -> tuple[NDArray, ...]:
+        """SimilarityTable.parts of the filaments; with haloes they are zero where the last fringes have ended."""
+        prepared = self.universe.prepared
         try:
-            similarity = self.similarity(self.m22)
-            last, largest = last_wavenumber(similarity), float(prepared.k[-1])
-            if largest > last:
-                raise InputError(f"k = {largest:.4g} h/Mpc: must be at most {last:.4g}, where the last fringes end")
-            return population_parts(prepared.table, prepared.k, similarity, self.weight, prepared.section.mode_mass)
+            nu, ratio, scale = similarity = self.similarity(self.m22)
+            last, k = last_wavenumber(similarity), prepared.k
+            if k[-1] <= last:
+                return prepared.table.parts(nu, ratio, scale[:, None] * k)
+            if prepared.haloes is None:
+                raise InputError(f"k = {k[-1]:.4g} h/Mpc: must be at most {last:.4g}, where the last fringes end")
+            rows, spectra = k <= last, np.zeros((4, len(nu), len(k)))
+            if rows.any():
+                spectra[:, :, rows] = prepared.table.parts(nu, ratio, scale[:, None] * k[rows])
+            return tuple(spectra)
         except InputError as error:
             raise InputError(f"m22 = {self.m22:g}: {error}") from None
+
+    @property
+    def objects(self) -> Objects:
+        """Weights and spectra of the filaments, with their whole mass."""
+        prepared, (_, interference, self_term, completed) = self.universe.prepared, self._of_masses
+        fringes = interference - self_term if prepared.section.statistics == "fixed" else interference
+        modes = prepared.table.mass(self.similarity(self.m22)[0])[:, None] ** 2
+        return Objects(self.weight, completed, modes * fringes)
 
     @property
     def fdm(self) -> NDArray:

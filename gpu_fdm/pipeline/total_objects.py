@@ -20,7 +20,7 @@ from ..units import CodeUnits, mean_matter_density
 from .one_filament_table import FromTable, covering_table, mass_nodes
 from .population_filaments import Boson, shape_of
 
-_POINT = 1e-3  # core of a halo of cold dark matter over its scale radius
+POINT = 1e-3  # core of a halo of cold dark matter over its scale radius
 _MORE = 1.1  # nu of the table over that of the heaviest halo, so that similar runs share one
 _NAME = "haloes"
 
@@ -98,7 +98,7 @@ def haloes(
     density = mean_matter_density(config.cosmology.omega_m)
     weight = step * mass**2 * population.halo_mass_function(m22)(mass) / density**2
     nu, c, radius = halo_sizes(config, mass, 1.0 if m22 is None else m22)
-    core = np.full(len(mass), _POINT) / c if m22 is None else table.scaling.core / nu
+    core = np.full(len(mass), POINT) / c if m22 is None else table.scaling.core / nu
     laws = [CoredNFW(1 / each, size, 1.0) for each, size in zip(c.tolist(), core.tolist(), strict=True)]
     smooth = np.array([form_factor(law, k * size) for law, size in zip(laws, radius.tolist(), strict=True)])
     if m22 is None:

@@ -23,7 +23,7 @@ _TABLE = 4000  # masses from which M(S) is interpolated
 
 
 @dataclass(frozen=True, eq=False)
-class _Beyond:
+class Beyond:
     """The barrier of haloes seen from where a walk has crossed that of filaments."""
 
     haloes: Barrier
@@ -89,7 +89,7 @@ def _crossed(start: float, filaments: Barrier, haloes: Barrier) -> tuple[NDArray
     """S at which walks from the barrier of filaments cross that of haloes, and their share; shape (rows,) both."""
     left = haloes.variance_max - start
     try:
-        crossing = first_crossing(_Beyond(haloes, start, float(filaments(start))), left)
+        crossing = first_crossing(Beyond(haloes, start, float(filaments(start))), left)
     except InputError:  # f vanishes up to there
         return np.array([haloes.variance_max]), np.zeros(1)
     log_variance = np.log(crossing.variance)

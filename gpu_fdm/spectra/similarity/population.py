@@ -39,7 +39,14 @@ def population_parts(
     Raises InputError for filaments out of the table.
     """
     nu, ratio, scale = similarity
-    smooth, interference, self_term, completed = table.parts(nu, ratio, scale[:, None] * k)
+    return summed(table, nu, table.parts(nu, ratio, scale[:, None] * k), weight, mode_mass)
+
+
+def summed(
+    table: SimilarityTable, nu: NDArray, spectra: tuple[NDArray, ...], weight: NDArray, mode_mass: str
+) -> PopulationParts:
+    """The sums over masses of spectra, those of SimilarityTable.parts; other arguments as for population_parts."""
+    smooth, interference, self_term, completed = spectra
     of_modes = weight if mode_mass == "scaled" else weight * table.mass(nu) ** 2
     smooth_part = weight @ completed if mode_mass == "completed" else of_modes @ smooth
     return PopulationParts(smooth_part, of_modes @ interference, of_modes @ self_term)

@@ -1,0 +1,138 @@
+"""What haloes of any boson have in common at one redshift: tables that are made once and kept in the user's cache.
+
+A halo's fringes depend on nu = m R v/hbar and its concentration (haloes/scaled.py), its form factor on core/R = A/nu and
+the concentration (haloes/form_table.py), the haloes in a filament on the variances of both (population/halo_epoch.py):
+none of them on boson mass, A_s or n_s.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from ..config.config import Config
+from ..config.sections import OneFilamentSection, PopulationSection, TotalPowerSection
+from ..config.shared_sections import HaloSection
+from ..cosmology.variance import VarianceMatrix
+from ..errors import RunError
+from ..haloes.form_table import FormTable
+from ..haloes.scaled import HaloTable
+from ..pipeline.total_objects import halo_sizes, require_collapse, table_of_haloes
+from ..population.epoch import Epoch
+from ..population.halo_epoch import HaloEpoch
+
+if TYPE_CHECKING:
+    from ..io.cache import Cache
+
+log = logging.getLogger(__name__)
+
+HEAVIEST = 32.0  # boson mass [1e-22 eV] up to which the heaviest haloes are in the table
+FOLDER = "haloes"  # in the user's cache folder
+_ROWS = 64  # masses from which M(S) is interpolated
+
+
+def with_haloes(config: Config) -> Config:
+    """The config with the sections of haloes, by their defaults where it has none; InputError where it has no haloes."""
+    full = replace(
+        config,
+        population=config.population or PopulationSection(),
+        one_filament=config.one_filament or OneFilamentSection(),
+        halo=config.halo or HaloSection(),
+        total_power=config.total_power or TotalPowerSection(),
+    )
+    require_collapse(full)
+    return full
+
+
+@frozen(eq=False)
+class PreparedHaloes:
+    """Haloes of the window of [total_power].
+
+    mass, step  of the integral over ln M [Msun/h], shape (masses,);  moments  what makes S and dS/dlnM of them
+    rows        what makes S of masses of [population] from its lightest, from which M(S) is interpolated
+    nu, concentration, radius  of the masses, at m22 = 1, and comoving [cMpc/h], shape (masses,) each
+    table, forms, epoch  fringes, form factors, crossings
+    """
+
+    mass: NDArray
+    step: NDArray
+    moments: VarianceMatrix
+    rows: VarianceMatrix
+    nu: NDArray
+    concentration: NDArray
+    radius: NDArray
+    table: HaloTable
+    forms: FormTable
+    epoch: HaloEpoch
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        filaments: Epoch,
+        mass: NDArray,
+        step: NDArray,
+        variance: Callable[[NDArray], VarianceMatrix],
+    ) -> "PreparedHaloes":
+        """The tables, from the user's cache folder or made now: 10 s.
+
+        config  of with_haloes;  filaments  their epoch;  mass, step  of the integral over haloes
+        variance  what makes the matrices of masses [Msun/h]
+        Raises InputError where there are no haloes, or their cores are too large.
+        """
+        section, population, kept = config.total_power, config.population, _Kept.in_cache()
+        window = section.mass_min, section.mass_max
+        nu, c, radius = halo_sizes(config, mass, 1.0)
+        with config.errors_in("halo"):
+            table = table_of_haloes(config, (HEAVIEST,), window, section.exact_l_max, kept)
+        ends = float(c.min()), float(c.max())
+        arrays = kept.arrays("forms", {"concentration": list(ends)}, lambda: FormTable.of(*ends).arrays)
+        forms = FormTable(**arrays)
+        barrier, most = filaments.barrier, float(filaments.crossing.variance[-1])
+        model = barrier.model
+        key = {"omega_m": model.background.omega_m, "scale_factor": model.scale_factor}
+        key |= {"freeze_out": model.freeze_out, "variance_max": most}
+        with config.errors_in("population"):
+            arrays = kept.arrays("crossings", key, lambda: HaloEpoch.of(barrier, most).arrays)
+        epoch = HaloEpoch.from_arrays(arrays, barrier)
+        rows = variance(np.geomspace(population.mass_min, population.mass_max, _ROWS))
+        return cls(mass, step, variance(mass), rows, nu, c, radius, table, forms, epoch)
+
+
+@frozen(eq=False)
+class _Kept:
+    """The user's cache folder, or none; where it cannot be written a warning says so."""
+
+    cache: "Cache | None"
+
+    @classmethod
+    def in_cache(cls) -> "_Kept":
+        from ..cosmology.camb_power import user_cache
+        from ..io.cache import Cache
+
+        folder = user_cache()
+        return cls(None if folder is None else Cache(folder / FOLDER))
+
+    def load(self, name: str, key: dict[str, Any], report: bool = False) -> dict[str, NDArray] | None:
+        """As Cache.load."""
+        return None if self.cache is None else self.cache.load(name, key, report=report)
+
+    def store(self, name: str, key: dict[str, Any], arrays: dict[str, NDArray]) -> None:
+        """As Cache.store."""
+        if self.cache is not None:
+            try:
+                self.cache.store(name, key, arrays)
+            except RunError as error:
+                log.warning("%s (the table of haloes is not kept: the next call makes it again)", error)
+
+    def arrays(self, name: str, key: dict[str, Any], make: Callable[[], dict[str, NDArray]]) -> dict[str, NDArray]:
+        """Those of a key, from the cache or made now and stored."""
+        found = self.load(name, key)
+        if found is None:
+            found = make()
+            self.store(name, key, found)
+        return found
