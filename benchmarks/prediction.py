@@ -42,6 +42,23 @@ def prediction_of_one_boson():
 
 
 @benchmark
+def prediction_with_haloes():
+    """All matter with its haloes, 200 k; tables of haloes from the cache, or made before."""
+    import numpy as np
+
+    from gpu_fdm import Prediction, parse_config
+
+    text = "[wavefunction]\n[population]\nellipticity = collapse\n[one_filament]\n{}[halo]\n[total_power]\n"
+    k, times = np.geomspace(1, 300, 200), []
+    for window in ("", "mass_min = 1e9\nmass_max = 1e12\n"):
+        prediction = Prediction.of(parse_config(text.format(window)), 4.0, k, total=True)
+        times += [_times(lambda x: prediction(2 * x).total_fdm, 100)]  # noqa: B023
+        times += [_times(lambda x: prediction(2 * x, ln10As=3.05 * x).total_boost("cdm"), 100)]  # noqa: B023
+    remark = "boost over cdm {:.2g} ms; filaments of 1e9 to 1e12 Msun/h {:.2g} and {:.2g} ms"
+    return times[0], 1, "calls/s", remark.format(*(1e3 * each for each in times[1:]))
+
+
+@benchmark
 def prediction_of_a_new_epoch():
     """Barrier and first crossing of a redshift that is not in the cache."""
     redshift = count(4001)

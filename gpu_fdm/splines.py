@@ -14,7 +14,7 @@ def piecewise(grid: NDArray, rows: NDArray) -> NDArray:
 
 
 def along_rows(grid: NDArray, coefficients: NDArray, position: NDArray) -> NDArray:
-    """Values of every row at positions of its own, shape (rows, points); the first and last cells go on beyond the grid.
+    """Values of every row at positions of its own, shape (rows, points); beyond the grid the cells at its ends go on.
 
     coefficients  of `piecewise`, shape (rows, cells, 4);  position  shape (rows, points)
     """

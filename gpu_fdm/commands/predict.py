@@ -19,6 +19,8 @@ COLUMNS = ("smooth", "cdm")  # denominators that a table has in any case
 _MOST = 100  # boson masses
 # keys of the sections that an ini lacks
 MADE = "wavefunction.weights=wkb", "population.masses=200", "one_filament.normalisation=matter"
+MADE_TOTAL = "population.ellipticity=collapse", "halo.soliton=no", "total_power.exact_l_max=140"
+WITH_HALOES = "{} with haloes"
 
 
 def add(parser: ArgumentParser) -> None:
@@ -35,6 +37,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
     text = "denominators of the boosts: smooth, n-body, cdm, wdm, linear-cdm (default: smooth,cdm)"
     parser.add_argument("--over", default=",".join(COLUMNS), metavar="NAME,...", help=text)
+    text = "power of all matter with its haloes too, and its boosts over smooth and cdm; where the ini has no "
+    text += "[population], with ellipticity = collapse"
+    parser.add_argument("--total", action="store_true", help=text)
     for name, which, default in (("k-min", "smallest", 1.0), ("k-max", "largest", 300.0)):
         text = f"{which} wavenumber [h/Mpc] (default: {default:g})"
         parser.add_argument(f"--{name}", type=float, default=default, metavar="K", help=text)
@@ -74,8 +79,9 @@ def execute(options: Namespace) -> None:
 
     from ..inference.prediction import Prediction
     from ..parallel.blas import on_one_thread
+    from ..spectra.total_power import OVER as TOTAL_OVER
 
-    prediction = Prediction.of(config, k=k, table=options.table, power=power)
+    prediction = Prediction.of(config, k=k, table=options.table, power=power, total=options.total)
     shown = _names(options.over, prediction.denominators)
     predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
@@ -87,9 +93,16 @@ def execute(options: Namespace) -> None:
         "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
     }
+    if options.total:
+        haloes = prediction.prepared.config.total_power
+        about["haloes_of_total"] = f"{haloes.mass_min:g} to {haloes.mass_max:g} Msun/h"
+        about["left_out"] = "in all but total: profiles and fringes of haloes, whose mass counts as filaments; baryons"
     write_predicted(predicted, over, output, about)
+    ratios = {name: predicted.boost(name) for name in shown}
+    if options.total:
+        ratios |= {WITH_HALOES.format(name): predicted.total_boost(name) for name in TOTAL_OVER}
     for row, m22 in enumerate(masses):
-        boosts = {name: predicted.boost(name)[row] for name in shown}
+        boosts = {name: ratio[row] for name, ratio in ratios.items()}
         peaks = {name: int(np.argmax(ratio)) for name, ratio in boosts.items()}
         words = [f"over {name} at most {boosts[name][peak]:.4g} at {k[peak]:.4g} h/Mpc" for name, peak in peaks.items()]
         print(f"m22 = {m22:g}, z = {predicted.redshift:g}: boost {', '.join(words)}")
@@ -97,7 +110,6 @@ def execute(options: Namespace) -> None:
     if options.dpi:
         from ..plots.prediction import draw_prediction
 
-        ratios = {name: predicted.boost(name) for name in shown}
         figure = draw_prediction(
             k, np.array(masses), predicted.redshift, ratios, output.with_suffix(".png"), options.dpi
         )
@@ -121,7 +133,8 @@ def _config(options: Namespace) -> "Config":
         return config_of_cosmology(options.cosmology, overrides)
 
     given = read([])
-    absent = [text for text in MADE if getattr(given, text.partition(".")[0]) is None]
+    made = (*MADE, *MADE_TOTAL) if options.total else MADE
+    absent = [text for text in made if getattr(given, text.partition(".")[0]) is None]
     keys = {"cosmology.redshift": options.redshift, "one_filament.points": options.points}
     keys |= {f"one_filament.{name}": getattr(options, name) for name in ("k_min", "k_max")}
     return read([*absent, *(f"{name}={value}" for name, value in keys.items() if value is not None), *options.set])

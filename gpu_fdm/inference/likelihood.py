@@ -40,13 +40,18 @@ class Likelihood:
     def of(cls, config: Config, tables: Iterable[Measured]) -> "Likelihood":
         """The likelihood of tables with the population of a config; one Prediction is prepared for each redshift.
 
-        Where [fit] has a prior of omega_m it is one of a range: that of a uniform prior, 4 deviations of a Gaussian.
+        Where [fit] has a prior of omega_m it is one of a range: that of a uniform prior, 4 deviations of a Gaussian. It
+        has haloes where one of the tables is of all matter with them, for which omega_m must be fixed.
         Raises InputError as Prediction.of and PredictionRange.of do.
         """
         tables = tuple(tables)
+        total = {table.redshift for table in tables if table.total}
         prior = None if config.fit is None else config.fit.omega_m
         if prior is None:
-            return cls(tables, {z: Prediction.of(config, z, k) for z, k in wavenumbers(tables).items()})
+            predictors = {z: Prediction.of(config, z, k, total=z in total) for z, k in wavenumbers(tables).items()}
+            return cls(tables, predictors)
+        if total:
+            raise config.error("fit", "omega_m", "must be fixed (empty) for tables of all matter with haloes")
         with config.errors_in("fit"):
             range_ = prior.searched
             return cls(tables, {z: PredictionRange.of(config, range_, z, k) for z, k in wavenumbers(tables).items()})

@@ -16,12 +16,13 @@ from scipy.linalg import solve_triangular
 
 from ..errors import InputError
 from ..io.tables import errors_of_text, read_text
-from ..pipeline.result_spectra import several_filaments
+from ..pipeline.result_spectra import ALL_MATTER, several_filaments
 from ..quantities import takes, takes_numbers
 from ..spectra.boost import Boost
 from ..spectra.linear_theory import matter_with
 from ..spectra.spectrum import COMOVING, Spectrum
 from ..spectra.tables import read_boost, read_spectrum
+from ..spectra.total_power import OVER as TOTAL_OVER
 
 FILAMENTS = several_filaments(0, 0).split(" 0 ")[0]  # how the object of boosts of filaments alone begins
 MATTER = matter_with(FILAMENTS)
@@ -32,27 +33,41 @@ Curve = Callable[[Any], NDArray]  # from what a prediction returns to its values
 def quantity(table: Boost | Spectrum) -> Curve:
     """What of a prediction a table is compared with.
 
-    Boosts of matter are over smooth, n-body, cdm, wdm or linear-cdm, those of filaments alone over smooth or classical.
-    Spectra are of fdm, of matter or of filaments alone, which are relative to the density that the ini says.
+    Boosts of matter are over smooth, n-body, cdm, wdm or linear-cdm, those of filaments alone over smooth or classical,
+    those of all matter with its haloes over smooth or cdm.
+    Spectra are of fdm, of matter, of all matter with haloes, or of filaments alone, which are relative to the density
+    that the ini says.
     Raises InputError for tables of something else.
     """
-    alone = table.object.startswith(FILAMENTS)
-    if not alone and table.object and not table.object.startswith(MATTER):
-        raise InputError(f"object {table.object}: must be {MATTER} ..., {FILAMENTS} ..., or not given for all matter")
+    alone, total = table.object.startswith(FILAMENTS), is_total(table)
+    if not alone and not total and table.object and not table.object.startswith(MATTER):
+        allowed = f"must be {MATTER} ..., {FILAMENTS} ..., {ALL_MATTER} ... (with haloes), or not given for matter"
+        raise InputError(f"object {table.object}: {allowed}")
     name = table.of if isinstance(table, Spectrum) else table.numerator
     if name != "fdm":
         raise InputError(f"of {name}: must be of fdm, which has a boson mass")
     if isinstance(table, Spectrum):
         if table.units != COMOVING:
             raise InputError(f"power in units of {table.units}: must be in {COMOVING}, or Mpc^3 with h")
+        if total:
+            return lambda predicted: predicted.total_fdm
         return (lambda predicted: predicted.one_filament_fdm) if alone else (lambda predicted: predicted.matter_fdm)
     over = table.denominator
+    if total:
+        if over not in TOTAL_OVER:
+            raise InputError(f"{table.name} of {ALL_MATTER} with haloes: must be over one of {', '.join(TOTAL_OVER)}")
+        return lambda predicted: predicted.total_boost(over)
     if not alone:
         return lambda predicted: predicted.boost(over)
     if over not in ("smooth", "classical"):
         raise InputError(f"{table.name} of filaments: must be over smooth or classical")
     below = f"one_filament_{over}"
     return lambda predicted: predicted.one_filament_fdm / getattr(predicted, below)
+
+
+def is_total(table: Boost | Spectrum) -> bool:
+    """Whether a table is of all matter with its haloes."""
+    return table.object.startswith(ALL_MATTER)
 
 
 @takes(k="h/Mpc")
@@ -67,6 +82,7 @@ class Measured:
     ln       whether it is that of ln
     curve    what of a prediction is compared
     left_out  number of other rows: beyond a limit of the table, or without a logarithm
+    total    whether it is of all matter with its haloes
     """
 
     label: str
@@ -78,6 +94,7 @@ class Measured:
     ln: bool
     curve: Curve
     left_out: int = 0
+    total: bool = False
 
     @classmethod
     def of(
@@ -119,7 +136,7 @@ class Measured:
         values = values[good]
         root = np.linalg.cholesky(matrix) / (values[:, None] if ln else 1.0)
         left_out = int(np.count_nonzero(~good))
-        return cls(label, name, table.redshift, table.k[good], values, root, ln, curve, left_out)
+        return cls(label, name, table.redshift, table.k[good], values, root, ln, curve, left_out, is_total(table))
 
     @property
     def errors(self) -> NDArray:

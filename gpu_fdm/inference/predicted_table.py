@@ -26,11 +26,19 @@ UNITS = {
     "one_filament_fdm": f"{_POWER}, filaments with fringes",
     "one_filament_smooth": f"{_POWER}, filaments without fringes",
 }
+TOTAL = {
+    "total_fdm": f"{_POWER}, all matter with its haloes, with fringes",
+    "total_smooth": f"{_POWER}, the same without fringes",
+    "total_cdm": f"{_POWER}, the same of cold dark matter",
+}
 _OF_ASTROPY = {"h/Mpc, comoving": "littleh / Mpc", "1e-22 eV": "1e-22 eV"}
 
 
 def predicted_columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray]:
-    """Columns by name, shape (m22 times k,): those of UNITS, and boost_over_... for each denominator."""
+    """Columns by name, shape (m22 times k,): those of UNITS, boost_over_... for each denominator, and those of TOTAL.
+
+    The last where the prediction has haloes.
+    """
     shape = np.size(predicted.m22), len(predicted.k)
     columns = {
         "m22": np.repeat(np.atleast_1d(predicted.m22), shape[1]),
@@ -39,6 +47,9 @@ def predicted_columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str
     }
     spectra = {name: getattr(predicted, name) for name in list(UNITS)[3:]}
     spectra |= {f"boost_over_{name.replace('-', '_')}": predicted.boost(name) for name in over}
+    if predicted.has_haloes:
+        totals = predicted.total_fdm, predicted.total("smooth"), predicted.total("cdm")
+        spectra |= dict(zip(TOTAL, totals, strict=True))
     return columns | {name: np.broadcast_to(values, shape).ravel() for name, values in spectra.items()}
 
 
@@ -50,7 +61,7 @@ def write_predicted(
     over   denominators of boosts;  about  lines of the header, by name
     """
     path, columns = Path(path), predicted_columns(predicted, over)
-    units = {name: UNITS.get(name, "1, ratio of the power of all matter") for name in columns}
+    units = {name: (UNITS | TOTAL).get(name, "1, ratio of linear power and filaments") for name in columns}
     header: dict[str, str | float] = {"table": TITLE, **about}
     if path.suffix == ".ecsv":
         known = {

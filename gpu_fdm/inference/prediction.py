@@ -23,9 +23,9 @@ from ..cosmology.linear_power import LinearPower
 from ..errors import InputError
 from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
+from ..spectra.total_power import OVER as TOTAL_OVER
 from ..spectra.total_power import TotalPower
 from .prepared import Prepared
-from .total import AllMatter
 from .universe import Boson, Filaments, Universe, tilted
 
 # what boosts may be over -> how a boson's matter is compared
@@ -36,7 +36,6 @@ _OVER: dict[str, Callable[[Boson], NDArray]] = {
     "wdm": lambda boson: boson.warm.linear + boson.warm.classical,
     "linear-cdm": lambda boson: boson.universe.linear,
 }
-TOTAL_OVER = ("smooth", "cdm")  # what boosts of all matter with haloes may be over
 _OF_COLLAPSE = ("cdm", "wdm")  # of which no mass function is published
 
 
@@ -126,6 +125,11 @@ class Predicted:
         """matter_fdm over another power of all matter; names and errors as for `matter`."""
         return self.matter_fdm / self.matter(over)
 
+    @property
+    def has_haloes(self) -> bool:
+        """Whether the prediction was prepared for `total`."""
+        return self._universe.prepared.total
+
     @cached_property
     def total_fdm(self) -> NDArray:
         """Power of all matter, haloes included: linear_fdm, filaments of which a share is in haloes, and these haloes.
@@ -140,7 +144,9 @@ class Predicted:
         Raises InputError for another name, and as total_fdm does.
         """
         if over not in TOTAL_OVER:
-            raise InputError(f"boost of all matter with haloes over {over}: must be over one of {', '.join(TOTAL_OVER)}")
+            raise InputError(
+                f"boost of all matter with haloes over {over}: must be over one of {', '.join(TOTAL_OVER)}"
+            )
         if over == "smooth":
             return self._each(lambda boson: self._total(boson).smooth)
         return self._each(lambda boson: self._total(boson.universe.cdm).smooth)
@@ -154,6 +160,8 @@ class Predicted:
         if haloes is None:
             raise InputError("all matter with haloes: must be asked for by Prediction.of(..., total=True)")
         if filaments not in self._totals:
+            from .total import AllMatter
+
             self._totals[filaments] = AllMatter(filaments, haloes).power
         return self._totals[filaments]
 
@@ -197,10 +205,12 @@ class Prediction:
         table     of similarity, or its file (gpu-fdm tabulate similarity); one of the package where not given
         power     linear power of [cosmology] at z = 0, where it is known already
         total     whether haloes are prepared, for Predicted.total: as [halo] and [total_power] say, or their defaults;
-                  their tables take 10 s for a new redshift or omega_m, and are kept in the cache folder
+                  their tables take 20 to 60 s of processor time for a new redshift or omega_m, and are kept
         Raises InputError for what the table does not cover, and for k beyond the linear power.
         """
-        return cls(Prepared.of(config, redshift, k, table, power, total))
+        prepared = Prepared.of(config, redshift, k, table, power, total)
+        _ = prepared.haloes
+        return cls(prepared)
 
     @property
     def k(self) -> NDArray:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import evolve, frozen
@@ -23,7 +24,9 @@ from ..population.shapes import FIT_REDSHIFT
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from .epochs import cached_epoch
-from .prepared_haloes import PreparedHaloes, with_haloes
+
+if TYPE_CHECKING:
+    from .prepared_haloes import PreparedHaloes
 
 _MORE = 1.3  # variance of the epoch over that of the lightest mass of [population], for other A_s and n_s
 _SIGMA8_RADIUS = 8.0  # [Mpc/h]
@@ -71,6 +74,8 @@ class Prepared:
         if redshift is not None:
             config = replace(config, cosmology=evolve(config.cosmology, redshift=redshift))
         if total:
+            from .prepared_haloes import with_haloes
+
             config = with_haloes(config)
         section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
         cosmology, found = config.cosmology, covering_table(config, table)
@@ -94,10 +99,12 @@ class Prepared:
         return cls(config, population, section, k, power, epoch, found, total)
 
     @cached_property
-    def haloes(self) -> PreparedHaloes | None:
+    def haloes(self) -> "PreparedHaloes | None":
         """Those of [total_power]; None where they were not asked for."""
         if not self.total:
             return None
+        from .prepared_haloes import PreparedHaloes
+
         section = self.config.total_power
         masses = self.masses(section.mass_min, section.mass_max)
 

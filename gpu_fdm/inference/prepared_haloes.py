@@ -1,8 +1,8 @@
 """What haloes of any boson have in common at one redshift: tables that are made once and kept in the user's cache.
 
-A halo's fringes depend on nu = m R v/hbar and its concentration (haloes/scaled.py), its form factor on core/R = A/nu and
-the concentration (haloes/form_table.py), the haloes in a filament on the variances of both (population/halo_epoch.py):
-none of them on boson mass, A_s or n_s.
+A halo's fringes depend on nu = m R v/hbar and its concentration (haloes/scaled.py), its form factor on core/R = A/nu
+and the concentration (haloes/form_table.py), the haloes in a filament on the variances of both
+(population/halo_epoch.py): none of them on boson mass, A_s or n_s.
 """
 
 import logging
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEAVIEST = 32.0  # boson mass [1e-22 eV] up to which the heaviest haloes are in the table
+HEAVIEST = 16.0  # boson mass [1e-22 eV] up to which the heaviest haloes are in the table
 FOLDER = "haloes"  # in the user's cache folder
 _ROWS = 64  # masses from which M(S) is interpolated
 
 
 def with_haloes(config: Config) -> Config:
-    """The config with the sections of haloes, by their defaults where it has none; InputError where it has no haloes."""
+    """The config with the sections of haloes, or their defaults; InputError where there are no haloes."""
     full = replace(
         config,
         population=config.population or PopulationSection(),
@@ -78,7 +78,7 @@ class PreparedHaloes:
         step: NDArray,
         variance: Callable[[NDArray], VarianceMatrix],
     ) -> "PreparedHaloes":
-        """The tables, from the user's cache folder or made now: 10 s.
+        """The tables, from the user's cache folder or made now.
 
         config  of with_haloes;  filaments  their epoch;  mass, step  of the integral over haloes
         variance  what makes the matrices of masses [Msun/h]

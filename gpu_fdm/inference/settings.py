@@ -3,6 +3,8 @@
 import attrs
 
 from ..config.config import Config
+from ..config.sections import TotalPowerSection
+from ..config.shared_sections import HaloSection
 from ..io.digest import digest_of
 from .posterior import Posterior
 
@@ -23,8 +25,10 @@ def settings_of(config: Config, posterior: Posterior, walkers: int, seed: int) -
         about = f"{table.name} at z = {table.redshift:g}, {'ln' if table.ln else 'linear'}"
         settings[f"table {number}"] = f"{about}, {digest_of(content)[:12]}"
     settings |= {"walkers": str(walkers), "seed": str(seed)}
-    for name in SECTIONS:
-        section = getattr(config, name)
+    sections = {name: getattr(config, name) for name in SECTIONS}
+    if any(table.total for table in posterior.likelihood.tables):
+        sections |= {"halo": config.halo or HaloSection(), "total_power": config.total_power or TotalPowerSection()}
+    for name, section in sections.items():
         for item in () if section is None else attrs.fields(type(section)):
             if (name, item.name) not in WITHOUT:
                 settings[f"[{name}] {item.name}"] = item.metadata["kind"].format(getattr(section, item.name))

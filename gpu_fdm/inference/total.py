@@ -48,7 +48,9 @@ class AllMatter:
     def _objects(self) -> Objects:
         """The haloes of the window."""
         haloes, prepared = self.haloes, self.filaments.universe.prepared
-        variance, slope = (matrix @ self.filaments.contrast for matrix in (haloes.moments.values, haloes.moments.slopes))
+        variance, slope = (
+            matrix @ self.filaments.contrast for matrix in (haloes.moments.values, haloes.moments.slopes)
+        )
         number = haloes.epoch.haloes.number(haloes.mass, variance, slope)
         weight = haloes.step * haloes.mass**2 * number / prepared.density**2
         c, q = haloes.concentration, haloes.radius[:, None] * prepared.k

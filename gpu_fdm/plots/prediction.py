@@ -24,6 +24,8 @@ OVER = {  # in words
     "cdm": "cold dark matter and its filaments",
     "wdm": "warm dark matter of the same half mode",
     "linear-cdm": "the linear power of cold dark matter",
+    "smooth with haloes": "the same filaments and haloes without fringes",
+    "cdm with haloes": "cold dark matter, its filaments and its haloes",
 }
 
 
@@ -55,8 +57,9 @@ def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, N
         panel.axhline(1, color="black", linewidth=0.8)
         low = np.clip(np.min(ratios, initial=1.0) / 1.5, LEAST, 0.7)
         panel.set_ylim(low, np.clip(np.max(ratios, initial=1.0) * 3, 2.0, LARGEST))
-        panel.set_ylabel(f"ratio to {over}")
-        panel.text(0.03, 0.95, f"over {OVER[over]}", va="top", fontsize=SMALL, transform=panel.transAxes)
+        panel.set_ylabel(f"ratio to {over.split()[0]}")
+        above = "with haloes, " if over.endswith("with haloes") else ""
+        panel.text(0.03, 0.95, f"{above}over {OVER[over]}", va="top", fontsize=SMALL, transform=panel.transAxes)
     panels[0].set_xlim(k[0], k[-1])
     panels[-1].set_xlabel("k  [h/cMpc]")
     for axis in [panels[-1].xaxis, *(panel.yaxis for panel in panels)]:

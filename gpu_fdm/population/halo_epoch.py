@@ -96,7 +96,9 @@ class HaloEpoch:
         """
         low, high = float(self.starts[0]), min(float(self.starts[-1]), last)
         for outside in start[~((start >= low) & (start <= high * (1 + 1e-12)))][:1]:
-            raise InputError(f"S(M) = {outside:.4g} of filaments: must be in [{low:.4g}, {high:.4g}] for haloes in them")
+            raise InputError(
+                f"S(M) = {outside:.4g} of filaments: must be in [{low:.4g}, {high:.4g}] for haloes in them"
+            )
         if not last <= self.variance_max:
             raise InputError(f"S(M) = {last:.4g} of haloes: must be at most {self.variance_max:.4g}")
         room, height = last - start, self.filaments(start)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
+OVER = ("smooth", "cdm")  # what boosts of it may be over
+
 
 @dataclass(frozen=True)
 class TotalPower:
