@@ -94,8 +94,12 @@ class PreparedHaloes:
         forms = FormTable(**arrays)
         barrier, most = filaments.barrier, float(filaments.crossing.variance[-1])
         model = barrier.model
-        key = {"omega_m": model.background.omega_m, "scale_factor": model.scale_factor}
-        key |= {"freeze_out": model.freeze_out, "variance_max": most}
+        key = {
+            "omega_m": model.background.omega_m,
+            "scale_factor": model.scale_factor,
+            "freeze_out": model.freeze_out,
+            "variance_max": most,
+        }
         with config.errors_in("population"):
             arrays = kept.arrays("crossings", key, lambda: HaloEpoch.of(barrier, most).arrays)
         epoch = HaloEpoch.from_arrays(arrays, barrier)
@@ -117,7 +121,7 @@ class _Kept:
         folder = user_cache()
         return cls(None if folder is None else Cache(folder / FOLDER))
 
-    def load(self, name: str, key: dict[str, Any], report: bool = False) -> dict[str, NDArray] | None:
+    def load(self, name: str, key: dict[str, Any], *, report: bool = False) -> dict[str, NDArray] | None:
         """As Cache.load."""
         return None if self.cache is None else self.cache.load(name, key, report=report)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from ..haloes.form_factor import form_factor
 from ..haloes.laws import CoredNFW
 from ..haloes.relations import CONCENTRATIONS, concentration, core_radius, halo_radius, soliton_mass
 from ..haloes.scaled import NU_MIN, HaloScaling, HaloTable, concentration_nodes, halo_table
-from ..io.cache import Cache
 from ..population.population import Population
 from ..spectra.similarity.population import last_wavenumber
 from ..spectra.total_power import Objects, TotalPower, total_power
@@ -23,6 +23,16 @@ from .population_filaments import Boson, shape_of
 POINT = 1e-3  # core of a halo of cold dark matter over its scale radius
 _MORE = 1.1  # nu of the table over that of the heaviest halo, so that similar runs share one
 _NAME = "haloes"
+
+
+class Keeper(Protocol):
+    """An io.cache.Cache, or what keeps arrays likewise."""
+
+    def load(self, name: str, key: dict, *, report: bool) -> dict[str, np.ndarray] | None:
+        """The arrays of a name and key, or None."""
+
+    def store(self, name: str, key: dict, arrays: dict[str, np.ndarray]) -> None:
+        """Keep them."""
 
 
 def halo_sizes(config: Config, mass: np.ndarray, m22: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,7 +70,7 @@ def check_haloes(config: Config, lightest: float, bosons: tuple[float, ...]) -> 
 
 
 def table_of_haloes(
-    config: Config, bosons: tuple[float, ...], window: tuple[float, float], exact_l_max: int, cache: Cache | None
+    config: Config, bosons: tuple[float, ...], window: tuple[float, float], exact_l_max: int, cache: Keeper | None
 ) -> HaloTable:
     """The table for haloes of a window of masses [Msun/h], from a cache, or made now and stored in it."""
     ends = np.geomspace(*window, 33)
