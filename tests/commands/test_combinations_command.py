@@ -71,4 +71,4 @@ def test_all_parameters(capsys):
     assert main(["combinations", "--dpi", "0"]) == 0
     out = capsys.readouterr().out
     assert "P(k) of matter measures 4 combinations of 7" in out
-    assert "  m22 (1+z)^-0.33 A_s^-0.29 n_s^-0.76 omega_m^0.51 M_min^-0.56 M_max^-0.12 to 1.4 %, 30.1 times" in out
+    assert "  m22 (1+z)^-0.33 A_s^-0.29 omega_m^0.51 M_min^-0.56 M_max^-0.12 to 1.4 %, 30.1 times" in out
