@@ -53,6 +53,10 @@ NOT_RUN = {
         "half a minute; tests/commands/test_tabulate.py makes one of few nodes"
     ),
     "gpu-fdm combinations": "half a minute: 25 universes; tests/commands/test_combinations_command.py has it as slow",
+    "gpu-fdm predict --m22 1,2,4 --total --k-max 2000 --set one_filament.mass_min=1e9 "
+    "--set one_filament.mass_max=1e12": (
+        "tables of haloes take 20 s; tests/inference/test_total_prediction.py runs it with smaller ones"
+    ),
     "gpu-fdm fit power_z4.csv": "the reader's table",
     "gpu-fdm fit mock.csv": "a minute; tests/commands/test_fit_command.py makes a short chain",
     'gpu-fdm fit mock.csv --prior "mass_min=log_uniform(1e9,1e10)" --prior "ln10As=normal(3.044,0.014)" --output 2': (
