@@ -6,6 +6,7 @@ import pytest
 from locations import DATA
 from rank_runs import agree, needs_mpi, run_here
 
+from gpu_fdm.config.cache_keys import key_of
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.haloes.halo import halo_spectrum
@@ -18,7 +19,9 @@ from gpu_fdm.pipeline.gas_haloes import profile_of_halo
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.models import Models
 from gpu_fdm.pipeline.run import dry_run
+from gpu_fdm.pipeline.stages import result_key, stages_of
 from gpu_fdm.spectra.power import power_spectrum
+from gpu_fdm.units import CodeUnits
 
 TWO, FILAMENT = DATA / "gas_haloes.csv", DATA / "gas_filament.csv"
 HALOES = "[gas]\nhaloes = {table}\n[wavefunction]\n[box]\nsize = {size}\ncells = {cells}\nsampling = average\n"
@@ -105,6 +108,28 @@ def test_gaussian_amplitudes_and_solitons_change_the_mass(tmp_path):
         assert sums[0] / sums[1] == pytest.approx(record.masses["fdm"] / record.masses["smooth"], rel=1e-5)
         assert (abs(sums[0] / sums[1] - 1) < 1e-5) == ratio
     assert record.states["weight"][0] == pytest.approx(0.36, abs=0.2)  # the soliton
+
+
+def test_what_a_halo_needs_is_known_before_it_is_solved(tmp_path):
+    config = of_table(tmp_path, "mass,cx,cy,cz\n1e9,0.5,0.5,0.5\n")
+    size, states = Inputs(config).haloes[0], models_of(config).haloes.wave(0).states
+    unit = CodeUnits(1.0, config.cosmology.h, config.cosmology.omega_m).length
+    assert (size.states, size.l_max) == (pytest.approx(len(states), rel=0.02), pytest.approx(states.l[-1], abs=1))
+    assert size.reach == pytest.approx(states.radius_max * unit)
+    assert size.fringes == pytest.approx(2 * states.wavenumber_max / unit)
+    lines = dry_run(config)
+    assert lines[0] == "1 halo with about 58.02 states (n, l), l up to 11"
+    assert any(line.startswith("memory, box: haloes: ") for line in lines)
+
+
+def test_keys_of_haloes_matter_where_there_are_some(tmp_path):
+    table = written(tmp_path, "mass,cx,cy,cz\n1e9,0.5,0.5,0.5\n")
+    without = "[gas]\nnumber = 2\n[wavefunction]\n[box]\n[single_power]\n[halo]\n"
+    for gas, matters in ((without, False), (without.replace("number", f"haloes = {table}\nnumber"), True)):
+        one, other = (parse_config(gas, overrides=[f"halo.soliton={value}"]) for value in ("no", "yes"))
+        assert (result_key(one, "cpu") != result_key(other, "cpu")) == matters
+        single = next(stage for stage in stages_of(one) if stage.section == "single_power")
+        assert key_of(one, "", single.keys(one)) == key_of(other, "", single.keys(other))
 
 
 def test_a_seed_of_its_own_belongs_to_a_halo_wherever_its_row_is(tmp_path):
