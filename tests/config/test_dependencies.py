@@ -77,7 +77,7 @@ def other_value(kind, value, table):
     if isinstance(kind, Choice):
         return next(name for name in kind.names if name != value)
     if isinstance(kind, PriorOf):
-        return f"{'log_' if kind.logarithm else ''}uniform(1, 2)"
+        return "log_uniform(1, 2)" if kind.logarithm else "uniform(0.5, 0.7)"
     if isinstance(kind, Several):
         inner = kind.kind
         if isinstance(inner, Choice):
