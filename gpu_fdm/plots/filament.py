@@ -34,7 +34,6 @@ from .style import (
     log_range,
     mark_line,
     method_in_words,
-    note_in_corner,
     percent,
 )
 
@@ -104,11 +103,12 @@ def profile(file: h5py.File) -> Figure:
     radius, target, modes = radius[shown], target[shown], modes[shown]
     difference = modes / target - 1
 
-    figure = filament_figure(file, COLUMN, 3.6, _about_fit(measured))
+    figure = filament_figure(file, COLUMN, 3.6 if measured is None else 4.3, _about_fit(measured))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     of_target = "equilibrium" if measured is None else "best fit" if "chi_squared" in measured.attrs else "measured"
     upper.loglog(radius, target, label=rf"{of_target}, $\rho$", **SMOOTH)
-    upper.loglog(radius[modes > 0], modes[modes > 0], label=r"modes, $\langle|\psi|^2\rangle$", **fringes(file))
+    of_modes = rf"modes, $\langle|\psi|^2\rangle$: {percent(core_difference(group))} in the core"
+    upper.loglog(radius[modes > 0], modes[modes > 0], label=of_modes, **fringes(file))
     last = radius[-1] if measured is None else max(radius[-1], 1.15 * float(measured["radius"][-1]))
     upper.set(xlim=(radius[0], last), ylim=(target.min() / 3, 5 * max(target.max(), modes.max())))
     upper.set_ylabel(r"$\rho\,/\,\bar\rho_\mathrm{m}$")
@@ -124,7 +124,6 @@ def profile(file: h5py.File) -> Figure:
     upper.legend(loc="lower left")
     limit = float(np.clip(limit, 0.05, 1.05))
     lower.set(ylim=(-limit, limit), ylabel=label, xlabel=rf"$R\;\;[{MPC}]$")
-    note_in_corner(lower, f"modes in the core: {percent(core_difference(group))}")
     for share, edge in edges.items():
         mark_line((upper, lower), edge, f"$R_{{{share}}}$")
     figure.align_ylabels()

@@ -49,10 +49,10 @@ SCALES = {  # attributes -> names of scales
     "k_fringe": r"$k_\mathrm{fringe}$",
 }
 SCALE_WORDS = {  # what they are
-    SCALES["k_gs"]: "size of the ground state",
+    SCALES["k_gs"]: "ground state",
     SCALES["k_detach"]: "twice the smooth power",
     SCALES["k_cut"]: "thermal cut-off",
-    SCALES["k_fringe"]: "twice the largest momentum",
+    SCALES["k_fringe"]: "end of the fringes",
 }
 STATISTICS = {"fixed": r"phases random, $|a_{nl}|$ fixed", "gaussian": r"$a_{nl}$ Gaussian"}
 NORMALISATIONS = {"population": "mean density of these filaments", "matter": "mean density of all matter"}
@@ -76,7 +76,7 @@ def single_power(file: h5py.File) -> Figure:
     about = [words(STATISTICS, group.attrs["statistics"])]
     if group.attrs.get("axial", "coherent") != "coherent":
         about.append("thermal along the axis")
-    figure = filament_figure(file, width, 5.2 if "band_low" in group else 4.4, *about)
+    figure = filament_figure(file, width, 5.6 if "band_low" in group else 4.6, *about)
     banded = "band_low" in group
     heights = (2, 1, 0.8) if banded else (2, 1)
     panels = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
@@ -86,14 +86,14 @@ def single_power(file: h5py.File) -> Figure:
 
     floor = _draw_parts(panels[0, 0], group, PARTS, look)
     panels[0, 0].set_ylabel(r"$P(k)\,/\,M^2$, all orientations")
-    for name, words_of in SCALE_WORDS.items():
-        if name in places:
-            panels[0, 0].plot([], [], label=f"{name}: {words_of}", linestyle="none")
     panels[0, 0].legend(loc="lower left")
     fdm, smooth = group["power_fdm"][:], group["power_smooth"][:]
     meant = np.minimum(fdm, smooth) > floor
     note = OVER_SMOOTH.replace(", ", ",\n") if drawn else OVER_SMOOTH
     draw_excess(panels[1, 0], [(k[meant], fdm[meant] / smooth[meant], look)], note)
+    named = [f"{name}: {SCALE_WORDS[name]}" for name in places]
+    blank = [Line2D([], [], linestyle="none") for _ in named]
+    figure.legend(blank, named, loc="outside lower center", ncols=4 if drawn else 2, handlelength=0, handletextpad=0)
     if drawn:
         places.pop(SCALES["k_detach"], None)  # defined by the average over orientations
         mark_scales(panels[:, 1], places, 0.85 * width / columns)

@@ -275,6 +275,8 @@ def test_profile(file):
     target, modes = upper.lines[:2]
     assert np.all(modes.get_ydata() > 0)
     np.testing.assert_allclose(target.get_ydata(), mean_density(target.get_xdata()))
+    # 5 % low everywhere
+    assert "\N{MINUS SIGN}5 % in the core" in modes.get_label()
     inside = lower.lines[0].get_xdata() < 0.2
     np.testing.assert_allclose(lower.lines[0].get_ydata()[inside], -0.05)
     for edge in (CORE, 0.087, 0.199):
