@@ -12,8 +12,10 @@ so that lambda -> inf is the isothermal cylinder, which is in the null space of 
 step is a problem of non-negative least squares in a_j over those of the step before, with the change of V in its
 derivatives. lambda minimises chi-squared + 2 parameters, the error of the prediction that cross-validation estimates,
 here with known errors (Mallows' C_p), as long as parameters, the trace of the smoothing matrix, are fewer than
-three quarters of the rows.
-Sources: Eilers & Marx 1996 (P-splines); Craven & Wahba 1979; Wahba 1983 (the penalty as a prior of draws).
+three quarters of the rows. Draws take each lambda as often as exp(-C_p/2) says, since noise moves the least C_p too:
+with the best lambda alone, bands of few noisy rows are too narrow.
+Sources: Eilers & Marx 1996 (P-splines); Craven & Wahba 1979; Wahba 1983 (the penalty as a prior of draws); Buckland,
+Burnham & Augustin 1997 (Biometrics 53, 603: weights of models by their C_p or AIC).
 """
 
 from dataclasses import dataclass
@@ -133,12 +135,11 @@ class SmoothProfile(TabulatedProfile):
 class SmoothFit(ProfileFit):
     """The equilibrium of the least penalised chi-squared.
 
-    smoothing  lambda;  problem  the equations;  log_a  of g(E)
+    problem  the equations;  tried  lambda, ln a of g(E) and C_p of every lambda that was tried
     """
 
-    smoothing: float
     problem: "_Problem"
-    log_a: NDArray
+    tried: "tuple[tuple[float, NDArray, float], ...]"
 
     @property
     def _advice(self) -> str:
@@ -148,11 +149,15 @@ class SmoothFit(ProfileFit):
     def draw(self, random: np.random.Generator) -> Profile:
         """The equilibrium fitted to rows with more noise, and to a penalty about a random curvature of its prior size.
 
-        So drawn, solutions have the distribution that errors and penalty leave (exactly where the problem is linear).
+        lambda is one of those that were tried, drawn with weights exp(-C_p/2). For one lambda, solutions have the
+        distribution that errors and penalty leave (exactly where the problem is linear).
         """
         measured = self.measured.perturbed(random)
         curvature = random.standard_normal(len(self.problem.penalty))
-        log_a, _ = self.problem.minimise(measured.density, self.smoothing, self.log_a, curvature)
+        risk = np.array([each[2] for each in self.tried])
+        weight = np.exp((risk.min() - risk) / 2)
+        smoothing, log_a, _ = self.tried[random.choice(len(risk), p=weight / weight.sum())]
+        log_a, _ = self.problem.minimise(measured.density, smoothing, log_a, curvature)
         return self.problem.profile(log_a)
 
 
@@ -162,13 +167,14 @@ def fit_smooth(measured: MeasuredProfile, scale_factor: float, beta: float = 0.0
     measured.require_falling()
     problem, log_a = _problem(measured, scale_factor, beta)
     smoothing = largest = _LARGEST * float(np.sum(problem.state(log_a, measured.density).jacobian ** 2))
-    least = np.inf
+    least, tried = np.inf, []
     for _ in range(_VALUES):
         log_a, state = problem.minimise(measured.density, smoothing, log_a)
         parameters = problem.parameters(state, smoothing)
         if parameters > MOST_PARAMETERS * len(state.model) and smoothing < largest:
             break
         risk = float(np.sum(state.misfit**2)) + 2 * parameters
+        tried.append((smoothing, log_a, risk))
         if risk < least:
             best, least = (smoothing, log_a, state, parameters), risk
         if risk > least + _MORE:
@@ -177,7 +183,7 @@ def fit_smooth(measured: MeasuredProfile, scale_factor: float, beta: float = 0.0
     smoothing, log_a, state, parameters = best
     profile = problem.profile(log_a)
     line_mass = profile.line_mass, float(problem.line_mass_error(state, smoothing))
-    fit = SmoothFit(measured, profile, state.model, parameters, {"line_mass": line_mass}, smoothing, problem, log_a)
+    fit = SmoothFit(measured, profile, state.model, parameters, {"line_mass": line_mass}, problem, tuple(tried))
     fit.require_hope()
     return fit
 

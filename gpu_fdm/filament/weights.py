@@ -122,8 +122,9 @@ def wkb_weights(profile: Profile, library: Library, l0_angular_momentum: float |
 
 
 def rms_log_density(profile: Profile, library: Library, weight: ArrayLike) -> float:
-    """rms of ln(<|psi|^2>/rho) inside R_95, over 1000 radii that enclose equal mass."""
+    """rms of ln(<|psi|^2>/rho) inside R_95 and the energy cut, over up to 1000 radii that enclose equal mass."""
     radius = _equal_mass_radii(profile, _INNER_RADII, INNER_MASS_FRACTION)
+    radius = radius[profile.potential(radius) < library.energy_cut]
     ratio = library.mean_density(weight, radius) / profile.density(radius)
     return float(np.sqrt(np.mean(np.log(ratio) ** 2)))
 

@@ -22,6 +22,7 @@ PROFILE_MARK, INI_MARK = (
     b"# table: profile that gpu-fdm filament measured",
     b"# A filament that gpu-fdm filament measured",
 )
+_LEAST_CUT, _LARGEST_CUT = 0.3, 0.99  # of energy, as shares of the mass
 LIST_MARK = b"# table: ridges that gpu-fdm filament found"
 
 
@@ -141,7 +142,7 @@ length = {length:.6g}
 r0 = {r0:.6g}
 sigma = {sigma:.6g}
 [wavefunction]
-{_projection(found, cut_out)}[cross_section]
+{_states(found, cut_out)}[cross_section]
 [single_power]
 [figures]
 """
@@ -149,19 +150,20 @@ sigma = {sigma:.6g}
     _write(path, f"{INI_MARK.decode()}.\n# gpu-fdm run {path.name}\n\n{text}", INI_MARK)
 
 
-def _projection(found: MeasuredFilament, cut_out: Path) -> str:
-    """Keys for weights from the psi of the snapshot, as comments; empty where it has none."""
-    field, how = found.cut.field, found.how
-    if field is None or not np.iscomplexobj(field):
-        return ""
-    disc = how.radius * (1 - 2 * MARGIN / field.shape[0])
-    most = float(found.cylinder.enclosed(np.array(disc))) / found.cylinder.line_mass
-    return f"""# for weights from the psi of the snapshot itself, in states that lie within the cut-out:
+def _states(found: MeasuredFilament, cut_out: Path) -> str:
+    """The energy cut, and keys for weights from the psi of the snapshot as comments, where it has one."""
+    field, radius, comment = found.cut.field, found.how.radius, ""
+    if field is not None and np.iscomplexobj(field):
+        radius *= 1 - 2 * MARGIN / field.shape[0]
+        comment = f"""# for weights from the psi of the snapshot itself:
 # weights = projection
 # cut_out = {cut_out.name}
-# energy_cut = {min(0.99, np.floor(1e3 * most) / 1e3):g}
 # axial = thermal
 """
+    share = float(found.cylinder.enclosed(np.array(radius))) / found.cylinder.line_mass
+    return f"""# states that lie within what was measured
+energy_cut = {float(np.clip(np.floor(1e3 * share) / 1e3, _LEAST_CUT, _LARGEST_CUT)):g}
+{comment}"""
 
 
 def write_list(path: Path, ridges: Sequence[Ridge], sides: Sequence[float], known: bool) -> None:

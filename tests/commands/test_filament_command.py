@@ -57,6 +57,7 @@ def test_from_snapshot_to_ini(here, capsys):
     assert len(table["radius"]) >= 8 and np.all(table["error"] > 0)
     config = read_config("snap_filament_0.ini")
     assert config.dark_matter.m22 == 2 and config.cosmology.redshift == 4
+    assert 0.9 < config.wavefunction.energy_cut <= 0.99  # of a filament whose mass lies within the shells
     assert config.filament.r0 == pytest.approx(FILAMENT.r0, rel=0.05)
     assert config.filament.sigma == pytest.approx(FILAMENT.sigma, rel=0.05)
     assert config.filament.length == pytest.approx(FILAMENT.length, rel=0.05)
