@@ -124,7 +124,7 @@ class MeasuredFilament:
     @property
     def closed(self) -> bool:
         """Whether it goes through the whole periodic box and meets itself."""
-        return self.length > (1 - 1e-6) * period(self.axis, self.snapshot.box_size, 2 * self.how.smooth)
+        return self.length > 0.99 * period(self.axis, self.snapshot.box_size, 2 * self.how.smooth)
 
     @property
     def mean_is_known(self) -> bool:
