@@ -134,7 +134,7 @@ def test_damaged_files_are_refused(tmp_path):
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optax", None)
     with pytest.raises(
-        RunError, match=r"^optax is not installed, which trains networks: pip install 'gpu_fdm\[learn\]'$"
+        RunError, match=r"^optax is not installed, which trains networks: pip install jax optax networkx$"
     ):
         library("optax")
 

@@ -42,7 +42,7 @@ def test_what_is_refused(box, monkeypatch):
     with pytest.raises(InputError, match=r"box.hdf5: no density density/cdm: must be one of density/fdm$"):
         volume.draw_volume(box, "density/cdm")
     monkeypatch.setitem(sys.modules, "pyvista", None)
-    with pytest.raises(InputError, match=r"a volume needs pyvista: pip install gpu_fdm\[volume\]"):
+    with pytest.raises(InputError, match=r"a volume needs pyvista: pip install pyvista"):
         volume.draw_volume(box)
 
 

@@ -269,7 +269,7 @@ def test_without_yt(tmp_path, monkeypatch):
         "axionyx": write_axionyx(tmp_path / "plt00010", density((8, 8, 16)), side=2.0),
     }
     monkeypatch.setitem(sys.modules, "tensorstore", None)
-    with pytest.raises(InputError, match=r"format jaxion is read with tensorstore: pip install gpu_fdm\[jaxion\]$"):
+    with pytest.raises(InputError, match=r"format jaxion is read with tensorstore: pip install tensorstore$"):
         open_snapshot(write_jaxion(tmp_path / "checkpoints"))
     for name, path in files.items():
         with pytest.raises(InputError) as error:
