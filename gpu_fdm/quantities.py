@@ -80,7 +80,8 @@ def takes(**units: str) -> Callable[[T], T]:
 def takes_numbers(target: T) -> T:
     """A decorator of a class whose arguments are numbers, in code units say: all its public methods refuse units."""
     for name, method in list(vars(target).items()):
-        if isfunction(method) and (not name.startswith("_") or name in ("__init__", "__call__")):
+        is_public = not name.startswith("_") or name in ("__init__", "__call__")
+        if isfunction(method) and is_public and not hasattr(method, "takes_units"):
             setattr(target, name, _converting(method, {}, name.strip("_")))
     return target
 
@@ -106,6 +107,7 @@ def _converting(function: Callable, units: Mapping[str, str], label: str) -> Cal
                 bound.arguments[name] = plain(value, units.get(name, NUMBER), f"{label}: {name}", bound.arguments)
         return function(*bound.args, **bound.kwargs)
 
+    converted.takes_units = True  # type: ignore[attr-defined]
     return converted
 
 

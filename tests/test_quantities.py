@@ -125,6 +125,15 @@ def test_positions_of_particles_and_densities():
     np.testing.assert_array_equal(with_units.power, gpu_fdm.power_spectrum(density, 1.0).power)
 
 
+def test_predictions_take_boson_masses_with_units():
+    config = gpu_fdm.parse_config("[cosmology]\nlinear_power = eisenstein_hu")
+    prediction = gpu_fdm.Prediction.of(config, redshift=4 * cu.redshift, k=[30 * H, 100 * H] / u.Mpc)
+    np.testing.assert_allclose(prediction.k, [30, 100])
+    expected = prediction(2.5, mass_min=3.1e9).matter_fdm
+    found = prediction(2.5e-22 * u.eV, mass_min=3.1e9 / H * u.Msun).matter_fdm
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 def test_cosmologies_of_astropy():
     config = gpu_fdm.parse_config("[cosmology]\nredshift = 3").with_cosmology(Planck18)
     named = gpu_fdm.parse_config("[cosmology]\nname = Planck18").cosmology

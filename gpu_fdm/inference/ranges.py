@@ -23,6 +23,7 @@ from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch
 from ..population.mass_function import FirstCrossing
 from ..quadrature import barycentric_weights, chebyshev_points
+from ..quantities import takes, takes_numbers
 from ..spectra.similarity.table import SimilarityTable
 from .epochs import cached_epoch
 from .prediction import Predicted, Prediction
@@ -80,6 +81,7 @@ class Axis:
         return barycentric_weights(self.coordinate(value), self.nodes) if self.high > self.low else np.ones(1)
 
 
+@takes_numbers
 @frozen(eq=False)
 class PredictionRange:
     """A Prediction of any redshift and omega_m in a range; made by `PredictionRange.of`.
@@ -101,6 +103,7 @@ class PredictionRange:
     _kept: dict[tuple[float, float], Prediction] = field(factory=dict, init=False)
 
     @classmethod
+    @takes(k="h/Mpc")
     def of(
         cls,
         config: Config,
@@ -149,6 +152,7 @@ class PredictionRange:
         """Names of what `Predicted.boost` may be over."""
         return Prediction(self.middle).denominators
 
+    @takes(m22="1e-22 eV", mass_min="Msun/h", mass_max="Msun/h")
     def __call__(
         self, m22: ArrayLike, omega_m: float | None = None, redshift: float | None = None, **values: Any
     ) -> Predicted:
