@@ -19,6 +19,7 @@ LABELS = {
     "ln_m22": r"$m_{22}$",
     "filament_fraction": "filament\nfraction",
     "ln10As": r"$\ln 10^{10}A_s$",
+    "omega_m": r"$\Omega_m$",
     "n_s": r"$n_s$",
     "ln_mass_min": r"$M_\mathrm{min}\;[h^{-1}M_\odot]$",
 }
