@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from .shared import file_name, print_figures
 from .terminal import show
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
 
 PARALLEL = True
+_MOST_RANKS = 1_000_000
 RESUMES = True
 
 
@@ -21,6 +23,8 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
     text = "print what would be done, with its modes, memory and output, and write nothing"
     parser.add_argument("--dry-run", action="store_true", help=text)
+    text = "with --dry-run: plan for so many MPI ranks instead of those that are there"
+    parser.add_argument("--ranks", type=int, metavar="N", help=text)
     text = "start over: delete the cached parts of this result first"
     parser.add_argument("--fresh", action="store_true", help=text)
 
@@ -29,11 +33,16 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Run the stages; print what was found and where it is. A note on KeyboardInterrupt says what can be resumed."""
     from ..config.config import read_config
 
+    if options.ranks is not None and not (options.dry_run and 1 <= options.ranks <= _MOST_RANKS):
+        raise InputError(f"--ranks {options.ranks}: must be in [1, {_MOST_RANKS}], with --dry-run (else mpiexec -n)")
     config = ranks.on_root(lambda: read_config(options.ini, options.set))
     from ..pipeline import run as pipeline
 
     if options.dry_run:
-        lines = ranks.on_root(lambda: pipeline.dry_run(config, ranks))
+        from ..parallel.ranks import RanksToCome
+
+        planned = RanksToCome(number=options.ranks) if options.ranks else ranks
+        lines = ranks.on_root(lambda: pipeline.dry_run(config, planned))
         if ranks.is_root:
             print("\n".join(lines))
         return

@@ -146,6 +146,23 @@ class Ranks:
             os._exit(code)  # some libraries return from it, and the launcher ends the process a little later
 
 
+@dataclass(frozen=True)
+class RanksToCome(Ranks):
+    """Ranks that are not there, all on one node, for which a run is planned; they exchange nothing."""
+
+    number: int = 1
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of ranks."""
+        return self.number
+
+    @property
+    def local_size(self) -> int:  # type: ignore[override]
+        """Number of ranks on this node."""
+        return self.number
+
+
 SERIAL = Ranks()
 
 

@@ -71,10 +71,14 @@ def describe(
     lines += [f"memory, {title}: {in_words(size)} a rank" for title, size in planned.memory.items()]
     times = [seconds for seconds in planned.seconds.values() if seconds is not None]
     unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)
-    total = _START + (_DRAWING if inputs.config.figures else 0) + sum(times)
+    fixed = _START + (_DRAWING if inputs.config.figures else 0)
+    total = fixed + sum(times)
+    several = (
+        f", at best {duration(fixed + 2 * sum(times) / ranks.size)} on {ranks.size} ranks" if ranks.size > 2 else ""
+    )
     lines += [
         f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}",
         f"output: {result}, {in_words(planned.disk)}",
-        f"time: about {duration(total)} on two cores{f', without {unknown}' if unknown else ''}",
+        f"time: about {duration(total)} on two cores{several}{f', without {unknown}' if unknown else ''}",
     ]
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..config.cache_keys import selected_keys
 from ..config.config import Config
 from ..cosmology.camb_power import remove_abandoned_tables
 from ..errors import InputError, RunError, reason
@@ -82,7 +83,18 @@ def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
     warnings: list[str] = []
     for stage in reversed(stages_of(config)):
         warnings = stage.check(inputs, ranks) + warnings
-    return inputs, warnings
+    return inputs, [*_ignored_boson(config), *warnings]
+
+
+def _ignored_boson(config: Config) -> list[str]:
+    """A warning about a [dark_matter] m22 that was given, or that is none of the population's, and changes nothing."""
+    stages, section = stages_of(config), config.population
+    given, m22 = "dark_matter.m22" in config.overridden, config.dark_matter.m22
+    used = any("dark_matter.m22" in selected_keys(config, stage.keys(config)) for stage in stages)
+    if used or section is None or (m22 in section.m22 and not given):
+        return []
+    masses = ", ".join(f"{mass:g}" for mass in section.m22)
+    return [f"[dark_matter] m22 = {m22:g} is not used: the bosons are those of [population] m22 = {masses}"]
 
 
 def result_path(config: Config) -> Path:
