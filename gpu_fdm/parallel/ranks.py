@@ -153,12 +153,12 @@ class RanksToCome(Ranks):
     number: int = 1
 
     @property
-    def size(self) -> int:  # type: ignore[override]
+    def size(self) -> int:
         """Number of ranks."""
         return self.number
 
     @property
-    def local_size(self) -> int:  # type: ignore[override]
+    def local_size(self) -> int:
         """Number of ranks on this node."""
         return self.number
 
