@@ -10,6 +10,7 @@ from ..config.config import Config
 from ..filament.mode_fits import ModeFits
 from ..filament.model import Filament
 from ..io import schema
+from ..io.input_content import content_of
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 # what a dry run solves for, in seconds: modes, and bytes of them and of a fit of their weights
 CHEAP_MODES, CHEAP_MEMORY = 15_000, 1 << 30
 _DRAW_SECONDS = 0.05  # of a draw of a measured profile
+_COPIES = 9  # of a cut-out, while it is projected and compared
 _RECORD = 40  # bytes of a mode in the result
 
 
@@ -78,7 +80,10 @@ class FilamentsStage(Stage):
         if (section := inputs.config.filament) is not None:
             spectrum = size.exact_seconds() if inputs.config.single_power else 0.0
             seconds += section.profile_bootstrap * (_DRAW_SECONDS + size.solving_seconds(method) + spectrum)
-        return Estimate(size.solving((method,)), written, seconds)
+        memory = size.solving((method,))
+        if (cut_out := inputs.config.wavefunction.cut_out) is not None:
+            memory["projection"] = size.states + _COPIES * len(content_of(cut_out))
+        return Estimate(memory, written, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of one filament, where they take seconds; else about how many there are; and the haloes."""
