@@ -24,7 +24,7 @@ from .section import Section
 from .sections import SECTIONS, Sections
 
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
-SHIPPED = ("filament_gas.csv",)  # input files that come with the program: the published gas
+SHIPPED = ("filament_gas.csv", "haloes.csv", "short_filament.csv")  # input files of the inis that gpu-fdm init prints
 _DATA = Path(__file__).parent / "data"
 _SET = "--set"  # names a key that --set gave, where messages else name the file
 

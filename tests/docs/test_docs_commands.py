@@ -198,7 +198,10 @@ def plain_figures(monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", save)
     print_png = FigureCanvasAgg.print_png
-    small = lambda canvas, target, **options: print_png(FigureCanvasAgg(Figure((0.1, 0.1))), target, **options)  # noqa: E731
+
+    def small(canvas, target, metadata=None, pil_kwargs=None, **_):  # savefig of pages has more options
+        print_png(FigureCanvasAgg(Figure((0.1, 0.1))), target, metadata=metadata, pil_kwargs=pil_kwargs)
+
     monkeypatch.setattr(FigureCanvasAgg, "print_png", small)
 
 
