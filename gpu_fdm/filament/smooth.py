@@ -142,6 +142,11 @@ class SmoothFit(ProfileFit):
     tried: "tuple[tuple[float, NDArray, float], ...]"
 
     @property
+    def smoothing(self) -> float:
+        """lambda of the least C_p, that of the profile."""
+        return min(self.tried, key=lambda each: each[2])[0]
+
+    @property
     def _advice(self) -> str:
         return "no smooth equilibrium of this beta has this profile: leave out its rows, or give larger errors"
 
