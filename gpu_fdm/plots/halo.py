@@ -4,10 +4,11 @@ import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..io.schema import DENSITY
 from .box import Side, first_frame
-from .style import FIRST_HALO, GREY, MAP_TICKS, MPC, MSUN, filament_figure, log_range, mass_in_words
+from .style import COLUMN, FIRST_HALO, GREY, MAP_TICKS, MPC, MSUN, PAGE, filament_figure, log_range, mass_in_words
 
 SLICE_DECADES = 4.5  # shown in a map of density
 _TITLES = {"fdm": r"$|\psi|^2$", "smooth": r"$\langle|\psi|^2\rangle$"}
@@ -18,7 +19,7 @@ def halo(file: h5py.File) -> Figure:
     """The first halo: profile of the equilibrium and of the states, and densities of the box around it."""
     group = file.get(DENSITY, {})
     names = [name for name in _TITLES if name in group]
-    figure = filament_figure(file, (6.6, 10.0, 12.6)[len(names)], 4.2, of_box=True)
+    figure = filament_figure(file, PAGE if names else COLUMN, 2.7, of_box=True)
     profile, *maps = figure.subplots(1, len(names) + 1, squeeze=False, width_ratios=[1.1] + [1] * len(names))[0]
     _draw_profile(profile, file[FIRST_HALO])
     if not names:
@@ -30,6 +31,8 @@ def halo(file: h5py.File) -> Figure:
         image = panel.imshow(np.maximum(plane, norm.vmin), norm=norm, cmap="magma", extent=extent)
         panel.set(title=_TITLES[name], xlabel=rf"${'xyz'[side.right]}\;\;[{MPC}]$")
         panel.tick_params(**MAP_TICKS)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     maps[0].set_ylabel(rf"${'xyz'[side.upward]}\;\;[{MPC}]$")
     figure.colorbar(image, ax=maps, label=_DENSITY, extend="min", pad=0.02, aspect=30)
     return figure
