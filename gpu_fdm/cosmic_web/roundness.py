@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 _ITERATIONS, _STILL = 300, 1e-4
 _WIDEST = 0.5  # of the radius: the window of a wider one is cut
+_NARROWEST = 1e-3  # of the scale to begin with: a window that closes on single points
 
 
 def axis_ratio(
@@ -33,7 +34,7 @@ def axis_ratio(
         shift = weight @ off / total
         better = 2 * ((off.T * weight) @ off - beside * matrix) / total - 2 * np.outer(shift, shift)
         values, vectors = np.linalg.eigh(better)
-        if not 0 < values[0] <= values[1] <= (_WIDEST * radius) ** 2:
+        if not (_NARROWEST * scale) ** 2 < values[0] <= values[1] <= (_WIDEST * radius) ** 2:
             return none
         still = np.abs(better - matrix).max() < _STILL * values[1] and np.abs(shift).max() < _STILL * np.sqrt(values[1])
         centre, matrix = centre + shift, better

@@ -65,4 +65,4 @@ def _x(model: CollapseModel) -> float:
 @cache
 def _table() -> NDArray:
     """delta_ec and ln a_i, shape (SCALE_FACTORS, MATTER, ROWS, 4)."""
-    return np.load(FILE)
+    return np.load(FILE, allow_pickle=False)

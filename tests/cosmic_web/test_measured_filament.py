@@ -213,6 +213,7 @@ def test_the_axis_ratio_of_a_stretched_filament():
     ratios, _ = axis_ratios(stretched, mass, (4 * stretched[:, 2]).astype(int), 4, 0.01, 0.3)
     assert ratios == pytest.approx(np.full(4, 0.6), abs=0.04)
     assert np.isnan(axis_ratio(beside, np.ones(len(beside)), 0.01, 0.1)[0])  # wider than the radius allows
+    assert np.isnan(axis_ratio(beside[:2], np.ones(2), 0.01, 0.3)[0])  # the window closes on one point
 
 
 def test_a_filament_that_goes_through_the_whole_box(tmp_path):
