@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from functools import wraps
 from io import StringIO
 
 import h5py
@@ -199,6 +200,7 @@ def plain_figures(monkeypatch):
     monkeypatch.setattr(Figure, "savefig", save)
     print_png = FigureCanvasAgg.print_png
 
+    @wraps(print_png)  # matplotlib asks for its arguments
     def small(canvas, target, **options):
         asked_for_renderer = "draw" in vars(canvas.figure)  # by a layout: nothing is written then
         print_png(canvas if asked_for_renderer else FigureCanvasAgg(Figure((0.1, 0.1))), target, **options)

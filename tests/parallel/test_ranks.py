@@ -155,11 +155,11 @@ sys.exit(cli.main())
 @pytest.mark.parametrize(
     ("where", "error"),
     [
-        ("box.fill", "RunError('the card caught fire')"),
+        ("placement.fill", "RunError('the card caught fire')"),
         ("models.solve", "RunError('the card caught fire')"),
         ("power.powers_of_modes", "RunError('the card caught fire')"),
         ("models.solve", "ZeroDivisionError('a defect')"),
-        ("box.fill", "RuntimeError('cudaErrorIllegalAddress')"),  # as CuPy's are
+        ("placement.fill", "RuntimeError('cudaErrorIllegalAddress')"),  # as CuPy's are
     ],
 )
 def test_a_rank_that_fails_stops_all(tmp_path, where, error):

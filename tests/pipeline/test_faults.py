@@ -35,7 +35,7 @@ from gpu_fdm.io.cache import Cache
 from gpu_fdm.io.lock import only_run
 from gpu_fdm.io.opening import is_intact
 from gpu_fdm.parallel.signals import NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from gpu_fdm.pipeline import box, models
+from gpu_fdm.pipeline import box, models, placement
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.correlation import CorrelationStage
 from gpu_fdm.pipeline.power import PowerStage
@@ -193,8 +193,8 @@ def test_stopped_in_the_power_spectrum_the_box_is_not_filled_again(tmp_path, who
     with monkeypatch.context() as patch, caplog.at_level("INFO"):
         forbid(patch, (models, "solve"))
         filled = []
-        fill = box.fill
-        patch.setattr(box, "fill", lambda *arguments: filled.append(1) or fill(*arguments))
+        fill = placement.fill
+        patch.setattr(placement, "fill", lambda *arguments: filled.append(1) or fill(*arguments))
         run(text)
     # the first of two frames was there
     assert filled == [1] and "box: taken from the cache" in caplog.text
@@ -224,7 +224,7 @@ def test_stopped_again_and_again_nothing_is_lost(tmp_path, whole, monkeypatch):
 
 def test_a_section_added_to_a_finished_run(tmp_path, whole, monkeypatch):
     run(ini(tmp_path, power=""))
-    forbid(monkeypatch, (models, "solve"), (box, "fill"), (CorrelationStage, "measure"))
+    forbid(monkeypatch, (models, "solve"), (placement, "fill"), (CorrelationStage, "measure"))
     run(ini(tmp_path))
     assert_same(tmp_path / "result.hdf5", whole[0])
     # and again, from the new one
@@ -244,7 +244,7 @@ def test_a_whole_result_is_left_alone(tmp_path, whole, monkeypatch):
     )
     shutil.rmtree(tmp_path / "result_kept")
     # figures are drawn, and nothing else is done
-    monkeypatch.setattr(pipeline, "draw", lambda path, figures, dpi: [(path, dpi)])
+    monkeypatch.setattr(pipeline, "draw", lambda path, figures, dpi, *more, **named: [(path, dpi)])
     assert run(text + "[figures]\n", "figures.dpi=20").figures == ((tmp_path / "result.hdf5", 20),)
     after = (tmp_path / "result.hdf5").stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
