@@ -13,6 +13,7 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.pipeline import run as pipeline
 
 NOTEBOOKS = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
+RUN = [pytest.param(path, marks=[pytest.mark.slow] * (path.stem == "combinations")) for path in NOTEBOOKS]
 SHOWN = {  # of each: number of pictures, and what it prints or shows
     "combinations": (
         1,
@@ -71,7 +72,7 @@ def test_valid_and_without_outputs(path):
         assert cell.cell_type == "markdown" or (not cell.outputs and cell.execution_count is None)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUN, ids=lambda path: path.stem)
 def test_every_cell_runs(path, folder):
     matplotlib.use("agg")
     import nbformat

@@ -17,6 +17,8 @@ from gpu_fdm.spectra.boost import Boost
 from gpu_fdm.spectra.spectrum import Spectrum
 from gpu_fdm.spectra.tables import write_boost
 
+pytestmark = pytest.mark.slow  # 15 s: tables of haloes
+
 K = np.geomspace(1, 2000, 24)
 SMALL = ("total_power.mass_max=1e10", "total_power.exact_l_max=16", "one_filament.mass_min=1.5e9")
 WINDOW = 3e8, 1e10
@@ -49,7 +51,7 @@ def stage_table(cache):
     return table_of_haloes(config_of(4), (1.0, 2.2), WINDOW, 16, None)
 
 
-@pytest.mark.parametrize("redshift", [4.0, pytest.param(5.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("redshift", [4.0, 5.5])
 def test_as_the_stage_has_it(redshift, prediction, stage_table):
     """To 5e-4; z = 5.5 has three nodes of the concentration."""
     config, table = config_of(redshift), stage_table

@@ -129,6 +129,7 @@ def test_haloes_take_their_mass_away(done):
     assert 0.5 < density < 0.99
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(done, monkeypatch):
     """Nothing is solved again; of a choice that is not cached the spectrum alone is computed again."""
     ini, outcome = done
@@ -150,6 +151,7 @@ def test_a_stopped_run_goes_on(done, monkeypatch):
 
 
 @needs_mpi
+@pytest.mark.slow
 def test_ranks_agree(done, tmp_path):
     ini, outcome = done
     ours = stored(result_of_ranks(ini, 2, tmp_path / "r"))

@@ -212,6 +212,7 @@ def test_masses_are_recovered_from_modes(grid):
     assert 0.7 < np.std(pulls) < 1.3  # 1 +- 0.1 for 50
 
 
+@pytest.mark.slow
 def test_masses_are_recovered_from_other_phases(grid):
     """Mocks are means over 16 filaments with phases of their own; errors and their correlation are known from others.
 
