@@ -9,8 +9,6 @@ from math import floor, isfinite, log10
 
 import numpy as np
 
-from gpu_fdm import __version__
-
 from .registry import ABSOLUTE, ERRORS, Outcome, Verdict
 
 MOST_DIGITS = 11
@@ -54,7 +52,7 @@ def document(stages) -> str:
             ]
         lines += [row(outcome) for outcome in outcomes]
     made_with = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "camb"))
-    return "\n".join([*lines, "", f"Computed by gpu_fdm {__version__} with {made_with}.", ""])
+    return "\n".join([*lines, "", f"Computed with {made_with}.", ""])
 
 
 def row(result: Outcome | Verdict) -> str:
