@@ -76,19 +76,6 @@ def mass_functions():
 
 
 @benchmark
-def total_power():
-    """The power of all matter for m22 = 1, 2, 4 at z = 4, table of haloes and all; the goal is 3 minutes on 2 cores."""
-    from gpu_fdm.config.config import read_config
-    from gpu_fdm.pipeline.run import run
-
-    ini = os.path.join(os.path.dirname(__file__), os.pardir, "ini", "total_power.ini")
-    with tempfile.TemporaryDirectory() as folder:
-        config = read_config(ini, [f"run.output={folder}/r.hdf5", "figures.dpi=50"])
-        seconds = _once(lambda: run(config))
-    return seconds, None, "", "sums over states up to l_max = 140, the semiclassical limit beyond"
-
-
-@benchmark
 def one_filament_spectra():
     """The three published spectra, m22 = 1, 2, 4 from 3e9 to 3e10 Msun/h, by sums over states."""
     from gpu_fdm.config.config import read_config

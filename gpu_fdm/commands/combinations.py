@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, check_dpi, file_name
+from .shared import add_dpi_option, check_dpi, file_name, require_table_and_figure
 
 if TYPE_CHECKING:
     from ..learn.combinations import Combinations
@@ -47,8 +47,6 @@ def execute(options: Namespace) -> None:
     from ..inference.combinations import Box, PopulationModel, combinations
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
     from ..inference.prediction import Prediction
-    from ..io.ownership import FIGURE_MARK, require_own
-    from ..io.result_file import require_writable
     from ..learn.combinations import POWER
     from ..parallel.blas import on_one_thread
     from ..pipeline.progress import progress
@@ -59,10 +57,7 @@ def execute(options: Namespace) -> None:
     if not 1 <= options.points <= MOST:
         raise InputError(f"--points {options.points}: must be in [1, {MOST}]")
     check_dpi(options.dpi, optional=True)
-    require_writable(output.parent)
-    require_own(output, MARK)
-    if options.dpi:
-        require_own(output.with_suffix(".png"), FIGURE_MARK)
+    require_table_and_figure(output, MARK, options.dpi)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     if options.config is not None:
         config = read_config(options.config, options.set)

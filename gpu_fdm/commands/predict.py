@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, check_dpi, file_name
+from .shared import add_dpi_option, check_dpi, file_name, require_table_and_figure
 
 if TYPE_CHECKING:
     from ..config.config import Config
@@ -57,18 +57,13 @@ def execute(options: Namespace) -> None:
     import numpy as np
 
     from ..inference.predicted_table import ENDINGS, MARK, write_predicted
-    from ..io.ownership import FIGURE_MARK, require_own
-    from ..io.result_file import require_writable
     from ..pipeline.linear_power import linear_power_of
 
     output = Path(options.output)
     if output.suffix not in ENDINGS:
         raise InputError(f"--output {output}: must end in .csv or .ecsv")
     check_dpi(options.dpi, optional=True)
-    require_writable(output.parent)
-    require_own(output, MARK)
-    if options.dpi:
-        require_own(output.with_suffix(".png"), FIGURE_MARK)
+    require_table_and_figure(output, MARK, options.dpi)
     masses = _masses(options.m22)
     config = _config(options)
     section = config.one_filament

@@ -38,6 +38,17 @@ def file_name(text: str) -> str:
     return text
 
 
+def require_table_and_figure(output: Path, mark: bytes, dpi: int) -> None:
+    """Refuse a table, and its figure of the same name unless dpi is 0, that cannot be written or are not of gpu_fdm."""
+    from ..io.ownership import FIGURE_MARK, require_own
+    from ..io.result_file import require_writable
+
+    require_writable(output.parent)
+    require_own(output, mark)
+    if dpi:
+        require_own(output.with_suffix(".png"), FIGURE_MARK)
+
+
 def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
     text = "width of bins of k [2 pi / longest side of the box] (default: 1)"

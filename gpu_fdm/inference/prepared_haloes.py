@@ -5,10 +5,8 @@ and the concentration (haloes/form_table.py), the haloes in a filament on the va
 (population/halo_epoch.py): none of them on boson mass, A_s or n_s.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
@@ -18,20 +16,16 @@ from ..config.config import Config
 from ..config.sections import OneFilamentSection, PopulationSection, TotalPowerSection
 from ..config.shared_sections import HaloSection
 from ..cosmology.variance import VarianceMatrix
-from ..errors import RunError
 from ..haloes.form_table import FormTable
 from ..haloes.scaled import HaloTable
 from ..pipeline.total_objects import halo_sizes, require_collapse, table_of_haloes
 from ..population.epoch import Epoch
 from ..population.halo_epoch import HaloEpoch
-
-if TYPE_CHECKING:
-    from ..io.cache import Cache
-
-log = logging.getLogger(__name__)
+from .kept import Kept
 
 HEAVIEST = 16.0  # boson mass [1e-22 eV] up to which the heaviest haloes are in the table
 FOLDER = "haloes"  # in the user's cache folder
+NOT_KEPT = "the table of haloes is not kept: the next call makes it again"
 _ROWS = 64  # masses from which M(S) is interpolated
 
 
@@ -84,7 +78,7 @@ class PreparedHaloes:
         variance  what makes the matrices of masses [Msun/h]
         Raises InputError where there are no haloes, or their cores are too large.
         """
-        section, population, kept = config.total_power, config.population, _Kept.in_cache()
+        section, population, kept = config.total_power, config.population, Kept.of(FOLDER, NOT_KEPT)
         window = section.mass_min, section.mass_max
         nu, c, radius = halo_sizes(config, mass, 1.0)
         with config.errors_in("halo"):
@@ -105,38 +99,3 @@ class PreparedHaloes:
         epoch = HaloEpoch.from_arrays(arrays, barrier)
         rows = variance(np.geomspace(population.mass_min, population.mass_max, _ROWS))
         return cls(mass, step, variance(mass), rows, nu, c, radius, table, forms, epoch)
-
-
-@frozen(eq=False)
-class _Kept:
-    """The user's cache folder, or none; where it cannot be written a warning says so."""
-
-    cache: "Cache | None"
-
-    @classmethod
-    def in_cache(cls) -> "_Kept":
-        from ..cosmology.camb_power import user_cache
-        from ..io.cache import Cache
-
-        folder = user_cache()
-        return cls(None if folder is None else Cache(folder / FOLDER))
-
-    def load(self, name: str, key: dict[str, Any], *, report: bool = False) -> dict[str, NDArray] | None:
-        """As Cache.load."""
-        return None if self.cache is None else self.cache.load(name, key, report=report)
-
-    def store(self, name: str, key: dict[str, Any], arrays: dict[str, NDArray]) -> None:
-        """As Cache.store."""
-        if self.cache is not None:
-            try:
-                self.cache.store(name, key, arrays)
-            except RunError as error:
-                log.warning("%s (the table of haloes is not kept: the next call makes it again)", error)
-
-    def arrays(self, name: str, key: dict[str, Any], make: Callable[[], dict[str, NDArray]]) -> dict[str, NDArray]:
-        """Those of a key, from the cache or made now and stored."""
-        found = self.load(name, key)
-        if found is None:
-            found = make()
-            self.store(name, key, found)
-        return found
