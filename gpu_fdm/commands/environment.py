@@ -30,17 +30,20 @@ def printable_output() -> Iterator[None]:
 
 
 class _Printable:
-    """A text stream that shows control characters as their escapes; line ends and tabs stay."""
+    """A text stream that shows control characters as their escapes; line ends and tabs stay.
+
+    unescaped  the stream itself, for a progress bar, which is made of control characters
+    """
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self.unescaped = stream
 
     def write(self, text: str) -> int:
         """Write a text."""
-        return self._stream.write(text if text.isprintable() else "".join(map(_shown, text)))
+        return self.unescaped.write(text if text.isprintable() else "".join(map(_shown, text)))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return getattr(self.unescaped, name)
 
 
 def _shown(character: str) -> str:

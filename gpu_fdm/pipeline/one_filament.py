@@ -15,12 +15,12 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.population import Population
 from ..population.shapes import FIT_REDSHIFT
-from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum, chebyshev_masses
+from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum
 from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
 from .one_filament_table import ERROR, FEW_STATES, FromTable, from_tables
 from .population import POPULATION_CHOICES
-from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged
+from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged, usual_masses
 from .result_spectra import several_filaments
 from .sizes import ModelSize
 from .stage import Context, Estimate, Stage
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 TABLE_SECONDS, TABLE_MEMORY = 0.1, 16 << 20  # of a boson from the table, and of the table [bytes]
 _NO_PLANE = 0.6  # of the time of exact spectra, without those in the plane
-USUAL_LEVEL = 3  # at which the spectra have converged to a per cent
 WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
 
 
@@ -75,7 +74,7 @@ class OneFilamentStage(Stage):
         """The memory of the heaviest filament for the heaviest boson, and the time of nine of each boson."""
         config, method = inputs.config, inputs.config.wavefunction.weights
         section = config.one_filament
-        masses = chebyshev_masses(section.mass_min, section.mass_max, USUAL_LEVEL).tolist()
+        masses = usual_masses(section)
         bosons = _bosons(inputs)
         in_table, direct = from_tables(bosons)
         sizes = [ModelSize.of(config, bosons[m22].filament(mass)) for m22 in direct for mass in masses]

@@ -28,10 +28,12 @@ from ..spectra.scaled_population import ScaledPopulation
 from ..spectra.single_filament import mean_power, single_power
 from ..units import mean_matter_density
 from .model import code_units, for_boson, profile_of, solve
+from .progress import progress
 from .stage import Context
 from .tasks import Arrays, arrays_of
 
 FIRST_LEVEL, LAST_LEVEL = 2, 6  # 5 masses, then 9, 17, 33, and 65 at most
+USUAL_LEVEL = 3  # at which the spectra have converged to a per cent
 Nodes = dict[tuple[float, float], Arrays]  # of every boson and mass that was solved for
 # keys of the ini that the spectra of a filament depend on, but for its mass and boson
 NODE_KEYS = (
@@ -226,6 +228,11 @@ class Node:
         }
 
 
+def usual_masses(section: OneFilamentSection) -> list[float]:
+    """The masses of which most spectra need no more [Msun/h]."""
+    return chebyshev_masses(section.mass_min, section.mass_max, USUAL_LEVEL).tolist()
+
+
 def converged(
     context: Context, bosons: dict[float, Boson], k: np.ndarray
 ) -> tuple[dict[float, OneFilamentSpectrum], Nodes]:
@@ -233,14 +240,19 @@ def converged(
     section = context.config.one_filament
     nodes: Nodes = {}
     spectra: dict[float, OneFilamentSpectrum] = {}
-    for level in range(FIRST_LEVEL, LAST_LEVEL + 1):
-        unfinished = [m22 for m22 in bosons if m22 not in spectra or spectra[m22].error > section.tolerance]
-        if not unfinished:
-            break
-        masses = chebyshev_masses(section.mass_min, section.mass_max, level).tolist()
-        wanted = [Node(bosons[m22], mass, k) for m22 in unfinished for mass in masses if (m22, mass) not in nodes]
-        found = arrays_of(context, wanted, "filaments")
-        nodes |= {(node.boson.m22, node.mass): found[node.name] for node in wanted}
-        for m22 in unfinished:
-            spectra[m22] = bosons[m22].spectrum(k, nodes)
+    expected, begun = len(usual_masses(section)) * len(bosons), 0
+    with progress("filaments", expected, context.ranks) as bar:
+        for level in range(FIRST_LEVEL, LAST_LEVEL + 1):
+            unfinished = [m22 for m22 in bosons if m22 not in spectra or spectra[m22].error > section.tolerance]
+            if not unfinished:
+                break
+            masses = chebyshev_masses(section.mass_min, section.mass_max, level).tolist()
+            wanted = [Node(bosons[m22], mass, k) for m22 in unfinished for mass in masses if (m22, mass) not in nodes]
+            begun += len(wanted)
+            bar.add(max(0, begun - expected))
+            expected = max(begun, expected)
+            found = arrays_of(context, wanted, "filaments", bar)
+            nodes |= {(node.boson.m22, node.mass): found[node.name] for node in wanted}
+            for m22 in unfinished:
+                spectra[m22] = bosons[m22].spectrum(k, nodes)
     return spectra, nodes

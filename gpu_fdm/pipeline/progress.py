@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Protocol
 
 from ..parallel.ranks import SERIAL, Ranks
 
@@ -35,11 +36,21 @@ class StageTimer:
             log.info("%s: %.2f s", name, self.seconds[name])
 
 
+class Bar(Protocol):
+    """How far a task is."""
+
+    def __call__(self, steps: float = 1) -> None:
+        """Count steps that are done."""
+
+    def add(self, steps: float) -> None:
+        """Add steps to the total; fewer than 0 where some need not be done."""
+
+
 @contextmanager
-def progress(name: str, steps: int, ranks: Ranks = SERIAL) -> Iterator[Callable[[], None]]:
-    """A function to call after each step: a bar with rate and time left on rank 0 of a terminal, else log lines."""
+def progress(name: str, steps: int, ranks: Ranks = SERIAL) -> Iterator[Bar]:
+    """A Bar to call after each step: with rate and time left on rank 0 of a terminal, else lines in the log."""
     if not ranks.is_root or steps < 2 or not log.isEnabledFor(logging.INFO):
-        yield lambda: None
+        yield _Silent()
     elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -51,34 +62,52 @@ def progress(name: str, steps: int, ranks: Ranks = SERIAL) -> Iterator[Callable[
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        # the command line shows control characters as their escapes, but for those of the bar
+        console = Console(file=getattr(sys.stderr, "unescaped", sys.stderr))
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(name, total=steps, rate="")
-            started = perf_counter()
-
-            def advance() -> None:
-                done = bar.tasks[0].completed + 1
-                bar.update(task, advance=1, rate=_pace(done, perf_counter() - started))
-
-            yield advance
+            yield _Counted(steps, lambda done, total, pace: bar.update(task, completed=done, total=total, rate=pace))
     else:
-        yield _log_lines(name, steps)
+        yield _Counted(steps, _log_lines(name))
 
 
-def _log_lines(name: str, steps: int) -> Callable[[], None]:
+class _Silent:
+    """Shows nothing."""
+
+    def __call__(self, steps: float = 1) -> None:
+        pass
+
+    def add(self, steps: float) -> None:
+        pass
+
+
+class _Counted:
+    """Counts steps, and shows how many of how many are done, and how fast."""
+
+    def __init__(self, total: float, show: Callable[[float, float, str], None]) -> None:
+        self._done, self._total, self._show, self._started = 0.0, total, show, perf_counter()
+
+    def __call__(self, steps: float = 1) -> None:
+        self._done = round(self._done + steps, 3)  # parts of steps sum to whole ones
+        self._show(self._done, self._total, _pace(self._done, perf_counter() - self._started))
+
+    def add(self, steps: float) -> None:
+        self._total += steps
+
+
+def _log_lines(name: str) -> Callable[[float, float, str], None]:
     """Lines at most every _LOG_EVERY seconds: how many, how fast, how long still."""
     started = logged = perf_counter()
-    done = 0
 
-    def advance() -> None:
-        nonlocal done, logged
-        done += 1
+    def show(done: float, total: float, pace: str) -> None:
+        nonlocal logged
         now = perf_counter()
         if now - logged > _LOG_EVERY:
             logged = now
-            left = (steps - done) * (now - started) / done
-            log.info("%s: %d of %d, %s, %s left", name, done, steps, _pace(done, now - started), duration(left))
+            left = (total - done) * (now - started) / done
+            log.info("%s: %.0f of %.0f, %s, %s left", name, done, total, pace, duration(left))
 
-    return advance
+    return show
 
 
 def _pace(done: float, seconds: float) -> str:

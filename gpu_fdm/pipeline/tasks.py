@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..parallel.balance import own_tasks
-from .progress import progress
+from .progress import Bar, progress
 from .stage import Context
 
 log = logging.getLogger(__name__)
@@ -37,10 +38,13 @@ class Task(Protocol):
         """Compute the arrays, on this rank alone; call step() after each step of progress."""
 
 
-def arrays_of(context: Context, tasks: Sequence[Task], title: str) -> dict[str, Arrays]:
+def arrays_of(
+    context: Context, tasks: Sequence[Task], title: str, progress_bar: Bar | None = None
+) -> dict[str, Arrays]:
     """The arrays of all tasks, by their names, on all ranks; all ranks call this with the same tasks.
 
-    title  what the tasks are about, in the plural
+    title         what the tasks are about, in the plural
+    progress_bar  of these tasks and others, whose total counts them; one of their own where not given
     What is computed is cached as soon as it is done. The costliest tasks are begun first.
     """
     cache, ranks = context.cache, context.ranks
@@ -51,8 +55,12 @@ def arrays_of(context: Context, tasks: Sequence[Task], title: str) -> dict[str, 
     missing = {task.name: task for task in tasks if task.name not in cached}
     names = own_tasks({name: task.cost for name, task in missing.items()}, ranks)
     own = {}
-    with progress(title, sum(missing[name].steps for name in names), ranks) as step:
+    steps, own_steps = (sum(missing[name].steps for name in some) for some in (missing, names))
+    if progress_bar is not None:
+        progress_bar.add(-sum(task.steps for task in tasks if task.name in cached))
+    with nullcontext(progress_bar) if progress_bar is not None else progress(title, steps, ranks) as bar:
         for name in names:
-            own[name] = missing[name].compute(context, step)
+            # a step of this rank stands for those of all
+            own[name] = missing[name].compute(context, lambda: bar(steps / own_steps))
             cache.store(name, missing[name].key(context), own[name])
     return cached | {name: arrays for part in ranks.allgather(own) for name, arrays in part.items()}

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
-from gpu_fdm.commands.main import main
+from gpu_fdm.commands.environment import printable_output
+from gpu_fdm.commands.main import _start_logging, main
 from gpu_fdm.commands.terminal import show, wrapped
+from gpu_fdm.pipeline.progress import progress
 
 
 def test_lines_are_wrapped_between_words():
@@ -100,3 +102,27 @@ def test_log_lines_go_where_standard_error_is_when_they_are_logged(capsys, monke
     monkeypatch.setattr(sys, "stderr", other)
     logging.getLogger("gpu_fdm.pipeline").warning("a line")
     assert re.fullmatch("warning: a line\n", other.getvalue())
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    """Its control characters reach the terminal as they are, those of log lines do not; its total may grow."""
+    import io
+    import sys
+
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with printable_output():
+        _start_logging(False, True)
+        with progress("filaments", 5) as bar:
+            bar(4)
+            logging.getLogger("gpu_fdm.pipeline").info("name\x1b[2J of a file")
+            bar.add(3)
+            bar(4)
+    shown = terminal.getvalue()
+    assert "\x1b[2K" in shown and "\\x1b[2K" not in shown
+    assert "name\\x1b[2J of a file\n" in shown and "\x1b[2J" not in shown
+    assert "8/8" in shown
+    assert all(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row)) <= 80 for row in re.split("[\r\n]", shown))
