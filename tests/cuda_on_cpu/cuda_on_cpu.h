@@ -7,11 +7,16 @@
 
 #pragma once
 
+// longjmp goes from stack to stack, which its check takes for an error
+#undef _FORTIFY_SOURCE
+
 #include <math.h>
+#include <setjmp.h>
 #include <string.h>
 #include <ucontext.h>
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -79,39 +84,18 @@ namespace cuda_on_cpu {
 constexpr unsigned warp_size = 32;
 
 // The threads of one block as fibers. A barrier, or an exchange within a warp, hands over to run(), which goes on to
-// the next thread, and lets threads go on once all of their block, or warp, have come so far.
+// the next thread, and lets threads go on once all of their block, or warp, have come so far. Fibers are kept from
+// block to block and change places by _setjmp and _longjmp: swapcontext asks the kernel at each change.
 class Fibers {
 public:
     template <typename Kernel>
-    const char* run(unsigned threads, const Kernel& kernel)
+    static const char* run(unsigned threads, const Kernel& kernel)
     {
-        body = [](void* of) { (*static_cast<const Kernel*>(of))(); };
-        argument = const_cast<Kernel*>(&kernel);
-        running = this;
-        fibers = std::vector<Fiber>(threads);
-        for (auto& fiber : fibers) {
-            fiber.stack.reset(new char[stack_size]);
-            getcontext(&fiber.context);
-            fiber.context.uc_stack.ss_sp = fiber.stack.get();
-            fiber.context.uc_stack.ss_size = stack_size;
-            fiber.context.uc_link = &scheduler;
-            makecontext(&fiber.context, enter, 0);
-        }
-        for (;;) {
-            for (current = 0; current < threads; ++current) {
-                if (fibers[current].state != ready) continue;
-                threadIdx.x = current;
-                swapcontext(&scheduler, &fibers[current].context);
-            }
-            if (all(0, threads, finished)) return nullptr;
-            bool released = release(0, threads, at_barrier);
-            for (unsigned first = 0; first < threads; first += warp_size)
-                released |= release(first, std::min(first + warp_size, threads), in_exchange);
-            if (released) continue;
-            for (const auto& fiber : fibers)
-                if (fiber.state == in_exchange) return "a warp function that some threads of a warp never reach";
-            return "a barrier that some threads of a block never reach";
-        }
+        static Fibers kept;
+        running = &kept;
+        const char* error = kept.run_block(threads, kernel);
+        if (error) kept.fibers.clear();
+        return error;
     }
 
     static void barrier() { running->wait(at_barrier); }
@@ -122,7 +106,7 @@ public:
     {
         const unsigned turn = running->give(&value, sizeof value);
         const unsigned number = running->current / warp_size * warp_size + lane;
-        if (lane < warp_size && number < running->fibers.size())
+        if (lane < warp_size && number < running->threads)
             memcpy(&value, running->fibers[number].given[turn], sizeof value);
         return value;
     }
@@ -132,7 +116,7 @@ public:
         const unsigned turn = running->give(&predicate, sizeof predicate);
         const unsigned first = running->current / warp_size * warp_size;
         unsigned votes = 0;
-        for (unsigned lane = 0; lane < warp_size && first + lane < running->fibers.size(); ++lane)
+        for (unsigned lane = 0; lane < warp_size && first + lane < running->threads; ++lane)
             votes |= static_cast<unsigned>(running->fibers[first + lane].given[turn][0] != 0) << lane;
         return votes;
     }
@@ -141,7 +125,8 @@ private:
     enum State { ready, at_barrier, in_exchange, finished };
 
     struct Fiber {
-        ucontext_t context;
+        // where it goes on
+        jmp_buf place;
         std::unique_ptr<char[]> stack;
         State state = ready;
         // of this exchange and of the one before, which others may still read
@@ -149,17 +134,63 @@ private:
         unsigned exchanges = 0;
     };
 
+    template <typename Kernel>
+    const char* run_block(unsigned number, const Kernel& kernel)
+    {
+        body = [](void* of) { (*static_cast<const Kernel*>(of))(); };
+        argument = const_cast<Kernel*>(&kernel);
+        threads = number;
+        while (fibers.size() < threads) add();
+        for (unsigned thread = 0; thread < threads; ++thread) {
+            fibers[thread].state = ready;
+            fibers[thread].exchanges = 0;
+        }
+        for (;;) {
+            for (current = 0; current < threads; ++current) {
+                if (fibers[current].state != ready) continue;
+                threadIdx.x = current;
+                if (!_setjmp(scheduler)) _longjmp(fibers[current].place, 1);
+            }
+            if (all(0, threads, finished)) return nullptr;
+            bool released = release(0, threads, at_barrier);
+            for (unsigned first = 0; first < threads; first += warp_size)
+                released |= release(first, std::min(first + warp_size, threads), in_exchange);
+            if (released) continue;
+            for (unsigned thread = 0; thread < threads; ++thread)
+                if (fibers[thread].state == in_exchange)
+                    return "a warp function that some threads of a warp never reach";
+            return "a barrier that some threads of a block never reach";
+        }
+    }
+
+    // A fiber that waits in enter() for its first block.
+    void add()
+    {
+        ucontext_t here, there;
+        current = fibers.size();
+        Fiber& fiber = fibers.emplace_back();
+        fiber.stack.reset(new char[stack_size]);
+        getcontext(&there);
+        there.uc_stack.ss_sp = fiber.stack.get();
+        there.uc_stack.ss_size = stack_size;
+        there.uc_link = nullptr;
+        makecontext(&there, enter, 0);
+        if (!_setjmp(scheduler)) swapcontext(&here, &there);
+    }
+
     static void enter()
     {
-        running->body(running->argument);
-        running->fibers[running->current].state = finished;
+        for (;;) {
+            running->wait(finished);
+            running->body(running->argument);
+        }
     }
 
     void wait(State state)
     {
         Fiber& fiber = fibers[current];
         fiber.state = state;
-        swapcontext(&fiber.context, &scheduler);
+        if (!_setjmp(fiber.place)) _longjmp(scheduler, 1);
     }
 
     unsigned give(const void* value, size_t size)
@@ -186,9 +217,9 @@ private:
 
     static constexpr size_t stack_size = 64 * 1024;
     static inline Fibers* running = nullptr;
-    std::vector<Fiber> fibers;
-    ucontext_t scheduler;
-    unsigned current = 0;
+    std::deque<Fiber> fibers;
+    jmp_buf scheduler;
+    unsigned threads = 0, current = 0;
     void (*body)(void*) = nullptr;
     void* argument = nullptr;
 };
@@ -231,7 +262,7 @@ const char* launch(void (*kernel)(Parameters...), unsigned blocks, unsigned thre
     blockDim.x = threads;
     for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) {
 #ifdef CUDA_ON_CPU_FIBERS
-        if (const char* error = Fibers().run(threads, thread)) return error;
+        if (const char* error = Fibers::run(threads, thread)) return error;
 #else
         for (threadIdx.x = 0; threadIdx.x < threads; ++threadIdx.x) thread();
 #endif
