@@ -1,7 +1,7 @@
 """A hook of mkdocs: formulas of pages, blocks of three backquotes and `math`, become SVG.
 
-GitHub shows the same blocks. Each is one formula, set by the mathtext of matplotlib, so that the site needs no script
-and no network to be read.
+GitHub shows the same blocks. Each is a line of formulas with `\\qquad` between them, set by the mathtext of matplotlib,
+so that the site needs no script and no network to be read. On a narrow screen one formula is below the other.
 """
 
 import html
@@ -15,13 +15,20 @@ from matplotlib.textpath import TextPath
 
 SIZE = 17.0  # of letters [pixels]
 UNITS = 10  # of the coordinates in a pixel
+LEAST = 0.75  # of its width, to which a narrow screen shrinks a formula; beyond, the line scrolls
 _BLOCK = re.compile(r"^```math\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+_BETWEEN = r"\qquad"
 _COMMANDS = {Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q", Path.CURVE4: "c"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The text of a page with its formulas as SVG; ValueError for a formula that cannot be set."""
-    return _BLOCK.sub(lambda block: f"{formula(' '.join(block[1].split()))}\n", markdown)
+    return _BLOCK.sub(lambda block: f"{formulas(' '.join(block[1].split()))}\n", markdown)
+
+
+def formulas(text: str) -> str:
+    """A line of formulas as SVG, one each."""
+    return f'<div class="formulas">{" ".join(formula(part.strip()) for part in text.split(_BETWEEN))}</div>'
 
 
 def formula(text: str) -> str:
@@ -40,8 +47,9 @@ def formula(text: str) -> str:
         here = points[-1]
         if code == Path.MOVETO:
             begin = here
+    pixels = width / UNITS
     return (
         f'<svg class="formula" role="img" aria-label="{html.escape(text)}" viewBox="0 0 {width} {height}" '
-        f'style="width:{width / UNITS:.0f}px;max-width:100%;margin:0.5em 1.5em;display:block">'
+        f'style="width:{pixels:.0f}px;min-width:{LEAST * pixels:.0f}px;vertical-align:{low[1] / UNITS:.1f}px">'
         f'<path fill="currentColor" transform="matrix(1 0 0 -1 0 {height})" d="{drawn}"/></svg>'
     )

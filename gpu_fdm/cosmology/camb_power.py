@@ -173,7 +173,11 @@ def _compute(parameters: CosmologicalParameters) -> tuple[NDArray, NDArray, str]
             "pip install camb, or choose linear_power = eisenstein_hu or table"
         ) from None
     heading, started = recipe(parameters), perf_counter()
-    log.info("CAMB computes the linear power of a new cosmology, some seconds: %s", heading)
+    log.info(
+        "CAMB computes the linear power of a new cosmology, some seconds: h = %.6g, omega_b_h2 = %.6g, "
+        "omega_c_h2 = %.6g, m_nu = %.6g eV; n_s and the amplitude follow without it",
+        *(parameters.h, parameters.omega_b_h2, parameters.omega_c_h2, parameters.m_nu),
+    )
     try:
         k = _wavenumbers(parameters.h)
         power = _power(parameters, k)

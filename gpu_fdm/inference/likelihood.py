@@ -8,6 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
+from ..parallel.blas import on_one_thread
 from ..quantities import takes
 from .measured import Measured
 from .prediction import Prediction
@@ -62,6 +63,7 @@ class Likelihood:
         return sum(len(table.k) for table in self.tables)
 
     @takes(m22="1e-22 eV", mass_min="Msun/h")
+    @on_one_thread
     def models(self, **values: float) -> list[NDArray]:
         """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
 
@@ -76,6 +78,7 @@ class Likelihood:
         return models
 
     @takes(m22="1e-22 eV", mass_min="Msun/h")
+    @on_one_thread
     def pulls(self, **values: float) -> NDArray:
         """Differences of the tables from the model in units of independent errors, shape (rows,)."""
         models = self.models(**values)

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..config.config import Config
 from ..cosmology.linear_power import LinearPower
 from ..errors import InputError
+from ..parallel.blas import on_one_thread
 from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
 from ..spectra.total_power import OVER as TOTAL_OVER
@@ -173,6 +174,7 @@ class Predicted:
     def _universe(self) -> Universe:
         return self.bosons[0].universe
 
+    @on_one_thread  # in matrices this small threads wait for each other, on a busy machine for long
     def _each(self, of: Callable[[Boson], NDArray | float]) -> NDArray:
         found = [of(boson) for boson in self.bosons]
         return np.array(found) if isinstance(self.m22, np.ndarray) else found[0]  # type: ignore[return-value]
@@ -228,6 +230,7 @@ class Prediction:
         return denominators(self.prepared)
 
     @takes(m22="1e-22 eV", mass_min="Msun/h", mass_max="Msun/h")
+    @on_one_thread
     def __call__(
         self,
         m22: ArrayLike,

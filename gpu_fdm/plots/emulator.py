@@ -29,14 +29,23 @@ def interactions(file: h5py.File) -> Figure:
         labels = [layer["module"][:] for layer in layers] if name == "edges" else None
         number = _graph(panel, edges, cut, labels)
         panel.set_title(f"{title}: {number}")
+        if name == "edges_neurons":  # their inputs alone are those of the network
+            symbols = [SYMBOLS[each] for each in file[EMULATOR].attrs["inputs"]]
+            for symbol, height in zip(symbols, _heights(len(symbols)), strict=True):
+                panel.text(-0.07, height, symbol, ha="right", va="center")
     return figure
+
+
+def _heights(nodes: int) -> NDArray:
+    """Heights of the nodes of a layer, the first on top."""
+    heights = (nodes - 1) / 2 - np.arange(nodes)
+    return np.asarray(heights / max(1.0, heights.max(initial=0.0)) * min(1.0, 0.12 * nodes))
 
 
 def _graph(panel: Axes, edges: list[NDArray], cut: float, labels: list[NDArray] | None) -> int:
     """Nodes in a column a layer, and lines as wide as ln E; returns the number of lines."""
     widths = [edges[0].shape[1], *(each.shape[0] for each in edges)]
-    heights = [-np.arange(width) + (width - 1) / 2 for width in widths]
-    heights = [height / max(1.0, height.max(initial=0.0)) * min(1.0, 0.12 * len(height)) for height in heights]
+    heights = [_heights(width) for width in widths]
     touched = [np.zeros(width, bool) for width in widths]
     number = 0
     for layer, each in enumerate(edges):
@@ -55,7 +64,7 @@ def _graph(panel: Axes, edges: list[NDArray], cut: float, labels: list[NDArray] 
         dots: Any = "black" if labels is None else [COLOURS[label % len(COLOURS)] for label in labels[layer][used]]
         panel.scatter(np.full(np.count_nonzero(used), layer), height[used], s=6, c=dots, zorder=3)
     names = ["inputs", *(f"layer {layer}" for layer in range(1, len(widths) - 1)), "output"]
-    panel.set(xlim=(-0.3, len(widths) - 0.7), ylim=(-1.1, 1.1), yticks=[], xticks=range(len(widths)), xticklabels=names)
+    panel.set(xlim=(-0.6, len(widths) - 0.7), ylim=(-1.1, 1.1), yticks=[], xticks=range(len(widths)), xticklabels=names)
     panel.tick_params(top=False, right=False)
     return number
 

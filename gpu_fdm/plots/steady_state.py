@@ -84,7 +84,8 @@ def axis(file: h5py.File) -> Figure:
     for panel, (wavelength, runs) in zip(panels, sorted(cases.items()), strict=True):
         _draw_axis(panel, runs)
         panel.set(yscale="log", xlabel=r"$t\;\;[\mathrm{Gyr}]$", title=rf"wavelength {wavelength:g} $h^{{-1}}$cMpc")
-        panel.axvline(float(file[STEADY_STATE].attrs["age"]), color=GREY, linestyle=":", linewidth=0.8)
+        age = float(file[STEADY_STATE].attrs["age"])
+        panel.axvline(age, color=GREY, linestyle=":", linewidth=0.8, label=f"age of the universe, {age:.2f} Gyr")
     least = min(float(run["amplitude"][0]) for runs in cases.values() for _, _, run in runs)
     panels[0].set(ylabel="amplitude of the line mass", ylim=(least / 5, 2))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=1)

@@ -289,7 +289,10 @@ def few_log_ticks(axis: Axis) -> None:
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     elif decades < 2:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))
+        low, high = axis.get_view_interval()
+        plain = low > 1e-3 and high < 1e4
+        words = StrMethodFormatter("{x:g}") if plain else LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
+        axis.set_major_formatter(words)
 
 
 def mark_line(panels: Panels, x: float, name: str) -> None:
@@ -316,7 +319,7 @@ def mark_scales(panels: Panels, scales: dict[str, float], width: float) -> None:
             panel.axvline(value, **SCALE)
         leader = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (0.5, 0)}
         panels[0].annotate(
-            f"{name}\n{value:.3g}",
+            f"{name}\n{float(f'{value:.3g}'):g}",
             (value, 1),
             (position, 1.05),
             xycoords=("data", "axes fraction"),

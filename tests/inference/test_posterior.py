@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from linear_model import REDSHIFT, SLOPES, TRUTH, K, LinearModel, likelihood, table
+from threadpoolctl import threadpool_info
 
 from gpu_fdm import InputError
 from gpu_fdm.config.sections import FitSection
@@ -238,3 +239,10 @@ def test_priors_are_written_as_they_are_read():
     assert config.fit.n_s.log_density(0.95) == pytest.approx(np.log(10)) and config.fit.n_s.log_density(1.1) == -np.inf
     with pytest.raises(InputError, match="all parameters are fixed"):
         Posterior.of(likelihood(), FitSection(m22=2))
+
+
+def test_predictions_keep_blas_on_one_thread():
+    seen = []
+    likelihood = Likelihood((), {REDSHIFT: lambda **_: seen.extend(threadpool_info())})
+    assert likelihood.models(m22=1.0) == []
+    assert {each["num_threads"] for each in seen if each["user_api"] == "blas"} == {1}
