@@ -24,6 +24,7 @@ from .section import (
     WEIGHTS,
     ErrorOfKey,
     Section,
+    require_rising,
     require_table,
 )
 
@@ -223,6 +224,13 @@ class GasSection(Section):
         "CSV file of haloes beside the filaments: mass, cx, cy, cz (in units of the box) and, where wanted, "
         "concentration, core (radius, cMpc/h), seed (of the phases), which else are those of [halo] and [run]",
     )
+    halo_mass_min: float | None = option(
+        None,
+        Maybe(MASS),
+        "mass of the lightest halo that is drawn, from the mass function of haloes of [population]; empty: none is",
+        "Msun/h",
+    )
+    halo_mass_max: float | None = option(None, Maybe(MASS), "mass of the heaviest halo that is drawn", "Msun/h")
     mass_min: float = option(3e9, MASS, "mass of the lightest filament that is drawn", "Msun/h")
     mass_max: float = option(3e10, MASS, "mass of the heaviest filament that is drawn", "Msun/h")
     slope: float = option(
@@ -253,8 +261,15 @@ class GasSection(Section):
     def check_keys(self, error: ErrorOfKey) -> None:
         if self.table is not None and self.number is not None:
             raise error("number", "must be given where there is no table, and only then")
-        if (self.table, self.number, self.haloes) == (None, None, None):
-            raise error("number", "must be given where there is no table of filaments or haloes")
+        drawn = self.halo_mass_min, self.halo_mass_max
+        if None in drawn and drawn != (None, None):
+            raise error("halo_mass_max", "must be given with halo_mass_min, and only then")
+        if self.halo_mass_min is not None and self.haloes is not None:
+            raise error("halo_mass_min", "must be empty where haloes come from a table")
+        if self.halo_mass_min is not None:
+            require_rising(self, "halo_mass_min", "halo_mass_max", error)
+        if (self.table, self.number, self.haloes, self.halo_mass_min) == (None,) * 4:
+            raise error("number", "must be given where there is no table of filaments or haloes, and no halo_mass_min")
 
 
 @frozen

@@ -11,7 +11,7 @@ from ..io.tables import column_names, read_columns, read_text
 
 _COLUMNS = "mass", "cx", "cy", "cz"
 _OPTIONAL = "concentration", "core", "seed"
-_MOST_SEED = 2**53  # up to which every integer is a number of double precision
+MOST_SEED = 2**53  # up to which every integer is a number of double precision
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def read_halo_table(path: str | Path) -> list[HaloRow]:
             require(columns[name] > 0, name, "must be > 0")
     if "seed" in optional:
         seed = columns["seed"]
-        whole = (seed == np.floor(seed)) & (seed >= 0) & (seed < _MOST_SEED)
-        require(whole, "seed", f"must be an integer in [0, {_MOST_SEED})")
+        whole = (seed == np.floor(seed)) & (seed >= 0) & (seed < MOST_SEED)
+        require(whole, "seed", f"must be an integer in [0, {MOST_SEED})")
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     rows = [dict(zip(columns, row, strict=True)) for row in values]
     return [

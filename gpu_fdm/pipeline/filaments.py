@@ -14,6 +14,7 @@ from ..io.input_content import content_of
 from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from .drawn_haloes import describe_draw, drawn_path, write_drawn
 from .gas_haloes import describe_sizes
 from .halo_models import describe_haloes, write_halo
 from .inputs import Inputs
@@ -88,6 +89,8 @@ class FilamentsStage(Stage):
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
         """The modes of one filament, where they take seconds; else about how many there are; and the haloes."""
         haloes = describe_sizes(inputs.haloes) if inputs.haloes else []
+        if inputs.drawn is not None:
+            haloes.insert(0, describe_draw(inputs.drawn))
         if not inputs.filaments:
             return haloes
         size = inputs.largest
@@ -101,7 +104,8 @@ class FilamentsStage(Stage):
 
     def run(self, context: Context) -> list[str]:
         """Solve, run what draws on the models, and write all filaments."""
-        config, file = context.config, context.file
+        config, file, drawn = context.config, context.file, context.inputs.drawn
+        table = None if drawn is None else context.ranks.on_root(lambda: drawn_path(context.result))
         models = Models(
             config,
             context.inputs.filaments,
@@ -135,6 +139,9 @@ class FilamentsStage(Stage):
         if records:
             _warn_of_fits(records)
         about = [describe_haloes(haloes)] if haloes else []
+        if drawn is not None and table is not None:
+            context.ranks.on_root(lambda: write_drawn(drawn, table))
+            about.insert(0, f"{describe_draw(drawn)}: {table}")
         if records:
             about.insert(0, describe(records[0]) if len(records) == 1 else _describe_gas(records))
         return [*about, *lines]

@@ -76,19 +76,23 @@ class HaloSize:
     seconds: tuple[float, float]
 
 
-def read_haloes(config: Config) -> list[Halo]:
-    """The haloes of [gas], none where it has no table of them.
+def read_haloes(config: Config, drawn: Sequence[HaloRow] | None = None) -> list[Halo]:
+    """The haloes of [gas]: those that were drawn, or else those of its table, or none.
 
     Raises InputError that names file and line for one that is outside of the box or larger, and for a core that is
     larger than its halo.
     """
-    if config.gas is None or config.gas.haloes is None:
+    if drawn is not None:
+        rows = drawn
+    elif config.gas is None or config.gas.haloes is None:
         return []
-    rows = of_file(config, "gas", "haloes", read_halo_table)
-    return [_halo(config, number, row) for number, row in enumerate(rows)]
+    else:
+        rows = of_file(config, "gas", "haloes", read_halo_table)
+    return [halo_of(config, number, row) for number, row in enumerate(rows)]
 
 
-def _halo(config: Config, number: int, row: HaloRow) -> Halo:
+def halo_of(config: Config, number: int, row: HaloRow) -> Halo:
+    """The halo of a row; InputError for one that is larger than the box, or smaller than its core."""
     section, cosmology, m22 = config.halo or HaloSection(), config.cosmology, config.dark_matter.m22
     z, relation = cosmology.redshift, section.concentration
     radius = halo_radius(row.mass, CONCENTRATIONS[relation][0], cosmology.omega_m, z)
@@ -129,7 +133,11 @@ def _halo(config: Config, number: int, row: HaloRow) -> Halo:
 
 
 def error_of(config: Config, halo: Halo, message: str) -> InputError:
-    """The error of a halo, which names its row."""
+    """The error of a halo, which names its row, or the limit of the masses that it is nearer to where it was drawn."""
+    low, high = config.gas.halo_mass_min, config.gas.halo_mass_max
+    if low is not None and high is not None:
+        key = "halo_mass_min" if halo.mass**2 < low * high else "halo_mass_max"
+        return config.error("gas", key, f"a halo of {halo.mass:.4g} Msun/h: {message}")
     return config.error("gas", "haloes", f"line {halo.line}: halo of {halo.mass:.4g} Msun/h: {message}")
 
 

@@ -13,9 +13,11 @@ from ..config.config import Config, parse_config
 from ..cosmology.camb_power import camb_table
 from ..errors import InputError
 from ..filament.model import Filament
+from ..haloes.draw import DrawnHaloes
 from ..io.input_content import WithContent, content_of
 from ..io.schema import INPUTS
 from ..population.population import Population
+from .drawn_haloes import draw_of
 from .gas_haloes import HaloSize, read_haloes, size_of
 from .linear_power import cosmological_parameters
 from .model import filaments, needs_linear_power, population_of
@@ -52,7 +54,13 @@ class Inputs:
     @cached_property
     def haloes(self) -> list[HaloSize]:
         """Haloes beside filaments, and what each needs."""
-        return [size_of(self.config, halo) for halo in read_haloes(self.config)]
+        rows = None if self.drawn is None else self.drawn.rows
+        return [size_of(self.config, halo) for halo in read_haloes(self.config, rows)]
+
+    @cached_property
+    def drawn(self) -> DrawnHaloes | None:
+        """The haloes that are drawn; None where a table has them, or nothing."""
+        return draw_of(self.config)
 
     @property
     def states_memory(self) -> int:

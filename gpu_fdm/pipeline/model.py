@@ -53,7 +53,8 @@ def needs_linear_power(config: Config) -> bool:
     if config.population or config.one_filament or config.simulation:
         return True
     if config.gas is not None:
-        return config.gas.number is not None and config.gas.shape == "collapse"
+        collapse = config.gas.number is not None and config.gas.shape == "collapse"
+        return collapse or config.gas.halo_mass_min is not None
     section = config.filament
     if section is None or section.shape != "collapse":
         return False

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def model_keys(config: Config) -> tuple[str, ...]:
     """Keys that eigenstates and weights depend on; phases depend on run.seed too."""
     names: tuple[str, ...] = ("cosmology", "dark_matter", "filament", "gas", "wavefunction", "-wavefunction.time")
-    names += ("-gas.haloes",)
+    names += ("-gas.haloes", "-gas.halo_mass_min", "-gas.halo_mass_max")
     if config.gas is not None:
         names += ("box.size", "run.seed")  # centres are drawn
     if "collapse" in [owner.shape for owner in (config.filament, config.gas) if owner is not None]:
@@ -33,9 +33,13 @@ def model_keys(config: Config) -> tuple[str, ...]:
 
 def halo_keys(config: Config) -> tuple[str, ...]:
     """Keys that haloes beside filaments depend on, but for the seed of their phases."""
-    if config.gas is None or config.gas.haloes is None:
-        return ("gas.haloes",)
-    return ("cosmology", "dark_matter", "halo", "gas.haloes", "box.size")
+    names: tuple[str, ...] = ("gas.haloes", "gas.halo_mass_min", "gas.halo_mass_max")
+    if config.gas is None or (config.gas.haloes, config.gas.halo_mass_min) == (None, None):
+        return names
+    names += ("cosmology", "dark_matter", "halo", "box.size")
+    if config.gas.halo_mass_min is not None:
+        names += ("population", "-population.m22", "-population.masses")
+    return names
 
 
 class Models:
