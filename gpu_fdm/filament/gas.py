@@ -141,10 +141,11 @@ def _draw_centres(
             if np.all(closest_approach(dart, half[index], others, other_halves, sides, allowed) >= allowed):
                 break
         else:
+            wider = box_text(np.ceil(10 * sides * (number / max(rank, 1)) ** (1 / 3)) / 10)
             raise InputError(
                 f"only {rank} of {number} filaments fitted into a box of {box_text(sides)} cMpc/h: {attempts} "
                 f"centres were tried for one of {mass[index]:.4g} Msun/h; lower number, mass_max, "
-                "overlap_mass_fraction or min_distance, or raise box_size or max_attempts"
+                f"overlap_mass_fraction or min_distance, raise max_attempts, or take a box of about {wider} cMpc/h"
             )
         centre[index] = dart
     return centre
@@ -161,7 +162,7 @@ def _draw_axis(
             axis = int(np.argmax(extent / sides))
             raise InputError(
                 f"a filament of {mass:.4g} Msun/h, {length:.4g} cMpc/h long, extends over {extent[axis]:.4g} cMpc/h "
-                f"along {'xyz'[axis]}: must fit the box, {box_text(sides)} cMpc/h; lower mass_max or raise box_size"
+                f"along {'xyz'[axis]}: must fit the box, {box_text(sides)} cMpc/h; lower mass_max or take a larger box"
             )
         if own_image_distance(direction * length / 2, sides, 2 * radius) >= 2 * radius:
             return direction, orientation

@@ -166,9 +166,7 @@ class Group(_Node, Mapping):
             from astropy.table import QTable
 
         with self._stored() as node:
-            arrays = _arrays(node)
-            if not arrays:
-                raise InputError(f"{self.path}: /{self.name} has no arrays of its own; holds {', '.join(node)}")
+            arrays = self._arrays(node)
             first = {name: _axes(array)[0] if array.ndim else "" for name, array in arrays.items()}
             axis = Counter(first.values()).most_common(1)[0][0]
             names = sorted((name for name in arrays if first[name] == axis), key=lambda name: name != axis)
@@ -185,13 +183,14 @@ class Group(_Node, Mapping):
 
         Axes are those of docs/files.md; x, y and z [cMpc/h] are those of the centres of cells, v and u those of a map.
         Units (astropy parses them) and descriptions are in the `attrs` of each. All is read.
+        Raises InputError for a group without arrays, RunError where xarray is not installed.
         """
         try:
             import xarray
         except ImportError:
             raise RunError("xarray is not installed, which to_xarray makes: pip install xarray") from None
         with self._stored() as node:
-            arrays = _arrays(node)
+            arrays = self._arrays(node)
             chosen = names or tuple(name for name in arrays if name != "coordinate" or len(arrays) == 1)
             sides = self._box_sides(node.file)
             lengths = {a: n for name in chosen for a, n in zip(_axes(arrays[name]), arrays[name].shape, strict=True)}
@@ -204,6 +203,12 @@ class Group(_Node, Mapping):
             }
             attributes = {name: value for name, value in node.attrs.items() if name != "config"}
         return xarray.Dataset(variables, coordinates, attributes)
+
+    def _arrays(self, node: h5py.Group) -> dict[str, h5py.Dataset]:
+        """The arrays of the group; InputError where it has groups alone."""
+        if arrays := _arrays(node):
+            return arrays
+        raise InputError(f"{self.path}: /{self.name} has no arrays of its own; holds {', '.join(node)}")
 
     @takes()
     def plot(self, dpi: int = 100) -> Figures:

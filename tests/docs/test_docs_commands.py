@@ -64,6 +64,9 @@ NOT_RUN = {
         "five minutes"
     ),
     "sbatch ini/slurm.sh": CLUSTER,
+    "sbatch job.sh": CLUSTER,
+    "gpu-fdm run ini/single_filament.ini --set filament.profile_table=ini/measured_profile.csv --set "
+    "filament.profile_fit=smooth --set run.output=output/mine": "measured.md has it with a bootstrap",
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
 NOT_RUN_AT_ALL = {
@@ -157,6 +160,9 @@ def small_files(folder):
     snapshot_files.write_gamer(folder / "Data_000020", *random.random((2, 16, 16, 16)), side=2.0)
     with h5py.File(folder / "field.h5", "w") as file:
         file["psi_re"], file["psi_im"] = random.random((2, 8, 8, 16))
+    (folder / "mock.csv").write_text(
+        "# of: fdm\n# k: h/Mpc\n# power: (Mpc/h)^3\n# redshift: 4\nk,power,error\n2,17,0.9\n10,0.06,0.003\n"
+    )
     for name in ("output/gpu_fdm", "out"):
         (folder / name).mkdir(parents=True)
     (folder / "mine.csv").write_text(

@@ -385,6 +385,8 @@ def test_a_box_too_full_says_how_many_fitted():
         draw_gas(2000, (2.5, 2.5, 2.5), seed=1, max_attempts=20, **MASSES)
     fitted = int(re.match(r"only (\d+) of 2000 filaments fitted into a box of 2.5 x 2.5 x 2.5", str(caught.value))[1])
     assert 5 < fitted < 500
+    side = float(re.search(r"a box of about (\S+) x", str(caught.value))[1])
+    assert side**3 == pytest.approx(2.5**3 * 2000 / fitted, rel=0.05)
     with pytest.raises(ValueError, match=r"only \d+ of 200 filaments"):
         draw_gas(200, BOX, seed=1, centres="poisson_disk", min_distance=1.5, **MASSES)
 

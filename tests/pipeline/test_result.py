@@ -70,6 +70,8 @@ def test_a_table_has_units_descriptions_and_attributes(result):
     assert energy.unit.is_equivalent(u.km**2 / u.s**2)
     with pytest.raises(InputError, match="/single_power has no arrays of its own; holds 00"):
         _ = result["single_power"].table
+    with pytest.raises(InputError, match="/single_power has no arrays of its own; holds 00"):
+        result["single_power"].to_xarray()
 
 
 def test_xarray_has_coordinates(result):
