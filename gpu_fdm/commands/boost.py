@@ -15,6 +15,7 @@ from .shared import (
     check_dpi,
     features_in_words,
     file_name,
+    require_output,
     snapshot_measurer,
     snapshot_options,
     warnings_only,
@@ -57,9 +58,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Read or measure both, divide, write, and print what was found."""
     from ..comparison.haloes import halo_lines
     from ..comparison.models import boost_over
-    from ..comparison.sources import TABLE_ENDINGS, ratio, read_source, source_file
+    from ..comparison.sources import ratio, read_source, source_file
     from ..io.ownership import FIGURE_MARK, not_replaced, require_own
     from ..io.result_file import require_writable
+    from ..io.tables import TABLE_ENDINGS
     from ..spectra.boost import LIMITS
     from ..spectra.features import boost_features
     from ..spectra.tables import read_written_boost, write_boost
@@ -67,17 +69,12 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     output = Path(options.output or DEFAULT_NAME)
 
     def check() -> "Boost | None":
-        if output.suffix.lower() not in TABLE_ENDINGS:
-            raise InputError(f"--output {output}: must end in .csv or .ecsv")
+        require_output(output, TABLE_ENDINGS, *map(source_file, filter(None, (options.above, options.below))))
         check_dpi(options.dpi, optional=True)
         if (options.below is None) == (options.over is None):
             raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
         if options.over is not None and (options.above_options or options.below_options):
             raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
-        for text in filter(None, (options.above, options.below)):
-            path = source_file(text)
-            if output.exists() and path.exists() and output.samefile(path):
-                raise InputError(f"--output {output}: must not be one of the two spectra")
         if options.dpi:
             require_own(output.with_suffix(".png"), FIGURE_MARK)
         if not output.exists() or (output.is_file() and not output.stat().st_size):

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, check_dpi, file_name, require_table_and_figure
+from .shared import (
+    add_bin_options,
+    add_dpi_option,
+    add_model_options,
+    check_dpi,
+    file_name,
+    require_output,
+    require_table_and_figure,
+)
 
 if TYPE_CHECKING:
     from ..learn.combinations import Combinations
@@ -25,17 +33,10 @@ def add(parser: ArgumentParser) -> None:
     text += "mass_min, mass_max, filament_fraction; may be given several times (default: about the values of the ini, "
     text += "m22 from 1 to 4)"
     parser.add_argument("--range", action="append", default=[], metavar="NAME=A,B", help=text)
-    parser.add_argument("--k-min", type=float, default=30.0, metavar="K", help="first k [h/Mpc] (default: 30)")
-    parser.add_argument("--k-max", type=float, default=300.0, metavar="K", help="largest k [h/Mpc] (default: 300)")
-    parser.add_argument("--width", type=float, default=0.14, metavar="W", help="width of bins in ln k (default: 0.14)")
-    text = "relative error in a bin (default: 0.05)"
-    parser.add_argument("--error", type=float, default=0.05, metavar="E", help=text)
+    add_bin_options(parser)
     text = "number of points in the ranges at which derivatives are taken (default: 64)"
     parser.add_argument("--points", type=int, default=64, metavar="N", help=text)
-    text = "ini of the model (default: the defaults of its sections)"
-    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
-    text = "replace a value of the ini; may be given several times"
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    add_model_options(parser)
     text = "table to write, .csv (default: combinations.csv); the figure has its name with .png"
     parser.add_argument("--output", type=file_name, default="combinations.csv", metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
@@ -43,7 +44,7 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> None:
     """Compute, print, write and draw."""
-    from ..config.config import parse_config, read_config
+    from ..config.config import read_model
     from ..inference.combinations import Box, PopulationModel, combinations
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
     from ..inference.prediction import Prediction
@@ -52,17 +53,13 @@ def execute(options: Namespace) -> None:
     from ..pipeline.progress import progress
 
     output, ranges = Path(options.output), _ranges(options.range)
-    if output.suffix.lower() != ".csv":
-        raise InputError(f"--output {output}: must end in .csv")
+    require_output(output, (".csv",))
     if not 1 <= options.points <= MOST:
         raise InputError(f"--points {options.points}: must be in [1, {MOST}]")
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options.dpi)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
-    if options.config is not None:
-        config = read_config(options.config, options.set)
-    else:
-        config = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "options", options.set)
+    config = read_model(options.config, options.set)
     redshift = ranges.get("redshift", (None,))[0]
     prediction = Prediction.of(config, redshift, bins.k)
     of, known = tuple(name.strip() for name in options.of.split(",")), (POWER, *prediction.denominators)

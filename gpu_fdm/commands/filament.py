@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_snapshot_options, check_dpi, file_name, snapshot_options
+from .shared import add_dpi_option, add_snapshot_options, check_dpi, file_name, require_output, snapshot_options
 
 if TYPE_CHECKING:
     from ..cosmic_web.axis import Axis
@@ -77,10 +77,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
     def opened() -> "tuple[Snapshot, Search, Around, Axis | None]":
         _check(options)
-        if output.suffix.lower() not in RESULT_ENDINGS:
-            raise InputError(f"--output {output}: must end in .hdf5 or .h5")
-        if output.exists() and source.exists() and output.samefile(source):
-            raise InputError(f"--output {output}: must not be the snapshot itself")
+        require_output(output, RESULT_ENDINGS, source)
         require_writable(output.parent)
         how_read = snapshot_options(options)
         snapshot = open_snapshot(source, options.format, how_read)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, check_dpi, file_name
+from .shared import add_dpi_option, add_set_option, check_dpi, file_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +27,7 @@ def add(parser: ArgumentParser) -> None:
     text = "ini of the model: [cosmology], [population], [wavefunction], [one_filament] and [fit] (default: their "
     text += "defaults); its redshift and m22 do not count"
     parser.add_argument("--config", type=file_name, metavar="INI", help=text)
-    text = "replace a value of the ini; may be given several times"
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    add_set_option(parser)
     text = "prior of m22, filament_fraction, ln10As, n_s, mass_min or omega_m: uniform(A,B), normal(MEAN,SD), "
     text += (
         "log_uniform(A,B) or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
@@ -92,7 +91,7 @@ def execute(options: Namespace) -> None:
 
 def _config(options: Namespace) -> "Config":
     """The config of the ini and of the options that replace its values."""
-    from ..config.config import parse_config, read_config
+    from ..config.config import read_model
     from ..config.sections import PARAMETERS
 
     overrides = list(options.set)
@@ -103,9 +102,7 @@ def _config(options: Namespace) -> "Config":
         overrides.append(f"fit.{name.strip()}={value}")
     overrides += [f"fit.{name}={getattr(options, name)}" for name in ("gaussian", *NUMBERS) if getattr(options, name)]
     overrides += [f"run.seed={options.seed}"] if options.seed is not None else []
-    if options.config is not None:
-        return read_config(options.config, overrides)
-    return parse_config("[population]\n[wavefunction]\n[one_filament]\n[fit]\n", "options", overrides)
+    return read_model(options.config, overrides, "fit")
 
 
 def _covariances(options: Namespace) -> list[str | None]:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError
-from .shared import file_name
+from .shared import add_bin_options, add_model_options, file_name, require_output
 
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
@@ -17,23 +17,17 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--m22", default="1,2.2,4", metavar="M,...", help="boson masses [1e-22 eV] (default: 1,2.2,4)")
     text = "redshift (default: that of the ini, 4)"
     parser.add_argument("--redshift", type=float, metavar="Z", help=text)
-    parser.add_argument("--k-min", type=float, default=30.0, metavar="K", help="first k [h/Mpc] (default: 30)")
-    parser.add_argument("--k-max", type=float, default=300.0, metavar="K", help="largest k [h/Mpc] (default: 300)")
-    parser.add_argument("--width", type=float, default=0.14, metavar="W", help="width of bins in ln k (default: 0.14)")
-    parser.add_argument("--error", type=float, default=0.05, metavar="E", help="error of P in a bin (default: 0.05)")
+    add_bin_options(parser)
     text = "standard deviation of ln10As, n_s, or of ln of filament_fraction or mass_min; inf: no prior, 0: fixed; "
     text += "may be given several times (default: ln10As=0.03, n_s=0.005, filament_fraction=inf, mass_min=0)"
     parser.add_argument("--prior", action="append", default=[], metavar="NAME=SD", help=text)
-    text = "ini of the model (default: the defaults of its sections)"
-    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
-    text = "replace a value of the ini; may be given several times"
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    add_model_options(parser)
     parser.add_argument("--output", type=file_name, metavar="FILE", help="write the numbers as .csv too")
 
 
 def execute(options: Namespace) -> None:
     """Compute and print a line for each boson mass."""
-    from ..config.config import parse_config, read_config
+    from ..config.config import read_model
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins, forecast
     from ..inference.prediction import Prediction
     from ..io.atomic import atomic_write
@@ -43,14 +37,10 @@ def execute(options: Namespace) -> None:
     masses, priors = _masses(options.m22), _priors(options.prior)
     output = None if options.output is None else Path(options.output)
     if output is not None:
-        if output.suffix.lower() != ".csv":
-            raise InputError(f"--output {output}: must end in .csv")
+        require_output(output, (".csv",))
         require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
-    if options.config is not None:
-        config = read_config(options.config, options.set)
-    else:
-        config = parse_config("[population]\n[wavefunction]\n[one_filament]\n", "options", options.set)
+    config = read_model(options.config, options.set)
     prediction = Prediction.of(config, options.redshift, bins.k)
     known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
     lines = [

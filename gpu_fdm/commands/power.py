@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_measurement_options, check_dpi, file_name, measurement, snapshot_options
+from .shared import (
+    add_dpi_option,
+    add_measurement_options,
+    check_dpi,
+    file_name,
+    measurement,
+    require_output,
+    snapshot_options,
+)
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -44,10 +52,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
     def opened() -> "tuple[Measurement, GridSnapshot | ParticleSnapshot]":
         check_dpi(options.dpi, optional=True)
-        if output.suffix.lower() not in RESULT_ENDINGS:
-            raise InputError(f"--output {output}: must end in .hdf5 or .h5")
-        if output.exists() and source.exists() and output.samefile(source):
-            raise InputError(f"--output {output}: must not be the snapshot itself")
+        require_output(output, RESULT_ENDINGS, source)
         how, about = measurement(options), snapshot_options(options)
         require_writable(output.parent)
         if options.dpi:

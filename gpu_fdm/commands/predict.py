@@ -8,7 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, check_dpi, file_name, require_table_and_figure
+from .shared import add_dpi_option, add_set_option, check_dpi, file_name, require_output, require_table_and_figure
 
 if TYPE_CHECKING:
     from ..config.config import Config
@@ -33,8 +33,7 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--cosmology", type=file_name, metavar="NAME|INI", help=text)
     parser.add_argument("--sigma8", type=float, metavar="S", help="amplitude of the linear power instead of ln10As")
-    text = "override a key of the ini, as one_filament.mode_mass=scaled; may be given several times"
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    add_set_option(parser)
     text = "denominators of the boosts: smooth, n-body, cdm, wdm, linear-cdm (default: smooth,cdm)"
     parser.add_argument("--over", default=",".join(COLUMNS), metavar="NAME,...", help=text)
     text = "power of all matter with its haloes too, and its boosts over smooth and cdm; where the ini has no "
@@ -56,12 +55,12 @@ def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
 
-    from ..inference.predicted_table import ENDINGS, MARK, write_predicted
+    from ..inference.predicted_table import MARK, write_predicted
+    from ..io.tables import TABLE_ENDINGS
     from ..pipeline.linear_power import linear_power_of
 
     output = Path(options.output)
-    if output.suffix not in ENDINGS:
-        raise InputError(f"--output {output}: must end in .csv or .ecsv")
+    require_output(output, TABLE_ENDINGS)
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options.dpi)
     masses = _masses(options.m22)

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import file_name, print_figures
+from .shared import add_set_option, file_name, print_figures
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ RESUMES = True
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("ini", type=file_name, help="ini file; gpu-fdm init prints one to start from")
-    text = "override a key of the ini; may be given several times"
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+    add_set_option(parser)
     text = "print what would be done, with its modes, memory and output, and write nothing"
     parser.add_argument("--dry-run", action="store_true", help=text)
     text = "with --dry-run: plan for so many MPI ranks instead of those that are there"

@@ -38,6 +38,35 @@ def file_name(text: str) -> str:
     return text
 
 
+def add_set_option(parser: ArgumentParser) -> None:
+    """Add --set."""
+    text = "replace a value of the ini; may be given several times"
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
+
+
+def add_model_options(parser: ArgumentParser) -> None:
+    """Add the options that config.read_model takes."""
+    text = "ini of the model (default: the defaults of its sections)"
+    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
+    add_set_option(parser)
+
+
+def add_bin_options(parser: ArgumentParser) -> None:
+    """Add the options that inference.forecast.Bins takes."""
+    parser.add_argument("--k-min", type=float, default=30.0, metavar="K", help="first k [h/Mpc] (default: 30)")
+    parser.add_argument("--k-max", type=float, default=300.0, metavar="K", help="largest k [h/Mpc] (default: 300)")
+    parser.add_argument("--width", type=float, default=0.14, metavar="W", help="width of bins in ln k (default: 0.14)")
+    parser.add_argument("--error", type=float, default=0.05, metavar="E", help="relative error (default: 0.05)")
+
+
+def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> None:
+    """InputError for a file with another ending, or that is one of those that are read."""
+    if output.suffix.lower() not in endings:
+        raise InputError(f"--output {output}: must end in {' or '.join(endings)}")
+    if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
+        raise InputError(f"--output {output}: must not be a file that is read")
+
+
 def require_table_and_figure(output: Path, mark: bytes, dpi: int) -> None:
     """Refuse a table, and its figure of the same name unless dpi is 0, that cannot be written or are not of gpu_fdm."""
     from ..io.ownership import FIGURE_MARK, require_own

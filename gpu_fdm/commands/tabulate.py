@@ -4,8 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from .shared import file_name
+from .shared import file_name, require_output
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -46,8 +45,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     def checked() -> "Recipe":
         from ..spectra.similarity.recipe import Recipe
 
-        if output.suffix.lower() not in RESULT_ENDINGS:
-            raise InputError(f"--output {output}: must end in .hdf5 or .h5")
+        require_output(output, RESULT_ENDINGS)
         given = {name: getattr(options, name) for name in OPTIONS}
         recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
         require_writable(output.parent)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..filament.mode_fits import ModeFits
 from ..io.hdf5 import is_hdf5, open_result
 from ..io.schema import ONE_FILAMENT, boson
+from ..io.tables import TABLE_ENDINGS
 from ..pipeline.inputs import stored_config
 from ..pipeline.model import population_of
 from ..pipeline.result_spectra import result_boosts, result_spectrum
@@ -22,7 +23,6 @@ from ..spectra.linear_theory import theory_boosts
 from ..spectra.spectrum import Spectrum
 from ..spectra.tables import published_boosts, read_boost
 from ..units import mean_matter_density
-from .sources import TABLE_ENDINGS
 
 log = logging.getLogger(__name__)
 

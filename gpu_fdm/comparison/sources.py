@@ -11,6 +11,7 @@ from attrs import evolve
 
 from ..errors import InputError
 from ..io.hdf5 import is_hdf5, open_result, opened
+from ..io.tables import TABLE_ENDINGS
 from ..parallel.ranks import SERIAL, Ranks
 from ..pipeline.result_spectra import result_spectrum, spectrum_paths
 from ..pipeline.snapshot import SnapshotPower
@@ -18,8 +19,6 @@ from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_spectrum
 from ..spectra.spectrum import Spectrum
 from ..spectra.tables import read_spectrum
-
-TABLE_ENDINGS = (".csv", ".ecsv")
 
 
 def read_source(text: str, measure: Callable[[Path], SnapshotPower] | None = None, ranks: Ranks = SERIAL) -> Spectrum:

@@ -185,6 +185,14 @@ def _with_shipped_files(config: Config) -> Config:
     return config
 
 
+def read_model(path: str | Path | None, overrides: Iterable[str] = (), *others: str) -> Config:
+    """The ini of a model of filaments, or without a path the defaults of the sections that it needs, and of others."""
+    if path is not None:
+        return read_config(path, overrides)
+    sections = "population", "wavefunction", "one_filament", *others
+    return parse_config("".join(f"[{name}]\n" for name in sections), "options", overrides)
+
+
 def parse_config(text: str, source: str = "config", overrides: Iterable[str] = ()) -> Config:
     """The Config of the text of an ini; see read_config.
 

@@ -15,7 +15,7 @@ from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
 from ..quantities import takes
 from .extruded import MeanTable, tabulate_mean
-from .spline import radial_coefficients, spacing_for, transfer_at
+from .spline import four_parts, radial_coefficients, radial_points, spacing_for, transfer_at
 
 TABLE_BYTES = 128 << 20  # of a table, at most
 EFFECTIVE_WAVENUMBER = 3.5  # dispersions: psi is a sum of many waves, whose sixth derivative is 18 times its rms there
@@ -62,13 +62,13 @@ class Axial:
     @property
     def nbytes(self) -> int:
         """Size of the states and of the mean density [bytes]; tables are made as they are used."""
-        return self.wave.library.radial.nbytes + self.mean.coefficients.nbytes
+        return self.wave.library.radial.nbytes + self.mean.nbytes
 
     @property
     def rows(self) -> int:
         """Intervals of a table along R."""
         library = self.wave.library
-        return max(ceil(library.radius_max / spacing_for(library.wavenumber_max, self.tolerance)), TAPS)
+        return radial_points(library.radius_max, library.wavenumber_max, self.tolerance)
 
     @property
     def slice_step(self) -> float:
@@ -97,9 +97,7 @@ class Axial:
         for l in range(l_max + 1):
             amplitudes, radial = self.wave.azimuthal_terms(l, along, self.time)
             smooth = radial_coefficients(to_radius @ radial.T, np.array((-1.0) ** l)).T
-            plus, minus = amplitudes.transpose(1, 2, 0)
-            parts = (plus + minus).real, (plus - minus).imag, (plus + minus).imag, (plus - minus).real
-            terms.append((np.stack(parts, axis=1), smooth))
+            terms.append((np.stack(four_parts(*amplitudes.transpose(1, 2, 0)), axis=1), smooth))
         for first in range(0, len(z), _SLICES_AT_ONCE):  # few, so that what is written stays in the processor's cache
             some = slice(first, first + _SLICES_AT_ONCE)
             for l, (of_l, smooth) in enumerate(terms):

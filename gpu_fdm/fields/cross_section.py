@@ -5,46 +5,28 @@ The factors F_l(R) of a wave function are tabulated once for each time as quinti
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..filament.wavefunction import WaveFunction
-from ..kernels.common import L_BLOCK, TAPS
+from ..kernels.common import L_BLOCK
 from ..kernels.cross_section import psi_gradient_points, psi_points
 from ..parallel.backend import CPU, GPU, backend_of, on_card
 from ..quantities import takes
-from .spline import radial_coefficients, spacing_for
+from .spline import RadialSplines, four_parts, radial_coefficients, radial_points
 
 
 @dataclass(frozen=True)
-class RadialTable:
-    """Spline coefficients of F_l(R), as the kernels take them.
+class RadialTable(RadialSplines):
+    """Splines of F_l(R).
 
-    coefficients  shape (rows, 4, l padded to L_BLOCK): with F+ = p + iq and F- = r + is the parts are
-                  p + r, q - s, q + s, p - r, so that Re psi = sum_l A cos - B sin, Im psi = sum_l C cos + D sin
-    step          spacing of the rows in R [L];  radius_max  psi is zero beyond [L]
+    coefficients  shape (rows, 4, l padded to L_BLOCK), the four_parts of F+ and F-
     wavenumber_max  largest in psi [1/L]
     """
 
-    coefficients: np.ndarray
-    step: float
-    radius_max: float
     wavenumber_max: float
-
-    @cached_property
-    def _copies(self) -> dict:
-        """Copies of the coefficients by backend; ranks send tables to each other, so that the key is its repr."""
-        return {}
-
-    def on(self, backend: CPU | GPU) -> np.ndarray:
-        """The coefficients on the device of a backend, copied at the first call."""
-        key = repr(backend)
-        if key not in self._copies:
-            self._copies[key] = backend.to_device(self.coefficients)
-        return self._copies[key]
 
 
 @takes()
@@ -67,19 +49,16 @@ def tabulate(
     xp = backend.xp
     library = wave.library
     radius_max = library.radius_max
-    points = int(np.ceil(radius_max / spacing_for(library.wavenumber_max, tolerance)))
-    points = max(points, TAPS)
+    points = radial_points(radius_max, library.wavenumber_max, tolerance)
     radius = np.linspace(0, radius_max, points + 1)
     factors = wave.azimuthal(time, z)  # (2, l, nodes)
     nodes = backend.to_device(factors).reshape(-1, factors.shape[2])
     values = (backend.to_device(library.interpolation_matrix(radius)) @ nodes.T).reshape(len(radius), 2, -1)
     parity = (-1.0) ** np.arange(factors.shape[1])
     smooth = radial_coefficients(values, parity)
-    plus, minus = smooth[:, 0], smooth[:, 1]
-    parts = (plus.real + minus.real, plus.imag - minus.imag, plus.imag + minus.imag, plus.real - minus.real)
     l_count = factors.shape[1]
     coefficients = xp.zeros((len(smooth), 4, -(-l_count // L_BLOCK) * L_BLOCK), dtype)
-    for part, values in enumerate(parts):
+    for part, values in enumerate(four_parts(smooth[:, 0], smooth[:, 1])):
         coefficients[:, part, :l_count] = values
     return RadialTable(coefficients, radius_max / points, radius_max, library.wavenumber_max)
 
@@ -155,6 +134,6 @@ def _evaluate(table: RadialTable, x: Any, y: Any, backend: CPU | GPU | None, gra
         raise ValueError("positions must be finite")
     points = [backend.xp.ascontiguousarray(p.ravel(), dtype) for p in backend.xp.broadcast_arrays(*both)]
     evaluate = psi_gradient_points if gradient else psi_points
-    out = evaluate(points[0], points[1], table.on(backend), table.step, table.radius_max, backend)
+    out = evaluate(points[0], points[1], *table.on(backend), table.step, table.radius_max, backend)
     values = out.view(np.result_type(dtype, np.complex64)).reshape(*shape, 3 if gradient else 1)
     return values if on_card(x) or on_card(y) else backend.to_host(values)

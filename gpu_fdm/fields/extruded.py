@@ -19,7 +19,7 @@ from ..kernels.cross_section import spline_points
 from ..parallel.backend import CPU, GPU, backend_of
 from ..quantities import takes
 from .cross_section import psi_at, tabulate
-from .spline import error_of, radial_coefficients, spacing_for, spacing_of, transfer
+from .spline import RadialSplines, error_of, radial_coefficients, radial_points, spacing_of, transfer
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,8 @@ class ExtrudedTable:
 
 
 @dataclass(frozen=True)
-class MeanTable:
-    """Spline coefficients in R of the phase-averaged density: rows, spacing [L], radius_max [L]."""
-
-    coefficients: np.ndarray
-    step: float
-    radius_max: float
+class MeanTable(RadialSplines):
+    """Splines of the phase-averaged density, coefficients of shape (rows,)."""
 
     def at(self, radius: Any, backend: CPU | GPU | None = None) -> np.ndarray:
         """The density at any radii [L], shape of radius [rho_m0], on the device of a backend, see backend_of."""
@@ -66,8 +62,7 @@ class MeanTable:
 def tabulate_mean(wave: WaveFunction, tolerance: float = 1e-8, backend: CPU | GPU | None = None) -> MeanTable:
     """Tabulate <|psi|^2>(R), on the device of a backend; its largest wavenumber is twice that of psi."""
     library = wave.library
-    points = int(np.ceil(library.radius_max / spacing_for(2 * library.wavenumber_max, tolerance)))
-    points = max(points, TAPS)
+    points = radial_points(library.radius_max, 2 * library.wavenumber_max, tolerance)
     values = wave.mean_density(np.linspace(0, library.radius_max, points + 1), backend)
     coefficients = (backend or CPU()).to_device(radial_coefficients(values, np.ones(())))
     return MeanTable(coefficients, library.radius_max / points, library.radius_max)

@@ -36,7 +36,7 @@ class Direct:
     @property
     def nbytes(self) -> int:
         """Size of the coefficients [bytes]."""
-        return self.psi.coefficients.nbytes + self.mean.coefficients.nbytes
+        return self.psi.nbytes + self.mean.nbytes
 
 
 @takes()

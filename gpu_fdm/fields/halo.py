@@ -5,7 +5,6 @@ splines in r, and a point costs (l_max + 1)^2 complex terms. All in code units, 
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,39 +15,24 @@ from ..kernels.common import TAPS
 from ..kernels.halo import halo_points, legendre_steps, order_starts
 from ..parallel.backend import CPU, GPU, backend_of, on_card
 from ..quantities import takes
-from .spline import radial_coefficients, spacing_for
+from .spline import RadialSplines, four_parts, radial_coefficients, radial_points
 
 
 @dataclass(frozen=True)
-class HaloFactors:
-    """Spline coefficients of c_lm(r), as the kernels take them.
+class HaloFactors(RadialSplines):
+    """Splines of c_lm(r).
 
-    coefficients  shape (rows, 4, size): for each m >= 0 its l = m ... l_max, padded, see kernels.halo.order_starts.
-                  With c_lm = p + iq and (-1)^m c_l,-m = r + is (0 where m = 0) they are p + r, q - s, q + s, p - r:
-                  Re psi = sum P_lm (A cos m phi - B sin m phi), Im psi = sum P_lm (C cos m phi + D sin m phi)
-    l_max         of the states
-    step          spacing of the rows in r [L];  radius_max  psi is zero beyond [L]
-    wavenumber_max  largest in psi [1/L]
+    coefficients  shape (rows, 4, size): for each m >= 0 its l = m ... l_max, padded, see kernels.halo.order_starts; the
+                  four_parts of c_lm and (-1)^m c_l,-m (0 where m = 0) that multiply P_lm
+    wavenumber_max  largest in psi [1/L];  l_max  of the states
     """
 
-    coefficients: np.ndarray
-    l_max: int
-    step: float
-    radius_max: float
     wavenumber_max: float
+    l_max: int
 
-    @cached_property
-    def _copies(self) -> dict:
-        """Copies by backend; ranks send tables to each other, so that the key is its repr."""
-        return {}
-
-    def on(self, backend: CPU | GPU) -> tuple[Any, Any, Any]:
-        """Coefficients, order_starts and legendre_steps on the device of a backend, copied at the first call."""
-        key = repr(backend)
-        if key not in self._copies:
-            tables = self.coefficients, order_starts(self.l_max), legendre_steps(self.l_max)
-            self._copies[key] = tuple(backend.to_device(table) for table in tables)
-        return self._copies[key]
+    def arrays(self) -> tuple[Any, ...]:
+        """Coefficients, order_starts and legendre_steps."""
+        return self.coefficients, order_starts(self.l_max), legendre_steps(self.l_max)
 
 
 @takes()
@@ -77,16 +61,10 @@ def tabulate_halo(
         smooth = radial_coefficients(to_radius @ backend.to_device(states.radial[of_l]).T, np.array((-1.0) ** l))
         plus, minus = amplitude[:, l:], amplitude[:, l::-1] * (-1.0) ** np.arange(l + 1)
         minus[:, 0] = 0
-        parts = plus.real + minus.real, plus.imag - minus.imag, plus.imag + minus.imag, plus.real - minus.real
         column = xp.asarray(starts[: l + 1] + l - np.arange(l + 1))
-        for part, values in enumerate(parts):
+        for part, values in enumerate(four_parts(plus, minus)):
             coefficients[:, part, column] = smooth @ backend.to_device(values)
-    return HaloFactors(coefficients, l_max, states.radius_max / points, states.radius_max, states.wavenumber_max)
-
-
-def radial_points(radius_max: float, wavenumber_max: float, tolerance: float) -> int:
-    """Intervals of a table up to radius_max [L] of what has wavenumbers up to wavenumber_max [1/L]."""
-    return max(int(np.ceil(radius_max / spacing_for(wavenumber_max, tolerance))), TAPS)
+    return HaloFactors(coefficients, states.radius_max / points, states.radius_max, states.wavenumber_max, l_max)
 
 
 @takes()

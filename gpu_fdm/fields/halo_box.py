@@ -25,8 +25,8 @@ from ..parallel.backend import CPU, GPU
 from ..quantities import takes
 from .box import Box, backend_of_slabs, split_position
 from .extruded import MeanTable
-from .halo import HaloFactors, radial_points, tabulate_halo
-from .spline import filter_rows, radial_coefficients
+from .halo import HaloFactors, tabulate_halo
+from .spline import filter_rows, radial_coefficients, radial_points
 
 TABLE_BYTES = 128 << 20  # of a table in the half plane
 LINES_BYTES = 64 << 20  # of densities at points of lines at a time
@@ -58,7 +58,7 @@ class HaloSource:
     @property
     def nbytes(self) -> int:
         """Size of the coefficients [bytes]."""
-        return self.factors.coefficients.nbytes + self.mean.coefficients.nbytes
+        return self.factors.nbytes + self.mean.nbytes
 
     def radius_below(self, wavenumber: float) -> float:
         """Radius beyond which psi has no larger wavenumbers [L]."""

@@ -5,12 +5,60 @@ h the interpolation error is h^6 / 15360 times the sixth derivative, to leading 
 a function of largest wavenumber K that is at most (K h)^6 / 15360 of its maximum (Bernstein's inequality).
 """
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
 from ..kernels.common import TAPS
-from ..parallel.backend import backend_of
+from ..parallel.backend import CPU, GPU, backend_of
 
 _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli polynomial, at t = 1/2
+
+
+@dataclass(frozen=True)
+class RadialSplines:
+    """Functions of the distance from an axis or a centre, as kernels take them.
+
+    coefficients  shape (rows, ...), see radial_coefficients;  step  spacing of the rows [L]
+    radius_max    the functions are zero beyond [L]
+    """
+
+    coefficients: np.ndarray
+    step: float
+    radius_max: float
+
+    @cached_property
+    def _copies(self) -> dict[str, tuple]:
+        """Copies by backend; ranks send tables to each other, so that the key is its repr."""
+        return {}
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the coefficients [bytes]."""
+        return self.coefficients.nbytes
+
+    def arrays(self) -> tuple[Any, ...]:
+        """The arrays that kernels take: the coefficients."""
+        return (self.coefficients,)
+
+    def on(self, backend: CPU | GPU) -> tuple[Any, ...]:
+        """The arrays on the device of a backend, copied at the first call."""
+        key = repr(backend)
+        if key not in self._copies:
+            self._copies[key] = tuple(map(backend.to_device, self.arrays()))
+        return self._copies[key]
+
+
+def radial_points(radius_max: float, wavenumber_max: float, tolerance: float) -> int:
+    """Intervals of a table up to radius_max [L] of what has wavenumbers up to wavenumber_max [1/L]."""
+    return max(int(np.ceil(radius_max / spacing_for(wavenumber_max, tolerance))), TAPS)
+
+
+def four_parts(plus: np.ndarray, minus: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A, B, C, D of Re = A cos - B sin and Im = C cos + D sin for plus e^{i angle} + minus e^{-i angle}."""
+    return plus.real + minus.real, plus.imag - minus.imag, plus.imag + minus.imag, plus.real - minus.real
 
 
 def spacing_of(curvature: float, tolerance: float) -> float:

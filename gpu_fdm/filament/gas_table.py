@@ -3,6 +3,7 @@
 Lengths are comoving, in cMpc/h, but for the scale radius r0, which is physical, in Mpc/h. Masses are in Msun/h.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..cosmology.curves import read_only
 from ..errors import InputError
 from ..io.kinds import Number, Several, checked
-from ..io.tables import read_columns
+from ..io.tables import read_columns, require_rows
 from ..vectors import PARALLEL, unit_vectors
 from .model import END_SHARPNESS, Filament
 
@@ -103,21 +104,18 @@ def read_table(path: str | Path, box_size: ArrayLike) -> FilamentTable:
     columns = read_columns(path, (*_SCALARS, *",".join(vectors).split(",")))
     centre, direction, orientation = (np.stack([columns[n] for n in names.split(",")], 1) for names in vectors)
 
-    def require(good: NDArray, names: str, allowed: str) -> None:
-        for row in np.flatnonzero(~good)[:1]:
-            value = ", ".join(f"{columns[name][row]:.10g}" for name in names.split(","))
-            raise InputError(f"{path}, line {columns['line'][row]}: {names} = {value}: must be {allowed}")
-
+    require = partial(require_rows, path, columns)
     for name in _SCALARS:
-        require(columns[name] > 0, name, "> 0")
+        require(columns[name] > 0, name, "must be > 0")
     for names, given in zip(vectors[1:], (direction, orientation), strict=True):
-        require(np.any(given != 0, axis=1), names, "a vector that is not zero")
+        require(np.any(given != 0, axis=1), names, "must be a vector that is not zero")
     direction, orientation = unit_vectors(direction), unit_vectors(orientation)
     across = orientation - np.sum(orientation * direction, axis=1, keepdims=True) * direction
-    require(np.linalg.norm(across, axis=1) > PARALLEL, vectors[2], "a vector that is not parallel to the direction")
+    not_parallel = np.linalg.norm(across, axis=1) > PARALLEL
+    require(not_parallel, vectors[2], "must be a vector that is not parallel to the direction")
     extent = columns["length"][:, None] * np.abs(direction)
     inside = np.all(extent <= sides, axis=1)
-    require(inside, "length", f"such that the extent along every axis fits the box, {box_text(sides)} cMpc/h")
+    require(inside, "length", f"must be such that the extent along every axis fits the box, {box_text(sides)} cMpc/h")
     scalars = {name: columns[name] for name in _SCALARS}
     return FilamentTable(**scalars, centre=centre * sides, direction=direction, orientation=unit_vectors(across))
 

@@ -1,13 +1,13 @@
 """Haloes as a table: what describes one, and how they are read from a CSV file."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..io.tables import column_names, read_columns, read_text
+from ..io.tables import column_names, read_columns, read_text, require_rows
 
 _COLUMNS = "mass", "cx", "cy", "cz"
 _OPTIONAL = "concentration", "core", "seed"
@@ -45,10 +45,7 @@ def read_halo_table(path: str | Path) -> list[HaloRow]:
     optional = tuple(name for name in _OPTIONAL if name in found)
     columns = read_columns(path, (*_COLUMNS, *optional))
 
-    def require(good: NDArray, name: str, allowed: str) -> None:
-        for row in np.flatnonzero(~good)[:1]:
-            raise InputError(f"{path}, line {columns['line'][row]}: {name} = {columns[name][row]:.10g}: {allowed}")
-
+    require = partial(require_rows, path, columns)
     require(columns["mass"] > 0, "mass", "must be > 0")
     for name in _COLUMNS[1:]:
         outside = "the halo is outside of the box, must be in [0, 1], in units of its side"

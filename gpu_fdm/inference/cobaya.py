@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from cobaya.likelihood import Likelihood as CobayaLikelihood
 
-from ..config.config import parse_config, read_config
+from ..config.config import read_model
 from ..config.sections import LOGARITHMIC, PARAMETERS
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
@@ -45,10 +45,7 @@ class Filaments(CobayaLikelihood):
         """Read the tables and prepare the predictions; InputError for what is wrong with them."""
         if not self.tables:
             raise InputError("gpu_fdm.inference.cobaya.Filaments: tables: must name at least one file")
-        if self.config is None:
-            model = parse_config("[population]\n[wavefunction]\n[one_filament]\n[fit]\n", "cobaya", self.set)
-        else:
-            model = read_config(self.config, self.set)
+        model = read_model(self.config, self.set, "fit")
         ranged = model.fit is not None and model.fit.omega_m is not None
         self.known = tuple(name for name in PARAMETERS if ranged or name != "omega_m")
         files = self.covariance or [None] * len(self.tables)

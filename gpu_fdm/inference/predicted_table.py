@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 TITLE = "spectra and boosts of fuzzy dark matter predicted by gpu-fdm predict"
 MARK = TITLE.encode()  # of files that may be replaced
-ENDINGS = (".csv", ".ecsv")
 _POWER = "(Mpc/h)^3"
 UNITS = {
     "m22": "1e-22 eV",

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InputError, printable
 from .input_content import MOST_BYTES, content_of
 
+TABLE_ENDINGS = (".csv", ".ecsv")  # of the names of tables
 _HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
 
@@ -104,6 +105,16 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
     columns = {name: np.array([row[index] for row in rows]) for index, name in enumerate(names)}
     columns["line"] = np.array([number for number, _ in numbered[1:]])
     return columns
+
+
+def require_rows(path: str | Path, columns: dict[str, np.ndarray], good: np.ndarray, names: str, rule: str) -> None:
+    """InputError that names file, line and values of the first row of read_columns that is not good.
+
+    good  mask, shape (rows,);  names  of the columns at fault, with commas;  rule  what must be, in words
+    """
+    for row in np.flatnonzero(~good)[:1]:
+        value = ", ".join(f"{columns[name][row]:.10g}" for name in names.split(","))
+        raise InputError(f"{path}, line {columns['line'][row]}: {names} = {value}: {rule}")
 
 
 def _cells(path: str | Path, number: int, line: str) -> list[str]:

@@ -10,8 +10,8 @@ import numpy as np
 from ..config.config import Config
 from ..config.shared_sections import HaloSection
 from ..errors import InputError
-from ..fields.halo import radial_points
 from ..fields.halo_box import LINES_BYTES, NYQUIST_SHARE, TABLE_BYTES
+from ..fields.spline import radial_points
 from ..haloes.laws import CoredNFW
 from ..haloes.profile import SphericalProfile
 from ..haloes.relations import CONCENTRATIONS, concentration, core_radius, halo_radius

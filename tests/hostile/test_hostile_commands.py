@@ -180,7 +180,7 @@ def test_what_is_read_is_not_written_over(hostile, files, name):
     before = (files / name).read_bytes()
     command = "boost", "fdm.csv", "smooth.csv", "--output", f"./{name}", "--dpi", 0
     code, _, error = hostile.command(*command)
-    assert (code, error) == (2, f"gpu-fdm: error: --output {name}: must not be one of the two spectra\n")
+    assert (code, error) == (2, f"gpu-fdm: error: --output {name}: must not be a file that is read\n")
     assert (files / name).read_bytes() == before
 
 

@@ -157,7 +157,7 @@ def test_command(tmp_path, capsys, monkeypatch):
         (["rho.npy", "--bin-width", "nan"], "--bin-width nan: must be in [0.1, 1e+04]"),
         (["rho.npy", "--mu-bins", "0"], "--mu-bins 0: must be in [1, 1000]"),
         (["rho.npy", "--output", "power.txt"], "--output power.txt: must end in .hdf5 or .h5"),
-        (["rho.npy", "--output", "rho.hdf5"], "--output rho.hdf5: must not be the snapshot itself"),
+        (["rho.npy", "--output", "rho.hdf5"], "--output rho.hdf5: must not be a file that is read"),
         (["rho.npy", "--dpi", "5"], "--dpi 5: must be 0, or in [20, 1200]"),
         (
             ["bad.npy", "--box-size", "1", "--redshift", "0"],
