@@ -1,12 +1,14 @@
-"""The periodic grid on which both dynamics are solved, in code units, and what it resolves."""
+"""The periodic grid on which both dynamics are solved, its wavenumbers, and what it resolves."""
 
 from dataclasses import dataclass
 from math import ceil, isfinite, pi, prod
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..fields.box import Box
+from ..parallel.domain import Domain
 from ..units import CodeUnits
 from ..vectors import three
 
@@ -29,9 +31,10 @@ class Grid:
             raise InputError(f"sides = {self.sides}: must be three positive lengths [L]")
 
     @classmethod
-    def of(cls, box: Box, units: CodeUnits) -> "Grid":
-        """The grid of a box in cMpc/h."""
-        return cls(three(box.cells), three(float(side) / units.length for side in box.size))
+    def of(cls, box: Box, units: CodeUnits | None = None) -> "Grid":
+        """The grid of a box in cMpc/h, which is the unit of length without code units."""
+        length = 1.0 if units is None else units.length
+        return cls(three(box.cells), three(float(side) / length for side in box.size))
 
     @property
     def spacing(self) -> np.ndarray:
@@ -54,9 +57,61 @@ class Grid:
         modes = np.fft.rfftfreq(count, 1 / count) if real else np.fft.fftfreq(count, 1 / count)
         return 2 * pi / self.sides[axis] * modes
 
+    def real_modes(self, domain: Domain) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """k along each axis of a rank's part of a real transform [1/L], and over the Nyquist wavenumber."""
+        k = [self.wavenumbers(axis, axis == 2) for axis in range(3)]
+        k[1] = k[1][domain.lines]
+        return k, [along * width / pi for along, width in zip(k, self.spacing, strict=True)]
+
+    def slopes(self, domain: Domain) -> list[np.ndarray]:
+        """The same k, 0 at the Nyquist mode of an even size, where i k is the sine that vanishes at every cell."""
+        return [np.where(_inside(part), along, 0) for along, part in zip(*self.real_modes(domain), strict=True)]
+
     def centres(self, axis: int) -> np.ndarray:
         """Centres of the cells along an axis [L]."""
         return (np.arange(self.cells[axis]) + 0.5) * self.spacing[axis]
+
+
+class Wavenumbers:
+    """k of the modes of a real transform that a rank holds, on its device, some planes of constant kx at a time.
+
+    slopes  k is 0 at Nyquist modes, which have no derivative
+    Methods take a slice of planes, their rows.
+    """
+
+    def __init__(self, grid: Grid, domain: Domain, slopes: bool = False):
+        k, over_nyquist = grid.real_modes(domain)
+        half_cell = [0.5 * along * width for along, width in zip(k, grid.spacing, strict=True)]
+        axes = grid.slopes(domain) if slopes else k, half_cell, [_inside(part) for part in over_nyquist]
+        self._k, self._half_cell, self._inside = ([domain.backend.to_device(along) for along in of] for of in axes)
+        self._xp = domain.backend.xp
+
+    def along(self, axis: int, rows: slice) -> Any:
+        """A component, broadcasting to (rows, lines, nk)."""
+        return _of(self._k, axis, rows)
+
+    def squared(self, rows: slice, at_zero: float = 0.0) -> Any:
+        """k^2, (rows, lines, nk), with `at_zero` where k = 0."""
+        squared = sum(self.along(axis, rows) ** 2 for axis in range(3))
+        return self._xp.where(squared > 0, squared, at_zero)
+
+    def to_centres(self, rows: slice) -> Any:
+        """exp(i k dx/2), from the corners of cells to their centres."""
+        return self._xp.exp(1j * sum(_of(self._half_cell, axis, rows) for axis in range(3)))
+
+    def inside(self, rows: slice) -> Any:
+        """Which modes are no Nyquist modes."""
+        return _of(self._inside, 0, rows) & _of(self._inside, 1, rows) & _of(self._inside, 2, rows)
+
+
+def _of(axes: list[Any], axis: int, rows: slice) -> Any:
+    """What axes have along one of them, in the shape in which it broadcasts to (rows, lines, nk)."""
+    return (axes[0][rows, None, None], axes[1][:, None], axes[2])[axis]
+
+
+def _inside(over_nyquist: np.ndarray) -> np.ndarray:
+    """Which of the wavenumbers along an axis are no Nyquist mode."""
+    return np.abs(over_nyquist) < 1 - 1e-9
 
 
 def largest_velocity(spacing: float, units: CodeUnits, a: float) -> float:

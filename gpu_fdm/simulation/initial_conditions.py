@@ -33,7 +33,7 @@ from ..parallel.fft import Transform, inverse, mode_blocks, plane_blocks, transf
 from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
 from ..vectors import three
-from .grid import Grid, cells_for_velocity, largest_velocity
+from .grid import Grid, Wavenumbers, cells_for_velocity, largest_velocity
 from .integrator import Expanding
 
 LARGEST_RMS = 0.2  # of a linear contrast: at five times that psi would need a negative density
@@ -87,11 +87,11 @@ def linear_modes(
     if not 0 <= seed < 2**64:
         raise InputError(f"seed = {seed}: must be in [0, 2^64)")
     domain = domain_of(box.cells, domain)
-    grid = Grid(three(box.cells), three(map(float, box.size)))
+    grid = Grid.of(box)
     modes = [np.rint(grid.wavenumbers(axis, axis == 2) * grid.sides[axis] / (2 * np.pi)) for axis in range(3)]
     modes = [numbers.astype(np.int64) for numbers in modes]
     modes[1] = modes[1][domain.lines]
-    k = _Wavenumbers(box, domain.on_host)
+    k = Wavenumbers(grid, domain.on_host)
     amplitude = np.empty(domain.transposed_shape(len(modes[2])), np.result_type(dtype, np.complex64))
     cells = np.array(box.cells)
     # a mode stands for its conjugate too, but where kz = 0
@@ -135,7 +135,7 @@ def wave_from_modes(modes: LinearModes, a: float, background: Background, units:
     """
     modes.domain.require_planes()
     require_small(modes, a, background)
-    growth, velocity = _growth(a, background)
+    growth, velocity = growth_and_velocity(a, background)
     contrast = contrast_from_modes(modes, a, background)
     lowest = min(modes.domain.ranks.allgather(float(contrast.min())))
     if lowest < -1:
@@ -178,7 +178,7 @@ def particles_from_modes(
     if order not in (1, 2):
         raise InputError(f"order = {order}: must be 1 or 2")
     require_small(modes, a, background)
-    growth, velocity = _growth(a, background)
+    growth, velocity = growth_and_velocity(a, background)
     grid = Grid.of(modes.box, units)
     domain, backend = modes.domain, modes.domain.backend
     planes, shape, xp = domain.planes, domain.shape, domain.backend.xp
@@ -230,7 +230,7 @@ def _require_resolved(phase: Any, modes: LinearModes, a: float, units: CodeUnits
         raise on_all_ranks(InputError(message))
 
 
-def _growth(a: float, background: Background) -> tuple[float, float]:
+def growth_and_velocity(a: float, background: Background) -> tuple[float, float]:
     """D, and a^2 f H, the momentum over the displacement of the growing mode [1/T]."""
     velocity = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a))
     return float(background.growth(a)), velocity
@@ -254,7 +254,7 @@ def _second_order_source(modes: LinearModes) -> Any:
     for one, two in combinations(range(3), 2):
         source -= second(one, two) ** 2
     domain, number = modes.domain, np.prod(modes.box.cells, dtype=float)
-    values, k = transform(source, domain).values, _Wavenumbers(modes.box, domain)
+    values, k = transform(source, domain).values, Wavenumbers(Grid.of(modes.box), domain)
 
     def work(rows: slice) -> None:
         values[rows] *= k.inside(rows) / number
@@ -263,54 +263,21 @@ def _second_order_source(modes: LinearModes) -> Any:
     return values
 
 
-class _Wavenumbers:
-    """k of the modes that this rank holds, some planes of constant kx at a time, their rows [h/Mpc]."""
-
-    def __init__(self, box: Box, domain: Domain):
-        grid = Grid(three(box.cells), three(map(float, box.size)))
-        k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-        k[1] = k[1][domain.lines]
-        half_cell = [0.5 * along * width for along, width in zip(k, grid.spacing, strict=True)]
-        inside = [np.abs(phase) < 0.5 * np.pi * (1 - 1e-9) for phase in half_cell]
-        self._xp = domain.backend.xp
-        self._k, self._half_cell, self._inside = (
-            [domain.backend.to_device(along) for along in axes] for axes in (k, half_cell, inside)
-        )
-
-    def along(self, axis: int, rows: slice) -> Any:
-        """A component, broadcasting to (rows, lines, nk)."""
-        return _of(self._k, axis, rows)
-
-    def squared(self, rows: slice, at_zero: float = 0.0) -> Any:
-        """k^2, (rows, lines, nk), with `at_zero` where k = 0 [h^2/Mpc^2]."""
-        squared = sum(self.along(axis, rows) ** 2 for axis in range(3))
-        return self._xp.where(squared > 0, squared, at_zero)
-
-    def to_centres(self, rows: slice) -> Any:
-        """exp(i k dx/2), from the corners of cells to their centres."""
-        return self._xp.exp(1j * sum(_of(self._half_cell, axis, rows) for axis in range(3)))
-
-    def inside(self, rows: slice) -> Any:
-        """Which modes are no Nyquist modes."""
-        return _of(self._inside, 0, rows) & _of(self._inside, 1, rows) & _of(self._inside, 2, rows)
-
-
-def _of(axes: list[Any], axis: int, rows: slice) -> Any:
-    """What axes have along one of them, in the shape in which it broadcasts to (rows, lines, nk)."""
-    return (axes[0][rows, None, None], axes[1][:, None], axes[2])[axis]
-
-
 def _field(modes: LinearModes, values_at: Callable) -> Any:
     """The real field at the lower corners of this rank's cells whose modes are values_at(k, rows).
 
-    values_at  function of _Wavenumbers and of a slice of the planes of constant kx
+    values_at  function of Wavenumbers and of a slice of the planes of constant kx
     """
-    domain = modes.domain
-    k, number = _Wavenumbers(modes.box, domain), np.prod(modes.box.cells, dtype=float)
-    values = domain.backend.xp.empty_like(modes.amplitude)
+    k, number = Wavenumbers(Grid.of(modes.box), modes.domain), np.prod(modes.box.cells, dtype=float)
+    return field_of_modes(lambda rows: values_at(k, rows) * number, modes.amplitude, modes.domain)
+
+
+def field_of_modes(values_at: Callable[[slice], Any], like: Any, domain: Domain) -> Any:
+    """The real field of modes that are made some planes of constant kx at a time; like: an array of their shape."""
+    values = domain.backend.xp.empty_like(like)
 
     def work(rows: slice) -> None:
-        values[rows] = values_at(k, rows) * number
+        values[rows] = values_at(rows)
 
     domain.backend.for_each(mode_blocks(domain, 64), work)
     return inverse(Transform(values, domain))

@@ -144,7 +144,7 @@ class _Mesh:
         self.times = 1
         self.dtype = dtype
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
-        self.along = [backend.to_device(k) for k in _slopes(grid, domain)]
+        self.along = [backend.to_device(k) for k in grid.slopes(domain)]
         self.largest_force = 0.0
         self._kick, self._moved, self._deposited, self._drifts = 0.0, True, False, drifts
         self._empty_mass()
@@ -274,7 +274,7 @@ class _Mesh:
 
 def _green(grid: Grid, domain: Domain) -> np.ndarray:
     """1/k^2 over the window, with its sharp end taken off, for the modes of a rank, 0 <= kx; 0 where k = 0."""
-    k, nyquist = _wavenumbers(grid, domain)
+    k, nyquist = grid.real_modes(domain)
     # the window of the cloud, squared; np.sinc(x) = sin(pi x)/(pi x)
     window = [np.sinc(0.5 * along) ** 4 for along in nyquist]
     green = np.empty((grid.cells[0] // 2 + 1, len(k[1]), len(k[2])))
@@ -284,16 +284,3 @@ def _green(grid: Grid, domain: Domain) -> np.ndarray:
         reach = (nyquist[0][i] ** 2 + nyquist[1][:, None] ** 2 + nyquist[2] ** 2) / _TAPER**2
         plane[...] = np.exp(-(reach**2)) / (squared * (window[0][i] * window[1][:, None] * window[2]))
     return green
-
-
-def _slopes(grid: Grid, domain: Domain) -> list[np.ndarray]:
-    """k along each axis; 0 at the Nyquist mode of an even size, where i k is the sine that vanishes at every cell."""
-    k, nyquist = _wavenumbers(grid, domain)
-    return [np.where(np.abs(part) > 1 - 1e-9, 0, along) for along, part in zip(k, nyquist, strict=True)]
-
-
-def _wavenumbers(grid: Grid, domain: Domain) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """k along each axis of a rank's part of a transform [1/L], and over the Nyquist wavenumber."""
-    k = [grid.wavenumbers(axis, axis == 2) for axis in range(3)]
-    k[1] = k[1][domain.lines]
-    return k, [along * width / np.pi for along, width in zip(k, grid.spacing, strict=True)]

@@ -22,15 +22,11 @@ import numpy as np
 
 from ..cosmology.background import Background
 from ..errors import InputError
-from ..fields.box import Box
-from ..parallel.domain import Domain
-from ..parallel.fft import Transform, inverse, mode_blocks, plane_blocks, transform
+from ..parallel.fft import inverse, mode_blocks, plane_blocks, transform
 from ..parallel.ranks import on_all_ranks
 from ..units import CodeUnits
-from ..vectors import three
-from .grid import Grid
-from .initial_conditions import LinearModes, contrast_from_modes
-from .integrator import Expanding
+from .grid import Grid, Wavenumbers
+from .initial_conditions import LinearModes, contrast_from_modes, field_of_modes, growth_and_velocity
 
 LARGEST_RATIO = 0.3  # rms of delta_2 over that of delta: beyond it flows carry modes by their length, terms do not fall
 
@@ -75,28 +71,21 @@ def _second_order(contrast: Any, modes: LinearModes, a: float, background: Backg
     """delta_2 and theta_2 on this rank's planes."""
     domain, backend = modes.domain, modes.domain.backend
     xp, made = backend.xp, transform(contrast, domain)
-    k = _wavenumbers(modes.box, domain)
+    k = Wavenumbers(Grid.of(modes.box), domain, slopes=True)
 
     def field(factor: Callable) -> Any:
-        """The field of modes delta_k factor(k, k^2)."""
-        values = xp.empty_like(made.values)
-
-        def work(rows: slice) -> None:
-            here = k[0][rows], k[1], k[2]
-            values[rows] = made.values[rows] * factor(here, _squared(here, xp))
-
-        backend.for_each(mode_blocks(domain, 64), work)
-        return inverse(Transform(values, domain))
+        """The field of modes delta_k factor(planes of constant kx)."""
+        return field_of_modes(lambda rows: made.values[rows] * factor(rows), made.values, domain)
 
     carried = xp.zeros_like(contrast)
     for i in range(3):
         # phi_k = -delta_k/k^2
-        product = field(lambda k, squared, i=i: -1j * k[i] / squared)
-        product *= field(lambda k, squared, i=i: 1j * k[i])
+        product = field(lambda rows, i=i: -1j * k.along(i, rows) / k.squared(rows, 1.0))
+        product *= field(lambda rows, i=i: 1j * k.along(i, rows))
         carried += product
     tides = xp.zeros_like(contrast)
     for i, j in combinations_with_replacement(range(3), 2):
-        tide = field(lambda k, squared, i=i, j=j: k[i] * k[j] / squared)
+        tide = field(lambda rows, i=i, j=j: k.along(i, rows) * k.along(j, rows) / k.squared(rows, 1.0))
         tide *= tide
         for _ in range(1 if i == j else 2):
             tides += tide
@@ -120,42 +109,14 @@ def _potential(divergence: Any, modes: LinearModes, a: float, background: Backgr
 
     These have no velocity, and where a k^2 without their part divides them, it makes them as large as the box's modes.
     """
-    box, domain = modes.box, modes.domain
-    backend, made = domain.backend, transform(divergence, domain)
-    k = _wavenumbers(box, domain)
-    rate = a**2 * float(background.growth_rate(a)) * float(Expanding(background).hubble(a)) / units.length**2
-    inside = _broadcasting([_inside(box, axis, axis == 2) for axis in range(3)], domain)
+    domain = modes.domain
+    k, made = Wavenumbers(Grid.of(modes.box), domain, slopes=True), transform(divergence, domain)
+    rate = growth_and_velocity(a, background)[1] / units.length**2
 
     def work(rows: slice) -> None:
-        squared = _squared((k[0][rows], k[1], k[2]), backend.xp)
-        made.values[rows] *= rate / squared * (inside[0][rows] & inside[1] & inside[2])
+        made.values[rows] *= rate / k.squared(rows, 1.0) * k.inside(rows)
 
-    backend.for_each(mode_blocks(domain, 64), work)
+    domain.backend.for_each(mode_blocks(domain, 64), work)
     if domain.has_first_line:
         made.values[0, 0, 0] = 0
     return inverse(made)
-
-
-def _wavenumbers(box: Box, domain: Domain) -> tuple[Any, Any, Any]:
-    """k along each axis of this rank's part of a transform [h/Mpc]; 0 for Nyquist modes, which have no derivative."""
-    grid = Grid(three(box.cells), three(map(float, box.size)))
-    k = [np.where(_inside(box, axis, axis == 2), grid.wavenumbers(axis, axis == 2), 0) for axis in range(3)]
-    return _broadcasting(k, domain)
-
-
-def _broadcasting(axes: list[np.ndarray], domain: Domain) -> tuple[Any, Any, Any]:
-    """Numbers along each axis of modes, in the shapes in which they broadcast to this rank's part of a transform."""
-    x, y, z = map(domain.backend.to_device, (axes[0], axes[1][domain.lines], axes[2]))
-    return x[:, None, None], y[:, None], z
-
-
-def _inside(box: Box, axis: int, real: bool = False) -> np.ndarray:
-    """Which wavenumbers along an axis are no Nyquist mode."""
-    phase = 2 * np.pi * (np.fft.rfftfreq if real else np.fft.fftfreq)(box.cells[axis])
-    return np.abs(phase) < np.pi * (1 - 1e-9)
-
-
-def _squared(k: tuple, xp: Any) -> Any:
-    """k^2, and 1 where it is 0."""
-    squared = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
-    return xp.where(squared > 0, squared, 1.0)
