@@ -195,16 +195,18 @@ def _sums_over_l(radius, cosine, sine, table, starts, steps, inverse_step, legen
 
 
 @njit(**FAST)
+def _room(table, starts):
+    """radius, cosine, sine, legendre, of_point and sums of _sums_over_l."""
+    l_count, widest = len(starts) - 1, starts[1]
+    radius, cosine, sine = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    legendre, of_point = np.empty((widest, _LANES)), np.empty((_LANES, widest), table.dtype)
+    return radius, cosine, sine, legendre, of_point, np.empty((_LANES, l_count, 4), table.dtype)
+
+
+@njit(**FAST)
 def points_loop(position, table, starts, steps, inverse_step, reach, out):
     """halo_points on the CPU."""
-    l_count = len(starts) - 1
-    widest = starts[1]
-    legendre = np.empty((widest, _LANES))
-    of_point = np.empty((_LANES, widest), table.dtype)
-    sums = np.empty((_LANES, l_count, 4), table.dtype)
-    radius = np.empty(_LANES)
-    cosine = np.empty(_LANES)
-    sine = np.empty(_LANES)
+    radius, cosine, sine, legendre, of_point, sums = _room(table, starts)
     for start in range(0, len(position), _LANES):
         last = min(start + _LANES, len(position))
         for lane in range(_LANES):
@@ -225,7 +227,7 @@ def points_loop(position, table, starts, steps, inverse_step, reach, out):
             s1 = y / across if across > 0 else 0.0
             c, s = 1.0, 0.0
             real = imag = 0.0
-            for m in range(l_count):
+            for m in range(len(starts) - 1):
                 real += sums[lane, m, 0] * c - sums[lane, m, 1] * s
                 imag += sums[lane, m, 2] * c + sums[lane, m, 3] * s
                 c, s = c * c1 - s * s1, c * s1 + s * c1
@@ -236,14 +238,7 @@ def points_loop(position, table, starts, steps, inverse_step, reach, out):
 @njit(**FAST)
 def meridian_loop(row, step_across, z, inner, table, starts, steps, inverse_step, reach, out):
     """halo_meridian on the CPU, at one distance from the axis; out is its row, shape (l_count, 4, nz)."""
-    l_count = len(starts) - 1
-    widest = starts[1]
-    legendre = np.empty((widest, _LANES))
-    of_point = np.empty((_LANES, widest), table.dtype)
-    sums = np.empty((_LANES, l_count, 4), table.dtype)
-    radius = np.empty(_LANES)
-    cosine = np.empty(_LANES)
-    sine = np.empty(_LANES)
+    radius, cosine, sine, legendre, of_point, sums = _room(table, starts)
     across = row * step_across
     for start in range(0, len(z), _LANES):
         last = min(start + _LANES, len(z))
@@ -263,9 +258,7 @@ def meridian_loop(row, step_across, z, inner, table, starts, steps, inverse_step
             at = z[start + lane]
             if not inner <= math.sqrt(across * across + at * at) < reach:
                 continue
-            for m in range(l_count):
-                for part in range(4):
-                    out[m, part, start + lane] = sums[lane, m, part]
+            out[:, :, start + lane] = sums[lane]
 
 
 @njit(**FAST)

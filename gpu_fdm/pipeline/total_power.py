@@ -22,12 +22,6 @@ from .total_objects import Matter, check_haloes, no_table, require_collapse, tab
 _TABLE_SECONDS, _TABLE_BYTES = 10.0, 300 << 20  # of the states of the table of haloes at exact_l_max = 140
 _BOSON_SECONDS, _BOSON_BYTES = 0.6, 64 << 20
 _COLUMNS = 14  # of a result, numbers of 8 bytes
-# marks of detachment -> name of the power above and of that below
-MARKS = {
-    "k_detach_filaments": ("filaments_alone_fdm", "filaments_alone_smooth"),
-    "k_detach_smooth": ("power_fdm", "power_smooth"),
-    "k_detach_cdm": ("power_fdm", "power_cdm"),
-}
 
 
 class TotalPowerStage(Stage):
@@ -103,7 +97,8 @@ def _run(context: Context) -> list[str]:
     for m22, each in matter.items():
         _write_haloes(context.file, config, population, each, table.exact_nu)
         columns = columns_of(each, cold)
-        marks = {name: mark for name in MARKS if m22 is not None and (mark := detached(columns, name)) is not None}
+        found = {} if m22 is None else {name: detached(columns, name) for name in schema.MARKS_OF_TOTAL}
+        marks = {name: k for name, k in found.items() if k is not None}
         _write_total(context.file, config, m22, columns, marks)
         if m22 is not None:
             lines.append(_line(m22, marks))
@@ -136,7 +131,7 @@ def columns_of(matter: Matter, cold: Matter) -> dict[str, np.ndarray]:
 
 def detached(columns: dict[str, np.ndarray], mark: str) -> float | None:
     """k [h/Mpc] where the first power of a mark passes DETACHED times the second; None where it does nowhere."""
-    above, below = (columns[name] for name in MARKS[mark])
+    above, below = (columns[name] for name in schema.MARKS_OF_TOTAL[mark])
     rows = (above > 0) & (below > 1e-12 * below.max())
     ratio = above[rows] / below[rows]
     beyond = np.flatnonzero(ratio > DETACHED)

@@ -3,7 +3,7 @@
 import h5py
 from matplotlib.figure import Figure
 
-from ..io.schema import TOTAL_POWER
+from ..io.schema import MARKS_OF_TOTAL, TOTAL_POWER
 from .style import (
     COLUMN,
     GREEN,
@@ -28,10 +28,10 @@ PARTS = {  # datasets: label, colour, line
     "filaments_smooth": ("filaments, smooth", SKY, (0, (4, 2))),
     "filaments_fringes": ("filaments, fringes", SKY, "-"),
 }
-RATIOS = {  # attribute of the mark: power above, power below, label, colour
-    "k_detach_filaments": ("filaments_alone_fdm", "filaments_alone_smooth", "filaments alone / smooth", SKY),
-    "k_detach_smooth": ("power_fdm", "power_smooth", "all matter / smooth", "black"),
-    "k_detach_cdm": ("power_fdm", "power_cdm", "all matter / CDM", VERMILION),
+RATIOS = {  # attribute of the mark: label, colour
+    "k_detach_filaments": ("filaments alone / smooth", SKY),
+    "k_detach_smooth": ("all matter / smooth", "black"),
+    "k_detach_cdm": ("all matter / CDM", VERMILION),
 }
 DECADES, LEAST, LARGEST = 9.0, 0.05, 30.0  # shown of power, and of ratios
 MOST = 3  # bosons, a column each
@@ -59,8 +59,8 @@ def total_power(file: h5py.File) -> Figure:
             )
         upper.set_ylim(top / 10**DECADES, 5 * top)
         upper.text(0.97, 0.95, boson_name(m22), ha="right", va="top", transform=upper.transAxes)
-        for row, (attribute, (above, below, label, colour)) in enumerate(RATIOS.items()):
-            over, under = group[above][:], group[below][:]
+        for row, (attribute, (label, colour)) in enumerate(RATIOS.items()):
+            over, under = (group[name][:] for name in MARKS_OF_TOTAL[attribute])
             some = under > 1e-12 * under.max()
             lower.loglog(k[some], over[some] / under[some], color=colour, label=label)
             text = "nowhere"

@@ -42,7 +42,7 @@ from .evolution import SIMULATION_GROUPS, SNAPSHOT, STEADY_STATE_GROUPS
 from .filaments import BOX_GROUPS, FILAMENT_GROUPS
 from .learning import LEARNING_GROUPS
 from .measured import CUT_OUT, MEASURED, MEASURED_FILAMENT
-from .population import POPULATION_GROUPS
+from .population import MARKS_OF_TOTAL, POPULATION_GROUPS
 
 __all__ = [
     "BOOST",
@@ -58,6 +58,7 @@ __all__ = [
     "HALO_MASS_FUNCTION",
     "INPUTS",
     "INTERACTION_BASIS",
+    "MARKS_OF_TOTAL",
     "MASS_FUNCTION",
     "MEASURED",
     "MEASURED_FILAMENT",

@@ -12,6 +12,12 @@ from .common import (
 )
 from .entries import Attribute, Dataset, Group
 
+MARKS_OF_TOTAL = {  # attributes of /total_power/<boson>: where a power passes detach_threshold times another
+    "k_detach_filaments": ("filaments_alone_fdm", "filaments_alone_smooth"),
+    "k_detach_smooth": ("power_fdm", "power_smooth"),
+    "k_detach_cdm": ("power_fdm", "power_cdm"),
+}
+
 _POPULATION = "m22 freeze_out ellipticity transfer window redshift"
 
 POPULATION_GROUPS = (
@@ -148,9 +154,10 @@ POPULATION_GROUPS = (
             halo_mass_min=Attribute("of the lightest halo", "Msun/h"),
             halo_mass_max=Attribute("of the heaviest halo", "Msun/h"),
             detach_threshold=Attribute("ratio of two powers that marks where they detach"),
-            k_detach_filaments=Attribute("where filaments_alone_fdm passes that over filaments_alone_smooth", "h/Mpc"),
-            k_detach_smooth=Attribute("where power_fdm passes that over power_smooth", "h/Mpc"),
-            k_detach_cdm=Attribute("where power_fdm passes that over power_cdm", "h/Mpc"),
+            **{
+                name: Attribute(f"where {above} passes that over {below}", "h/Mpc")
+                for name, (above, below) in MARKS_OF_TOTAL.items()
+            },
         ),
     ),
 )
