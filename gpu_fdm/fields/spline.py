@@ -43,8 +43,8 @@ class RadialSplines:
         """The arrays that kernels take: the coefficients."""
         return (self.coefficients,)
 
-    def on(self, backend: CPU | GPU) -> tuple[Any, ...]:
-        """The arrays on the device of a backend, copied at the first call."""
+    def on(self, backend: CPU | GPU) -> Any:
+        """The tuple of arrays on the device of a backend, copied at the first call."""
         key = repr(backend)
         if key not in self._copies:
             self._copies[key] = tuple(map(backend.to_device, self.arrays()))
