@@ -134,6 +134,7 @@ def _evaluate(table: RadialTable, x: Any, y: Any, backend: CPU | GPU | None, gra
         raise ValueError("positions must be finite")
     points = [backend.xp.ascontiguousarray(p.ravel(), dtype) for p in backend.xp.broadcast_arrays(*both)]
     evaluate = psi_gradient_points if gradient else psi_points
-    out = evaluate(points[0], points[1], *table.on(backend), table.step, table.radius_max, backend)
+    (coefficients,) = table.on(backend)
+    out = evaluate(points[0], points[1], coefficients, table.step, table.radius_max, backend)
     values = out.view(np.result_type(dtype, np.complex64)).reshape(*shape, 3 if gradient else 1)
     return values if on_card(x) or on_card(y) else backend.to_host(values)

@@ -84,6 +84,7 @@ def halo_psi_at(factors: HaloFactors, points: Any, backend: CPU | GPU | None = N
     if not xp.isfinite(at).all():
         raise ValueError("points must be finite")
     flat = xp.ascontiguousarray(at.reshape(-1, 3))
-    out = halo_points(flat, *factors.on(backend), factors.step, factors.radius_max, backend)
+    table, starts, steps = factors.on(backend)
+    out = halo_points(flat, table, starts, steps, factors.step, factors.radius_max, backend)
     values = out.view(np.result_type(dtype, np.complex64)).reshape(at.shape[:-1])
     return values if on_card(points) else backend.to_host(values)

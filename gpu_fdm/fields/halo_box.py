@@ -270,8 +270,9 @@ def _blocks(
     for z_cells in _pieces(along_z.first, along_z.last, (thickest - 2 * along_z.margin) // along_z.parts):
         z = along_z.points(*z_cells)
         at_z = backend.to_device(z)
-        tables = *factors.on(backend), factors.step, factors.radius_max
-        table = halo_meridian(rows, step, at_z, from_inner, *tables, backend)
+        in_r, starts, steps = factors.on(backend)
+        splines = in_r, starts, steps, factors.step, factors.radius_max
+        table = halo_meridian(rows, step, at_z, from_inner, *splines, backend)
         filter_rows(table, (-1.0) ** np.arange(l_count)[:, None, None])
         plane = LINES_BYTES // (len(y) * len(z) * 2 * dtype.itemsize)
         most = (plane - 2 * along_x.margin) // along_x.parts

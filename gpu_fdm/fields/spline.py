@@ -43,7 +43,7 @@ class RadialSplines:
         """The arrays that kernels take: the coefficients."""
         return (self.coefficients,)
 
-    def on(self, backend: CPU | GPU) -> Any:
+    def on(self, backend: CPU | GPU) -> tuple[Any, ...]:
         """The tuple of arrays on the device of a backend, copied at the first call."""
         key = repr(backend)
         if key not in self._copies:
