@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from .style import SMALL, STYLE, boson_colours, save_figure
+from .style import PAGE, SMALL, STYLE, boson_colours, save_figure
 
 LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
-WIDTH, PANEL, GAP, TOP, BOTTOM = 6.6, 2.4, 0.1, 0.5, 0.95  # inches
+PANEL, GAP, TOP, BOTTOM = 2.4, 0.1, 0.5, 0.95  # inches
 COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
 OVER = {  # in words
     "smooth": "the same filaments without fringes",
@@ -46,7 +46,7 @@ def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, N
     rows = -(-len(m22) // COLUMNS)  # of the legend
     bottom = BOTTOM + ROW * (rows - 1)
     height = TOP + bottom + len(boosts) * (PANEL + GAP)
-    figure = Figure(figsize=(WIDTH, height))  # laid out here: the search for a layout takes longer than all else
+    figure = Figure(figsize=(PAGE, height))  # laid out here: the search for a layout takes longer than all else
     figure.suptitle(f"power of all matter with fuzzy dark matter,  z = {redshift:.4g}", y=1 - 0.15 / height, va="top")
     panels = figure.subplots(len(boosts), 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(0.13, bottom / height, 0.97, 1 - TOP / height, hspace=GAP / PANEL)
