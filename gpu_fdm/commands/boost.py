@@ -21,6 +21,7 @@ from .shared import (
     warnings_only,
     with_options,
 )
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -102,19 +103,19 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     if before is not None and (before.label, before.source) != (boost.label, boost.source):
         log.warning("%s: replaces the table of %s, %s", output, before.label, before.source)
     write_boost(boost, output)
-    print(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
+    show(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
     for mask, words in LIMITS.items():
         if beyond := int(getattr(boost, mask).sum()):
-            print(f"{beyond} rows are {words} (column {mask})")
+            show(f"{beyond} rows are {words} (column {mask})")
     if boost.good.any():
-        print(features_in_words(boost_features(boost)))
+        show(features_in_words(boost_features(boost)))
     for line in halo_lines([source_file(text) for text in (options.above, options.below) if text], [boost]):
-        print(line)
-    print(f"table: {output}")
+        show(line)
+    show(f"table: {output}")
     if options.dpi:
         from ..plots.comparison import draw_boosts
 
-        print(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")
+        show(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")
 
 
 def _of_half(options: Namespace, half: str) -> Namespace:

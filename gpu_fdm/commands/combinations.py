@@ -14,6 +14,7 @@ from .shared import (
     require_output,
     require_table_and_figure,
 )
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..learn.combinations import Combinations
@@ -78,13 +79,13 @@ def execute(options: Namespace) -> None:
         *(line for each in found for line in each.lines()),
         f"[{LEFT_OUT}] all of it {CAVEATS}",
     ]
-    print("\n".join(lines))
+    show("\n".join(lines))
     _write(found, lines, output)
-    print(f"table: {output}")
+    show(f"table: {output}")
     if options.dpi:
         from ..plots.combinations import draw_combinations
 
-        print(f"figure: {draw_combinations(found, lines[0], output.with_suffix('.png'), options.dpi)}")
+        show(f"figure: {draw_combinations(found, lines[0], output.with_suffix('.png'), options.dpi)}")
 
 
 def _ranges(texts: list[str]) -> dict[str, tuple[float, float]]:

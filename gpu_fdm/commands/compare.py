@@ -18,6 +18,7 @@ from .shared import (
     snapshot_measurer,
     warnings_only,
 )
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..comparison.compare import Comparison
@@ -202,9 +203,9 @@ def _finish(options: Namespace, files: list[Path], job: _Job, solved: "Solved") 
         written.append(write_systematics(found, folder / TABLE_OF_FITS))
     powers, drawn = _compare_power(options, files)
     lines += [f"figure: {path}" for path in figures] + [f"table: {path}" for path in written]
-    print("\n".join(lines + powers))
+    show("\n".join(lines + powers))
     figures |= dict.fromkeys(drawn, "Simulated power beside the model, over the same modes.")
-    print(f"report: {_write_report(options, folder / REPORT, files, figures, len(job.tables), found)}")
+    show(f"report: {_write_report(options, folder / REPORT, files, figures, len(job.tables), found)}")
 
 
 def _power_pairs(options: Namespace, models: list[Path]) -> dict[Path, tuple[Path, Path]]:

@@ -25,22 +25,29 @@ def settle_environment() -> None:
 @contextmanager
 def printable_output() -> Iterator[None]:
     """Standard output and error whose lines have no control characters."""
-    with redirect_stdout(_Printable(sys.stdout)), redirect_stderr(_Printable(sys.stderr)):
+    streams = _Printable(sys.stdout), _Printable(sys.stderr)
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         yield
+    for stream in streams:  # numba's colorama keeps them, and resets colours when the interpreter ends
+        stream.escapes = False
 
 
 class _Printable:
     """A text stream that shows control characters as their escapes; line ends and tabs stay.
 
     unescaped  the stream itself, for a progress bar, which is made of control characters
+    escapes    whether control characters are shown as escapes
     """
+
+    escapes = True
 
     def __init__(self, stream: TextIO) -> None:
         self.unescaped = stream
 
     def write(self, text: str) -> int:
         """Write a text."""
-        return self.unescaped.write(text if text.isprintable() else "".join(map(_shown, text)))
+        plain = not self.escapes or text.isprintable()
+        return self.unescaped.write(text if plain else "".join(map(_shown, text)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.unescaped, name)

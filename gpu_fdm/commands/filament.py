@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .shared import add_dpi_option, add_snapshot_options, check_dpi, file_name, require_output, snapshot_options
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..cosmic_web.axis import Axis
@@ -203,7 +204,7 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
         )
     write_list(path, ridges, snapshot.box_size, not options.skeleton)
     noun = "ridge" if len(ridges) == 1 else "ridges"
-    print(f"{len(ridges)} {noun} of the density smoothed at {search.smooth:.4g} cMpc/h; lengths in cMpc/h")
+    show(f"{len(ridges)} {noun} of the density smoothed at {search.smooth:.4g} cMpc/h; lengths in cMpc/h")
     print("number  length  straightness  curvature  line mass  from                      to")
     for number, ridge in enumerate(ridges[:_LISTED]):
         axis = ridge.axis
@@ -214,7 +215,7 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
             f"{number:6}  {axis.length:6.4g}  {ridge.straightness:12.4f}  {ridge.curvature:9.3g}  "
             f"{ridge.line_mass:9.3g}  {begin:24}  {end}"
         )
-    print(f"list: {path}")
+    show(f"list: {path}")
 
 
 def _write(found: "list[MeasuredFilament]", paths: list[Path], options: Namespace, ranks: "Ranks") -> None:
@@ -236,11 +237,11 @@ def _write(found: "list[MeasuredFilament]", paths: list[Path], options: Namespac
         write_profile(table, filament)
         write_ini(ini, filament, table, m22, path)
         for line in _lines(filament):
-            print(line)
-        print(f"result: {path}\nprofile: {table}\nini: {ini}, m22 = {m22:g}")
+            show(line)
+        show(f"result: {path}\nprofile: {table}\nini: {ini}, m22 = {m22:g}")
         if options.dpi:
             for figure in draw(path, FIGURES, options.dpi):
-                print(f"figure: {figure}")
+                show(f"figure: {figure}")
 
 
 def _lines(found: "MeasuredFilament") -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .shared import add_dpi_option, add_set_option, check_dpi, file_name
+from .terminal import show
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,10 +73,10 @@ def execute(options: Namespace) -> None:
     best = posterior.best
     for table in tables:
         left = f" ({table.left_out} rows are left out)" if table.left_out else ""
-        print(f"{table.label}: {table.name}, z = {table.redshift:g}: {len(table.k)} rows{left}")
-    print(f"best fit: {best.text}", flush=True)
+        show(f"{table.label}: {table.name}, z = {table.redshift:g}: {len(table.k)} rows{left}")
+    show(f"best fit: {best.text}")
     if misfit := misfit_lines(best):
-        print("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, None, None)]))
+        show("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, None, None)]))
         return
     settings = settings_of(config, posterior, section.walkers, seed)
     limits = section.walkers, section.steps, section.autocorrelation_times
@@ -86,7 +87,7 @@ def execute(options: Namespace) -> None:
         raise
     lines = [found.text for found in intervals(posterior, chain)] + chain_lines(chain)
     lines.append(f"chain: {folder / CHAIN}")
-    print("\n".join(lines + _written(options, folder, posterior, chain, band(posterior, chain, seed))))
+    show("\n".join(lines + _written(options, folder, posterior, chain, band(posterior, chain, seed))))
 
 
 def _config(options: Namespace) -> "Config":

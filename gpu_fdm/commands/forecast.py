@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .shared import add_bin_options, add_model_options, file_name, require_output
+from .terminal import show
 
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
@@ -48,23 +49,22 @@ def execute(options: Namespace) -> None:
         f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}",
         f"[{LEFT_OUT}] a number {CAVEATS}",
     ]
-    print("\n".join(lines))
+    show("\n".join(lines))
     rows, mark = [], f"[{LEFT_OUT}]"
     for m22 in masses:
         found = on_one_thread(forecast)(prediction, bins, m22, priors)
         rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
-        print(
+        show(
             f"m22 = {m22:g}: sigma(ln m22) {found.with_fringes:.3g} {mark} with interference, "
             f"{found.without:.3g} {mark} without; against WDM of its half mode, refitted: "
             f"chi-squared {found.against_wdm:.4g} {mark} with, {found.against_wdm_without:.3g} {mark} without",
-            flush=True,
         )
     if output is not None:
         text = [MARK.decode(), *(f"# {line}" for line in lines), ",".join(COLUMNS)]
         text += [",".join([*map(repr, row), LEFT_OUT]) for row in rows]
         with atomic_write(output) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")
-        print(f"table: {output}")
+        show(f"table: {output}")
 
 
 def _masses(text: str) -> list[float]:

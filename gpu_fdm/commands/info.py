@@ -6,6 +6,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import reason, require_file
 from .shared import file_name
+from .terminal import show
 
 PARALLEL = False
 LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
@@ -37,7 +38,7 @@ def _print_origin(path: Path) -> None:
         version, created = text(file, "version"), text(file, "created")
         by = "a cached part" if "key" in file.attrs else "not a file that gpu-fdm wrote"
         by = f"written by gpu_fdm {version}" if version else by
-        print(f"{path}: {by}{created and f' on {created}'}, {checked}")
+        show(f"{path}: {by}{created and f' on {created}'}, {checked}")
 
 
 def _print_machine() -> None:
@@ -50,19 +51,19 @@ def _print_machine() -> None:
     from ..parallel.cards import count_cards
     from ..pipeline.progress import in_words
 
-    print(f"gpu_fdm {__version__} {git_revision()}".rstrip())
-    print(f"Python {platform.python_version()}, {platform.platform()}")
+    show(f"gpu_fdm {__version__} {git_revision()}".rstrip())
+    show(f"Python {platform.python_version()}, {platform.platform()}")
     for name in LIBRARIES:
-        print(f"{name} {version(name)}")
-    print(f"cupy: {_cupy()}")
-    print(f"CPUs: {cpu_count()}")
-    print(f"memory available: {in_words(memory.available())}")
+        show(f"{name} {version(name)}")
+    show(f"cupy: {_cupy()}")
+    show(f"CPUs: {cpu_count()}")
+    show(f"memory available: {in_words(memory.available())}")
     devices, why = count_cards()
-    print(f"CUDA devices: {devices or 'none'}{why and f' ({why})'}")
+    show(f"CUDA devices: {devices or 'none'}{why and f' ({why})'}")
     for index in range(devices):
-        print(f"  {GPU(index).device}")
-    print(f"MPI: {_mpi()}")
-    print(f"messages between cards: {_buffers()}")
+        show(f"  {GPU(index).device}")
+    show(f"MPI: {_mpi()}")
+    show(f"messages between cards: {_buffers()}")
 
 
 def _cupy() -> str:

@@ -23,7 +23,7 @@ from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
 from .environment import printable_output, settle_environment
-from .terminal import show
+from .terminal import fitted, show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -129,7 +129,7 @@ class _Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{value}: must be one of {known}{meant}")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)\n")
+        self.exit(2, fitted(f"gpu-fdm: error: {one_line(message)} ({self.prog} --help)", sys.stderr) + "\n")
 
 
 def _guarded(options: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """gpu-fdm plot: draw figures, a volume or a movie of a result file."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +57,7 @@ def execute(options: Namespace) -> None:
         from ..plots.movie import movie
 
         made = movie(path, options.dpi, output)
-        print(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
+        show(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
     else:
         _draw_figures(options, path, output)
 
@@ -82,7 +81,7 @@ def _draw_figures(options: Namespace, path: Path, output: Path | None) -> None:
             draw(path, due, options.dpi, options.format, {each.name: targets[each.name] for each in due}, step)
         )
     for figure in kept:
-        show(f"kept: {targets[figure.name]}  newer than the result (--overwrite draws it again)", sys.stdout)
+        show(f"kept: {targets[figure.name]}  newer than the result (--overwrite draws it again)")
 
 
 def _chosen(names: list[str], path: Path) -> "list[Figure]":

@@ -14,6 +14,7 @@ from .shared import (
     require_output,
     snapshot_options,
 )
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -73,22 +74,22 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         return
     spectrum = measured.spectrum
     size = " x ".join(f"{side:g}" for side in snapshot.box_size)
-    print(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
+    show(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
     if snapshot.kind == "particles":
         left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
-        print(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
-    print(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
+        show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
+    show(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
     if measured.shot_noise is not None:
         treated = "not subtracted" if options.shot_noise else "subtracted"
-        print(f"shot noise, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
+        show(f"shot noise, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
     beyond = int(np.count_nonzero(spectrum.k > spectrum.nyquist))
-    print(
+    show(
         f"{len(spectrum.k) - 1} bins, {beyond} of them beyond the Nyquist wavenumber, where some directions are missing"
     )
-    print(f"result: {output}")
+    show(f"result: {output}")
     if options.dpi:
         for figure in draw(output, PowerStage.figures, options.dpi):
-            print(f"figure: {figure}")
+            show(f"figure: {figure}")
 
 
 def default_name(snapshot: Path) -> str:

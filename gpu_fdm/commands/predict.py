@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .shared import add_dpi_option, add_set_option, check_dpi, file_name, require_output, require_table_and_figure
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..config.config import Config
@@ -99,15 +100,15 @@ def execute(options: Namespace) -> None:
         boosts = {name: ratio[row] for name, ratio in ratios.items()}
         peaks = {name: int(np.argmax(ratio)) for name, ratio in boosts.items()}
         words = [f"over {name} at most {boosts[name][peak]:.4g} at {k[peak]:.4g} h/Mpc" for name, peak in peaks.items()]
-        print(f"m22 = {m22:g}, z = {predicted.redshift:g}: boost {', '.join(words)}")
-    print(f"table: {output}")
+        show(f"m22 = {m22:g}, z = {predicted.redshift:g}: boost {', '.join(words)}")
+    show(f"table: {output}")
     if options.dpi:
         from ..plots.prediction import draw_prediction
 
         figure = draw_prediction(
             k, np.array(masses), predicted.redshift, ratios, output.with_suffix(".png"), options.dpi
         )
-        print(f"figure: {figure}")
+        show(f"figure: {figure}")
 
 
 def _import(modules: list[str]) -> None:

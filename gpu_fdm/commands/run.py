@@ -1,6 +1,5 @@
 """gpu-fdm run: run all stages that an ini file asks for, or, with --dry-run, print what they would need."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         planned = RanksToCome(number=options.ranks) if options.ranks else ranks
         lines = ranks.on_root(lambda: pipeline.dry_run(config, planned))
         if ranks.is_root:
-            print("\n".join(lines))
+            show("\n".join(lines))
         return
     try:
         outcome = pipeline.run(config, ranks, options.fresh)
@@ -55,5 +54,5 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         raise
     if ranks.is_root and not options.quiet:
         for line in (*outcome.summary, f"result: {outcome.result}"):
-            show(line, sys.stdout)
+            show(line)
         print_figures(outcome.figures)

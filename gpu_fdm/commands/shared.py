@@ -1,7 +1,6 @@
 """Arguments that several subcommands have, the checks of them, and lines that several print."""
 
 import logging
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -206,7 +205,7 @@ def print_figures(paths: Iterable[Path]) -> None:
     from ..plots import what_shows
 
     for path in paths:
-        show(f"figure: {path}  {what_shows(path, figures())}".rstrip(), sys.stdout)
+        show(f"figure: {path}  {what_shows(path, figures())}".rstrip())
 
 
 def features_in_words(features: "Features") -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .shared import file_name, require_output
+from .terminal import show
 
 if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
@@ -61,7 +62,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             error.add_note(f"finished nodes are cached in {folder}; run the same command again to resume")
         raise
     if ranks.is_root:
-        print(f"{recipe.states}")
-        print(f"nu: {len(table.nu)} nodes from {table.nu[0]:g} to {table.nu[-1]:g}")
-        print(f"length over r0/a: {recipe.ratio_min:g} to {recipe.ratio_max:g}")
-        print(f"table: {output}, {output.stat().st_size / 1e6:.2f} MB, in {perf_counter() - started:.0f} s")
+        show(f"{recipe.states}")
+        show(f"nu: {len(table.nu)} nodes from {table.nu[0]:g} to {table.nu[-1]:g}")
+        show(f"length over r0/a: {recipe.ratio_min:g} to {recipe.ratio_max:g}")
+        show(f"table: {output}, {output.stat().st_size / 1e6:.2f} MB, in {perf_counter() - started:.0f} s")

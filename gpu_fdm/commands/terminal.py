@@ -1,14 +1,21 @@
 """Lines on a terminal: wrapped between words at its width; in a file or a pipe each stays one line."""
 
+import sys
 from typing import TextIO
 
 _NARROWEST, _WIDEST = 40, 160  # columns
 _INDENT = "    "
 
 
-def show(line: str, stream: TextIO) -> None:
-    """Write a line to a stream, and flush it."""
-    print(wrapped(line, _columns()) if stream.isatty() else line, file=stream, flush=True)
+def show(lines: str, stream: TextIO | None = None) -> None:
+    """Write lines to a stream, standard output where none is given, and flush it."""
+    stream = sys.stdout if stream is None else stream
+    print(fitted(lines, stream), file=stream, flush=True)
+
+
+def fitted(lines: str, stream: TextIO) -> str:
+    """The lines as they fit a stream."""
+    return "\n".join(wrapped(line, _columns()) for line in lines.split("\n")) if stream.isatty() else lines
 
 
 def wrapped(line: str, columns: int) -> str:

@@ -251,7 +251,9 @@ class Prediction:
         """
         section, masses = self.prepared.section, np.asarray(m22, float)
         if masses.ndim > 1 or not masses.size or not np.all((masses >= 1e-6) & (masses <= 1e6)):
-            raise InputError(f"m22 = {masses.tolist()}: must be a number in [1e-06, 1e+06], or a list of such")
+            raise InputError(
+                f"m22 = {masses.tolist()}: must be a number in [1e-06, 1e+06], or a list of such (unit: 1e-22 eV)"
+            )
         if not 0 <= filament_fraction < np.inf:
             raise InputError(f"filament_fraction = {filament_fraction:g}: must be >= 0 and finite")
         low = section.mass_min if mass_min is None else float(mass_min)

@@ -8,6 +8,7 @@ from ...config.config import Config
 from ...errors import RunError
 from ...parallel.backend import CPU, GPU
 from ...parallel.ranks import Ranks
+from ...simulation.integrator import scheme_of_order
 from ..model import dtype_of
 from ..progress import in_words
 from ..slab import cells_of_largest_slab
@@ -89,22 +90,28 @@ def output_size(config: Config, run: str) -> int:
     return written + section.spectra * (8 * 8 * max(cells) + 3 * 4 * picture)
 
 
-def run_seconds(setup: Setup, run: str) -> float:
-    """About how long a run of one seed takes on two cores.
+def run_steps(setup: Setup, run: str) -> int:
+    """About how many steps a run of one seed takes at least.
 
-    Stages of a wave are counted as the clock and the kinetic phase allow them, and those of particles as the clock
-    does: what collapses may ask for more.
+    Those of a wave as the clock and the kinetic phase allow them, those of particles as the clock does: deep potentials
+    of a wave, and particles that cross a cell or fall into another within a step, ask for more.
     """
     clock, section = setup.clock, setup.section
     epochs = np.geomspace(setup.start, setup.end, _EPOCHS)
     shortest = np.full(_EPOCHS, clock.longest)
-    rate = _PARTICLES_A_SECOND
     if run.startswith("wave"):
         phase = 0.5 * setup.grid.k_squared_max * np.array([clock.drift_rate(a) for a in epochs.tolist()])
         shortest = np.minimum(shortest, section.kinetic_phase / phase)
-        rate = _WAVE_A_SECOND * 4 / setup.dtype.itemsize
-    stages = float(np.trapezoid(1 / shortest, np.log(epochs)))
-    return stages * (_STAGE + prod(section.cells) / rate)
+    stages = float(np.trapezoid(1 / shortest, np.log(epochs))) / scheme_of_order(section.order).stages
+    # between two stops there is a whole number of them
+    return round(stages + 0.5 * len(setup.stops))
+
+
+def run_seconds(setup: Setup, run: str) -> float:
+    """About how long these steps take on two cores."""
+    rate = _WAVE_A_SECOND * 4 / setup.dtype.itemsize if run.startswith("wave") else _PARTICLES_A_SECOND
+    stages = scheme_of_order(setup.section.order).stages * run_steps(setup, run)
+    return stages * (_STAGE + prod(setup.section.cells) / rate)
 
 
 def _itemsize(config: Config) -> int:

@@ -22,7 +22,7 @@ from ..progress import in_words
 from ..stage import Context, Estimate, Stage
 from .boosts import boosts_of, describe_boosts, write_boosts
 from .evolve import RunInProgress, run_keys, snapshot_names
-from .needs import check_card, checkpoint_size, output_size, particle_memory, run_seconds, wave_memory
+from .needs import check_card, checkpoint_size, output_size, particle_memory, run_seconds, run_steps, wave_memory
 from .record import Record, describe_run, write_run
 from .setup import Setup, check_simulation, is_cold, is_wave, named
 
@@ -74,13 +74,16 @@ class SimulationStage(Stage):
         return Estimate(memory, written, seeds * sum(run_seconds(setup, run) for run in runs))
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """Runs, cells, redshifts and checkpoints."""
+        """Runs, cells, redshifts, checkpoints and steps."""
         config, section = inputs.config, inputs.config.simulation
         size = in_words(max(checkpoint_size(config, run) for run in section.runs))
         seeds = f" of {len(section.seeds)} seeds" if section.seeds else ""
+        setup = Setup.of(config)
+        steps = ", ".join(f"{run} {run_steps(setup, run)}" for run in section.runs)
         return [
             f"simulation: {', '.join(section.runs)}{seeds}; {' x '.join(map(str, section.cells))} cells, "
-            f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}"
+            f"z = {section.redshift_start:g} to {section.redshift_end:g}, checkpoints of up to {size}",
+            f"steps{seeds and ' of each seed'}, at least: {steps} (collapse asks for shorter ones)",
         ]
 
     def run(self, context: Context) -> list[str]:
