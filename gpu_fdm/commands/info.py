@@ -81,7 +81,7 @@ def _mpi() -> str:
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        return f"none ({reason(error)[:120]})"
+        return f"none ({reason(error)})"
     return MPI.Get_library_version().splitlines()[0].strip("\0 ")
 
 

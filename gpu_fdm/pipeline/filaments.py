@@ -117,8 +117,7 @@ class FilamentsStage(Stage):
         )
         if config.gas is None and context.ranks.is_root:
             with context.timer("model"):
-                model = models.model(0)
-            log.info("%s", describe(record_of(model)))
+                models.model(0)
             context.timer.log("model")
         lines = replace(context, models=models).run_within(self.section)
         records = models.records()
