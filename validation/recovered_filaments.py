@@ -1,12 +1,13 @@
 """Filaments that are drawn and measured: how often r0 and sigma lie within two standard errors of the truth.
 
-    python -m validation.recovered_filaments [--trials 50] [--kind particles|psi]
+    python -m validation.recovered_filaments [--trials 50] [--kind particles|psi|weights] [--seed 1]
 
 Every filament has a random direction and goes through a corner of the periodic box; another one is in the box. Its axis
 is given a cell or two beside the true one. Particles are drawn from the isothermal cylinder; psi is made of its
 eigenstates with random phases, with momentum along the axis, and its weights are least-squares fits of the cylinder's
 density. The truth of r0 and sigma is then the phase average, that of the line mass psi itself. Printed are the largest
-distance of the axis, the errors of the line mass, and counts.
+distance of the axis, the errors of the line mass, and counts. The kind `weights` projects the cut-out of psi on its
+eigenstates, and compares |a|^2 of each with that of the same slices before they were put into the grid.
 """
 
 import argparse
@@ -14,13 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import spline_filter
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.cosmic_web.axis import Axis
 from gpu_fdm.cosmic_web.cylinder import Cylinder, fitted
 from gpu_fdm.cosmic_web.jackknife import Sample
 from gpu_fdm.fields.cross_section import psi_at, tabulate
+from gpu_fdm.filament.model import model_of
+from gpu_fdm.filament.projection import project
+from gpu_fdm.kernels.spline_points import spline_points
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.pipeline.snapshot_filament import Around, measure_filaments
@@ -51,7 +55,7 @@ class Tally:
     line_mass: list = field(default_factory=list)
     pulls: list = field(default_factory=list)
 
-    def add(self, found, axis, truth, line_mass):
+    def add(self, found, axis, truth, line_mass, seed):
         away = found.axis.centre - axis.centre
         tilt = np.linalg.norm(np.cross(found.axis.direction, axis.direction)) * found.axis.length / 2
         self.distance.append(np.linalg.norm(away - (away @ axis.direction) * axis.direction) + tilt)
@@ -91,31 +95,34 @@ def cylinder_of(model):
     return Cylinder(profile.r0 / A * unit, profile.line_mass * unit**2, 0.0)
 
 
-def of_particles(number, random, truth, tally):
-    """Draw particles and measure them."""
-    true, other, given = axes(random)
-    drawn = []
-    for axis in (true, other):
-        count = random.poisson(PARTICLES)
-        u, angle = random.random(count), 2 * np.pi * random.random(count)
-        radius, z = truth.scale * np.sqrt(u / (1 - u)), (random.random(count) - 0.5) * LENGTH
-        drawn.append(axis.positions(np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=-1)) % SIDE)
-    positions = np.concatenate(drawn)
-    mean = len(positions) / PARTICLES * truth.line_mass * LENGTH / SIDE**3
-    snapshot = ParticleSnapshot(
-        path="particles",
-        format="memory",
-        box_size=(SIDE,) * 3,
-        redshift=4.0,
-        fields=("PartType1",),
-        field="PartType1",
-        number=len(positions),
-        particle_mass=1.0,
-        source=Particles(positions),
-    )
-    how = Around(smooth=0.02, radius=RADIUS, mean=mean)
-    found = measure_filaments(snapshot, [given], how, SERIAL, found=False)[0]
-    tally.add(found, true, truth, float(truth.enclosed(RADIUS)))
+class FromParticles:
+    """Boxes of particles; truth  the cylinder they are drawn from."""
+
+    def __init__(self, model):
+        self.truth = cylinder_of(model)
+
+    def drawn(self, random, seed, axes):
+        """A snapshot, how it is measured, and the line mass of the filament."""
+        drawn = []
+        for axis in axes:
+            count = random.poisson(PARTICLES)
+            u, angle = random.random(count), 2 * np.pi * random.random(count)
+            radius, z = self.truth.scale * np.sqrt(u / (1 - u)), (random.random(count) - 0.5) * LENGTH
+            drawn.append(axis.positions(np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=-1)) % SIDE)
+        positions = np.concatenate(drawn)
+        mean = len(positions) / PARTICLES * self.truth.line_mass * LENGTH / SIDE**3
+        snapshot = ParticleSnapshot(
+            path="particles",
+            format="memory",
+            box_size=(SIDE,) * 3,
+            redshift=4.0,
+            fields=("PartType1",),
+            field="PartType1",
+            number=len(positions),
+            particle_mass=1.0,
+            source=Particles(positions),
+        )
+        return snapshot, Around(smooth=0.02, radius=RADIUS, mean=mean), float(self.truth.enclosed(RADIUS))
 
 
 @dataclass(frozen=True)
@@ -129,11 +136,14 @@ class Slice:
         return self.factors
 
 
+def wave_of(model, seed):
+    """The filament with phases of its own, and momentum along its axis."""
+    return model_of(model.filament, model.profile, model.units, model.library, model.weights, seed, "thermal")
+
+
 def frame_of_psi(model, seed):
     """psi on a lattice around its axis, with spacings of 0.7 cells, complex [u, v, z], and the three steps [cMpc/h]."""
-    from gpu_fdm.filament.model import model_of
-
-    one = model_of(model.filament, model.profile, model.units, model.library, model.weights, seed, "thermal")
+    one = wave_of(model, seed)
     unit, step = model.units.length, 0.7 * SIDE / CELLS
     across, along = int(2 * 1.3 * RADIUS / step), int(LENGTH / step)
     line, z = (np.arange(across) - (across - 1) / 2) * step, (np.arange(along) - (along - 1) / 2) * step
@@ -149,10 +159,14 @@ def frame_of_psi(model, seed):
     return psi, step
 
 
-def put(grid, axis, psi, step):
-    """Add a psi on its lattice to a grid of the box; returns the cells that were touched."""
-    half = np.array(psi.shape) * step / 2
-    cell = SIDE / CELLS
+def put(grid, axis, splines, step):
+    """Add a psi to a grid of the box; returns the cells that were touched.
+
+    splines  of its real and imaginary part, on its lattice
+    """
+    shape = splines[0].shape
+    half, cell = np.array(shape) * step / 2, SIDE / CELLS
+    splines = [np.pad(part, 3, "reflect") for part in splines]
     corners = axis.positions(np.array(np.meshgrid(*([-h, h] for h in half))).reshape(3, -1).T)
     low, high = np.floor(corners.min(axis=0) / cell).astype(int), np.ceil(corners.max(axis=0) / cell).astype(int)
     touched = []
@@ -161,9 +175,9 @@ def put(grid, axis, psi, step):
         place = (np.stack([np.full(y.shape, x), y, z], axis=-1) + 0.5) * cell
         frame = (place - axis.centre) @ axis.basis.T
         inside = np.all(np.abs(frame) < half, axis=-1)
-        index = (frame[inside] / step + (np.array(psi.shape) - 1) / 2).T
+        index = frame[inside] / step + (np.array(shape) - 1) / 2 + 3
         cells = (x % CELLS, y[inside] % CELLS, z[inside] % CELLS)
-        grid[cells] += map_coordinates(psi, index, order=3, mode="nearest", prefilter=False)
+        grid[cells] += spline_points(index, splines[0]) + 1j * spline_points(index, splines[1])
         touched.append(cells)
     return touched
 
@@ -183,35 +197,37 @@ class Grid:
         yield [self.psi]
 
 
-def of_psi(number, random, truth, tally, model, grid, frames):
-    """Put two psi into a box and measure the first; the second is that of the trial before."""
-    from scipy.ndimage import spline_filter
+class FromPsi:
+    """Boxes of psi: a filament, and that of the box before; truth  the cylinder that fits its phase average."""
 
-    true, other, given = axes(random)
-    psi, step = frame_of_psi(model, number + 1)
-    line = (np.arange(len(psi)) - (len(psi) - 1) / 2) * step
-    middle = slice(*(np.array([0.5 - SHARE / 2, 0.5 + SHARE / 2]) * psi.shape[2]).astype(int))
-    density = np.mean(np.abs(psi[:, :, middle]) ** 2, axis=2)
-    line_mass = float(density[np.hypot(line[:, None], line) < RADIUS].sum()) * step**2
-    frames.append(spline_filter(psi.real).astype(np.float32) + 1j * spline_filter(psi.imag).astype(np.float32))
-    touched = put(grid, true, frames[-1], step)
-    touched += put(grid, other, frames[0], step)
-    del frames[:-1]
-    snapshot = GridSnapshot(
-        path="psi",
-        format="memory",
-        box_size=(SIDE,) * 3,
-        redshift=4.0,
-        fields=("psi",),
-        field="psi",
-        cells=grid.shape,
-        density_units="mean matter densities",
-        source=Grid(grid),
-    )
-    how = Around(smooth=0.02, radius=RADIUS, slices=20)
-    tally.add(measure_filaments(snapshot, [given], how, SERIAL, found=False)[0], true, truth, line_mass)
-    for cells in touched:
-        grid[cells] = 0
+    def __init__(self, model):
+        self.model, self.truth = model, truth_of_psi(model)
+        self.grid, self.touched, self.before = np.zeros((CELLS,) * 3, np.complex64), [], None
+
+    def drawn(self, random, seed, axes):
+        """A snapshot, how it is measured, and the line mass of the filament."""
+        for cells in self.touched:
+            self.grid[cells] = 0
+        psi, step = frame_of_psi(self.model, seed)
+        line = (np.arange(len(psi)) - (len(psi) - 1) / 2) * step
+        middle = slice(*(np.array([0.5 - SHARE / 2, 0.5 + SHARE / 2]) * psi.shape[2]).astype(int))
+        density = np.mean(np.abs(psi[:, :, middle]) ** 2, axis=2)
+        line_mass = float(density[np.hypot(line[:, None], line) < RADIUS].sum()) * step**2
+        splines = [spline_filter(part, 5) for part in (psi.real, psi.imag)]
+        self.touched = put(self.grid, axes[0], splines, step) + put(self.grid, axes[1], self.before or splines, step)
+        self.before = splines
+        snapshot = GridSnapshot(
+            path="psi",
+            format="memory",
+            box_size=(SIDE,) * 3,
+            redshift=4.0,
+            fields=("psi",),
+            field="psi",
+            cells=self.grid.shape,
+            density_units="mean matter densities",
+            source=Grid(self.grid),
+        )
+        return snapshot, Around(smooth=0.02, radius=RADIUS, slices=20), line_mass
 
 
 def truth_of_psi(model):
@@ -231,25 +247,54 @@ def truth_of_psi(model):
     return found
 
 
+@dataclass
+class WeightsTally:
+    """Relative errors of weights above 10^-3 of the largest."""
+
+    model: object
+    errors: list = field(default_factory=list)
+
+    def add(self, found, axis, truth, line_mass, seed):
+        unit, library = self.model.units.length, self.model.library
+        sides, count = tuple(side / unit for side in found.cut.sides), found.cut.field.shape[2]
+        middle = (found.axis.centre - axis.centre) @ axis.direction / unit
+        z = middle + ((np.arange(count) + 0.5) / count - 0.5) * sides[2]
+        amplitude = wave_of(self.model, seed).wave.amplitudes(z)
+        weight = np.sum(np.mean(np.abs(amplitude) ** 2, axis=2), axis=1) / library.multiplicity
+        seen = project(found.cut.field, sides, library, found.centres_in_frame()[:, :2] / unit)
+        large = weight > 1e-3 * weight.max()
+        self.errors.append(seen.weight[large] / weight[large] - 1)
+
+    def lines(self, cell):
+        wave = 2 * np.pi / self.model.library.wavenumber_max * self.model.units.length
+        return [f"{len(self.errors)} filaments, {wave / cell:.3g} cells a wave"] + [
+            f"{len(off)} weights: mean {off.mean():+.2%}, rms {off.std():.2%}, at most {np.abs(off).max():.2%}"
+            for off in self.errors
+        ]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--kind", choices=("particles", "psi"))
+    parser.add_argument("--kind", choices=("particles", "psi", "weights"), default="particles")
+    parser.add_argument("--weights", choices=("least_squares", "wkb"), default="least_squares")
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    text = f"[filament]\nmass = {MASS}\nlength = {LENGTH}\n[wavefunction]\nweights = least_squares\naxial = thermal\n"
-    model = build_model(parse_config(text))
-    for kind in ("particles", "psi") if options.kind is None else (options.kind,):
-        random, tally = np.random.default_rng(1), Tally()
-        truth = cylinder_of(model) if kind == "particles" else truth_of_psi(model)
-        grid, frames = np.zeros((CELLS if kind == "psi" else 1,) * 3, np.complex64), []
-        for number in range(options.trials):
-            if kind == "particles":
-                of_particles(number, random, truth, tally)
-            else:
-                of_psi(number, random, truth, tally, model, grid, frames)
-        print(kind)
-        for line in tally.lines(SIDE / CELLS):
-            print(f"  {line}")
+    cut = 0.965 if options.kind == "weights" else 0.99  # states that lie within the cut-out
+    text = f"[filament]\nmass = {MASS}\nlength = {LENGTH}\n[wavefunction]\nweights = {options.weights}\n"
+    model = build_model(parse_config(f"{text}axial = thermal\nenergy_cut = {cut}\n"))
+    random = np.random.default_rng(options.seed)
+    tally = WeightsTally(model) if options.kind == "weights" else Tally()
+    boxes = (FromParticles if options.kind == "particles" else FromPsi)(model)
+    for number in range(options.trials):
+        seed = 1000 * (options.seed - 1) + number + 1
+        true, other, given = axes(random)
+        snapshot, how, line_mass = boxes.drawn(random, seed, (true, other))
+        found = measure_filaments(snapshot, [given], how, SERIAL, found=False)[0]
+        tally.add(found, true, boxes.truth, line_mass, seed)
+    print(options.kind)
+    for line in tally.lines(SIDE / CELLS):
+        print(f"  {line}")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
 from ..parallel.blas import on_one_thread
+from .alignment import offsets
 from .eigenstates import Library
 from .phases import PhaseTests, phase_tests
 from .rings import Rings
 from .slices import Correlation, at_rest, drift, mean_momenta
 
 LEAST_TESTED = 1e-2  # of the largest weight: an axis that is 1 % of the filament off leaves a few 1e-3 in other states
+_MOST_MOVES = 4  # of the axis
+_WORTH = 2.0  # rms of a move over what chance makes
 
 
 @frozen(eq=False)
@@ -133,8 +136,9 @@ def project(
     psi      on a lattice around the axis, shape (u, v, slices) with as many u as v [rho_m0^1/2]
     sides    of the lattice [L]
     centres  of the slices, shape (any number, 2), evenly along the axis, NaN where one is not known [L]; None: the axis
-    The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift); momentum
-    along the axis turns the phases of all states alike, and does not matter here.
+    The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift), and so is
+    what states of l and l + 1 say of the axis (alignment.offsets) where they then hold more of psi; momentum along the
+    axis turns the phases of all states alike, and does not matter here.
     Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
     """
     if psi.ndim != 3 or psi.shape[0] != psi.shape[1] or abs(sides[0] / sides[1] - 1) > 1e-6:
@@ -146,9 +150,37 @@ def project(
     effective = correlation.effective
     momentum = drift(mean_momenta(psi, across), effective)
     centre = None if centres is None else drift(_at_slices(centres, count), min(effective, len(centres)))
-    rest = at_rest(psi, across, momentum, centre)
-
     rings = rings_for(library, psi.shape[0], sides[0])
+    found = _amplitudes(at_rest(psi, across, momentum, centre), library, rings)
+    for _ in range(_MOST_MOVES):
+        offset = offsets(found.value, _mean_square(found.value, library), library, rings)
+        moved = drift(offset, effective, _WORTH)
+        if moved is None:
+            break
+        moved = moved if centre is None else centre + moved
+        better = _amplitudes(at_rest(psi, across, momentum, moved), library, rings)
+        if better.held <= found.held:
+            break
+        centre, found = moved, better
+    return Projection(
+        *(found.value, library.multiplicity, found.inside, correlation, found.mass, found.held / found.mass),
+        *(momentum, centre, rings.outer),
+    )
+
+
+@frozen(eq=False)
+class _Amplitudes:
+    """a+ and a- of slices, shape (modes, 2, slices), shares of states in the disc, and masses over the library's."""
+
+    value: NDArray
+    inside: NDArray
+    mass: float
+    held: float
+
+
+def _amplitudes(psi: NDArray, library: Library, rings: Rings) -> _Amplitudes:
+    """Of the slices of psi at rest."""
+    count = psi.shape[2]
     radial = library.radial_at(rings.radius)
     scaled = radial * rings.weight * np.sqrt(2 * np.pi / library.line_mass)
     states = [np.flatnonzero(library.l == l) for l in range(int(library.l.max()) + 1)]
@@ -157,7 +189,7 @@ def project(
     mass = held = 0.0
     step = rings.at_once()
     for part in (slice(first, min(first + step, count)) for first in range(0, count, step)):
-        on_rings = rings.of_lattice(rest[:, :, part])
+        on_rings = rings.of_lattice(psi[:, :, part])
         mass += 2 * np.pi * float(np.mean(np.abs(on_rings) ** 2, axis=2).sum(axis=0) @ rings.weight)
         factors = np.fft.fft(on_rings, axis=2) / rings.angles
         for l, some in enumerate(states):
@@ -165,21 +197,13 @@ def project(
                 seen = scaled[some] @ factors[:, :, -l if sign else l].T
                 amplitude[some, sign, part] = found = np.linalg.solve(overlaps[l], seen)
                 held += float(np.sum(found.conj() * seen).real)
-    mass /= library.line_mass
     inside = np.concatenate([np.diag(overlap) for overlap in overlaps])
-    return Projection(
-        *(
-            amplitude,
-            library.multiplicity,
-            inside,
-            correlation,
-            mass / count,
-            held / mass,
-            momentum,
-            centre,
-            rings.outer,
-        )
-    )
+    return _Amplitudes(amplitude, inside, mass / library.line_mass / count, held / count)
+
+
+def _mean_square(amplitude: NDArray, library: Library) -> NDArray:
+    """Of the amplitudes of states, over slices and signs, shape (modes,)."""
+    return np.sum(np.mean(np.abs(amplitude) ** 2, axis=2), axis=1) / library.multiplicity
 
 
 @on_one_thread

@@ -18,7 +18,7 @@ from scipy.ndimage import shift
 _FALLEN = 0.1  # |C|
 _APART = 1.3  # times that distance
 _LEAST_FOR_MEAN, _LEAST_FOR_PARABOLA = 4, 12  # independent slices
-_SIGNIFICANT = 3.0  # times what chance makes
+SIGNIFICANT = 3.0  # times what chance makes
 
 
 @frozen(eq=False)
@@ -92,11 +92,12 @@ def mean_momenta(psi: NDArray, sides: tuple[float, float]) -> NDArray:
     return np.stack(means, axis=-1)
 
 
-def drift(values: NDArray, effective: float) -> NDArray | None:
+def drift(values: NDArray, effective: float, least: float = SIGNIFICANT) -> NDArray | None:
     """The curve through values of slices that chance does not make, shape (slices, values); None where there is none.
 
     values     shape (slices, values), NaN where one is not known
     effective  number of independent slices: below 4 nothing is known, below 12 the curve is their mean
+    least      its rms over what chance makes
     """
     known = np.isfinite(values).all(axis=1)
     if effective < _LEAST_FOR_MEAN or np.count_nonzero(known) < _LEAST_FOR_MEAN:
@@ -107,7 +108,7 @@ def drift(values: NDArray, effective: float) -> NDArray | None:
     curve = np.polynomial.polynomial.polyval(z, fit).T
     scatter = np.mean(np.sum((values - curve)[known] ** 2, axis=1))
     by_chance = scatter * (degree + 1) / effective
-    return curve if np.mean(np.sum(curve**2, axis=1)) > _SIGNIFICANT**2 * by_chance else None
+    return curve if np.mean(np.sum(curve**2, axis=1)) > least**2 * by_chance else None
 
 
 def at_rest(psi: NDArray, sides: tuple[float, float], momentum: NDArray | None, centre: NDArray | None) -> NDArray:
