@@ -9,7 +9,6 @@ points per half wave. Nodes crowd at the axis, where the momentum is largest and
 What it is not: a solver for potentials with a wall or a step inside.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
+from ..radial_states import angular_momenta, box_edge, derivative_products, states_below
 from .profile import Profile
 
-DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the box edge
-DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
 _STATES_AT_ONCE = 1024  # states whose values at other radii are in memory together
 
 
@@ -126,26 +124,19 @@ def eigenstates(
     potential = profile.potential(nodes)
     amplitude = 1 / np.sqrt(weights * nodes)  # Lagrange function at its own node
 
-    def solve(l_and_nodes: tuple[int, NDArray]) -> tuple[NDArray, NDArray]:
-        l, reached = l_and_nodes
-        hamiltonian = kinetic[np.ix_(reached, reached)]
-        hamiltonian[np.diag_indices(len(reached))] += potential[reached] + l**2 / (2 * a**2 * nodes[reached] ** 2)
-        energy, vectors = np.linalg.eigh(hamiltonian)
-        below = energy <= cut
-        radial = np.zeros((np.count_nonzero(below), points))
-        radial[:, reached] = vectors[:, below].T * amplitude[reached]
-        return energy[below], radial * _signs(radial)
+    def hamiltonian(l: int, first: int) -> NDArray:
+        matrix = kinetic[first:, first:].copy()
+        matrix[np.diag_indices(points - first)] += potential[first:] + l**2 / (2 * a**2 * nodes[first:] ** 2)
+        return matrix
 
-    # one l a thread, since threads inside such small matrices cost more time than they save
-    with ThreadPoolExecutor(threads or cpu_count()) as pool:
-        solved = list(pool.map(solve, _angular_momenta(profile, cut, radius_max, nodes)))
-    energies = [energy for energy, _ in solved if len(energy)]
-    radials = [radial for energy, radial in solved if len(energy)]
-    if not energies:
+    radius = np.linspace(0, radius_max, 20001)[1:]
+    cases = angular_momenta(profile.potential, a, cut, radius, nodes, lambda l: l**2)
+    if (found := states_below(hamiltonian, cases, cut, amplitude, threads or cpu_count())) is None:
         raise ValueError(
             f"no eigenstate below the energy cut {cut:.4g}: the boson is too light for this filament "
             "(raise the boson mass, or wavefunction.energy_cut)"
         )
+    n, l, energy, radial = found
     return Library(
         scale_factor=a,
         beta=profile.beta,
@@ -154,10 +145,10 @@ def eigenstates(
         radius_max=radius_max,
         nodes=nodes,
         weights=weights,
-        n=np.concatenate([np.arange(len(e)) for e in energies]),
-        l=np.repeat(np.arange(len(energies)), [len(e) for e in energies]),
-        energy=np.concatenate(energies),
-        radial=np.concatenate(radials),
+        n=n,
+        l=l,
+        energy=energy,
+        radial=radial,
     )
 
 
@@ -191,7 +182,7 @@ def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float,
     """
     edge = float(profile.radius_enclosing(mass_fraction))
     cut = float(profile.potential(edge))
-    radius_max = _box_edge(profile, cut, edge)
+    radius_max = box_edge(profile.potential, profile.scale_factor, cut, edge)
     radius = np.linspace(0, edge, 2000)
     momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
     # n Legendre nodes on [0, R_max] lie n / (pi sqrt(R (R_max - R))) dense
@@ -200,57 +191,9 @@ def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float,
     return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
 
 
-def _box_edge(profile: Profile, cut: float, turning_point: float) -> float:
-    """Radius where the wave of energy `cut` and l = 0 has decayed by exp(-DECAY_AT_EDGE)."""
-    stretch = 2.0
-    while True:
-        radius = np.linspace(turning_point, stretch * turning_point, 4000)
-        decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(profile.potential(radius) - cut, 0))
-        decay = np.concatenate([[0], np.cumsum((decay_rate[1:] + decay_rate[:-1]) / 2 * np.diff(radius))])
-        if decay[-1] >= DECAY_AT_EDGE:
-            return float(np.interp(DECAY_AT_EDGE, decay, radius))
-        stretch *= 2
-
-
-def _angular_momenta(profile: Profile, cut: float, radius_max: float, nodes: NDArray) -> list[tuple[int, NDArray]]:
-    """Every l with a potential well below the cut, and the indices of the nodes that its states reach."""
-    radius = np.linspace(0, radius_max, 20001)[1:]
-    potential, barrier = profile.potential(radius), 1 / (2 * profile.scale_factor**2 * radius**2)
-    allowed = [(0, np.arange(len(nodes)))]
-    while True:
-        l = len(allowed)
-        effective = potential + l**2 * barrier
-        bottom = int(np.argmin(effective))
-        if effective[bottom] > cut:
-            return allowed
-        decay_rate = profile.scale_factor * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
-        decay = np.cumsum(decay_rate[::-1])[::-1] * (radius[1] - radius[0])
-        # index of the innermost point that states reach; 0 where that is the axis
-        innermost = np.count_nonzero(decay > DECAY_AT_CORE)
-        allowed.append((l, np.flatnonzero(nodes >= radius[innermost]) if innermost else np.arange(len(nodes))))
-
-
 def _legendre_mesh(points: int, radius_max: float) -> tuple[NDArray, NDArray, NDArray]:
     """Nodes, weights and the kinetic matrix int R f_i' f_j' dR of the orthonormal Lagrange functions."""
     x, w = np.polynomial.legendre.leggauss(points)
     nodes, weights = radius_max * (1 + x) / 2, radius_max * w / 2
     barycentric = (-1.0) ** np.arange(points) * np.sqrt((1 - x**2) * w)
-    difference = radius_max / 2 * (x[:, None] - x[None, :])
-    np.fill_diagonal(difference, 1)
-    derivative = barycentric[None, :] / barycentric[:, None] / difference
-    np.fill_diagonal(derivative, 0)
-    np.fill_diagonal(derivative, -derivative.sum(axis=1))  # the derivative of a constant is zero to round-off
-    measure = np.sqrt(weights * nodes)
-    scaled = measure[:, None] * derivative / measure[None, :]
-    return nodes, weights, scaled.T @ scaled
-
-
-def _signs(radial: NDArray) -> NDArray:
-    """Sign of each state at the outermost node where it has a tenth of its maximum, shape (modes, 1).
-
-    Multiplied by it a state is positive there, so that results do not depend on the eigensolver's choice of sign.
-    """
-    size = np.abs(radial)
-    significant = size >= 0.1 * size.max(axis=1, keepdims=True)
-    outermost = radial.shape[1] - 1 - np.argmax(significant[:, ::-1], axis=1)
-    return np.sign(np.take_along_axis(radial, outermost[:, None], axis=1))
+    return nodes, weights, derivative_products(x, barycentric, np.sqrt(weights * nodes), radius_max / 2)

@@ -8,8 +8,7 @@ potential diagonal. The matrix of 1/r^2 is that of the exact integrals, by Gauss
 energies are good to 1e-12 instead of 1e-8. Nodes deep inside the centrifugal barrier of an l are left out.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +21,9 @@ from ..parallel.blas import on_one_thread
 from ..parallel.memory import available
 from ..quadrature import gauss_legendre
 from ..quantities import takes
+from ..radial_states import angular_momenta, box_edge, derivative_products, states_below
 from .profile import SphericalProfile
 
-DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the edge of the box
-DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
 _BARRIER_POINTS = 4000
 
 
@@ -158,27 +156,19 @@ def solve_states(
     inverse_square /= 2 * a**2
     diagonal, amplitude = potential(nodes), 1 / np.sqrt(weights)  # Lagrange function at its own node
 
-    def solve(l_and_first: tuple[int, int]) -> tuple[NDArray, NDArray]:
-        l, first = l_and_first
-        hamiltonian = kinetic[first:, first:] + l * (l + 1) * inverse_square[first:, first:]
-        hamiltonian[np.diag_indices(points - first)] += diagonal[first:]
-        energy, vectors = np.linalg.eigh(hamiltonian)
-        below = int(np.searchsorted(energy, cut, side="right"))
-        radial = np.zeros((below, points))
-        radial[:, first:] = vectors[:, :below].T * amplitude[first:]
-        return energy[:below], radial * _signs(radial)
+    def hamiltonian(l: int, first: int) -> NDArray:
+        matrix = kinetic[first:, first:] + l * (l + 1) * inverse_square[first:, first:]
+        matrix[np.diag_indices(points - first)] += diagonal[first:]
+        return matrix
 
-    # one l a thread, since threads inside such small matrices cost more time than they save
-    with ThreadPoolExecutor(threads or cpu_count()) as pool:
-        solved = list(pool.map(solve, _angular_momenta(potential, a, cut, radius_max, nodes)))
-    while solved and not len(solved[-1][0]):
-        solved.pop()
-    if not solved:
+    radius = np.linspace(0, radius_max, _BARRIER_POINTS + 1)[1:]
+    cases = angular_momenta(potential, a, cut, radius, nodes, lambda l: l * (l + 1))
+    if (found := states_below(hamiltonian, cases, cut, amplitude, threads or cpu_count())) is None:
         raise InputError(
             f"halo: no eigenstate below the energy cut {cut:.4g}: the boson is too light for this halo: "
             "raise the boson mass or the mass fraction"
         )
-    counts = [len(energy) for energy, _ in solved]
+    n, l, energy, radial = found
     return HaloStates(
         scale_factor=a,
         mass=mass,
@@ -188,10 +178,10 @@ def solve_states(
         nodes=nodes,
         weights=weights,
         potential=diagonal,
-        n=np.concatenate([np.arange(count) for count in counts]),
-        l=np.repeat(np.arange(len(counts)), counts),
-        energy=np.concatenate([energy for energy, _ in solved]),
-        radial=np.concatenate([radial for _, radial in solved]),
+        n=n,
+        l=l,
+        energy=energy,
+        radial=radial,
     )
 
 
@@ -241,15 +231,7 @@ def estimated_states(profile: SphericalProfile, mass_fraction: float = 0.99) -> 
 def extent(profile: SphericalProfile, mass_fraction: float = 0.99) -> tuple[float, int]:
     """Edge of the box that holds the states [L], and nodes: 1.25 times the mesh's Nyquist limit, plus 40."""
     turning_point, cut = float(profile.radius_enclosing(mass_fraction)), energy_cut(profile, mass_fraction)
-    stretch = 2.0
-    while True:
-        radius = np.linspace(turning_point, stretch * turning_point, _BARRIER_POINTS)
-        rate = profile.scale_factor * np.sqrt(2 * np.maximum(profile.potential(radius) - cut, 0))
-        decay = np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(radius))])
-        if decay[-1] >= DECAY_AT_EDGE:
-            break
-        stretch *= 2
-    radius_max = float(np.interp(DECAY_AT_EDGE, decay, radius))
+    radius_max = box_edge(profile.potential, profile.scale_factor, cut, turning_point)
     radius = turning_point * (np.arange(_BARRIER_POINTS) + 0.5) / _BARRIER_POINTS
     momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
     return radius_max, int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40
@@ -270,42 +252,15 @@ def _momentum(profile: SphericalProfile, mass_fraction: float) -> tuple[NDArray,
     return radius, profile.scale_factor * np.sqrt(2 * kinetic)
 
 
-def _angular_momenta(
-    potential: Callable[[NDArray], NDArray], a: float, cut: float, radius_max: float, nodes: NDArray
-) -> Iterator[tuple[int, int]]:
-    """Every l with a potential well below the cut, and the first node that its states reach."""
-    radius = np.linspace(0, radius_max, _BARRIER_POINTS + 1)[1:]
-    depth, barrier = potential(radius), 1 / (2 * a**2 * radius**2)
-    l = 0
-    while True:
-        effective = depth + l * (l + 1) * barrier
-        bottom = int(np.argmin(effective))
-        if effective[bottom] > cut:
-            return
-        rate = a * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
-        decay = np.cumsum(rate[::-1])[::-1] * (radius[1] - radius[0])
-        # index of the innermost point that states reach; 0 where that is the centre
-        innermost = np.count_nonzero(decay > DECAY_AT_CORE)
-        yield l, int(np.searchsorted(nodes, radius[innermost])) if innermost else 0
-        l += 1
-
-
 def _jacobi_mesh(points: int, radius_max: float) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Nodes, weights of int r^2 dr, matrices int r^2 f_i' f_j' dr and int f_i f_j dr of the orthonormal functions."""
     x, w = roots_jacobi(points, 0, 2)
     nodes, weights = radius_max * (1 + x) / 2, w * (radius_max / 2) ** 3
-    barycentric = _barycentric(nodes, weights, radius_max)
-    difference = nodes[:, None] - nodes[None, :]
-    np.fill_diagonal(difference, 1)
-    derivative = barycentric[None, :] / barycentric[:, None] / difference
-    np.fill_diagonal(derivative, 0)
-    np.fill_diagonal(derivative, -derivative.sum(axis=1))  # the derivative of a constant is zero to round-off
-    measure = np.sqrt(weights)
-    scaled = measure[:, None] * derivative / measure[None, :]
+    barycentric, measure = _barycentric(nodes, weights, radius_max), np.sqrt(weights)
     legendre, gauss = gauss_legendre(points)
     at = barycentric_matrix(radius_max * (1 + legendre) / 2, nodes, weights, radius_max)
     at *= np.sqrt(radius_max / 2 * gauss)[:, None] / measure
-    return nodes, weights, scaled.T @ scaled, at.T @ at
+    return nodes, weights, derivative_products(nodes, barycentric, measure), at.T @ at
 
 
 def _barycentric(nodes: NDArray, weights: NDArray, radius_max: float) -> NDArray:
@@ -324,11 +279,3 @@ def barycentric_matrix(radius: NDArray, nodes: NDArray, weights: NDArray, radius
     matrix[row] = 0
     matrix[row, column] = 1
     return matrix
-
-
-def _signs(radial: NDArray) -> NDArray:
-    """Sign of each state at the outermost node where it has a tenth of its maximum, shape (states, 1)."""
-    size = np.abs(radial)
-    significant = size >= 0.1 * size.max(axis=1, keepdims=True, initial=0)
-    outermost = radial.shape[1] - 1 - np.argmax(significant[:, ::-1], axis=1)
-    return np.sign(np.take_along_axis(radial, outermost[:, None], axis=1))

@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 # modules and packages of gpu_fdm, beside the kernels; deferred.py lays out what is cached
 NUMERICAL = (
     "quadrature.py",
+    "radial_states.py",
     "splines.py",
     "units.py",
     "vectors.py",
