@@ -185,6 +185,13 @@ def _fraction_of_step(i, a, h, y, new, slopes, frozen, rule, tide, omega_m, tria
 
 
 @njit(**_OPTIONS)
+def _copy(values, out):
+    """out[:] = values, whose message of other shapes numba would compile for seconds."""
+    for i in range(len(out)):
+        out[i] = values[i]
+
+
+@njit(**_OPTIONS)
 def follow(start, stop, y, tide, omega_m, rule, needed, tolerance, longest, freeze, path):
     """Follow an ellipsoid from the scale factor `start` to `stop`, or until `needed` axes are frozen.
 
@@ -205,7 +212,7 @@ def follow(start, stop, y, tide, omega_m, rule, needed, tolerance, longest, free
     for _ in range(MOST_STEPS):
         if row < len(path):
             path[row, 0] = a
-            path[row, 1:] = y[:3]
+            _copy(y, path[row, 1:])
         if number >= needed or a >= stop:
             return row + 1
         h = min(h, longest, stop - a)
@@ -224,13 +231,13 @@ def follow(start, stop, y, tide, omega_m, rule, needed, tolerance, longest, free
                     first, which = fraction, i
         if which < 0:
             a = stop if h >= stop - a else a + h
-            y[:] = new
-            slopes[0] = slopes[6]
+            _copy(new, y)
+            _copy(slopes[6], slopes[0])
             h *= min(5.0, max(0.2, 0.9 * (tolerance / max(error, 1e-30)) ** 0.2))
             continue
         _step(a, first * h, y, slopes, frozen, tide, omega_m, new)
         a += first * h
-        y[:] = new
+        _copy(new, y)
         y[3 + which] = y[which] / a
         frozen[which] = True
         freeze[which] = a

@@ -258,7 +258,9 @@ def meridian_loop(row, step_across, z, inner, table, starts, steps, inverse_step
             at = z[start + lane]
             if not inner <= math.sqrt(across * across + at * at) < reach:
                 continue
-            out[:, :, start + lane] = sums[lane]
+            for m in range(len(starts) - 1):
+                for part in range(4):
+                    out[m, part, start + lane] = sums[lane, m, part]
 
 
 @njit(**FAST)
