@@ -25,7 +25,8 @@ MEASURED = f"[dark_matter]\nm22 = 0.3\n[filament]\nprofile_table = {REPOSITORY /
 FILAMENT = "[filament]\n[wavefunction]\nweights = adaptive_lasso\n"
 RUNS = {
     "filament": FILAMENT
-    + "[cross_section]\npoints = 32\n[single_power]\npoints = 9\ndraws = 2\n[box]\ncells = 20, 24, 50\n"
+    + "[cross_section]\npoints = 32\nframes = auto 3\n[single_power]\npoints = 9\ndraws = 2\n"
+    + "[box]\ncells = 20, 24, 50\n"
     + "[power]\nmu_bins = 4\ncross = yes\n[correlation]\nbin_width = 2\n",
     "frames": "[dark_matter]\nm22 = 0.4\n[filament]\n[wavefunction]\n[box]\nsize = 0.7, 0.7, 1.5\ncells = 16\n"
     + "tolerance = 1e-3\nframes = 0, 10\n[power]\n[correlation]\n",

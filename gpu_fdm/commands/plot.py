@@ -18,7 +18,7 @@ FORMATS = ("png", "pdf", "svg")
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("file", type=file_name, help="result file")
-    text = "draw this figure alone: profile, power ...; may be given several times"
+    text = "draw this figure, or make this movie, alone: profile, power ...; may be given several times"
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help=text)
     text = "file of a single figure, a volume or a movie: .png, .pdf, .svg ... (default: beside the result)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
@@ -26,11 +26,13 @@ def add(parser: ArgumentParser) -> None:
     add_dpi_option(parser)
     text = "draw also figures that are there and newer than the result"
     parser.add_argument("--overwrite", action="store_true", help=text)
-    kinds = parser.add_mutually_exclusive_group()
     text = "draw a density as a volume instead: density/fdm, density/smooth/0 ... (default: the first; needs pyvista)"
-    kinds.add_argument("--volume", nargs="?", const="", metavar="DENSITY", help=text)
-    text = "make a movie of a simulation or of the frames of a box instead: MP4 with ffmpeg, else an animated GIF"
-    kinds.add_argument("--movie", action="store_true", help=text)
+    parser.add_argument("--volume", nargs="?", const="", metavar="DENSITY", help=text)
+    text = (
+        "make movies instead, of a simulation, of frames of a box or of a cross-section, or, with --volume, of a "
+        "volume that turns: MP4 with ffmpeg, else animated GIF"
+    )
+    parser.add_argument("--movie", action="store_true", help=text)
 
 
 def execute(options: Namespace) -> None:
@@ -42,24 +44,44 @@ def execute(options: Namespace) -> None:
 
     if not is_hdf5(path):
         raise InputError(f"{path}: not a result of gpu-fdm run")
-    if (options.movie or options.volume is not None) and options.only:
-        raise InputError(f"--only {options.only[0]}: names a figure: not together with --movie or --volume")
+    if options.volume is not None and options.only:
+        raise InputError(f"--only {options.only[0]}: names a figure: not together with --volume")
     output = None if options.output is None else Path(options.output)
     if output is not None:
         from ..io.result_file import require_writable
 
         require_writable(output.parent)
     if options.volume is not None:
-        from ..plots.volume import draw_volume
+        from ..plots.volume import draw_volume, turn_volume
 
-        print_figures([draw_volume(path, options.volume, target=output)])
+        if options.movie:
+            _print_movie(turn_volume(path, options.volume, target=output))
+        else:
+            print_figures([draw_volume(path, options.volume, target=output)])
     elif options.movie:
-        from ..plots.movie import movie
-
-        made = movie(path, options.dpi, output)
-        show(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
+        _make_movies(options, path, output)
     else:
         _draw_figures(options, path, output)
+
+
+def _make_movies(options: Namespace, path: Path, output: Path | None) -> None:
+    """Make the movies that are asked for, or all that a result holds times for."""
+    from ..plots.movie import movie, movies_in
+
+    held = movies_in(path)
+    for name in options.only:
+        if name not in held:
+            raise InputError(f"--only {name}: no movie of the result: must be of {', '.join(held)}")
+    chosen = list(dict.fromkeys(options.only)) or held
+    if output is not None and len(chosen) > 1:
+        names = ", ".join(chosen)
+        raise InputError(f"--output {output}: is one file, for one of {len(chosen)} movies: --only one of {names}")
+    for name in chosen:
+        _print_movie(movie(path, options.dpi, output, name))
+
+
+def _print_movie(made: Path) -> None:
+    show(f"movie: {made}{' (an MP4 needs ffmpeg on PATH)' if made.suffix == '.gif' else ''}")
 
 
 def _draw_figures(options: Namespace, path: Path, output: Path | None) -> None:

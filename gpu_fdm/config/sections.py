@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from attrs import frozen
 
-from ..io.kinds import Choice, Maybe, Number, Several, option
+from ..io.kinds import Choice, Maybe, Number, Series, Several, option
 from .emulator_section import EmulatorSection
 from .priors import Prior, PriorOf
 from .section import (
@@ -51,6 +51,13 @@ class CrossSectionSection(Section):
     points: int = option(512, Number(16, 16384, integer=True), "number of points along each side of the square")
     mass_fraction: float = option(
         0.99, FRACTION, "mass fraction that sets the square: half a side is the radius that holds it"
+    )
+    frames: tuple | str | None = option(
+        None,
+        Maybe(Series(TIME, usual=48, most=10_000)),
+        "times of a movie, or auto and their number, 48 if not given: steps of 1/12 of the coherence time of the "
+        "fringes, from wavefunction.time on; empty: no movie",
+        "Myr",
     )
 
 

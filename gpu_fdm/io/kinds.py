@@ -6,6 +6,7 @@ A kind has parse(text), check(value) and format(value); parse and check raise Va
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import attrs
@@ -212,6 +213,56 @@ class Several:
         """Comma separated; one value where all are the same and one is enough."""
         values = value[:1] if self.one_for_all and len(set(value)) == 1 else value
         return ", ".join(self.kind.format(v) for v in values)
+
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Two or more times that rise, or `auto N`, so many of them in steps that are found; `auto` is the usual number."""
+
+    time: Number
+    usual: int
+    most: int
+
+    @property
+    def allowed(self) -> str:
+        """Both forms."""
+        what = self.time.allowed.removeprefix("a ")
+        return f"2 to {self.most} times that rise, each a {what}; or {AUTO}, {AUTO} 2, ... {AUTO} {self.most}"
+
+    def parse(self, text: str) -> tuple | str:
+        """A tuple of times, or the text `auto N`."""
+        first, *others = text.replace(",", " ").split() or [""]
+        try:
+            if first != AUTO:
+                return self.check(Several(self.time).parse(text))
+            number = Number(2, self.most, integer=True)
+            return f"{AUTO} {number.parse(' '.join(others)) if others else self.usual}"
+        except ValueError:
+            raise ValueError(self.allowed) from None
+
+    def check(self, value: Any) -> tuple | str:
+        """A tuple of times, or the text `auto N`."""
+        if isinstance(value, str):
+            return self.parse(value)
+        try:
+            times = Several(self.time).check(value)
+        except ValueError:
+            times = ()
+        if not 2 <= len(times) <= self.most or any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError(self.allowed)
+        return times
+
+    def format(self, value: tuple | str) -> str:
+        """Text that parse reads back to the same value."""
+        return value if isinstance(value, str) else Several(self.time).format(value)
+
+
+def frames_of(value: tuple | str) -> int:
+    """The number of times of a value of Series."""
+    return int(value.removeprefix(AUTO)) if isinstance(value, str) else len(value)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ from .style import (
 
 INTEGERS: dict[str, Any] = {"nbins": 8, "integer": True, "steps": [1, 2, 5, 10]}
 DENSITY_DECADES = 4.5  # shown in a density map; <|psi|^2> falls by 4 decades out to R_99
+DENSITY_LABEL = r"$|\psi|^2\,/\,\bar\rho_\mathrm{m}$"
+SHOWN = (0.0, 0.25, 0.5, 1.0, 2.0)  # coherence times after the first frame, of those that are drawn
 WEIGHT_DECADES = 8.0  # of weights shown at most
 LOG_CONTRAST = 1.0  # shown of log10 |psi|^2/<|psi|^2>, which has no lower bound at the nodes of psi
 
@@ -46,16 +48,12 @@ LOG_CONTRAST = 1.0  # shown of log10 |psi|^2/<|psi|^2>, which has no lower bound
 def cross_section(file: h5py.File) -> Figure:
     """|psi|^2 across the filament, its log ratio to the phase average, and the phase of psi with its vortices."""
     group, profile = file[f"{FIRST_FILAMENT}/cross_section"], file[f"{FIRST_FILAMENT}/profile"]
-    line, r95 = 1e3 * group["coordinate"][:], 1e3 * float(profile.attrs["r95"])
-    density = group["density"][:].astype(float)
+    line, density = 1e3 * group["coordinate"][:], group["density"][:].astype(float)
     figure = filament_figure(file, PAGE, 3.3, "dashed: 95 % of the mass")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    half_step = (line[1] - line[0]) / 2
-    placed = {"extent": [line[0] - half_step, line[-1] + half_step] * 2, "aspect": "equal"}
-
-    norm = log_range(density, DENSITY_DECADES)
-    image = panels[0].imshow(np.maximum(density, norm.vmin), norm=norm, cmap="magma", **placed)
-    _bar_below(figure, image, r"$|\psi|^2\,/\,\bar\rho_\mathrm{m}$", "min")
+    placed = _placed(line)
+    image = show_density(file, panels[0], density, log_range(density, DENSITY_DECADES))
+    _bar_below(figure, image, DENSITY_LABEL, "min")
 
     mean = _phase_average(profile, np.hypot(line, line[:, None]) / 1e3)
     contrast = np.ma.masked_all(density.shape)
@@ -71,19 +69,66 @@ def cross_section(file: h5py.File) -> Figure:
     bar.set_ticks([-np.pi, 0, np.pi], labels=[r"$-\pi$", "0", r"$\pi$"])
     _mark_vortices(panels[2], group["vortices"])
 
-    for panel, colour in zip(panels, ("white", "black", "black"), strict=True):
-        panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=0.8))
-        panel.set(xlabel=rf"$u\;\;[{KPC}]$", ylabel=rf"$v\;\;[{KPC}]$")
-        panel.tick_params(**MAP_TICKS)
-        panel.label_outer()
+    for panel in panels[1:]:
+        _frame_map(file, panel, "black")
+    return figure
+
+
+def cross_section_frames(file: h5py.File) -> Figure:
+    """|psi|^2 across the filament at several times within two coherence times, on one colour scale."""
+    group = file[f"{FIRST_FILAMENT}/cross_section"]
+    times = group["frame_time"][:]
+    coherence = float(group.attrs.get("coherence_time", times[-1] - times[0]))
+    wanted = times[0] + coherence * np.array(SHOWN)
+    shown = np.unique([int(np.argmin(np.abs(times - time))) for time in wanted])
+    densities = [group["frames"][int(frame)] for frame in shown]
+    norm = log_range(densities, DENSITY_DECADES)
+    figure = filament_figure(file, PAGE, 1.85, about_coherence(group), "dashed: 95 % of the mass")
+    panels = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+    for panel, density, time in zip(panels, densities, times[shown], strict=True):
+        image = show_density(file, panel, density, norm, named=False)
+        panel.set_title(f"{time:.3g} Myr")
+    figure.colorbar(image, ax=panels, label=DENSITY_LABEL, extend="min", pad=0.01, aspect=16)
+    return figure
+
+
+def about_coherence(group: h5py.Group) -> str:
+    """The coherence time of the fringes, for the first line; empty where they have none."""
+    coherence = group.attrs.get("coherence_time")
+    return "" if coherence is None else rf"coherence time ${coherence:.3g}\,\mathrm{{Myr}}$"
+
+
+def show_density(file: h5py.File, panel: Axes, density: np.ndarray, norm: Any, named: bool = True) -> AxesImage:
+    """|psi|^2 across the filament in a panel, with R_95 and, where named, the de Broglie length; returns the image."""
+    line = 1e3 * file[f"{FIRST_FILAMENT}/cross_section/coordinate"][:]
+    image = panel.imshow(np.maximum(density, norm.vmin), norm=norm, cmap="magma", **_placed(line))
+    r95 = _frame_map(file, panel, "white")
+    if not named:
+        return image
     white = {"textcoords": "offset points", "color": "white"}
-    panels[0].annotate("$R_{95}$", (0, r95), (0, 2), ha="center", **white)
+    panel.annotate("$R_{95}$", (0, r95), (0, 2), ha="center", **white)
     length = de_broglie_length(file)
     if length is not None:
         left, right, low = 0.9 * line[0], 0.9 * line[0] + 1e3 * length, 0.9 * line[0]
-        panels[0].plot([left, right], [low, low], color="white", linewidth=2, solid_capstyle="butt")
-        panels[0].annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.3g}\,{KPC}$", (left, low), (0, 4), **white)
-    return figure
+        panel.plot([left, right], [low, low], color="white", linewidth=2, solid_capstyle="butt")
+        panel.annotate(rf"$\lambda_\mathrm{{dB}}={1e3 * length:.3g}\,{KPC}$", (left, low), (0, 4), **white)
+    return image
+
+
+def _placed(line: np.ndarray) -> dict[str, Any]:
+    """Where a picture of points of the square lies."""
+    half_step = (line[1] - line[0]) / 2
+    return {"extent": [line[0] - half_step, line[-1] + half_step] * 2, "aspect": "equal"}
+
+
+def _frame_map(file: h5py.File, panel: Axes, colour: str) -> float:
+    """Draw R_95 and name the axes of a map across the filament; returns R_95."""
+    r95 = 1e3 * float(file[f"{FIRST_FILAMENT}/profile"].attrs["r95"])
+    panel.add_patch(Circle((0, 0), r95, fill=False, edgecolor=colour, linestyle="--", linewidth=0.8))
+    panel.set(xlabel=rf"$u\;\;[{KPC}]$", ylabel=rf"$v\;\;[{KPC}]$")
+    panel.tick_params(**MAP_TICKS)
+    panel.label_outer()
+    return r95
 
 
 def profile(file: h5py.File) -> Figure:

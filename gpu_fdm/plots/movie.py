@@ -1,4 +1,4 @@
-"""Movies of a result that holds several times: of the runs of a simulation, or of the frames of a box.
+"""Movies of a result that holds several times: of a simulation's runs, or of frames of a box or of a cross-section.
 
 They are MP4 where there is ffmpeg, else animated GIF, which needs nothing beyond matplotlib.
 """
@@ -23,12 +23,17 @@ from ..io.ownership import MOVIE_COMMENT, MOVIE_MARK, require_own
 from ..io.schema import DENSITY, SIMULATION
 from . import figure_path
 from .box import COLUMN_DECADES, Side
+from .filament import DENSITY_DECADES, DENSITY_LABEL, show_density
 from .simulation import View, about_simulation, epochs_of, first_seed, runs_of
-from .style import COLUMN, LABELS, MPC, PAGE, STYLE, filament_figure, log_range, new_figure
+from .style import COLUMN, FIRST_FILAMENT, LABELS, MPC, PAGE, STYLE, filament_figure, log_range, new_figure
 
+CROSS_SECTION = f"{FIRST_FILAMENT}/cross_section"
 SECONDS = 8.0  # length of a movie, within these rates
 SLOWEST, FASTEST = 2, 25  # [frames/s]
-NEEDED = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames"
+NEEDED = (
+    "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames or "
+    "[cross_section] frames"
+)
 
 
 @dataclass(frozen=True)
@@ -40,46 +45,67 @@ class Scene:
     show: Callable[[int], None]
 
 
-def movie(path: Path, dpi: int = 200, target: Path | None = None) -> Path:
+def movies_in(path: Path) -> list[str]:
+    """Names of the movies that a result holds two or more times for, the names of the figures that move.
+
+    Raises InputError where it holds none, or is no result.
+    """
+    with open_result(path) as file:
+        numbers = {name: kind.count(file) for name, kind in MOVIES.items()}
+        found = [name for name, number in numbers.items() if number > 1]
+        if not found:
+            single = next((MOVIES[name].what for name, number in numbers.items() if number), "")
+            holds = f"holds one picture, that of {single}" if single else "holds no pictures of several times"
+            raise InputError(f"{file.filename}: {holds}: {NEEDED}")
+    return found
+
+
+def movie(path: Path, dpi: int = 200, target: Path | None = None, name: str = "") -> Path:
     """Make a movie of a result file, in its folder; returns its path, .mp4 where ffmpeg is on PATH, else .gif.
 
-    For result.hdf5 it is movie.mp4, for another NAME.hdf5 NAME_movie.mp4.
+    For result.hdf5 it is movie.mp4, of a cross-section cross_section_movie.mp4; for another NAME.hdf5 NAME_movie.mp4.
     dpi     resolution [1/inch]
     target  its path, .mp4 or .gif, instead of this
+    name    one of movies_in(path), the first where not given
     Raises InputError for fewer than two frames, for a file that is no result or is damaged, and where the movie would
     replace a file of others; RunError where it cannot be written.
     """
     path = Path(path)
-    kind = "mp4" if shutil.which("ffmpeg") else "gif"
-    if target is None:
-        target = figure_path(path, f"movie.{kind}")
-    elif target.suffix.lower() not in (".gif", f".{kind}"):
-        allowed = ".gif" if kind == "gif" else ".mp4 or .gif"
-        raise InputError(f"{target}: a movie must end in {allowed}{' without ffmpeg on PATH' if kind == 'gif' else ''}")
-    kind = target.suffix.lower()[1:]
-    require_own(target, MOVIE_MARK)
+    name = name or movies_in(path)[0]
+    target, kind = movie_target(path, f"{MOVIES[name].stem}movie", target)
     with open_result(path) as file, matplotlib_style.context(["default", STYLE]):
-        scene = scene_of(file)
-        _write(scene, target, kind, dpi)
+        write_movie(scene_of(file, name), target, kind, dpi)
     return target
 
 
-def scene_of(file: h5py.File) -> Scene:
-    """The simulation of an open result, or else its box; InputError for fewer than two frames."""
-    if SIMULATION in file:
-        number = len(epochs_of(first_seed(file)[runs_of(file)[0]]))
-        make, what = _simulation_scene, "a spectrum"
-    else:
-        number, make, what = _box_frames(file), _box_scene, "a frame"
-    if number < 2:
-        holds = f"holds one picture, that of {what}" if number else "holds no pictures of several times"
-        raise InputError(f"{file.filename}: {holds}: {NEEDED}")
-    scene = make(file, number)
+def movie_target(path: Path, stem: str, target: Path | None) -> tuple[Path, str]:
+    """Path and format of a movie of a result; InputError for another ending, or where it would replace one of others.
+
+    stem  of its name, where there is no target
+    """
+    kind = "mp4" if shutil.which("ffmpeg") else "gif"
+    if target is None:
+        target = figure_path(path, f"{stem}.{kind}")
+    elif target.suffix.lower() not in (".gif", f".{kind}"):
+        allowed = ".gif" if kind == "gif" else ".mp4 or .gif"
+        raise InputError(f"{target}: a movie must end in {allowed}{' without ffmpeg on PATH' if kind == 'gif' else ''}")
+    require_own(target, MOVIE_MARK)
+    return target, target.suffix.lower()[1:]
+
+
+def scene_of(file: h5py.File, name: str) -> Scene:
+    """The scene of one of the movies of an open result, laid out."""
+    scene = MOVIES[name].make(file, MOVIES[name].count(file))
     scene.show(0)
     for _ in range(2):
         scene.figure.draw_without_rendering()
     scene.figure.set_layout_engine("none")  # nothing moves from frame to frame, and no time is spent on it
     return scene
+
+
+def _simulation_epochs(file: h5py.File) -> int:
+    """The number of epochs of the runs of a simulation."""
+    return len(epochs_of(first_seed(file)[runs_of(file)[0]])) if SIMULATION in file else 0
 
 
 def _simulation_scene(file: h5py.File, number: int) -> Scene:
@@ -145,7 +171,54 @@ def _box_scene(file: h5py.File, number: int) -> Scene:
     return Scene(figure, number, show)
 
 
-def _write(scene: Scene, target: Path, kind: str, dpi: int) -> None:
+def _cross_section_frames(file: h5py.File) -> int:
+    """The number of frames of a cross-section."""
+    return len(file[CROSS_SECTION]["frame_time"]) if f"{CROSS_SECTION}/frames" in file else 0
+
+
+def _cross_section_scene(file: h5py.File, number: int) -> Scene:
+    """|psi|^2 across the filament, on one colour scale."""
+    group = file[CROSS_SECTION]
+    frames, times = group["frames"], group["frame_time"][:]
+    norm = log_range([float(np.max(frames[frame])) for frame in range(number)], DENSITY_DECADES)
+    coherence = group.attrs.get("coherence_time")
+    figure = filament_figure(file, COLUMN, 3.2)
+    top, panel = figure.get_suptitle(), figure.subplots()
+    image = show_density(file, panel, frames[0], norm)
+    figure.colorbar(image, ax=panel, label=DENSITY_LABEL, extend="min", pad=0.02, aspect=25)
+
+    def when(frame: int) -> str:
+        passed = "" if coherence is None else f", {(times[frame] - times[0]) / coherence:.2f} coherence times passed"
+        return f"{top}\n{times[frame]:.4g} Myr{passed}"
+
+    title = figure.suptitle(when(0))
+
+    def show(frame: int) -> None:
+        title.set_text(when(frame))
+        image.set_data(np.maximum(frames[frame], norm.vmin))
+
+    return Scene(figure, number, show)
+
+
+@dataclass(frozen=True)
+class Movie:
+    """A kind of movie: how many frames a result has for it, its scene, what a single picture is of, and its name."""
+
+    count: Callable[[h5py.File], int]
+    make: Callable[[h5py.File, int], Scene]
+    what: str
+    stem: str = ""
+
+
+# by the figures that move
+MOVIES = {
+    "simulation_frames": Movie(_simulation_epochs, _simulation_scene, "a spectrum"),
+    "projection": Movie(_box_frames, _box_scene, "a frame"),
+    "cross_section": Movie(_cross_section_frames, _cross_section_scene, "a frame", "cross_section_"),
+}
+
+
+def write_movie(scene: Scene, target: Path, kind: str, dpi: int) -> None:
     """Write a movie, which appears under its name when it is complete."""
     rate = int(np.clip(round(scene.frames / SECONDS), SLOWEST, FASTEST))
     writer = FFMpegWriter(fps=rate, metadata={"comment": MOVIE_COMMENT}) if kind == "mp4" else PillowWriter(fps=rate)

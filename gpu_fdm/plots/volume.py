@@ -1,10 +1,15 @@
-"""A volume rendering of the density in a box, which shines where it is dense; needs pyvista (extra `volume`)."""
+"""A volume rendering of the density in a box, which shines where it is dense, still or turning around.
+
+It needs pyvista (extra `volume`).
+"""
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import h5py
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from ..errors import InputError
@@ -13,12 +18,16 @@ from ..io.hdf5 import open_result
 from ..io.ownership import FIGURE_MARK, PROGRAM, require_own
 from ..io.schema import DENSITY
 from . import figure_path
+from .movie import Scene, movie_target, write_movie
 
 MOST_CELLS = 256  # a side; finer boxes are averaged over blocks of cells
 DECADES = 3.0  # of density below the brightest, which one cell in 10^4 exceeds
 BRIGHTEST = 99.99  # percentile of the density
 BACKGROUND, LINES = "#0b0b14", "white"
 PIXELS = 1400, 900
+MOVIE_PIXELS, FRAMES = (960, 640), 72
+PIXELS_AN_INCH = 100
+ZOOM = 1.3
 FIRST_DENSITY = ""
 
 
@@ -36,6 +45,49 @@ def draw_volume(
     path = Path(path)
     if target is not None and target.suffix.lower() != ".png":
         raise InputError(f"{target}: a volume must end in .png")
+    pyvista, density, grid, size = _read(path, density)
+    target = target or figure_path(path, f"{_stem(density)}.png")
+    require_own(target, FIGURE_MARK)
+    plotter = _plotter(pyvista, grid, size, density, pixels)
+    picture = plotter.screenshot(return_img=True)
+    plotter.close()
+    with atomic_write(target) as part:
+        imsave(part, picture, format="png", metadata={"Software": PROGRAM})
+    return target
+
+
+def turn_volume(
+    path: Path,
+    density: str = FIRST_DENSITY,
+    pixels: tuple[int, int] = MOVIE_PIXELS,
+    target: Path | None = None,
+    frames: int = FRAMES,
+) -> Path:
+    """Make a movie of a density that turns once around; returns its path, .mp4 where ffmpeg is on PATH, else .gif.
+
+    frames   number of pictures, in equal angles around the upright axis; the rest and the errors are as for draw_volume
+    """
+    path = Path(path)
+    pyvista, density, grid, size = _read(path, density)
+    target, kind = movie_target(path, f"{_stem(density)}_movie", target)
+    plotter = _plotter(pyvista, grid, size, density, pixels)
+    plotter.camera.zoom(1 / ZOOM)  # its corners stay in the picture
+    figure = Figure(figsize=(pixels[0] / PIXELS_AN_INCH, pixels[1] / PIXELS_AN_INCH), dpi=PIXELS_AN_INCH)
+    image = figure.figimage(plotter.screenshot(return_img=True), origin="upper")
+
+    def show(frame: int) -> None:
+        if frame:
+            plotter.camera.azimuth += 360 / frames
+            plotter.render()
+        image.set_data(plotter.screenshot(return_img=True))
+
+    write_movie(Scene(figure, frames, show), target, kind, PIXELS_AN_INCH)
+    plotter.close()
+    return target
+
+
+def _read(path: Path, density: str) -> tuple[ModuleType, str, np.ndarray, np.ndarray]:
+    """pyvista, the path of a density in a file, its grid, and the sides of the box [cMpc/h]."""
     try:
         import pyvista
     except ImportError as error:
@@ -47,16 +99,13 @@ def draw_volume(
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 3:
             there = f"must be one of {', '.join(known)}" if known else "the file has none"
             raise InputError(f"{path}: no density {density}: {there}")
-        grid = averaged(dataset)
         size = np.broadcast_to(dataset.attrs.get("box_size", file[DENSITY].attrs["box_size"]), 3)
-    shown = np.log10(np.maximum(grid, np.finfo(np.float32).tiny))
-    brightest = float(np.percentile(shown, BRIGHTEST))
-    target = target or figure_path(path, f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}.png")
-    require_own(target, FIGURE_MARK)
-    picture = _picture(pyvista, shown, size, (brightest - DECADES, brightest), density, pixels)
-    with atomic_write(target) as part:
-        imsave(part, picture, format="png", metadata={"Software": PROGRAM})
-    return target
+        return pyvista, density, averaged(dataset), size
+
+
+def _stem(density: str) -> str:
+    """The name of a figure of a density."""
+    return f"volume_{density.removeprefix(DENSITY + '/').replace('/', '_')}"
 
 
 def averaged(stored: h5py.Dataset) -> np.ndarray:
@@ -83,19 +132,15 @@ def _densities(file: h5py.File) -> list[str]:
     return found
 
 
-def _picture(
-    pyvista: ModuleType,
-    shown: np.ndarray,
-    size: np.ndarray,
-    limits: tuple[float, float],
-    title: str,
-    pixels: tuple[int, int],
-) -> np.ndarray:
-    """Pixels of the volume, shape (height, width, 3)."""
+def _plotter(pyvista: ModuleType, density: np.ndarray, size: np.ndarray, title: str, pixels: tuple[int, int]) -> Any:
+    """A plotter of pyvista with the volume, seen from the side, whose screenshots have so many pixels."""
     from vtkmodules.vtkCommonCore import vtkLogger
 
     # without a display VTK warns, and draws in memory
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
+    shown = np.log10(np.maximum(density, np.finfo(np.float32).tiny))
+    brightest = float(np.percentile(shown, BRIGHTEST))
+    limits = brightest - DECADES, brightest
     grid = pyvista.ImageData(dimensions=np.array(shown.shape) + 1, spacing=np.asarray(size) / shown.shape)
     grid.cell_data["density"] = np.clip(shown, *limits).ravel(order="F")
     plotter = pyvista.Plotter(off_screen=True, window_size=pixels)
@@ -120,7 +165,5 @@ def _picture(
     view[longest], view[across[0]], view[across[1]] = 0.5, 1.0, 0.5
     up[across[1]] = 1.0
     plotter.view_vector(view, viewup=up)
-    plotter.camera.zoom(1.3)
-    picture = plotter.screenshot(return_img=True)
-    plotter.close()
-    return picture
+    plotter.camera.zoom(ZOOM)
+    return plotter

@@ -48,7 +48,7 @@ def test_figures_are_kept_while_they_are_newer_than_the_result(path, tmp_path, c
         (("--only", "weights"), "--only weights: the result has no data of it: must be of mass_function, power"),
         (("--output", "all.pdf"), "--output all.pdf: is one file, for one of 2 figures: --only one of mass_f"),
         (("--only", "power", "--output", "power.jpg"), "power.jpg: must end in .png, .pdf, .svg"),
-        (("--only", "power", "--movie"), "--only power: names a figure: not together with --movie or --volume"),
+        (("--only", "power", "--volume"), "--only power: names a figure: not together with --volume"),
     ],
 )
 def test_wrong_options(path, monkeypatch, capsys, options, says):

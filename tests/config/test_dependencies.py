@@ -9,7 +9,7 @@ from gpu_fdm.config.cache_keys import key_of, selected_keys
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.priors import PriorOf
 from gpu_fdm.config.sections import SECTIONS
-from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Several, Text
+from gpu_fdm.io.kinds import Choice, InputFile, Maybe, Number, Series, Several, Text
 from gpu_fdm.pipeline.models import model_keys
 from gpu_fdm.pipeline.stages import STAGES, result_key, stages_of
 
@@ -78,6 +78,8 @@ def other_value(kind, value, table):
         return next(name for name in kind.names if name != value)
     if isinstance(kind, PriorOf):
         return "log_uniform(1, 2)" if kind.logarithm else "uniform(0.5, 0.7)"
+    if isinstance(kind, Series):
+        return (1.0, 2.0)
     if isinstance(kind, Several):
         inner = kind.kind
         if isinstance(inner, Choice):

@@ -58,6 +58,8 @@ NOT_RUN = {
     "--set one_filament.mass_max=1e12": (
         "tables of haloes take 20 s; tests/inference/test_total_prediction.py runs it with smaller ones"
     ),
+    "gpu-fdm plot output/film/result.hdf5 --movie": "48 pictures; tests/plots/test_plots_simulation.py makes three",
+    "gpu-fdm plot output/single_filament/result.hdf5 --volume --movie": "needs pyvista",
     "gpu-fdm fit power_z4.csv": "the reader's table",
     "gpu-fdm fit mock.csv": "a minute; tests/commands/test_fit_command.py makes a short chain",
     'gpu-fdm fit mock.csv --prior "mass_min=log_uniform(1e9,1e10)" --prior "ln10As=normal(3.044,0.014)" --output 2': (

@@ -25,7 +25,7 @@ from gpu_fdm import plots
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.pipeline.simulation.stage import SimulationStage
-from gpu_fdm.plots import movie, simulation, style
+from gpu_fdm.plots import filament, movie, simulation, style
 from gpu_fdm.units import CodeUnits
 
 FIGURES = [figure.name for figure in SimulationStage.figures]
@@ -178,21 +178,33 @@ def no_ffmpeg(tmp_path, monkeypatch):
     return tmp_path / "bin"
 
 
-@pytest.mark.parametrize("write", [write_simulation, write_frames])
-def test_gif(tmp_path, no_ffmpeg, write, capsys):
+def write_sections(file):
+    """A cross-section at several times."""
+    write_filament(file)
+    group = file["filaments/00/cross_section"]
+    group["frames"] = group["density"][:] * np.array([1, 2, 3])[:, None, None]
+    group["frame_time"] = 77.5 * np.arange(3)
+    group.attrs["coherence_time"] = 310.0
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(write_simulation, "simulation_frames"), (write_frames, "projection"), (write_sections, "cross_section")],
+)
+def test_gif(tmp_path, no_ffmpeg, write, name, capsys):
     with result(tmp_path / "m22_1.hdf5", write) as file:
         with matplotlib.style.context(["default", style.STYLE]):
-            scene = movie.scene_of(file)
+            scene = movie.scene_of(file, name)
         assert_readable_scene(scene)
     assert main(["plot", str(tmp_path / "m22_1.hdf5"), "--movie", "--dpi", "20"]) == 0
-    target = tmp_path / "m22_1_movie.gif"
+    target = tmp_path / f"m22_1_{'cross_section_' if write is write_sections else ''}movie.gif"
     assert capsys.readouterr().out == f"movie: {target} (an MP4 needs ffmpeg on PATH)\n"
     with Image.open(target) as image:
         assert image.n_frames == 3 and image.info["duration"] == 500
         first = np.asarray(image.convert("RGB"), int)
         image.seek(2)
         assert np.abs(np.asarray(image.convert("RGB"), int) - first).max() > 50
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["bin", "m22_1.hdf5", "m22_1_movie.gif"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["bin", "m22_1.hdf5", target.name]
 
 
 def assert_readable_scene(scene):
@@ -205,7 +217,7 @@ def assert_readable_scene(scene):
 
 
 def test_frames_of_a_movie_are_the_pictures(file):
-    scene = movie.scene_of(file)
+    scene = movie.scene_of(file, "simulation_frames")
     scene.show(1)
     images = [panel.images[0] for panel in scene.figure.axes if panel.images]
     view = simulation.View.of(file)
@@ -214,11 +226,54 @@ def test_frames_of_a_movie_are_the_pictures(file):
     assert scene.figure.get_suptitle().endswith("\n$z=4.00$")
 
 
+def test_movies_of_a_box_and_of_a_cross_section(tmp_path, no_ffmpeg, capsys):
+    """Both are made, or the one that is named; the times of the cross-section are in coherence times too."""
+    path = tmp_path / "result.hdf5"
+
+    def write(file):
+        write_sections(file)
+        write_box(file)
+        for frame in range(2):
+            file[f"density/frames/{frame}"] = file["density/fdm"][:]
+            file[f"density/frames/{frame}"].attrs["time"] = 10.0 * frame
+        del file["density/fdm"], file["density/smooth"]
+        file.move("density/frames", "density/fdm")
+
+    with result(path, write) as file:
+        scene = movie.scene_of(file, "cross_section")
+        scene.show(1)
+        assert scene.figure.get_suptitle().endswith("\n77.5 Myr, 0.25 coherence times passed")
+        image = scene.figure.axes[0].images[0]
+        assert np.max(image.get_array()) == pytest.approx(image.norm.vmax * 2 / 3)
+    assert main(["plot", str(path), "--movie", "--dpi", "20"]) == 0
+    names = {"movie.gif", "cross_section_movie.gif"}
+    assert names == {each.name for each in tmp_path.glob("*.gif")}
+    for arguments, says in (
+        (("--output", "x.gif"), "--output x.gif: is one file, for one of 2 movies: --only one of projection, cross_s"),
+        (("--only", "power"), "--only power: no movie of the result: must be of projection, cross_section"),
+    ):
+        assert main(["plot", str(path), "--movie", *arguments]) == 2
+        assert says in capsys.readouterr().err
+    target = tmp_path / "mine.gif"
+    assert main(["plot", str(path), "--movie", "--only", "projection", "--output", str(target), "--dpi", "20"]) == 0
+    assert target.is_file()
+
+
+def test_a_strip_of_a_cross_section(tmp_path):
+    style_of_figures = matplotlib.style.context(["default", style.STYLE])
+    with result(tmp_path / "result.hdf5", write_sections) as file, style_of_figures:
+        figure = filament.cross_section_frames(file)
+        figure.draw_without_rendering()
+        assert_readable(figure)
+    assert [panel.get_title() for panel in figure.axes[:3]] == ["0 Myr", "77.5 Myr", "155 Myr"]
+    assert r"coherence time $310\,\mathrm{Myr}$" in figure.get_suptitle()
+
+
 def test_empty_pixels_are_dark(path, tmp_path):
     (tmp_path / "result.hdf5").write_bytes(path.read_bytes())
     with h5py.File(tmp_path / "result.hdf5", "r+") as file:
         file["simulation/particles_fdm/2/projection_y"][3] = 0
-        scene = movie.scene_of(file)
+        scene = movie.scene_of(file, "simulation_frames")
     scene.show(2)
     shown = scene.figure.axes[1].images[0]
     assert np.asarray(shown.get_array()).min() == shown.norm.vmin > 0
@@ -270,7 +325,8 @@ def test_too_few_frames(tmp_path, write, says, capsys):
     with result(path, write), pytest.raises(InputError):
         movie.movie(path)
     assert main(["plot", str(path), "--movie"]) == 2
-    needed = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames"
+    needed = "a movie needs two or more: [simulation] spectra = 2 or more, or several times in [box] frames or "
+    needed += "[cross_section] frames"
     assert capsys.readouterr().err == f"gpu-fdm: error: {path}: {says}: {needed}\n"
 
 

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError
@@ -36,7 +37,7 @@ def test_blocks_of_cells(tmp_path, monkeypatch):
     assert grid == pytest.approx(expected, rel=1e-6)  # single precision
 
 
-def test_what_is_refused(box, monkeypatch):
+def test_what_is_refused(box, monkeypatch, capsys):
     if importlib.util.find_spec("pyvista") is None:
         monkeypatch.setitem(sys.modules, "pyvista", sys)  # it is asked for before the file
     with pytest.raises(InputError, match=r"box.hdf5: no density density/cdm: must be one of density/fdm$"):
@@ -44,6 +45,8 @@ def test_what_is_refused(box, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyvista", None)
     with pytest.raises(InputError, match=r"a volume needs pyvista: pip install pyvista"):
         volume.draw_volume(box)
+    assert main(["plot", str(box), "--volume", "--movie"]) == 2
+    assert capsys.readouterr().err.startswith("gpu-fdm: error: a volume needs pyvista: pip install pyvista (")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyvista") is None, reason="pyvista is not installed (extra volume)")
@@ -55,3 +58,16 @@ def test_picture(box, capsys):
     assert picture.shape == (900, 1400, 3)
     # the filament lies across the middle, on a dark ground
     assert picture[430:470, 600:800].max() > 0.5 and np.median(picture) < 0.1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyvista") is None, reason="pyvista is not installed (extra volume)")
+def test_it_turns(box):
+    """The filament is long from the side and short from its end, and after half a turn long again."""
+    with Image.open(volume.turn_volume(box, pixels=(240, 160), target=box.with_name("turn.gif"), frames=4)) as movie:
+        assert movie.n_frames == 4
+        widths = []
+        for frame in range(3):
+            movie.seek(frame)
+            bright = np.asarray(movie.convert("L"))[30:120] > 100
+            widths.append(np.ptp(np.flatnonzero(bright.sum(axis=0) > 3)))
+    assert widths[1] < 0.8 * widths[0] and widths[2] == pytest.approx(widths[0], abs=4)

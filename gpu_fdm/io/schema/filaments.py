@@ -175,6 +175,13 @@ FILAMENT_GROUPS = (
             "coordinate": Dataset("coordinate", "cMpc/h", "along phi = 0 and along phi = pi/2"),
             "density": Dataset("coordinate, coordinate", MATTER, "|psi|^2, [v, u]", "float32"),
             "phase": Dataset("coordinate, coordinate", "rad", "arg psi, [v, u]", "float32"),
+            "frames": Dataset("frame_time, coordinate, coordinate", MATTER, "|psi|^2 of a movie, [frame, v, u]", REAL),
+            "frame_time": Dataset("frame_time", "Myr", "times of the frames"),
+        },
+        {
+            "coherence_time": Attribute(
+                "at which the autocorrelation of the fringes first falls to 1/2; none where they never change", "Myr"
+            ),
         },
     ),
     Group(
