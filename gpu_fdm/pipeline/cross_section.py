@@ -73,8 +73,9 @@ def frame_times(config: Config, model: Model) -> tuple[np.ndarray, float | None]
         if isinstance(frames, str):
             raise config.error("cross_section", "frames", f"must be times: {error}") from None
         return np.array(frames), None
-    steps = coherence / STEPS * np.arange(frames_of(frames))
-    return start + steps if isinstance(frames, str) else np.array(frames), coherence
+    if isinstance(frames, str):
+        return start + coherence / STEPS * np.arange(frames_of(frames)), coherence
+    return np.array(frames), coherence
 
 
 class CrossSectionStage(Stage):

@@ -105,7 +105,7 @@ def show_density(file: h5py.File, panel: Axes, density: np.ndarray, norm: Any, n
     r95 = _frame_map(file, panel, "white")
     if not named:
         return image
-    white = {"textcoords": "offset points", "color": "white"}
+    white: Look = {"textcoords": "offset points", "color": "white"}
     panel.annotate("$R_{95}$", (0, r95), (0, 2), ha="center", **white)
     length = de_broglie_length(file)
     if length is not None:
