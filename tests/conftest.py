@@ -1,5 +1,6 @@
 """Fixtures shared by the suite: the published filament, solved once."""
 
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,17 @@ def pytest_configure(config):
     for name, value in WAIT_ASLEEP.items():
         os.environ.setdefault(name, value)
     config.stash[HOSTILE] = Hostile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Python looks for garbage among what tests make, not among modules and tests, which stay: that takes seconds."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_sessionfinish(session):
