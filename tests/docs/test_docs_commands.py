@@ -247,7 +247,11 @@ def run_command(command, folder):
         assert absent is None, f"{command.text}\nshows: {absent}\nbut printed was:\n{printed}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+# a quarter of a minute each; below, their commands are parsed
+LONG = ("degeneracy", "population")
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in LONG)) for page in PAGES])
 def test_commands_and_examples(page, folder_of_files, tmp_path):
     # examples run as a module of a package, so that they can import its modules
     namespace = {"__name__": "gpu_fdm.snapshots.example", "__package__": "gpu_fdm.snapshots"}
@@ -272,6 +276,17 @@ def test_commands_in_text(page):
         except SystemExit as stop:
             # only the name of a command, without its arguments
             assert stop.code == 0 or len(text.split()) == 2, text
+
+
+@pytest.mark.parametrize("page", LONG)
+def test_commands_of_long_pages(page):
+    """They have subcommands and options that exist, and inis with the keys that they set."""
+    commands = [shlex.split(step.text)[1:] for step in steps(PAGES[page].read_text()) if isinstance(step, Command)]
+    assert any(words[0] == "run" for words in commands)
+    for words in commands:
+        parsed = build_parser().parse_args(words)
+        if words[0] == "run":
+            read_config(REPOSITORY / parsed.ini, parsed.set)
 
 
 def test_lists_are_not_stale():
