@@ -15,7 +15,7 @@ from matplotlib.textpath import TextPath
 
 SIZE = 17.0  # of letters [pixels]
 UNITS = 10  # of the coordinates in a pixel
-LEAST = 0.75  # of its width, to which a narrow screen shrinks a formula; beyond, the line scrolls
+LEAST = 0.7  # of its width, to which a narrow screen shrinks a formula; beyond, the line scrolls
 _BLOCK = re.compile(r"^```math\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 _BETWEEN = r"\qquad"
 _COMMANDS = {Path.MOVETO: "m", Path.LINETO: "l", Path.CURVE3: "q", Path.CURVE4: "c"}
