@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .style import PAGE, SMALL, STYLE, boson_colours, save_figure
 
 LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
-PANEL, GAP, TOP, BOTTOM = 2.4, 0.1, 0.5, 0.95  # inches
+PANEL, GAP, TOP, BOTTOM = 2.2, 0.1, 0.3, 0.68  # inches
 COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
 OVER = {  # in words
     "smooth": "the same filaments without fringes",
@@ -47,9 +47,9 @@ def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, N
     bottom = BOTTOM + ROW * (rows - 1)
     height = TOP + bottom + len(boosts) * (PANEL + GAP)
     figure = Figure(figsize=(PAGE, height))  # laid out here: the search for a layout takes longer than all else
-    figure.suptitle(f"power of all matter with fuzzy dark matter,  z = {redshift:.4g}", y=1 - 0.15 / height, va="top")
+    figure.suptitle(f"power of all matter with fuzzy dark matter,  z = {redshift:.4g}", y=1 - 0.08 / height, va="top")
     panels = figure.subplots(len(boosts), 1, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(0.13, bottom / height, 0.97, 1 - TOP / height, hspace=GAP / PANEL)
+    figure.subplots_adjust(0.09, bottom / height, 0.98, 1 - TOP / height, hspace=GAP / PANEL)
     colours = boson_colours(m22.tolist())
     for panel, (over, ratios) in zip(panels, boosts.items(), strict=True):
         for mass, ratio in zip(m22.tolist(), ratios, strict=True):
