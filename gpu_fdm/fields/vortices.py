@@ -12,6 +12,7 @@ from ..parallel.backend import CPU, GPU
 from ..quantities import takes
 from .cross_section import RadialTable, flow_at, psi_at
 
+POINTS_A_WAVELENGTH = 24  # the shortest of psi, of the grid on which vortices are searched
 _NEWTON_STEPS = 30
 _POINTS_A_BAND = 1 << 21
 _SUBDIVISIONS = 4  # squares where Newton's method strays are cut into this many along a side
@@ -56,7 +57,7 @@ def find_vortices(
     step  of the search grid [L]; a 24th of the shortest wavelength where not given
     Raises RuntimeError if a winding cannot be traced to zeros (the grid is then far too coarse).
     """
-    step = step or 2 * np.pi / table.wavenumber_max / 24
+    step = step or 2 * np.pi / table.wavenumber_max / POINTS_A_WAVELENGTH
     points = 2 * int(np.ceil(radius / step)) + 2
     line = step * (np.arange(points) - (points - 1) / 2)
     left, bottom = [], []

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..fields.cross_section import psi_at, tabulate
-from ..fields.vortices import Vortices, find_vortices
+from ..fields.vortices import POINTS_A_WAVELENGTH, Vortices, find_vortices
 from ..filament.coherence import coherence_time
 from ..filament.model import Model
 from ..io import schema
@@ -32,7 +32,8 @@ _TOLERANCE = 1e-6  # of the radial factors of psi in frames, whose densities are
 _FRAME = "cross_section_frame"  # a part of the cache
 _LEAST, _MOST = 0.25, 1.0  # coherence times: a shorter series shows no change, longer steps no motion
 _POINT = 64  # bytes of a point of the plane while psi is computed
-_VORTICES = 0.2  # seconds, roughly, to find the vortices
+_START = 0.2  # seconds to load compiled loops
+_SEARCH = 1.5  # evaluations of psi that a point of the search for vortices takes as long as
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ class CrossSectionStage(Stage):
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory and time of the states at the points of the plane, for each frame too."""
         size, section = inputs.largest, inputs.config.cross_section
-        points = section.points**2
+        points, (cut, _, _), profile = section.points**2, size.extent, size.profile
+        wavelengths = float(profile.radius_enclosing(section.mass_fraction)) * profile.scale_factor * (2 * cut) ** 0.5
+        searched = (2 * POINTS_A_WAVELENGTH * wavelengths / (2 * np.pi)) ** 2
         frames = frames_of(section.frames) if section.frames is not None else 0
         # each frame is in the cache too until the result is complete
         written = 8 * points + 2 * frames * points * np.dtype(dtype_of(inputs.config)).itemsize
-        seconds = _VORTICES + 4 * size.evaluation_seconds(points) + frames * size.evaluation_seconds(points)
+        seconds = _START + size.evaluation_seconds((1 + frames) * points + _SEARCH * searched)
         return Estimate({"cross-section": size.states + _POINT * points}, written, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 TABLE_SECONDS, TABLE_MEMORY = 0.1, 16 << 20  # of a boson from the table, and of the table [bytes]
 _NO_PLANE = 0.6  # of the time of exact spectra, without those in the plane
+_BEYOND, _HALOES = 0.2, 0.4  # seconds for the mass beyond the energy cut of a filament; for the haloes of a boson
 WINDOW_CHOICES = ("mass_min", "mass_max", "normalisation", "mass_function", "shape", "beta", "mode_mass", "statistics")
 
 
@@ -78,8 +79,8 @@ class OneFilamentStage(Stage):
         bosons = _bosons(inputs)
         in_table, direct = from_tables(bosons)
         sizes = [ModelSize.of(config, bosons[m22].filament(mass)) for m22 in direct for mass in masses]
-        seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds() for each in sizes)
-        seconds += TABLE_SECONDS * len(in_table)
+        seconds = sum(each.solving_seconds(method) + _NO_PLANE * each.exact_seconds() + _BEYOND for each in sizes)
+        seconds += TABLE_SECONDS * len(in_table) + _HALOES * (1 + len(bosons))
         if section.budget == "yes":
             seconds += budget_seconds(config)
         if not direct:

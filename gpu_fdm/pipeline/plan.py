@@ -1,4 +1,8 @@
-"""Needs of a run: the sums of what its stages estimate."""
+"""Needs of a run: the sums of what its stages estimate.
+
+Times are those of two idle cores of the machine of docs/performance.md: counts of cells, states and steps over rates
+measured there. A run measures no rates when it starts: a busy machine would tell others a moment later.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,11 +78,12 @@ def describe(
     fixed = _START + (_DRAWING if inputs.config.figures else 0)
     total = fixed + sum(times)
     several = (
-        f", at best {duration(fixed + 2 * sum(times) / ranks.size)} on {ranks.size} ranks" if ranks.size > 2 else ""
+        f"; at best {duration(fixed + 2 * sum(times) / ranks.size)} on {ranks.size} ranks" if ranks.size > 2 else ""
     )
     lines += [
         f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}",
         f"output: {result}, {in_words(planned.disk)}",
-        f"time: about {duration(total)} on two cores{several}{f', without {unknown}' if unknown else ''}",
+        f"time: about {duration(total)} on two cores, to a factor of two{several}"
+        f"{f'; without {unknown}' if unknown else ''}",
     ]
     return lines

@@ -74,7 +74,7 @@ def test_sums_and_a_stage_that_cannot_tell_its_time(tmp_path):
     assert planned.memory["unknown"] == planned.peak == BASE + (3 << 30)
     assert (1 << 30) < planned.disk < (1 << 30) + (2 << 20) and planned.seconds["unknown"] is None
     *_, last = describe(stages, inputs, ["mind this"], tmp_path / "x.hdf5")
-    assert last.startswith("time: about ") and last.endswith(" on two cores, without [unknown]")
+    assert last.startswith("time: about ") and last.endswith(" on two cores, to a factor of two; without [unknown]")
 
 
 def test_lines():

@@ -22,6 +22,7 @@ from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.plan import BASE, plan
 from gpu_fdm.pipeline.simulation import checkpoint, dynamics, evolve, record
+from gpu_fdm.pipeline.simulation.needs import run_steps
 from gpu_fdm.pipeline.simulation.setup import Setup, check_simulation
 from gpu_fdm.pipeline.snapshot import snapshot_power
 from gpu_fdm.pipeline.stages import stages_of
@@ -80,6 +81,14 @@ def whole(tmp_path_factory):
     assert outcome.result == folder / "result.hdf5"
     assert sum(line.startswith("P of ") for line in outcome.summary) == 4
     return folder
+
+
+def test_steps_that_a_dry_run_counts(whole):
+    setup = Setup.of(config(whole))
+    with h5py.File(whole / "result.hdf5") as file:
+        for run in ("wave_fdm", "particles_fdm"):
+            counted, taken = run_steps(setup, run), int(file[f"simulation/{run}"].attrs["steps"])
+            assert taken - 2 <= counted <= taken + 1, run
 
 
 def test_what_a_result_holds(whole):
