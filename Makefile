@@ -49,7 +49,7 @@ test-slow: $(VENV)/.test-installed $(LOOPS)
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
 	rm -rf $(COPY) && mkdir -p $(COPY) && cp -rp gpu_fdm $(COPY) && cp -rp kernels $(COPY)/gpu_fdm
-	cd $(COPY) && "$(ROOT)/$(BIN)/python" -m mypy --config-file "$(ROOT)/pyproject.toml" --cache-dir ../mypy gpu_fdm
+	cd $(COPY) && "$(ROOT)/$(BIN)/python" -m mypy --num-workers 2 --config-file "$(ROOT)/pyproject.toml" --cache-dir ../mypy gpu_fdm
 	cd $(COPY) && "$(ROOT)/$(BIN)/lint-imports" --no-logo --no-cache "$(ROOT)/pyproject.toml"
 
 docs: $(VENV)/.test-installed
