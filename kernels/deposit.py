@@ -127,13 +127,15 @@ def _add_in_threads(
     starts = (np.cumsum(counts.T).reshape(tiles, parts) - counts.T).T.copy()
     edges = [*starts[0, :: tiles // columns].tolist(), number]
     in_order = np.empty_like(positions), None if weights is None else np.empty_like(weights)
+    # equal weights take the loop that is compiled for weights of the positions' precision
+    each = (np.ones(1, positions.dtype), 0) if in_order[1] is None else (in_order[1], 1)
 
     def sort(part: int) -> None:
         sort_by_tile(positions, weights, tile, shares[part], starts[part], *in_order)
 
     def add(column: int) -> None:
         share = edges[column], edges[column + 1]
-        add_particles_loop(*in_order, *lattice, (0,) * order, x_first, share, grid)
+        add_particles_loop(in_order[0], *each, *lattice, (0,) * order, x_first, share, grid)
 
     backend.for_each(range(parts), sort)
     # particles of columns side by side touch the same planes: every other column at a time
@@ -302,9 +304,10 @@ def sort_by_tile(positions, weights, tile, share, starts, sorted_positions, sort
 
 
 @njit(**_OPTIONS)
-def add_particles_loop(positions, weights, scale, offset, cells, taps, x_first, share, grid):
+def add_particles_loop(positions, weights, stride, scale, offset, cells, taps, x_first, share, grid):
     """add_particles on the CPU, for some of the particles, whose positions are good.
 
+    weights  that of particle p is number p * stride
     taps     tuple as long as the order of the assignment: a constant to the compiler, which unrolls the loops
     share    (first, last) particles to add, last excluded
     """
@@ -321,7 +324,7 @@ def add_particles_loop(positions, weights, scale, offset, cells, taps, x_first, 
         cell, t = _cell(positions[p, 2], scale[2], offset, nz)
         z, (w0, w1, w2, w3) = _four_cells(cell, order, nz), _weights(order, t)
         wz = number(w0), number(w1), number(w2), number(w3)
-        weight = 1.0 if weights is None else np.float64(weights[p])
+        weight = np.float64(weights[p * stride])
         for a in range(order):
             plane = x[a]
             if not whole:
