@@ -174,7 +174,7 @@ def _write_haloes(file: GroupWriter, config: Config, population: Population, mat
     attributes: dict[str, object] = {}
     if m22 is not None:
         columns["power_fdm"] = total.haloes_smooth + total.haloes_fringes
-        attributes = {"exact_nu": exact_nu, "statistics": config.halo.statistics}
+        attributes = {"exact_nu": exact_nu, "exact_l_max": section.exact_l_max, "statistics": config.halo.statistics}
     names = ("concentration", "concentration_factor", "core_factor", "soliton", "energy_cut")
     file.group(
         f"/{schema.ONE_HALO}/{schema.boson(m22)}",

@@ -99,6 +99,7 @@ def test_a_run(tmp_path):
         np.testing.assert_array_equal(parts["power_cdm"], file["total_power/cdm/power_smooth"][:])
         assert 350 < group.attrs["k_detach_smooth"] < 700 and group.attrs["k_detach_filaments"] < 200
         haloes = file["one_halo_power/m22_1"]
+        assert haloes.attrs["exact_l_max"] == 16
         np.testing.assert_allclose(
             haloes["power_fdm"][:] - haloes["power_smooth"][:], parts["haloes_fringes"], atol=1e-16
         )
