@@ -69,6 +69,10 @@ NOT_RUN = {
     "sbatch job.sh": CLUSTER,
     "gpu-fdm run ini/single_filament.ini --set filament.profile_table=ini/measured_profile.csv --set "
     "filament.profile_fit=smooth --set run.output=output/mine": "measured.md has it with a bootstrap",
+    "gpu-fdm run ini/single_filament.ini --set cross_section.frames=auto --set run.output=output/movie": (
+        "one_filament.md makes such a movie"
+    ),
+    "gpu-fdm plot output/movie/result.hdf5 --movie": "needs the result of that run",
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
 NOT_RUN_AT_ALL = {
