@@ -13,6 +13,7 @@ from locations import TESTS
 from gpu_fdm.parallel.ranks import Ranks
 
 MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+TWO = pytest.param(2, marks=pytest.mark.slow)  # beside three, whose shares differ, and which make test runs
 needs_mpi = pytest.mark.skipif(MPIEXEC is None, reason="no mpiexec: install the extra mpi, or an MPI library")
 
 

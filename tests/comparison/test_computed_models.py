@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from attrs import evolve
-from rank_runs import agree, needs_mpi, run_here
+from rank_runs import TWO, agree, needs_mpi, run_here
 from scipy.interpolate import CubicSpline
 
 from gpu_fdm.comparison.computed_models import Populations, SingleFilaments
@@ -170,7 +170,7 @@ def check(ranks):
 
 
 @needs_mpi
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [TWO, 3])
 def test_ranks_agree(ranks):
     agree(__file__, ranks)
 

@@ -45,22 +45,23 @@ def test_every_page_is_built(site):
     assert (site / "notebooks" / "look_at_a_result.ipynb").is_file()
 
 
-@pytest.mark.parametrize(
-    ("page", "text", "said"),
-    [
+def test_a_warning_ends_the_build(tmp_path):
+    """Each of three counts."""
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    cases = [
         ("gas.md", "[x](boosts.md#nowhere)", "does not contain an anchor '#nowhere'"),
         ("gas.md", "[x](nothing.md)", "'nothing.md', but the target is not found"),
         ("new.md", "in no menu", 'not included in the "nav" configuration:\n  - new.md'),
-    ],
-)
-def test_a_warning_ends_the_build(page, text, said, tmp_path):
-    shutil.copytree(DOCS, tmp_path / "docs")
-    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
-    with (tmp_path / "docs" / page).open("a") as file:
-        file.write(f"\n{text}\n")
+    ]
+    for page, text, _ in cases:
+        with (tmp_path / "docs" / page).open("a") as file:
+            file.write(f"\n{text}\n")
     built = build(tmp_path, tmp_path / "site")
-    assert built.returncode == 1 and "Aborted with 1 warnings in strict mode" in built.stdout + built.stderr
-    assert said in built.stdout + built.stderr
+    printed = built.stdout + built.stderr
+    assert built.returncode == 1 and "Aborted with 3 warnings in strict mode" in printed
+    for _, _, said in cases:
+        assert said in printed
 
 
 def test_the_site_needs_no_network(site):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rank_runs import agree, needs_mpi, run_here
+from rank_runs import TWO, agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
@@ -341,7 +341,7 @@ def check_ranks(ranks):
 
 
 @needs_mpi
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, TWO, 3])
 def test_ranks(number):
     """The same modes, wave and particles; on three ranks some hold no lines of the smallest grids."""
     agree(__file__, number)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
-from rank_runs import agree, needs_mpi, run_here
+from rank_runs import TWO, agree, needs_mpi, run_here
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
@@ -250,7 +250,7 @@ def check_ranks(ranks):
 
 
 @needs_mpi
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, TWO, 3])
 def test_same_particles_on_any_number_of_ranks(number):
     agree(__file__, number)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rank_runs import agree, needs_mpi, run_here
+from rank_runs import TWO, agree, needs_mpi, run_here
 from scipy.integrate import quad, solve_ivp
 from scipy.linalg import expm
 from scipy.special import hyp2f1
@@ -497,7 +497,7 @@ def check_ranks(ranks):
 
 
 @needs_mpi
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, TWO, 3])
 def test_same_bits_on_any_number_of_ranks(number):
     """On three ranks some hold no lines of the smallest grids."""
     agree(__file__, number)
