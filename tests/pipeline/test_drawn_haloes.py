@@ -99,7 +99,8 @@ def test_boxes_of_drawn_haloes_have_the_one_halo_spectrum():
         (halo,) = read_haloes(config, [HaloRow(1, at, (0.5, 0.5, 0.5))])
         exact = halo_spectrum(profile_of_halo(config, halo), k[some] * unit, fixed_amplitudes=True)
         expected += weight * function(at) * at**2 * exact.power * volume
-    found = np.array(powers)[:, some] / expected
+    window_of_cells = np.exp(-(k[some] ** 2) * np.mean(slab.box.spacing**2) / 12)
+    found = np.array(powers)[:, some] / (expected * window_of_cells)
     pull = (found.mean(axis=0) - 1) / (found.std(axis=0, ddof=1) / np.sqrt(len(found)))
     assert np.sqrt(np.mean(pull**2)) < 2
     assert np.all(np.abs(found.mean(axis=0) - 1) < 0.5)
