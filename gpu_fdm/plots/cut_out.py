@@ -28,16 +28,16 @@ def cut_out(file: h5py.File) -> Figure:
     left.errorbar(k, mean, bars, fmt="o", color="black", markersize=2.5, elinewidth=0.8, label="slices, mean")
     left.plot(k, polar["model"], **look, label="exact average, projected weights")
     left.plot(k, polar["wkb"], color=GREEN, linestyle=SMOOTH["linestyle"], label="exact average, WKB weights")
-    left.set(xscale="log", yscale="log", xlim=(k[0], k[-1]), ylim=(_BELOW * top, 5 * top))
+    left.set(xscale="log", yscale="log", xlim=(k[0], k[-1]), ylim=(_BELOW * top, 2e3 * top))
     left.set(xlabel=WAVENUMBER.replace("$k", r"$k_\perp"), ylabel=r"$P_2(k_\perp)\,/\,\mu^2$")
-    left.legend(loc="lower left")
+    left.legend(loc="upper right")
 
     k, cut, rebuilt = (group[f"box/{name}"][:] for name in ("k", "cut_out", "reconstruction"))
     right.loglog(k, cut, "o", color="black", markersize=2, label="cut-out")
     right.loglog(k, rebuilt, **look, label=f"reconstruction, {about['axial']} along the axis")
     top = max(cut.max(), rebuilt.max())
     shown = [values[values > _BELOW**2 * top] for values in (cut, rebuilt)]
-    right.set(xlim=(k[0], k[-1]), ylim=(0.5 * min(values.min() for values in shown), 5 * top))
+    right.set(xlim=(k[0], k[-1]), ylim=(0.5 * min(values.min() for values in shown), 1e3 * top))
     right.set(xlabel=WAVENUMBER, ylabel=rf"$P(k)\;\;[({MPC})^3]$, box of the cut-out")
-    right.legend(loc="lower left")
+    right.legend(loc="upper right")
     return figure
