@@ -26,6 +26,7 @@ from ..parallel.domain import Domain
 from ..parallel.fft import plane_blocks
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from .coherence import coherence_of, describe_times
 from .densities import load_densities, remove_stale, store_densities, unfinished_results
 from .gas_haloes import halo_in_box, memory_in_box
 from .inputs import Inputs
@@ -131,7 +132,7 @@ class BoxStage(Stage):
             written = _write(context, frame, masses)
             replace(context, frame=frame).run_within(self.section)
             del found, slab, frame  # for memory: those of one time
-        return _compare_masses(written, context.models)
+        return [*_describe_frames(context), *_compare_masses(written, context.models)]
 
     def unfinished(self, cache: Cache) -> frozenset[str]:
         """Names of unfinished files that hold densities."""
@@ -289,6 +290,16 @@ def _fill_in_pieces(
             for _ in batch:
                 step()
     return DensitySlab(box, densities, domain.through_card)
+
+
+def _describe_frames(context: Context) -> list[str]:
+    """A line about the times of the frames of one filament, on rank 0; nothing for several, or without fringes."""
+    times, models = context.config.box.frames, context.models
+    if times is None or len(times) < 2 or "fdm" not in context.config.box.fields or not context.ranks.is_root:
+        return []
+    if len(models.filaments) != 1 or models.haloes:
+        return []
+    return [describe_times("box", sorted(times), coherence_of(models.model(0))[0])]
 
 
 def _compare_masses(masses: dict[str, float], models: Models) -> list[str]:

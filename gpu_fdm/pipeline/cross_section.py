@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..fields.cross_section import psi_at, tabulate
 from ..fields.vortices import POINTS_A_WAVELENGTH, Vortices, find_vortices
-from ..filament.coherence import coherence_time
 from ..filament.model import Model
 from ..io import schema
 from ..io.deferred import DeferredWrites
@@ -19,6 +17,7 @@ from ..io.kinds import frames_of
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from .coherence import STEPS, coherence_of, describe_times
 from .inputs import Inputs
 from .model import dtype_of
 from .models import model_keys
@@ -27,10 +26,8 @@ from .stage import Context, Estimate, Stage
 
 log = logging.getLogger(__name__)
 
-STEPS = 12  # of a movie in a coherence time: from one frame to the next the autocorrelation falls by 1/150
 _TOLERANCE = 1e-6  # of the radial factors of psi in frames, whose densities are in single precision by default
 _FRAME = "cross_section_frame"  # a part of the cache
-_LEAST, _MOST = 0.25, 1.0  # coherence times: a shorter series shows no change, longer steps no motion
 _POINT = 64  # bytes of a point of the plane while psi is computed
 _START = 0.2  # seconds to load compiled loops
 _SEARCH = 1.5  # evaluations of psi that a point of the search for vortices takes as long as
@@ -68,15 +65,12 @@ def frame_times(config: Config, model: Model) -> tuple[np.ndarray, float | None]
     Raises InputError where the step is to follow from a coherence time that there is not.
     """
     frames, start = config.cross_section.frames, config.wavefunction.time
-    try:
-        coherence = coherence_time(model.wave) * model.units.time_myr
-    except ValueError as error:
-        if isinstance(frames, str):
-            raise config.error("cross_section", "frames", f"must be times: {error}") from None
-        return np.array(frames), None
-    if isinstance(frames, str):
-        return start + coherence / STEPS * np.arange(frames_of(frames)), coherence
-    return np.array(frames), coherence
+    coherence, reason = coherence_of(model)
+    if not isinstance(frames, str):
+        return np.array(frames), coherence
+    if coherence is None:
+        raise config.error("cross_section", "frames", f"must be times: {reason}")
+    return start + coherence / STEPS * np.arange(frames_of(frames)), coherence
 
 
 class CrossSectionStage(Stage):
@@ -178,20 +172,6 @@ def density_across(config: Config, model: Model, time: float, backend: CPU | GPU
     line = np.linspace(-half, half, config.cross_section.points)
     psi = psi_at(table, line[None, :], line[:, None], backend)
     return (psi.real**2 + psi.imag**2).astype(dtype)
-
-
-def describe_times(title: str, times: ArrayLike, coherence: float | None) -> str:
-    """A line about times of frames and the coherence time of the fringes [Myr]; warns where they show no change."""
-    number, steps = len(np.asarray(times)), np.diff(times)
-    if coherence is None:
-        return f"{title}: {number} frames; their fringes never change by half"
-    found = f"coherence time of the fringes {coherence:.4g} Myr"
-    advice = f"steps of {coherence / STEPS:.3g} Myr show how they change"
-    if np.sum(steps) < _LEAST * coherence:
-        log.warning("%s: frames over %.3g Myr are almost alike: %s (%s)", title, np.sum(steps), found, advice)
-    elif np.max(steps) > _MOST * coherence:
-        log.warning("%s: fringes of frames %.4g Myr apart differ: %s (%s)", title, np.max(steps), found, advice)
-    return f"{title}: {number} frames, {np.max(steps):.4g} Myr apart; {found}"
 
 
 def _model_and_times(context: Context) -> tuple[Model, np.ndarray, float | None]:

@@ -66,6 +66,13 @@ def test_times_that_show_nothing_are_warned_of(tmp_path, caplog, frames, says):
     assert says in caplog.text and "Myr show how they change)" in caplog.text
 
 
+def test_frames_of_a_box_that_are_alike_are_warned_of(tmp_path, caplog):
+    box = ("box.size=0.7,0.7,1.5", "box.cells=8", "box.frames=40,0,20", "box.fields=fdm")
+    result = run(config_of(tmp_path / "one.hdf5", "", *box))
+    assert "box: frames over 40 Myr are almost alike: coherence time of the fringes 5" in caplog.text
+    assert [line for line in result.summary if line.startswith("box: 3 frames, 20 Myr apart; coherence time")]
+
+
 @pytest.mark.parametrize("frames", ["auto 1", "auto 2.5", "auto x", "automatic", "5", "0, 20, 20", "20, 0", "0, nan"])
 def test_frames_that_are_refused(frames):
     with pytest.raises(InputError) as raised:
