@@ -11,6 +11,8 @@ from pickle import PickleError
 from threading import RLock
 from typing import Any
 
+from ..parallel.signals import signals_after
+
 log = logging.getLogger(__name__)
 
 # a full disk, a folder that cannot be written, a file that was cut or is of another version
@@ -89,6 +91,14 @@ def _dispatcher(function: Callable, options: dict[str, Any]) -> Any:
         dispatcher._cache = Cache(function)
     except RuntimeError as error:  # neither the package's folder nor the user's cache can be written
         _warn(str(error))
+    compile_now = dispatcher.compile
+
+    def compile_undisturbed(signature: Any) -> Any:
+        """Signals wait: LLVM goes on after an exception in the callback that stores its code, then misses the code."""
+        with signals_after():
+            return compile_now(signature)
+
+    dispatcher.compile = compile_undisturbed
     return dispatcher
 
 

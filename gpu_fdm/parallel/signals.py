@@ -105,7 +105,8 @@ def deferred_signals() -> Iterator[Callable[[], str]]:
 def signals_after() -> Iterator[None]:
     """Signals that arrive in the block raise at its end: for compiled code that calls Python and loses exceptions.
 
-    HDF5 is such code: it goes on after an exception in the file that it writes into, and fails later in other words.
+    HDF5 and LLVM are such code: they go on after an exception in the file that the one writes into, or in the function
+    that takes what the other has compiled, and fail later in other words.
     """
     with deferred_signals() as noted:
         yield
