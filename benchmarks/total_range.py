@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,32 +51,34 @@ def ratios(*overrides: str) -> dict[float, dict[str, Any]]:
 
 def draw(found: dict[str, dict[float, dict[str, Any]]], path: Path) -> None:
     """The range of both ratios, and every choice."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
 
-    from gpu_fdm.plots.style import STYLE, WAVENUMBER
+    def plot(panel: Any, m22: float, other: str) -> None:
+        lines = {name: one[m22]["power_fdm"] / one[m22][other] for name, one in found.items()}
+        panel.fill_between(K, *(end(list(lines.values()), axis=0) for end in (np.min, np.max)), color="0.9")
+        for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
+            panel.loglog(K, line, color=colour, linewidth=2 if name == "as it is" else 1.1, label=name)
 
-    with style.context(["default", STYLE]):
-        figure = Figure(figsize=(11, 6), layout="constrained")
-        panels = figure.subplots(2, len(BOSONS), sharex=True, sharey="row")
-        for row, (other, label) in zip(panels, BELOW, strict=True):
-            for panel, m22 in zip(row, BOSONS, strict=True):
-                lines = {name: one[m22]["power_fdm"] / one[m22][other] for name, one in found.items()}
-                panel.fill_between(K, *(end(list(lines.values()), axis=0) for end in (np.min, np.max)), color="0.9")
-                for colour, (name, line) in zip(COLOURS, lines.items(), strict=False):
-                    panel.loglog(K, line, color=colour, linewidth=2 if name == "as it is" else 1.1, label=name)
-                panel.axhline(1, color="0.4", linewidth=0.6)
-                panel.axhline(2, color="0.4", linewidth=0.6, linestyle=":")
-            row[0].set(ylabel=label, xlim=(K[0], K[-1]), ylim=(0.9, 20) if other == "power_smooth" else (0.1, 20))
-        for top, bottom, m22 in zip(*panels, BOSONS, strict=True):
-            top.set_title(f"$m_{{22}}={m22:g}$")
-            bottom.set_xlabel(WAVENUMBER)
-        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        figure.savefig(path, dpi=110)
+    def legend(figure: Any, first: Any) -> None:
+        figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+
+    draw_panels(plot, legend, path)
 
 
 def draw_redshifts(found: dict[float, dict[str, dict[float, dict[str, Any]]]], path: Path) -> None:
     """The range of both ratios with concentration and core at each redshift."""
+
+    def plot(panel: Any, m22: float, other: str) -> None:
+        for z, choices in found.items():
+            lines = [choices[name][m22]["power_fdm"] / choices[name][m22][other] for name in SHAPES]
+            ends = (end(lines, axis=0) for end in (np.min, np.max))
+            panel.fill_between(K, *ends, color=REDSHIFTS[z], alpha=0.25, linewidth=0)
+            panel.loglog(K, lines[0], color=REDSHIFTS[z], label=f"$z={z:g}$")
+
+    draw_panels(plot, lambda _, first: first.legend(), path)
+
+
+def draw_panels(plot: Callable[[Any, float, str], None], legend: Callable[[Any, Any], None], path: Path) -> None:
+    """A column for each boson and a row for each ratio, filled by plot(panel, m22, other); legend(figure, first)."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
@@ -86,18 +89,14 @@ def draw_redshifts(found: dict[float, dict[str, dict[float, dict[str, Any]]]], p
         panels = figure.subplots(2, len(BOSONS), sharex=True, sharey="row")
         for row, (other, label) in zip(panels, BELOW, strict=True):
             for panel, m22 in zip(row, BOSONS, strict=True):
-                for z, choices in found.items():
-                    lines = [choices[name][m22]["power_fdm"] / choices[name][m22][other] for name in SHAPES]
-                    ends = (end(lines, axis=0) for end in (np.min, np.max))
-                    panel.fill_between(K, *ends, color=REDSHIFTS[z], alpha=0.25, linewidth=0)
-                    panel.loglog(K, lines[0], color=REDSHIFTS[z], label=f"$z={z:g}$")
+                plot(panel, m22, other)
                 panel.axhline(1, color="0.4", linewidth=0.6)
                 panel.axhline(2, color="0.4", linewidth=0.6, linestyle=":")
             row[0].set(ylabel=label, xlim=(K[0], K[-1]), ylim=(0.9, 20) if other == "power_smooth" else (0.1, 20))
         for top, bottom, m22 in zip(*panels, BOSONS, strict=True):
             top.set_title(f"$m_{{22}}={m22:g}$")
             bottom.set_xlabel(WAVENUMBER)
-        panels[0, 0].legend()
+        legend(figure, panels[0, 0])
         figure.savefig(path, dpi=110)
 
 
