@@ -81,8 +81,10 @@ def forecast(prediction: Prediction, bins: Bins, m22: float, priors: Mapping[str
     priors  standard deviations of what is free beside ln m22: ln10As, n_s, and of ln of mass_min, filament_fraction;
             infinite for no prior
     The lower mass of the window is not fitted with WDM, whose filaments have none of the fringes that it is mixed with.
-    Raises InputError where Prediction does.
+    Raises InputError for a prediction at other k, and where Prediction does.
     """
+    if not np.array_equal(prediction.k, bins.k):
+        raise InputError("prediction: must be made at the k of the bins: Prediction.of(config, k=bins.k)")
     for name, value in priors.items():
         if name not in FREE or not value > 0:
             raise InputError(f"prior of {name}, {value:g}: must be > 0, of one of {', '.join(FREE)}")

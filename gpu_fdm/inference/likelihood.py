@@ -8,6 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
+from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
 from .measured import Measured
@@ -46,6 +47,8 @@ class Likelihood:
         Raises InputError as Prediction.of and PredictionRange.of do.
         """
         tables = tuple(tables)
+        if not tables or not all(isinstance(table, Measured) for table in tables):
+            raise InputError("tables: must be a list of at least one table, each made by read_measured")
         total = {table.redshift for table in tables if table.total}
         prior = None if config.fit is None else config.fit.omega_m
         if prior is None:

@@ -6,6 +6,8 @@ subtracted, they are Gaussian in the values themselves (gaussian = linear).
 """
 
 from collections.abc import Callable
+from functools import partial
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,8 @@ from ..spectra.total_power import OVER as TOTAL_OVER
 FILAMENTS = several_filaments(0, 0).split(" 0 ")[0]  # how the object of boosts of filaments alone begins
 MATTER = matter_with(FILAMENTS)
 
-Curve = Callable[[Any], NDArray]  # from what a prediction returns to its values at the prediction's k
+Curve = Callable[[Any], NDArray]  # from what a prediction returns to its values at the prediction's k; is pickled
+GAUSSIAN = ("ln", "linear")  # what has Gaussian errors
 
 
 def quantity(table: Boost | Spectrum) -> Curve:
@@ -50,19 +53,22 @@ def quantity(table: Boost | Spectrum) -> Curve:
         if table.units != COMOVING:
             raise InputError(f"power in units of {table.units}: must be in {COMOVING}, or Mpc^3 with h")
         if total:
-            return lambda predicted: predicted.total_fdm
-        return (lambda predicted: predicted.one_filament_fdm) if alone else (lambda predicted: predicted.matter_fdm)
+            return attrgetter("total_fdm")
+        return attrgetter("one_filament_fdm" if alone else "matter_fdm")
     over = table.denominator
     if total:
         if over not in TOTAL_OVER:
             raise InputError(f"{table.name} of {ALL_MATTER} with haloes: must be over one of {', '.join(TOTAL_OVER)}")
-        return lambda predicted: predicted.total_boost(over)
+        return methodcaller("total_boost", over)
     if not alone:
-        return lambda predicted: predicted.boost(over)
+        return methodcaller("boost", over)
     if over not in ("smooth", "classical"):
         raise InputError(f"{table.name} of filaments: must be over smooth or classical")
-    below = f"one_filament_{over}"
-    return lambda predicted: predicted.one_filament_fdm / getattr(predicted, below)
+    return partial(_filament_boost, f"one_filament_{over}")
+
+
+def _filament_boost(below: str, predicted: Any) -> NDArray:
+    return predicted.one_filament_fdm / getattr(predicted, below)
 
 
 def is_total(table: Boost | Spectrum) -> bool:
@@ -106,6 +112,8 @@ class Measured:
         gaussian    what has Gaussian errors: ln of the values, or the values themselves (linear)
         Raises InputError for tables without redshift or errors, and for a covariance that is none.
         """
+        if gaussian not in GAUSSIAN:
+            raise InputError(f"gaussian = {gaussian}: must be one of {', '.join(GAUSSIAN)}")
         try:
             return cls._of(table, label, covariance, gaussian == "ln")
         except InputError as error:

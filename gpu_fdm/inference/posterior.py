@@ -39,7 +39,9 @@ class Posterior:
 
     @classmethod
     def of(cls, likelihood: Likelihood, section: FitSection) -> "Posterior":
-        """The posterior with the priors of [fit]; InputError where nothing is free."""
+        """The posterior with the priors of [fit], FitSection() say; InputError where nothing is free."""
+        if not isinstance(section, FitSection):
+            raise InputError(f"section: must be a FitSection, as config.fit is, not a {type(section).__name__}")
         known = {name: getattr(section, name) for name in PARAMETERS}
         free = {name: prior for name, prior in known.items() if prior is not None and not prior.is_fixed}
         if not free:
@@ -54,25 +56,36 @@ class Posterior:
 
     def values(self, point: ArrayLike) -> dict[str, float]:
         """Parameters as a prediction takes them, of a point, shape (parameters,)."""
-        numbers = dict(zip(self.priors, np.asarray(point, float).tolist(), strict=True))
+        numbers = dict(zip(self.priors, self._rows(point, 1).tolist(), strict=True))
         exponents = {name: float(np.exp(value)) for name, value in numbers.items() if name in LOGARITHMIC}
         known = self.fixed | numbers | exponents
         return {name: known[name] for name in PARAMETERS if name in known}
 
-    def log_prior(self, points: NDArray) -> NDArray:
+    def log_prior(self, points: ArrayLike) -> NDArray:
         """ln of the prior density of points, shape (..., parameters); shape (...)."""
+        points = self._rows(points)
         return sum(prior.log_density(points[..., i]) for i, prior in enumerate(self.priors.values()))
 
-    def log_density(self, point: NDArray) -> float:
+    def _rows(self, points: ArrayLike, dimensions: int | None = None) -> NDArray:
+        """Points as an array of a number of dimensions; InputError unless they have a number for each parameter."""
+        rows = np.asarray(points, float)
+        if rows.ndim == 0 or rows.shape[-1] != len(self.priors) or dimensions not in (None, rows.ndim):
+            names = ", ".join(self.names)
+            raise InputError(f"point of shape {rows.shape}: must have {len(self.priors)} numbers, {names}")
+        return rows
+
+    def log_density(self, point: ArrayLike) -> float:
         """ln of the posterior density of a point, but for a constant; -inf where the prior is 0.
 
         Raises InputError where there is no prediction: beyond the table of similarity, say.
         """
+        point = self._rows(point, 1)
         prior = float(self.log_prior(point))
         return prior if prior == -np.inf else prior + self.likelihood(**self.values(point))
 
-    def pulls(self, point: NDArray) -> NDArray:
+    def pulls(self, point: ArrayLike) -> NDArray:
         """Pulls of all rows and of the normal priors, which are measurements too, shape (rows + normal priors,)."""
+        point = self._rows(point, 1)
         normal = [(point[i] - p.centre) / p.deviation for i, p in enumerate(self.priors.values()) if p.is_normal]
         return np.concatenate([self.likelihood.pulls(**self.values(point)), normal])
 
@@ -153,8 +166,9 @@ class Posterior:
         slopes = self.jacobian(point)
         return BestFit(self, point, float(2 * found.cost), rows - len(scale), slopes.T @ slopes)
 
-    def jacobian(self, point: NDArray) -> NDArray:
+    def jacobian(self, point: ArrayLike) -> NDArray:
         """Derivatives of the pulls, shape (rows + normal priors, parameters), by differences within the priors."""
+        point = self._rows(point, 1)
         here = self.pulls(point)
         columns = np.zeros((len(here), len(point)))
         for i, prior in enumerate(self.priors.values()):

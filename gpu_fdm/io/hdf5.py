@@ -125,6 +125,8 @@ def open_result(path: str | Path) -> "Iterator[h5py.File]":
         with opened(path) as file:
             require_self_contained(file)
             yield file
+    except InputError:
+        raise
     except (AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
         raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {reason(error)[:200]}") from None
 

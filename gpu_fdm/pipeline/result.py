@@ -107,9 +107,23 @@ class Array(_Node):
         return self[()]
 
     def __getitem__(self, index: Any) -> Any:
-        """A part as a Quantity of astropy, of which only this is read."""
+        """A part as a Quantity of astropy, of which only this is read.
+
+        Raises NoSuchIndex, an InputError and an IndexError, as NumPy does.
+        """
         with self._stored() as node:
-            return node[index] << _unit(node.attrs.get("units", ""))
+            try:
+                _ = np.broadcast_to(False, node.shape)[index]
+            except IndexError as error:
+                raise NoSuchIndex(f"{self.path}: {self.name} has shape {node.shape}: {error}") from None
+            try:
+                part = node[index]
+            except (TypeError, ValueError):  # of NumPy alone: lists that do not increase, steps below 0, new axes
+                part = node[()][index]
+            return part << _unit(node.attrs.get("units", ""))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.quantity)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         """The numbers without their unit, for NumPy; Matplotlib too."""
@@ -135,9 +149,9 @@ class Group(_Node, Mapping):
     def __getitem__(self, name: str) -> "Group | Array":
         path = f"{self.name}/{name}".strip("/")
         with open_result(self.path) as file:
-            if path not in file:
+            if not name or not isinstance(name, str) or path not in file:
                 known = list(file[self.name or "/"])
-                raise NoSuchName(f"{self.path}: no {path}{did_you_mean(name, known)}; holds {', '.join(known)}")
+                raise NoSuchName(f"{self.path}: no {path}{did_you_mean(str(name), known)}; holds {', '.join(known)}")
             return (Group if isinstance(file[path], h5py.Group) else Array)(self.path, path)
 
     def __iter__(self) -> Iterator[str]:
@@ -150,7 +164,7 @@ class Group(_Node, Mapping):
 
     def __contains__(self, name: object) -> bool:
         with self._stored() as node:
-            return name in node
+            return isinstance(name, str) and name in node
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
@@ -170,7 +184,8 @@ class Group(_Node, Mapping):
             first = {name: _axes(array)[0] if array.ndim else "" for name, array in arrays.items()}
             axis = Counter(first.values()).most_common(1)[0][0]
             names = sorted((name for name in arrays if first[name] == axis), key=lambda name: name != axis)
-            table = QTable({name: arrays[name][()] << _unit(arrays[name].attrs.get("units", "")) for name in names})
+            units = {name: arrays[name].attrs.get("units", "") for name in names}
+            table = QTable({name: _column(arrays[name][()], units[name]) for name in names})
             for name in names:
                 table[name].info.description = str(arrays[name].attrs.get("description", ""))
             left_out = [name for name in arrays if name not in names]
@@ -257,6 +272,10 @@ class NoSuchName(InputError, KeyError):
         return one_line(self.args[0])
 
 
+class NoSuchIndex(InputError, IndexError):
+    """An array has no element, or no axis, of an index."""
+
+
 def _arrays(node: h5py.Group) -> dict[str, h5py.Dataset]:
     return {name: each for name, each in node.items() if isinstance(each, h5py.Dataset)}
 
@@ -314,6 +333,11 @@ def _unit(text: str) -> Any:
 
     with units.add_enabled_units(with_h):
         return units.Unit(text)
+
+
+def _column(values: NDArray, unit: str) -> Any:
+    """A Quantity; integers without unit stay integers, which a Quantity cannot be."""
+    return values if values.dtype.kind in "iu" and not unit else values << _unit(unit)
 
 
 def _unit_text(about: Mapping[str, Any]) -> str:

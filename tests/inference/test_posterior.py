@@ -1,5 +1,6 @@
 """Posteriors of a model that is known in closed form, chains that are stopped and resumed, and what is refused."""
 
+import pickle
 from types import SimpleNamespace
 
 import emcee
@@ -10,6 +11,7 @@ from linear_model import REDSHIFT, SLOPES, TRUTH, K, LinearModel, likelihood, ta
 from threadpoolctl import threadpool_info
 
 from gpu_fdm import InputError
+from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.sections import FitSection
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.likelihood import Likelihood
@@ -224,21 +226,33 @@ def test_tables_that_are_refused(change, covariance, message):
     ],
 )
 def test_priors_that_are_refused(key, text):
-    from gpu_fdm import parse_config
-
     with pytest.raises(InputError, match=rf"\[fit\] {key} = .*: must be"):
         parse_config(f"[fit]\n{key} = {text}\n")
 
 
 def test_priors_are_written_as_they_are_read():
-    from gpu_fdm import parse_config
-
     text = "[fit]\nm22 = log_normal(2.2, 0.1)\nn_s = uniform(0.9, 1)\nmass_min = log_uniform(1e9, 1e+10)\nln10As = 3\n"
     config = parse_config(text)
     assert parse_config(config.to_ini()).fit == config.fit
     assert config.fit.n_s.log_density(0.95) == pytest.approx(np.log(10)) and config.fit.n_s.log_density(1.1) == -np.inf
     with pytest.raises(InputError, match="all parameters are fixed"):
         Posterior.of(likelihood(), FitSection(m22=2))
+
+
+def test_a_posterior_is_pickled_and_takes_lists():
+    made = posterior()
+    point = CENTRE.tolist()
+    assert pickle.loads(pickle.dumps(made)).log_density(CENTRE) == made.log_density(point) == made.log_density(CENTRE)
+    for wrong in (point[:2], 0.7, [point]):
+        with pytest.raises(InputError, match="must have 3 numbers, ln_m22, ln10As, n_s"):
+            made.log_density(wrong)
+    with pytest.raises(InputError, match=r"must be a FitSection, as config\.fit is, not a dict"):
+        Posterior.of(likelihood(), {"m22": 2})
+    for tables in ([], ["table.csv"]):
+        with pytest.raises(InputError, match="each made by read_measured"):
+            Likelihood.of(parse_config(""), tables)
+    with pytest.raises(InputError, match="gaussian = log: must be one of ln, linear"):
+        Measured.of(table(), "table.csv", gaussian="log")
 
 
 def test_predictions_keep_blas_on_one_thread():

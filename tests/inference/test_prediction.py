@@ -233,8 +233,9 @@ def test_wavenumbers_that_are_refused():
             Prediction.of(parse_config(""), 4.0, k)
 
 
-def test_public_name():
-    assert gpu_fdm.Prediction is Prediction
+def test_a_forecast_is_refused_at_other_k_than_those_of_its_bins(prediction):
+    with pytest.raises(InputError, match="must be made at the k of the bins"):
+        gpu_fdm.forecast(prediction, gpu_fdm.Bins(30, 300), 2.2, {})
 
 
 def test_sigma8_of_the_config():

@@ -51,8 +51,10 @@ def test_arrays_have_the_numbers_of_the_file_and_units(result):
     np.testing.assert_array_equal(np.asarray(array), k)
     assert array.unit.is_equivalent(array.quantity.unit)
     assert str(array.unit) == "littleh / Mpc"
-    plane = result["density/fdm"][3]
-    np.testing.assert_array_equal(plane.value, density[3])
+    planes = result["density/fdm"]
+    for index in (3, -1, ..., (slice(None), 0), (2, [3, 1]), slice(None, None, -1), None, density > 1):
+        np.testing.assert_array_equal(planes[index].value, density[index])
+    assert [each.value for each in array] == list(k)
     # what is read goes back into functions with its unit
     model = gpu_fdm.build_model(result.config)
     spectra = gpu_fdm.single_power(model, array.quantity)
@@ -60,6 +62,7 @@ def test_arrays_have_the_numbers_of_the_file_and_units(result):
 
 
 def test_a_table_has_units_descriptions_and_attributes(result):
+    assert result["filaments/00/modes"].table["l"].dtype.kind == "i"
     table = result["single_power/00"].table
     assert table.colnames[0] == "k"
     assert len(table) == 5
@@ -107,7 +110,13 @@ def test_figures_of_a_group(result, tmp_path):
 def test_what_is_not_there_and_what_is_no_result(result, tmp_path):
     with pytest.raises(KeyError, match="no densty \\(did you mean density\\?\\); holds density, filaments"):
         result["densty"]
-    assert "density/fdm" in result
+    assert "density/fdm" in result and 3 not in result
+    for name in (3, None, ""):
+        with pytest.raises(KeyError, match="holds density"):
+            result[name]
+    for index in (8, (0, 0, 0, 0), 1.5, "x"):
+        with pytest.raises(IndexError, match=r"density/fdm has shape \(8, 10, 12\): "):
+            result["density/fdm"][index]
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["a"] = 1.0
     with pytest.raises(InputError, match="must be a result of gpu-fdm run or gpu-fdm power"):
