@@ -204,16 +204,18 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
         )
     write_list(path, ridges, snapshot.box_size, not options.skeleton)
     noun = "ridge" if len(ridges) == 1 else "ridges"
-    show(f"{len(ridges)} {noun} of the density smoothed at {search.smooth:.4g} cMpc/h; lengths in cMpc/h")
+    what = options.skeleton or f"the density smoothed at {search.smooth:.4g} cMpc/h"
+    show(f"{len(ridges)} {noun} of {what}; lengths in cMpc/h")
     print("number  length  straightness  curvature  line mass  from                      to")
     for number, ridge in enumerate(ridges[:_LISTED]):
         axis = ridge.axis
         begin, end = (
             ",".join(f"{value:.4g}" for value in point % snapshot.box_size) for point in (axis.begin, axis.end)
         )
+        line_mass = "-" if options.skeleton else f"{ridge.line_mass:.3g}"
         print(
             f"{number:6}  {axis.length:6.4g}  {ridge.straightness:12.4f}  {ridge.curvature:9.3g}  "
-            f"{ridge.line_mass:9.3g}  {begin:24}  {end}"
+            f"{line_mass:>9}  {begin:24}  {end}"
         )
     show(f"list: {path}")
 

@@ -2,9 +2,11 @@
 
 The file has the lines ANDSKEL, the number of dimensions, comments, BBOX [origin] [extent], and sections, each with its
 name in brackets. In [FILAMENTS] there are their number, and for each a line of two critical points and a number of
-points, and that many lines of positions. Source: Sousbie 2011 (MNRAS 414, 350), and the manual of DisPerSE.
+points, and their positions, in lines of up to 256 points. DisPerSE cuts its filaments at critical points, and without
+-breakdown several of them run along one ridge. Source: Sousbie 2011 (MNRAS 414, 350), and the manual of DisPerSE.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +16,20 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.tables import errors_of_text, read_text
+from .ridges import RidgePoints
+
+log = logging.getLogger(__name__)
 
 _SAME = 1e-3  # relative difference of the sides of one box
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _MOST_BYTES = 1 << 30
+_HALF = 4  # points on both sides over which places on a line are averaged
 
 
 def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
     """The filaments of a skeleton, each shape (points, 3), every point next to the one before [cMpc/h].
 
-    sides  of the periodic box in which it was found
+    sides  of the periodic box in which it was found; positions are those of the box, wherever BBOX begins
     Raises InputError, naming file and line, for what is no such file, and for a skeleton of another box.
     """
     with errors_of_text(path):
@@ -33,7 +39,7 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
     if len(lines) < 2 or lines[1].strip() != "3":
         raise InputError(f"{path}, line 2: must be 3, the number of dimensions")
     box = np.asarray(sides, float)
-    origin = _origin(path, lines, box)
+    _check_box(path, lines, box)
     start = next((number for number, line in enumerate(lines) if line.strip() == "[FILAMENTS]"), None)
     if start is None:
         raise InputError(f"{path}: no section [FILAMENTS]")
@@ -43,14 +49,20 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
     for _ in range(int(count)):
         at += 1
         _, _, samples = _numbers(path, lines, at, 3)
-        points = np.array([_numbers(path, lines, at + 1 + n, 3) for n in range(int(samples))]).reshape(-1, 3) - origin
-        at += int(samples)
+        header, values = at, list[float]()
+        while len(values) < 3 * int(samples):
+            at += 1
+            some = len(lines[at].split()) if at < len(lines) else 0
+            values += _numbers(path, lines, at, max(some, 3))
+        if len(values) != 3 * samples:
+            raise InputError(f"{path}, line {header + 1}: {samples:g} points: {len(values)} numbers follow")
+        points = np.array(values).reshape(-1, 3)
         outside = np.flatnonzero(np.any((points < -0.5 * box) | (points > 1.5 * box), axis=1))
         if len(outside):
             where = ", ".join(f"{value:g}" for value in points[outside[0]])
             raise InputError(
-                f"{path}, line {at - int(samples) + 2 + outside[0]}: a point at {where} cMpc/h: must be in the box of "
-                f"the snapshot, {_text(box)}: a skeleton of another box, or in another unit"
+                f"{path}, line {header + 1}: a filament through {where} cMpc/h: must be in the box of the snapshot, "
+                f"{_text(box)}: a skeleton of another box, or in another unit"
             )
         if len(points) > 1:
             ways = np.diff(points, axis=0)
@@ -59,8 +71,33 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
     return found
 
 
-def _origin(path: str | Path, lines: list[str], box: NDArray) -> NDArray:
-    """The corner of the box; InputError where its sides are not those of the snapshot."""
+def points_along(lines: Sequence[NDArray], smooth: float, sides: Sequence[float]) -> RidgePoints:
+    """Points along lines, four to a smoothing scale, of unknown density and line mass (1 for all).
+
+    lines   shape (points, 3) each, every point next to the one before [cMpc/h]
+    smooth  points are means over as much of the line to both sides, since lines go from cell to cell [cMpc/h]
+    """
+    places, ways = [np.empty((0, 3))], [np.empty((0, 3))]
+    for line in lines:
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
+        last = max(1, int(np.ceil(along[-1] * _HALF / smooth)))
+        at = np.arange(last + 1)
+        even = np.stack([np.interp(at / last * along[-1], along, values) for values in line.T], axis=1)
+        sums = np.concatenate([np.zeros((1, 3)), np.cumsum(even, axis=0)])
+        half = np.minimum(_HALF, np.minimum(at, last - at))
+        place = (sums[at + half + 1] - sums[at - half]) / (2 * half + 1)[:, None]
+        way = place[np.minimum(at + 2, last)] - place[np.maximum(at - 2, 0)]
+        places.append(place)
+        ways.append(way)
+    position, way = np.concatenate(places), np.concatenate(ways)
+    length = np.linalg.norm(way, axis=1)
+    moves = length > 0
+    one = np.ones(np.count_nonzero(moves))
+    return RidgePoints(position[moves] % np.asarray(sides, float), way[moves] / length[moves, None], one, one)
+
+
+def _check_box(path: str | Path, lines: list[str], box: NDArray) -> None:
+    """InputError where the sides of the box are not those of the snapshot; a warning where it begins elsewhere."""
     for number, line in enumerate(lines):
         if line.startswith("BBOX"):
             values = [float(text) for text in _NUMBER.findall(line.removeprefix("BBOX"))]
@@ -72,8 +109,9 @@ def _origin(path: str | Path, lines: list[str], box: NDArray) -> NDArray:
                     f"{path}, line {number + 1}: a skeleton of a box of {_text(extent)}: must be {_text(box)}, as the "
                     "snapshot has"
                 )
-            return np.array(values[:3])
-    return np.zeros(3)
+            if np.any(np.abs(values[:3]) > 0.1 * box):
+                log.warning("%s: %s: positions are taken as they are, in the box of the snapshot", path, line)
+            return
 
 
 def _numbers(path: str | Path, lines: list[str], at: int, count: int) -> list[float]:

@@ -82,18 +82,7 @@ def trace(points: RidgePoints, sides: Sequence[float], smooth: float, least_leng
     if not len(points):
         return []
     box = np.asarray(sides, float)
-    return _ridges(_joined(_lines(points, box, smooth), box, 8 * smooth, smooth), smooth, least_length)
-
-
-def straight_ridges(lines: Sequence[NDArray], smooth: float, least_length: float) -> list[Ridge]:
-    """The straight pieces of lines whose line mass is not known (1 for all), the best first; the rest as for trace.
-
-    lines  shape (points, 3) each, every point next to the one before [cMpc/h]
-    """
-    return _ridges([(line, np.ones(len(line))) for line in lines], smooth, least_length)
-
-
-def _ridges(lines: "Sequence[_Line]", smooth: float, least_length: float) -> list[Ridge]:
+    lines = _joined(_lines(points, box, smooth), box, 8 * smooth, smooth)
     pieces = [piece for line, masses in lines for piece in _straight(line, masses, 2 * smooth)]
     ridges = [Ridge(line, float(np.median(masses)), 2 * smooth) for line, masses in pieces if len(line) > 1]
     ridges = [ridge for ridge in ridges if ridge.axis.length >= least_length]

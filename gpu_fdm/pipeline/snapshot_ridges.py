@@ -8,8 +8,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..cosmic_web.ridges import ridge_points
-from ..cosmic_web.skeleton import read_skeleton
-from ..cosmic_web.tracing import Ridge, straight_ridges, trace
+from ..cosmic_web.skeleton import points_along, read_skeleton
+from ..cosmic_web.tracing import Ridge, trace
 from ..errors import InputError, RunError
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
@@ -84,7 +84,8 @@ def find_ridges(snapshot: Snapshot, search: Search, ranks: Ranks) -> list[Ridge]
 
 def ridges_of_skeleton(path: Path, snapshot: Snapshot, smooth: float) -> list[Ridge]:
     """The straight ridges of a skeleton, the longest first; InputError for a skeleton of another box."""
-    return straight_ridges(read_skeleton(path, snapshot.box_size), smooth, _LEAST_LENGTH * smooth)
+    points = points_along(read_skeleton(path, snapshot.box_size), smooth, snapshot.box_size)
+    return trace(points, snapshot.box_size, smooth, _LEAST_LENGTH * smooth)
 
 
 def _search_cells(snapshot: Snapshot, smooth: float) -> tuple[int, int, int]:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from drawn_filaments import distance, gas, particles
+from locations import DATA
 from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.cosmic_web.ridges import ridge_points
-from gpu_fdm.cosmic_web.skeleton import read_skeleton
-from gpu_fdm.cosmic_web.tracing import straight_ridges, trace
+from gpu_fdm.cosmic_web.skeleton import points_along, read_skeleton
+from gpu_fdm.cosmic_web.tracing import trace
 from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.fields.particles import deposit
@@ -60,8 +61,8 @@ def test_the_eight_filaments_of_the_published_gas():
 
 def test_a_bent_line_is_cut_at_its_bend():
     line = np.concatenate([np.linspace([1, 1, 1], [5, 1, 1], 40), np.linspace([5, 1.1, 1], [5, 6, 1], 50)])
-    ridges = straight_ridges([line], 0.1, 2.0)
-    assert [round(ridge.axis.length, 1) for ridge in ridges] == [5.0, 4.0]
+    ridges = trace(points_along([line], 0.1, BOX.size), BOX.size, 0.1, 2.0)
+    assert np.allclose([ridge.axis.length for ridge in ridges], [5, 4], atol=0.2)
 
 
 SKELETON = """ANDSKEL
@@ -93,6 +94,8 @@ def test_skeletons(tmp_path):
     path.write_text(SKELETON)
     (line,) = read_skeleton(path, BOX.size)
     assert np.allclose(line, [[1, 2, 3], [0.2, 2, 3], [-1, 2, 3]])
+    path.write_text(SKELETON.replace(" 3.0\n 0.2", " 3.0 0.2").replace("[0,0,0]", "[0.25,0.25,0.25]"))
+    assert np.array_equal(read_skeleton(path, BOX.size), [line])  # several points a line; BBOX moves none
     for old, new, message in (
         (
             "[20,24,22]",
@@ -102,17 +105,35 @@ def test_skeletons(tmp_path):
         (
             " 19.0 2.0 3.0\n[C",
             " 1900 2 3\n[C",
-            r"line 18: a point at 1900, 2, 3 cMpc/h: must be in the box of the snap",
+            r"line 15: a filament through 1900, 2, 3 cMpc/h: must be in the box of the snap",
         ),
         ("ANDSKEL", "SKEL", "must begin with the line ANDSKEL"),
         ("\n3\n", "\n2\n", "line 2: must be 3"),
         (" 0.2 2.0", " a 2.0", r"line 17:  a 2\.0 3\.0: must be 3 numbers"),
         ("0 1 3\n", "0 1 9\n", r"line 19: \[CRITICAL POINTS DATA\]: must be 3 numbers"),
+        (" 0.2 2.0 3.0", " 0.2 2.0 3.0 1", r"line 15: 3 points: 10 numbers follow"),
         ("[FILAMENTS]", "[FIL]", r"no section \[FILAMENTS\]"),
     ):
         path.write_text(SKELETON.replace(old, new, 1))
         with pytest.raises(InputError, match=message):
             read_skeleton(path, BOX.size)
+
+
+def test_a_skeleton_that_disperse_wrote():
+    """Four filaments of the published gas in arcs of DisPerSE 0.9.25 that follow and cover each other.
+
+    mse -cut 5 -upSkl of the particles above on 32^3 cells, under a Gaussian of one cell; x0 is half a cell.
+    """
+    sides, cell = (2.0,) * 3, 2 / 32
+    lines = read_skeleton(DATA / "gas.a.NDskl", sides)
+    assert len(lines) == 20
+    ridges = trace(points_along(lines, cell, sides), sides, cell, 8 * cell)
+    assert len(ridges) == 8
+    for number in (2, 3, 4, 6):
+        one = gas()[number]
+        away, ridge = min(((distance(ridge.axis, one, 2.0), ridge) for ridge in ridges), key=lambda pair: pair[0])
+        assert away < 0.55 * cell  # of the ends; half a cell along each side is 0.87 of one
+        assert ridge.axis.length > 0.65 * one.length
 
 
 def same_on_ranks(ranks):
