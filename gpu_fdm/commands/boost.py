@@ -13,7 +13,6 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
-    features_in_words,
     file_name,
     require_output,
     snapshot_measurer,
@@ -108,7 +107,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         if beyond := int(getattr(boost, mask).sum()):
             show(f"{beyond} rows are {words} (column {mask})")
     if boost.good.any():
-        show(features_in_words(boost_features(boost)))
+        show(boost_features(boost).text)
     for line in halo_lines([source_file(text) for text in (options.above, options.below) if text], [boost]):
         show(line)
     show(f"table: {output}")

@@ -35,7 +35,7 @@ COMMANDS = {
     "power": "measure the power spectrum of a snapshot of a simulation, or of a box",
     "filament": "find filaments in a snapshot of a simulation, and measure their profiles",
     "boost": "write and draw the ratio of two power spectra, with both named",
-    "compare": "compare models with tables or simulations, in a figure, a table and a report",
+    "compare": "compare models with tables, simulations or their filaments, in figures, tables and a report",
     "fit": "fit the boson mass of a population to tables of boosts or spectra: posterior by MCMC",
     "forecast": "forecast the error of the boson mass from P(k) of given errors, with and without interference",
     "combinations": "find which combinations of parameters P(k) or a boost measures, and how well",

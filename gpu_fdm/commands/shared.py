@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
     from ..snapshots.options import SnapshotOptions
-    from ..spectra.features import Features
 
 AXES = ("x", "y", "z")
 SOURCE = "a table (.csv, .ecsv), a spectrum in a result file (out/result.hdf5:power/fdm), or a snapshot"
@@ -206,16 +205,6 @@ def print_figures(paths: Iterable[Path]) -> None:
 
     for path in paths:
         show(f"figure: {path}  {what_shows(path, figures())}".rstrip())
-
-
-def features_in_words(features: "Features") -> str:
-    """Where a boost detaches, its largest value, and how it falls from there."""
-    detach = "does not detach"
-    if features.k_detach is not None:
-        detach = f"detaches ({features.threshold:g} times) at {features.k_detach:.4g} h/Mpc"
-    end = ", its last row" if features.at_end else ""
-    slope = "" if features.slope is None else f", then falls with slope {features.slope:.3g}"
-    return f"{detach}, largest {features.height:.4g} at {features.k_peak:.4g} h/Mpc{end}{slope}"
 
 
 @contextmanager

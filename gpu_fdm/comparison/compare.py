@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def write_comparisons(comparisons: Sequence[Comparison], path: Path) -> Path:
     Returns the path. Wavenumbers are in h/Mpc; what is not known is empty. The file appears when it is complete.
     Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
     """
-    return _write_rows([_row(comparison) for comparison in comparisons], path, COMPARISONS_MARK)
+    return write_rows([_row(comparison) for comparison in comparisons], path, COMPARISONS_MARK)
 
 
 def write_systematics(comparisons: Sequence[Comparison], path: Path) -> Path:
@@ -127,10 +127,14 @@ def write_systematics(comparisons: Sequence[Comparison], path: Path) -> Path:
         for switched in (SwitchedFit("", own), *comparison.systematics.switched):
             rows.append(known | {"switch": switched.name} | _fit_columns(switched.fit, "", own.fits))
             rows[-1]["not_fitted"] = switched.reason
-    return _write_rows(rows, path, SYSTEMATICS_MARK)
+    return write_rows(rows, path, SYSTEMATICS_MARK)
 
 
-def _write_rows(rows: list[dict[str, object]], path: Path, mark: bytes) -> Path:
+def write_rows(rows: Sequence[Mapping[str, object]], path: Path, mark: bytes) -> Path:
+    """Write a CSV table of rows with the same columns, the first of which are the mark; returns its path.
+
+    Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -27,6 +27,7 @@ from ..population.population import Population
 from ..spectra.boost import DIFFERENCES
 from ..spectra.box_modes import mean_over_modes
 from ..spectra.linear_theory import linear_spectrum
+from .drawn import Drawn, Pairs
 from .models import epoch_distance, over_matter
 
 RUNS = "wave_fdm", "particles_fdm"
@@ -167,6 +168,39 @@ def power_lines(model: ModelPower, simulated: SimulatedPower) -> list[str]:
         f"{head}: simulated{of} over P_lin T^2 + P_1f ({low:.3g} to {high:.3g} Msun/h): {ratios} h/Mpc",
         f"  the box has no waves below k = {2 * np.pi / max(simulated.box.size):.4g} h/Mpc; {lacks}",
     ]
+
+
+def draw_powers(pairs: Pairs, dpi: int) -> Drawn:
+    """Draw the power of models with [one_filament] beside that of simulations; a line says of a pair why not.
+
+    Raises InputError where power_of_both does, and for a figure of others.
+    """
+    from ..plots.matter_power import draw_matter_power
+
+    drawn = Drawn()
+    for path, (model, simulation) in pairs.items():
+        found = power_of_both(model, simulation)
+        if isinstance(found, str):
+            drawn.lines.append(f"power of {model} and {simulation}: not drawn: {found}")
+            continue
+        of_model, simulated = found
+        seeds = len(next(iter(simulated.power.values())))
+        figure = draw_matter_power(
+            path,
+            simulated.k,
+            {run: (simulated.mean(run), simulated.error(run)) for run in simulated.power},
+            (of_model.linear, of_model.filaments, of_model.total, of_model.fitting),
+            simulated.good,
+            [
+                rf"$m_{{22}}={simulated.m22:.4g}$",
+                f"$z={simulated.redshift:.4g}$",
+                *([f"{seeds} seeds"] if seeds > 1 else []),
+            ],
+            dpi,
+        )
+        drawn.lines += [*power_lines(of_model, simulated), f"figure: {figure}"]
+        drawn.figures[figure] = "Simulated power beside the model, over the same modes."
+    return drawn
 
 
 def _differences(model: Config, simulation: Config) -> str:

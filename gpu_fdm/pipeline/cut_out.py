@@ -42,15 +42,15 @@ class CutOut:
 def read_cut_out(path: str | Path) -> CutOut:
     """The cut-out of a file that gpu-fdm filament wrote. Raises InputError for another file, and one without phases."""
     if isinstance(path, WithContent):
-        return _cut_out_in(str(path), path)
+        return _cut_out_in(str(path), content_of(path))
     return _read(path, Path(path))
 
 
 @lru_cache(maxsize=1)
-def _cut_out_in(name: str, content: WithContent) -> CutOut:
+def _cut_out_in(name: str, content: bytes) -> CutOut:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cut_out.hdf5"
-        path.write_bytes(content_of(content))
+        path.write_bytes(content)
         return _read(name, path)
 
 

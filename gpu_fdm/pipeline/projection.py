@@ -51,10 +51,12 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
     if found.centre is not None:
         columns["centre"] = found.centre * units.length
     cut = cut_out_of(config)
-    polar, box = polar_power(cut, model, found, wkb), box_power(cut, model, found)
+    polar = polar_power(cut, model, found, {"model": model.wave.weight, "wkb": wkb})
+    box, mean = box_power(cut, model, found), polar.exact["model"]
     many = box.modes >= MANY
-    for folder, power in (("polar", polar), ("box", box)):
-        file.group(f"{_FOLDER}/{folder}", asdict(power))
+    of_slices = asdict(polar)
+    file.group(f"{_FOLDER}/polar", of_slices | of_slices.pop("exact"))
+    file.group(f"{_FOLDER}/box", asdict(box))
     file.dataset(f"{_FOLDER}/energy", library.energy, scale=units.velocity**2)
     file.group(
         _FOLDER,
@@ -77,7 +79,7 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
         p_uniform=tests.uniform,
         p_independent=tests.independent,
         axial="coherent" if model.wave.axial is None else "thermal",
-        polar_ratio=ratios_in_words(polar.k, polar.mean / polar.model, polar.error / polar.model),
+        polar_ratio=ratios_in_words(polar.k, polar.mean / mean, polar.error / mean),
         box_ratio=ratios_in_words(box.k[many], (box.reconstruction / box.cut_out)[many]),
     )
 

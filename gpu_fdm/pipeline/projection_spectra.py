@@ -15,6 +15,7 @@ from ..spectra.slice_power import slice_power
 from .cut_out import CutOut
 
 _POINTS = 48  # wavenumbers in the plane
+_ROUND_OFF = 1e-12  # of a ratio: psi that is the same all along the axis has no power in some bins of a box
 _RATIOS = 3  # of which the summary tells
 MANY = 50  # modes of a bin of which it does
 
@@ -24,15 +25,14 @@ class PolarPower:
     """P2 over the line mass of the equilibrium squared, shape (k,) all; k [h/Mpc].
 
     mean, scatter, error  of slices of the cut-out: their mean, standard deviation, and standard error of the mean
-    model, wkb  exact averages of projected weights and of WKB's, whose |a|^2 scatter as those of the cut-out
+    exact  averages of weights, by the names of these, whose |a|^2 scatter as those of the cut-out
     """
 
     k: NDArray
     mean: NDArray
     scatter: NDArray
     error: NDArray
-    model: NDArray
-    wkb: NDArray
+    exact: dict[str, NDArray]
 
 
 @frozen(eq=False)
@@ -45,8 +45,8 @@ class BoxPower:
     reconstruction: NDArray
 
 
-def polar_power(cut: CutOut, model: Model, found: Projection, wkb: NDArray) -> PolarPower:
-    """Of the slices, brought to their centres, within the disc of the projection."""
+def polar_power(cut: CutOut, model: Model, found: Projection, weights: dict[str, NDArray]) -> PolarPower:
+    """Of the slices, brought to their centres, within the disc of the projection, and of weights by their names."""
     library, unit = model.library, model.units.length
     across = cut.sides[0] / unit, cut.sides[1] / unit
     rings = rings_for(library, cut.psi.shape[0], across[0])
@@ -54,10 +54,10 @@ def polar_power(cut: CutOut, model: Model, found: Projection, wkb: NDArray) -> P
     slices = slice_power(rings, at_rest(cut.psi, across, None, found.centre), k, library.line_mass)
     effective, scatter = found.correlation.effective, np.std(slices, axis=0)
     share = found.relative_scatter**2
-    averages = [polar_spectrum(library, weight, k) for weight in (model.wave.weight, wkb)]
-    exact = [one.fixed + share * one.self_term for one in averages]
+    averages = {name: polar_spectrum(library, weight, k) for name, weight in weights.items()}
+    exact = {name: one.fixed + share * one.self_term for name, one in averages.items()}
     error = scatter / np.sqrt(effective) if effective >= 2 else np.full(len(k), np.nan)
-    return PolarPower(k / unit, slices.mean(axis=0), scatter, error, *exact)
+    return PolarPower(k / unit, slices.mean(axis=0), scatter, error, exact)
 
 
 def box_power(cut: CutOut, model: Model, found: Projection) -> BoxPower:
@@ -87,5 +87,6 @@ def ratios_in_words(k: NDArray, ratio: NDArray, error: NDArray | None = None) ->
     parts = []
     for row in rows:
         bar = "" if error is None or not np.isfinite(error[row]) else f" +- {error[row]:.1g}"
-        parts.append(f"{ratio[row]:.3g}{bar} at k = {k[row]:.4g}")
+        value = ratio[row] if ratio[row] > _ROUND_OFF else 0.0
+        parts.append(f"{value:.3g}{bar} at k = {k[row]:.4g}")
     return ", ".join(parts) + " h/Mpc"

@@ -31,6 +31,16 @@ class Features:
     at_end: bool
     slope: float | None
 
+    @property
+    def text(self) -> str:
+        """Where the boost detaches, its largest value, and how it falls from there."""
+        detach = "does not detach"
+        if self.k_detach is not None:
+            detach = f"detaches ({self.threshold:g} times) at {self.k_detach:.4g} h/Mpc"
+        end = ", its last row" if self.at_end else ""
+        slope = "" if self.slope is None else f", then falls with slope {self.slope:.3g}"
+        return f"{detach}, largest {self.height:.4g} at {self.k_peak:.4g} h/Mpc{end}{slope}"
+
 
 def boost_features(boost: Boost, threshold: float = DETACHED) -> Features:
     """The features of a boost, from the rows that are beyond no limit (Boost.good).

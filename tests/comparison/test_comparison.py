@@ -297,7 +297,10 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         (["boost", "gone.csv", "{result}:power/smooth"], "gone.csv"),
         (["compare", "gone.hdf5", "published"], "gone.hdf5: no such file"),
         (["compare", "{result}", "gone.csv"], "gone.csv"),
-        (["compare", "{result}"], "nothing to compare with: give a table, a result file, published, or --ratio"),
+        (
+            ["compare", "{result}"],
+            "nothing to compare with: give a table, a result file, a cut-out, published, or --ratio",
+        ),
         (["compare", "{result}", "--ratio", "{result}:power/fdm", "{result}:power/fdm"], "both spectra are named fdm"),
         (["compare", "{result}", "--ratio", "gone.npy", "{result}:power/fdm"], "gone.npy"),
         (

@@ -73,6 +73,9 @@ NOT_RUN = {
         "one_filament.md makes such a movie"
     ),
     "gpu-fdm plot output/movie/result.hdf5 --movie": "needs the result of that run",
+    "gpu-fdm compare output/filament_012_filament_0/result.hdf5 filament_012_filament_0.hdf5": (
+        "the snapshot of the tests has particles; tests/comparison/test_cut_outs.py has psi"
+    ),
     "gpu-fdm power SNAPSHOT [--format NAME] [options]": "a synopsis",
 }
 NOT_RUN_AT_ALL = {
