@@ -1,12 +1,12 @@
 // Modes of lines along x, and back: transform, multiply and transform back in one pass over memory.
 //
 // The compiler's command line sets SIZE, the length along x: 8 times a product of twos, threes and fives. A block takes
-// COLUMNS neighbouring columns, each of them in SIZE / 8 threads, through shared memory. Both kernels take
+// COLUMNS neighbouring columns, each of them in SIZE / 8 threads, through shared memory. The kernels take
 //   columns, nz          rows of y, or lines of it, times nz: column c has row c / nz and m = c % nz
 //   ny                   of the tables
 //   turns                shape (SIZE,), pairs: exp(-2 pi i j / SIZE)
-//   a table of the factors along the three axes, see each kernel: SIZE numbers along x, ny along y, nz along z
-//   modes                shape (SIZE, columns), pairs, changed in place, not normalised
+//   tables of the factors along the three axes, see each kernel: SIZE numbers along x, ny along y, nz along z
+//   modes                shape (SIZE, columns), pairs; results, not normalised, take their place, but for slope_along_x
 //
 // A stage of radix R takes sub-transforms of length M apart into R of length M / R (decimation in frequency): numbers
 // stay where they are, so that those of a frequency end at its digits in reverse order. There they are multiplied, and
@@ -182,10 +182,11 @@ __device__ __forceinline__ void stages(Pair* tile, int column, int thread, const
     }
 }
 
-// factor_at(column) gives the factor of a column: a function of (frequency, number).
-template <typename FactorAt>
+// factor_at(column) gives the factor of a column: a function of (frequency, number). put(place of a mode, number) takes
+// what comes back.
+template <typename FactorAt, typename Put>
 __device__ __forceinline__ void there_and_back(long long columns, const REAL* turns, REAL* modes,
-                                               const FactorAt& factor_at)
+                                               const FactorAt& factor_at, const Put& put)
 {
     static_assert(SIZE % 8 == 0 && SIZE > 8, "the first stage has radix 8, and is not the last");
     __shared__ Pair tile[(SIZE + SIZE / 8) * COLUMNS];
@@ -213,8 +214,12 @@ __device__ __forceinline__ void there_and_back(long long columns, const REAL* tu
     transform<true, 8>(v);
     if (!inside) return;
 #pragma unroll
-    for (int j = 0; j < 8; ++j) mode[(thread + j * PER_COLUMN) * columns] = v[j];
+    for (int j = 0; j < 8; ++j) put(mode + (thread + j * PER_COLUMN) * columns, v[j]);
 }
+
+struct InPlace {
+    __device__ __forceinline__ void operator()(Pair* mode, Pair v) const { *mode = v; }
+};
 
 struct TimesPhase {
     const Phase* x;
@@ -236,7 +241,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);
         return TimesPhase{x, product(x[SIZE + row], x[SIZE + ny + m])};
     };
-    there_and_back(columns, turns, modes, factor_at);
+    there_and_back(columns, turns, modes, factor_at, InPlace{});
 }
 
 struct TimesGreen {
@@ -258,5 +263,47 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);
         return TimesGreen{squares, squares[SIZE + row] + squares[SIZE + ny + m], -strength[0]};
     };
-    there_and_back(columns, turns, modes, factor_at);
+    there_and_back(columns, turns, modes, factor_at, InPlace{});
+}
+
+struct TimesTable {
+    const REAL* green;  // of the column
+    long long columns;
+    const double* slope;  // along x; null for none
+
+    __device__ __forceinline__ Pair operator()(int i, Pair mode) const
+    {
+        const Pair v = scaled(green[(2 * i <= SIZE ? i : SIZE - i) * columns], mode);
+        return slope ? quarter<true>(scaled(static_cast<REAL>(slope[i]), v)) : v;
+    }
+};
+
+// i k green modes for k along x, into out
+//   k_x  shape (SIZE,);  green  real, shape (SIZE / 2 + 1, columns), the same at i and -i
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    slope_along_x(long long columns, long long ny, long long nz, const REAL* turns, const double* k_x,
+                  const REAL* green, REAL* modes, REAL* out)
+{
+    const auto factor_at = [=](unsigned c) { return TimesTable{green + c, columns, k_x}; };
+    const auto put = [=](Pair* mode, Pair v) {
+        reinterpret_cast<Pair*>(out)[mode - reinterpret_cast<Pair*>(modes)] = v;
+    };
+    there_and_back(columns, turns, modes, factor_at, put);
+}
+
+// The same for k along y into out, and along z in place: neither changes along x, so that one way back does for both
+//   k_y, k_z  shapes (ny,), (nz,)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    slopes_across_x(long long columns, long long ny, long long nz, const REAL* turns, const double* k_y,
+                    const double* k_z, const REAL* green, REAL* modes, REAL* out)
+{
+    const auto factor_at = [=](unsigned c) { return TimesTable{green + c, columns, nullptr}; };
+    const auto put = [=](Pair* mode, Pair v) {
+        const unsigned c = static_cast<unsigned>(blockIdx.x) * COLUMNS + threadIdx.x % COLUMNS;
+        const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);
+        reinterpret_cast<Pair*>(out)[mode - reinterpret_cast<Pair*>(modes)] =
+            quarter<true>(scaled(static_cast<REAL>(k_y[row]), v));
+        *mode = quarter<true>(scaled(static_cast<REAL>(k_z[m]), v));
+    };
+    there_and_back(columns, turns, modes, factor_at, put);
 }

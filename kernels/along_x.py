@@ -1,8 +1,10 @@
 """Modes along x and back in one pass over the memory of a card, for the sizes that the kernel knows.
 
-The CUDA kernels are in along_x.cu; elsewhere parallel/fft.py transforms along x, and kernels/wave.py multiplies.
+The CUDA kernels are in along_x.cu; elsewhere parallel/fft.py transforms along x, and wave.py and particle_mesh.py
+multiply.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,15 +37,27 @@ def phases_along_x(lines: Any, phases: Phases, backend: CPU | GPU) -> None:
 
     lines  shape (nx, lines, length), contiguous, of which fits(nx) is true
     """
-    _launch("phases_along_x", lines, (phases.on_card.view(float),), backend)
+    _launch("phases_along_x", lines, (phases.on_card.view(float),), (), backend)
 
 
 def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: CPU | GPU) -> None:
     """The same with -strength/k^2, or 0 where k = 0, in place of phases."""
-    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), backend)
+    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), (), backend)
 
 
-def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
+def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
+    """Transform along the first axis, multiply as particle_mesh.gradient does, and transform back, not normalised.
+
+    Arguments are those of gradient, lines for its modes, and so are the three results, the last in the memory of lines.
+    """
+    x, y = backend.xp.empty_like(lines), backend.xp.empty_like(lines)
+    _launch("slope_along_x", lines, (along[0], green), (x,), backend)
+    _launch("slopes_across_x", lines, (*along[1:], green), (y,), backend)
+    return x, y, lines
+
+
+def _launch(name: str, lines: Any, tables: tuple, more: tuple, backend: CPU | GPU) -> None:
+    """Run a kernel; more  arrays as lines, to which it writes besides."""
     if backend.name == "cpu":
         raise ValueError("lines go along x and back in one pass on a card alone")
     size, rows, length = lines.shape
@@ -51,7 +65,8 @@ def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
     real = lines.real.dtype
     segment = next(bytes_of for most, bytes_of in _SEGMENTS if size <= most) // lines.dtype.itemsize
     threads = segment * size // 8
-    arguments = columns, rows, length, _turns(size, real.name, backend), *tables, lines.reshape(-1).view(real)
+    written = (values.reshape(-1).view(real) for values in (lines, *more))
+    arguments = columns, rows, length, _turns(size, real.name, backend), *tables, *written
     backend.launch("along_x", name, real, -(-columns // segment) * threads, arguments, threads, size)
 
 

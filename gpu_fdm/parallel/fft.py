@@ -138,9 +138,10 @@ def inverse_planes(transformed: Transform, out: np.ndarray | None = None) -> np.
     return slab
 
 
-def inverse_in_place(transformed: Transform) -> tuple[Any, int]:
+def inverse_in_place(transformed: Transform, planes: bool = False) -> tuple[Any, int]:
     """The field of which `transform` made this, times an integer, where a transform leaves it; values are overwritten.
 
+    planes  on a card: whether lines have come back along x already, not normalised
     Returns an array of shape (planes, ny, length) whose lines have nz cells, on a card and then one or two numbers
     that mean nothing, and the integer: a pass over memory less than inverse.
     """
@@ -148,13 +149,14 @@ def inverse_in_place(transformed: Transform) -> tuple[Any, int]:
     backend, nz = domain.backend, domain.cells[2]
     if backend.name == "cpu":
         return inverse(transformed), 1
-    if whole_on_card(domain, values.dtype):
+    if not planes and whole_on_card(domain, values.dtype):
         backend.plans.to_real(values, nz, (0, 1, 2))
         return lines_of(values), prod(domain.cells)
-    along_x([transformed], back=True)
+    if not planes:
+        along_x([transformed], back=True)
     values = lines_to_planes(transformed)
     backend.plans.to_real(values, nz, (1, 2))
-    return lines_of(values), prod(domain.cells[1:])
+    return lines_of(values), prod(domain.cells if planes else domain.cells[1:])
 
 
 def lines_to_planes(transformed: Transform) -> Any:

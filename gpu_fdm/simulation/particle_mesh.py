@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import InputError, RunError
+from ..kernels.along_x import fits, slopes_along_x
 from ..kernels.particle_mesh import (
     FIXED_POINT,
     Mesh,
@@ -35,7 +36,7 @@ from ..kernels.particle_mesh import (
 )
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
-from ..parallel.fft import Transform, inverse_in_place, transform
+from ..parallel.fft import Transform, inverse_in_place, transform, transform_planes
 from ..parallel.ranks import on_all_ranks
 from ..vectors import three
 from .grid import Grid
@@ -145,6 +146,7 @@ class _Mesh:
         self.dtype = dtype
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
         self.along = [backend.to_device(k) for k in grid.slopes(domain)]
+        self.one_pass = fits(domain.cells[0], backend)
         self.largest_force = 0.0
         self._kick, self._moved, self._deposited, self._drifts = 0.0, True, False, drifts
         self._empty_mass()
@@ -174,9 +176,10 @@ class _Mesh:
             # decided by the number of the step: a run that resumes has its particles in the same order
             if self._drifts % _DRIFTS_SORTED == 0:
                 sort_by_tile(self.position, self.momentum, self.identity, self.mesh, backend)
-            slopes = list(gradient(self._density_modes(), self.green, self.along, backend))
+            slopes_of = slopes_along_x if self.one_pass else gradient
+            slopes = list(slopes_of(self._density_modes(), self.green, self.along, backend))
             while slopes:
-                force, self.times = inverse_in_place(Transform(slopes.pop(0), domain))
+                force, self.times = inverse_in_place(Transform(slopes.pop(0), domain), self.one_pass)
                 self.forces.append(force)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
@@ -217,7 +220,7 @@ class _Mesh:
             raise on_all_ranks(RunError("positions or momenta of particles are no longer finite"))
 
     def _density_modes(self) -> Any:
-        """This rank's modes of rho over the mean, less its mean in single precision."""
+        """This rank's modes of rho over the mean, less its mean in single precision; lines along x for one_pass."""
         domain, backend = self.domain, self.domain.backend
         if not self._deposited:
             deposit_clouds(self.position, self.mesh, self.mass, backend)
@@ -227,7 +230,8 @@ class _Mesh:
         def over_mean(mass: Any, first: int, density: Any) -> None:
             to_density(mass, 1 / self._mean_mass, self._empty, density, backend)
 
-        modes = transform(self.mass[:-1], domain, over_mean, self.dtype).values
+        to_modes = transform_planes if self.one_pass else transform
+        modes = to_modes(self.mass[:-1], domain, over_mean, self.dtype).values
         self.mass[-1:] = 0
         self._deposited = False
         return modes

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.kernels import along_x
+from gpu_fdm.kernels.particle_mesh import gradient
 from gpu_fdm.kernels.wave import Phases, SquaredWavenumbers
 from gpu_fdm.parallel.backend import CPU
 
@@ -46,3 +47,19 @@ def test_there_and_back(cuda, size, dtype):
     np.testing.assert_allclose(
         cuda.to_host(found), expected, rtol=0, atol=ROUND_OFF[dtype] * np.abs(expected).max() * 5
     )
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(64, np.complex64), (96, np.complex128), (320, np.complex64)])
+def test_slopes(cuda, size, dtype):
+    """What transforms of their own and particle_mesh.gradient give."""
+    random, shape = np.random.default_rng(size), (size, 3, 7)
+    lines = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(dtype)
+    green = random.standard_normal((size // 2 + 1, *shape[1:])).astype(lines.real.dtype)
+    along = [random.standard_normal(number) for number in shape]
+    modes = np.fft.fft(lines.astype(complex), axis=0)
+    slopes = gradient(modes, green.astype(float), along, CPU(1))
+    given = cuda.to_device(lines), cuda.to_device(green), [*map(cuda.to_device, along)]
+    for found, slope in zip(along_x.slopes_along_x(*given, cuda), slopes, strict=True):
+        expected, found = size * np.fft.ifft(slope, axis=0), cuda.to_host(found)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=0, atol=ROUND_OFF[dtype] * np.abs(expected).max())

@@ -214,12 +214,15 @@ def test_gradient(cuda, shape, dtype):
             np.testing.assert_allclose(found, expected, rtol=0, atol=ROUND_OFF[dtype] * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("order, planes", [(2, 7), (4, 7), (2, 64)])
 @precisions
-def test_a_run(cuda, order, dtype):
-    """All together: the same particles. Their mesh in single precision moves them by its round-off."""
-    grid = Grid((7, 6, 5), SIDES)
-    position, momentum = particles(grid.cells, slice(0, 7), 210)
+def test_a_run(cuda, order, planes, dtype):
+    """All together: the same particles. Their mesh in single precision moves them by its round-off.
+
+    planes  7 are transformed whole, with 64 lines go along x and back in one pass
+    """
+    grid = Grid((planes, 6, 5), SIDES)
+    position, momentum = particles(grid.cells, slice(0, planes), 210)
     found = []
     for backend, kind in ((cuda, dtype), (CPU(1), np.float64)):
         arrays = (position.copy(), 0.2 * momentum, np.arange(position.shape[1]))
