@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,9 @@ def pytest_configure(config):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for name, value in WAIT_ASLEEP.items():
         os.environ.setdefault(name, value)
+    # images of containers set it: then every program that a test starts would compile 250 modules again
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     config.stash[HOSTILE] = Hostile()
 
 

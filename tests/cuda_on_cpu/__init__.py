@@ -17,7 +17,14 @@ import pytest
 from locations import REPOSITORY
 from scipy import fft
 
-from gpu_fdm.parallel.backend import CPU, THREADS_PER_BLOCK, kernel_arguments, kernel_options, kernel_source
+from gpu_fdm.parallel.backend import (
+    CPU,
+    CUDA_STANDARD,
+    THREADS_PER_BLOCK,
+    kernel_arguments,
+    kernel_options,
+    kernel_source,
+)
 from gpu_fdm.parallel.cufft import lines_of
 
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
@@ -180,20 +187,21 @@ def kernel_names(text: str) -> list[str]:
     return _KERNEL.findall(text)
 
 
-def _compiled(compiler, options, text):
-    """The library of a source, compiled unless any process did so before: ranks, and other test files."""
-    about = [os.stat(compiler).st_mtime_ns, *options, _HEADER.read_text(), text]
-    target = _LIBRARIES / f"{hashlib.sha256(repr(about).encode()).hexdigest()}.so"
+def _compiled(compiler, options, text, name):
+    """The file `name` that g++ makes of a text, made unless any process did so before: ranks, and other test files."""
+    about = [os.stat(compiler).st_mtime_ns, *options, _HEADER.read_text(), text, name]
+    target = _LIBRARIES / hashlib.sha256(repr(about).encode()).hexdigest() / name
     if target.exists():
         return target
     _LIBRARIES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_LIBRARIES) as folder:
-        source, library = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
-        source.write_text(f'#include "{_HEADER}"\n{text}')
-        run = subprocess.run([compiler, *options, source, "-o", library], capture_output=True, text=True)
+        source, made = Path(folder) / "source", Path(folder) / name
+        source.write_text(text)
+        run = subprocess.run([compiler, *options, source, "-o", made], capture_output=True, text=True)
         if run.returncode:
             raise LaunchError(f"{_COMPILER} failed:\n{run.stderr}")
-        library.replace(target)
+        target.parent.mkdir(exist_ok=True)
+        made.replace(target)
     return target
 
 
@@ -205,10 +213,21 @@ def _kernels(text, dtype, size):
         pytest.skip(f"{_COMPILER} is not installed: it runs the CUDA kernels on the CPU")
     names = kernel_names(text)
     exports = "".join(f"CUDA_ON_CPU_EXPORT({name})\n" for name in names)
-    options = [*kernel_options(dtype, size), *_FLAGS, *_ALLOWED]
-    if _TURNS.search(text):
-        options.append("-DCUDA_ON_CPU_FIBERS")
-    library = ctypes.CDLL(str(_compiled(compiler, options, f"{text}\n{exports}")))
+    turns = ["-DCUDA_ON_CPU_FIBERS"] if _TURNS.search(text) else []
+    # g++ takes <header>.gch, the header as it was compiled with the same options, in place of <header>
+    common = [CUDA_STANDARD, *_FLAGS, *_ALLOWED, *turns]
+    header = _compiled(compiler, [*common, "-x", "c++-header"], _HEADER.read_text(), f"{_HEADER.name}.gch")
+    options = [
+        *kernel_options(dtype, size),
+        *_FLAGS,
+        *_ALLOWED,
+        *turns,
+        "-x",
+        "c++",
+        "-include",
+        header.with_suffix(""),
+    ]
+    library = ctypes.CDLL(str(_compiled(compiler, options, f"{text}\n{exports}", "kernels.so")))
     kernels = {}
     for name in names:
         signature, launch = library[f"signature_{name}"], library[f"launch_{name}"]

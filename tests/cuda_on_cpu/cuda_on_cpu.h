@@ -5,8 +5,6 @@
 // all threads of a warp must call them. What is not here (other warp functions, textures, dynamic shared memory) does
 // not compile, so that it cannot be taken for tested.
 
-#pragma once
-
 // longjmp goes from stack to stack, which its check takes for an error
 #undef _FORTIFY_SOURCE
 
