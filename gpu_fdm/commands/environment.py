@@ -22,6 +22,14 @@ def settle_environment() -> None:
         del os.environ["NUMBA_NUM_THREADS"]
 
 
+def open_closed_streams() -> None:
+    """Open the null device where a standard stream is closed (>&-): a result would get its descriptor and output."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
+
+
 @contextmanager
 def printable_output() -> Iterator[None]:
     """Standard output and error whose lines have no control characters."""

@@ -22,7 +22,7 @@ from ..errors import InputError, RunError, did_you_mean, one_line
 from ..parallel.cards import out_of_memory
 from ..parallel.memory import require_address_space
 from ..parallel.signals import EXIT, NOTHING_WRITTEN, RESUME, signals_as_exceptions
-from .environment import printable_output, settle_environment
+from .environment import open_closed_streams, printable_output, settle_environment
 from .terminal import fitted, show
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _QUIET = "log warnings and errors only; run prints no summary"  # before or afte
 
 def main(arguments: list[str] | None = None) -> int:
     """Execute a subcommand; returns the exit code."""
+    open_closed_streams()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     settle_environment()
@@ -150,7 +151,7 @@ def _guarded(options: argparse.Namespace) -> int:
     except RunError as error:
         return _fail(error, 1, error, ranks)
     except MemoryError as error:
-        here = f"out of memory: {error or 'an allocation failed'}: gpu-fdm run --dry-run estimates what is needed"
+        here = f"out of memory: {str(error) or 'an allocation failed'}: gpu-fdm run --dry-run estimates what is needed"
         return _fail(out_of_memory(error) or here, 1, error, ranks)
     except KeyboardInterrupt as error:
         if ranks is not None and not ranks.is_root:

@@ -49,6 +49,20 @@ def test_nobody_reads(arguments):
     assert done.returncode == 1 and done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("closing", "arguments", "code"),
+    [("<&- >&-", "init single_filament", 0), (">&- 2>&-", "--help", 0), ("2>&-", "nonsense", 2)],
+)
+def test_closed_streams(closing, arguments, code):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m gpu_fdm {arguments} {closing}"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_an_error_stays_one(tmp_path):
     """Of the input, whatever becomes of the output."""
     done = gpu_fdm(subprocess.DEVNULL, "power", str(tmp_path / "gone.npy"))

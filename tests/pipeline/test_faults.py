@@ -484,7 +484,26 @@ with signals_as_exceptions({outcome!r}, grace=0.3):
     assert ended.stderr == f"gpu-fdm: error: stopped by SIGTERM, in the middle of a long loop: {outcome}\n"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_loop_that_saves_its_state_is_waited_for(again):
+    """However long a step takes; a second signal ends the process without that."""
+    code = f"""
+import hashlib, os, signal, threading
+from gpu_fdm.parallel.signals import deferred_signals, signals_as_exceptions
+with signals_as_exceptions(grace=0.1), deferred_signals() as noted:
+    for after in [0.05, 0.06] + [0.5] * {again}:
+        threading.Timer(after, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    while not noted():
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000 if {again} else 1_500_000)
+    print("saved", noted())
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    warned, *others = ended.stderr.splitlines()
+    assert warned == "SIGUSR1: the state is saved after this step; a second signal ends the run without that"
+    assert (ended.returncode, ended.stdout, len(others)) == ((130, "", 1) if again else (0, "saved SIGUSR1\n", 0))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGUSR1"])
 def test_signals_become_exceptions(name):
     before = signal.getsignal(getattr(signal, name))
     threads = threading.active_count()
