@@ -206,7 +206,7 @@ def soft_end_pieces() -> np.ndarray:
     """Cubic pieces of [1 + erf(depth)] / 2 over equal steps of -6 ... 6, for _soft_end; shape (steps, 4)."""
     edges = np.linspace(-SOFT_END_DEPTH, SOFT_END_DEPTH, _SOFT_END_STEPS + 1)
     step = edges[1] - edges[0]
-    value = 0.5 * (1 + np.array([math.erf(edge) for edge in edges]))
+    value = 0.5 * np.array([math.erfc(-edge) for edge in edges])  # 1 + erf has round-off below zero
     slope = step * np.exp(-(edges**2)) / math.sqrt(math.pi)
     rise = np.diff(value)
     return np.stack(

@@ -27,7 +27,13 @@ from ..snapshots.registry import open_snapshot
 from ..snapshots.snapshot import Batches, GridSnapshot, ParticleSnapshot
 from ..spectra.modes import contrast_modes
 from ..spectra.multipoles import Multipoles, multipoles_of_modes
-from ..spectra.particles import first_untrusted, image_power, particle_modes, power_of_particles
+from ..spectra.particles import (
+    first_untrusted,
+    image_power,
+    multipoles_of_particles,
+    particle_modes,
+    power_of_particles,
+)
 from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..vectors import three
 from .progress import in_words
@@ -73,7 +79,7 @@ class Measurement:
 class SnapshotPower:
     """A snapshot and its measured power.
 
-    spectrum     P(k); of particles less their shot noise, unless Measurement.shot_noise
+    spectrum     P(k); of particles it, of_angle and multipoles are less their shot noise, unless Measurement.shot_noise
     error        of a Gaussian field, shot noise included [(cMpc/h)^3], shape of the power
     shot_noise   in the bins [(cMpc/h)^3], None of a grid
     of_angle     P(k, mu), None unless measured;  multipoles  likewise
@@ -164,7 +170,9 @@ def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, ba
     bins = Bins(domain.cells, box.size, how.bin_width)
     measured = power_of_particles(modes, bins)
     angles = power_of_particles(modes, _over_mu(bins, how)) if how.mu_bins else None
-    multipoles = multipoles_of_modes(modes, _along_axis(bins, how)) if how.multipoles else None
+    multipoles = None
+    if how.multipoles:
+        multipoles = multipoles_of_particles(modes, _along_axis(bins, how), shot_noise=how.shot_noise)
     spectrum, of_angle = measured.spectrum, None if angles is None else angles.spectrum
     if not how.shot_noise:
         spectrum, of_angle = measured.less_shot_noise(), None if angles is None else angles.less_shot_noise()

@@ -15,7 +15,7 @@ V sum w^2 / (sum w)^2 times the sum of the squared windows of the images that ar
 sum is finite (Assignment.images), and what is taken off as shot noise is exact up to the corner of k space.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
@@ -29,11 +29,13 @@ from ..errors import InputError
 from ..fields.assignment import Assignment
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
+from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, in_place, mode_blocks, transform
 from ..quantities import LATER, plain, takes
 from .modes import Modes
-from .power import Bins, PowerSpectrum, bin_modes, power_of_modes
+from .multipoles import Multipoles, add_multipoles, multipoles_of_modes
+from .power import Bins, ModeSums, PowerSpectrum, bin_modes, power_of_modes
 
 _LINES, _LINES_BYTES = 16, 2**30  # along y, whose shot noise is found at a time, on a card as many as are so large
 _MOST_IMAGES = 0.1  # over P(k), power of removed images above which it is not to be trusted
@@ -120,6 +122,20 @@ def power_of_particles(modes: ParticleModes, bins: Bins) -> ParticleSpectrum:
     noise = modes.white_noise * _noise_in_bins(modes, bins)
     about = modes.white_noise, modes.number, modes.assignment.name, modes.interlaced
     return ParticleSpectrum(spectrum, noise, *about)
+
+
+def multipoles_of_particles(modes: ParticleModes, bins: Bins, *, shot_noise: bool = False) -> Multipoles:
+    """Multipoles of particles, less those of particles at random unless shot_noise; all ranks call this.
+
+    bins  as in multipoles.multipoles_of_modes, and what is raised
+    The modes of a bin do not fill its shell evenly, and random particles have a quadrupole and a hexadecapole there too.
+    """
+    found = multipoles_of_modes(modes, bins)
+    if shot_noise:
+        return found
+    sums = _noise_sums(modes, bins, lambda amplitude, begin, backend: add_multipoles(amplitude, begin, bins, backend))
+    noise = modes.white_noise * Multipoles.from_sums(sums, bins).power * (prod(bins.cells) ** 2 / prod(bins.box_size))
+    return replace(found, power=found.power - noise)
 
 
 def image_power(modes: ParticleModes, bins: Bins) -> np.ndarray | None:
@@ -222,6 +238,19 @@ def _device(domain: Domain, arrays: Sequence[np.ndarray], dtype: DTypeLike) -> l
 
 def _noise_in_bins(modes: ParticleModes, bins: Bins) -> np.ndarray:
     """Power of particles at random on a grid, over the window, over that without images; shape of a spectrum."""
+
+    def add_powers(amplitude: Any, begin: int, backend: CPU | GPU) -> ModeSums:
+        return bin_modes(amplitude, None, begin, bins, axis=1, backend=backend)
+
+    power = PowerSpectrum.from_sums(_noise_sums(modes, bins, add_powers), bins, (1.0,)).power
+    return power * (prod(bins.cells) ** 2 / prod(bins.box_size))
+
+
+def _noise_sums(modes: ParticleModes, bins: Bins, sums_of: Callable[[Any, int, CPU | GPU], Any]) -> Any:
+    """Sums over the modes of all ranks of the power of particles at random, over that without images.
+
+    sums_of  amplitudes of a slab of lines along y, of the first of which it is told, as sums that add and reduce
+    """
     domain, assignment = modes.domain, modes.assignment
     backend, xp = domain.backend, domain.backend.xp
     phases = [2 * np.pi * np.fft.fftfreq(number) for number in bins.cells[:2]]
@@ -239,6 +268,5 @@ def _noise_in_bins(modes: ParticleModes, bins: Bins) -> np.ndarray:
         terms = [x[:, None, None] * y[lines, None] * z for x, y, z in kinds]
         # its square is binned; numbers below zero are round-off
         amplitude = xp.sqrt(xp.maximum(reduce(add, terms) / len(terms), 0)).astype(xp.complex128)
-        sums.append(bin_modes(amplitude, None, begin, bins, axis=1, backend=backend))
-    total = reduce(add, sums).reduce(domain.ranks)
-    return PowerSpectrum.from_sums(total, bins, (1.0,)).power * (prod(bins.cells) ** 2 / prod(bins.box_size))
+        sums.append(sums_of(amplitude, begin, backend))
+    return reduce(add, sums).reduce(domain.ranks)

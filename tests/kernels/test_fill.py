@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.special import jv
+from scipy.special import erfc, jv
 
 from gpu_fdm.fields.axial import Axial, AxialTable
 from gpu_fdm.fields.box import Box, Placement, images
@@ -13,7 +13,7 @@ from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable, tabulate_extruded
 from gpu_fdm.fields.fill import Direct, fill
 from gpu_fdm.fields.spline import radial_coefficients
 from gpu_fdm.kernels.common import TAPS
-from gpu_fdm.kernels.fill import fill_extruded
+from gpu_fdm.kernels.fill import fill_extruded, soft_end_pieces
 from gpu_fdm.parallel.backend import CPU, GPU, THREADS_PER_BLOCK, gpu_count
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
@@ -288,6 +288,15 @@ def extruded(cuda, dtype, x_first, filaments):
         return np.array([backend.to_host(field) for field in fields])
 
     return densities(cuda, dtype), densities(CPU(1), float)
+
+
+def test_soft_ends_reach_zero_from_above():
+    """A density is never below zero, where an end has faded to round-off."""
+    pieces, t = soft_end_pieces(), np.linspace(0, 1, 9)[:, None]
+    found = pieces[:, 0] + t * (pieces[:, 1] + t * (pieces[:, 2] + t * pieces[:, 3]))
+    depth = -6 + 12 * (np.arange(len(pieces)) + t) / len(pieces)
+    assert found == pytest.approx(erfc(-depth) / 2, rel=1e-8)
+    assert found.min() > 0
 
 
 def test_single_precision_keeps_the_section_in_place(cuda):

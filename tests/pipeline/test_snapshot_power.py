@@ -89,10 +89,14 @@ def test_shot_noise(tmp_path):
     """Particles at random: what is left when the shot noise is taken off is zero within its errors."""
     number = 40_000
     path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((number, 3)), header=HEADER)
-    clean = snapshot_power(path, how=Measurement(cells=32))
-    raw = snapshot_power(path, how=Measurement(cells=32, shot_noise=True))
+    clean = snapshot_power(path, how=Measurement(cells=32, multipoles=True))
+    raw = snapshot_power(path, how=Measurement(cells=32, multipoles=True, shot_noise=True))
     assert raw.spectrum.power[1:] - raw.shot_noise[1:] == pytest.approx(clean.spectrum.power[1:], rel=1e-12)
     assert raw.shot_noise[1] == pytest.approx(75**3 / number, rel=1e-3)
+    # the shot noise of the multipoles: that of white noise on the modes of the bins, (2 l + 1) <L_l>
+    noise = raw.multipoles.power[1:] - clean.multipoles.power[1:]
+    assert clean.multipoles.power[1:, 0] == pytest.approx(clean.spectrum.power[1:], rel=1e-9, abs=1e-9)
+    assert noise[:2] == pytest.approx(raw.shot_noise[1] * raw.multipoles.mixing[1:3, :, 0], rel=1e-3, abs=1e-3)
     within = (clean.spectrum.k < 0.7 * clean.spectrum.nyquist) & (clean.spectrum.k > 0)
     score = clean.spectrum.power[within] / clean.error[within]
     assert abs(score.sum()) < 4 * len(score) ** 0.5 and np.mean(score**2) < 2
