@@ -1,6 +1,7 @@
 """Quantities of astropy (and arrays of unyt) as arguments: converted to the unit that a function takes, or refused.
 
-Without this NumPy drops their units, and k in 1/Mpc would be taken for h/Mpc. astropy knows no comoving lengths: Mpc is
+Without this NumPy drops their units, and k in 1/Mpc would be taken for h/Mpc. It drops masks too: masked values are
+refused. astropy knows no comoving lengths: Mpc is
 what the argument is in, comoving or physical. Where one side has h and the other has not, h is that of another
 argument: `h` itself, or a Model, a Config, a Population.
 """
@@ -92,7 +93,7 @@ def _converting(function: Callable, units: Mapping[str, str], label: str) -> Cal
 
     @wraps(function)
     def converted(*positional: Any, **named: Any) -> Any:
-        if not any(map(_has_unit, positional)) and not any(map(_has_unit, named.values())):
+        if not any(_has_unit(value) or _is_masked(value) for value in (*positional, *named.values())):
             return function(*positional, **named)
         try:
             bound = known.bind(*positional, **named)
@@ -127,8 +128,10 @@ def plain(value: Any, unit: str, where: str, others: Mapping[str, Any] | None = 
 
     unit    of documentation, NUMBER or ANY;  where  names the argument, for messages
     others  arguments of the same call, which may know h
-    Raises InputError where the quantity does not convert.
+    Raises InputError where the quantity does not convert, and for masked values.
     """
+    if _is_masked(value):
+        raise InputError(f"{where}: has masked values: must have none")
     if not _has_unit(value):
         return value
     with home_for_astropy():
@@ -161,6 +164,11 @@ def plain(value: Any, unit: str, where: str, others: Mapping[str, Any] | None = 
         if h is None and quantity.unit.is_equivalent(target, any_h):
             raise InputError(f"{where} in {given}: must be in {unit}, with littleh of astropy: h is not known here")
     raise InputError(f"{where} in {given}: must be in {unit}, or in a unit that converts to it")
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether values of a masked array of NumPy or astropy are masked."""
+    return hasattr(value, "filled") and bool(value.mask.any())
 
 
 def _hubble(others: Mapping[str, Any]) -> float | None:

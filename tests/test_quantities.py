@@ -125,6 +125,20 @@ def test_positions_of_particles_and_densities():
     np.testing.assert_array_equal(with_units.power, gpu_fdm.power_spectrum(density, 1.0).power)
 
 
+def test_masked_values_are_refused():
+    """NumPy would use what is under the mask."""
+    masked = np.ma.masked_less(np.linspace(0.5, 2, 64).reshape(4, 4, 4), 1)
+    batch = masked.reshape(-1, 4)[:, :3]
+    with pytest.raises(InputError, match="power_spectrum: density: has masked values: must have none"):
+        gpu_fdm.power_spectrum(masked, 1.0)
+    with pytest.raises(InputError, match="particle_spectrum: positions: has masked values"):
+        gpu_fdm.particle_spectrum([(batch, None)], gpu_fdm.Box((2, 2, 2), (4, 4, 4)))
+    with pytest.raises(InputError, match="batches: must be pairs"):
+        gpu_fdm.particle_spectrum(batch.data, gpu_fdm.Box((2, 2, 2), (4, 4, 4)))
+    whole = np.ma.masked_array(masked.data)
+    assert np.array_equal(gpu_fdm.power_spectrum(whole, 1.0).power, gpu_fdm.power_spectrum(masked.data, 1.0).power)
+
+
 def test_predictions_take_boson_masses_with_units():
     config = gpu_fdm.parse_config("[cosmology]\nlinear_power = eisenstein_hu")
     prediction = gpu_fdm.Prediction.of(config, redshift=4 * cu.redshift, k=[30 * H, 100 * H] / u.Mpc)

@@ -1,11 +1,13 @@
 """gpu-fdm power: measure the power spectrum of a snapshot of a simulation, or of a box."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .shared import (
+    AXES,
     add_dpi_option,
     add_measurement_options,
     check_dpi,
@@ -32,6 +34,10 @@ def add(parser: ArgumentParser) -> None:
     text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5 in the working folder)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
+    parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
+    parser.add_argument("--multipoles", action="store_true", help="measure also the multipoles P_0, P_2 and P_4")
+    text = "line of sight of mu and of the multipoles (default: z)"
+    parser.add_argument("--axis", choices=AXES, default="z", help=text)
     add_measurement_options(parser)
 
 
@@ -54,7 +60,10 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     def opened() -> "tuple[Measurement, GridSnapshot | ParticleSnapshot]":
         check_dpi(options.dpi, optional=True)
         require_output(output, RESULT_ENDINGS, source)
-        how, about = measurement(options), snapshot_options(options)
+        if options.mu_bins is not None and not 1 <= options.mu_bins <= 1000:
+            raise InputError(f"--mu-bins {options.mu_bins}: must be in [1, 1000]")
+        angles = {"mu_bins": options.mu_bins, "axis": AXES.index(options.axis), "multipoles": options.multipoles}
+        how, about = replace(measurement(options), **angles), snapshot_options(options)
         require_writable(output.parent)
         if options.dpi:
             require_own_figures(output, PowerStage.figures)

@@ -80,10 +80,6 @@ def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
     text = "width of bins of k [2 pi / longest side of the box] (default: 1)"
     parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help=text)
-    parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
-    parser.add_argument("--multipoles", action="store_true", help="measure also the multipoles P_0, P_2 and P_4")
-    text = "line of sight of mu and of the multipoles (default: z)"
-    parser.add_argument("--axis", choices=AXES, default="z", help=text)
     text = "cells along the longest side of the grid for particles (default: cube root of their number)"
     parser.add_argument("--cells", type=int, metavar="N", help=text)
     text = "mass assignment of particles: ngp, cic, tsc or pcs (default: tsc)"
@@ -125,17 +121,12 @@ def measurement(options: Namespace) -> "Measurement":
     """How to measure a snapshot; InputError for a value out of range."""
     from ..pipeline.snapshot import Measurement
 
-    if options.mu_bins is not None and not 1 <= options.mu_bins <= 1000:
-        raise InputError(f"--mu-bins {options.mu_bins}: must be in [1, 1000]")
     return Measurement(
         cells=options.cells,
         assignment=options.assignment,
         interlaced=not options.no_interlacing,
         shot_noise=options.shot_noise,
         bin_width=options.bin_width,
-        mu_bins=options.mu_bins,
-        axis=AXES.index(options.axis),
-        multipoles=options.multipoles,
     )
 
 

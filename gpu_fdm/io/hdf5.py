@@ -37,6 +37,8 @@ def opened(path: str | Path) -> "Iterator[h5py.File]":
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
     except BlockingIOError as error:
         raise InputError(f"{path}: is in use: {reason(error)}") from None
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:  # all that h5py raises for damage

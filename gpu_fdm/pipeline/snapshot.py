@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _MOST_CELLS = 512  # a side, of the grid for particles where the user names none
 _MOST_OUTSIDE = 0.01  # share of particles outside of the box, above which its unit may be another
+_MOST_BY_CHANCE = 0.75  # share of rows below shot noise, above which particles are not at random
 _LEAST_FILLED, _LEAST_NUMBER = 0.9, 100  # share of each side that so many particles fill, or more
 
 
@@ -130,6 +131,8 @@ def measured_power(
         raise  # it names the file, or the part of it
     except ValueError as error:
         raise InputError(f"{snapshot.path}: {error}") from None
+    if len(found.spectrum.k) < 2:
+        raise InputError(f"{snapshot.path}: a grid of one cell has no power")
     if not np.all(np.isfinite(found.spectrum.power[found.spectrum.modes > 0])):
         raise InputError(
             f"{snapshot.path}: {snapshot.field}: its values are too large or too small for their precision: "
@@ -231,10 +234,13 @@ def _warn_of_rows(found: SnapshotPower, with_noise: PowerSpectrum) -> None:
     inside = (spectrum.k > 0) & (spectrum.k <= spectrum.nyquist)
     below = int(np.count_nonzero(spectrum.power[inside] < 0))
     if below:
+        rows = np.count_nonzero(inside)
+        why = "half of the rows of particles at random have, by chance"
+        if below > _MOST_BY_CHANCE * rows:
+            why = "particles close to a lattice, as in initial conditions, have none (--shot-noise leaves it in)"
         log.warning(
-            "%s: %d of %d rows up to the Nyquist wavenumber have less power than shot noise, which is subtracted: "
-            "particles close to a lattice, as in initial conditions, have none (--shot-noise leaves it in)",
-            *(path, below, np.count_nonzero(inside)),
+            "%s: %d of %d rows up to the Nyquist wavenumber have less power than shot noise, which is subtracted: %s",
+            *(path, below, rows, why),
         )
     untrusted = None if found.images is None else first_untrusted(with_noise, found.images)
     if untrusted is not None:

@@ -168,9 +168,13 @@ def _snapshot_power(measured: h5py.Group) -> Figure:
     figure = new_figure(COLUMN, 2.6, [literal(name), rf"$z={attributes['redshift']:.4g}$"])
     panel = figure.subplots()
     seen = values > 0
-    panel.loglog(k[seen], values[seen], color=VERMILION, label="measured")
-    low, high = np.maximum(values - error, values / 10)[seen], (values + error)[seen]
-    panel.fill_between(k[seen], low, high, color=VERMILION, alpha=0.2, linewidth=0)
+    beside = np.pad(seen, 1)
+    alone = np.flatnonzero(seen & ~beside[:-2] & ~beside[2:])  # a line of one point is not seen
+    label = "measured" if seen.all() or not seen.any() else "measured, with gaps where it is not positive"
+    panel.loglog(k, np.where(seen, values, np.nan), color=VERMILION, marker=".", markevery=alone.tolist(), label=label)
+    if seen.any():
+        low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
+        panel.fill_between(k, low, high, color=VERMILION, alpha=0.2, linewidth=0)
     if "shot_noise" in measured:
         panel.loglog(k, measured["shot_noise"][1:], color=GREY, linestyle=":", label="shot noise")
     panel.set(xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)

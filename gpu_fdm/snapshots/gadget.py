@@ -159,6 +159,8 @@ def _total(file: h5py.File, kind: int) -> int | None:
 def _datasets(file: h5py.File, group: str, count: int, has_mass: bool) -> tuple[h5py.Dataset, h5py.Dataset | None]:
     """Positions and masses (or None) of a file; InputError if they disagree with the header."""
     coordinates = hdf5.checked_dataset(file, f"{group}/Coordinates", 2, "f")
+    if has_mass and hdf5.find(file, f"{group}/Masses") is None:
+        raise InputError(f"{file.filename}: {group}: must have Masses, or a mass above zero in the MassTable of Header")
     masses = hdf5.checked_dataset(file, f"{group}/Masses", 1, "f") if has_mass else None
     for dataset, shape in ((coordinates, (count, 3)), (masses, (count,))):
         if dataset is not None and dataset.shape != shape:

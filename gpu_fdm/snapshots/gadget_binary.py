@@ -148,7 +148,9 @@ class _File:
             fits = length % 2**32 == marker and end + _MARKER <= self.size
             if fits and _number(self.path, end, self.order) == marker:
                 return begin, length
-        allowed = "its length again at its end" if lengths is None else f"{' or '.join(map(str, lengths))} bytes"
+        allowed = "its length again at its end"
+        if lengths is not None and marker not in [length % 2**32 for length in lengths]:
+            allowed = f"{' or '.join(map(str, lengths))} bytes"
         raise InputError(
             f"{self.path}: record of {marker} bytes at byte {offset}: must have {allowed} (the file is cut or damaged)"
         )

@@ -47,6 +47,8 @@ def _readable(path: str | Path) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not a NumPy file, or damaged or cut: {reason}") from None
@@ -132,6 +134,8 @@ def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | Non
         problem = "no array chosen: give --dataset"
         if dataset is not None:
             problem = f"--dataset {','.join(dataset)}: no such array"
+            if len(dataset) == 2:
+                problem = f"--dataset {','.join(dataset)}: must be one array in an npz file, complex where it is psi"
         raise InputError(f"{path}: {problem}; found: {', '.join(found[:20]) or 'none'}")
     return wanted[0]
 

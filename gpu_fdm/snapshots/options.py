@@ -47,7 +47,7 @@ class SnapshotOptions:
     """
 
     dataset: tuple | None = option(
-        None, Maybe(Several(Text())), "array in the file; two: the real and the imaginary part of psi"
+        None, Maybe(Several(Text())), "array in the file; two of an HDF5 file: the real and the imaginary part of psi"
     )
     field: str | None = option(None, Maybe(Text()), "one of the fields that the snapshot lists")
     box_size: tuple | None = option(None, Maybe(Several(_LENGTH, 3, one_for_all=True)), "sides of the box", "cMpc/h")

@@ -93,7 +93,7 @@ class ParticleFiles:
             raise InputError(
                 f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}, that is "
                 f"{positions[n, axis]:g} cMpc/h: must be less than a box length outside of 0 to {box[axis]:g} cMpc/h "
-                "(--unit-length, if the units are wrong)"
+                "(--box-size or --unit-length, if the units are wrong)"
             )
         return positions
 

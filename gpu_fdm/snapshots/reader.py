@@ -59,7 +59,9 @@ def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, pa
 
     Raises InputError that lists the fields.
     """
-    known = ", ".join(fields) or "none"
+    if not fields:
+        raise InputError(f"{path}: holds no density and no psi on a grid")
+    known = ", ".join(fields)
     if wanted is not None:
         if wanted not in fields:
             raise InputError(f"{path}: --field {wanted}: no such field; found: {known}")

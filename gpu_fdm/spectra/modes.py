@@ -143,8 +143,10 @@ def _checked_mean(sums: np.ndarray, sizes: np.ndarray, name: str, domain: Domain
     total, size = (float(np.concatenate(parts).sum()) for parts in zip(*everywhere, strict=True))
     if not np.isfinite(total):
         raise ValueError(f"{name} holds NaN or infinity")
+    if size == 0:
+        raise ValueError(f"{name} is zero in all cells: has no contrast")
     # impossible for densities >= 0: what is left of a field that averages to zero is round-off
-    if total == 0 or abs(total) < _LEAST_MEAN * size:
+    if abs(total) < _LEAST_MEAN * size:
         raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
     mean = total / prod(domain.cells)
     if mean < 0:

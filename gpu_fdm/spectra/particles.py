@@ -32,7 +32,7 @@ from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, in_place, mode_blocks, transform
-from ..quantities import LATER, plain, takes
+from ..quantities import ANY, LATER, plain, takes
 from .modes import Modes
 from .multipoles import Multipoles, add_multipoles, multipoles_of_modes
 from .power import Bins, ModeSums, PowerSpectrum, bin_modes, power_of_modes
@@ -102,15 +102,22 @@ def particle_spectrum(
     assignment  "ngp", "cic", "tsc" or "pcs"
     interlaced  average with a second grid, shifted by half a cell: twice the time, and less aliasing
     dtype       of grids and transforms, float32 or float64
-    The rest and what is raised as in ParticleGrid and Bins; InputError where the weights have no positive sum.
+    The rest and what is raised as in ParticleGrid and Bins; ValueError where the weights have no positive sum.
     Memory: four grids, two where not interlaced; over ranks one more.
     """
     bins = Bins(box.cells, box.size, bin_width, mu_bins, mu_axis)
     shifts = (0.0, 0.5) if interlaced else (0.0,)
     grids = [ParticleGrid(box, assignment, shift=shift, dtype=dtype, domain=domain) for shift in shifts]
-    plain_batches = ((plain(batch[0], "cMpc/h", "particle_spectrum: positions"), *batch[1:]) for batch in batches)
-    deposit_batches(plain_batches, grids)
+    deposit_batches(map(_plain_batch, batches), grids)
     return power_of_particles(particle_modes(*grids, name=name), bins)
+
+
+def _plain_batch(batch: tuple) -> tuple:
+    """Positions and weights without their units; InputError for what is no pair of them."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise InputError("particle_spectrum: batches: must be pairs, as [(positions, None)] or [(positions, weights)]")
+    positions, weights = batch
+    return plain(positions, "cMpc/h", "particle_spectrum: positions"), plain(weights, ANY, "particle_spectrum: weights")
 
 
 def power_of_particles(modes: ParticleModes, bins: Bins) -> ParticleSpectrum:
@@ -128,7 +135,7 @@ def multipoles_of_particles(modes: ParticleModes, bins: Bins, *, shot_noise: boo
     """Multipoles of particles, less those of particles at random unless shot_noise; all ranks call this.
 
     bins  as in multipoles.multipoles_of_modes, and what is raised
-    The modes of a bin do not fill its shell evenly, and random particles have a quadrupole and a hexadecapole there too.
+    The modes of a bin do not fill its shell evenly: random particles have a quadrupole and a hexadecapole there too.
     """
     found = multipoles_of_modes(modes, bins)
     if shot_noise:
@@ -166,11 +173,11 @@ def particle_modes(
 ) -> ParticleModes:
     """Modes of the contrast of particles on a grid, or on two, the second shifted by half a cell.
 
-    Raises InputError where the weights have no positive sum, ValueError for two grids that are no interlaced pair.
+    Raises ValueError where the weights have no positive sum, and for two grids that are no interlaced pair.
     """
     number, total, squares = grid.totals()
     if not total > 0:
-        raise InputError(f"weights of {number} particles: their sum {total} must be positive")
+        raise ValueError(f"masses of {number} particles: their sum {total:g} must be positive")
     if shifted is not None:
         _check_pair(grid, shifted)
     domain, box = grid.domain, grid.box

@@ -103,7 +103,7 @@ def test_shot_noise(tmp_path):
 
 
 def test_figure_of_particles(tmp_path, monkeypatch):
-    """One curve of what is positive, its band, and the shot noise, in the range of k that was measured."""
+    """A curve with gaps where it is not positive, its band, and the shot noise, in the range of k that was measured."""
     monkeypatch.chdir(tmp_path)
     path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((4000, 3)), header=HEADER, name="snap$_1$")
     assert main(["power", str(path), "--output", "p.hdf5", "--dpi", "0", "--mu-bins", "2", "--multipoles"]) == 0
@@ -112,7 +112,7 @@ def test_figure_of_particles(tmp_path, monkeypatch):
         curve, noise = figure.axes[0].get_lines()[:2]
         values = measured["power"][1:]
         assert 0 < np.count_nonzero(values <= 0) < len(values)  # random particles: as often below as above
-        assert curve.get_ydata() == pytest.approx(values[values > 0])
+        assert curve.get_ydata() == pytest.approx(np.where(values > 0, values, np.nan), nan_ok=True)
         assert noise.get_ydata() == pytest.approx(measured["shot_noise"][1:])
         assert figure.axes[0].get_xlim()[1] == pytest.approx(measured["k"][-1])
     assert figure.get_suptitle() == r"PartType1 of snap\$_1\$.hdf5,  $z=2$"
@@ -123,6 +123,10 @@ def test_figure_of_a_density_without_structure(tmp_path, capsys, monkeypatch):
     np.save("even.npy", np.ones((6, 6, 6)))
     code, out, error = run(capsys, "even.npy", "--box-size", "1", "--redshift", "0")
     assert code == 0 and "figure: even_power_power.png" in out, error
+    np.save("cell.npy", np.ones((1, 1, 1)))
+    code, out, error = run(capsys, "cell.npy", "--box-size", "1", "--redshift", "0")
+    assert code == 2 and "cell.npy: a grid of one cell has no power" in error
+    assert not list(tmp_path.glob("cell_power*"))
 
 
 def run(capsys, *arguments):

@@ -87,6 +87,11 @@ class TestShotNoise:
         )
         assert negative > 2 and "(--shot-noise leaves it in)" in caplog.text
 
+    def test_as_many_as_chance_leaves_there(self, tmp_path, caplog):
+        snapshot_power(write(tmp_path, SIDE * points()), how=HOW)
+        assert "half of the rows of particles at random have, by chance" in caplog.text
+        assert "lattice" not in caplog.text
+
     def test_not_where_it_is_left_in(self, tmp_path, caplog):
         snapshot_power(write(tmp_path, SIDE * lattice()), how=Measurement(cells=16, shot_noise=True))
         assert "less power than shot noise" not in caplog.text

@@ -137,6 +137,13 @@ def test_headers_that_make_no_sense(tmp_path, header, message):
     assert str(error.value).startswith(str(path)) and message in str(error.value)
 
 
+def test_a_file_that_ends_within_a_record(tmp_path):
+    path = write_gadget_binary(tmp_path, positions())
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match="record of 12012 bytes at byte 264: must have its length again at its end"):
+        open_snapshot(path, options=MPC)
+
+
 def test_initial_conditions_without_a_total(tmp_path):
     path = write_gadget_binary(tmp_path, positions(), header={"total": 0})
     assert open_snapshot(path, options=MPC).number == NUMBER

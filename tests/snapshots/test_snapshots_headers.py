@@ -5,6 +5,7 @@ import re
 import h5py
 import numpy as np
 import pytest
+from attrs import evolve
 from snapshot_files import KPC_CM, MPC_CM, write_fuzzylli, write_gadget, write_result
 
 from gpu_fdm.errors import InputError
@@ -218,6 +219,18 @@ class TestArraysOfNpz:
         np.savez(tmp_path / "x.npz", **arrays)
         with pytest.raises(InputError, match=f"no array chosen: give --dataset; found: {', '.join(arrays)}"):
             open_snapshot(tmp_path / "x.npz", options=self.given)
+
+    def test_two_at_a_time(self, tmp_path):
+        np.savez(tmp_path / "x.npz", re=np.ones((5, 5, 5)), im=np.ones((5, 5, 5)))
+        with pytest.raises(InputError, match="--dataset re,im: must be one array in an npz file, complex where"):
+            open_snapshot(tmp_path / "x.npz", options=evolve(self.given, dataset=("re", "im")))
+
+
+def test_a_result_without_grids(tmp_path):
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.attrs.update(config="", git_revision="")
+    with pytest.raises(InputError, match="holds no density and no psi on a grid"):
+        open_snapshot(tmp_path / "x.hdf5")
 
 
 def test_of_what_a_megaparsec_is(tmp_path):

@@ -180,7 +180,7 @@ def test_units_that_are_missing(tmp_path):
             {"scaling": {"a_scaling": 3.0}, "header": KPC},
             "attribute a_scaling of /PartType1/Coordinates = 3: must be 0 or 1 for a length",
         ),
-        ({"mass": 0.0}, "PartType1/Masses: no such dataset"),
+        ({"mass": 0.0}, "PartType1: must have Masses, or a mass above zero in the MassTable of Header"),
         ({"kind": 4}, "no particles of PartType1; found: PartType4 (--particle-type)"),
     ],
 )
@@ -247,7 +247,7 @@ def test_positions_that_make_no_sense(tmp_path, place, bad):
         read(opened, 0, NUMBER, 10)
     far = (
         f", that is {2 * bad:g} cMpc/h: must be less than a box length outside of 0 to 150 cMpc/h "
-        "(--unit-length, if the units are wrong)"
+        "(--box-size or --unit-length, if the units are wrong)"
     )
     wrong = far if np.isfinite(bad) else ": must be finite"
     assert str(error.value) == f"{opened.path}: PartType1/Coordinates[{place[0]}, {place[1]}] = {bad:g}{wrong}"

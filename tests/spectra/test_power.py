@@ -499,7 +499,7 @@ def spoiled(value):
         (spoiled(np.nan), "NaN or infinity"),
         (spoiled(np.inf), "NaN or infinity"),
         (spoiled(-np.inf), "NaN or infinity"),
-        (np.zeros((5, 4, 3)), "zero mean"),
+        (np.zeros((5, 4, 3)), "is zero in all cells"),
         (wave((5, 4, 3), (1, 0, 0), 0.3, 0.1) - MEAN, "zero mean"),
         (-random_density((5, 4, 3)), "must be positive"),
     ],

@@ -146,7 +146,7 @@ MEASUREMENT = Schema(
                 "power": Dataset(
                     "k, 3",
                     "(Mpc/h)^3",
-                    "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin, of particles less the same sums of "
+                    "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin, of particles less those of "
                     "shot noise; the first row is k = 0",
                 ),
                 "modes": Dataset("k", "1", "modes in each bin", "int64"),
