@@ -29,10 +29,11 @@ constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 // Cells of a tile along x, y and z: TILE in particle_mesh.py
 constexpr int TILE_X = 2, TILE_Y = 4, TILE_Z = 16;
 // Part of a mesh for which a block sums masses before it adds them: along x and y a tile and what it touches, with a
-// margin for particles that have moved, along z this tile and what is near. The number of cells along z is odd, so that
-// lines side by side are in different banks.
-constexpr int MARGIN = 1, LINES_X = TILE_X + 1 + 2 * MARGIN, LINES_Y = TILE_Y + 1 + 2 * MARGIN, DEPTH = 35;
-constexpr int IN_WINDOW = LINES_X * LINES_Y * DEPTH;
+// margin for particles that have moved, along z this tile, the one before and the one after, over which the particles of
+// a block are spread. The number of cells along z is odd, so that lines side by side are in different banks.
+constexpr int MARGIN = 1, LINES_X = TILE_X + 1 + 2 * MARGIN, LINES_Y = TILE_Y + 1 + 2 * MARGIN;
+constexpr int DEPTH = 3 * TILE_Z + 1;
+constexpr int LINES = LINES_X * LINES_Y, IN_WINDOW = LINES * DEPTH;
 constexpr int LOW_BITS = 18;  // of a mass of 37 bits: sums of either half over a block stay below 2^32
 
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
@@ -114,20 +115,34 @@ __device__ __forceinline__ void add_halves(Halves* to, unsigned long long mass)
 // A number on a periodic axis that is at most a few times around off, in [0, cells)
 __device__ __forceinline__ int within(int number, int cells)
 {
+#pragma unroll 1
     while (number < 0) number += cells;
+#pragma unroll 1
     while (number >= cells) number -= cells;
     return number;
 }
 
-// What the threads of a block share while they add masses.
+// From a number in [0, cells) up to another
+__device__ __forceinline__ int ahead(int number, int other, int cells)
+{
+    return other < number ? other - number + cells : other - number;
+}
+
+// What the threads of a block share while they add masses: those near, and where their lines and columns are in the mesh.
 struct Window {
     Halves masses[IN_WINDOW];
     int first[3];
+    long long lines[LINES];
+    int columns[DEPTH];
 };
 
 __device__ __forceinline__ void clear(Window& window)
 {
-    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) window.masses[cell] = {0, 0};
+#pragma unroll
+    for (int first = 0; first < IN_WINDOW; first += BLOCK) {
+        const int cell = first + threadIdx.x;
+        if (cell < IN_WINDOW) window.masses[cell] = {0, 0};
+    }
 }
 
 // Add the masses of a block's particles in units of 1/FIXED_POINT; all its threads call this, the first `particles` with
@@ -144,11 +159,17 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
     if (threadIdx.x == particles / 2) {
         first[0] = at.plane / TILE_X * TILE_X - MARGIN;
         first[1] = within(at.line[0] / TILE_Y * TILE_Y - MARGIN, y_cells);
-        first[2] = within(at.column[0] / TILE_Z * TILE_Z - (DEPTH - TILE_Z - 1) / 2, z_cells);
+        first[2] = within(at.column[0] / TILE_Z * TILE_Z - TILE_Z, z_cells);
     }
     __syncthreads();
-    const int x = at.plane - first[0], y = within(at.line[0] - first[1], y_cells),
-              z = within(at.column[0] - first[2], z_cells);
+    const int own = threadIdx.x;
+    if (own < LINES) {
+        const long long j = within(first[1] + own % LINES_Y, y_cells);
+        window.lines[own] = ((first[0] + own / LINES_Y) * ny + j) * nz;
+    }
+    if (own < DEPTH) window.columns[own] = within(first[2] + own, z_cells);
+    const int x = at.plane - first[0], y = ahead(first[1], at.line[0], y_cells),
+              z = ahead(first[2], at.column[0], z_cells);
     const bool near = x >= 0 && x + 1 < LINES_X && y + 1 < LINES_Y && z + 1 < DEPTH;
     const double across[2] = {1 - at.v, at.v};
     if (threadIdx.x < particles)
@@ -171,13 +192,13 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
             }
         }
     __syncthreads();
-    for (int cell = threadIdx.x; cell < IN_WINDOW; cell += blockDim.x) {
-        const Halves sum = window.masses[cell];
+#pragma unroll
+    for (int first_cell = 0; first_cell < IN_WINDOW; first_cell += BLOCK) {
+        const int cell = first_cell + own;
+        const Halves sum = cell < IN_WINDOW ? window.masses[cell] : Halves{0, 0};
         if (sum.low == 0 && sum.high == 0) continue;
-        const int along_x = cell / (LINES_Y * DEPTH), row = cell / DEPTH;
-        const int j = within(first[1] + row - along_x * LINES_Y, y_cells);
-        const int m = within(first[2] + cell - row * DEPTH, z_cells);
-        atomicAdd(cells + (static_cast<long long>(first[0] + along_x) * ny + j) * nz + m,
+        const int line = cell / DEPTH;
+        atomicAdd(cells + window.lines[line] + window.columns[cell - line * DEPTH],
                   (static_cast<unsigned long long>(sum.high) << LOW_BITS) + sum.low);
     }
 }
@@ -350,13 +371,17 @@ extern "C" __global__ void largest_size(long long items, long long arrays, const
     const unsigned number = static_cast<unsigned>(arrays), own = blockIdx.x % number;
     const REAL* values = own == 0 ? first : own == 1 ? second : third;
     const long long threads = static_cast<long long>(gridDim.x / number) * blockDim.x;
-    double size = 0;
+    const long long start = static_cast<long long>(blockIdx.x / number) * blockDim.x + threadIdx.x;
+    // no division in the loop, and reads that wait for nothing, so that several are under way
+    const unsigned step = static_cast<unsigned>(threads % length);
+    unsigned column = static_cast<unsigned>(start % length);
+    REAL size = 0;
 #pragma unroll 4
-    for (long long item = static_cast<long long>(blockIdx.x / number) * blockDim.x + threadIdx.x; item < items;
-         item += threads) {
-        const long long column =
-            items <= 0xffffffffll ? static_cast<unsigned>(item) % static_cast<unsigned>(length) : item % length;
-        if (column < count) size = larger(size, fabs(static_cast<double>(values[item])));
+    for (long long item = start; item < items; item += threads) {
+        const REAL value = fabs(values[item]);
+        if (column < count) size = larger(size, value);
+        column += step;
+        if (column >= length) column -= static_cast<unsigned>(length);
     }
-    write_largest(size, largest + blockIdx.x);
+    write_largest(static_cast<double>(size), largest + blockIdx.x);
 }

@@ -24,7 +24,8 @@ __device__ __forceinline__ void write_sums(double (&values)[N], double* sums, in
 }
 
 // The larger of two sizes; NaN where one of them is.
-__device__ __forceinline__ double larger(double a, double b)
+template <typename Number>
+__device__ __forceinline__ Number larger(Number a, Number b)
 {
     return b > a || b != b ? b : a;
 }
