@@ -29,7 +29,6 @@ from .models import config_of
 
 TABLE, SPECTRA = "cut_out.csv", "cut_out_spectra.csv"
 MARKS = {TABLE: b"cut_out,model,weights,", SPECTRA: b"cut_out,model,spectrum,"}  # by the names of files
-_UNIT = "(Msun/h)/(cMpc/h)"
 
 
 @frozen(eq=False)
@@ -114,7 +113,8 @@ class ComparedCutOut:
             f"{self.cut_out} beside {self.model}: m22 = {row['m22']:g}, z = {row['redshift']:.4g}, weights = "
             f"{self.weights}, axial = {self.axial}",
             f"line mass within {row['radius']:.3g} cMpc/h of the axis: {row['line_mass']:.4g} (Msun/h)/(cMpc/h), "
-            f"{found.held:.1%} of it in the states; of the model {row['model_line_mass']:.4g}{lacks}",
+            f"{found.held:.1%} of it, {found.held * self.line_masses[0]:.4g}, in the states; of the model "
+            f"{row['model_line_mass']:.4g}{lacks}",
             *(
                 f"rms of ln(weight/{name}) {rms:.2g} by mass, {chance:.2g} by chance in {row['effective_slices']:.3g} "
                 "independent slices"

@@ -155,7 +155,9 @@ def _states(found: MeasuredFilament, cut_out: Path) -> str:
     field, radius, comment = found.cut.field, found.how.radius, ""
     if field is not None and np.iscomplexobj(field):
         radius *= 1 - 2 * MARGIN / field.shape[0]
-        comment = f"""# for weights from the psi of the snapshot itself:
+        comment = f"""# the model beside the psi of the snapshot:
+# gpu-fdm compare output/{cut_out.stem}/result.hdf5 {cut_out.name}
+# for weights from that psi itself:
 # weights = projection
 # cut_out = {cut_out.name}
 # axial = thermal
