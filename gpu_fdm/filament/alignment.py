@@ -26,7 +26,7 @@ def offsets(amplitude: NDArray, weight: NDArray, library: Library, rings: Rings)
 
     amplitude  a+ and a-, shape (modes, 2, slices);  weight  their mean squares, shape (modes,)
     """
-    states, radial, slope = _radial(library, rings)
+    states, radial, slope = radial_on_rings(library, rings)
     turned, norm = np.zeros(amplitude.shape[2], complex), 0.0
     floor = _FLOOR * weight.max()
     for l, (inner, outer) in enumerate(pairwise(states)):
@@ -44,7 +44,7 @@ def offsets(amplitude: NDArray, weight: NDArray, library: Library, rings: Rings)
     return np.stack([found.real, -found.imag], axis=-1)
 
 
-def _radial(library: Library, rings: Rings) -> tuple[list[NDArray], NDArray, NDArray]:
+def radial_on_rings(library: Library, rings: Rings) -> tuple[list[NDArray], NDArray, NDArray]:
     """States by l, and R_nl and its slope on the rings, shape (modes, rings)."""
     step = _DIFFERENCE / library.wavenumber_max
     around = (library.radial_at(np.maximum(rings.radius + shift, 0)) for shift in (-step, 0, step))

@@ -15,6 +15,7 @@ from scipy.special import digamma, polygamma
 from ..parallel.blas import on_one_thread
 from .alignment import offsets
 from .eigenstates import Library
+from .leakage import beside
 from .phases import PhaseTests, phase_tests
 from .rings import Rings
 from .slices import Correlation, at_rest, drift, mean_momenta
@@ -22,6 +23,7 @@ from .slices import Correlation, at_rest, drift, mean_momenta
 LEAST_TESTED = 1e-2  # of the largest weight: an axis that is 1 % of the filament off leaves a few 1e-3 in other states
 _MOST_MOVES = 4  # of the axis
 _WORTH = 2.0  # rms of a move over what chance makes
+_TELLING = 0.25  # of what the states do not hold is left: a few numbers of a move never do that by chance
 
 
 @frozen(eq=False)
@@ -36,6 +38,7 @@ class Projection:
     held         share of it that the states hold
     momentum, centre  that were subtracted, shape (slices, 2) [1/L], [L]; None where they are those of chance
     outer        radius of the disc [L]
+    before       share that they held around the first axis
     """
 
     amplitude: NDArray
@@ -47,6 +50,12 @@ class Projection:
     momentum: NDArray | None
     centre: NDArray | None
     outer: float
+    before: float
+
+    @property
+    def tells_axis(self) -> bool:
+        """Whether the axis is that around which the states hold psi, and the first was not."""
+        return 1 - self.held < _TELLING * (1 - self.before)
 
     @property
     def weight(self) -> NDArray:
@@ -136,9 +145,10 @@ def project(
     psi      on a lattice around the axis, shape (u, v, slices) with as many u as v [rho_m0^1/2]
     sides    of the lattice [L]
     centres  of the slices, shape (any number, 2), evenly along the axis, NaN where one is not known [L]; None: the axis
-    The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift), and so is
-    what states of l and l + 1 say of the axis (alignment.offsets) where they then hold more of psi; momentum along the
-    axis turns the phases of all states alike, and does not matter here.
+    The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift). The axis
+    is then moved to where the states hold psi (leakage.beside), if that takes away three quarters of what they do not
+    hold; or else by what states of l and l + 1 say of it (alignment.offsets) where they then hold more. Momentum along
+    the axis turns the phases of all states alike, and does not matter here.
     Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
     """
     if psi.ndim != 3 or psi.shape[0] != psi.shape[1] or abs(sides[0] / sides[1] - 1) > 1e-6:
@@ -151,20 +161,34 @@ def project(
     momentum = drift(mean_momenta(psi, across), effective)
     centre = None if centres is None else drift(_at_slices(centres, count), min(effective, len(centres)))
     rings = rings_for(library, psi.shape[0], sides[0])
-    found = _amplitudes(at_rest(psi, across, momentum, centre), library, rings)
+
+    def around(place: NDArray | None) -> _Amplitudes:
+        return _amplitudes(at_rest(psi, across, momentum, place), library, rings)
+
+    found = around(centre)
+    before, told = 1 - found.missing, False
     for _ in range(_MOST_MOVES):
-        offset = offsets(found.value, _mean_square(found.value, library), library, rings)
-        moved = drift(offset, effective, _WORTH)
-        if moved is None:
+        moved = beside(at_rest(psi, across, momentum, centre), library, rings) + (0.0 if centre is None else centre)
+        better = around(moved)
+        telling = better.missing < _TELLING * found.missing
+        told = told or telling
+        if told and better.missing < found.missing:
+            centre, found = moved, better
+        if not telling:
             break
-        moved = moved if centre is None else centre + moved
-        better = _amplitudes(at_rest(psi, across, momentum, moved), library, rings)
+    for _ in range(0 if told else _MOST_MOVES):
+        offset = offsets(found.value, _mean_square(found.value, library), library, rings)
+        shift = drift(offset, effective, _WORTH)
+        if shift is None:
+            break
+        moved = shift if centre is None else centre + shift
+        better = around(moved)
         if better.held <= found.held:
             break
         centre, found = moved, better
     return Projection(
         *(found.value, library.multiplicity, found.inside, correlation, found.mass, found.held / found.mass),
-        *(momentum, centre, rings.outer),
+        *(momentum, centre, rings.outer, before),
     )
 
 
@@ -176,6 +200,11 @@ class _Amplitudes:
     inside: NDArray
     mass: float
     held: float
+
+    @property
+    def missing(self) -> float:
+        """Share of the mass that the states do not hold."""
+        return 1 - self.held / self.mass
 
 
 def _amplitudes(psi: NDArray, library: Library, rings: Rings) -> _Amplitudes:

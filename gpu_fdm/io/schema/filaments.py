@@ -134,6 +134,8 @@ FILAMENT_GROUPS = (
             "effective_slices": Attribute("length over correlation_length"),
             "line_mass": Attribute("of |psi|^2 in the disc", "(Msun/h)/(cMpc/h)"),
             "bound_share": Attribute("of that line mass, in the states up to the energy cut"),
+            "bound_share_before": Attribute("the same around the first axis"),
+            "tells_axis": Attribute("whether the axis was moved to where psi lies in the states"),
             "relative_scatter": Attribute("rms of scatter/weight, by mass: 1 of Gaussian amplitudes, 0 of fixed ones"),
             "rms_log_wkb": Attribute("rms of ln(weight/wkb), by mass"),
             "rms_log_chance": Attribute("what the scatter over slices alone makes of it"),
