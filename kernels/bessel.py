@@ -70,7 +70,7 @@ def spherical_bessel_table(order_max: int, argument: Any, backend: CPU | GPU | N
     start = (x + 13.5 * x ** (1 / 3)).astype(np.int64) + 20
     table = xp.zeros((order_max + 1, x.size))
     above, here, inverse = xp.zeros(x.size), xp.zeros(x.size), 1 / x
-    for order in range(int(start.max(initial=0)), -1, -1):
+    for order in range(int(start.max()) if x.size else 0, -1, -1):  # CuPy's max takes no initial
         here = xp.where(start == order, 1e-150, here)
         if order <= order_max:
             table[order] = here
