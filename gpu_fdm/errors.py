@@ -66,6 +66,8 @@ class RunError(RuntimeError):
 
 
 def require_file(path: Path) -> None:
-    """InputError for a path that is no file."""
+    """InputError for a path that is no file, which names the result in a folder of one."""
     if not path.is_file():
-        raise InputError(f"{path}: {'is no file' if path.exists() else 'no such file'}")
+        result = path / "result.hdf5"
+        inside = f"a folder: give {result}" if result.is_file() else "is no file"
+        raise InputError(f"{path}: {inside if path.exists() else 'no such file'}")

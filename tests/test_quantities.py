@@ -114,6 +114,13 @@ def test_sections_and_options_take_the_units_of_their_keys():
         FilamentSection(mass=5e9 * u.Msun)
 
 
+def test_sections_and_options_take_numbers_of_numpy():
+    options = SnapshotOptions(box_size=np.arange(1, 4), redshift=np.float32(0.5), particle_type=np.int64(2))
+    assert (options.box_size, options.redshift, options.particle_type) == ((1.0, 2.0, 3.0), 0.5, 2)
+    with pytest.raises(InputError, match="--redshift True: must be a number"):
+        SnapshotOptions(redshift=np.bool_(True))
+
+
 def test_positions_of_particles_and_densities():
     rng = np.random.default_rng(1)
     positions, box = rng.random((100, 3)), gpu_fdm.Box((1.0,) * 3, (8,) * 3)

@@ -217,7 +217,8 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
             f"{number:6}  {axis.length:6.4g}  {ridge.straightness:12.4f}  {ridge.curvature:9.3g}  "
             f"{line_mass:>9}  {begin:24}  {end}"
         )
-    show(f"list: {path}")
+    others = len(ridges) - _LISTED
+    show(f"list: {path}{f', with {others} more' if others > 0 else ''}")
 
 
 def _write(found: "list[MeasuredFilament]", paths: list[Path], options: Namespace, ranks: "Ranks") -> None:

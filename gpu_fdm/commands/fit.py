@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_set_option, check_dpi, file_name
+from .shared import add_dpi_option, add_set_option, check_dpi, errors_of_options, file_name
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -101,9 +101,12 @@ def _config(options: Namespace) -> "Config":
         if not equals or name.strip() not in PARAMETERS:
             raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
         overrides.append(f"fit.{name.strip()}={value}")
-    overrides += [f"fit.{name}={getattr(options, name)}" for name in ("gaussian", *NUMBERS) if getattr(options, name)]
-    overrides += [f"run.seed={options.seed}"] if options.seed is not None else []
-    return read_model(options.config, overrides, "fit")
+    keys = {name: f"fit.{name}" for name in ("gaussian", *NUMBERS)} | {"seed": "run.seed"}
+    keys = {name: key for name, key in keys.items() if getattr(options, name) is not None}
+    with errors_of_options(**keys):
+        return read_model(
+            options.config, overrides + [f"{key}={getattr(options, name)}" for name, key in keys.items()], "fit"
+        )
 
 
 def _covariances(options: Namespace) -> list[str | None]:

@@ -8,7 +8,15 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_set_option, check_dpi, file_name, require_output, require_table_and_figure
+from .shared import (
+    add_dpi_option,
+    add_set_option,
+    check_dpi,
+    errors_of_options,
+    file_name,
+    require_output,
+    require_table_and_figure,
+)
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -130,9 +138,11 @@ def _config(options: Namespace) -> "Config":
     given = read([])
     made = (*MADE, *MADE_TOTAL) if options.total else MADE
     absent = [text for text in made if getattr(given, text.partition(".")[0]) is None]
-    keys = {"cosmology.redshift": options.redshift, "one_filament.points": options.points}
-    keys |= {f"one_filament.{name}": getattr(options, name) for name in ("k_min", "k_max")}
-    return read([*absent, *(f"{name}={value}" for name, value in keys.items() if value is not None), *options.set])
+    keys = {"redshift": "cosmology.redshift"} | {name: f"one_filament.{name}" for name in ("points", "k_min", "k_max")}
+    keys = {name: key for name, key in keys.items() if getattr(options, name) is not None}
+    replaced = [text.partition("=")[0].strip() for text in options.set]
+    with errors_of_options(**{name: key for name, key in keys.items() if key not in replaced}):
+        return read([*absent, *(f"{key}={getattr(options, name)}" for name, key in keys.items()), *options.set])
 
 
 def _masses(text: str) -> list[float]:

@@ -57,6 +57,18 @@ def add_bin_options(parser: ArgumentParser) -> None:
     parser.add_argument("--error", type=float, default=0.05, metavar="E", help="relative error (default: 0.05)")
 
 
+@contextmanager
+def errors_of_options(**keys: str) -> Iterator[None]:
+    """Errors of keys that options gave name the option, not --set;  keys  "section.key" by name of the option."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        for name, key in keys.items():
+            text = text.replace("--set: [{}] {} =".format(*key.split(".")), f"--{name.replace('_', '-')}")
+        raise InputError(text) from None
+
+
 def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> None:
     """InputError for a file with another ending, or that is one of those that are read."""
     if output.suffix.lower() not in endings:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, RunError, reason
+from ..errors import InputError, RunError, reason, require_file
 from ..vectors import three
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def opened(path: str | Path) -> "Iterator[h5py.File]":
     """The open file, read only, see open_hdf5; errors in it become an InputError of one line that names it."""
     from .opening import open_hdf5
 
+    require_file(Path(path))
     try:
         with open_hdf5(Path(path)) as file:
             yield file

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Protocol
 
 import attrs
@@ -66,7 +67,7 @@ class Number:
 
     def check(self, value: Any) -> float:
         """The value as a float, or as an int where integers are asked for."""
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+        good = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
         good = good and (not self.integer or value == int(value))
         good = good and (value > self.low if self.open_low else value >= self.low)
         good = good and (value < self.high if self.open_high else value <= self.high)
@@ -193,7 +194,8 @@ class Several:
         return self.check(values)
 
     def check(self, value: Any) -> tuple:
-        """A tuple of `count` values."""
+        """A tuple of `count` values, of an array too."""
+        value = value.tolist() if hasattr(value, "tolist") else value
         values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
         try:
             values = tuple(self.kind.check(v) for v in values)

@@ -170,7 +170,7 @@ def _snapshot_power(measured: h5py.Group) -> Figure:
     seen = values > 0
     beside = np.pad(seen, 1)
     alone = np.flatnonzero(seen & ~beside[:-2] & ~beside[2:])  # a line of one point is not seen
-    label = "measured" if seen.all() or not seen.any() else "measured, with gaps where it is not positive"
+    label = "measured" if seen.all() or not seen.any() else "measured (gaps: not positive)"
     panel.loglog(k, np.where(seen, values, np.nan), color=VERMILION, marker=".", markevery=alone.tolist(), label=label)
     if seen.any():
         low, high = np.maximum([values - error, values + error], values[seen].min() / 10)

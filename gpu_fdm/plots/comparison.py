@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ DENOMINATORS = {  # in words
     "linear-cdm": "the linear power of cold dark matter",
     "n-body": "particles from the same initial conditions",
 }
+LETTERS = 47  # of a row of text in a panel
 ROW = 0.15  # height of a row of the legend [inch]
 
 
@@ -103,12 +104,14 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
         if len(denominators) == 1:
             panel.set_ylabel(f"ratio of power:  {names}")
         else:
-            text = f"{names}\nover {DENOMINATORS.get(denominator, denominator)}"
+            text = "\n".join([names, *wrap(f"over {DENOMINATORS.get(denominator, denominator)}", LETTERS)])
             panel.text(0.03, 0.95, text, va="top", fontsize=SMALL, transform=panel.transAxes)
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
         panels[0].set_xlim(*shown)
-    figure.legend(loc="outside lower left", ncols=columns, alignment="left")
+    entries = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
+    handles = {label: handle for of_panel in entries for handle, label in of_panel}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, alignment="left")
     return figure
 
 
@@ -136,7 +139,8 @@ def _labels(boosts: Sequence[Boost]) -> dict[Boost, str]:
         parts += [f"$z={boost.redshift:.4g}$"] if epochs and boost.redshift is not None else []
         parts += [literal(boost.object)] if objects and boost.object else []
         label, number = ", ".join([*parts, _whose(boost)]), 1
-        while label in labels.values():  # the same of two files
+        taken = [label for other, label in labels.items() if other.denominator == boost.denominator]  # in its panel
+        while label in taken:  # the same of two files
             number += 1
             label = ", ".join([*parts, f"{_whose(boost)} ({number})"])
         labels[boost] = label

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, require_file
 from . import (
     arrays,
     axionyx,
@@ -59,6 +59,8 @@ def open_snapshot(
     if reader is None:
         reader = next((known for known in readers if known.detect(path)), None)
     if reader is None:
+        if (path / "result.hdf5").is_file():
+            require_file(path)
         raise InputError(f"{path}: no known format; known: {', '.join(known.name for known in readers)} (--format)")
     for name in options.given():
         if name not in reader.options:

@@ -255,7 +255,7 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
         "fdm/smooth\nover the same filaments without fringes",
         "fdm/classical\nover the same filaments made of particles",
         "fdm/n-body\nover particles from the same initial conditions",
-        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter: a simulation, or linear power with its filaments",
+        "fdm/cdm,  fdm as particles/cdm\nover cold dark matter: a simulation, or linear\npower with its filaments",
     ]
     legends = [figure.legends[0] for figure in figures]
     assert ["redshifts differ" in figure.get_suptitle() for figure in figures] == [False, True]

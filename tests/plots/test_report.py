@@ -161,6 +161,15 @@ def test_figure_of_boosts(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["figure.png"]
 
 
+def test_panels_of_several_denominators():
+    """Their words are broken into rows, which else made the panels narrow; a name stands once in the legend."""
+    k = np.geomspace(10, 100, 8)
+    figure = comparison([Boost(k, k, "fdm", over, m22=1.0) for over in ("smooth", "cdm", "cdm")], mixed=True)
+    assert max(len(row) for panel in figure.axes for row in panel.texts[0].get_text().split("\n")) < 50
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["$m_{22}=1$, model", "$m_{22}=1$, model (2)"]
+
+
 def test_bands_of_which_some_have_no_redshift():
     """Of several epochs the earlier are lighter; a band without a redshift is opaque."""
     k = np.geomspace(10, 100, 80)

@@ -37,6 +37,11 @@ class TestDecimals:
             open_snapshot(tmp_path / "snap_z0.9").redshift == open_snapshot(tmp_path / "snap_z0.9.hdf5").redshift == 0.9
         )
 
+    def test_of_a_result(self, tmp_path):
+        (tmp_path / "result.hdf5").touch()
+        with pytest.raises(InputError, match=f"a folder: give {tmp_path}/result.hdf5"):
+            open_snapshot(tmp_path)
+
     def test_alone_in_a_folder(self, tmp_path):
         snapshot(tmp_path, "snap_z0.5", redshift=0.5)
         assert open_snapshot(tmp_path).redshift == 0.5

@@ -175,8 +175,8 @@ def describe_boosts(found: Boosts, seeds: Sequence[int]) -> list[str]:
             good = boost.good & (simulated.shot_noise < TRUSTED_NOISE)
             text = f"nowhere less than {TRUSTED_NOISE:g} of the power is shot noise"
             if good.any():
-                places = np.flatnonzero(good)[[np.argmin(boost.boost[good]), np.argmax(boost.boost[good])]]
-                text = " to ".join(_ratio_in_words(simulated, int(row)) for row in places) + " h/Mpc"
+                ends = np.flatnonzero(good)[[np.argmin(boost.boost[good]), np.argmax(boost.boost[good])]]
+                text = " to ".join(_ratio_in_words(simulated, int(row)) for row in dict.fromkeys(ends)) + " h/Mpc"
             of = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
             lines.append(
                 f"P of {boost.numerator} over that of {boost.denominator}{of}, z = {boost.redshift:.4g}: {text}"
