@@ -87,7 +87,9 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     denominators = list(dict.fromkeys(boost.denominator for boost in boosts))
     labels = _labels(boosts) | {boost: _label_of_best(boost) for boost in best}
     columns = 2 if max(len(label) for label in labels.values()) < TWO_COLUMNS else 1
-    height = (2.5 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(-len(every) // columns)
+    height = (2.5 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(
+        -len(set(labels.values())) // columns
+    )
     figure = new_figure(COLUMN, height, _common(boosts))
     panels = figure.subplots(len(denominators), 1, sharex=True, squeeze=False)[:, 0]
     colours = _colours(every)
@@ -110,8 +112,10 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     if around > 1:
         panels[0].set_xlim(*shown)
     entries = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
-    handles = {label: handle for of_panel in entries for handle, label in of_panel}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower left", ncols=columns, alignment="left")
+    # of panels with points, or lines, of the same name one
+    looks = {(label, type(handle)): handle for of_panel in entries for handle, label in of_panel}
+    names = [label for label, _ in looks]
+    figure.legend(looks.values(), names, loc="outside lower left", ncols=columns, alignment="left")
     return figure
 
 

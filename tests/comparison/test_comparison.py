@@ -259,7 +259,7 @@ def test_compare_with_a_simulation(result, simulation, tmp_path, capsys, monkeyp
     ]
     legends = [figure.legends[0] for figure in figures]
     assert ["redshifts differ" in figure.get_suptitle() for figure in figures] == [False, True]
-    assert sum("$z=1.5$" in text.get_text() for text in legends[1].get_texts()) == 3
+    assert sum("$z=1.5$" in text.get_text() for text in legends[1].get_texts()) == 2
 
 
 def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkeypatch):
