@@ -86,10 +86,9 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     every = [*boosts, *best]
     denominators = list(dict.fromkeys(boost.denominator for boost in boosts))
     labels = _labels(boosts) | {boost: _label_of_best(boost) for boost in best}
-    columns = 2 if max(len(label) for label in labels.values()) < TWO_COLUMNS else 1
-    height = (2.5 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(
-        -len(set(labels.values())) // columns
-    )
+    names = set(labels.values())
+    columns = 2 if max(map(len, names)) < TWO_COLUMNS else 1
+    height = (2.5 if len(denominators) == 1 else 2.1 * len(denominators)) + ROW * -(-len(names) // columns)
     figure = new_figure(COLUMN, height, _common(boosts))
     panels = figure.subplots(len(denominators), 1, sharex=True, squeeze=False)[:, 0]
     colours = _colours(every)
@@ -99,14 +98,14 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     shown = k.min() / around, k.max() * around
     for panel, denominator in zip(panels, denominators, strict=True):
         over = [boost for boost in boosts if boost.denominator == denominator]
-        names = _draw_panel(panel, over, colours, shown, labels)
+        ratios = _draw_panel(panel, over, colours, shown, labels)
         for boost in best:
             if boost.denominator == denominator:
                 panel.plot(boost.k, boost.boost, color=colours[boost.m22], linestyle=BEST, label=labels[boost])
         if len(denominators) == 1:
-            panel.set_ylabel(f"ratio of power:  {names}")
+            panel.set_ylabel(f"ratio of power:  {ratios}")
         else:
-            text = "\n".join([names, *wrap(f"over {DENOMINATORS.get(denominator, denominator)}", LETTERS)])
+            text = "\n".join([ratios, *wrap(f"over {DENOMINATORS.get(denominator, denominator)}", LETTERS)])
             panel.text(0.03, 0.95, text, va="top", fontsize=SMALL, transform=panel.transAxes)
     panels[-1].set_xlabel(WAVENUMBER)
     if around > 1:
@@ -114,8 +113,9 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
     entries = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
     # of panels with points, or lines, of the same name one
     looks = {(label, type(handle)): handle for of_panel in entries for handle, label in of_panel}
-    names = [label for label, _ in looks]
-    figure.legend(looks.values(), names, loc="outside lower left", ncols=columns, alignment="left")
+    figure.legend(
+        looks.values(), [label for label, _ in looks], loc="outside lower left", ncols=columns, alignment="left"
+    )
     return figure
 
 
