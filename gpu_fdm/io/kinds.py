@@ -80,7 +80,7 @@ class Number:
         return str(value) if self.integer else f"{value:.17g}" if float(f"{value:.12g}") != value else f"{value:.12g}"
 
 
-def _is_finite(value: float) -> bool:
+def _is_finite(value: Any) -> bool:
     """Whether a float can hold the value and is finite; an integer may be too large for one."""
     try:
         return math.isfinite(value)
