@@ -101,17 +101,6 @@ extern "C" __global__ void places_in_tiles(long long count, const double* __rest
     places[item] = ((tile * TILE_X + x.cell % TILE_X) * TILE_Y + y.cell % TILE_Y) * TILE_Z + z.cell % TILE_Z;
 }
 
-// A mass in two halves, for whose sums over a block 4 bytes suffice: a card adds 4 bytes in shared memory faster than 8.
-struct alignas(8) Halves {
-    unsigned low, high;
-};
-
-__device__ __forceinline__ void add_halves(Halves* to, unsigned long long mass)
-{
-    atomicAdd(&to->low, static_cast<unsigned>(mass) & ((1u << LOW_BITS) - 1));
-    atomicAdd(&to->high, static_cast<unsigned>(mass >> LOW_BITS));
-}
-
 // A number on a periodic axis that is at most a few times around off, in [0, cells)
 __device__ __forceinline__ int within(int number, int cells)
 {
@@ -129,8 +118,10 @@ __device__ __forceinline__ int ahead(int number, int other, int cells)
 }
 
 // What the threads of a block share while they add masses: those near, and where their lines and columns are in the mesh.
+// A mass is in two halves, for whose sums over a block 4 bytes suffice: a card adds 4 bytes in shared memory faster than
+// 8. All lower halves come first, so that neighbouring cells are in neighbouring banks.
 struct Window {
-    Halves masses[IN_WINDOW];
+    unsigned low[IN_WINDOW], high[IN_WINDOW];
     int first[3];
     long long lines[LINES];
     int columns[DEPTH];
@@ -141,8 +132,14 @@ __device__ __forceinline__ void clear(Window& window)
 #pragma unroll
     for (int first = 0; first < IN_WINDOW; first += BLOCK) {
         const int cell = first + threadIdx.x;
-        if (cell < IN_WINDOW) window.masses[cell] = {0, 0};
+        if (cell < IN_WINDOW) window.low[cell] = window.high[cell] = 0;
     }
+}
+
+__device__ __forceinline__ void add_near(Window& window, int cell, unsigned long long mass)
+{
+    atomicAdd(window.low + cell, static_cast<unsigned>(mass) & ((1u << LOW_BITS) - 1));
+    atomicAdd(window.high + cell, static_cast<unsigned>(mass >> LOW_BITS));
 }
 
 // Add the masses of a block's particles in units of 1/FIXED_POINT; all its threads call this, the first `particles` with
@@ -181,9 +178,9 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
                 const double share_b = __dmul_rn(share, across[b]);
                 const unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
                 if (near) {
-                    Halves* to = window.masses + ((x + side) * LINES_Y + y + b) * DEPTH + z;
-                    add_halves(to, lower);
-                    add_halves(to + 1, upper);
+                    const int cell = ((x + side) * LINES_Y + y + b) * DEPTH + z;
+                    add_near(window, cell, lower);
+                    add_near(window, cell + 1, upper);
                 } else {
                     unsigned long long* to = cells + (static_cast<long long>(at.plane + side) * ny + at.line[b]) * nz;
                     atomicAdd(to + at.column[0], lower);
@@ -195,11 +192,11 @@ __device__ __forceinline__ void add_clouds(const double (&position)[3], long lon
 #pragma unroll
     for (int first_cell = 0; first_cell < IN_WINDOW; first_cell += BLOCK) {
         const int cell = first_cell + own;
-        const Halves sum = cell < IN_WINDOW ? window.masses[cell] : Halves{0, 0};
-        if (sum.low == 0 && sum.high == 0) continue;
+        const unsigned low = cell < IN_WINDOW ? window.low[cell] : 0, high = cell < IN_WINDOW ? window.high[cell] : 0;
+        if (low == 0 && high == 0) continue;
         const int line = cell / DEPTH;
         atomicAdd(cells + window.lines[line] + window.columns[cell - line * DEPTH],
-                  (static_cast<unsigned long long>(sum.high) << LOW_BITS) + sum.low);
+                  (static_cast<unsigned long long>(high) << LOW_BITS) + low);
     }
 }
 
