@@ -66,7 +66,7 @@ def fitted(edges: NDArray, sample: Sample, beta: float = 0.0, background: float 
     best = _best(edges, sample, beta, background, start)
     left_out = [_best(edges, one, beta, background, best) for one in sample.without_each()]
     scale, mass = np.exp(best[:2])
-    errors = np.sqrt(variance(left_out)) * [scale, mass, 1]
+    errors = np.sqrt(variance(left_out)) * [scale, mass, background is None]
     return Cylinder(float(scale), float(mass), float(best[2]), beta, tuple(errors.tolist()))
 
 

@@ -42,7 +42,9 @@ def open(path: str | Path) -> "Result":
     file = file / "result.hdf5" if file.is_dir() else file
     with open_result(file) as opened:
         if "git_revision" not in opened.attrs:
-            raise InputError(f"{file}: must be a result of gpu-fdm run or gpu-fdm power")
+            raise InputError(
+                f"{file}: must be a result of gpu-fdm run or gpu-fdm power (open_snapshot reads snapshots)"
+            )
     return Result(file, "")
 
 
@@ -261,8 +263,11 @@ class Result(Group):
 
     @property
     def config(self) -> Config:
-        """The resolved config of the run."""
-        return parse_config(str(self.attributes["config"]), str(self.path))
+        """The resolved config of the run; InputError where the file is a measurement, which has none."""
+        text = str(self.attributes["config"])
+        if not text:
+            raise InputError(f"{self.path}: has no config: it was measured, not run")
+        return parse_config(text, str(self.path))
 
 
 class NoSuchName(InputError, KeyError):

@@ -13,6 +13,7 @@ from rank_runs import MPIEXEC, needs_mpi
 from snapshot_cases import CASES, density, psi, squared
 from snapshot_files import write_gadget
 
+import gpu_fdm
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError
 from gpu_fdm.pipeline.snapshot import Measurement, snapshot_power
@@ -149,6 +150,8 @@ def test_command(tmp_path, capsys, monkeypatch):
         assert group["error"].attrs["units_text"] == "(Mpc/h)^3"
         assert file[f"power/{name}_multipoles/power"].shape == (len(group["k"]), 3)
         assert file[f"power/{name}_mu/power"].shape[1] == 2
+    with pytest.raises(InputError, match="has no config: it was measured, not run"):  # of another cosmology
+        gpu_fdm.open("psi_#7_power.hdf5").config  # noqa: B018
     before = Path("psi_#7_power.hdf5").read_bytes()
     assert run(capsys, "psi_#7.npy", "--box-size", "4", "--redshift", "x")[0] == 2
     assert Path("psi_#7_power.hdf5").read_bytes() == before
