@@ -17,11 +17,13 @@ from gpu_fdm.filament.wavefunction import WaveFunction, random_phases
 from gpu_fdm.parallel.backend import CPU, GPU, gpu_count
 
 HOSTILE = pytest.StashKey[Hostile]()
-# ranks that wait for others sleep, instead of taking the processors that those would compute on: MPICH, Open MPI
-WAIT_ASLEEP = {
+ENVIRONMENT = {
+    # ranks that wait for others sleep, instead of taking the processors that those would compute on: MPICH, Open MPI
     "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1",
     "MPIR_CVAR_POLLS_BEFORE_YIELD": "10",
     "OMPI_MCA_mpi_yield_when_idle": "1",
+    # networks of tests are small: JAX takes longer to optimise them than they run
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 }
 
 
@@ -31,7 +33,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    for name, value in WAIT_ASLEEP.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # images of containers set it: then every program that a test starts would compile 250 modules again
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

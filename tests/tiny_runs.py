@@ -36,19 +36,18 @@ RUNS = {
     + f"cut_out = {DATA / 'cut_out.hdf5'}\n",
     "gas": f"[gas]\nnumber = 2\nmass_max = 4e9\nhaloes = {DATA / 'gas_haloes.csv'}\n"
     + "[wavefunction]\n[box]\nsize = 3\ncells = 12\n",
-    "population": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\n"
+    "population": "[wavefunction]\n[population]\nm22 = 0.5\nmasses = 8\n"
     + "[one_filament]\nshape = published\nmass_function = published\nmethod = direct\npoints = 9\nk_max = 100\n"
-    + "tolerance = 0.5\n"
-    + "budget = yes\n",
-    "total_power": "[wavefunction]\n[population]\nm22 = 1\nmasses = 8\nellipticity = collapse\n"
+    + "mass_max = 4e9\ntolerance = 0.5\nbudget = yes\n",
+    "total_power": "[wavefunction]\n[population]\nm22 = 0.5\nmasses = 8\nellipticity = collapse\n"
     + "[one_filament]\nmethod = table\npoints = 9\nk_max = 2000\n"
-    + "[halo]\n[total_power]\nmass_max = 1e10\nexact_l_max = 24\n",
+    + "[halo]\n[total_power]\nmass_max = 4e9\nexact_l_max = 16\n",
     "steady_state": "[dark_matter]\nm22 = 0.5\n"
     + FILAMENT
     + "[steady_state]\nweights = wkb\noutputs = 5\nframes = 3\naxis = 0.2\naxis_cells = 4\naxis_time = 0.2\n",
     "simulation": "[simulation]\nsize = 0.85, 0.9, 0.8\ncells = 16, 15, 18\nredshift_end = 50\nspectra = 1\n"
     + "content = full\nruns = wave_fdm, particles_fdm\n",
-    "emulator": "[emulator]\npoints = 40\ntest_points = 16\nwidths = 4, 3\nepochs = 2\nbatch = 20\n",
+    "emulator": "[emulator]\npoints = 40\ntest_points = 16\nwidths = 4\nepochs = 2\nbatch = 20\n",
     "seeds": "[simulation]\nsize = 0.85\ncells = 16\nredshift_end = 50\nspectra = 1\n"
     + "content = none\nruns = wave_fdm, particles_fdm\nseeds = 3, 12\n",
 }
