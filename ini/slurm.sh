@@ -30,8 +30,8 @@ export NUMBA_CACHE_DIR=${SCRATCH:-$HOME}/numba-cache
 # messages between GPUs leave from their memory where MPI reads it, see docs/hpc.md; Cray MPICH does if this is set
 # export MPICH_GPU_SUPPORT_ENABLED=1
 
-# prints the memory that each stage needs, before the run starts
-srun --ntasks=1 gpu-fdm run ini/filament_gas.ini --dry-run
+# prints the memory that each stage needs on these ranks, before the run starts
+srun --ntasks=1 gpu-fdm run ini/filament_gas.ini --ranks "${SLURM_NTASKS:-8}" --dry-run
 
 # submit a job that met its time limit again, unchanged: it resumes from the parts cached in this folder
 # with backend = gpu a rank without a GPU is an error; with auto it would run, slowly, on the CPU

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 
 PARALLEL = False
 
@@ -20,6 +20,7 @@ def execute(options: Namespace) -> None:
         for name, (text, _) in PRESETS.items():
             print(f"{name}: {text}")
     elif options.kind not in PRESETS:
-        raise InputError(f"init {options.kind}: unknown kind: must be one of {', '.join(PRESETS)}")
+        meant = did_you_mean(options.kind, PRESETS)
+        raise InputError(f"init {options.kind}: unknown kind: must be one of {', '.join(PRESETS)}{meant}")
     else:
         print(preset_ini(options.kind), end="")

@@ -164,7 +164,8 @@ def _draw_axis(
                 f"a filament of {mass:.4g} Msun/h, {length:.4g} cMpc/h long, extends over {extent[axis]:.4g} cMpc/h "
                 f"along {'xyz'[axis]}: must fit the box, {box_text(sides)} cMpc/h; lower mass_max or take a larger box"
             )
-        if own_image_distance(direction * length / 2, sides, 2 * radius) >= 2 * radius:
+        # an image is no farther than a side; within a radius of many sides there would be millions
+        if 2 * radius <= sides.min() and own_image_distance(direction * length / 2, sides, 2 * radius) >= 2 * radius:
             return direction, orientation
     raise InputError(
         f"a filament of {mass:.4g} Msun/h, {length:.4g} cMpc/h long and of radius {radius:.4g} cMpc/h, overlaps its "

@@ -62,7 +62,8 @@ class HaloScaling:
     def __attrs_post_init__(self) -> None:
         if not 0 < self.core < NU_MIN:
             raise InputError(
-                f"core radius = {self.core / NU_MIN:.3g} of the radius of a halo of nu = {NU_MIN:g}: must be below 1"
+                f"core radius = {self.core / NU_MIN:.3g} of the radius of a halo of nu = {NU_MIN:g}: must be below 1 "
+                "(lower core_factor)"
             )
         if not 16 <= self.exact_l_max <= 1000:
             raise InputError(f"exact_l_max = {self.exact_l_max}: must be in [16, 1000]")

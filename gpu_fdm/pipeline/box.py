@@ -217,7 +217,9 @@ def _warnings_of_one(config: Config, filament: Filament, size: ModelSize) -> lis
         )
     if images_touching(box, placement, radius) > MOST_IMAGES:
         raise config.error(
-            "box", "size", f"so small that more than {MOST_IMAGES} periodic images of a filament would overlap"
+            "box",
+            "size",
+            f"so small that a filament of radius {radius:.4g} cMpc/h meets more than {MOST_IMAGES} of its images",
         )
     half_way = image_distance(box, placement) / 2
     edge = min(float(size.profile.radius_enclosing(cut)), half_way / unit)

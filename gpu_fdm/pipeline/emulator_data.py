@@ -57,7 +57,16 @@ class EmulatorData:
         with config.errors_in("emulator"):
             corners = np.array(list(product(*found._ranges.tolist())))
             nu, ratio, scale = found._similarity(found._whole(corners))
-            shipped_table().check(nu, ratio)
+            recipe = shipped_table().recipe
+            for name, values, low, high in (
+                ("nu", nu, recipe.nu_min, recipe.nu_max),
+                ("length over r0/a", ratio, recipe.ratio_min, recipe.ratio_max),
+            ):
+                for outside in values[~((values >= low) & (values <= high))]:
+                    raise InputError(
+                        f"{name} = {outside:.4g} in a corner of the ranges: must be in [{low:g}, {high:g}], as the "
+                        "table has it (narrow mass, m22 or redshift)"
+                    )
             kappa = float(np.max(found._whole(corners)["k"] * scale / (2 * nu)))
             if kappa > LARGEST_KAPPA:
                 raise InputError(

@@ -4,6 +4,8 @@ Times are those of two idle cores of the machine of docs/performance.md: counts 
 measured there. A run measures no rates when it starts: a busy machine would tell others a moment later.
 """
 
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +67,24 @@ def check_memory(planned: Plan, ranks: Ranks = SERIAL) -> None:
         )
 
 
+def disk_warnings(planned: Plan, result: Path) -> list[str]:
+    """A warning where the folder of the result cannot be written, or its disk has less room than the output takes."""
+    there = next(path for path in result.parents if os.path.exists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        unfit = "not writable" if there.is_dir() else "a file, not a folder"
+        return [f"{result.parent}: output folder cannot be written: {there} is {unfit}"]
+    free = shutil.disk_usage(there).free
+    short = f"{in_words(free)} are free on the disk of {there}: the output takes {in_words(planned.disk)}"
+    return [short] if free < planned.disk else []
+
+
 def describe(
     stages: Sequence[Stage], inputs: Inputs, warnings: Sequence[str], result: Path, ranks: Ranks = SERIAL
 ) -> list[str]:
     """Lines of a dry run: what would be done, warnings, and needs."""
     planned = plan(stages, inputs, ranks)
     lines = [line for stage in stages for line in stage.describe(inputs, ranks)]
-    lines += [f"warning: {warning}" for warning in warnings]
+    lines += [f"warning: {warning}" for warning in (*warnings, *disk_warnings(planned, result))]
     lines += [f"memory, {title}: {in_words(size)} a rank" for title, size in planned.memory.items()]
     times = [seconds for seconds in planned.seconds.values() if seconds is not None]
     unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)

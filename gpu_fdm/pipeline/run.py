@@ -146,12 +146,12 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     """Make the result file; returns the lines of the summary."""
     config, ranks, backend, result = context.config, context.ranks, context.backend, context.result
     inputs, warnings = ranks.on_root(lambda: check(config, ranks))
-    if ranks.is_root:
-        for warning in warnings:
-            log.warning("%s", warning)
     planned = plan.plan(context.stages, inputs, ranks)
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
     ranks.on_root(lambda: require_writable(result.parent))
+    if ranks.is_root:
+        for warning in (*warnings, *plan.disk_warnings(planned, result)):
+            log.warning("%s", warning)
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _unfinished(context, fresh))
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from attrs import evolve
 
 from ..config.config import Config
+from ..config.section import MASS
 from ..config.sections import PopulationSection
 
 WEIGHTS = ("wkb", "adaptive_lasso", "poisson")  # those with a prior; least_squares has none
@@ -73,7 +74,7 @@ def _window(config: Config, key: str, mass: float) -> list[Switch]:
     """Another end of the window; none where it would be empty."""
     section, population = config.one_filament, config.population
     low, high = (mass, section.mass_max) if key == "mass_min" else (section.mass_min, mass)
-    if not low < high:
+    if not MASS.low <= low < high <= MASS.high:
         return []
     reaching = evolve(population, mass_min=min(population.mass_min, low), mass_max=max(population.mass_max, high))
     return [_switch(replace(config, population=reaching), "one_filament", key, mass)]

@@ -120,8 +120,8 @@ def first_crossing(barrier: MovingBarrier, variance_max: float, steps: int = STE
     lowest = float(barrier(variance_max * 1e-9)) ** 2 / (2 * _MOST_EXPONENT)
     if not lowest < variance_max < np.inf:
         raise InputError(
-            f"variance_max = {variance_max:g}: must be > {lowest:.4g}, up to which the first-crossing distribution "
-            "vanishes (< 1e-130)"
+            f"variance = {variance_max:g} at most: nothing forms up to {lowest:.4g}, where the first-crossing "
+            "distribution is < 1e-130: take smaller masses, a lower redshift or a heavier boson"
         )
     variance = np.geomspace(lowest, variance_max, steps + 1)
     half, quarter = variance[::2], variance[::4]

@@ -77,9 +77,12 @@ class Population:
         """S(M) at z = 0."""
         if m22 not in self._variances:
             low, high = self._mass_range
-            self._variances[m22] = variance(
-                self.power, self.cut_off(m22), self.window, mass_min=low / _MARGIN, mass_max=high * _MARGIN
-            )
+            try:
+                self._variances[m22] = variance(
+                    self.power, self.cut_off(m22), self.window, mass_min=low / _MARGIN, mass_max=high * _MARGIN
+                )
+            except InputError as error:
+                raise InputError(f"{self._of_others}{error}") from None
         return self._variances[m22]
 
     @cached_property
@@ -94,7 +97,8 @@ class Population:
             if error.variance_max > variance(heaviest):
                 allowed = f"at least {float(variance.mass_at(error.variance_max)) * _MARGIN:.3g}"
             raise InputError(
-                f"mass_min = {lightest:g}: must be {allowed} Msun/h at z = {self.redshift:g}: for CDM, {error}"
+                f"{self._of_others}mass_min = {lightest:g}: must be {allowed} Msun/h at "
+                f"z = {self.redshift:g}: for CDM, {error}"
             ) from None
 
     @takes(bosons="1e-22 eV")
@@ -153,7 +157,8 @@ class Population:
                 )
             except NoBarrier as error:
                 raise InputError(
-                    f"mass_min = {lightest:g}: there is no barrier of haloes at z = {self.redshift:g}: {error}"
+                    f"{self._of_others}mass_min = {lightest:g}: "
+                    f"there is no barrier of haloes at z = {self.redshift:g}: {error}"
                 ) from None
             self._halo_barriers[m22] = filaments, haloes
         return self._halo_barriers[m22]
@@ -171,6 +176,13 @@ class Population:
     def _mass_range(self) -> tuple[float, float]:
         masses = (self.mass_min, self.mass_max, *self.other_masses)
         return min(masses), max(masses)
+
+    @property
+    def _of_others(self) -> str:
+        """What a message begins with where the range of masses is not that of the mass function."""
+        low, high = self._mass_range
+        alone = (low, high) == (self.mass_min, self.mass_max)
+        return "" if alone else f"with example_mass and the masses of other sections, {low:g} to {high:g} Msun/h: "
 
     @cached_property
     def _variances(self) -> dict[float | None, Variance]:

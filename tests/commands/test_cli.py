@@ -335,7 +335,9 @@ def test_no_gpu_is_said(ini, tmp_path, capfd):
 def test_init_and_info(capfd):
     assert gpu_fdm(capfd, "init", "single_filament")[1] == preset_ini("single_filament")
     assert "single_filament: " in gpu_fdm(capfd, "init")[1]
-    fails(gpu_fdm(capfd, "init", "x"), 2, "unknown kind: must be one of single_filament")
+    fails(
+        gpu_fdm(capfd, "init", "singlefilament"), 2, "must be one of single_filament", "did you mean single_filament?"
+    )
     code, out, _ = gpu_fdm(capfd, "info")
     assert code == 0 and "CUDA devices" in out and "memory available" in out
 

@@ -1,4 +1,4 @@
-"""What a dry run says of ranks that are not there, and of a boson that changes nothing."""
+"""What a dry run says of ranks and disks that are not there, and of a boson that changes nothing."""
 
 import re
 
@@ -33,6 +33,14 @@ def test_ranks_that_are_not_there(said):
     code, _, error = said(BOX, "--ranks", "33")
     assert code == 2 and "more ranks (33) than planes along x (32)" in error
     assert "--ranks 0: must be in [1, 1000000], with --dry-run" in said(BOX, "--ranks", "0")[2]
+
+
+def test_where_the_output_has_no_room(said, tmp_path):
+    assert "are free on the disk of" in said(BOX, "--set", "box.cells=60000")[1]
+    (tmp_path / "taken").write_text("")
+    code, lines, _ = said(BOX, "--set", "run.output=taken/new")
+    assert code == 0 and "taken/new: output folder cannot be written: taken is a file" in lines
+    assert "are free" not in lines
 
 
 @pytest.mark.parametrize(

@@ -415,6 +415,7 @@ def test_a_box_too_full_says_how_many_fitted():
         ({"shape": lambda mass, beta: (1, 1)}, "must be length, r0 and sigma"),
         ({"shape": lambda mass, beta: (9.0, 1e-3, 1)}, "Msun/h, 9 cMpc/h long, extends over .* along [xyz]: must fit"),
         ({"shape": lambda mass, beta: (1.0, 0.2, 1)}, "overlaps its own images in a box of 3 x 3.5 x 2.5 cMpc/h"),
+        ({"overlap_mass_fraction": 1 - 1e-9}, "overlaps its own images in a box of 3 x 3.5 x 2.5 cMpc/h"),
         ({"mass_table": ([1e9, 1e10], [1.0, 1])}, r"mass_max = 3e\+10: must be in \[1e\+09, 1e\+10\]"),
     ],
 )

@@ -197,7 +197,10 @@ def test_few_points_and_dead_layers():
     ("changes", "message"),
     [
         ({"emulator__k": "10, 2000"}, r"\[emulator\] k = 2000 h/Mpc is .* must be at most 4.4, where fringes end"),
-        ({"emulator__m22": "0.01, 4"}, r"\[emulator\] nu = .*: must be in \[0.5, inf\]"),
+        (
+            {"emulator__m22": "0.01, 4"},
+            r"\[emulator\] nu = .*: must be in \[0.5, inf\], as the table has it \(narrow mass",
+        ),
         ({"emulator__mass": "3e10, 3e9"}, r"\[emulator\] mass = 30000000000, 3000000000: must increase"),
         ({"emulator__batch": "100"}, r"\[emulator\] batch = 100: must be at most the number of points, 60"),
         (

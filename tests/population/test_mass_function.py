@@ -235,7 +235,8 @@ def test_first_crossing_of_nothing(published):
     with pytest.raises(InputError) as error:
         first_crossing(published, 0.05)
     assert str(error.value) == (
-        "variance_max = 0.05: must be > 0.06732, up to which the first-crossing distribution vanishes (< 1e-130)"
+        "variance = 0.05 at most: nothing forms up to 0.06732, where the first-crossing distribution is < 1e-130: take "
+        "smaller masses, a lower redshift or a heavier boson"
     )
     crossing = first_crossing(published, 40.0)
     with pytest.raises(InputError, match=r"variance = 41: must be in \[0.0673\d*, 40\]"):

@@ -256,6 +256,7 @@ def test_a_filament_without_a_mode(tmp_path):
         ("population.m22=1,1", "[population] m22 = 1, 1: must not name a mass twice"),
         ("population.mass_max=1e17", "the mass function vanishes elsewhere"),
         ("population.mass_min=10", "[population] mass_min = 9.99001 Msun/h: must be at least"),
+        ("population.example_mass=10", "[population] with example_mass and the masses of other sections, 10 to 1e+11"),
         ("cosmology.redshift=60", "[cosmology] redshift = 60: must be at most 49: ellipsoidal collapse starts at"),
         ("cosmology.redshift=30", "[population] mass_min = 1e+09: must be more than 1e+11 Msun/h"),
         ("population.transfer=table", "must be given with transfer = table, and only then"),
