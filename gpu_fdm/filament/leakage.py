@@ -8,7 +8,10 @@ with P the projection on the states within the disc, and grad+- f e^{il phi} = (
 left out tells d by least squares, whatever amplitudes and phases are, and in one slice too.
 """
 
+from collections.abc import Callable
+
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from .alignment import radial_on_rings
@@ -16,39 +19,97 @@ from .eigenstates import Library
 from .rings import Rings
 
 _DEGREE = 2  # of the curve through the slices
+_MOST_MOVES = 5
+_MOST_SLICES = 64  # that tell it, evenly along the axis
+_TELLING = 0.25  # of what the states do not hold is left: a few numbers of a move never do that by chance
+_DEPENDENT = 1e-5  # singular value, over the largest, of states of one l that are alike within the disc
 
 
-def beside(psi: NDArray, library: Library, rings: Rings) -> NDArray:
-    """How far slices of psi lie beside the axis along u and v, a parabola along it, shape (slices, 2) [L].
+@frozen(eq=False)
+class ToldAxis:
+    """The axis around which states hold psi.
 
-    psi  shape (u, v, slices)
+    centre   of slices, shape (slices, 2) [L]; None for the middle of the lattice
+    outside  share of psi that is in no state, around the first axis and around this one
+    """
+
+    centre: NDArray | None
+    outside: tuple[float, float]
+
+    @property
+    def moved(self) -> bool:
+        """Whether psi lies in the states around this axis, and did not around the first."""
+        return self.outside[1] < _TELLING * self.outside[0]
+
+
+def told_axis(
+    around: Callable[[NDArray | None, NDArray], NDArray],
+    centre: NDArray | None,
+    count: int,
+    library: Library,
+    rings: Rings,
+) -> ToldAxis:
+    """Move the axis to where states hold psi, while that takes away three quarters of what they do not hold.
+
+    around  gives psi of some slices around centres of all, shape (u, v, some)
+    centre  the first, shape (slices, 2) [L], None for zero;  count  of slices
+    """
+    z = np.linspace(-1, 1, count)
+    curve = np.polynomial.polynomial.polyvander(z, min(_DEGREE, count - 1))
+    some = np.unique(np.linspace(0, count - 1, _MOST_SLICES).round().astype(int))
+
+    def beside(place: NDArray | None) -> tuple[NDArray, float]:
+        by_move, outside = _beside(around(place, some), curve[some], library, rings)
+        return curve @ by_move, outside
+
+    move, first = beside(centre)
+    found, outside = centre, first
+    for _ in range(_MOST_MOVES):
+        place = move if found is None else found + move
+        move, left = beside(place)
+        telling = left < _TELLING * outside
+        if telling or (outside < first and left < outside):
+            found, outside = place, left
+        if not telling:
+            break
+    return ToldAxis(found, (first, outside))
+
+
+def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tuple[NDArray, float]:
+    """How far slices lie beside the axis, in terms of a curve, shape (terms, 2) [L], and the share in no state.
+
+    curve  the terms at the slices, shape (slices, terms)
     """
     states, radial, slope = radial_on_rings(library, rings)
     root = np.sqrt(rings.weight)
     basis: dict[int, NDArray] = {}  # orthonormal on the rings, of l from -l_max to l_max
     turned: dict[tuple[int, int], NDArray] = {}  # (1 - P) grad+ and grad- of it, by l and sign
     for l, some in enumerate(states):
-        q, r = np.linalg.qr((radial[some] * root).T)
-        basis[l] = basis[-l] = q.T
-        slopes, over = np.linalg.solve(r.T, slope[some] * root), l * q.T / rings.radius
+        left, size, right = np.linalg.svd(radial[some] * root, full_matrices=False)
+        kept = size > _DEPENDENT * size[0]
+        basis[l] = basis[-l] = right[kept]
+        slopes = (left[:, kept] / size[kept]).T @ (slope[some] * root)
+        over = l * basis[l] / rings.radius
         turned |= {(l, 1): slopes - over, (-l, -1): slopes - over, (-l, 1): slopes + over, (l, -1): slopes + over}
     for (l, sign), values in turned.items():
         if l + sign in basis:
             turned[l, sign] = values - (values @ basis[l + sign].T) @ basis[l + sign]
     count, step, edge = psi.shape[2], rings.at_once(), len(states)
     normal, seen = np.zeros((count, 2, 2)), np.zeros((count, 2))
+    mass = outside = 0.0
     for part in (slice(first, first + step) for first in range(0, count, step)):
-        factors = np.fft.fft(rings.of_lattice(psi[:, :, part]), axis=2) / rings.angles
-        held = {l: factors[:, :, l] * root @ some.T for l, some in basis.items()}
+        on_rings = rings.of_lattice(psi[:, :, part])
+        factors = np.fft.fft(on_rings, axis=2) / rings.angles * root[:, None]
+        held = {l: factors[:, :, l] @ some.T for l, some in basis.items()}
+        mass += float(np.sum(np.abs(factors) ** 2))
+        outside += float(np.sum(np.abs(factors) ** 2)) - sum(float(np.sum(np.abs(some) ** 2)) for some in held.values())
         for l in range(-edge, edge + 1):
             plus, minus = (held[k] @ turned[k, l - k] if k in held else 0.0 for k in (l - 1, l + 1))
             by_move = np.stack([-(plus + minus) / 2, 0.5j * (plus - minus)], axis=1)
-            missing = factors[:, :, l] * root - (held[l] @ basis[l] if l in held else 0.0)
+            missing = factors[:, :, l] - (held[l] @ basis[l] if l in held else 0.0)
             normal[part] += (by_move.conj() @ by_move.transpose(0, 2, 1)).real
             seen[part] += (by_move.conj() @ missing[:, :, None])[:, :, 0].real
-    z = np.linspace(-1, 1, count)
-    curve = np.polynomial.polynomial.polyvander(z, min(_DEGREE, count - 1))
     terms = 2 * curve.shape[1]
     matrix = np.einsum("ni,nab,nj->iajb", curve, normal, curve).reshape(terms, terms)
     found = np.linalg.lstsq(matrix, np.einsum("ni,na->ia", curve, seen).ravel(), rcond=None)[0]
-    return curve @ found.reshape(-1, 2)
+    return found.reshape(-1, 2), max(outside / mass, 0.0)

@@ -15,7 +15,7 @@ from scipy.special import digamma, polygamma
 from ..parallel.blas import on_one_thread
 from .alignment import offsets
 from .eigenstates import Library
-from .leakage import beside
+from .leakage import ToldAxis, told_axis
 from .phases import PhaseTests, phase_tests
 from .rings import Rings
 from .slices import Correlation, at_rest, drift, mean_momenta
@@ -23,7 +23,6 @@ from .slices import Correlation, at_rest, drift, mean_momenta
 LEAST_TESTED = 1e-2  # of the largest weight: an axis that is 1 % of the filament off leaves a few 1e-3 in other states
 _MOST_MOVES = 4  # of the axis
 _WORTH = 2.0  # rms of a move over what chance makes
-_TELLING = 0.25  # of what the states do not hold is left: a few numbers of a move never do that by chance
 
 
 @frozen(eq=False)
@@ -38,7 +37,8 @@ class Projection:
     held         share of it that the states hold
     momentum, centre  that were subtracted, shape (slices, 2) [1/L], [L]; None where they are those of chance
     outer        radius of the disc [L]
-    before       share that they held around the first axis
+    outside      share of psi in no state of those that tell the axis, around the first axis and around this one
+    axis_told    whether these two tell the axis (leakage.py)
     """
 
     amplitude: NDArray
@@ -50,12 +50,8 @@ class Projection:
     momentum: NDArray | None
     centre: NDArray | None
     outer: float
-    before: float
-
-    @property
-    def tells_axis(self) -> bool:
-        """Whether the axis is that around which the states hold psi, and the first was not."""
-        return 1 - self.held < _TELLING * (1 - self.before)
+    outside: tuple[float, float]
+    axis_told: bool
 
     @property
     def weight(self) -> NDArray:
@@ -138,15 +134,20 @@ def rings_for(library: Library, points: int, side: float) -> Rings:
 
 @on_one_thread
 def project(
-    psi: NDArray, sides: tuple[float, float, float], library: Library, centres: NDArray | None = None
+    psi: NDArray,
+    sides: tuple[float, float, float],
+    library: Library,
+    centres: NDArray | None = None,
+    wider: Library | None = None,
 ) -> Projection:
     """Project psi on the states of a library, slice by slice.
 
     psi      on a lattice around the axis, shape (u, v, slices) with as many u as v [rho_m0^1/2]
     sides    of the lattice [L]
     centres  of the slices, shape (any number, 2), evenly along the axis, NaN where one is not known [L]; None: the axis
+    wider    states up to a higher energy, which tell the axis where psi has more than those of the library
     The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift). The axis
-    is then moved to where the states hold psi (leakage.beside), if that takes away three quarters of what they do not
+    is then moved to where the states hold psi (leakage.py), if that takes away three quarters of what they do not
     hold; or else by what states of l and l + 1 say of it (alignment.offsets) where they then hold more. Momentum along
     the axis turns the phases of all states alike, and does not matter here.
     Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
@@ -162,21 +163,22 @@ def project(
     centre = None if centres is None else drift(_at_slices(centres, count), min(effective, len(centres)))
     rings = rings_for(library, psi.shape[0], sides[0])
 
-    def around(place: NDArray | None) -> _Amplitudes:
-        return _amplitudes(at_rest(psi, across, momentum, place), library, rings)
+    def resting(place: NDArray | None, some: NDArray | slice) -> NDArray:
+        curves = (None if curve is None else curve[some] for curve in (momentum, place))
+        return at_rest(psi[:, :, some], across, *curves)
 
+    def around(place: NDArray | None) -> _Amplitudes:
+        return _amplitudes(resting(place, slice(None)), library, rings)
+
+    def told_by(states: Library) -> ToldAxis:
+        return told_axis(resting, centre, count, states, rings_for(states, psi.shape[0], sides[0]))
+
+    told = told_by(library)
+    if not told.moved and wider is not None:
+        told = told_by(wider)
+    centre = told.centre
     found = around(centre)
-    before, told = 1 - found.missing, False
-    for _ in range(_MOST_MOVES):
-        moved = beside(at_rest(psi, across, momentum, centre), library, rings) + (0.0 if centre is None else centre)
-        better = around(moved)
-        telling = better.missing < _TELLING * found.missing
-        told = told or telling
-        if told and better.missing < found.missing:
-            centre, found = moved, better
-        if not telling:
-            break
-    for _ in range(0 if told else _MOST_MOVES):
+    for _ in range(0 if told.moved else _MOST_MOVES):
         offset = offsets(found.value, _mean_square(found.value, library), library, rings)
         shift = drift(offset, effective, _WORTH)
         if shift is None:
@@ -188,7 +190,7 @@ def project(
         centre, found = moved, better
     return Projection(
         *(found.value, library.multiplicity, found.inside, correlation, found.mass, found.held / found.mass),
-        *(momentum, centre, rings.outer, before),
+        *(momentum, centre, rings.outer, told.outside, told.moved),
     )
 
 
@@ -200,11 +202,6 @@ class _Amplitudes:
     inside: NDArray
     mass: float
     held: float
-
-    @property
-    def missing(self) -> float:
-        """Share of the mass that the states do not hold."""
-        return 1 - self.held / self.mass
 
 
 def _amplitudes(psi: NDArray, library: Library, rings: Rings) -> _Amplitudes:

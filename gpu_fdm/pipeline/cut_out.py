@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config.config import Config
 from ..errors import InputError
-from ..filament.eigenstates import Library
+from ..filament.eigenstates import Library, eigenstates
 from ..filament.profile import Profile
 from ..filament.projection import Projection, project, rings_for
 from ..filament.weights import Weights, described
@@ -20,6 +20,8 @@ from ..io.input_content import WithContent, content_of
 from ..units import CodeUnits
 from .named_files import of_file
 
+_WIDER = 0.99  # energy cut of the states that tell the axis too, as a share of the mass: that of models by default
+_LEAST_CUT = 0.9  # where they do: in a smaller cut-out, the states up to _WIDER hold anything, around any axis
 _SAME = 1e-3  # relative difference of boson masses, and of scale factors
 
 
@@ -111,7 +113,8 @@ def projection_of(config: Config, units: CodeUnits, profile: Profile, library: L
             f"states reach to {reach * units.length:.4g} cMpc/h and the cut-out to {disc * units.length:.4g}: must be "
             f"at most {np.floor(1e4 * most) / 1e4:g}, or give gpu-fdm filament a larger --radius",
         )
-    return of_file(config, "wavefunction", "cut_out", _projected, cut, units, library)
+    wider = profile if _LEAST_CUT <= config.wavefunction.energy_cut < _WIDER else None
+    return of_file(config, "wavefunction", "cut_out", _projected, cut, units, library, wider)
 
 
 def projected_weights(config: Config, units: CodeUnits, profile: Profile, library: Library) -> Weights:
@@ -124,19 +127,23 @@ def _disc(path: str, cut: CutOut, units: CodeUnits, library: Library) -> float:
     return rings_for(library, cut.psi.shape[0], cut.sides[0] / units.length).outer
 
 
-def _projected(path: str, cut: CutOut, units: CodeUnits, library: Library) -> Projection:
+def _projected(path: str, cut: CutOut, units: CodeUnits, library: Library, wider: Profile | None) -> Projection:
     same = (library.energy_cut, library.radius_max, library.line_mass, library.scale_factor, len(library))
-    return _projected_once(_Case(cut, units, same, library))
+    return _projected_once(_Case(cut, units, same, library, wider))
 
 
 @frozen
 class _Case:
-    """What a projection follows from; libraries of the same numbers are the same."""
+    """What a projection follows from; libraries of the same numbers are the same.
+
+    wider  profile whose states up to _WIDER tell the axis; None: those of the library
+    """
 
     cut: CutOut
     units: CodeUnits
     same: tuple[float, ...]
     library: Library = field(eq=False)
+    wider: Profile | None = field(eq=False)
 
 
 @lru_cache(maxsize=1)
@@ -144,4 +151,5 @@ def _projected_once(case: _Case) -> Projection:
     unit = case.units.length
     sides = tuple(side / unit for side in case.cut.sides)
     centres = None if case.cut.centres is None else case.cut.centres / unit
-    return project(case.cut.psi, sides, case.library, centres)
+    wider = None if case.wider is None else eigenstates(case.wider, _WIDER)
+    return project(case.cut.psi, sides, case.library, centres, wider)

@@ -68,8 +68,8 @@ def _record(file: GroupWriter, config: Config, model: Model) -> None:
         effective_slices=correlation.effective,
         line_mass=found.mass * library.line_mass * units.line_mass,
         bound_share=found.held,
-        bound_share_before=found.before,
-        tells_axis=found.tells_axis,
+        outside=found.outside,
+        axis_told=found.axis_told,
         relative_scatter=found.relative_scatter,
         rms_log_wkb=rms,
         rms_log_chance=chance,
@@ -98,14 +98,14 @@ def _lines(about: dict[str, Any]) -> list[str]:
     if about["centre_across"]:
         moved.append(f"centres {about['centre_across']:.3g} cMpc/h off the axis (rms)")
     subtracted = " and ".join(moved) if moved else "nothing"
-    outside, before = 1 - about["bound_share"], 1 - about["bound_share_before"]
-    axis = f"the axis was moved to where psi lies in the states, but for {outside:.2g} of it ({before:.2g} before)"
+    before, after = about["outside"]
+    axis = f"the axis was moved to where psi lies in states, but for {after:.2g} of it ({before:.2g} before)"
     tests = PhaseTests(about["tested_slices"], np.empty(0), about["p_uniform"], about["p_independent"])
     return [
         f"psi of {about['source']} within {about['radius']:.3g} cMpc/h of the axis: {about['bound_share']:.1%} of its "
         f"line mass of {about['line_mass']:.4g} (Msun/h)/(cMpc/h) is in the states; subtracted from slices: "
         f"{subtracted}",
-        *([axis] if about["tells_axis"] else []),
+        *([axis] if about["axis_told"] else []),
         f"rms of ln(weight/wkb) {about['rms_log_wkb']:.2g} by mass, {about['rms_log_chance']:.2g} by chance in "
         f"{about['effective_slices']:.3g} independent slices; |a|^2 scatters by {about['relative_scatter']:.2f} of its "
         "mean (1 of Gaussian amplitudes, 0 of fixed ones)",

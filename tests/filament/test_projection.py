@@ -82,6 +82,12 @@ def test_what_moves_and_bends_as_a_whole_is_subtracted(one, side):
     assert off(moved) < 0.05 and off(still) < 0.08 and off(as_it_is) > 0.1
 
 
+def lower(library):
+    """Its states but the highest, and which these are."""
+    kept = library.energy < 0.98 * library.energy_cut
+    return replace(library, **{name: getattr(library, name)[kept] for name in ("n", "l", "energy", "radial")}), kept
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_axis_is_where_states_hold_psi(one, side, count):
     """One slice that is a cell off, or three that bend by one, have all of psi in the states around their own axis."""
@@ -93,7 +99,11 @@ def test_the_axis_is_where_states_hold_psi(one, side, count):
     large = weight > 1e-3 * weight.max()
     assert np.abs(found.centre - centres[:count]).max() < 1e-3 * cell
     assert np.allclose(found.weight[large], weight[large], rtol=2e-4)
-    assert found.held > 1 - 1e-6 and found.before < 1 - 1e-3 and found.tells_axis
+    assert found.axis_told and found.outside[1] < 1e-6 and found.outside[0] > 1e-3
+    fewer, kept = lower(one.library)
+    alone, beside = (project(psi[:, :, :count], (side, side, side), fewer, None, some) for some in (None, one.library))
+    assert not alone.axis_told and beside.axis_told
+    assert np.allclose(beside.weight[large[kept]], weight[kept & large], rtol=1e-3)
 
 
 def test_the_axis_is_where_states_are_independent(one, side):
@@ -108,15 +118,14 @@ def test_the_axis_is_where_states_are_independent(one, side):
     amplitude[library.l == 0, 1] = 0
     moved = np.array([0.1, -0.08]) * 2 * np.pi / library.wavenumber_max
     psi = at_rest(psi_on_lattice(library, amplitude, points, side), (side, side), None, np.tile(-moved, (count, 1)))
-    kept = library.energy < 0.98 * library.energy_cut
-    lower = replace(library, **{name: getattr(library, name)[kept] for name in ("n", "l", "energy", "radial")})
-    found, few = (project(some, (side, side, side), lower) for some in (psi, psi[:, :, :3]))
-    assert not found.tells_axis and not few.tells_axis
+    fewer, kept = lower(library)
+    found, few = (project(some, (side, side, side), fewer) for some in (psi, psi[:, :, :3]))
+    assert not found.axis_told and not few.axis_told
     assert np.allclose(found.centre.mean(axis=0), moved, rtol=0.05)
     assert np.allclose(found.weight, weight[kept], rtol=0.1)
-    off = offsets(found.amplitude, weight[kept], lower, rings_for(lower, points, side))
+    off = offsets(found.amplitude, weight[kept], fewer, rings_for(fewer, points, side))
     assert np.abs(off.mean(axis=0)).max() < 0.1 * moved[0]
-    assert few.centre is None and few.weight[lower.l == 1].max() > 3 * weight[library.l == 1].max()
+    assert few.centre is None and few.weight[fewer.l == 1].max() > 3 * weight[library.l == 1].max()
 
 
 def test_weights_of_few_slices_are_told_from_others_within_their_errors(one, side):
