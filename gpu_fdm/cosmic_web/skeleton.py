@@ -86,7 +86,7 @@ def points_along(lines: Sequence[NDArray], smooth: float, sides: Sequence[float]
         sums = np.concatenate([np.zeros((1, 3)), np.cumsum(even, axis=0)])
         half = np.minimum(_HALF, np.minimum(at, last - at))
         place = (sums[at + half + 1] - sums[at - half]) / (2 * half + 1)[:, None]
-        way = place[np.minimum(at + 2, last)] - place[np.maximum(at - 2, 0)]
+        way = place[np.minimum(at + _HALF // 2, last)] - place[np.maximum(at - _HALF // 2, 0)]
         places.append(place)
         ways.append(way)
     position, way = np.concatenate(places), np.concatenate(ways)

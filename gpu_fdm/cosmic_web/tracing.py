@@ -148,27 +148,35 @@ def _walk(
 def _joined(lines: list[_Line], box: NDArray, gap: float, smooth: float) -> list[_Line]:
     """Lines whose ends look at each other across a gap, as one; the nearest ends first."""
     lines = [line for line in lines if np.linalg.norm(line[0][-1] - line[0][0]) >= smooth]
+    tangents = [_tangents(line[0], 4 * smooth) for line in lines]
     while len(lines) > 1:
         ends = np.concatenate([line[0][[0, -1]] for line in lines])
-        tangents = np.concatenate([_tangents(line[0], 4 * smooth) for line in lines])
-        of_line = np.repeat(np.arange(len(lines)), 2)
+        outwards = np.concatenate(tangents)
         pairs = _tree(ends, box).query_pairs(gap, output_type="ndarray")
-        pairs = pairs[of_line[pairs[:, 0]] != of_line[pairs[:, 1]]]
+        pairs = pairs[pairs[:, 0] // 2 != pairs[:, 1] // 2]
         way = ends[pairs[:, 1]] - ends[pairs[:, 0]]
         way -= box * np.round(way / box)
         distance = np.linalg.norm(way, axis=1)
         towards = way / np.maximum(distance, 1e-300)[:, None]
-        cosines = [np.sum(sign * tangents[pairs[:, n]] * towards, axis=1) for n, sign in ((0, 1), (1, -1))]
+        cosines = [np.sum(sign * outwards[pairs[:, n]] * towards, axis=1) for n, sign in ((0, 1), (1, -1))]
         good = np.minimum(*cosines) > _JOINED
         if not good.any():
             break
-        a, b = pairs[good][np.argmin(distance[good])].tolist()
-        first, second = lines[a // 2], lines[b // 2]
-        first = first if a % 2 else (first[0][::-1], first[1][::-1])
-        second = (second[0][::-1], second[1][::-1]) if b % 2 else second
-        moved = second[0] - box * np.round((second[0][0] - first[0][-1]) / box)
-        joined = np.concatenate([first[0], moved]), np.concatenate([first[1], second[1]])
-        lines = [line for number, line in enumerate(lines) if number not in (a // 2, b // 2)] + [joined]
+        touched: set[int] = set()
+        gone: set[int] = set()
+        for a, b in pairs[good][np.argsort(distance[good], kind="stable")].tolist():
+            one, other = a // 2, b // 2
+            if touched.isdisjoint((one, other)):  # else its turn may come when the ends are known anew
+                first, second = lines[one], lines[other]
+                first = first if a % 2 else (first[0][::-1], first[1][::-1])
+                second = (second[0][::-1], second[1][::-1]) if b % 2 else second
+                moved = second[0] - box * np.round((second[0][0] - first[0][-1]) / box)
+                lines[one] = np.concatenate([first[0], moved]), np.concatenate([first[1], second[1]])
+                tangents[one] = _tangents(lines[one][0], 4 * smooth)
+                gone.add(other)
+            touched |= {one, other}
+        left = [number for number in range(len(lines)) if number not in gone]
+        lines, tangents = [lines[number] for number in left], [tangents[number] for number in left]
     return lines
 
 
