@@ -18,7 +18,7 @@ import numpy as np
 from scipy.interpolate import NdBSpline, make_interp_spline
 
 from gpu_fdm import Prediction, parse_config
-from gpu_fdm.config.sections import FitSection
+from gpu_fdm.config.fit_section import FitSection
 from gpu_fdm.inference.likelihood import Likelihood
 from gpu_fdm.inference.measured import Measured
 from gpu_fdm.inference.posterior import Posterior

@@ -48,7 +48,7 @@ def add(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> None:
     """Find the best fit, sample the posterior, draw and print both."""
-    from ..config.sections import FitSection
+    from ..config.fit_section import FitSection
     from ..inference.likelihood import Likelihood
     from ..inference.measured import read_measured
     from ..inference.posterior import Posterior
@@ -93,7 +93,7 @@ def execute(options: Namespace) -> None:
 def _config(options: Namespace) -> "Config":
     """The config of the ini and of the options that replace its values."""
     from ..config.config import read_model
-    from ..config.sections import PARAMETERS
+    from ..config.fit_section import PARAMETERS
 
     overrides = list(options.set)
     for text in options.prior:

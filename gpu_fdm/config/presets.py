@@ -3,22 +3,21 @@
 from typing import Any
 
 from .config import Config
+from .emulator_section import EmulatorSection
 from .section import Section
 from .sections import (
     SECTIONS,
     BoxSection,
     CrossSectionSection,
-    EmulatorSection,
     FiguresSection,
     OneFilamentSection,
     PopulationSection,
     PowerSection,
-    SimulationSection,
     SinglePowerSection,
-    SteadyStateSection,
     TotalPowerSection,
 )
 from .shared_sections import GasSection, HaloSection, Run
+from .simulation_sections import SimulationSection, SteadyStateSection
 
 
 def _preset(run: Run, *chosen: Section) -> Config:

@@ -19,7 +19,7 @@ import numpy as np
 from cobaya.likelihood import Likelihood as CobayaLikelihood
 
 from ..config.config import read_model
-from ..config.sections import LOGARITHMIC, PARAMETERS
+from ..config.fit_section import LOGARITHMIC, PARAMETERS
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from .likelihood import Likelihood

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 from scipy.special import chdtrc
 
+from ..config.fit_section import LOGARITHMIC, PARAMETERS, FitSection
 from ..config.priors import Prior
-from ..config.sections import LOGARITHMIC, PARAMETERS, FitSection
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from ..quantities import takes_numbers

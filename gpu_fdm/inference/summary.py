@@ -6,8 +6,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from ..config.fit_section import LOGARITHMIC
 from ..config.priors import Prior
-from ..config.sections import LOGARITHMIC
 from ..io.atomic import atomic_write
 from ..io.ownership import require_own
 from ..io.tables import without_formulas

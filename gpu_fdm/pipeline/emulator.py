@@ -10,7 +10,7 @@ from time import monotonic
 from typing import ClassVar
 
 from ..config.config import Config
-from ..config.sections import EmulatorSection
+from ..config.emulator_section import EmulatorSection
 from ..io.ownership import require_own
 from ..io.schema import INTERACTION_BASIS
 from ..learn.emulator import MARK

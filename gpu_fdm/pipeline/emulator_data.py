@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
-from ..config.sections import EmulatorSection
+from ..config.emulator_section import EmulatorSection
 from ..errors import InputError
 from ..learn.emulator import logarithm
 from ..spectra.similarity.published import published_similarity

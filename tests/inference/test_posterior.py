@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 from gpu_fdm import InputError
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.config.sections import FitSection
+from gpu_fdm.config.fit_section import FitSection
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.likelihood import Likelihood
 from gpu_fdm.inference.measured import Measured, quantity

@@ -175,8 +175,8 @@ def test_figure(done):
 def test_choices_that_cannot_be_made_are_told(tmp_path, caplog):
     """At z = 20 there is no barrier with the published ellipticity: it is left out, and the others are there."""
     overrides = ["cosmology.redshift=20", "population.ellipticity=collapse", "population.mass_min=4e8"]
-    overrides += ["population.m22=2", "one_filament.mass_max=3.2e9"]
-    found = stored(run(parse_config(INI.format(output=tmp_path), overrides=overrides)).result)["m22_2"]
+    overrides += ["population.m22=1.2", "population.masses=8", "one_filament.mass_max=3.2e9"]
+    found = stored(run(parse_config(INI.format(output=tmp_path), overrides=overrides)).result)["m22_1.2"]
     told = [record.getMessage() for record in caplog.records if "leaves out" in record.getMessage()]
     assert len(told) == 1 and "the budget of P_1f leaves out population.ellipticity = published: " in told[0]
     assert "variance" in told[0] and "\n" not in told[0]

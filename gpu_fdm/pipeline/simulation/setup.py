@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ...config.config import Config
-from ...config.sections import SimulationSection
+from ...config.simulation_sections import SimulationSection
 from ...cosmology.background import Background
 from ...cosmology.linear_power import LinearPower
 from ...cosmology.transfer import transfer
