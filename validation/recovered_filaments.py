@@ -26,8 +26,9 @@ from gpu_fdm.filament.model import model_of
 from gpu_fdm.filament.projection import project
 from gpu_fdm.kernels.spline_points import spline_points
 from gpu_fdm.parallel.ranks import SERIAL
+from gpu_fdm.pipeline.measured_filament import Around
 from gpu_fdm.pipeline.model import build_model
-from gpu_fdm.pipeline.snapshot_filament import Around, measure_filaments
+from gpu_fdm.pipeline.snapshot_filament import measure_filaments
 from gpu_fdm.snapshots.snapshot import GridSnapshot, ParticleSnapshot
 
 A, MASS = 0.2, 5e9

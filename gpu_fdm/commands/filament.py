@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..cosmic_web.axis import Axis
     from ..cosmic_web.tracing import Ridge
     from ..parallel.ranks import Ranks
-    from ..pipeline.snapshot_filament import Around, MeasuredFilament
+    from ..pipeline.measured_filament import Around, MeasuredFilament
     from ..pipeline.snapshot_ridges import Search, Snapshot
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def _check(options: Namespace) -> None:
 
 def _how(options: Namespace, snapshot: "Snapshot") -> "tuple[Search, Around]":
     """How to find and to measure; InputError for a length that is out of range."""
-    from ..pipeline.snapshot_filament import RADIUS_SHARE, Around
+    from ..pipeline.measured_filament import RADIUS_SHARE, Around
     from ..pipeline.snapshot_ridges import Search, smooth_of
 
     smooth = smooth_of(snapshot, options.smooth)

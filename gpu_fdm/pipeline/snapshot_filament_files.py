@@ -15,7 +15,7 @@ from ..io.result_file import GroupWriter
 from ..io.schema import CUT_OUT, MEASURED
 from ..io.tables import without_formulas
 from ..units import mean_matter_density
-from .snapshot_filament import MeasuredFilament
+from .measured_filament import MeasuredFilament
 from .snapshot_ridges import Snapshot
 
 PROFILE_MARK, INI_MARK = (

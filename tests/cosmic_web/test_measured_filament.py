@@ -15,7 +15,8 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.pipeline.snapshot_filament import Around, measure_filaments
+from gpu_fdm.pipeline.measured_filament import Around
+from gpu_fdm.pipeline.snapshot_filament import measure_filaments
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.snapshots.registry import open_snapshot
 from gpu_fdm.units import CodeUnits
