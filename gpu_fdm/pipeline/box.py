@@ -185,7 +185,7 @@ def _warnings(inputs: Inputs) -> list[str]:
     with progress("filaments in the box", len(inputs.filaments)) as step:
         for filament, size in zip(inputs.filaments, inputs.sizes, strict=True):
             warnings += _warnings_of_one(config, filament, size)
-            finest = max(finest, _finest_fringes(config, size))
+            finest = max(finest, size.fringe_wavenumber)
             step()
     for halo in inputs.haloes:
         finest = max(finest, halo.fringes)
@@ -231,13 +231,6 @@ def _warnings_of_one(config: Config, filament: Filament, size: ModelSize) -> lis
         f"{name} is wide enough to meet its own images: {100 * outside:.3g} % of its mass lies beyond "
         f"{half_way:.4g} cMpc/h, half the way to the next one (enlarge [box] size)"
     ]
-
-
-def _finest_fringes(config: Config, size: ModelSize) -> float:
-    """Twice the largest momentum of a mode [h/cMpc]."""
-    edge = size.profile.radius_enclosing(config.wavefunction.energy_cut)
-    depth = float(size.profile.potential(edge))
-    return float(2 * size.profile.scale_factor * np.sqrt(2 * depth) / code_units(config).length)
 
 
 def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> DensitySlab:

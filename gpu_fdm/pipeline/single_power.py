@@ -1,6 +1,7 @@
 """Exact power spectra of single filaments, averaged over phases and orientations."""
 
 import logging
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 POINT_BYTES = 256  # of spectra and their copy in the cache, a wavenumber
 FRINGES_AND_MORE = 1.2  # of the largest wavenumber of the fringes: where spectra end by default
+_LARGEST_STEP = 0.06  # of ln k of spectra that scales are read off: k_detach is good to 2e-3
+_BEYOND = 100  # of that too: where they end at the latest, for their time rises as the square of k_max
 
 
 class SinglePowerStage(Stage):
@@ -54,13 +57,21 @@ class SinglePowerStage(Stage):
             raise config.error(
                 self.section, "draws", f"must be 0 where [wavefunction] axial = {config.wavefunction.axial}"
             )
+        section, fringes = config.single_power, max(size.fringe_wavenumber for size in inputs.sizes)
+        if section.k_max is None and section.k_min >= (last := FRINGES_AND_MORE * fringes):
+            raise config.error(self.section, "k_min", f"must be smaller than {last:.4g}, where spectra end (k_max)")
+        if section.k_max is not None and section.k_max > (last := _BEYOND * fringes):
+            raise config.error(
+                self.section, "k_max", f"must be at most {last:.4g}, {_BEYOND} times the wavenumber where fringes end"
+            )
         return []
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """The memory of the largest filament, and the time of all."""
-        points = inputs.config.single_power.points
-        memory = inputs.largest.exact_spectra(points) + POINT_BYTES * points
-        return Estimate({"exact spectra": memory}, 0, sum(size.exact_seconds(points) for size in inputs.sizes))
+        points, draws = inputs.config.single_power.points, inputs.config.single_power.draws
+        memory = inputs.largest.exact_spectra(points) + POINT_BYTES * points + inputs.largest.draws(draws, points)[0]
+        seconds = sum(size.exact_seconds(points) + size.draws(draws, points)[1] for size in inputs.sizes)
+        return Estimate({"exact spectra": memory}, 0, seconds)
 
     def run(self, context: Context) -> list[str]:
         """Compute and write the spectra of all filaments."""
@@ -105,7 +116,16 @@ def _spectrum(
         seed, host = context.config.run.seed, context.backend.host
         in_plane = k * model.units.length
         sampled = sampled_spectrum(model.library, model.wave.weight, in_plane, section.draws, seed, host)
-    return power, scales(model, power), sampled
+    return power, scales(model, _dense(power, model, context)), sampled
+
+
+def _dense(power: SinglePower, model: Model, context: Context) -> SinglePower:
+    """The spectrum at wavenumbers dense enough to read scales off, over its range."""
+    first, last = power.k[[0, -1]]
+    points = math.ceil(math.log(last / first) / _LARGEST_STEP) + 1
+    if points <= len(power.k):
+        return power
+    return single_power(model, np.geomspace(first, last, points), power.statistics, context.backend, plane=False)
 
 
 def write_single_power(

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from ..config.config import Config
 from ..filament.eigenstates import axial_states, estimated_states, extent
 from ..filament.model import Filament
@@ -14,7 +16,8 @@ from ..filament.profile import Profile
 from ..filament.weights import RADII_PER_HALF_WAVE
 from ..parallel.backend import cpu_count
 from ..spectra.phase_average import memory_needed
-from .model import for_boson, profile_of
+from ..spectra.sampled import BATCH_BYTES
+from .model import code_units, for_boson, profile_of
 
 _EIGENPROBLEMS = 3  # copies of the states while they are solved for
 _EXACT_POINTS = 2.25, -48  # nodes of the exact spectra from those of the states, a line
@@ -22,6 +25,7 @@ _EXACT_WAVENUMBERS = 0.93, 30  # of their table, likewise
 _STATES_A_SECOND = 1.3e4
 _FIT = 2e-9  # seconds for each mode and radius of a fit
 _EXACT_START, _EXACT_RATE = 0.15, 1.35e10  # seconds, multiply-adds a second
+_DRAW = 1.2e-9  # seconds for each node of the states and value of rho_m of a draw
 _POINTS_A_SECOND = 2e8  # of a plane, times the root of the number of states
 _FITS = ("adaptive_lasso", "poisson", "least_squares")
 
@@ -52,6 +56,12 @@ class ModelSize:
     def extent(self) -> tuple[float, float, int]:
         """Largest energy, radius where the states end, and number of nodes, as filament.eigenstates.extent."""
         return extent(self.profile, self.energy_cut)
+
+    @property
+    def fringe_wavenumber(self) -> float:
+        """Twice the largest momentum of a mode [h/cMpc]."""
+        depth = float(self.profile.potential(self.profile.radius_enclosing(self.energy_cut)))
+        return float(2 * self.profile.scale_factor * np.sqrt(2 * depth) / code_units(self.config).length)
 
     @property
     def radii(self) -> int:
@@ -87,6 +97,13 @@ class ModelSize:
         wavenumbers += in_plane
         orders = 3.5 * self.modes**0.5 + 1  # 2 l_max + 1: states fill a triangle of n and l
         return _EXACT_START + points**2 / 2 * (0.75 * orders**2 + 2 * orders * wavenumbers) / _EXACT_RATE
+
+    def draws(self, number: int, in_plane: int) -> tuple[int, float]:
+        """Memory [bytes] and time of draws of the phases, at so many wavenumbers in the plane."""
+        points, _ = self._exact_table
+        values = int(3.5 * self.modes**0.5 + 1) * points
+        memory = 3 * min(BATCH_BYTES, 16 * values * number) + 16 * in_plane * number
+        return memory, _DRAW * values * self.extent[2] * number
 
     def evaluation_seconds(self, points: float) -> float:
         """Time to sum all states at points of the plane."""
