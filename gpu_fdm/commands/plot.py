@@ -113,7 +113,7 @@ def _chosen(names: list[str], path: Path) -> "list[Figure]":
 
     held = figures_in(path, figures())
     if not held:
-        raise InputError(f"{path}: holds nothing to draw: it has no group that gpu-fdm run writes")
+        raise InputError(f"{path}: holds nothing to draw: must be a result of gpu-fdm run, power or filament")
     known = {figure.name: figure for figure in held}
     for name in names:
         if name not in known:

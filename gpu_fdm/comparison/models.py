@@ -52,6 +52,8 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     that nearest to a redshift.
     Raises InputError for a file that is no result, is damaged, or holds no boost.
     """
+    if path.suffix.lower() in TABLE_ENDINGS:
+        raise InputError(f"{path}: is a table: the model, which comes first, must be a result file")
     if path.is_file() and not is_hdf5(path):
         raise InputError(f"{path}: must be a result file or a table ({', '.join(TABLE_ENDINGS)})")
     with open_result(path) as file:

@@ -7,6 +7,7 @@ from ..config.cache_keys import key_of, selected_keys
 from ..config.config import Config
 from ..io.schema import RESULT, Schema
 from ..plots import Figure
+from ..plots.measured_figures import FIGURES as OF_MEASURED
 from .box import BoxStage
 from .correlation import CorrelationStage
 from .cross_section import CrossSectionStage
@@ -43,8 +44,9 @@ def stages_of(config: Config) -> tuple[Stage, ...]:
 
 
 def figures() -> Iterator[Figure]:
-    """Figures of all stages."""
-    return (figure for stage in STAGES for figure in stage.figures)
+    """Figures of all stages, and of a filament of a snapshot."""
+    yield from (figure for stage in STAGES for figure in stage.figures)
+    yield from OF_MEASURED
 
 
 def result_schema() -> Schema:

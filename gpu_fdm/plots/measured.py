@@ -23,6 +23,7 @@ def measured_filament(file: h5py.File) -> Figure:
     edges, line_mass, centre = group["shells/edges"][:], group["slices/line_mass"][:], group["slices/centre"][:]
     length = float(np.linalg.norm(about["end"] - about["begin"]))
     outer = float(edges[-1])
+    line_mass -= float(about["background"]) * _unit(about) * np.pi * outer**2
 
     name = literal(f"{about['field']} of {Path(about['source']).name}")
     figure = new_figure(PAGE, 5.0, [name, rf"$z={about['redshift']:.4g}$", rf"$L={about['length']:.3g}\,{MPC}$"])
@@ -57,8 +58,7 @@ def measured_filament(file: h5py.File) -> Figure:
     left.legend(loc="lower left")
     z = (np.arange(len(line_mass)) + 0.5) / len(line_mass) * length - length / 2
     right.step(z, line_mass, where="mid", color=VERMILION)
-    mean = float(about["line_mass"] + about["background"] * _unit(about) * np.pi * outer**2)
-    right.axhline(mean, label="mean", **SMOOTH)
+    right.axhline(float(about["line_mass"]), label="mean", **SMOOTH)
     right.set(xlabel=rf"$z\;\;[{MPC}]$", xlim=(-length / 2, length / 2), ylim=(0, 1.3 * np.nanmax(line_mass)))
     right.set_ylabel(rf"line mass  $[{MSUN}\,/\,({MPC})]$")
     right.legend(loc="lower left")
@@ -74,13 +74,13 @@ def _column(cut: h5py.Group, length: float, outer: float) -> tuple[NDArray, str]
         if name in cut:
             side = float(cut.attrs["sides"][1])
             column = np.mean(np.abs(cut[name][:].astype(complex if power == 2 else float)) ** power, axis=1) * side
-            return column, rf"column density $[\bar\rho_\mathrm{{m}}\,{MPC}]$"
+            return column, "column density\n" + rf"$[\bar\rho_\mathrm{{m}}\,{MPC}]$"
     position, mass = cut["position"][:], cut["mass"][:]
     bins = max(20, int(_PIXELS * 2 * outer / length)), _PIXELS
     counted, u, z = np.histogram2d(
         position[:, 0], position[:, 2], bins, ((-outer, outer), (-length / 2, length / 2)), weights=mass
     )
-    return counted / ((u[1] - u[0]) * (z[1] - z[0])), rf"column density $[{MSUN}\,/\,({MPC})^2]$"
+    return counted / ((u[1] - u[0]) * (z[1] - z[0])), "column density\n" + rf"$[{MSUN}\,/\,({MPC})^2]$"
 
 
 def _unit(about: h5py.AttributeManager) -> float:

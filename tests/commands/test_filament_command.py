@@ -10,6 +10,7 @@ import pytest
 from drawn_filaments import Drawn, mean_density, particles, write_particles
 from rank_runs import MPIEXEC, needs_mpi
 
+from gpu_fdm import open as open_result
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import read_config
 from gpu_fdm.io.schema import MEASURED_FILAMENT
@@ -67,6 +68,10 @@ def test_from_snapshot_to_ini(here, capsys):
         assert about["dispersion_along"] == pytest.approx(5 / np.sqrt(5), rel=0.05)  # over the root of 1 + z
         assert len(file["cut_out/position"]) == about["particles"]
         file.visit(lambda name: MEASURED_FILAMENT.dataset(f"/{name}") if isinstance(file[name], h5py.Dataset) else None)
+        # the figure has the line mass that is printed, less the background
+        slices, mean = open_result("snap_filament_0.hdf5")["measured"].plot()["measured"].axes[-1].get_lines()
+        assert mean.get_ydata()[0] == about["line_mass"] == pytest.approx(slices.get_ydata().mean(), rel=0.02)
+    assert main(["--quiet", "plot", "snap_filament_0.hdf5", "--dpi", "60", "--overwrite"]) == 0
     assert main(["--quiet", "run", "snap_filament_0.ini", "--dry-run"]) == 0
 
 

@@ -311,6 +311,10 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
         (["compare", "{result}", "published", "--fit", "2,1"], "must be two increasing masses in [1e-06, 1e+06]"),
         (["compare", "{result}", "published", "--dpi", "5"], "--dpi 5: must be in [20, 1200]"),
         (["compare", "{ini}", "published"], "must be a result file or a table"),
+        (
+            ["compare", "other.csv", "published"],
+            "other.csv: is a table: the model, which comes first, must be a result",
+        ),
         (["compare", "{result}", "other.csv"], "no model has this ratio: the models have fdm/smooth"),
     ],
 )

@@ -12,7 +12,7 @@ from locations import TESTS
 from tiny_runs import RESULT, tiny_files
 
 from gpu_fdm.commands.main import main
-from gpu_fdm.io.schema import MEASUREMENT, SNAPSHOT, boson, filament
+from gpu_fdm.io.schema import MEASURED_FILAMENT, MEASUREMENT, SNAPSHOT, boson, filament
 from gpu_fdm.io.schema.entries import ASTROPY, PLACEHOLDERS, path_pattern
 from gpu_fdm.pipeline.result_spectra import result_boosts, spectrum_paths
 from gpu_fdm.pipeline.snapshot import snapshot_power
@@ -104,11 +104,12 @@ def test_numbers_are_finite_but_where_a_description_says_nan(files):
 
 
 def test_figures_are_drawn_from_what_is_described():
+    groups = (*RESULT.groups, *MEASURED_FILAMENT.groups)
     for figure in figures():
         for source in (source.replace("*", "1") for source in figure.sources):
-            patterns = [path_pattern(group.path) for group in RESULT.groups]
+            patterns = [path_pattern(group.path) for group in groups]
             described = [pattern.fullmatch(f"/{source}") for pattern in patterns]
-            below = [group.path.startswith(f"/{source}/") for group in RESULT.groups]
+            below = [group.path.startswith(f"/{source}/") for group in groups]
             assert any(described) or any(below) or RESULT.dataset(f"/{source}"), f"{figure.name}: {source}"
 
 
