@@ -12,6 +12,7 @@ for name in (
     "gpu_fdm.plots.box",
     "gpu_fdm.plots.comparison",
     "gpu_fdm.plots.filament",
+    "gpu_fdm.plots.projections",
     "gpu_fdm.plots.report",
     "gpu_fdm.plots.simulation",
     "gpu_fdm.snapshots.registry",

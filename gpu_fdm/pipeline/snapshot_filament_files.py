@@ -15,7 +15,7 @@ from ..io.result_file import GroupWriter
 from ..io.schema import CUT_OUT, MEASURED
 from ..io.tables import without_formulas
 from ..units import mean_matter_density
-from .measured_filament import MeasuredFilament
+from .measured_filament import Cut, MeasuredFilament
 from .snapshot_ridges import Snapshot
 
 PROFILE_MARK, INI_MARK = (
@@ -33,14 +33,31 @@ def omega_m_of(snapshot: Snapshot) -> float:
 
 def write_measured(file: GroupWriter, found: MeasuredFilament) -> None:
     """Write /measured and /cut_out."""
+    shells, profile = found.shells, found.profile
+    unit = mean_matter_density(omega_m_of(found.snapshot))  # Msun/h of the mass 1, and with (cMpc/h)^2 the line mass 1
+    file.group(f"/{MEASURED}", {}, **_attributes(found, unit))
+    rows = {"radius": profile.radius, "density": profile.density, "error": profile.error}
+    file.group(f"/{MEASURED}/profile", rows)
+    parts = {"edges": shells.edges, "mass": unit * shells.mass, "used": shells.used.astype(np.int8)}
+    file.group(f"/{MEASURED}/shells", parts)
+    of_slices = {
+        "line_mass": unit * shells.of_slices(),
+        "centre": found.centres_in_frame(),
+        "axis_ratio": found.roundness.ratios,
+        "axis_angle": found.roundness.angles,
+        "streaming": found.streaming,
+    }
+    file.group(f"/{MEASURED}/slices", of_slices)
+    _write_cut_out(file, found.cut, unit)
+
+
+def _attributes(found: MeasuredFilament, unit: float) -> dict[str, object]:
+    """Attributes of /measured; `unit` is the mass 1 [Msun/h]."""
     snapshot, shells, cylinder, profile = found.snapshot, found.shells, found.cylinder, found.profile
     omega_m, a = omega_m_of(snapshot), 1 / (1 + snapshot.redshift)
-    unit = mean_matter_density(omega_m)  # Msun/h of the mass 1, and with (cMpc/h)^2 the line mass 1
     r0, sigma = cylinder.r0(a), cylinder.sigma(a, omega_m)
     momenta = found.momenta
-    file.group(
-        f"/{MEASURED}",
-        {},
+    return dict(
         source=snapshot.path,
         format=snapshot.format,
         field=snapshot.field,
@@ -78,19 +95,10 @@ def write_measured(file: GroupWriter, found: MeasuredFilament) -> None:
         dispersion_across=None if momenta is None else momenta.across,
         momentum_unit=None if momenta is None else found.momentum_unit,
     )
-    rows = {"radius": profile.radius, "density": profile.density, "error": profile.error}
-    file.group(f"/{MEASURED}/profile", rows)
-    parts = {"edges": shells.edges, "mass": unit * shells.mass, "used": shells.used.astype(np.int8)}
-    file.group(f"/{MEASURED}/shells", parts)
-    of_slices = {
-        "line_mass": unit * shells.of_slices(),
-        "centre": found.centres_in_frame(),
-        "axis_ratio": found.roundness.ratios,
-        "axis_angle": found.roundness.angles,
-        "streaming": found.streaming,
-    }
-    file.group(f"/{MEASURED}/slices", of_slices)
-    cut = found.cut
+
+
+def _write_cut_out(file: GroupWriter, cut: Cut, unit: float) -> None:
+    """Write /cut_out; `unit` is the mass 1 [Msun/h]."""
     if cut.field is not None:
         waves = np.iscomplexobj(cut.field)
         field = cut.field.astype(np.complex64 if waves else np.float32)

@@ -24,7 +24,8 @@ from ..io.schema import DENSITY, SIMULATION
 from . import figure_path
 from .box import COLUMN_DECADES, Side
 from .filament import DENSITY_DECADES, DENSITY_LABEL, show_density
-from .simulation import View, about_simulation, epochs_of, first_seed, runs_of
+from .projections import View
+from .simulation import about_simulation, epochs_of, first_seed, runs_of
 from .style import COLUMN, FIRST_FILAMENT, LABELS, MPC, PAGE, STYLE, filament_figure, log_range, new_figure
 
 CROSS_SECTION = f"{FIRST_FILAMENT}/cross_section"

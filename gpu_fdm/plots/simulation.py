@@ -1,29 +1,24 @@
-"""Figures of a simulation: boosts, power, projections of its runs at several epochs, and the health of the solver.
+"""Figures of a simulation: boosts and power of its runs at several epochs, and the health of the solver.
 
-Of several seeds boosts and power are means with bands; pictures are of the first seed.
+Of several seeds boosts and power are means with bands.
 """
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import h5py
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from ..io.schema import BOOST, SIMULATION, seed
 from .style import (
     COLUMN,
     GREEN,
     GREY,
-    MAP_TICKS,
     MPC,
     PAGE,
     SKY,
@@ -51,7 +46,6 @@ SCALES = {
     r"$k_\mathrm{Nyquist}$": "of the cells",
 }
 MOST_LINES = 8  # epochs shown of a ratio
-MOST_PICTURES = 4  # epochs shown of a run
 MOST_SPECTRA = 3  # epochs shown of spectra
 FAINT = 0.45  # opacity of less reliable rows
 BAND = 0.18  # opacity of errors
@@ -60,9 +54,6 @@ LOWEST = 3e-4  # least ratio shown
 NOISE_MOST = 0.9  # fraction of the power that may be noise for the rest to be shown
 SAME = "same initial conditions"  # in the name of a denominator
 LEAST_POWER = 1e-10  # shown of k^3 P/(2 pi^2), over its largest value
-PICTURE_DECADES = 3.0  # shown of projections below their peak, at most
-MAP = "magma"
-AXES = "xyz"
 SCALE_FACTORS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1)  # with ticks
 
 
@@ -72,7 +63,7 @@ def boost(file: h5py.File) -> Figure:
     names = list(folder)
     figure = new_figure(PAGE, 0.7 + 2.3 * len(names), about_simulation(file))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-    chosen = _spread([epoch.attrs["redshift"] for epoch in epochs_of(first_seed(file)[runs_of(file)[0]])], MOST_LINES)
+    chosen = spread([epoch.attrs["redshift"] for epoch in epochs_of(first_seed(file)[runs_of(file)[0]])], MOST_LINES)
     every = [epoch for name in names for epoch in epochs_of(folder[name])]
     first, last = min(epoch["k"][0] for epoch in every), max(epoch["k"][-1] for epoch in every)
     panels[0].set(xscale="log", xlim=(0.9 * first, 1.1 * last))
@@ -157,14 +148,14 @@ def _joined(rows: np.ndarray, k: np.ndarray, values: np.ndarray) -> tuple[np.nda
 def power(file: h5py.File) -> Figure:
     """k^3 P/(2 pi^2) of all runs at the first, a middle and the last epoch; of several seeds the mean and the range."""
     seeds, folder = seeds_of(file), first_seed(file)
-    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
+    redshifts = spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs_of(file)[0]])], MOST_SPECTRA)
     figure = new_figure(PAGE, 3.1, about_simulation(file))
     panels = figure.subplots(1, len(redshifts), sharex=True, sharey=True, squeeze=False)[0]
     peak, least, noises = 0.0, np.inf, False
     for panel, redshift in zip(panels, redshifts, strict=True):
         for run in runs_of(file):
-            epoch = _at(folder[run], redshift)
-            k, each = epoch["k"][1:], np.array([_at(of_seed[run], redshift)["power"][1:] for of_seed in seeds])
+            epoch = epoch_at(folder[run], redshift)
+            k, each = epoch["k"][1:], np.array([epoch_at(of_seed[run], redshift)["power"][1:] for of_seed in seeds])
             values, cubed = each.mean(axis=0), k**3 / (2 * np.pi**2)
             rows = values > 0
             panel.loglog(k[rows], (cubed * values)[rows], label=str(folder[run].attrs["title"]), **RUNS[run])
@@ -231,89 +222,6 @@ def health(file: h5py.File) -> Figure:
     return figure
 
 
-def frames(file: h5py.File) -> Figure:
-    """Projected densities: a row for each run, a column for each of a few epochs."""
-    folder, runs, view = first_seed(file), runs_of(file), View.of(file)
-    redshifts = _spread([epoch.attrs["redshift"] for epoch in epochs_of(folder[runs[0]])], MOST_PICTURES)
-    pictures = [[view.picture(_at(folder[run], redshift)) for redshift in redshifts] for run in runs]
-    norm = view.norm([picture for row in pictures for picture in row])
-    width = 5.4 / len(redshifts)  # of a picture [inch]
-    about = about_simulation(file, of_first=True)
-    figure = new_figure(PAGE, 0.85 + len(runs) * (width / view.flatness + 0.08), about)
-    panels = figure.subplots(len(runs), len(redshifts), sharex=True, sharey=True, squeeze=False)
-    for row, (run, of_run) in enumerate(zip(runs, pictures, strict=True)):
-        for panel, redshift, picture in zip(panels[row], redshifts, of_run, strict=True):
-            image = view.show(panel, picture, norm)
-            panel.set_title(f"$z={redshift:.4g}$" if row == 0 else "")
-            panel.label_outer()
-        title = str(folder[run].attrs["title"]).replace(", ", ",\n")
-        panels[row, 0].set_ylabel(f"{title}\n{panels[row, 0].get_ylabel()}")
-    few_log_ticks(figure.colorbar(image, ax=panels, label=view.label, extend="min", pad=0.02, aspect=30).ax.yaxis)
-    return figure
-
-
-@dataclass(frozen=True)
-class View:
-    """How all projections of a simulation are seen: along the axis where they vary most, the densest column centred.
-
-    axis   0, 1 or 2, along which densities are averaged;  size  of the box [cMpc/h]
-    shift  pixels by which pictures are moved round the periodic box
-    """
-
-    axis: int
-    size: tuple[float, float, float]
-    shift: tuple[int, int]
-
-    @classmethod
-    def of(cls, file: h5py.File) -> "View":
-        """The view that suits the first run at its last epoch."""
-        group = file[SIMULATION]
-        last = epochs_of(first_seed(file)[runs_of(file)[0]])[-1]
-        pictures = [last[f"projection_{name}"][:] for name in AXES]
-        axis = int(np.argmax([picture.std() for picture in pictures]))
-        densest = np.unravel_index(pictures[axis].argmax(), pictures[axis].shape)
-        shift = tuple(n // 2 - int(place) for n, place in zip(pictures[axis].shape, densest, strict=True))
-        size = tuple(np.broadcast_to(np.asarray(group.attrs["size"], float), 3).tolist())
-        return cls(axis, size, shift)
-
-    @property
-    def sides(self) -> tuple[float, float]:
-        """Sides of a picture [cMpc/h], to the right and upward."""
-        right, upward = (side for axis, side in enumerate(self.size) if axis != self.axis)
-        return right, upward
-
-    @property
-    def flatness(self) -> float:
-        """Width of a picture over its height, within 1/6 and 6."""
-        return float(np.clip(self.sides[0] / self.sides[1], 1 / 6, 6))
-
-    @property
-    def label(self) -> str:
-        """The label of the colour bar."""
-        return rf"density along ${AXES[self.axis]}$  $[\bar\rho_\mathrm{{m}}]$"
-
-    def picture(self, epoch: h5py.Group) -> np.ndarray:
-        """The projection of an epoch; the first index is to the right [mean matter densities]."""
-        return np.roll(epoch[f"projection_{AXES[self.axis]}"][:], self.shift, (0, 1))
-
-    def norm(self, pictures: Sequence[np.ndarray]) -> LogNorm:
-        """One colour scale for pictures: from their peak to their least value, or PICTURE_DECADES down."""
-        peak = max(float(picture.max()) for picture in pictures)
-        least = min(float(picture.min()) for picture in pictures)
-        return LogNorm(max(least, peak / 10**PICTURE_DECADES), max(peak, 1.01 * least))
-
-    def show(self, panel: Axes, picture: np.ndarray, norm: LogNorm) -> AxesImage:
-        """Draw a picture in a panel; returns the image."""
-        right, upward = self.sides
-        panel.tick_params(**MAP_TICKS)
-        across, up = (name for axis, name in enumerate(AXES) if axis != self.axis)
-        panel.set(xlabel=rf"${across}\;\;[{MPC}]$", ylabel=rf"${up}\;\;[{MPC}]$")
-        panel.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        panel.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        extent, aspect = (-right / 2, right / 2, -upward / 2, upward / 2), right / upward / self.flatness
-        return panel.imshow(np.maximum(picture.T, norm.vmin or 0.0), norm=norm, cmap=MAP, extent=extent, aspect=aspect)
-
-
 def runs_of(file: h5py.File) -> list[str]:
     """Names of the runs in a file, waves and particles of the same initial power next to each other."""
     return [run for run in RUNS if run in first_seed(file)]
@@ -336,12 +244,12 @@ def epochs_of(group: h5py.Group) -> list[h5py.Group]:
     return [group[number] for number in sorted((name for name in group if name.isdigit()), key=int)]
 
 
-def _at(group: h5py.Group, redshift: float) -> h5py.Group:
+def epoch_at(group: h5py.Group, redshift: float) -> h5py.Group:
     """The epoch nearest to a redshift."""
     return min(epochs_of(group), key=lambda epoch: abs(epoch.attrs["redshift"] - redshift))
 
 
-def _spread(values: Sequence[float], most: int) -> list[float]:
+def spread(values: Sequence[float], most: int) -> list[float]:
     """At most `most` of the values, evenly spread, with the first and the last among them."""
     chosen = np.unique(np.round(np.linspace(0, len(values) - 1, min(most, len(values)))).astype(int))
     return [float(values[index]) for index in chosen]

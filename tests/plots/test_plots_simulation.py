@@ -25,7 +25,7 @@ from gpu_fdm import plots
 from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.pipeline.simulation.stage import SimulationStage
-from gpu_fdm.plots import filament, movie, simulation, style
+from gpu_fdm.plots import filament, movie, projections, simulation, style
 from gpu_fdm.units import CodeUnits
 
 FIGURES = [figure.name for figure in SimulationStage.figures]
@@ -142,7 +142,7 @@ def test_power(file, figures):
 
 def test_the_view_shows_what_there_is(file, figures):
     """The sheet lies across z, at its end: seen along y, where it changes along x too, turned into the middle."""
-    view = simulation.View.of(file)
+    view = projections.View.of(file)
     last = file["simulation/wave_fdm/2"]
     deviations = [last[f"projection_{name}"][:].std() for name in "xyz"]
     assert view.axis == np.argmax(deviations) == 1 and view.sides == (BOX[0], BOX[2])
@@ -220,7 +220,7 @@ def test_frames_of_a_movie_are_the_pictures(file):
     scene = movie.scene_of(file, "simulation_frames")
     scene.show(1)
     images = [panel.images[0] for panel in scene.figure.axes if panel.images]
-    view = simulation.View.of(file)
+    view = projections.View.of(file)
     for image, run in zip(images, ("wave_fdm", "particles_fdm", "particles_cdm"), strict=True):
         assert np.asarray(image.get_array()) == pytest.approx(view.picture(file[f"simulation/{run}/1"]).T)
     assert scene.figure.get_suptitle().endswith("\n$z=4.00$")

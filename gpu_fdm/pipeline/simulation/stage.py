@@ -42,7 +42,7 @@ class SimulationStage(Stage):
             ("boost",),
         ),
         Figure("simulation_power", "P(k) of all runs", "simulation.power", ("simulation",)),
-        Figure("simulation_frames", "column density of all runs against time", "simulation.frames", ("simulation",)),
+        Figure("simulation_frames", "column density of all runs against time", "projections.frames", ("simulation",)),
         Figure(
             "simulation_health",
             "what the solver watched: mass, energy, unresolved velocities",
