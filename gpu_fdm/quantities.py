@@ -1,7 +1,7 @@
-"""Quantities of astropy (and arrays of unyt) as arguments: converted to the unit that a function takes, or refused.
+"""Arguments of public functions: quantities of astropy (and arrays of unyt) are converted to the unit that a function
+takes, or refused; what a function annotates as float or int must be a number, arrays may have no masked values.
 
-Without this NumPy drops their units, and k in 1/Mpc would be taken for h/Mpc. It drops masks too: masked values are
-refused. astropy knows no comoving lengths: Mpc is
+Without the first NumPy drops units, and k in 1/Mpc would be taken for h/Mpc. astropy knows no comoving lengths: Mpc is
 what the argument is in, comoving or physical. Where one side has h and the other has not, h is that of another
 argument: `h` itself, or a Model, a Config, a Population.
 """
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from inspect import Parameter, isfunction, signature
+from inspect import Parameter, isclass, isfunction, signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -71,9 +71,9 @@ def takes(**units: str) -> Callable[[T], T]:
 
     def decorate(target: T) -> T:
         if isinstance(target, type):
-            setattr(target, "__init__", _converting(vars(target)["__init__"], units, target.__name__))  # noqa: B010
+            setattr(target, "__init__", _converting(vars(target)["__init__"], units))  # noqa: B010
             return target
-        return cast(T, _converting(cast(Callable, target), units, getattr(target, "__name__", "")))
+        return cast(T, _converting(cast(Callable, target), units))
 
     return decorate
 
@@ -83,18 +83,32 @@ def takes_numbers(target: T) -> T:
     for name, method in list(vars(target).items()):
         is_public = not name.startswith("_") or name in ("__init__", "__call__")
         if isfunction(method) and is_public and not hasattr(method, "takes_units"):
-            setattr(target, name, _converting(method, {}, name.strip("_")))
+            setattr(target, name, _converting(method, {}))
     return target
 
 
-def _converting(function: Callable, units: Mapping[str, str], label: str) -> Callable:
-    """A function whose arguments have lost their units, rightly."""
+def _converting(function: Callable, units: Mapping[str, str]) -> Callable:
+    """A function whose arguments have lost their units, rightly, and are numbers where numbers are asked for."""
     known = signature(function)
+    label = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
+    names = list(known.parameters)
+    annotations = {name: each.annotation for name, each in known.parameters.items()}
+    kinds = {name: _NUMBERS.get(str(annotation)) for name, annotation in annotations.items()}
+    others = next((kinds[name] for name in names if known.parameters[name].kind is Parameter.VAR_KEYWORD), None)
+    classes = {name: each for name, each in annotations.items() if _is_ours(each)}
+
+    def checked(name: str, value: Any) -> Any:
+        if name in classes and not isinstance(value, classes[name]):
+            raise InputError(f"{label}: {name} is a {type(value).__name__}: must be a gpu_fdm {classes[name].__name__}")
+        kind = kinds.get(name, others)
+        return value if isinstance(value, float | str) and kind is None else _checked(value, kind, f"{label}: {name}")
 
     @wraps(function)
     def converted(*positional: Any, **named: Any) -> Any:
-        if not any(_has_unit(value) or _is_masked(value) for value in (*positional, *named.values())):
-            return function(*positional, **named)
+        if not any(map(_has_unit, positional)) and not any(map(_has_unit, named.values())):
+            checked_positional = [checked(*each) for each in zip(names, positional, strict=False)]
+            checked_positional += positional[len(names) :]
+            return function(*checked_positional, **{name: checked(name, value) for name, value in named.items()})
         try:
             bound = known.bind(*positional, **named)
         except TypeError:
@@ -106,10 +120,53 @@ def _converting(function: Callable, units: Mapping[str, str], label: str) -> Cal
                 }
             elif units.get(name) != LATER:
                 bound.arguments[name] = plain(value, units.get(name, NUMBER), f"{label}: {name}", bound.arguments)
+        for name, value in bound.arguments.items():
+            if known.parameters[name].kind is Parameter.VAR_KEYWORD:
+                bound.arguments[name] = {key: checked(key, each) for key, each in value.items()}
+            else:
+                bound.arguments[name] = checked(name, value)
         return function(*bound.args, **bound.kwargs)
 
     converted.takes_units = True  # type: ignore[attr-defined]
     return converted
+
+
+def _is_ours(annotation: Any) -> bool:
+    """Whether an annotation is a class of this package, of which an argument must be an instance."""
+    return (
+        isclass(annotation)
+        and annotation.__module__.startswith(__package__)
+        and not getattr(annotation, "_is_protocol", False)
+    )
+
+
+# annotations of arguments that must be a number -> whether it is an integer, whether it may be None
+_NUMBERS = {
+    "<class 'float'>": (False, False),
+    "<class 'int'>": (True, False),
+    "float | None": (False, True),
+    "int | None": (True, True),
+}
+
+
+def _checked(value: Any, kind: tuple[bool, bool] | None, where: str) -> Any:
+    """The value, a number of NumPy as one of Python; InputError for what is no number, and for masked values."""
+    if _is_masked(value):
+        raise InputError(f"{where}: has masked values: must have none")
+    if kind is None:
+        return value
+    integer, optional = kind
+    value = number_of(value)
+    if (value is None and optional) or isinstance(value, int) or (isinstance(value, float) and not integer):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise InputError(f"{where} = {value!r}: must be {'an integer' if integer else 'a number'}")
+
+
+def number_of(value: Any) -> Any:
+    """The number of Python in a scalar of NumPy, or in an array without axes; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _has_unit(value: Any) -> bool:

@@ -8,8 +8,9 @@ Constants: CODATA 2022 and IAU 2015, in SI units.
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import pi
+from math import inf, pi
 
+from .errors import InputError
 from .quantities import takes
 
 HBAR = 6.62607015e-34 / (2 * pi)
@@ -31,11 +32,19 @@ class CodeUnits:
     m22      boson mass [1e-22 eV]
     h        H0 / (100 km/s/Mpc)
     omega_m  matter density today over the critical density
+    Raises InputError for values out of range.
     """
 
     m22: float
     h: float
     omega_m: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.m22 < inf:
+            raise InputError(f"m22 = {self.m22:g}: must be positive and finite (unit: 1e-22 eV)")
+        require_h(self.h)
+        if not 0 < self.omega_m <= 1:
+            raise InputError(f"omega_m = {self.omega_m:g}: must be in (0, 1]")
 
     @cached_property
     def hubble(self) -> float:
@@ -77,6 +86,12 @@ class CodeUnits:
     def line_mass(self) -> float:
         """Unit of comoving line mass, rho_m0 L^2 [(Msun/h) / (Mpc/h)]."""
         return self.mean_matter_density * self.length**2
+
+
+def require_h(h: float) -> None:
+    """InputError for an h out of range, H0 in km/s/Mpc say."""
+    if not 0.01 <= h <= 10:
+        raise InputError(f"h = {h:g}: must be in [0.01, 10], H0 / (100 km/s/Mpc)")
 
 
 def mean_matter_density(omega_m: float) -> float:

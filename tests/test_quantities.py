@@ -62,6 +62,37 @@ def test_a_temperature_is_refused_everywhere(name, function, argument):
         function(**given)
 
 
+def test_numbers_of_numpy_are_numbers():
+    for half in (np.float32(0.5), np.array(0.5), np.float64(0.5)):
+        assert gpu_fdm.CosmologySection(h=half).h == gpu_fdm.CodeUnits(1, half, 0.3).h == 0.5
+    assert gpu_fdm.CosmologySection(redshift=np.int64(3)).redshift == 3
+    assert gpu_fdm.PopulationSection(m22=np.array([1, 2])).m22 == (1, 2)
+    assert gpu_fdm.Box(np.ones(3), np.array([4, 4, 8])) == gpu_fdm.Box((1, 1, 1), (4, 4, 8))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: gpu_fdm.CodeUnits("1", H, 0.3), "CodeUnits: m22 = '1': must be a number"),
+        (lambda: gpu_fdm.CodeUnits(0, H, 0.3), "m22 = 0: must be positive and finite"),
+        (lambda: gpu_fdm.CodeUnits(1, 67.3, 0.3), "h = 67.3: must be in .0.01, 10., H0 / "),
+        (lambda: gpu_fdm.CodeUnits(1, H, 31), "omega_m = 31: must be in"),
+        (lambda: gpu_fdm.transfer("hu00", 1.0, h=67.3), "h = 67.3: must be in"),
+        (lambda: gpu_fdm.cored_nfw(1e10, 1.0, 67.3, 0.3, 4), "h = 67.3: must be in"),
+        (lambda: gpu_fdm.cored_nfw([1e10], 1.0, H, 0.3, 4), r"cored_nfw: mass = \[1.*\]: must be a number"),
+        (lambda: gpu_fdm.Box((1, 1, 1), (4, 4, 4.5)), "cells = .*: must be three positive integers"),
+        (lambda: gpu_fdm.Box(1, (4, 4, 4)), "size = 1: must be three positive numbers"),
+        (lambda: gpu_fdm.build_model("mine.ini"), "build_model: config is a str: must be a gpu_fdm Config"),
+        (lambda: gpu_fdm.build_model(gpu_fdm.parse_config("")), r"build_model needs a section \[filament\] or \[gas\]"),
+        (lambda: gpu_fdm.power_spectrum(np.ma.masked_less(np.ones((2, 2, 2)), 2), 1), "density: has masked values"),
+        (lambda: gpu_fdm.Prediction.of(gpu_fdm.parse_config(""), k=300 * u.K), "Prediction.of: k in K: must be in"),
+    ],
+)
+def test_what_is_no_number_and_nonsense_are_refused_in_one_line(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
 def test_most_public_names_take_numbers():
     assert len(CASES) > 150
 
@@ -90,7 +121,7 @@ def test_columns_and_lists_have_units_too(model):
 def test_where_h_is_not_known_units_must_have_it():
     power = linear_power("eisenstein_hu")
     assert power(2 * PER_MPC) == power(2.0)
-    with pytest.raises(InputError, match=r"__call__: k in 1 / Mpc: must be in h/Mpc, with littleh of astropy"):
+    with pytest.raises(InputError, match=r"LinearPower: k in 1 / Mpc: must be in h/Mpc, with littleh of astropy"):
         power(2 / u.Mpc)
 
 

@@ -43,7 +43,7 @@ class Config(Sections):
 
     def __post_init__(self) -> None:
         for name, section in self.sections().items():
-            self._check_needs(name, section)
+            self.require(section.needs, f"[{name}]")
         if self.filament is not None and self.gas is not None:
             raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
         for name, section in self.sections().items():
@@ -57,13 +57,13 @@ class Config(Sections):
             what = "a table is" if wave.weights == "table" else "a projection is"
             raise self.error("wavefunction", "weights", f"must be another one: {what} for one filament")
 
-    def _check_needs(self, name: str, section: Section) -> None:
-        """InputError where a section that another one needs is absent."""
-        for group in section.needs:
+    def require(self, needs: Iterable[tuple[str, ...]], by: str) -> None:
+        """InputError unless one section of each group is there, for what needs them."""
+        for group in needs:
             if all(getattr(self, needed) is None for needed in group):
                 which = " or ".join(f"[{needed}]" for needed in group)
                 absent = "which is absent" if len(group) == 1 else "which are absent"
-                raise InputError(f"{self.source}: [{name}] needs a section {which}, {absent}")
+                raise InputError(f"{self.source}: {by} needs a section {which}, {absent}")
 
     def error(self, section: str, key: str, message: str) -> InputError:
         """An error that names the file, or --set, the section, the key and its value."""

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from ..errors import InputError
 from ..io.kinds import Number
 from ..quantities import takes
-from ..units import CodeUnits
+from ..units import CodeUnits, require_h
 from .curves import check_range, check_rows, read_curve
 
 # T at a half mode: where the amplitude is halved, and where the power is
@@ -80,7 +80,7 @@ def transfer(name: str, m22: float | None = None, *, h: float, table: str | Path
     """
     if name not in TRANSFERS:
         raise InputError(f"transfer = {name}: must be one of {', '.join(TRANSFERS)}")
-    _check("h", h, Number(0, open_low=True))
+    require_h(h)
     if (name == "table") != (table is not None):
         raise InputError(
             f"transfer_table = {table or '(empty)'}: must be given with transfer = table, and only then "

@@ -9,9 +9,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from attrs import field, frozen
+from numpy.typing import ArrayLike
 
 from ..filament.model import END_SHARPNESS, SOFT_END_REACH
 from ..parallel.backend import CPU, GPU, backend_of
+from ..parallel.domain import checked_cells
 from ..quantities import takes
 from ..vectors import PARALLEL, unit_vectors
 
@@ -19,8 +22,18 @@ MOST_IMAGES = 20_000  # of one filament; more mean a box far smaller than the fi
 _SUBCELL = 2.0**30  # centres are rounded to this part of a cell, so that whole-cell moves are exact
 
 
+def _sides(size: ArrayLike) -> tuple[float, ...]:
+    try:
+        sides = np.asarray(size, float)
+    except (TypeError, ValueError):
+        sides = np.empty(0)
+    if sides.shape != (3,) or not np.all((sides > 0) & np.isfinite(sides)):
+        raise ValueError(f"size = {size}: must be three positive numbers [cMpc/h]")
+    return tuple(sides.tolist())
+
+
 @takes(size="cMpc/h")
-@dataclass(frozen=True)
+@frozen
 class Box:
     """A periodic box.
 
@@ -28,14 +41,8 @@ class Box:
     Raises ValueError for sizes and cells that are not three positive numbers.
     """
 
-    size: tuple[float, float, float]
-    cells: tuple[int, int, int]
-
-    def __post_init__(self) -> None:
-        if not all(side > 0 and np.isfinite(side) for side in self.size) or len(self.size) != 3:
-            raise ValueError(f"size = {self.size}: must be three positive numbers [cMpc/h]")
-        if not all(number >= 1 for number in self.cells) or len(self.cells) != 3:
-            raise ValueError(f"cells = {self.cells}: must be three positive integers")
+    size: tuple[float, float, float] = field(converter=_sides)
+    cells: tuple[int, int, int] = field(converter=checked_cells)
 
     @property
     def spacing(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.special import beta as beta_function
 from ..cosmology.background import Background
 from ..errors import InputError
 from ..quantities import takes
-from ..units import mean_matter_density
+from ..units import mean_matter_density, require_h
 from .laws import CoredNFW
 
 Choice = TypeVar("Choice")
@@ -83,7 +83,8 @@ def core_radius(
     mass: float, m22: float, h: float, omega_m: float, redshift: float, relation: str = "schive_2014"
 ) -> float:
     """Comoving core radius [Mpc/h] of a halo of a mass [Msun/h]; relation: a name in CORES."""
-    _check(mass=mass, m22=m22, h=h)
+    require_h(h)
+    _check(mass=mass, m22=m22)
     a = _scale_factor(redshift)
     return _named("core", relation, CORES)(mass, m22, h, omega_m, redshift) / a * h / KPC_PER_MPC
 

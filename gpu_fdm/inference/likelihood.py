@@ -39,6 +39,7 @@ class Likelihood:
     predictors: Mapping[float, Predictor]
 
     @classmethod
+    @takes()
     def of(cls, config: Config, tables: Iterable[Measured]) -> "Likelihood":
         """The likelihood of tables with the population of a config; one Prediction is prepared for each redshift.
 

@@ -12,7 +12,7 @@ from ..config.fit_section import LOGARITHMIC, PARAMETERS, FitSection
 from ..config.priors import Prior
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
-from ..quantities import takes_numbers
+from ..quantities import takes, takes_numbers
 from ..spectra.fit import LEAST_P
 from .likelihood import Likelihood
 
@@ -38,10 +38,9 @@ class Posterior:
     fixed: dict[str, float]
 
     @classmethod
+    @takes()
     def of(cls, likelihood: Likelihood, section: FitSection) -> "Posterior":
         """The posterior with the priors of [fit], FitSection() say; InputError where nothing is free."""
-        if not isinstance(section, FitSection):
-            raise InputError(f"section: must be a FitSection, as config.fit is, not a {type(section).__name__}")
         known = {name: getattr(section, name) for name in PARAMETERS}
         free = {name: prior for name, prior in known.items() if prior is not None and not prior.is_fixed}
         if not free:

@@ -203,7 +203,8 @@ class Prediction:
 
         config    its [cosmology], [population], [one_filament] and [wavefunction] count, or their defaults
         redshift  that of [cosmology] where not given
-        k         comoving [h/Mpc], shape (k,), positive and increasing; those of [one_filament] where not given
+        k         comoving [h/Mpc], shape (k,), positive and increasing; where not given those of [one_filament], or 150
+                  from 1 to 300
         table     of similarity, or its file (gpu-fdm tabulate similarity); one of the package where not given
         power     linear power of [cosmology] at z = 0, where it is known already
         total     whether haloes are prepared, for Predicted.total: as [halo] and [total_power] say, or their defaults;

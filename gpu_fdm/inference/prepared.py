@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .prepared_haloes import PreparedHaloes
 
 _MORE = 1.3  # variance of the epoch over that of the lightest mass of [population], for other A_s and n_s
+K_MAX = 300.0  # of predictions whose k are not given [h/Mpc]
 _SIGMA8_RADIUS = 8.0  # [Mpc/h]
 
 
@@ -85,10 +86,15 @@ class Prepared:
             if getattr(section, key) == "published" and cosmology.redshift != FIT_REDSHIFT:
                 allowed = f"must be {FIT_REDSHIFT:g} where [one_filament] {key} = published"
                 raise config.error("cosmology", "redshift", allowed)
-        k = np.geomspace(section.k_min, section.k_max, section.points) if k is None else np.asarray(k, float)
+        power = linear_power_of(config) if power is None else power
+        if k is None:
+            k = np.geomspace(section.k_min, section.k_max if config.one_filament else K_MAX, section.points)
+            if k[-1] > power.k_max:
+                allowed = f"must be at most {power.k_max:g} h/Mpc, up to which the linear power is known; or give k"
+                raise config.error("one_filament", "k_max", allowed)
+        k = np.asarray(k, float)
         if k.ndim != 1 or not len(k) or not (np.all(np.isfinite(k)) and k[0] > 0 and np.all(np.diff(k) > 0)):
             raise InputError("k: must be a list of positive numbers that increase")
-        power = linear_power_of(config) if power is None else power
         with config.errors_in("cosmology"):
             power(k)
         with config.errors_in("population"):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from ..errors import InputError, did_you_mean
-from ..quantities import plain
+from ..quantities import number_of, plain
 
 
 class Kind(Protocol):
@@ -67,6 +67,7 @@ class Number:
 
     def check(self, value: Any) -> float:
         """The value as a float, or as an int where integers are asked for."""
+        value = number_of(value)
         good = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
         good = good and (not self.integer or value == int(value))
         good = good and (value > self.low if self.open_low else value >= self.low)

@@ -26,6 +26,7 @@ from ..parallel.domain import Domain
 from ..parallel.fft import plane_blocks
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from ..quantities import takes
 from .coherence import coherence_of, describe_times
 from .densities import load_densities, remove_stale, store_densities, unfinished_results
 from .gas_haloes import halo_in_box, memory_in_box
@@ -233,8 +234,10 @@ def _warnings_of_one(config: Config, filament: Filament, size: ModelSize) -> lis
     ]
 
 
+@takes()
 def fill_box(config: Config, model: Model, backend: CPU | GPU | None = None) -> DensitySlab:
     """Both densities of one filament in every cell of the box, on one rank."""
+    config.require([("box",)], "fill_box")
     backend = backend or CPU()
     models = Models(config, [model.filament], ranks=SERIAL, threads=backend.threads, known={0: model})
     return fill_slab(models, config.wavefunction.time, backend)

@@ -17,6 +17,7 @@ from ..io.kinds import frames_of
 from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
+from ..quantities import takes
 from .coherence import STEPS, coherence_of, describe_times
 from .inputs import Inputs
 from .model import dtype_of
@@ -46,8 +47,10 @@ class CrossSection:
     vortices: Vortices
 
 
+@takes()
 def cross_section(config: Config, model: Model, backend: CPU | GPU | None = None) -> CrossSection:
     """psi across the filament, and the vortices inside the square's inscribed circle."""
+    config.require([("cross_section",)], "cross_section")
     section = config.cross_section
     half = float(model.profile.radius_enclosing(section.mass_fraction))
     table = tabulate(model.wave, model.code_time(config.wavefunction.time), tolerance=1e-8)

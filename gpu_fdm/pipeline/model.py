@@ -143,9 +143,13 @@ def weights_of(config: Config, profile: Profile, library: Library) -> Weights:
     )
 
 
+@takes()
 def build_model(config: Config) -> Model:
-    """The filament of a config, solved; the first of a gas."""
-    return solve(config, filaments(config)[0])
+    """The filament of a config, solved; the first of a gas. InputError for a config that has none."""
+    config.require([("filament", "gas"), ("wavefunction",)], "build_model")
+    for filament in filaments(config)[:1]:
+        return solve(config, filament)
+    raise config.error("gas", "number", "must be given, or a table: a model is of a filament, not of a halo")
 
 
 def solved_before(config: Config, filament: Filament, arrays: dict[str, np.ndarray]) -> Model:

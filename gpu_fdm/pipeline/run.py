@@ -21,6 +21,7 @@ from ..parallel.blas import on_one_thread
 from ..parallel.choice import choose_on_ranks
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import FORMATS, draw, figures_in, require_own_figures
+from ..quantities import takes
 from . import plan
 from .inputs import Inputs, contents, read_inputs
 from .progress import StageTimer, progress
@@ -39,6 +40,7 @@ class Outcome:
     summary: tuple[str, ...] = ()
 
 
+@takes()
 @on_one_thread
 def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
     """Run all stages that a config asks for; results appear under their final names when they are complete.

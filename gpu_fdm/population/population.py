@@ -14,6 +14,7 @@ from ..cosmology.transfer import Transfer, transfer
 from ..cosmology.variance import Variance, variance
 from ..errors import InputError
 from ..quantities import takes
+from ..units import require_h
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
@@ -55,7 +56,10 @@ class Population:
     other_masses: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.redshift > LATEST_REDSHIFT:
+        require_h(self.h)
+        if self.redshift < 0:
+            raise InputError(f"redshift = {self.redshift:g}: must not be negative")
+        if not self.redshift <= LATEST_REDSHIFT:
             raise InputError(
                 f"redshift = {self.redshift:.12g}: must be at most {LATEST_REDSHIFT:g}: ellipsoidal collapse starts at "
                 f"a = {START:g}"

@@ -246,7 +246,7 @@ def test_a_posterior_is_pickled_and_takes_lists():
     for wrong in (point[:2], 0.7, [point]):
         with pytest.raises(InputError, match="must have 3 numbers, ln_m22, ln10As, n_s"):
             made.log_density(wrong)
-    with pytest.raises(InputError, match=r"must be a FitSection, as config\.fit is, not a dict"):
+    with pytest.raises(InputError, match=r"section is a dict: must be a gpu_fdm FitSection"):
         Posterior.of(likelihood(), {"m22": 2})
     for tables in ([], ["table.csv"]):
         with pytest.raises(InputError, match="each made by read_measured"):
