@@ -28,7 +28,7 @@ def _sides(size: ArrayLike) -> tuple[float, ...]:
     except (TypeError, ValueError):
         sides = np.empty(0)
     if sides.shape != (3,) or not np.all((sides > 0) & np.isfinite(sides)):
-        raise ValueError(f"size = {size}: must be three positive numbers [cMpc/h]")
+        raise ValueError(f"size = {size!r}: must be three positive numbers [cMpc/h]")
     return tuple(sides.tolist())
 
 
