@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..io.input_content import WithContent, content_of
 from ..io.kinds import checked
 from ..quantities import takes
+from ..values import brief
 from .background import EARLIEST, Background
 from .camb_power import K_MAX, camb_power, read_camb_table
 from .curves import check_range, check_rows, read_curve, read_only
@@ -30,6 +31,7 @@ _FIT_ROWS = 4800
 _SIGMA8_STEPS = 20000
 
 
+@brief
 @frozen(eq=False)
 class LinearPower:
     """Linear power of matter at z = 0 between the rows of a table, ln P a cubic spline in ln k.

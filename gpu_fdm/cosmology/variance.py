@@ -20,6 +20,7 @@ from scipy.special import expit, spherical_jn
 from ..errors import InputError
 from ..quantities import takes
 from ..units import mean_matter_density
+from ..values import brief
 from .curves import ROUND_OFF, check_range, read_only
 from .linear_power import LinearPower
 from .transfer import Transfer
@@ -59,6 +60,7 @@ class Window:
         return np.cbrt(mass / (self.coefficient * 4 * pi / 3 * mean_matter_density(omega_m)))
 
 
+@brief
 @frozen(eq=False)
 class Variance:
     """S(M) at z = 0 between tabulated masses: ln S a cubic Hermite spline in ln M with its exact slopes.

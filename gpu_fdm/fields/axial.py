@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from ..filament.wavefunction import WaveFunction
 from ..kernels.common import L_BLOCK, TAPS
 from ..quantities import takes
+from ..values import brief
 from .extruded import MeanTable, tabulate_mean
 from .spline import four_parts, radial_coefficients, radial_points, spacing_for, transfer_at
 
@@ -23,7 +24,8 @@ _FEWEST_SLICES = 4 * TAPS
 _SLICES_AT_ONCE = 8
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class AxialTable:
     """Spline coefficients of F_l(R, z) on a piece of the axis.
 

@@ -15,10 +15,12 @@ from ..kernels.common import L_BLOCK
 from ..kernels.cross_section import psi_gradient_points, psi_points
 from ..parallel.backend import CPU, GPU, backend_of, on_card
 from ..quantities import takes
+from ..values import brief
 from .spline import RadialSplines, four_parts, radial_coefficients, radial_points
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class RadialTable(RadialSplines):
     """Splines of F_l(R).
 
@@ -75,7 +77,8 @@ def psi_at(table: RadialTable, x: ArrayLike, y: ArrayLike, backend: CPU | GPU | 
     return _evaluate(table, x, y, backend, gradient=False)[..., 0]
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class Flow:
     """psi and its gradient at points, and the flow that follows from them; arrays of one shape."""
 

@@ -18,11 +18,13 @@ from ..kernels.common import TAPS
 from ..kernels.cross_section import spline_points
 from ..parallel.backend import CPU, GPU, backend_of
 from ..quantities import takes
+from ..values import brief
 from .cross_section import psi_at, tabulate
 from .spline import RadialSplines, error_of, radial_coefficients, radial_points, spacing_of, transfer
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class ExtrudedTable:
     """Spline coefficients of |psi|^2 and <|psi|^2> in the plane.
 

@@ -15,10 +15,12 @@ from ..kernels.common import TAPS
 from ..kernels.halo import halo_points, legendre_steps, order_starts
 from ..parallel.backend import CPU, GPU, backend_of, on_card
 from ..quantities import takes
+from ..values import brief
 from .spline import RadialSplines, four_parts, radial_coefficients, radial_points
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class HaloFactors(RadialSplines):
     """Splines of c_lm(r).
 

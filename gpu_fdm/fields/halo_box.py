@@ -23,6 +23,7 @@ from ..kernels.common import TAPS
 from ..kernels.halo import halo_lines, halo_meridian
 from ..parallel.backend import CPU, GPU
 from ..quantities import takes
+from ..values import brief
 from .box import Box, backend_of_slabs, split_position
 from .extruded import MeanTable
 from .halo import HaloFactors, tabulate_halo
@@ -35,7 +36,8 @@ _MOST_MARGIN = 40  # points of a filter beyond the cell
 _FILTER_ROWS = 48  # of a spline, over which what is left out of it has no effect
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class HaloSource:
     """A halo as cells need it, at one time.
 

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from ..quantities import ANY, takes
+from ..values import brief
 from .box import Box
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class MomentumSpread:
     """Spread of momentum in the cells that belong to filaments, one value a cell.
 

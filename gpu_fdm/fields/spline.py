@@ -13,11 +13,13 @@ import numpy as np
 
 from ..kernels.common import TAPS
 from ..parallel.backend import CPU, GPU, backend_of
+from ..values import brief
 
 _LEADING_ERROR = 1 / 15360  # max |B_6(t) - B_6(0)| / 6!, with B_6 the Bernoulli polynomial, at t = 1/2
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class RadialSplines:
     """Functions of the distance from an axis or a centre, as kernels take them.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..parallel.backend import CPU, GPU
 from ..quantities import takes
+from ..values import brief
 from .cross_section import RadialTable, flow_at, psi_at
 
 POINTS_A_WAVELENGTH = 24  # the shortest of psi, of the grid on which vortices are searched
@@ -19,7 +20,8 @@ _SUBDIVISIONS = 4  # squares where Newton's method strays are cut into this many
 _MAX_DEPTH = 8
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class Vortices:
     """Positions (x, y) [L] and winding numbers, arrays of one shape (vortices,)."""
 

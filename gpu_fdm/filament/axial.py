@@ -14,6 +14,7 @@ from math import ceil, pi
 import numpy as np
 from numpy.typing import NDArray
 
+from ..values import brief
 from .eigenstates import Library
 from .profile import Profile
 
@@ -32,7 +33,8 @@ def axial_dispersion(profile: Profile | Library) -> float:
     return float(profile.scale_factor * np.sqrt(profile.line_mass / (8 * pi * profile.scale_factor)))
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class AxialModes:
     """Plane waves along the axis, and where the phases of each with every state across it come from.
 

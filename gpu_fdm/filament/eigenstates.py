@@ -18,12 +18,14 @@ from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
 from ..radial_states import angular_momenta, box_edge, derivative_products, states_below
+from ..values import brief
 from .profile import Profile
 
 _STATES_AT_ONCE = 1024  # states whose values at other radii are in memory together
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class Library:
     """All eigenstates (n, l >= 0) with energy up to a cut; modes are ordered by l, then n.
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..parallel.backend import CPU, GPU
 from ..quantities import takes
 from ..units import CodeUnits
+from ..values import brief
 from .axial import AxialModes, axial_dispersion
 from .eigenstates import Library
 from .profile import Profile
@@ -60,7 +61,8 @@ def segment_reach(filament: Filament) -> float:
     return filament.length / 2 + SOFT_END_REACH / filament.sharpness
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class Model:
     """A filament with its equilibrium, modes and wave function; everything but `filament` is in code units."""
 

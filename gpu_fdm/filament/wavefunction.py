@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..parallel.backend import CPU, GPU
 from ..quantities import takes, takes_numbers
+from ..values import brief
 from .axial import AxialModes
 from .eigenstates import Library
 
 
+@brief
 @takes_numbers
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WaveFunction:
     """Weights and phases of the states of a library.
 

@@ -17,6 +17,7 @@ from scipy.optimize import brentq, nnls
 from ..io.tables import read_columns
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
+from ..values import brief
 from .eigenstates import Library
 from .profile import Profile
 
@@ -37,7 +38,8 @@ Misfit = Callable[[NDArray], tuple[float, NDArray, NDArray]]
 _Chosen = tuple[NDArray, float | None, int]
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class Weights:
     """Weights of the modes of a library, and how well they make the density.
 

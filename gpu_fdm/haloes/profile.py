@@ -81,6 +81,9 @@ class SphericalProfile:
         values = np.exp(self.law.log_density(np.exp(at)) + power * at)
         return 4 * np.pi * np.diff(x) / 2 * (values @ weights)
 
+    def __repr__(self) -> str:
+        return f"SphericalProfile(law={self.law!r}, mass={self.mass:g}, scale_factor={self.scale_factor:g})"
+
     def density(self, radius: ArrayLike) -> NDArray:
         """Comoving density at r > 0 [rho_m0]; any shape."""
         return self._norm * np.exp(self.law.log_density(_positive(radius)))

@@ -26,12 +26,14 @@ from ..kernels.interference import batches, interference, legendre_angles
 from ..parallel.backend import CPU, GPU
 from ..parallel.slices import slices_of
 from ..quadrature import gauss_legendre
+from ..values import brief
 from .states import HaloStates
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P is below 1e-14 of P(0)
 STATES_AT_ONCE = 1024  # in the self term, a part for each thread
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class HaloSpectrum:
     """|rho(k)|^2 of a halo over its mass squared, averaged over phases and directions, in parts.

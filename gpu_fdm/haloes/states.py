@@ -22,11 +22,13 @@ from ..parallel.memory import available
 from ..quadrature import gauss_legendre
 from ..quantities import takes
 from ..radial_states import angular_momenta, box_edge, derivative_products, states_below
+from ..values import brief
 from .profile import SphericalProfile
 
 _BARRIER_POINTS = 4000
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class HaloStates:
     """All eigenstates (n, l) of a halo with energy up to a cut, each 2 l + 1 times; ordered by l, then n.

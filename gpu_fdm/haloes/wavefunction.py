@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..quantities import takes, takes_numbers
+from ..values import brief
 from .states import HaloStates
 
 _HALO = 2**31 + 4  # purpose of the random numbers of a halo, beyond those of filaments (gpu_fdm.filament.gas)
 
 
+@brief
 @takes_numbers
 @dataclass(frozen=True, eq=False)
 class HaloWave:

@@ -16,12 +16,14 @@ from ..errors import InputError
 from ..io.hdf5 import opened
 from ..io.result_file import atomic_hdf5
 from ..quantities import takes_numbers
+from ..values import brief
 
 GROUP = "mcmc"
 VERSION = "3.1.6"  # of emcee, whose layout this is
 BURN_IN = 5.0  # autocorrelation times that are left out at the beginning
 
 
+@brief
 @takes_numbers
 @frozen(eq=False)
 class Chain:

@@ -11,6 +11,7 @@ from ..config.config import Config
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
+from ..values import brief
 from .measured import Measured
 from .prediction import Prediction
 from .ranges import PredictionRange
@@ -27,6 +28,7 @@ class Predictor(Protocol):
         """Spectra at k of m22 and other parameters."""
 
 
+@brief
 @frozen(eq=False)
 class Likelihood:
     """The likelihood of one or several tables, which are independent of each other.

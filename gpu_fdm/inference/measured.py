@@ -25,6 +25,7 @@ from ..spectra.linear_theory import matter_with
 from ..spectra.spectrum import COMOVING, Spectrum
 from ..spectra.tables import read_boost, read_spectrum
 from ..spectra.total_power import OVER as TOTAL_OVER
+from ..values import brief
 
 FILAMENTS = several_filaments(0, 0).split(" 0 ")[0]  # how the object of boosts of filaments alone begins
 MATTER = matter_with(FILAMENTS)
@@ -76,6 +77,7 @@ def is_total(table: Boost | Spectrum) -> bool:
     return table.object.startswith(ALL_MATTER)
 
 
+@brief
 @takes(k="h/Mpc")
 @takes_numbers
 @frozen(eq=False)

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from ..quantities import takes, takes_numbers
 from ..spectra.fit import LEAST_P
+from ..values import brief
 from .likelihood import Likelihood
 
 SCAN = 41  # values of ln m22 at which the posterior is computed first
@@ -23,6 +24,7 @@ _WALL = 1e3  # the pull of every row where there is no prediction, in the search
 _HALVINGS = 12
 
 
+@brief
 @takes_numbers
 @frozen(eq=False)
 class Posterior:
@@ -201,6 +203,9 @@ class BestFit:
     chi_squared: float
     freedom: int
     information: NDArray
+
+    def __repr__(self) -> str:
+        return f"BestFit({self.text})"
 
     @property
     def values(self) -> dict[str, float]:

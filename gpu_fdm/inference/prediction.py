@@ -53,6 +53,9 @@ class Predicted:
     m22: float | NDArray
     bosons: tuple[Boson, ...]
 
+    def __repr__(self) -> str:
+        return f"Predicted(m22={self.m22}, {described(self.k, self.redshift)})"
+
     @property
     def k(self) -> NDArray:
         """Comoving wavenumbers [h/Mpc], shape (k,)."""
@@ -186,6 +189,9 @@ class Prediction:
 
     prepared: Prepared
 
+    def __repr__(self) -> str:
+        return f"Prediction({described(self.k, self.redshift)})"
+
     @classmethod
     @takes(k="h/Mpc")
     def of(
@@ -285,6 +291,11 @@ class Prediction:
             return (0.0 if ln10As is None else float(ln10As) - (prepared.power.ln10As or 0.0)), tilt
         of_tilt = float(prepared.of_sigma8 @ (prepared.contrast * tilted(prepared.matrix_k * prepared.h, 0.0, tilt)))
         return 2 * log(sigma8) - log(of_tilt), tilt
+
+
+def described(k: NDArray, redshift: float) -> str:
+    """What a prediction is at."""
+    return f"redshift={redshift:g}, {len(k)} k from {k[0]:g} to {k[-1]:g} h/Mpc"
 
 
 def denominators(prepared: Prepared) -> tuple[str, ...]:

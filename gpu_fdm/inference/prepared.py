@@ -23,6 +23,7 @@ from ..population.population import LATEST_REDSHIFT
 from ..population.shapes import FIT_REDSHIFT
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
+from ..values import brief
 from .epochs import cached_epoch
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Masses:
     matrix: VarianceMatrix
 
 
+@brief
 @frozen(eq=False)
 class Prepared:
     """Linear power, barrier and table of one redshift, with the keys of the config that matter.

@@ -25,6 +25,7 @@ from ..population.mass_function import FirstCrossing
 from ..quadrature import barycentric_weights, chebyshev_points
 from ..quantities import takes, takes_numbers
 from ..spectra.similarity.table import SimilarityTable
+from ..values import brief
 from .epochs import cached_epoch
 from .prediction import Predicted, Prediction
 from .prepared import Prepared
@@ -81,6 +82,7 @@ class Axis:
         return barycentric_weights(self.coordinate(value), self.nodes) if self.high > self.low else np.ones(1)
 
 
+@brief
 @takes_numbers
 @frozen(eq=False)
 class PredictionRange:

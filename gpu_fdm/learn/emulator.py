@@ -14,6 +14,7 @@ from ..errors import InputError, require_file
 from ..io.atomic import atomic_write
 from ..io.ownership import require_own
 from ..quantities import takes_numbers
+from ..values import brief
 from .network import Network
 
 MARK = b"gpu_fdm emulator 1"  # the first array of its file
@@ -26,6 +27,7 @@ def logarithm(name: str, values: ArrayLike) -> NDArray:
     return np.log1p(values) if name == "redshift" else np.log(np.asarray(values, float))
 
 
+@brief
 @takes_numbers
 @frozen(eq=False)
 class Emulator:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from ..errors import InputError
+from ..values import brief
 from .layers import Layer
 from .libraries import library
 
@@ -22,6 +23,7 @@ _NUMPY: dict[str, Callable[[NDArray], NDArray]] = {
 ACTIVATIONS = tuple(_NUMPY)
 
 
+@brief
 @frozen(eq=False)
 class Network:
     """h' = activation(W h + b) for each layer, the last without activation.

@@ -18,6 +18,7 @@ from ..parallel.backend import CPU, GPU
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..quantities import takes
+from ..values import brief
 from .coherence import STEPS, coherence_of, describe_times
 from .inputs import Inputs
 from .model import dtype_of
@@ -34,7 +35,8 @@ _START = 0.2  # seconds to load compiled loops
 _SEARCH = 1.5  # evaluations of psi that a point of the search for vortices takes as long as
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class CrossSection:
     """psi on a square grid across the filament.
 

@@ -16,6 +16,7 @@ from ..parallel.card_room import Way, card_needs
 from ..parallel.cards import count_cards
 from ..parallel.domain import Domain
 from ..parallel.ranks import Ranks
+from ..values import brief
 from .model import dtype_of
 from .models import halo_keys, model_keys
 from .progress import in_words
@@ -26,7 +27,8 @@ _PIECE_SHARE, TABLES_SHARE = 0.4, 0.2
 _WAYS: dict[Way, str] = {"whole": "whole", "lines": "planes, then lines", "pieces": "in pieces from the host"}
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class DensitySlab:
     """A rank's planes of the two densities [mean matter densities], where the backend wants them.
 

@@ -35,6 +35,7 @@ from ..spectra.particles import (
     power_of_particles,
 )
 from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
+from ..values import brief
 from ..vectors import three
 from .progress import in_words
 from .result_spectra import write_power
@@ -76,6 +77,7 @@ class Measurement:
             raise InputError(f"--bin-width {self.bin_width:g}: must be in [0.1, 1e+04]")
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class SnapshotPower:
     """A snapshot and its measured power.

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicSpline
 
 from ..errors import InputError
+from ..values import brief
 from .collapse import CollapseModel, check_axes, threshold_at_shear
 from .thresholds import are_tabulated, tabulated_thresholds
 
@@ -44,6 +45,7 @@ class NoBarrier(InputError):
         return NoBarrier, (str(self), self.variance_max)
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class ThresholdTable:
     """Thresholds and axes at the moment of collapse, against the shear s = e delta; p = 0.
@@ -92,6 +94,7 @@ class ThresholdTable:
         return _splines(self.shear, self.overdensity, self.lengths)
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Barrier:
     """B(S) = delta_ec/D(a), linear and extrapolated to z = 0, as S is.

@@ -21,6 +21,7 @@ from scipy.optimize import brentq
 from ..cosmology.background import Background
 from ..errors import InputError, RunError
 from ..kernels.collapse import BOND_MYERS, VIRIAL, begin, first_frozen, follow
+from ..values import brief
 
 # when an axis freezes, after turn-around: its comoving size is then constant
 FREEZE_OUTS = {
@@ -79,6 +80,7 @@ class CollapseModel:
         return float(2.5 * matter * self.start / (self.background.growth_rate(self.start) + 1.5 * matter))
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Collapse:
     """The axes of one ellipsoid as it collapses.

@@ -24,6 +24,7 @@ from scipy.linalg import solve_triangular
 from ..errors import InputError
 from ..quantities import takes
 from ..units import mean_matter_density
+from ..values import brief
 from .barrier import Barrier, checked_variance
 
 STEPS = 512  # of equal size in ln S
@@ -80,6 +81,7 @@ class FirstCrossing:
         return CubicSpline(np.log(self.variance), self.ratio)
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class MassFunction:
     """Number density per ln M.

@@ -15,6 +15,7 @@ from ..cosmology.variance import Variance, variance
 from ..errors import InputError
 from ..quantities import takes
 from ..units import require_h
+from ..values import brief
 from .barrier import Barrier, NoBarrier, collapse_barrier
 from .collapse import START, Collapse, CollapseModel, collapse
 from .collapse_shapes import Shape, collapse_shape
@@ -26,6 +27,7 @@ _FOLLOWED = 2.0  # scale factors over that of collapse up to which the axes of a
 LATEST_REDSHIFT = 1 / (2 * START) - 1  # ellipsoids that collapse before have no time to do so
 
 
+@brief
 @takes(mass_min="Msun/h", mass_max="Msun/h", other_masses="Msun/h")
 @dataclass(frozen=True, eq=False)
 class Population:

@@ -18,10 +18,12 @@ from ..parallel import through_card
 from ..parallel.domain import Domain
 from ..parallel.fft import along_x, in_place, inverse, inverse_planes
 from ..quantities import ANY, takes
+from ..values import brief
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 from .power import MOST_BINS, ModeSums, checked_sides, count_rows
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class CorrelationFunction:
     """Correlation of the density contrast, or of two, in bins of |r|; empty bins are left out.

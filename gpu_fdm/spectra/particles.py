@@ -33,6 +33,7 @@ from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain
 from ..parallel.fft import Transform, in_place, mode_blocks, transform
 from ..quantities import ANY, LATER, plain, takes
+from ..values import brief
 from .modes import Modes
 from .multipoles import Multipoles, add_multipoles, multipoles_of_modes
 from .power import Bins, ModeSums, PowerSpectrum, bin_modes, power_of_modes
@@ -59,6 +60,7 @@ class ParticleModes(Modes):
     images: Transform | None
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class ParticleSpectrum:
     """Power of the contrast of particles, and its shot noise.

@@ -27,13 +27,15 @@ from ..kernels.interference import BLOCK_BYTES, BLOCK_SIDE, TABLE_BYTES, batches
 from ..parallel.backend import CPU, GPU
 from ..quadrature import gauss_legendre
 from ..quantities import takes
+from ..values import brief
 
 NO_POWER = 2.5  # times the largest wavenumber of |psi|^2, above which P2 is below 1e-14 of P(0)
 STATES_AT_ONCE = 4096
 FORM_VALUES = 2 << 20  # of J_0(kR) of form factors at a time
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class PolarSpectrum:
     """|rho(k)|^2 in the plane across a filament over its line mass squared, averaged over phases, in three parts.
 

@@ -22,6 +22,7 @@ from ..parallel.domain import Domain, checked_cells
 from ..parallel.ranks import Ranks
 from ..parallel.through_card import lines_along_x
 from ..quantities import ANY, takes
+from ..values import brief
 from .modes import Modes, checked_pair, contrast_modes, require_alike
 
 MOST_BINS = 1_000_000
@@ -141,6 +142,7 @@ class ModeSums:
         return ModeSums(ranks.allreduce(self.power), ranks.allreduce(self.k), ranks.allreduce(self.modes))
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class PowerSpectrum:
     """Power of the density contrast, or cross power of two, in bins of |k|; empty bins are left out.

@@ -15,12 +15,14 @@ from ..filament.eigenstates import Library
 from ..filament.wavefunction import WaveFunction, random_phases
 from ..kernels.bessel import bessel_table
 from ..parallel.backend import CPU
+from ..values import brief
 from .phase_average import points_needed, radii
 
 BATCH_BYTES = 128 << 20  # of rho_m(R) of the draws in a batch
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class SampledSpectrum:
     """|rho(k)|^2 in the plane over the line mass squared, from draws of the phases at fixed |a_nl|.
 

@@ -20,6 +20,7 @@ from ..filament.profile import Profile
 from ..parallel.backend import CPU, GPU
 from ..quadrature import gauss_legendre
 from ..quantities import takes
+from ..values import brief
 from .axial import AxialWindow
 from .phase_average import NO_POWER, PolarSpectrum, form_factor, has_fringes, polar_spectrum
 
@@ -34,7 +35,8 @@ FEW_MODES = 8  # spectra of fewer may have zeros, and are interpolated themselve
 FINE_STEP = 0.25  # between the rows of these, over the radius of the states: 1e-7 of the largest value
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class SinglePower:
     """Phase averages of one filament's power over its mass squared: in the plane across it, and over orientations.
 

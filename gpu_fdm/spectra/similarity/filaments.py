@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...filament.model import END_SHARPNESS, Filament
 from ...quantities import takes
 from ...units import CodeUnits
+from ...values import brief
 from .recipe import Recipe
 from .store import read_table, table_for
 from .table import LARGEST_KAPPA, SimilarityTable
@@ -19,7 +20,8 @@ from .table import LARGEST_KAPPA, SimilarityTable
 _SAME = 1e-9  # relative difference of sharpness from that of the table
 
 
-@dataclass(frozen=True)
+@brief
+@dataclass(frozen=True, eq=False)
 class FilamentSpectra:
     """Parts of P(k|M)/M^2 of filaments, averaged over phases and orientations.
 
