@@ -82,6 +82,10 @@ def test_numbers_of_numpy_are_numbers():
         (lambda: gpu_fdm.cored_nfw([1e10], 1.0, H, 0.3, 4), r"cored_nfw: mass = \[1.*\]: must be a number"),
         (lambda: gpu_fdm.Box((1, 1, 1), (4, 4, 4.5)), "cells = .*: must be three positive integers"),
         (lambda: gpu_fdm.Box(1, (4, 4, 4)), "size = 1: must be three positive numbers"),
+        (
+            lambda: gpu_fdm.particle_spectrum(np.ones((9, 3)), gpu_fdm.Box((1, 1, 1), (4, 4, 4))),
+            "batches: must be pairs",
+        ),
         (lambda: gpu_fdm.build_model("mine.ini"), "build_model: config is a str: must be a gpu_fdm Config"),
         (lambda: gpu_fdm.build_model(gpu_fdm.parse_config("")), r"build_model needs a section \[filament\] or \[gas\]"),
         (lambda: gpu_fdm.power_spectrum(np.ma.masked_less(np.ones((2, 2, 2)), 2), 1), "density: has masked values"),

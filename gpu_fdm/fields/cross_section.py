@@ -46,7 +46,10 @@ def tabulate(
     tolerance  interpolation error of each F_l over its maximum
     dtype      precision of the table and of psi computed from it
     backend    on whose device the coefficients are made; the CPU where not given
+    Raises ValueError for a time or a z that is not finite, and a tolerance that is not in (0, 1).
     """
+    if not np.isfinite([time, z]).all() or not 0 < tolerance < 1:
+        raise ValueError(f"time = {time:g}, z = {z:g}, tolerance = {tolerance:g}: must be finite, the last in (0, 1)")
     backend = backend or CPU()
     xp = backend.xp
     library = wave.library

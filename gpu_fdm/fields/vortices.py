@@ -57,8 +57,12 @@ def find_vortices(
     """All vortices within `radius` [L] of the axis.
 
     step  of the search grid [L]; a 24th of the shortest wavelength where not given
-    Raises RuntimeError if a winding cannot be traced to zeros (the grid is then far too coarse).
+    Raises ValueError for a radius that is negative or not finite, RuntimeError if a winding cannot be traced to zeros
+    (the grid is then far too coarse).
     """
+    if not 0 <= radius < np.inf:
+        raise ValueError(f"radius = {radius:g}: must be finite and not negative [L]")
+    radius = min(radius, table.radius_max)  # psi is zero beyond
     step = step or 2 * np.pi / table.wavenumber_max / POINTS_A_WAVELENGTH
     points = 2 * int(np.ceil(radius / step)) + 2
     line = step * (np.arange(points) - (points - 1) / 2)
