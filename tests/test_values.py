@@ -18,7 +18,7 @@ def test_values_are_shown_in_one_line(model):
     prediction = gpu_fdm.Prediction.of(config, k=[10.0, 30.0])
     assert repr(prediction) == "Prediction(redshift=4, 2 k from 10 to 30 h/Mpc)"
     assert repr(prediction(2.0)) == "Predicted(m22=2.0, redshift=4, 2 k from 10 to 30 h/Mpc)"
-    assert repr(model.wave).startswith("WaveFunction(library=Library(...), weight=array(")
+    assert repr(model.wave).startswith("WaveFunction(library=Library of 21, weight=array(21,), ")
     power = gpu_fdm.linear_power("eisenstein_hu")
     population = gpu_fdm.Population(power, 0.67, 4.0)
     profile = gpu_fdm.SphericalProfile(gpu_fdm.Plummer(1.0), 100.0)

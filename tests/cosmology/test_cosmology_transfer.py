@@ -164,7 +164,7 @@ def test_bad_arguments(arguments, message):
 
 
 def test_bad_h_and_superfluous_table(tmp_path):
-    with pytest.raises(InputError, match=r"^h = 0: must be a number > 0$"):
+    with pytest.raises(InputError, match=r"^h = 0: must be in \[0.01, 10\], H0 / \(100 km/s/Mpc\)$"):
         transfer("cdm", h=0)
     message = "transfer_table = t.csv: must be given with transfer = table, and only then (transfer = cdm)"
     with pytest.raises(InputError, match=re.escape(message)):

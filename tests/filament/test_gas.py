@@ -11,6 +11,7 @@ from locations import REPOSITORY
 from scipy.optimize import brentq, lsq_linear
 from scipy.stats import kstest
 
+from gpu_fdm.filament.eigenstates import Library
 from gpu_fdm.filament.gas import AXIS, CENTRE, MASS, draw_gas, enclosing_radius, random_axes, random_stream
 from gpu_fdm.filament.gas_table import FilamentTable, read_table
 from gpu_fdm.filament.overlap import closest_approach, own_image_distance, periodic_distance, segment_distance
@@ -370,8 +371,11 @@ def test_streams_are_distinct():
     assert len(first) == 4 * 30 * 3
 
     # a run has one seed: the phases of the states of its filaments must not be the numbers that placed them
-    class States:
+    class States(Library):
         n, l = np.zeros(200, int), np.arange(200)
+
+        def __init__(self):
+            """Numbers of states alone."""
 
         def __len__(self):
             return 200

@@ -274,7 +274,7 @@ def test_too_few_modes_for_the_density(m22, beta, radii, modes, method):
         ({"scatter": np.inf}, "scatter = inf: must be positive"),
         ({"l0_angular_momentum": -1.0}, "l0_angular_momentum = -1.0: must be positive"),
         ({"radii": 0}, "radii = 0: must be positive"),
-        ({"radii": 10.5}, "radii = 10.5: must be an integer"),
+        ({"radii": 10.5}, "choose_weights: radii = 10.5: must be an integer"),
     ],
 )
 def test_wrong_options(cylinder, library, options, message):
