@@ -86,6 +86,7 @@ def test_numbers_of_numpy_are_numbers():
             lambda: gpu_fdm.particle_spectrum(np.ones((9, 3)), gpu_fdm.Box((1, 1, 1), (4, 4, 4))),
             "batches: must be pairs",
         ),
+        (lambda: gpu_fdm.Config(dark_matter={"m22": 2}), r"\[dark_matter\] is a dict: must be a DarkMatter"),
         (lambda: gpu_fdm.build_model("mine.ini"), "build_model: config is a str: must be a gpu_fdm Config"),
         (lambda: gpu_fdm.build_model(gpu_fdm.parse_config("")), r"build_model needs a section \[filament\] or \[gas\]"),
         (lambda: gpu_fdm.power_spectrum(np.ma.masked_less(np.ones((2, 2, 2)), 2), 1), "density: has masked values"),

@@ -43,6 +43,10 @@ class Config(Sections):
 
     def __post_init__(self) -> None:
         for name, section in self.sections().items():
+            if not isinstance(section, SECTIONS[name]):
+                raise InputError(
+                    f"{self.source}: [{name}] is a {type(section).__name__}: must be a {SECTIONS[name].__name__}"
+                )
             self.require(section.needs, f"[{name}]")
         if self.filament is not None and self.gas is not None:
             raise InputError(f"{self.source}: [filament] and [gas]: must be one of the two")
