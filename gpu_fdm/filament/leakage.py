@@ -21,7 +21,8 @@ from .rings import Rings
 _DEGREE = 2  # of the curve through the slices
 _MOST_MOVES = 5
 _MOST_SLICES = 64  # that tell it, evenly along the axis
-_TELLING = 0.25  # of what the states do not hold is left: a few numbers of a move never do that by chance
+_TELLING = 0.25  # at most, of what the states do not hold is left
+_CHANCE = 1e-3  # that two numbers of a move take away as much of noise
 _DEPENDENT = 1e-5  # singular value, over the largest, of states of one l that are alike within the disc
 
 
@@ -31,15 +32,12 @@ class ToldAxis:
 
     centre   of slices, shape (slices, 2) [L]; None for the middle of the lattice
     outside  share of psi that is in no state, around the first axis and around this one
+    moved    whether these tell it, and it is not the first
     """
 
     centre: NDArray | None
     outside: tuple[float, float]
-
-    @property
-    def moved(self) -> bool:
-        """Whether psi lies in the states around this axis, and did not around the first."""
-        return self.outside[1] < _TELLING * self.outside[0]
+    moved: bool
 
 
 def told_axis(
@@ -49,7 +47,7 @@ def told_axis(
     library: Library,
     rings: Rings,
 ) -> ToldAxis:
-    """Move the axis to where states hold psi, while that takes away three quarters of what they do not hold.
+    """Move the axis to where states hold psi, while that takes away more of what they do not hold than chance does.
 
     around  gives psi of some slices around centres of all, shape (u, v, some)
     centre  the first, shape (slices, 2) [L], None for zero;  count  of slices
@@ -58,25 +56,36 @@ def told_axis(
     curve = np.polynomial.polynomial.polyvander(z, min(_DEGREE, count - 1))
     some = np.unique(np.linspace(0, count - 1, _MOST_SLICES).round().astype(int))
 
-    def beside(place: NDArray | None) -> tuple[NDArray, float]:
+    def beside(place: NDArray | None) -> tuple[NDArray, NDArray]:
         by_move, outside = _beside(around(place, some), curve[some], library, rings)
         return curve @ by_move, outside
 
     move, first = beside(centre)
-    found, outside = centre, first
+    found, outside, moved = centre, first, False
     for _ in range(_MOST_MOVES):
         place = move if found is None else found + move
         move, left = beside(place)
-        telling = left < _TELLING * outside
-        if telling or (outside < first and left < outside):
+        telling = _telling(outside, left)
+        moved = moved or telling
+        if moved and left.sum() < outside.sum():
             found, outside = place, left
         if not telling:
             break
-    return ToldAxis(found, (first, outside))
+    return ToldAxis(found, (float(first.sum()), float(outside.sum())), moved)
 
 
-def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tuple[NDArray, float]:
-    """How far slices lie beside the axis, in terms of a curve, shape (terms, 2) [L], and the share in no state.
+def _telling(before: NDArray, after: NDArray) -> bool:
+    """Whether a move has taken away more of the shares by l than chance does.
+
+    Two numbers of a move leave less than x of the power of n random numbers with a probability of x^(n/2 - 1).
+    """
+    numbers = 2 * after.sum() ** 2 / np.sum(after**2)
+    least = _CHANCE ** (2 / max(numbers - 2, 1e-3))
+    return bool(after.sum() < min(_TELLING, least) * before.sum())
+
+
+def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tuple[NDArray, NDArray]:
+    """How far slices lie beside the axis, in terms of a curve, shape (terms, 2) [L], and shares in no state by l.
 
     curve  the terms at the slices, shape (slices, terms)
     """
@@ -96,13 +105,15 @@ def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tup
             turned[l, sign] = values - (values @ basis[l + sign].T) @ basis[l + sign]
     count, step, edge = psi.shape[2], rings.at_once(), len(states)
     normal, seen = np.zeros((count, 2, 2)), np.zeros((count, 2))
-    mass = outside = 0.0
+    mass, outside = 0.0, np.zeros(rings.angles)
     for part in (slice(first, first + step) for first in range(0, count, step)):
         on_rings = rings.of_lattice(psi[:, :, part])
         factors = np.fft.fft(on_rings, axis=2) / rings.angles * root[:, None]
         held = {l: factors[:, :, l] @ some.T for l, some in basis.items()}
+        for l, some in held.items():
+            outside[l] -= np.sum(np.abs(some) ** 2)
         mass += float(np.sum(np.abs(factors) ** 2))
-        outside += float(np.sum(np.abs(factors) ** 2)) - sum(float(np.sum(np.abs(some) ** 2)) for some in held.values())
+        outside += np.sum(np.abs(factors) ** 2, axis=(0, 1))
         for l in range(-edge, edge + 1):
             plus, minus = (held[k] @ turned[k, l - k] if k in held else 0.0 for k in (l - 1, l + 1))
             by_move = np.stack([-(plus + minus) / 2, 0.5j * (plus - minus)], axis=1)
@@ -112,4 +123,4 @@ def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tup
     terms = 2 * curve.shape[1]
     matrix = np.einsum("ni,nab,nj->iajb", curve, normal, curve).reshape(terms, terms)
     found = np.linalg.lstsq(matrix, np.einsum("ni,na->ia", curve, seen).ravel(), rcond=None)[0]
-    return found.reshape(-1, 2), max(outside / mass, 0.0)
+    return found.reshape(-1, 2), np.maximum(outside / mass, 0.0)

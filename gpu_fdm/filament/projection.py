@@ -147,9 +147,9 @@ def project(
     centres  of the slices, shape (any number, 2), evenly along the axis, NaN where one is not known [L]; None: the axis
     wider    states up to a higher energy, which tell the axis where psi has more than those of the library
     The mean momentum across, and the centres, are subtracted where chance does not make them (slices.drift). The axis
-    is then moved to where the states hold psi (leakage.py), if that takes away three quarters of what they do not
-    hold; or else by what states of l and l + 1 say of it (alignment.offsets) where they then hold more. Momentum along
-    the axis turns the phases of all states alike, and does not matter here.
+    is then moved to where the states hold psi (leakage.py), if that takes away three quarters of what they do not hold,
+    and more than chance does; or else by what states of l and l + 1 say of it (alignment.offsets) where they then hold
+    more. Momentum along the axis turns the phases of all states alike, and does not matter here.
     Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
     """
     if psi.ndim != 3 or psi.shape[0] != psi.shape[1] or abs(sides[0] / sides[1] - 1) > 1e-6:
