@@ -209,7 +209,9 @@ def test_cosmologies_of_astropy():
         (FlatLambdaCDM(70, 0.3), "FlatLambdaCDM lacks Ob0, n_s in its meta, sigma8 in its meta"),
         (LambdaCDM(70, 0.3, 0.6), "must be flat, with a cosmological constant"),
         (FlatwCDM(70, 0.3, w0=-0.9), "must be flat, with a cosmological constant"),
+        (FlatLambdaCDM(70, 0.3, Tcmb0=2.7, Neff=4), r"Neff = 4: must be 3\.044, which the linear power has"),
         (0.3, "float: must be a cosmology of astropy"),
+        ("Planck18", r"str: must be a cosmology of astropy; \[cosmology\] name = Planck18 takes a name"),
     ],
 )
 def test_cosmologies_that_do_not_do(cosmology, message):

@@ -219,7 +219,7 @@ def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
     except configparser.Error as error:
         raise InputError(" ".join(f"{source}: {error.message}".split())) from None
     values = {name: dict(parser.items(name)) for name in parser.sections()}
-    for override in (overrides := tuple(overrides)):
+    for override in (overrides := (overrides,) if isinstance(overrides, str) else tuple(overrides)):
         section, _, key = override.partition("=")[0].strip().partition(".")
         for replaced in SECTIONS[section].replaces.get(key, ()) if section in SECTIONS else ():
             values.get(section, {}).pop(replaced, None)

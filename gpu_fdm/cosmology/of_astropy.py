@@ -7,6 +7,7 @@ from .named import NamedCosmology
 from .parameters import CosmologicalParameters
 
 _FLAT = 1e-9  # largest curvature density that is taken for none
+_NEUTRINOS, _SAME_NEUTRINOS = 3.044, 0.05  # effective number of species, of CAMB too, and how far others are from it
 
 
 def cosmology_values(cosmology: Any) -> dict[str, float]:
@@ -17,9 +18,13 @@ def cosmology_values(cosmology: Any) -> dict[str, float]:
     """
     kind = type(cosmology).__name__
     if not all(hasattr(cosmology, name) for name in ("H0", "Om0", "Ob0", "Ok0", "meta")):
-        raise InputError(f"cosmology: {kind}: must be a cosmology of astropy")
+        name = f"; [cosmology] name = {cosmology} takes a name" if isinstance(cosmology, str) else ""
+        raise InputError(f"cosmology: {kind}: must be a cosmology of astropy{name}")
     if hasattr(cosmology, "w0") or hasattr(cosmology, "wp") or abs(cosmology.Ok0) > _FLAT:
         raise InputError(f"cosmology: {cosmology.name or kind}: must be flat, with a cosmological constant")
+    if cosmology.Tcmb0.value > 0 and abs(cosmology.Neff - _NEUTRINOS) > _SAME_NEUTRINOS:
+        allowed = f"must be {_NEUTRINOS}, which the linear power has"
+        raise InputError(f"cosmology: {cosmology.name or kind}: Neff = {cosmology.Neff:g}: {allowed}")
     meta = dict(cosmology.meta or {})
     found: dict[str, Any] = {"n_s": meta.get("n", meta.get("n_s")), "sigma8": meta.get("sigma8")}
     missing = [f"{name} in its meta" for name, value in found.items() if value is None]
