@@ -51,12 +51,17 @@ def smooth_of(snapshot: Snapshot, smooth: float | None) -> float:
         side / number for side, number in zip(snapshot.box_size, getattr(snapshot, "cells", (np.inf,) * 3), strict=True)
     ]
     least = max(LEAST_CELLS * max(cells), LEAST_CELLS * longest / _MOST_CELLS)
+    most = min(snapshot.box_size) / 8
+    if least > most * (1 + 1e-9):
+        raise InputError(
+            f"{snapshot.path}: two of its cells, {least:.4g} cMpc/h, must be at most an eighth of its shortest side, "
+            f"{most:.4g} cMpc/h: ridges are not resolved"
+        )
     if smooth is None:
         return max(longest * SMOOTH_SHARE, least)
-    if not least * (1 - 1e-9) <= smooth <= min(snapshot.box_size) / 8:
+    if not least * (1 - 1e-9) <= smooth <= most:
         raise InputError(
-            f"--smooth {smooth:g}: must be in {least:.4g} ... {min(snapshot.box_size) / 8:.4g} cMpc/h, two cells to an "
-            "eighth of the box"
+            f"--smooth {smooth:g}: must be in {least:.4g} ... {most:.4g} cMpc/h, two cells to an eighth of the box"
         )
     return smooth
 

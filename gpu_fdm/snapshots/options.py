@@ -33,7 +33,8 @@ def _checked(name: str, value: Any, kind: kinds.Kind) -> Any:
     try:
         return kind.check(value)
     except ValueError as error:
-        raise InputError(f"{flag(name)} {_text(value)}: must be {error}") from None
+        unit = _unit(_item(name))
+        raise InputError(f"{flag(name)} {_text(value)}: must be {error}{unit}") from None
 
 
 option = partial(kinds.option, check=_checked)
@@ -75,7 +76,7 @@ class SnapshotOptions:
             try:
                 values[item.name] = item.metadata["kind"].parse(text) if isinstance(text, str) else text
             except ValueError as error:
-                raise InputError(f"{flag(item.name)} {text}: must be {error}") from None
+                raise InputError(f"{flag(item.name)} {text}: must be {error}{_unit(item)}") from None
         return cls(**values)
 
     def given(self) -> tuple[str, ...]:

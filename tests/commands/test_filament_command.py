@@ -130,3 +130,10 @@ def test_files_of_others_stay(here, capsys):
     error = filament(here / "snap.hdf5", "--find", 1, *OPTIONS, "--dpi", 0, code=2, capsys=capsys).err
     assert "snap_filament_0.ini: is a file that gpu-fdm did not write" in error
     assert Path("snap_filament_0.ini").read_text() == "mine" and not Path("snap_filament_0.csv").exists()
+
+
+def test_a_grid_too_coarse_for_ridges(tmp_path, capsys):
+    np.save(tmp_path / "rho.npy", np.ones((8, 8, 8)))
+    words = (tmp_path / "rho.npy", "--box-size", 1, "--redshift", 1, "--output", tmp_path / "f.hdf5")
+    message = "rho.npy: two of its cells, 0.25 cMpc/h, must be at most an eighth of its shortest side, 0.125 cMpc/h"
+    assert message in filament(*words, code=2, capsys=capsys).err

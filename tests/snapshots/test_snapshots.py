@@ -336,14 +336,14 @@ def test_a_missing_value_names_its_option(tmp_path):
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"box_size": -1.0}, "--box-size -1: must be one or 3 values, each a number in [1e-06, 1e+06]"),
+        ({"box_size": -1.0}, "--box-size -1: must be one or 3 values, each a number in [1e-06, 1e+06] [cMpc/h]"),
         (
             {"box_size": (1.0, 2.0)},
-            "--box-size 1,2: must be one or 3 values, each a number in [1e-06, 1e+06]",
+            "--box-size 1,2: must be one or 3 values, each a number in [1e-06, 1e+06] [cMpc/h]",
         ),
         ({"redshift": -1.0}, "--redshift -1: must be a number in (-1, 10000]"),
         ({"h": float("nan")}, "--h nan: must be a number in [0.01, 10]"),
-        ({"unit_length": 0.0}, "--unit-length 0: must be a number > 0"),
+        ({"unit_length": 0.0}, "--unit-length 0: must be a number > 0 [cMpc/h]"),
         ({"particle_type": 1.5}, "--particle-type 1.5: must be an integer in [0, 63]"),
         ({"level": -1}, "--level -1: must be an integer in [0, 30]"),
         ({"dataset": ("a", "b", "c")}, "--dataset a,b,c: must be one array, or two for Re psi and Im psi"),
