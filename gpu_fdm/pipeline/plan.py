@@ -19,6 +19,8 @@ from .stage import Stage
 
 BASE = 235 << 20  # interpreter, libraries and compiled loops [bytes]
 _FIGURES = 40 << 20  # matplotlib [bytes]
+_DRAWN = "figures"
+_PIXELS = 1000  # of a figure, at one dot per inch [bytes]
 _START, _DRAWING = 4.0, 3.0  # time of imports and of loading compiled loops; of figures [s]
 _SMALL = 1 << 20  # of the result, for what stages do not count [bytes]
 
@@ -50,6 +52,9 @@ def plan(stages: Sequence[Stage], inputs: Inputs, ranks: Ranks = SERIAL) -> Plan
     for estimate in estimates.values():
         for title, size in estimate.memory.items():
             memory[title] = max(memory.get(title, 0), always + size)
+    figures = inputs.config.figures
+    if figures and (drawing := _PIXELS * figures.dpi**2) > _FIGURES:
+        memory[_DRAWN] = BASE + drawing
     disk = _SMALL + sum(estimate.disk for estimate in estimates.values())
     return Plan(memory, disk, {section: estimate.seconds for section, estimate in estimates.items()})
 
@@ -57,13 +62,14 @@ def plan(stages: Sequence[Stage], inputs: Inputs, ranks: Ranks = SERIAL) -> Plan
 def check_memory(planned: Plan, ranks: Ranks = SERIAL) -> None:
     """RunError if the ranks of this node would need more memory than there is."""
     room = available()
-    needed = (planned.peak - BASE) * ranks.local_size
+    numbers = {title: 1 if title == _DRAWN else ranks.local_size for title in planned.memory}  # one rank draws
+    needed, title = max(((size - BASE) * numbers[title], title) for title, size in planned.memory.items())
     if needed > room:
-        title = max(planned.memory, key=lambda name: planned.memory[name])
-        on_node = f" on {ranks.local_size} ranks of a node" if ranks.local_size > 1 else ""
+        on_node = f" on {numbers[title]} ranks of a node" if numbers[title] > 1 else ""
+        less = "lower figures.dpi" if title == _DRAWN else "fewer cells, run.precision = single, more nodes"
         raise RunError(
-            f"too little memory: {title} needs {in_words(needed)}{on_node}, {in_words(room)} are available "
-            "(fewer cells, run.precision = single, more nodes, or a larger machine)"
+            f"too little memory: {title} needs {in_words(needed)}{on_node}, {in_words(room)} are available ({less}, or "
+            "a larger machine)"
         )
 
 

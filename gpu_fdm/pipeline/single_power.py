@@ -58,6 +58,8 @@ class SinglePowerStage(Stage):
                 self.section, "draws", f"must be 0 where [wavefunction] axial = {config.wavefunction.axial}"
             )
         section, fringes = config.single_power, max(size.fringe_wavenumber for size in inputs.sizes)
+        if inputs.largest.modes < 1:  # the model says so
+            return []
         if section.k_max is None and section.k_min >= (last := FRINGES_AND_MORE * fringes):
             raise config.error(self.section, "k_min", f"must be smaller than {last:.4g}, where spectra end (k_max)")
         if section.k_max is not None and section.k_max > (last := _BEYOND * fringes):

@@ -35,6 +35,12 @@ def test_ranks_that_are_not_there(said):
     assert "--ranks 0: must be in [1, 1000000], with --dry-run" in said(BOX, "--ranks", "0")[2]
 
 
+def test_figures_of_many_dots(said):
+    figures = said(BOX + "[figures]\ndpi = 1200\n")[1]
+    assert "memory, figures: 1.57 GiB a rank" in figures and "peak memory: 1.57 GiB" in figures
+    assert "memory, figures" not in said(BOX + "[figures]\n")[1]
+
+
 def test_where_the_output_has_no_room(said, tmp_path):
     assert "are free on the disk of" in said(BOX, "--set", "box.cells=60000")[1]
     (tmp_path / "taken").write_text("")
