@@ -24,6 +24,7 @@ from gpu_fdm.cosmic_web.jackknife import Sample
 from gpu_fdm.fields.cross_section import psi_at, tabulate
 from gpu_fdm.filament.model import model_of
 from gpu_fdm.filament.projection import project
+from gpu_fdm.filament.wavefunction import WaveFunction
 from gpu_fdm.kernels.spline_points import spline_points
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.measured_filament import Around
@@ -127,11 +128,10 @@ class FromParticles:
 
 
 @dataclass(frozen=True)
-class Slice:
+class Slice(WaveFunction):
     """psi at one place of the axis, as tabulate takes it."""
 
-    library: object
-    factors: np.ndarray
+    factors: np.ndarray | None = None
 
     def azimuthal(self, time, z):
         return self.factors
@@ -155,7 +155,11 @@ def frame_of_psi(model, seed):
         amplitudes, radial = one.wave.azimuthal_terms(l, waves)
         factors[:, :, l] = amplitudes.transpose(2, 1, 0) @ radial
     for number in range(along):
-        table = tabulate(Slice(one.library, factors[number]), tolerance=1e-4, dtype=np.float32)
+        table = tabulate(
+            Slice(one.library, one.weights.weight, one.wave.phase, factors=factors[number]),
+            tolerance=1e-4,
+            dtype=np.float32,
+        )
         psi[:, :, number] = psi_at(table, line[:, None] / unit, line / unit)
     return psi, step
 
