@@ -76,18 +76,17 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     check_digest(source, ranks)
     how, snapshot = ranks.on_root(opened)
     backend = choose_on_ranks(options.backend, None, ranks)
-    if ranks.is_root:  # before it is measured, which may take long
-        size = " x ".join(f"{side:g}" for side in snapshot.box_size)
-        show(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
-        if snapshot.kind == "particles":
-            left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
-            show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     measured = measured_power(snapshot, how, ranks, backend)
     with atomic_result(output, "", seed=-1, ranks=ranks, schema=MEASUREMENT, **backend.provenance) as file:
         write_snapshot_power(file, measured)
     if not ranks.is_root:
         return
     spectrum = measured.spectrum
+    size = " x ".join(f"{side:g}" for side in snapshot.box_size)
+    show(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
+    if snapshot.kind == "particles":
+        left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
+        show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     show(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
     if measured.shot_noise is not None:
         treated = "not subtracted" if options.shot_noise else "subtracted"

@@ -162,7 +162,7 @@ def test_warnings(ini, tmp_path, capfd):
         ("filament.orientation=0,0,2", "[filament] orientation = 0, 0, 2: must not be parallel"),
         ("filament.profile_table=nowhere.csv", "[filament] profile_table = nowhere.csv: no such file"),
         ("wavefunction.energy_cut=0.01", "no eigenstate below the energy cut"),
-        ("dark_matter.m22=1e-3", "[box] size = 0.64, 0.64, 1.8: so small that more than 20000 periodic images"),
+        ("dark_matter.m22=1e-3", "[box] size = 0.64, 0.64, 1.8: so small that a filament of radius 30.16 cMpc/h meets"),
         ("filament.sharpness=0.5", "[filament] sharpness = 0.5: must be at least 6/length"),
         ("filament.profile_table=/", "is no file that can be read"),
     ],

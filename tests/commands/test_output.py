@@ -55,7 +55,7 @@ def test_nobody_reads(arguments):
 )
 def test_closed_streams(closing, arguments, code):
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m gpu_fdm {arguments} {closing}"],
+        ["bash", "-c", f'"{sys.executable}" -m gpu_fdm {arguments} {closing}'],
         capture_output=True,
         text=True,
         timeout=100,

@@ -308,7 +308,7 @@ def test_the_job_script():
     text = re.sub(r"^\s*#.*$", "", script.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     found = re.findall(r"^srun .*?gpu-fdm (.*)$", text, re.MULTILINE)
     assert len(found) == 2
-    for words in map(shlex.split, found):
+    for words in (shlex.split(text.replace("${SLURM_NTASKS:-8}", "8")) for text in found):
         parsed = build_parser().parse_args(words)
         read_config(REPOSITORY / parsed.ini, [text.replace("$SLURM_CPUS_PER_TASK", "8") for text in parsed.set])
 

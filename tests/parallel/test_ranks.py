@@ -71,8 +71,7 @@ def test_one_rank_says_what_is_wrong(tmp_path, words, said):
     np.save(tmp_path / "small.npy", np.ones((1, 4, 4)))
     command = [MPIEXEC, "-n", "2", sys.executable, "-m", "gpu_fdm", "--quiet", *words.split()]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    read = "numpy snapshot, density: 1 x 1 x 1 cMpc/h at z = 0\n" if "planes" in said else ""
-    assert (finished.returncode, finished.stdout, finished.stderr) == (2, read, f"gpu-fdm: error: {said}\n")
+    assert (finished.returncode, finished.stdout) == (2, "") and finished.stderr == f"gpu-fdm: error: {said}\n"
 
 
 @needs_mpi
