@@ -114,7 +114,7 @@ def eigenstates(
     """Solve for all states with E_nl <= V(R_f), R_f the radius that holds `mass_fraction` of the line mass.
 
     points   Gauss-Legendre nodes; chosen from the largest momentum where not given: energies have then converged
-             to 1e-9 (tests/filament/test_eigenstates.py)
+             to 1e-9 (tests/filament/test_eigenstates.py), which with fewer they have not
     threads  all CPUs where not given
     Raises ValueError where the cut leaves no state.
     """

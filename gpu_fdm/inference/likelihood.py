@@ -74,8 +74,10 @@ class Likelihood:
         """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
 
         values  m22 [1e-22 eV], any of filament_fraction, ln10As, n_s, mass_min [Msun/h]; omega_m where it has a prior
-        Raises InputError where Prediction does.
+        Raises InputError where Prediction does, and for an omega_m without a prior.
         """
+        if "omega_m" in values and any(isinstance(each, Prediction) for each in self.predictors.values()):
+            raise InputError("omega_m: must have a prior in [fit], between whose ends spectra are prepared")
         predicted = {redshift: predictor(**values) for redshift, predictor in self.predictors.items()}
         models = []
         for table in self.tables:

@@ -7,6 +7,7 @@ from locations import REPOSITORY
 
 import gpu_fdm
 from gpu_fdm import InputError, parse_config, transfer, variance
+from gpu_fdm.inference.likelihood import Likelihood
 from gpu_fdm.inference.prediction import Prediction
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.population_filaments import classical_spectrum
@@ -236,6 +237,11 @@ def test_wavenumbers_that_are_refused():
 def test_a_forecast_is_refused_at_other_k_than_those_of_its_bins(prediction):
     with pytest.raises(InputError, match="must be made at the k of the bins"):
         gpu_fdm.forecast(prediction, gpu_fdm.Bins(30, 300), 2.2, {})
+
+
+def test_a_likelihood_takes_omega_m_with_a_prior_alone(prediction):
+    with pytest.raises(InputError, match=r"omega_m: must have a prior in \[fit\]"):
+        Likelihood((), {4.0: prediction})(m22=2.2, omega_m=0.3)
 
 
 def test_sigma8_of_the_config():
