@@ -20,6 +20,7 @@ from .style import (
     COLUMN,
     HEAVY,
     LIGHT,
+    MSUN,
     POSITION_OF_ONE,
     SMALL,
     STYLE,
@@ -36,7 +37,7 @@ MARKERS = "osD^v<>"
 MOST_POINTS = 60  # rows of a boost with errors; one with more is a line in a band
 FAINT = 0.35  # opacity of what is beyond a limit, see Boost.good
 AROUND = 3.0  # factor by which the figure goes beyond the k of the points
-ABOVE = 30.0  # and above their boosts: over a smooth filament models grow without bound
+BEYOND = 30.0  # and, for lines, beyond their boosts, at most: over a smooth filament models grow without bound
 LONGEST = 34  # letters of a citation in the legend
 TWO_COLUMNS = 26  # letters of labels of which two fit side by side
 DASHES = (0, (4, 1.5))  # of lines that were measured
@@ -122,10 +123,20 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
 def _common(boosts: Sequence[Boost]) -> list[str]:
     """Parts of the first line: what all boosts are of, and their redshift; whether redshifts differ."""
     objects = {boost.object for boost in boosts if boost.object}
-    parts = [literal(objects.pop())] if len(objects) == 1 else []
+    parts = [_typeset(objects.pop())] if len(objects) == 1 else []
     if redshifts := [boost.redshift for boost in boosts if boost.redshift is not None]:
         parts.append("redshifts differ" if _differ(redshifts) else f"$z={redshifts[0]:.4g}$")
     return parts
+
+
+def _typeset(text: str) -> str:
+    """What a boost is of, with masses as other figures write them: 3e+09 Msun/h in powers of ten."""
+
+    def power(found: re.Match) -> str:
+        factor = "" if found[1] == "1" else rf"{found[1]}\times "
+        return rf"${factor}10^{{{int(found[2])}}}$"
+
+    return re.sub(r"(\d(?:\.\d+)?)e([+-]\d+)", power, literal(text)).replace("Msun/h", f"${MSUN}$")
 
 
 def _differ(redshifts: Sequence[float]) -> bool:
@@ -141,7 +152,7 @@ def _labels(boosts: Sequence[Boost]) -> dict[Boost, str]:
     for boost in boosts:
         parts = [boson_name(boost.m22)] if boost.m22 is not None else [literal(boost.numerator)]
         parts += [f"$z={boost.redshift:.4g}$"] if epochs and boost.redshift is not None else []
-        parts += [literal(boost.object)] if objects and boost.object else []
+        parts += [_typeset(boost.object)] if objects and boost.object else []
         label, number = ", ".join([*parts, _whose(boost)]), 1
         taken = [label for other, label in labels.items() if other.denominator == boost.denominator]  # in its panel
         while label in taken:  # the same of two files
@@ -196,11 +207,17 @@ def _draw_panel(
         _draw_points(panel, boost, labels[boost], colours[boost.m22], MARKERS[number % len(MARKERS)])
     panel.axhline(1, color="black", linewidth=0.8)
     panel.set(xscale="log", yscale="log", ylabel="ratio of power")
-    decisive = [*points, *bands] or lines
-    inside = [boost.good & (boost.k >= shown[0]) & (boost.k <= shown[1]) & (boost.boost > 0) for boost in decisive]
-    values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(decisive, inside, strict=True)), [1.0]])
-    panel.set_ylim(max(values.min() / 2, LOWEST), values.max() * ABOVE)
+    least, most = _range([*points, *bands] or lines, shown)
+    low, high = _range(boosts, shown)
+    panel.set_ylim(max(least / BEYOND, low / 2, LOWEST), min(most * BEYOND, high * 2))
     return ",  ".join(dict.fromkeys(literal(f"{boost.numerator}/{boost.denominator}") for boost in boosts))
+
+
+def _range(boosts: Sequence[Boost], shown: tuple[float, float]) -> tuple[float, float]:
+    """The least and the largest boost within a range of k, beyond no limit, and 1 among them."""
+    inside = [boost.good & (boost.k >= shown[0]) & (boost.k <= shown[1]) & (boost.boost > 0) for boost in boosts]
+    values = np.concatenate([*(boost.boost[rows] for boost, rows in zip(boosts, inside, strict=True)), [1.0]])
+    return float(values.min()), float(values.max())
 
 
 def _colours(boosts: Sequence[Boost]) -> Colours:
