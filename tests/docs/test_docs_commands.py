@@ -255,7 +255,7 @@ def run_command(command, folder):
 
 
 # a quarter of a minute each; below, their commands are parsed
-LONG = ("degeneracy", "population")
+LONG = ("boosts", "degeneracy", "population", "simulation")
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in LONG)) for page in PAGES])

@@ -10,7 +10,7 @@ from gpu_fdm.parallel.backend import CPU
 
 # every radix and every order of radices; rows that fill the last block, and do not
 SIZES = [64, 80, 96, 120, 160, 192, 240, 256, 320, 384, 512, 640, 720, 768, 1000, 1024]
-IN_SINGLE = [64, 96, 320, 720, 1000]  # every radix once more: the order of radices does not depend on the precision
+EVERY_RADIX = [64, 96, 320, 720, 1000]  # in single precision too: the order of radices does not depend on it
 ROUND_OFF = {np.complex128: 1e-14, np.complex64: 1e-6}
 
 
@@ -21,7 +21,11 @@ def test_sizes(cuda):
 
 
 @pytest.mark.parametrize(
-    ("size", "dtype"), [*((n, np.complex128) for n in SIZES), *((n, np.complex64) for n in IN_SINGLE)]
+    ("size", "dtype"),
+    [
+        *(pytest.param(n, np.complex128, marks=[] if n in EVERY_RADIX else [pytest.mark.slow]) for n in SIZES),
+        *((n, np.complex64) for n in EVERY_RADIX),
+    ],
 )
 def test_there_and_back(cuda, size, dtype):
     rows, length = (3, 7) if size < 600 else (2, 3)

@@ -172,6 +172,7 @@ def test_figure(done):
     assert len(looks) == len(CHOICES)
 
 
+@pytest.mark.slow
 def test_choices_that_cannot_be_made_are_told(tmp_path, caplog):
     """At z = 20 there is no barrier with the published ellipticity: it is left out, and the others are there."""
     overrides = ["cosmology.redshift=20", "population.ellipticity=collapse", "population.mass_min=4e8"]

@@ -157,6 +157,7 @@ def test_run(done):
         assert file["mass_function/cdm"].attrs["linear_power"].startswith("CAMB")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(done, monkeypatch, tmp_path):
     """Cached filaments are not solved again, unless the cache is damaged, and the result is the same."""
     ini, outcome = done
