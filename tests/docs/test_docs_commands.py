@@ -255,7 +255,7 @@ def run_command(command, folder):
 
 
 # a quarter of a minute each; below, their commands are parsed
-LONG = ("boosts", "degeneracy", "population", "simulation")
+LONG = ("boosts", "degeneracy", "population")
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] * (page in LONG)) for page in PAGES])
