@@ -110,10 +110,11 @@ def _beside(psi: NDArray, curve: NDArray, library: Library, rings: Rings) -> tup
         on_rings = rings.of_lattice(psi[:, :, part])
         factors = np.fft.fft(on_rings, axis=2) / rings.angles * root[:, None]
         held = {l: factors[:, :, l] @ some.T for l, some in basis.items()}
+        power = np.sum(np.abs(factors) ** 2, axis=(0, 1))
+        mass += float(power.sum())
+        outside += power
         for l, some in held.items():
             outside[l] -= np.sum(np.abs(some) ** 2)
-        mass += float(np.sum(np.abs(factors) ** 2))
-        outside += np.sum(np.abs(factors) ** 2, axis=(0, 1))
         for l in range(-edge, edge + 1):
             plus, minus = (held[k] @ turned[k, l - k] if k in held else 0.0 for k in (l - 1, l + 1))
             by_move = np.stack([-(plus + minus) / 2, 0.5j * (plus - minus)], axis=1)
