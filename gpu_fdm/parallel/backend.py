@@ -254,7 +254,7 @@ class GPU:
         if threads == 0:
             return
         with self.xp.cuda.Device(self.index):
-            kernel = _kernel(self.index, source, name, np.dtype(dtype).name, size)
+            kernel = _kernel(self.index, source, name, np.dtype(dtype), size)
             kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
 
 
@@ -285,6 +285,8 @@ def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
     real: Any = np.dtype(dtype).type
 
     def cast(argument: Any) -> Any:
+        if not isinstance(argument, (int, float, np.generic)):
+            return argument
         if isinstance(argument, (bool, np.bool_)):
             raise TypeError("kernels take no bool")
         if isinstance(argument, (int, np.integer)):
@@ -293,13 +295,13 @@ def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
             return np.float64(argument)
         return real(argument) if isinstance(argument, (float, np.floating)) else argument
 
-    return tuple(cast(argument) for argument in arguments)
+    return tuple(map(cast, arguments))
 
 
 @cache
-def _kernel(device: int, source: str, name: str, dtype: str, size: int | None) -> Any:
+def _kernel(device: int, source: str, name: str, dtype: np.dtype, size: int | None) -> Any:
     """A compiled kernel, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
-    return _module(device, source, dtype, size).get_function(name)
+    return _module(device, source, dtype.name, size).get_function(name)
 
 
 @cache
