@@ -29,7 +29,7 @@ _LARGEST_THREADS = 1 << 18  # that look for the largest number on a card
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 
-@frozen
+@frozen(cache_hash=True)
 class Mesh:
     """Where the cells of a slab lie.
 
@@ -121,7 +121,9 @@ def push(
     """
     count, dtype = position.shape[1], beyond.dtype
     if backend.name == "gpu":
-        largest = backend.xp.zeros(max(1, -(-count // THREADS_PER_BLOCK)))
+        if count == 0:
+            return backend.xp.zeros(())
+        largest = backend.xp.empty(-(-count // THREADS_PER_BLOCK))  # a block writes one
         slab = *mesh.cells, mesh.x_first, len(forces[0])
         factors = Double(kick), Double(drift)
         meshes = *forces, beyond, beyond.shape[2]
@@ -204,7 +206,7 @@ def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = 
     if backend.name == "gpu":
         size, number = arrays[0].size, len(arrays)
         blocks = number * max(1, -(-min(size, _LARGEST_THREADS // number) // THREADS_PER_BLOCK))
-        largest = backend.xp.zeros(blocks)
+        largest = backend.xp.empty(blocks)
         arguments = (size, number, *(arrays[min(n, number - 1)] for n in range(3)), length, count, largest)
         backend.launch("particle_mesh", "largest_size", arrays[0].dtype, blocks * THREADS_PER_BLOCK, arguments)
         return largest.max()

@@ -1,5 +1,7 @@
 """What runs on a card gives CuPy what CuPy takes: checked without a card, by arrays that refuse those of NumPy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from halo_cases import reference_halo
@@ -8,7 +10,7 @@ from strict_cupy import StrictArray, host, strict_card
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.haloes.spectrum import exact_spectrum
-from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.parallel.backend import CPU, GPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.box import fill_slab
@@ -37,6 +39,30 @@ def test_it_refuses_what_cupy_refuses(monkeypatch):
     ):
         with pytest.raises(TypeError, match=r"NumPy|takes no"):
             wrong()
+
+
+def test_a_step_of_particles_reads_once(monkeypatch):
+    """The largest momentum and the largest force are one copy: a card has nothing to do until the host has them."""
+    card, grid, reads, reads_after = strict_card(monkeypatch), Grid((8, 6, 5), (0.8, 0.6, 0.5)), [], []
+    to_host = GPU.to_host
+
+    def counted(self, values, out=None):
+        reads.append(values.shape)
+        return to_host(self, values, out)
+
+    def refused(self):
+        raise AssertionError("a number was read by itself")
+
+    monkeypatch.setattr(GPU, "to_host", counted)
+    for conversion in ("__float__", "__int__", "__bool__", "item", "tolist", "get"):
+        monkeypatch.setattr(StrictArray, conversion, refused, raising=False)
+    position = np.random.default_rng(1).uniform(0, 1, (3, 50)) * np.array(grid.sides)[:, None]
+    particles = map(card.to_device, (position, 0 * position, np.arange(50)))
+    state, domain = ParticleState(*particles, Times.start(0.0)), Domain(grid.cells, backend=card)
+    steps = {"domain": domain, "on_step": lambda state: reads_after.append(len(reads))}
+    list(evolve_particles(state, grid, Static(longest=1e-3), [4e-3], **steps))
+    # the last step is synchronised, and measures the largest momentum anew
+    assert [after - before for before, after in pairwise(reads_after)] == [1, 1, 2] and set(reads) == {(2,)}
 
 
 def test_spectrum_of_a_halo(monkeypatch):

@@ -15,7 +15,7 @@ Between steps the kick clock lags behind: the last kick of a step and the first 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import ceil, exp, inf, isfinite, log, sqrt
 from typing import Protocol, TypeVar
@@ -303,4 +303,4 @@ def _synchronise(dynamics: Dynamics, times: Times, clock: Clock) -> Times:
 def _kick(dynamics: Dynamics, times: Times, clock: Clock, epoch: float) -> Times:
     growth = clock.scale_factor(epoch) - clock.scale_factor(times.kicked)
     dynamics.kick(clock.kick(times.kicked, epoch), growth)
-    return replace(times, kicked=epoch)
+    return Times(times.epoch, epoch, times.step)

@@ -14,7 +14,7 @@ are double, the mesh and its transforms double or single.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -132,8 +132,10 @@ class _Mesh:
         self.identity = backend.to_device(state.identity)
         inverse_spacing, sides = (three(map(float, numbers)) for numbers in (1 / grid.spacing, grid.sides))
         self.mesh = Mesh(inverse_spacing, domain.cells, domain.planes.start, sides)
-        self.fastest = float(largest_size([self.momentum], backend))
-        self._require_finite(float(largest_size([self.position], backend)), self.fastest)
+        # largest sizes where the backend computes, until they are read: of momenta, and of forces times a number; at
+        # first of positions, which must be finite too
+        self._speed, self._force = largest_size([self.momentum], backend), largest_size([self.position], backend)
+        self.fastest, _ = self._largest_of_ranks(*self._read())
         move(self.position, self.momentum, 0.0, sides, backend)  # wrapped into the box
         self.number = domain.ranks.allreduce(count)
         planes, ny, nz = domain.shape
@@ -144,6 +146,7 @@ class _Mesh:
         self.beyond: Any = None
         self.times = 1
         self.dtype = dtype
+        self.width = float(grid.spacing.min())
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
         self.along = [backend.to_device(k) for k in grid.slopes(domain)]
         self.one_pass = fits(domain.cells[0], backend)
@@ -157,7 +160,7 @@ class _Mesh:
 
     def longest_stage(self, drift_rate: float, kick_rate: float) -> float:
         """The lesser of the two limits."""
-        width, limits = float(self.grid.spacing.min()), self.limits
+        width, limits = self.width, self.limits
         speed, fall = self.fastest * drift_rate, self.largest_force * drift_rate * kick_rate
         return min(
             limits.courant * width / speed if speed > 0 else inf,
@@ -183,13 +186,10 @@ class _Mesh:
                 self.forces.append(force)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
-            self.largest_force = float(largest_size(self.forces, backend, domain.cells[2])) / self.times
+            self._force = largest_size(self.forces, backend, domain.cells[2])
             self._moved = False
-        # numpy's maximum, unlike Python's, is NaN where one of the numbers is
-        self.fastest, self.largest_force = np.max(
-            domain.ranks.allgather((float(self.fastest), self.largest_force)), axis=0
-        ).tolist()
-        self._require_finite(self.fastest, self.largest_force)
+        speed, force = self._read()
+        self.fastest, self.largest_force = self._largest_of_ranks(speed, force / self.times)
 
     def kick(self, factor: float, growth: float) -> None:
         """Note that p - factor grad Phi is due: it is done with the drift, or the measurement, that follows."""
@@ -212,12 +212,20 @@ class _Mesh:
         # their masses are added at once, without reading positions again, unless some may come to another rank's planes
         deposits = drift != 0 and self.domain.ranks.size == 1
         mass = self.mass if deposits else None
-        self.fastest = push(self.position, self.momentum, *given, self.domain.backend, mass)
+        self._speed = push(self.position, self.momentum, *given, self.domain.backend, mass)
         self._kick, self._moved, self._deposited = 0.0, self._moved or drift != 0, self._deposited or deposits
 
-    def _require_finite(self, *numbers: float) -> None:
-        if not all(self.domain.ranks.allgather(bool(np.isfinite(numbers).all()))):
+    def _read(self) -> list[float]:
+        """The largest size of a momentum, and that of a force: one copy, for a card has nothing to do until it ends."""
+        backend = self.domain.backend
+        numbers: list[float] = backend.to_host(backend.xp.stack([self._speed, self._force])).tolist()
+        return numbers
+
+    def _largest_of_ranks(self, *numbers: float) -> list[float]:
+        of_ranks = self.domain.ranks.allgather(numbers)
+        if not all(isfinite(number) for of_rank in of_ranks for number in of_rank):
             raise on_all_ranks(RunError("positions or momenta of particles are no longer finite"))
+        return [max(number) for number in zip(*of_ranks, strict=True)]
 
     def _density_modes(self) -> Any:
         """This rank's modes of rho over the mean, less its mean in single precision; lines along x for one_pass."""
