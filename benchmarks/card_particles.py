@@ -123,8 +123,7 @@ def _step_times(card, grid, dtype):
     times = []
 
     def on_step(state):
-        card.backend.to_host(state.position[0, :1])  # waits for the card
-        times.append(perf_counter())
+        times.append(perf_counter())  # a step ends when the largest force has been read
 
     domain = Domain(grid.cells, backend=card.backend)
     options = {"limits": MeshLimits(1e9, 1e9), "dtype": dtype, "on_step": on_step, "domain": domain}
