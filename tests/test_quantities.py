@@ -2,10 +2,14 @@
 
 import inspect
 
-import astropy.cosmology.units as cu
-import astropy.units as u
 import numpy as np
 import pytest
+
+pytest.importorskip("astropy", reason="astropy is not installed")
+pytest.importorskip("unyt", reason="unyt is not installed")
+
+import astropy.cosmology.units as cu
+import astropy.units as u
 import unyt
 from astropy.constants import c
 from astropy.cosmology import WMAP9, FlatLambdaCDM, FlatwCDM, LambdaCDM, Planck18

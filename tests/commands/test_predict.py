@@ -3,6 +3,9 @@
 import matplotlib.image
 import numpy as np
 import pytest
+
+pytest.importorskip("astropy", reason="astropy is not installed")
+
 from astropy import units
 from astropy.cosmology import units as with_h
 from astropy.table import Table

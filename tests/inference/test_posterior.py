@@ -3,10 +3,13 @@
 import pickle
 from types import SimpleNamespace
 
-import emcee
 import h5py
 import numpy as np
 import pytest
+
+pytest.importorskip("emcee", reason="the extra fit is not installed")
+
+import emcee
 from linear_model import REDSHIFT, SLOPES, TRUTH, K, LinearModel, likelihood, table
 from threadpoolctl import threadpool_info
 

@@ -2,10 +2,13 @@
 
 import sys
 
-import astropy.units as u
 import h5py
 import numpy as np
 import pytest
+
+pytest.importorskip("astropy", reason="astropy is not installed")
+
+import astropy.units as u
 from tiny_runs import run_in
 
 import gpu_fdm
