@@ -69,9 +69,10 @@ def test_sums_over_states(nu):
     profile = Recipe().profile(nu)
     library = eigenstates(profile, F)
     found = polar_spectrum(library, wkb_weights(profile, library), q / nu)
-    for ours, theirs in ((found.smooth, smooth), (found.interference, interference), (found.self_term, self_term)):
+    for ours, theirs in ((found.interference, interference), (found.self_term, self_term), (found.fixed, fixed)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
-    np.testing.assert_allclose(found.fixed, fixed, rtol=1e-9)
+    # the square of a sum of terms up to one, which at the largest q leaves 4e-6 of them: round-off differs by processor
+    np.testing.assert_allclose(np.sqrt(found.smooth), np.sqrt(smooth), rtol=5e-10, atol=1e-14)
 
 
 def test_sums_with_the_rounded_cut(plane_of_8, backend):
