@@ -12,7 +12,7 @@ a length over diameter of 11.3 and 2.9, while dn/dlnM differs by 4 % from 1e8 to
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,7 +164,8 @@ def collapse_barrier(
 ) -> Barrier:
     """The barrier of sheets (1 axis), filaments (2) or halos (3) for all S up to variance_max (z = 0).
 
-    It takes half a second to solve for a table of thresholds, which serves all masses and bosons at one redshift.
+    It takes half a second to solve for a table of thresholds, which serves all masses and bosons at one redshift; the
+    last 64 are kept.
 
     tabulated  for filaments, whether thresholds come from those of the package, to 3e-7, where these reach (thresholds)
     Raises InputError for an unknown name, and NoBarrier, with the valid range, for a variance up to which there is no
@@ -178,11 +179,11 @@ def collapse_barrier(
     if not 0 < variance_max < np.inf:
         raise InputError(f"variance_max = {variance_max}: must be > 0 and finite")
     growth = shear_factor(model, ellipticity)
-    shear = growth * np.sqrt(variance_max / 5) * np.linspace(0, 1, _ROWS) ** 3
+    shear = _shears(float(growth * np.sqrt(variance_max / 5)))
     if tabulated and axes == 2 and are_tabulated(model, float(shear[-1])):
         overdensity, lengths = tabulated_thresholds(model, shear)
     else:
-        overdensity, lengths = _solved(model, shear, axes)
+        overdensity, lengths = _solved(model, float(shear[-1]), axes)
     good = _smooth_rows(shear[: len(overdensity)], overdensity, lengths)
     if good < _ROWS:
         largest = 5 * (shear[max(good - 1, 0)] / growth) ** 2
@@ -195,15 +196,23 @@ def collapse_barrier(
     return Barrier(ThresholdTable(model, axes, shear, overdensity, lengths), ellipticity)
 
 
-def _solved(model: CollapseModel, shear: NDArray, axes: int) -> tuple[NDArray, NDArray]:
-    """Thresholds, shape (rows,), and axes, shape (rows, 3), up to the first shear that has none."""
+def _shears(largest: float) -> NDArray:
+    """Those of a table."""
+    return largest * np.linspace(0, 1, _ROWS) ** 3
+
+
+@lru_cache(maxsize=64)  # another population at the same redshift needs the same
+def _solved(model: CollapseModel, largest: float, axes: int) -> tuple[NDArray, NDArray]:
+    """Thresholds, shape (rows,), and axes, shape (rows, 3), up to the first shear that has none; not to be changed."""
     solved = []
-    for value in shear.tolist():
+    for value in _shears(largest).tolist():
         row = threshold_at_shear(model, value, axes=axes)
         if row is None:
             break
         solved.append(row)
-    return np.array([row[0] for row in solved]), np.array([row[1] for row in solved])
+    overdensity, lengths = np.array([row[0] for row in solved]), np.array([row[1] for row in solved])
+    overdensity.flags.writeable = lengths.flags.writeable = False
+    return overdensity, lengths
 
 
 def checked_variance(mass: ArrayLike, variance: Callable[[ArrayLike], NDArray], barrier: Barrier) -> NDArray:
