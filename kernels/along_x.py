@@ -1,7 +1,7 @@
 """Modes along x and back in one pass over the memory of a card, for the sizes that the kernel knows.
 
-The CUDA kernels are in along_x.cu; elsewhere parallel/fft.py transforms along x, and wave.py and particle_mesh.py
-multiply.
+The CUDA kernels are in along_x.cu and slopes.cu; elsewhere parallel/fft.py transforms along x, and wave.py and particle_mesh.py
+multiply. Planes across x are those of planes.py, or of parallel/fft.py.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,7 @@ from ..parallel.backend import CPU, GPU
 from .wave import Phases, SquaredWavenumbers
 
 _SMALLEST, _LARGEST = 64, 1024
-_SEGMENTS = (
-    (256, 128),
-    (512, 64),
-    (1024, 32),
-)  # bytes of a row that a block takes, up to a size: COLUMNS of along_x.cu
+_SEGMENTS = (256, 128), (512, 64), (1024, 32)  # bytes of a row that a block takes, up to a size: COLUMNS of along_x.cu
 
 
 def fits(size: int, backend: CPU | GPU) -> bool:
@@ -37,12 +33,12 @@ def phases_along_x(lines: Any, phases: Phases, backend: CPU | GPU) -> None:
 
     lines  shape (nx, lines, length), contiguous, of which fits(nx) is true
     """
-    _launch("phases_along_x", lines, (phases.on_card.view(float),), (), backend)
+    _launch("phases_along_x", lines, (phases.on_card.view(float),), backend)
 
 
 def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: CPU | GPU) -> None:
     """The same with -strength/k^2, or 0 where k = 0, in place of phases."""
-    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), (), backend)
+    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), backend)
 
 
 def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
@@ -51,27 +47,36 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     Arguments are those of gradient, lines for its modes, and so are the three results, the last in the memory of lines.
     """
     x, y = backend.xp.empty_like(lines), backend.xp.empty_like(lines)
-    _launch("slope_along_x", lines, (along[0], green), (x,), backend)
-    _launch("slopes_across_x", lines, (*along[1:], green), (y,), backend)
+    size, rows, length = lines.shape
+    columns, real = rows * length, lines.real.dtype
+    of_block = (64 if size <= (512 if real == np.float32 else 384) else 32) // lines.dtype.itemsize  # COLUMNS of slopes.cu
+    threads = of_block * size // 8
+    written = (values.reshape(-1).view(real) for values in (lines, x, y))
+    arguments = columns, length, turns(size, real.name, backend), *along, green, *written
+    backend.launch("slopes", "slopes_along_x", real, -(-columns // of_block) * threads, arguments, threads, size)
     return x, y, lines
 
 
-def _launch(name: str, lines: Any, tables: tuple, more: tuple, backend: CPU | GPU) -> None:
-    """Run a kernel; more  arrays as lines, to which it writes besides."""
+def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
+    """Run a kernel of along_x.cu."""
     if backend.name == "cpu":
         raise ValueError("lines go along x and back in one pass on a card alone")
     size, rows, length = lines.shape
     columns = rows * length
     real = lines.real.dtype
-    segment = next(bytes_of for most, bytes_of in _SEGMENTS if size <= most) // lines.dtype.itemsize
-    threads = segment * size // 8
-    written = (values.reshape(-1).view(real) for values in (lines, *more))
-    arguments = columns, rows, length, _turns(size, real.name, backend), *tables, *written
-    backend.launch("along_x", name, real, -(-columns // segment) * threads, arguments, threads, size)
+    of_block, threads = block_of(size, lines.dtype.itemsize)
+    arguments = columns, rows, length, turns(size, real.name, backend), *tables, lines.reshape(-1).view(real)
+    backend.launch("along_x", name, real, -(-columns // of_block) * threads, arguments, threads, size)
+
+
+def block_of(size: int, item_bytes: int) -> tuple[int, int]:
+    """Neighbouring columns of a length that a block takes, and its threads: COLUMNS and THREADS of along_x.cu, along_y.cu."""
+    columns = next(row for most, row in _SEGMENTS if size <= most) // item_bytes
+    return columns, columns * size // 8
 
 
 @lru_cache(maxsize=16)
-def _turns(size: int, real: str, backend: CPU | GPU) -> Any:
+def turns(size: int, real: str, backend: CPU | GPU) -> Any:
     """exp(-2 pi i j / size) as pairs, on the card."""
-    turns = np.exp(-2j * np.pi * np.arange(size) / size)
-    return backend.to_device(turns.view(float).astype(real))
+    values = np.exp(-2j * np.pi * np.arange(size) / size)
+    return backend.to_device(values.view(float).astype(real))

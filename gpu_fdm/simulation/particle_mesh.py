@@ -14,13 +14,14 @@ are double, the mesh and its transforms double or single.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import InputError, RunError
+from ..kernels import planes
 from ..kernels.along_x import fits, slopes_along_x
 from ..kernels.particle_mesh import (
     FIXED_POINT,
@@ -36,7 +37,15 @@ from ..kernels.particle_mesh import (
 )
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
-from ..parallel.fft import Transform, inverse_in_place, transform, transform_planes
+from ..parallel.cufft import lines_of
+from ..parallel.fft import (
+    Transform,
+    inverse_in_place,
+    lines_to_planes,
+    planes_to_lines,
+    transform,
+    transform_planes,
+)
 from ..parallel.ranks import on_all_ranks
 from ..vectors import three
 from .grid import Grid
@@ -138,9 +147,8 @@ class _Mesh:
         self.fastest, _ = self._largest_of_ranks(*self._read())
         move(self.position, self.momentum, 0.0, sides, backend)  # wrapped into the box
         self.number = domain.ranks.allreduce(count)
-        planes, ny, nz = domain.shape
         # without particles, but between a deposit and the transform that follows
-        self.mass = backend.xp.empty((planes + 1, ny, nz), np.int64)
+        self.mass = backend.xp.empty((domain.shape[0] + 1, *domain.shape[1:]), np.int64)
         # forces, and the plane that follows them, are times a number: self.times
         self.forces: list[Any] = []
         self.beyond: Any = None
@@ -150,6 +158,7 @@ class _Mesh:
         self.green = backend.to_device(_green(grid, domain).astype(dtype, copy=False))
         self.along = [backend.to_device(k) for k in grid.slopes(domain)]
         self.one_pass = fits(domain.cells[0], backend)
+        self.one_pass_planes = self.one_pass and planes.plane_fits(*domain.cells[1:], backend)
         self.largest_force = 0.0
         self._kick, self._moved, self._deposited, self._drifts = 0.0, True, False, drifts
         self._empty_mass()
@@ -181,15 +190,28 @@ class _Mesh:
                 sort_by_tile(self.position, self.momentum, self.identity, self.mesh, backend)
             slopes_of = slopes_along_x if self.one_pass else gradient
             slopes = list(slopes_of(self._density_modes(), self.green, self.along, backend))
-            while slopes:
-                force, self.times = inverse_in_place(Transform(slopes.pop(0), domain), self.one_pass)
-                self.forces.append(force)
+            self._force = self._make_forces(slopes)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
-            self._force = largest_size(self.forces, backend, domain.cells[2])
             self._moved = False
         speed, force = self._read()
         self.fastest, self.largest_force = self._largest_of_ranks(speed, force / self.times)
+
+    def _make_forces(self, slopes: list[Any]) -> Any:
+        """Set the forces on the mesh from their modes, whose memory they take; returns the largest component."""
+        domain, backend = self.domain, self.domain.backend
+        if self.one_pass_planes:
+            largest = backend.xp.empty((len(slopes), planes.blocks_of(domain.shape)))
+            for of_blocks in largest:
+                modes = lines_to_planes(Transform(slopes.pop(0), domain))
+                planes.modes_to_real(modes, of_blocks, backend)
+                self.forces.append(lines_of(modes))
+            self.times = prod(domain.cells)
+            return largest.max()
+        while slopes:
+            force, self.times = inverse_in_place(Transform(slopes.pop(0), domain), self.one_pass)
+            self.forces.append(force)
+        return largest_size(self.forces, backend, domain.cells[2])
 
     def kick(self, factor: float, growth: float) -> None:
         """Note that p - factor grad Phi is due: it is done with the drift, or the measurement, that follows."""
@@ -235,11 +257,19 @@ class _Mesh:
         # what lies beyond this rank's last plane is the next rank's
         self.mass[:1] += neighbour_plane(self.mass[-1:], domain, -1)
 
-        def over_mean(mass: Any, first: int, density: Any) -> None:
-            to_density(mass, 1 / self._mean_mass, self._empty, density, backend)
+        factor = 1 / self._mean_mass
+        if self.one_pass_planes:
+            dtype = np.result_type(self.dtype, np.complex64)
+            modes = backend.xp.empty((*domain.shape[:2], domain.cells[2] // 2 + 1), dtype)
+            planes.masses_to_modes(self.mass[:-1], factor, self._empty, modes, backend)
+            modes = planes_to_lines(modes, domain).values
+        else:
+            to_modes = transform_planes if self.one_pass else transform
 
-        to_modes = transform_planes if self.one_pass else transform
-        modes = to_modes(self.mass[:-1], domain, over_mean, self.dtype).values
+            def over_mean(mass: Any, first: int, density: Any) -> None:
+                to_density(mass, factor, self._empty, density, backend)
+
+            modes = to_modes(self.mass[:-1], domain, over_mean, self.dtype).values
         self.mass[-1:] = 0
         self._deposited = False
         return modes

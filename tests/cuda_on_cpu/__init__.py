@@ -30,8 +30,8 @@ from gpu_fdm.parallel.cufft import lines_of
 _HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 _COMPILER = "g++"
 _LIBRARIES = REPOSITORY / "build" / "cuda_on_cpu"  # of sources by their hash; make clean removes them
-# CUDA knows no strict aliasing either; #pragma unroll is for nvcc
-_FLAGS = ("-O1", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror")
+# CUDA knows no strict aliasing either; #pragma unroll is for nvcc; memory of a template is not that of another size
+_FLAGS = ("-O1", "-shared", "-fPIC", "-fno-strict-aliasing", "-fno-gnu-unique", "-Wall", "-Wextra", "-Werror")
 _ALLOWED = ("-Wno-unknown-pragmas", "-Wno-unused-parameter")
 _GUARD = 4096  # bytes before and after each array
 _READ_GUARD = 0xFF  # a NaN in both precisions

@@ -1,0 +1,50 @@
+// Columns of complex numbers whose lines are transformed, for the sources that set SIZE, see transforms.cuh, and COLUMNS,
+// which a block takes side by side, each of them in SIZE / 8 threads.
+
+constexpr int PER_COLUMN = SIZE / 8;
+constexpr int THREADS = COLUMNS * PER_COLUMN;
+using Tile = Pair[(SIZE + SIZE / 8) * COLUMNS];
+
+// A column of a block, in a tile that its threads share.
+struct Column {
+    int column, thread;
+    Pair* tile;
+
+    __device__ __forceinline__ explicit Column(Tile& of_block)
+        : column(static_cast<int>(threadIdx.x) % COLUMNS), thread(static_cast<int>(threadIdx.x) / COLUMNS),
+          tile(of_block)
+    {
+    }
+
+    // an eighth more room keeps threads off each other's banks
+    __device__ __forceinline__ Pair& operator()(int position) const
+    {
+        return tile[(position + position / 8) * COLUMNS + column];
+    }
+
+    // All stages but the last of the numbers mode[position * columns]; for columns that have none, of those of another
+    template <bool BACK>
+    __device__ __forceinline__ void all_but_last(const Pair* mode, long long columns, const Turns<SIZE>& turn) const
+    {
+        first_stage<BACK>(thread, [=](int position) { return mode[position * columns]; }, *this, turn);
+        __syncthreads();
+        take_all_apart<BACK, SIZE / 8>(thread, PER_COLUMN, *this, turn);
+    }
+
+    // All stages back but the first; put(position, number) takes what comes back.
+    template <typename Put>
+    __device__ __forceinline__ void back(const Turns<SIZE>& turn, const Put& put) const
+    {
+        __syncthreads();
+        put_all_together<true, SIZE / 8>(thread, PER_COLUMN, *this, turn);
+        Pair v[8];
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+            v[j] = (*this)(thread + j * PER_COLUMN);
+            if (j > 0) v[j] = turned<true>(v[j], turn.of<SIZE>(thread * j));
+        }
+        transform<true, 8>(v);
+#pragma unroll
+        for (int j = 0; j < 8; ++j) put(thread + j * PER_COLUMN, v[j]);
+    }
+};
