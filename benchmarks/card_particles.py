@@ -15,7 +15,7 @@ from card_registry import Line, card_benchmark
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.fields.box import Box
-from gpu_fdm.kernels import along_x, particle_mesh
+from gpu_fdm.kernels import along_x, particle_mesh, planes
 from gpu_fdm.kernels.deposit import add_particles
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
@@ -103,9 +103,20 @@ def particle_parts(card):
             Line(f"gradient {CELLS}^3, {dtype}", card.time(work), floor, "modes, those of 3 slopes, Green's function")
         )
         seconds = card.time(partial(along_x.slopes_along_x, modes, green, along, backend))
-        floor = modes.size * 11 * size / card.bandwidth
-        method = "modes twice, those of 3 slopes, Green's function twice"
+        floor = modes.size * 8.5 * size / card.bandwidth
+        method = "modes, those of 3 slopes, Green's function"
         lines.append(Line(f"slopes {CELLS}^3, lines along x there and back, {dtype}", seconds, floor, method))
+        floor = number * (16 + 3 * size) / card.bandwidth
+        work = partial(planes.masses_to_modes, mass[:-1], 1.0, 0, modes, backend)
+        method = "masses there and back, modes there, and there and back"
+        lines.append(Line(f"masses {CELLS}^3 to modes of planes, {dtype}", card.time(work), floor, method))
+        largest = card.xp.empty(planes.blocks_of(grid.cells))
+        work = partial(planes.modes_to_real, modes, largest, backend)
+        method = "modes twice there and back"
+        floor = number * 4 * size / card.bandwidth
+        lines.append(
+            Line(f"modes {CELLS}^3 of planes to a force and its largest, {dtype}", card.time(work), floor, method)
+        )
         forces = [card.xp.ones(grid.cells, dtype) for _ in range(3)]
         seconds = card.time(partial(particle_mesh.largest_size, forces, backend))
         lines.append(
@@ -139,7 +150,7 @@ def particle_step(card):
     grid = Grid((CELLS,) * 3, (1.0,) * 3)
     for dtype in ("float64", "float32"):
         alone = card.time(_transforms(card, grid, dtype))
-        bytes_moved = {"float64": 356, "float32": 242}[dtype] * grid.points  # as in docs/performance.md
+        bytes_moved = {"float64": 308, "float32": 218}[dtype] * grid.points  # as in docs/performance.md
         method = f"4 transforms alone; all bytes of a step take {1e3 * bytes_moved / card.bandwidth:.3g} ms"
         seconds = median(_step_times(card, grid, dtype))
         lines.append(Line(f"step of {CELLS}^3 particles, mesh {dtype}", seconds, alone, method))

@@ -49,7 +49,9 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     x, y = backend.xp.empty_like(lines), backend.xp.empty_like(lines)
     size, rows, length = lines.shape
     columns, real = rows * length, lines.real.dtype
-    of_block = (64 if size <= (512 if real == np.float32 else 384) else 32) // lines.dtype.itemsize  # COLUMNS of slopes.cu
+    of_block = (
+        64 if size <= (512 if real == np.float32 else 384) else 32
+    ) // lines.dtype.itemsize  # COLUMNS of slopes.cu
     threads = of_block * size // 8
     written = (values.reshape(-1).view(real) for values in (lines, x, y))
     arguments = columns, length, turns(size, real.name, backend), *along, green, *written

@@ -53,7 +53,10 @@ def test_there_and_back(cuda, size, dtype):
     )
 
 
-@pytest.mark.parametrize(("size", "dtype"), [(64, np.complex64), (96, np.complex128), (320, np.complex64), (512, np.complex128), (720, np.complex64)])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(64, np.complex64), (96, np.complex128), (320, np.complex64), (512, np.complex128), (720, np.complex64)],
+)
 def test_slopes(cuda, size, dtype):
     """What transforms of their own and particle_mesh.gradient give."""
     random, shape = np.random.default_rng(size), (size, 3, 7)

@@ -218,6 +218,21 @@ def test_wrong_input():
 SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_planes_of_a_card(cuda, dtype):
+    """On a mesh whose lines its kernels transform, particles go where those of the CPU go."""
+    grid = Grid((64, 80, 96), (1.0, 1.25, 1.5))
+    options = {"limits": MeshLimits(3.0, 3.0), "dtype": dtype}
+    found, expected = (
+        evolved(crowd(grid, 2000), grid, COSMOS, 0.12, backend=backend, **options) for backend in (cuda, HOST)
+    )
+    assert found.times.step == expected.times.step > 1
+    error = 1e-11 if dtype == np.float64 else 1e-5
+    for mine, theirs in ((found.position, expected.position), (found.momentum, expected.momentum)):
+        assert 1e-3 < np.abs(theirs).max()
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=error * np.abs(theirs).max())
+
+
 def run_on(ranks, cells, order, backend=HOST):
     """Positions and momenta of all ranks by identity, after a short run."""
     grid = Grid(cells, (3.0, 2.0, 1.0))
