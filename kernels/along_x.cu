@@ -4,7 +4,7 @@
 // COLUMNS neighbouring columns, each of them in SIZE / 8 threads, through shared memory. The kernels take
 //   columns, nz          rows of y, or lines of it, times nz: column c has row c / nz and m = c % nz
 //   ny                   of the tables
-//   turns                shape (SIZE,), pairs: exp(-2 pi i j / SIZE)
+//   turns                of transforms.cuh, pairs
 //   tables of the factors along the three axes, see each kernel: SIZE numbers along x, ny along y, nz along z
 //   modes                shape (SIZE, columns), pairs; results, not normalised, take their place
 //
@@ -41,7 +41,7 @@ __device__ __forceinline__ void there_and_back(long long columns, const REAL* tu
 {
     __shared__ Tile tile;
     const Column column(tile);
-    const Turns<SIZE> turn{reinterpret_cast<const Pair*>(turns)};
+    const Turns turn{reinterpret_cast<const Pair*>(turns)};
     const long long c = static_cast<long long>(blockIdx.x) * COLUMNS + column.column;
     const bool inside = c < columns;
     Pair* mode = reinterpret_cast<Pair*>(modes) + (inside ? c : 0);

@@ -79,6 +79,17 @@ def block_of(size: int, item_bytes: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def turns(size: int, real: str, backend: CPU | GPU) -> Any:
-    """exp(-2 pi i j / size) as pairs, on the card."""
-    values = np.exp(-2j * np.pi * np.arange(size) / size)
+    """The turns of lines of a size as transforms.cuh has them, pairs, on the card."""
+    stages, length = [], size
+    while (radix := _radix(length)) < length:
+        rest = length // radix
+        stages.append(-2j * np.pi / length * np.outer(np.arange(1, radix), np.arange(rest)))
+        length = rest
+    stages.append(-1j * np.pi / size * np.arange(size))
+    values = np.exp(np.concatenate([stage.reshape(-1) for stage in stages]))
     return backend.to_device(values.view(float).astype(real))
+
+
+def _radix(length: int) -> int:
+    """radix_of of transforms.cuh."""
+    return next(radix for radix in (8, 5, 4, 3, 2) if length % radix == 0)

@@ -3,7 +3,7 @@
 // The compiler's command line sets SIZE, the length along y, see transforms.cuh. A block takes COLUMNS neighbouring
 // columns of a plane, each of them in SIZE / 8 threads. The kernels take
 //   columns              of a plane
-//   turns                shape (SIZE,), pairs: exp(-2 pi i j / SIZE)
+//   turns                of transforms.cuh, pairs
 //   modes                shape (planes, SIZE, columns), pairs; results, not normalised, take their place
 
 #ifndef SIZE
@@ -23,7 +23,7 @@ __device__ __forceinline__ void along_y(long long columns, const REAL* __restric
 {
     __shared__ Tile tile;
     const Column column(tile);
-    const Turns<SIZE> turn{reinterpret_cast<const Pair*>(turns)};
+    const Turns turn{reinterpret_cast<const Pair*>(turns)};
     const unsigned segments = (static_cast<unsigned>(columns) + COLUMNS - 1) / COLUMNS, plane = blockIdx.x / segments;
     const unsigned c = (blockIdx.x - plane * segments) * COLUMNS + column.column;
     const bool inside = c < columns;

@@ -7,7 +7,7 @@
 // The compiler's command line sets SIZE, see transforms.cuh. A block takes LINES lines, each of them in SIZE / 8 threads;
 // the threads that fill its last warp have nothing to do. The kernels take
 //   lines      how many
-//   turns      shape (2 SIZE,), pairs: exp(-2 pi i j / (2 SIZE))
+//   turns      of transforms.cuh, pairs
 //   modes      shape (lines, SIZE + 1), pairs; the 2 SIZE real numbers of a line lie in the memory of its modes
 // Results are not normalised.
 
@@ -56,7 +56,7 @@ masses_along_z(long long lines, long long* mass, double factor, long long empty,
     };
     __shared__ Pair tiles[LINES][ROOM];
     const Line line(lines, tiles);
-    const Turns<2 * SIZE> turn{reinterpret_cast<const Pair*>(turns)};
+    const Turns turn{reinterpret_cast<const Pair*>(turns)};
     if (line.works()) {
         Two* given = reinterpret_cast<Two*>(mass) + line.number * SIZE;
         const auto load = [=](int position) {
@@ -79,7 +79,7 @@ masses_along_z(long long lines, long long* mass, double factor, long long empty,
     for (int j = 0; j < 8; ++j) {
         const int k = line.thread + j * PER_LINE;
         const Pair z = line(k), mirrored = conjugate(line(k == 0 ? 0 : SIZE - k));
-        const Pair across = turned<false>(quarter<false>(minus(z, mirrored)), turn.table[k]);
+        const Pair across = turned<false>(quarter<false>(minus(z, mirrored)), turn.half(k));
         mode[k] = scaled(REAL(0.5), plus(plus(z, mirrored), across));
         if (k == 0) mode[SIZE] = {z.first - z.second, 0};
     }
@@ -92,13 +92,13 @@ real_along_z(long long lines, const REAL* __restrict__ turns, REAL* modes, doubl
 {
     __shared__ Pair tiles[LINES][ROOM];
     const Line line(lines, tiles);
-    const Turns<2 * SIZE> turn{reinterpret_cast<const Pair*>(turns)};
+    const Turns turn{reinterpret_cast<const Pair*>(turns)};
     Pair* mode = reinterpret_cast<Pair*>(modes) + line.number * (SIZE + 1);
     if (line.works()) {
         const auto load = [=](int k) {
             const Pair a = mode[k], b = conjugate(mode[SIZE - k]);
             if (k == 0) return Pair{a.first + b.first, a.first - b.first};
-            return plus(plus(a, b), turned<true>(quarter<true>(minus(a, b)), turn.table[k]));
+            return plus(plus(a, b), turned<true>(quarter<true>(minus(a, b)), turn.half(k)));
         };
         first_stage<true>(line.thread, load, line, turn);
     }

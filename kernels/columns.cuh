@@ -24,7 +24,7 @@ struct Column {
 
     // All stages but the last of the numbers mode[position * columns]; for columns that have none, of those of another
     template <bool BACK>
-    __device__ __forceinline__ void all_but_last(const Pair* mode, long long columns, const Turns<SIZE>& turn) const
+    __device__ __forceinline__ void all_but_last(const Pair* mode, long long columns, const Turns& turn) const
     {
         first_stage<BACK>(thread, [=](int position) { return mode[position * columns]; }, *this, turn);
         __syncthreads();
@@ -33,7 +33,7 @@ struct Column {
 
     // All stages back but the first; put(position, number) takes what comes back.
     template <typename Put>
-    __device__ __forceinline__ void back(const Turns<SIZE>& turn, const Put& put) const
+    __device__ __forceinline__ void back(const Turns& turn, const Put& put) const
     {
         __syncthreads();
         put_all_together<true, SIZE / 8>(thread, PER_COLUMN, *this, turn);
@@ -41,7 +41,7 @@ struct Column {
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
             v[j] = (*this)(thread + j * PER_COLUMN);
-            if (j > 0) v[j] = turned<true>(v[j], turn.of<SIZE>(thread * j));
+            if (j > 0) v[j] = turned<true>(v[j], turn.of<SIZE>(thread, j));
         }
         transform<true, 8>(v);
 #pragma unroll

@@ -2,7 +2,7 @@
 //
 // The compiler's command line sets SIZE, the length along x, see transforms.cuh. The kernel takes
 //   columns, nz          rows of y, or lines of it, times nz: column c has row c / nz and m = c % nz
-//   turns                shape (SIZE,), pairs: exp(-2 pi i j / SIZE)
+//   turns                of transforms.cuh, pairs
 //   k_x, k_y, k_z        shapes (SIZE,), (ny,), (nz,)
 //   green                real, shape (SIZE / 2 + 1, columns), the same at i and -i
 //   modes, out_x, out_y  shape (SIZE, columns), pairs
@@ -35,7 +35,7 @@ slopes_along_x(long long columns, long long nz, const REAL* turns, const double*
 {
     __shared__ Tile tile;
     const Column column(tile);
-    const Turns<SIZE> turn{reinterpret_cast<const Pair*>(turns)};
+    const Turns turn{reinterpret_cast<const Pair*>(turns)};
     const long long own = static_cast<long long>(blockIdx.x) * COLUMNS + column.column;
     const bool inside = own < columns;
     const unsigned c = static_cast<unsigned>(inside ? own : 0);

@@ -111,17 +111,30 @@ __device__ __forceinline__ int position_of(int number)
     }
 }
 
-// exp(-2 pi i j / TABLE), j < TABLE, for a TABLE that SIZE divides
-template <int TABLE>
+// Turns of all stages but the last, stage after stage, and of real numbers, as turns() of along_x.py has them: a stage
+// that takes LENGTH apart has exp(-2 pi i r j / LENGTH), r < rest, for j = 1 .. R - 1; then exp(-pi i k / SIZE), k < SIZE.
+// Neighbouring threads read neighbouring numbers.
 struct Turns {
     const Pair* table;
 
-    // exp(-2 pi i j / LENGTH)
-    template <int LENGTH>
-    __device__ __forceinline__ Pair of(int j) const
+    template <int LENGTH, int FROM = SIZE>
+    static __device__ constexpr int first()
     {
-        return table[j * (TABLE / LENGTH)];
+        if constexpr (FROM == LENGTH) {
+            return 0;
+        } else {
+            constexpr int rest = FROM / radix_of(FROM);
+            return FROM - rest + first<LENGTH, rest>();
+        }
     }
+
+    template <int LENGTH>
+    __device__ __forceinline__ Pair of(int r, int j) const
+    {
+        return table[first<LENGTH>() + (j - 1) * (LENGTH / radix_of(LENGTH)) + r];
+    }
+
+    __device__ __forceinline__ Pair half(int k) const;
 };
 
 __device__ constexpr int last_radix(int length)
@@ -131,10 +144,12 @@ __device__ constexpr int last_radix(int length)
 
 constexpr int LAST = last_radix(SIZE);
 
+__device__ __forceinline__ Pair Turns::half(int k) const { return table[first<LAST>() + k]; }
+
 // A stage takes sub-transforms of a length apart, in place. at(position) is a number of the line; a thread begins with
 // butterfly `thread` and goes on by `threads`.
-template <bool BACK, int LENGTH, typename At, typename Table>
-__device__ __forceinline__ void take_apart(int thread, int threads, const At& at, const Table& turns)
+template <bool BACK, int LENGTH, typename At>
+__device__ __forceinline__ void take_apart(int thread, int threads, const At& at, const Turns& turns)
 {
     constexpr int R = radix_of(LENGTH), rest = LENGTH / R;
     for (int b = thread; b < SIZE / R; b += threads) {
@@ -144,15 +159,15 @@ __device__ __forceinline__ void take_apart(int thread, int threads, const At& at
         for (int j = 0; j < R; ++j) v[j] = at(base + j * rest);
         transform<BACK, R>(v);
 #pragma unroll
-        for (int j = 1; j < R; ++j) v[j] = turned<BACK>(v[j], turns.template of<LENGTH>(r * j));
+        for (int j = 1; j < R; ++j) v[j] = turned<BACK>(v[j], turns.of<LENGTH>(r, j));
 #pragma unroll
         for (int j = 0; j < R; ++j) at(base + j * rest) = v[j];
     }
 }
 
 // What take_apart<!BACK> did is undone, but for a factor R.
-template <bool BACK, int LENGTH, typename At, typename Table>
-__device__ __forceinline__ void put_together(int thread, int threads, const At& at, const Table& turns)
+template <bool BACK, int LENGTH, typename At>
+__device__ __forceinline__ void put_together(int thread, int threads, const At& at, const Turns& turns)
 {
     constexpr int R = radix_of(LENGTH), rest = LENGTH / R;
     for (int b = thread; b < SIZE / R; b += threads) {
@@ -161,7 +176,7 @@ __device__ __forceinline__ void put_together(int thread, int threads, const At& 
 #pragma unroll
         for (int j = 0; j < R; ++j) {
             v[j] = at(base + j * rest);
-            if (j > 0) v[j] = turned<BACK>(v[j], turns.template of<LENGTH>(r * j));
+            if (j > 0) v[j] = turned<BACK>(v[j], turns.of<LENGTH>(r, j));
         }
         transform<BACK, R>(v);
 #pragma unroll
@@ -170,8 +185,8 @@ __device__ __forceinline__ void put_together(int thread, int threads, const At& 
 }
 
 // Stages from a length down to the last but one, each followed by a barrier.
-template <bool BACK, int LENGTH, typename At, typename Table>
-__device__ __forceinline__ void take_all_apart(int thread, int threads, const At& at, const Table& turns)
+template <bool BACK, int LENGTH, typename At>
+__device__ __forceinline__ void take_all_apart(int thread, int threads, const At& at, const Turns& turns)
 {
     if constexpr (LENGTH != radix_of(LENGTH)) {
         take_apart<BACK, LENGTH>(thread, threads, at, turns);
@@ -181,8 +196,8 @@ __device__ __forceinline__ void take_all_apart(int thread, int threads, const At
 }
 
 // The same in reverse order.
-template <bool BACK, int LENGTH, typename At, typename Table>
-__device__ __forceinline__ void put_all_together(int thread, int threads, const At& at, const Table& turns)
+template <bool BACK, int LENGTH, typename At>
+__device__ __forceinline__ void put_all_together(int thread, int threads, const At& at, const Turns& turns)
 {
     if constexpr (LENGTH != radix_of(LENGTH)) {
         put_all_together<BACK, LENGTH / radix_of(LENGTH)>(thread, threads, at, turns);
@@ -192,8 +207,8 @@ __device__ __forceinline__ void put_all_together(int thread, int threads, const 
 }
 
 // The first stage, of radix 8: of numbers load(position), into the line.
-template <bool BACK, typename Load, typename At, typename Table>
-__device__ __forceinline__ void first_stage(int thread, const Load& load, const At& at, const Table& turns)
+template <bool BACK, typename Load, typename At>
+__device__ __forceinline__ void first_stage(int thread, const Load& load, const At& at, const Turns& turns)
 {
     static_assert(SIZE % 8 == 0 && SIZE > 8, "the first stage has radix 8, and is not the last");
     Pair v[8];
@@ -202,7 +217,7 @@ __device__ __forceinline__ void first_stage(int thread, const Load& load, const 
     transform<BACK, 8>(v);
 #pragma unroll
     for (int j = 0; j < 8; ++j)
-        at(thread + j * (SIZE / 8)) = j > 0 ? turned<BACK>(v[j], turns.template of<SIZE>(thread * j)) : v[j];
+        at(thread + j * (SIZE / 8)) = j > 0 ? turned<BACK>(v[j], turns.of<SIZE>(thread, j)) : v[j];
 }
 
 // The numbers that a thread has in the last stage, and may keep
