@@ -57,16 +57,19 @@ masses_along_z(long long lines, long long* mass, double factor, long long empty,
     __shared__ Pair tiles[LINES][ROOM];
     const Line line(lines, tiles);
     const Turns turn{reinterpret_cast<const Pair*>(turns)};
+    Two* given = reinterpret_cast<Two*>(mass) + line.number * SIZE;
     if (line.works()) {
-        Two* given = reinterpret_cast<Two*>(mass) + line.number * SIZE;
         const auto load = [=](int position) {
             const Two two = given[position];
-            given[position] = {empty, empty};
             return Pair{static_cast<REAL>(two.first * factor), static_cast<REAL>(two.second * factor)};
         };
         first_stage<false>(line.thread, load, line, turn);
     }
     __syncthreads();
+    // not before: a store waits for a load of the same line of the cache, and all that follow it wait too
+    if (line.works())
+#pragma unroll
+        for (int j = 0; j < 8; ++j) given[line.thread + j * PER_LINE] = {empty, empty};
     take_all_apart<false, SIZE / 8>(line.thread, PER_LINE, line, turn);
     LastNumbers v;
     last_stage<false>(line.thread, line, v);
