@@ -1,7 +1,7 @@
 """Modes along x and back in one pass over the memory of a card, for the sizes that the kernel knows.
 
-The CUDA kernels are in along_x.cu and slopes.cu; elsewhere parallel/fft.py transforms along x, and wave.py and particle_mesh.py
-multiply. Planes across x are those of planes.py, or of parallel/fft.py.
+The CUDA kernels are in along_x.cu and slopes.cu; elsewhere parallel/fft.py transforms along x, and wave.py and
+particle_mesh.py multiply. Planes across x are those of planes.py, or of parallel/fft.py.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
 
 
 def block_of(size: int, item_bytes: int) -> tuple[int, int]:
-    """Neighbouring columns of a length that a block takes, and its threads: COLUMNS and THREADS of along_x.cu, along_y.cu."""
+    """Neighbouring columns of a length that a block takes, and its threads: COLUMNS and THREADS of columns.cuh."""
     columns = next(row for most, row in _SEGMENTS if size <= most) // item_bytes
     return columns, columns * size // 8
 

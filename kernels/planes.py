@@ -15,7 +15,7 @@ _WARP = 32
 
 
 def plane_fits(ny: int, nz: int, backend: CPU | GPU) -> bool:
-    """Whether planes of a size are transformed here: on a card, along y as along_x.fits, along z if nz / 16 is whole too."""
+    """Whether planes of a size are transformed here: on a card, sizes of along_x.fits, nz a multiple of 16."""
     return nz % 16 == 0 and fits(ny, backend) and fits(nz, backend)
 
 
@@ -30,10 +30,10 @@ def masses_to_modes(mass: Any, factor: float, empty: int, modes: Any, backend: C
 
 
 def modes_to_real(modes: Any, largest: Any, backend: CPU | GPU) -> None:
-    """Transform modes back over y and z, in place, not normalised: real numbers lie in their memory, see cufft.lines_of.
+    """Transform modes back over y and z, in place, not normalised; real numbers lie as in cufft.lines_of.
 
     modes    as of masses_to_modes
-    largest  double, (blocks_of((planes, ny, nz)),), written: the largest size that each block has seen, NaN where there is one
+    largest  double, (blocks_of((planes, ny, nz)),), written: the largest size of each block, NaN where there is one
     """
     _along_y("back_along_y", modes, backend)
     _along_z("real_along_z", modes, (), (largest,), backend)

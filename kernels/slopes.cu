@@ -26,7 +26,7 @@ constexpr int COLUMNS = (SIZE <= (sizeof(REAL) == 4 ? 512 : 384) ? 64 : 32) / st
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int BLOCKS = 1;
 #else
-constexpr int BLOCKS = (sizeof(REAL) == 4 ? 640 : 384) / THREADS > 0 ? (sizeof(REAL) == 4 ? 640 : 384) / THREADS : 1;
+constexpr int BLOCKS = (sizeof(REAL) == 4 ? 640 : 480) / THREADS > 0 ? (sizeof(REAL) == 4 ? 640 : 480) / THREADS : 1;
 #endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

@@ -35,9 +35,9 @@ from ..kernels.particle_mesh import (
     sort_by_tile,
     to_density,
 )
+from ..parallel.cufft import lines_of
 from ..parallel.domain import Domain, domain_of
 from ..parallel.exchange import alltoall_rows, neighbour_plane
-from ..parallel.cufft import lines_of
 from ..parallel.fft import (
     Transform,
     inverse_in_place,
