@@ -55,20 +55,27 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     threads = of_block * size // 8
     written = (values.reshape(-1).view(real) for values in (lines, x, y))
     arguments = columns, length, turns(size, real.name, backend), *along, green, *written
-    backend.launch("slopes", "slopes_along_x", real, -(-columns // of_block) * threads, arguments, threads, size)
+    card_of(backend).launch(
+        "slopes", "slopes_along_x", real, -(-columns // of_block) * threads, arguments, threads, size
+    )
     return x, y, lines
 
 
 def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
     """Run a kernel of along_x.cu."""
-    if backend.name == "cpu":
-        raise ValueError("lines go along x and back in one pass on a card alone")
     size, rows, length = lines.shape
     columns = rows * length
     real = lines.real.dtype
     of_block, threads = block_of(size, lines.dtype.itemsize)
     arguments = columns, rows, length, turns(size, real.name, backend), *tables, lines.reshape(-1).view(real)
-    backend.launch("along_x", name, real, -(-columns // of_block) * threads, arguments, threads, size)
+    card_of(backend).launch("along_x", name, real, -(-columns // of_block) * threads, arguments, threads, size)
+
+
+def card_of(backend: CPU | GPU) -> GPU:
+    """The card that transforms lines; ValueError where there is none."""
+    if backend.name == "cpu":
+        raise ValueError("kernels transform lines on a card alone")
+    return backend
 
 
 def block_of(size: int, item_bytes: int) -> tuple[int, int]:

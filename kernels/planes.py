@@ -8,7 +8,7 @@ transforms, and particle_mesh.py has the work before and after.
 from typing import Any
 
 from ..parallel.backend import CPU, GPU, Double
-from .along_x import block_of, fits, turns
+from .along_x import block_of, card_of, fits, turns
 
 _LINE_THREADS = 160  # of a block along z, at most, but for the longest lines: THREADS of along_z.cu
 _WARP = 32
@@ -55,7 +55,7 @@ def _along_z(name: str, modes: Any, before: tuple, after: tuple, backend: CPU | 
     lines, of_block = modes.shape[0] * modes.shape[1], _lines_of_block(size)
     threads = -(-of_block * size // (8 * _WARP)) * _WARP
     arguments = lines, *before, turns(size, real.name, backend), modes.reshape(-1).view(real), *after
-    backend.launch("along_z", name, real, -(-lines // of_block) * threads, arguments, threads, size)
+    card_of(backend).launch("along_z", name, real, -(-lines // of_block) * threads, arguments, threads, size)
 
 
 def _along_y(name: str, modes: Any, backend: CPU | GPU) -> None:
@@ -63,4 +63,4 @@ def _along_y(name: str, modes: Any, backend: CPU | GPU) -> None:
     (planes, size, columns), real = modes.shape, modes.real.dtype
     of_block, threads = block_of(size, modes.dtype.itemsize)
     arguments = columns, turns(size, real.name, backend), modes.reshape(-1).view(real)
-    backend.launch("along_y", name, real, planes * -(-columns // of_block) * threads, arguments, threads, size)
+    card_of(backend).launch("along_y", name, real, planes * -(-columns // of_block) * threads, arguments, threads, size)
