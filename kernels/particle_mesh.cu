@@ -6,7 +6,7 @@
 // are the same bit for bit. Positions and momenta are double, meshes REAL. The kernels take
 //   count, items             particles, or modes, or numbers
 //   position, momentum       shape (3, count) [L, L/T]
-//   place                    of the mesh: cells per unit of length along x, y, z, then the sides of the box
+//   scale_x, scale_y, scale_z  cells per unit of length;  side_x, side_y, side_z  sides of the box
 //   nx, ny, nz               cells of the whole mesh
 //   x_first, planes          plane with which the slab begins, and its planes
 //   mass                     shape (planes + 1, ny, nz), added to
@@ -19,12 +19,7 @@
 #include "common.cuh"
 #include "warps.cuh"
 
-constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
-constexpr int BLOCKS = 3;  // on a multiprocessor while particles are pushed: their registers suffice for so many
-#else
-constexpr int BLOCKS = 4;
-#endif
+constexpr int BLOCK = 256, BLOCKS = 4;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py; on a multiprocessor
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 // Cells of a tile along x, y and z: TILE in particle_mesh.py
 constexpr int TILE_X = 2, TILE_Y = 4, TILE_Z = 16;
@@ -36,14 +31,20 @@ constexpr int DEPTH = 3 * TILE_Z + 1;
 constexpr int LINES = LINES_X * LINES_Y, IN_WINDOW = LINES * DEPTH;
 constexpr int LOW_BITS = 18;  // of a mass of 37 bits: sums of either half over a block stay below 2^32
 
+// The whole mesh, and the plane with which the slab begins
+struct Mesh {
+    double scale[3], side[3];
+    long long nx, ny, nz, x_first;
+};
+
 // Lower cell of a cloud along an axis, in [0, cells), and the weight of the upper one.
 struct Cloud {
     int cell;
     double upper;
 
-    __device__ __forceinline__ Cloud(double position, double inverse_spacing, long long cells)
+    __device__ __forceinline__ Cloud(double position, double scale, long long cells)
     {
-        const double at = __dadd_rn(__dmul_rn(position, inverse_spacing), -0.5);
+        const double at = __dadd_rn(__dmul_rn(position, scale), -0.5);
         const double below = floor(at);
         cell = static_cast<int>(below);
         if (cell < 0) cell += static_cast<int>(cells);
@@ -56,15 +57,14 @@ struct Touched {
     int plane, line[2], column[2];
     double u, v, w;
 
-    __device__ __forceinline__ Touched(const double (&at)[3], const double* place, long long nx, long long ny,
-                                       long long nz, long long x_first)
+    __device__ __forceinline__ Touched(const double (&at)[3], const Mesh& mesh)
     {
-        const Cloud x(at[0], place[0], nx), y(at[1], place[1], ny), z(at[2], place[2], nz);
-        plane = x.cell - static_cast<int>(x_first);
+        const Cloud x(at[0], mesh.scale[0], mesh.nx), y(at[1], mesh.scale[1], mesh.ny), z(at[2], mesh.scale[2], mesh.nz);
+        plane = x.cell - static_cast<int>(mesh.x_first);
         line[0] = y.cell;
-        line[1] = y.cell + 1 < ny ? y.cell + 1 : 0;
+        line[1] = y.cell + 1 < mesh.ny ? y.cell + 1 : 0;
         column[0] = z.cell;
-        column[1] = z.cell + 1 < nz ? z.cell + 1 : 0;
+        column[1] = z.cell + 1 < mesh.nz ? z.cell + 1 : 0;
         u = x.upper;
         v = y.upper;
         w = z.upper;
@@ -80,22 +80,22 @@ __device__ __forceinline__ unsigned long long units_of(double share, double alon
 }
 
 // The first of the two planes that a particle touches, of the whole mesh
-extern "C" __global__ void lower_planes(long long count, const double* __restrict__ x, const double* __restrict__ place,
-                                        long long nx, long long* planes)
+extern "C" __global__ void lower_planes(long long count, const double* __restrict__ x, double scale_x, long long nx,
+                                        long long* planes)
 {
     const long long item = thread_item();
-    if (item < count) planes[item] = Cloud(x[item], place[0], nx).cell;
+    if (item < count) planes[item] = Cloud(x[item], scale_x, nx).cell;
 }
 
 // The place of the lower cell of each particle in the order of tiles
-extern "C" __global__ void places_in_tiles(long long count, const double* __restrict__ position,
-                                           const double* __restrict__ place, long long nx, long long ny, long long nz,
+extern "C" __global__ void places_in_tiles(long long count, const double* __restrict__ position, double scale_x,
+                                           double scale_y, double scale_z, long long nx, long long ny, long long nz,
                                            long long* places)
 {
     const long long item = thread_item();
     if (item >= count) return;
-    const Cloud x(position[item], place[0], nx), y(position[count + item], place[1], ny),
-        z(position[2 * count + item], place[2], nz);
+    const Cloud x(position[item], scale_x, nx), y(position[count + item], scale_y, ny),
+        z(position[2 * count + item], scale_z, nz);
     const long long along_y = (ny + TILE_Y - 1) / TILE_Y, along_z = (nz + TILE_Z - 1) / TILE_Z;
     const long long tile = (x.cell / TILE_X * along_y + y.cell / TILE_Y) * along_z + z.cell / TILE_Z;
     places[item] = ((tile * TILE_X + x.cell % TILE_X) * TILE_Y + y.cell % TILE_Y) * TILE_Z + z.cell % TILE_Z;
@@ -119,190 +119,271 @@ __device__ __forceinline__ int ahead(int number, int other, int cells)
 
 // What the threads of a block share while they add masses: those near, and where their lines and columns are in the mesh.
 // A mass is in two halves, for whose sums over a block 4 bytes suffice: a card adds 4 bytes in shared memory faster than
-// 8. All lower halves come first, so that neighbouring cells are in neighbouring banks.
+// 8. All lower halves come first, so that neighbouring cells are in neighbouring banks. Particles in the order of tiles
+// share most of their cells; what falls outside goes to the mesh at once.
+//
+// All threads of a block call clear; one calls lay; after a barrier all call find_lines, and those with a particle add;
+// after another one all call flush.
 struct Window {
     unsigned low[IN_WINDOW], high[IN_WINDOW];
     int first[3];
     long long lines[LINES];
     int columns[DEPTH];
+
+    __device__ __forceinline__ void clear()
+    {
+#pragma unroll
+        for (int first_cell = 0; first_cell < IN_WINDOW; first_cell += BLOCK) {
+            const int cell = first_cell + threadIdx.x;
+            if (cell < IN_WINDOW) low[cell] = high[cell] = 0;
+        }
+    }
+
+    // Around the tile of a particle in the middle of those of the block
+    __device__ __forceinline__ void lay(const Touched& at, const Mesh& mesh)
+    {
+        first[0] = at.plane / TILE_X * TILE_X - MARGIN;
+        first[1] = within(at.line[0] / TILE_Y * TILE_Y - MARGIN, static_cast<int>(mesh.ny));
+        first[2] = within(at.column[0] / TILE_Z * TILE_Z - TILE_Z, static_cast<int>(mesh.nz));
+    }
+
+    __device__ __forceinline__ void find_lines(const Mesh& mesh)
+    {
+        const int own = threadIdx.x;
+        if (own < LINES) {
+            const long long j = within(first[1] + own % LINES_Y, static_cast<int>(mesh.ny));
+            lines[own] = ((first[0] + own / LINES_Y) * mesh.ny + j) * mesh.nz;
+        }
+        if (own < DEPTH) columns[own] = within(first[2] + own, static_cast<int>(mesh.nz));
+    }
+
+    __device__ __forceinline__ void add_near(int cell, unsigned long long mass)
+    {
+        atomicAdd(low + cell, static_cast<unsigned>(mass) & ((1u << LOW_BITS) - 1));
+        atomicAdd(high + cell, static_cast<unsigned>(mass >> LOW_BITS));
+    }
+
+    // of the four lines, those of the plane first
+    __device__ __forceinline__ static double share_of_line(const Touched& at, int line)
+    {
+        return __dmul_rn((line / 2 ? at.u : 1 - at.u) * FIXED_POINT, line % 2 ? at.v : 1 - at.v);
+    }
+
+    __device__ __forceinline__ static void add_far(const Touched& at, const Mesh& mesh, unsigned long long* cells)
+    {
+        // few particles come here: short code
+#pragma unroll 1
+        for (int line = 0; line < 4; ++line) {
+            const double share = share_of_line(at, line);
+            const long long plane = at.plane + line / 2, in_plane = line % 2 ? at.line[1] : at.line[0];
+            unsigned long long* to = cells + (plane * mesh.ny + in_plane) * mesh.nz;
+            atomicAdd(to + at.column[0], units_of(share, 1 - at.w));
+            atomicAdd(to + at.column[1], units_of(share, at.w));
+        }
+    }
+
+    // The mass of a particle in units of 1/FIXED_POINT
+    __device__ __forceinline__ void add(const Touched& at, const Mesh& mesh, unsigned long long* cells)
+    {
+        const int x = at.plane - first[0], y = ahead(first[1], at.line[0], static_cast<int>(mesh.ny)),
+                  z = ahead(first[2], at.column[0], static_cast<int>(mesh.nz));
+        const bool near = x >= 0 && x + 1 < LINES_X && y + 1 < LINES_Y && z + 1 < DEPTH;
+        if (!near) {
+            add_far(at, mesh, cells);
+            return;
+        }
+        const int cell = (x * LINES_Y + y) * DEPTH + z;
+#pragma unroll
+        for (int line = 0; line < 4; ++line) {
+            const double share = share_of_line(at, line);
+            const int lower = cell + (line / 2 * LINES_Y + line % 2) * DEPTH;
+            add_near(lower, units_of(share, 1 - at.w));
+            add_near(lower + 1, units_of(share, at.w));
+        }
+    }
+
+    __device__ __forceinline__ void flush(unsigned long long* cells) const
+    {
+#pragma unroll
+        for (int first_cell = 0; first_cell < IN_WINDOW; first_cell += BLOCK) {
+            const int cell = first_cell + threadIdx.x;
+            const unsigned below = cell < IN_WINDOW ? low[cell] : 0, above = cell < IN_WINDOW ? high[cell] : 0;
+            if (below == 0 && above == 0) continue;
+            const int line = cell / DEPTH;
+            atomicAdd(cells + lines[line] + columns[cell - line * DEPTH],
+                      (static_cast<unsigned long long>(above) << LOW_BITS) + below);
+        }
+    }
 };
 
-__device__ __forceinline__ void clear(Window& window)
+// The thread whose particle is in the middle of those of its block
+__device__ __forceinline__ unsigned middle_thread(long long count)
 {
-#pragma unroll
-    for (int first = 0; first < IN_WINDOW; first += BLOCK) {
-        const int cell = first + threadIdx.x;
-        if (cell < IN_WINDOW) window.low[cell] = window.high[cell] = 0;
-    }
-}
-
-__device__ __forceinline__ void add_near(Window& window, int cell, unsigned long long mass)
-{
-    atomicAdd(window.low + cell, static_cast<unsigned>(mass) & ((1u << LOW_BITS) - 1));
-    atomicAdd(window.high + cell, static_cast<unsigned>(mass >> LOW_BITS));
-}
-
-// Add the masses of a block's particles in units of 1/FIXED_POINT; all its threads call this, the first `particles` with
-// one each. What falls near the particle in the middle is summed in shared memory, which is clear: particles in the order
-// of tiles share most of their cells. The rest goes to the mesh at once.
-__device__ __forceinline__ void add_clouds(const double (&position)[3], long long particles, Window& window,
-                                           const double* __restrict__ place, long long nx, long long ny, long long nz,
-                                           long long x_first, long long* mass)
-{
-    unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
-    int(&first)[3] = window.first;
-    const Touched at(position, place, nx, ny, nz, x_first);
-    const int y_cells = static_cast<int>(ny), z_cells = static_cast<int>(nz);
-    if (threadIdx.x == particles / 2) {
-        first[0] = at.plane / TILE_X * TILE_X - MARGIN;
-        first[1] = within(at.line[0] / TILE_Y * TILE_Y - MARGIN, y_cells);
-        first[2] = within(at.column[0] / TILE_Z * TILE_Z - TILE_Z, z_cells);
-    }
-    __syncthreads();
-    const int own = threadIdx.x;
-    if (own < LINES) {
-        const long long j = within(first[1] + own % LINES_Y, y_cells);
-        window.lines[own] = ((first[0] + own / LINES_Y) * ny + j) * nz;
-    }
-    if (own < DEPTH) window.columns[own] = within(first[2] + own, z_cells);
-    const int x = at.plane - first[0], y = ahead(first[1], at.line[0], y_cells),
-              z = ahead(first[2], at.column[0], z_cells);
-    const bool near = x >= 0 && x + 1 < LINES_X && y + 1 < LINES_Y && z + 1 < DEPTH;
-    const double across[2] = {1 - at.v, at.v};
-    if (threadIdx.x < particles)
-#pragma unroll
-        for (int side = 0; side < 2; ++side) {
-            const double share = (side ? at.u : 1 - at.u) * FIXED_POINT;
-#pragma unroll
-            for (int b = 0; b < 2; ++b) {
-                const double share_b = __dmul_rn(share, across[b]);
-                const unsigned long long lower = units_of(share_b, 1 - at.w), upper = units_of(share_b, at.w);
-                if (near) {
-                    const int cell = ((x + side) * LINES_Y + y + b) * DEPTH + z;
-                    add_near(window, cell, lower);
-                    add_near(window, cell + 1, upper);
-                } else {
-                    unsigned long long* to = cells + (static_cast<long long>(at.plane + side) * ny + at.line[b]) * nz;
-                    atomicAdd(to + at.column[0], lower);
-                    atomicAdd(to + at.column[1], upper);
-                }
-            }
-        }
-    __syncthreads();
-#pragma unroll
-    for (int first_cell = 0; first_cell < IN_WINDOW; first_cell += BLOCK) {
-        const int cell = first_cell + own;
-        const unsigned low = cell < IN_WINDOW ? window.low[cell] : 0, high = cell < IN_WINDOW ? window.high[cell] : 0;
-        if (low == 0 && high == 0) continue;
-        const int line = cell / DEPTH;
-        atomicAdd(cells + window.lines[line] + window.columns[cell - line * DEPTH],
-                  (static_cast<unsigned long long>(high) << LOW_BITS) + low);
-    }
-}
-
-// How many of the particles the threads of this block have, at least one
-__device__ __forceinline__ long long in_block(long long count)
-{
-    return min(count - static_cast<long long>(blockIdx.x) * blockDim.x, static_cast<long long>(blockDim.x));
+    const long long left = count - static_cast<long long>(blockIdx.x) * blockDim.x;
+    return static_cast<unsigned>(min(left, static_cast<long long>(blockDim.x))) / 2;
 }
 
 // Add masses in units of 1/FIXED_POINT.
-extern "C" __global__ void __launch_bounds__(BLOCK, 4)
-deposit_clouds(long long count, const double* __restrict__ position, const double* __restrict__ place, long long nx,
-               long long ny, long long nz, long long x_first, long long* mass)
+extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
+deposit_clouds(long long count, const double* __restrict__ position, double scale_x, double scale_y, double scale_z,
+               long long nx, long long ny, long long nz, long long x_first, long long* mass)
 {
+    const Mesh mesh = {{scale_x, scale_y, scale_z}, {}, nx, ny, nz, x_first};
+    unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
     const long long item = thread_item();
     __shared__ Window window;
-    clear(window);
-    double at[3] = {0, 0, 0};
+    window.clear();
+    double now[3] = {0, 0, 0};
     if (item < count)
 #pragma unroll
-        for (int axis = 0; axis < 3; ++axis) at[axis] = position[axis * count + item];
-    add_clouds(at, in_block(count), window, place, nx, ny, nz, x_first, mass);
+        for (int axis = 0; axis < 3; ++axis) now[axis] = position[axis * count + item];
+    const Touched at(now, mesh);
+    if (threadIdx.x == middle_thread(count)) window.lay(at, mesh);
+    __syncthreads();
+    window.find_lines(mesh);
+    if (item < count) window.add(at, mesh, cells);
+    __syncthreads();
+    window.flush(cells);
 }
 
-// Mean of four cells of a plane around a particle: the first of them, and how far off the next lines and columns are.
-__device__ __forceinline__ double mean_in_plane(const REAL* first, int line, int column, double v, double w)
-{
-    return (1 - v) * ((1 - w) * first[0] + w * first[column]) + v * ((1 - w) * first[line] + w * first[line + column]);
-}
+// Forces on the eight cells around a particle, in its plane and in the next one
+struct Corners {
+    REAL in_plane[4], in_next[4];
+
+    // the first cell of either plane, and how far off the next lines and columns are
+    __device__ __forceinline__ Corners(const REAL* plane, const REAL* next, int line, int column)
+        : in_plane{plane[0], plane[column], plane[line], plane[line + column]},
+          in_next{next[0], next[column], next[line], next[line + column]}
+    {
+    }
+
+    __device__ __forceinline__ double mean(double u, double v, double w) const
+    {
+        return (1 - u) * mean_of(in_plane, v, w) + u * mean_of(in_next, v, w);
+    }
+
+private:
+    __device__ __forceinline__ static double mean_of(const REAL (&of)[4], double v, double w)
+    {
+        return (1 - v) * ((1 - w) * of[0] + w * of[1]) + v * ((1 - w) * of[2] + w * of[3]);
+    }
+};
 
 // A coordinate in [0, side).
 __device__ __forceinline__ double wrapped(double at, double side)
 {
-
     if (at > 0 && at < side) return at;  // as what follows does, without a division
     at = __dadd_rn(at, -__dmul_rn(side, floor(at / side)));
     return at < side ? at : 0;
 }
 
-// momentum + kick force, and position + drift momentum in the box, both in place. Returns the largest size of a momentum
-// along an axis, and where the particle is then; of threads without one, 0.
-__device__ __forceinline__ double kick_and_drift(long long count, double* position, double* momentum,
-                                                 const double* __restrict__ place, long long nx, long long ny,
-                                                 long long nz, long long x_first, long long planes,
-                                                 const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
-                                                 const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
-                                                 long long length, double kick, double drift, double (&now)[3])
+// A particle: a thread reads all of it at first and writes it at last, so that it waits for the memory once. Where a
+// thread has none, zeros.
+struct Particle {
+    double position[3] = {0, 0, 0}, momentum[3] = {0, 0, 0};
+
+    __device__ __forceinline__ Particle(long long count, const double* positions, const double* momenta)
+    {
+        const long long item = thread_item();
+        if (item >= count) return;
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis) position[axis] = positions[axis * count + item];
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis) momentum[axis] = momenta[axis * count + item];
+    }
+
+    // momentum + kick force, where the particle touches `at`
+    __device__ __forceinline__ void kick(const Touched& at, const Mesh& mesh, long long planes, const REAL* force_x,
+                                         const REAL* force_y, const REAL* force_z, const REAL* beyond,
+                                         long long length, double factor)
+    {
+        // a plane has fewer than 2^31 numbers
+        const int line = (at.line[1] - at.line[0]) * static_cast<int>(length), column = at.column[1] - at.column[0];
+        const long long plane = mesh.ny * length, first = at.line[0] * length + at.column[0];
+        const long long whole = at.plane * plane + first;
+        const REAL *x = force_x + whole, *y = force_y + whole, *z = force_z + whole, *last = beyond + first;
+        const bool inside = at.plane + 1 < planes;
+        // all forces are asked for before one is used
+        const Corners forces[3] = {{x, inside ? x + plane : last, line, column},
+                                   {y, inside ? y + plane : last + plane, line, column},
+                                   {z, inside ? z + plane : last + 2 * plane, line, column}};
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis)
+            momentum[axis] = momentum[axis] + factor * forces[axis].mean(at.u, at.v, at.w);
+    }
+
+    // position + drift momentum in the box
+    __device__ __forceinline__ void drift(const Mesh& mesh, double factor)
+    {
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis)
+            position[axis] = wrapped(__dadd_rn(position[axis], __dmul_rn(factor, momentum[axis])), mesh.side[axis]);
+    }
+
+    // The largest size of its momentum along an axis
+    __device__ __forceinline__ double size() const
+    {
+        return larger(larger(larger(0.0, fabs(momentum[0])), fabs(momentum[1])), fabs(momentum[2]));
+    }
+};
+
+// Kick, then drift where it is not 0, the particle of a thread that has one; it touched `at`
+__device__ __forceinline__ void push_particle(Particle& own, const Touched& at, const Mesh& mesh, long long count,
+                                              double* positions, double* momenta, long long planes,
+                                              const REAL* force_x, const REAL* force_y, const REAL* force_z,
+                                              const REAL* beyond, long long length, double kick, double drift)
 {
     const long long item = thread_item();
-    now[0] = now[1] = now[2] = 0;
-    if (item >= count) return 0;
+    if (item >= count) return;
+    own.kick(at, mesh, planes, force_x, force_y, force_z, beyond, length, kick);
 #pragma unroll
-    for (int axis = 0; axis < 3; ++axis) now[axis] = position[axis * count + item];
-    const Touched at(now, place, nx, ny, nz, x_first);
-    const REAL *forces[3] = {force_x, force_y, force_z}, *last = beyond;
-    // a plane has fewer than 2^31 numbers
-    const int line = (at.line[1] - at.line[0]) * static_cast<int>(length), column = at.column[1] - at.column[0];
-    const long long plane = ny * length, first = at.line[0] * length + at.column[0];
-    const long long whole = at.plane * plane + first;
-    const bool inside = at.plane + 1 < planes;
-    double size = 0;
+    for (int axis = 0; axis < 3; ++axis) momenta[axis * count + item] = own.momentum[axis];
+    if (drift == 0) return;
+    own.drift(mesh, drift);
 #pragma unroll
-    for (int axis = 0; axis < 3; ++axis) {
-        const REAL* lower = forces[axis] + whole;
-        const REAL* upper = inside ? lower + plane : last + first;
-        last += plane;
-        const double force = (1 - at.u) * mean_in_plane(lower, line, column, at.v, at.w) +
-                             at.u * mean_in_plane(upper, line, column, at.v, at.w);
-        const long long here = axis * count + item;
-        const double p = momentum[here] + kick * force;
-        momentum[here] = p;
-        double x = position[here];
-        if (drift != 0) position[here] = x = wrapped(__dadd_rn(x, __dmul_rn(drift, p)), place[3 + axis]);
-        now[axis] = x;
-        size = larger(size, fabs(p));
-    }
-    return size;
+    for (int axis = 0; axis < 3; ++axis) positions[axis * count + item] = own.position[axis];
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 4)
-push(long long count, double* position, double* momentum, const double* __restrict__ place,
-                                long long nx, long long ny, long long nz, long long x_first, long long planes,
-                                const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
-                                const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length,
-                                double kick, double drift, double* largest)
-{
-    double now[3];
-    const double size = kick_and_drift(count, position, momentum, place, nx, ny, nz, x_first, planes, force_x, force_y,
-                                       force_z, beyond, length, kick, drift, now);
-    write_largest(size, largest + blockIdx.x);
-}
-
-// push, then deposit_clouds without reading the positions again, for a slab that is the whole mesh
 extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
-push_and_deposit(long long count, double* position, double* momentum, const double* __restrict__ place, long long nx,
+push(long long count, double* __restrict__ position, double* __restrict__ momentum, double scale_x, double scale_y,
+     double scale_z, double side_x, double side_y, double side_z, long long nx, long long ny, long long nz,
+     long long x_first, long long planes, const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
+     const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length, double kick, double drift,
+     double* largest)
+{
+    const Mesh mesh = {{scale_x, scale_y, scale_z}, {side_x, side_y, side_z}, nx, ny, nz, x_first};
+    Particle own(count, position, momentum);
+    push_particle(own, Touched(own.position, mesh), mesh, count, position, momentum, planes, force_x, force_y, force_z,
+                  beyond, length, kick, drift);
+    write_largest(own.size(), largest + blockIdx.x);
+}
+
+// push, then deposit_clouds without reading the positions again, for a slab that is the whole mesh. The window lies where
+// the particles were, so that no thread waits for another between the forces and the masses.
+extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
+push_and_deposit(long long count, double* __restrict__ position, double* __restrict__ momentum, double scale_x,
+                 double scale_y, double scale_z, double side_x, double side_y, double side_z, long long nx,
                  long long ny, long long nz, long long x_first, long long planes, const REAL* __restrict__ force_x,
                  const REAL* __restrict__ force_y, const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
                  long long length, double kick, double drift, double* largest, long long* mass)
 {
+    const Mesh mesh = {{scale_x, scale_y, scale_z}, {side_x, side_y, side_z}, nx, ny, nz, x_first};
+    unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
     __shared__ Window window;
-    clear(window);
-    double now[3];
-    const double size = kick_and_drift(count, position, momentum, place, nx, ny, nz, x_first, planes, force_x, force_y,
-                                       force_z, beyond, length, kick, drift, now);
-    write_largest(size, largest + blockIdx.x);
-    add_clouds(now, in_block(count), window, place, nx, ny, nz, x_first, mass);
+    __shared__ Largest found;
+    Particle own(count, position, momentum);
+    window.clear();
+    const Touched before(own.position, mesh);
+    if (threadIdx.x == middle_thread(count)) window.lay(before, mesh);
+    __syncthreads();
+    push_particle(own, before, mesh, count, position, momentum, planes, force_x, force_y, force_z, beyond, length, kick,
+                  drift);
+    found.add(own.size());
+    window.find_lines(mesh);
+    if (thread_item() < count) window.add(Touched(own.position, mesh), mesh, cells);
+    __syncthreads();
+    found.write(largest + blockIdx.x);
+    window.flush(cells);
 }
 
 // position + factor momentum, in place, in the box; sides  its sides, then the factor

@@ -7,7 +7,6 @@ which functions take as they are. Masses and cells of particles are the same on 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -47,7 +46,7 @@ def lower_planes(x: Any, mesh: Mesh, backend: CPU | GPU) -> Any:
     """The first of the two planes that each particle touches, int64, (n,); x  of their positions."""
     planes = backend.xp.empty(len(x), np.int64)
     if backend.name == "gpu":
-        arguments = (len(x), x, _place(mesh, backend), mesh.cells[0], planes)
+        arguments = (len(x), x, Double(mesh.inverse_spacing[0]), mesh.cells[0], planes)
         backend.launch("particle_mesh", "lower_planes", np.float64, len(x), arguments)
     else:
 
@@ -69,7 +68,7 @@ def sort_by_tile(position: Any, momentum: Any, identity: Any, mesh: Mesh, backen
     dtype = np.int32 if prod(n + side for n, side in zip(mesh.cells, TILE, strict=True)) < 2**31 else np.int64
     count = len(identity)
     places = backend.xp.empty(count, np.int64)
-    arguments = (count, position, _place(mesh, backend), *mesh.cells, places)
+    arguments = (count, position, *map(Double, mesh.inverse_spacing), *mesh.cells, places)
     backend.launch("particle_mesh", "places_in_tiles", np.float64, count, arguments)
     places = places.astype(dtype)
     for part in slices_of(count, _SORTED):
@@ -87,7 +86,8 @@ def deposit_clouds(position: Any, mesh: Mesh, mass: Any, backend: CPU | GPU) -> 
     """
     count = position.shape[1]
     if backend.name == "gpu":
-        arguments = (count, position, _place(mesh, backend), *mesh.cells, mesh.x_first, mass)
+        scale = map(Double, mesh.inverse_spacing)
+        arguments = (count, position, *scale, *mesh.cells, mesh.x_first, mass)
         backend.launch("particle_mesh", "deposit_clouds", np.float64, count, arguments)
         return
     # each thread has planes of its own, to which it adds what touches them
@@ -124,10 +124,11 @@ def push(
         if count == 0:
             return backend.xp.zeros(())
         largest = backend.xp.empty(-(-count // THREADS_PER_BLOCK))  # a block writes one
+        box = map(Double, (*mesh.inverse_spacing, *mesh.sides))
         slab = *mesh.cells, mesh.x_first, len(forces[0])
         factors = Double(kick), Double(drift)
         meshes = *forces, beyond, beyond.shape[2]
-        arguments = (count, position, momentum, _place(mesh, backend), *slab, *meshes, *factors, largest)
+        arguments = (count, position, momentum, *box, *slab, *meshes, *factors, largest)
         if mass is None:
             backend.launch("particle_mesh", "push", dtype, count, arguments)
         else:
@@ -221,12 +222,6 @@ def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = 
 
     backend.for_each([(n, batch) for n, values in enumerate(flat) for batch in slices_of(len(values), 1 << 15)], work)
     return float(np.max([0.0, *found.values()]))
-
-
-@lru_cache(maxsize=4)
-def _place(mesh: Mesh, backend: GPU) -> Any:
-    """What the kernels take as place, on the card."""
-    return backend.to_device(np.array([*mesh.inverse_spacing, *mesh.sides]))
 
 
 def _pairs(values: Any) -> Any:

@@ -30,15 +30,34 @@ __device__ __forceinline__ Number larger(Number a, Number b)
     return b > a || b != b ? b : a;
 }
 
+// The largest of the sizes that the threads of a block have, in shared memory: all of them add theirs, and after a
+// barrier all call write.
+struct Largest {
+    double of_warps[MOST_WARPS];
+
+    __device__ __forceinline__ void add(double size)
+    {
+#pragma unroll
+        for (unsigned step = WARP / 2; step > 0; step /= 2) size = larger(size, __shfl_xor_sync(ALL, size, step));
+        if (threadIdx.x % WARP == 0) of_warps[threadIdx.x / WARP] = size;
+    }
+
+    __device__ __forceinline__ void write(double* largest) const
+    {
+        if (threadIdx.x > 0) return;
+        double size = of_warps[0];
+#pragma unroll
+        for (unsigned warp = 1; warp < MOST_WARPS; ++warp)
+            if (warp < blockDim.x / WARP) size = larger(size, of_warps[warp]);
+        *largest = size;
+    }
+};
+
 // Write the largest of the sizes that the threads of a block have; all of them call this.
 __device__ __forceinline__ void write_largest(double size, double* largest)
 {
-    __shared__ double of_warps[MOST_WARPS];
-#pragma unroll
-    for (unsigned step = WARP / 2; step > 0; step /= 2) size = larger(size, __shfl_xor_sync(ALL, size, step));
-    if (threadIdx.x % WARP == 0) of_warps[threadIdx.x / WARP] = size;
+    __shared__ Largest found;
+    found.add(size);
     __syncthreads();
-    if (threadIdx.x > 0) return;
-    for (unsigned warp = 1; warp < blockDim.x / WARP; ++warp) size = larger(size, of_warps[warp]);
-    *largest = size;
+    found.write(largest);
 }
