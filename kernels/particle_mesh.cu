@@ -277,25 +277,23 @@ __device__ __forceinline__ double wrapped(double at, double side)
     return at < side ? at : 0;
 }
 
-// A particle: a thread reads all of it at first and writes it at last, so that it waits for the memory once. Where a
-// thread has none, zeros.
+// A particle: a thread asks for its position, then for its momentum behind the forces, and writes them at last, so that it
+// waits for the memory twice. Where a thread has none, zeros.
 struct Particle {
     double position[3] = {0, 0, 0}, momentum[3] = {0, 0, 0};
 
-    __device__ __forceinline__ Particle(long long count, const double* positions, const double* momenta)
+    __device__ __forceinline__ Particle(long long count, const double* positions)
     {
         const long long item = thread_item();
         if (item >= count) return;
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) position[axis] = positions[axis * count + item];
-#pragma unroll
-        for (int axis = 0; axis < 3; ++axis) momentum[axis] = momenta[axis * count + item];
     }
 
     // momentum + kick force, where the particle touches `at`
-    __device__ __forceinline__ void kick(const Touched& at, const Mesh& mesh, long long planes, const REAL* force_x,
-                                         const REAL* force_y, const REAL* force_z, const REAL* beyond,
-                                         long long length, double factor)
+    __device__ __forceinline__ void kick(const Touched& at, const Mesh& mesh, long long count, const double* momenta,
+                                         long long planes, const REAL* force_x, const REAL* force_y,
+                                         const REAL* force_z, const REAL* beyond, long long length, double factor)
     {
         // a plane has fewer than 2^31 numbers
         const int line = (at.line[1] - at.line[0]) * static_cast<int>(length), column = at.column[1] - at.column[0];
@@ -307,6 +305,8 @@ struct Particle {
         const Corners forces[3] = {{x, inside ? x + plane : last, line, column},
                                    {y, inside ? y + plane : last + plane, line, column},
                                    {z, inside ? z + plane : last + 2 * plane, line, column}};
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis) momentum[axis] = momenta[axis * count + thread_item()];
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis)
             momentum[axis] = momentum[axis] + factor * forces[axis].mean(at.u, at.v, at.w);
@@ -335,7 +335,7 @@ __device__ __forceinline__ void push_particle(Particle& own, const Touched& at, 
 {
     const long long item = thread_item();
     if (item >= count) return;
-    own.kick(at, mesh, planes, force_x, force_y, force_z, beyond, length, kick);
+    own.kick(at, mesh, count, momenta, planes, force_x, force_y, force_z, beyond, length, kick);
 #pragma unroll
     for (int axis = 0; axis < 3; ++axis) momenta[axis * count + item] = own.momentum[axis];
     if (drift == 0) return;
@@ -352,7 +352,7 @@ push(long long count, double* __restrict__ position, double* __restrict__ moment
      double* largest)
 {
     const Mesh mesh = {{scale_x, scale_y, scale_z}, {side_x, side_y, side_z}, nx, ny, nz, x_first};
-    Particle own(count, position, momentum);
+    Particle own(count, position);
     push_particle(own, Touched(own.position, mesh), mesh, count, position, momentum, planes, force_x, force_y, force_z,
                   beyond, length, kick, drift);
     write_largest(own.size(), largest + blockIdx.x);
@@ -371,7 +371,7 @@ push_and_deposit(long long count, double* __restrict__ position, double* __restr
     unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);
     __shared__ Window window;
     __shared__ Largest found;
-    Particle own(count, position, momentum);
+    Particle own(count, position);
     window.clear();
     const Touched before(own.position, mesh);
     if (threadIdx.x == middle_thread(count)) window.lay(before, mesh);
