@@ -19,7 +19,12 @@
 #include "common.cuh"
 #include "warps.cuh"
 
-constexpr int BLOCK = 256, BLOCKS = 4;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py; on a multiprocessor
+constexpr int BLOCK = 256;  // THREADS_PER_BLOCK in gpu_fdm/parallel/backend.py
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int BLOCKS = 3;  // on a multiprocessor while particles are pushed: their registers suffice for so many
+#else
+constexpr int BLOCKS = 4;
+#endif
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 // Cells of a tile along x, y and z: TILE in particle_mesh.py
 constexpr int TILE_X = 2, TILE_Y = 4, TILE_Z = 16;
@@ -122,7 +127,7 @@ __device__ __forceinline__ int ahead(int number, int other, int cells)
 // 8. All lower halves come first, so that neighbouring cells are in neighbouring banks. Particles in the order of tiles
 // share most of their cells; what falls outside goes to the mesh at once.
 //
-// All threads of a block call clear; one calls lay; after a barrier all call find_lines, and those with a particle add;
+// All threads of a block call clear, the first warp lay; after a barrier all call find_lines, and those with a particle add;
 // after another one all call flush.
 struct Window {
     unsigned low[IN_WINDOW], high[IN_WINDOW];
@@ -139,12 +144,28 @@ struct Window {
         }
     }
 
-    // Around the tile of a particle in the middle of those of the block
-    __device__ __forceinline__ void lay(const Touched& at, const Mesh& mesh)
+    // Around the mean of 32 of the block's particles, as they may have moved since they were put in order: by the first
+    // warp. Of the positions of count particles
+    __device__ __forceinline__ void lay(long long count, const double* position, const Mesh& mesh)
     {
-        first[0] = at.plane / TILE_X * TILE_X - MARGIN;
-        first[1] = within(at.line[0] / TILE_Y * TILE_Y - MARGIN, static_cast<int>(mesh.ny));
-        first[2] = within(at.column[0] / TILE_Z * TILE_Z - TILE_Z, static_cast<int>(mesh.nz));
+        const long long start = static_cast<long long>(blockIdx.x) * BLOCK, left = count - start - 1;
+        const int own = threadIdx.x * (BLOCK / WARP) + BLOCK / WARP / 2;
+        const long long item = start + (own < left ? own : left);
+        const int cells[3] = {static_cast<int>(mesh.nx), static_cast<int>(mesh.ny), static_cast<int>(mesh.nz)};
+        constexpr int before[3] = {LINES_X / 2 - 1, LINES_Y / 2 - 1, DEPTH / 2};
+#pragma unroll
+        for (int axis = 0; axis < 3; ++axis) {
+            const int cell = Cloud(position[axis * count + item], mesh.scale[axis], cells[axis]).cell;
+            const int one = __shfl_sync(ALL, cell, WARP / 2);
+            int off = ahead(one, cell, cells[axis]);
+            if (2 * off > cells[axis]) off -= cells[axis];
+#pragma unroll
+            for (unsigned step = WARP / 2; step > 0; step /= 2) off += __shfl_xor_sync(ALL, off, step);
+            const int middle = one + (off >> 5);  // rounded down
+            if (threadIdx.x == 0)
+                first[axis] = axis == 0 ? middle - before[0] - static_cast<int>(mesh.x_first)
+                                        : within(middle - before[axis], cells[axis]);
+        }
     }
 
     __device__ __forceinline__ void find_lines(const Mesh& mesh)
@@ -216,13 +237,6 @@ struct Window {
     }
 };
 
-// The thread whose particle is in the middle of those of its block
-__device__ __forceinline__ unsigned middle_thread(long long count)
-{
-    const long long left = count - static_cast<long long>(blockIdx.x) * blockDim.x;
-    return static_cast<unsigned>(min(left, static_cast<long long>(blockDim.x))) / 2;
-}
-
 // Add masses in units of 1/FIXED_POINT.
 extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
 deposit_clouds(long long count, const double* __restrict__ position, double scale_x, double scale_y, double scale_z,
@@ -237,8 +251,8 @@ deposit_clouds(long long count, const double* __restrict__ position, double scal
     if (item < count)
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) now[axis] = position[axis * count + item];
+    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     const Touched at(now, mesh);
-    if (threadIdx.x == middle_thread(count)) window.lay(at, mesh);
     __syncthreads();
     window.find_lines(mesh);
     if (item < count) window.add(at, mesh, cells);
@@ -373,8 +387,8 @@ push_and_deposit(long long count, double* __restrict__ position, double* __restr
     __shared__ Largest found;
     Particle own(count, position);
     window.clear();
+    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     const Touched before(own.position, mesh);
-    if (threadIdx.x == middle_thread(count)) window.lay(before, mesh);
     __syncthreads();
     push_particle(own, before, mesh, count, position, momentum, planes, force_x, force_y, force_z, beyond, length, kick,
                   drift);
