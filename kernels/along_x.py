@@ -54,7 +54,7 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     ) // lines.dtype.itemsize  # COLUMNS of slopes.cu
     threads = of_block * size // 8
     written = (values.reshape(-1).view(real) for values in (lines, x, y))
-    arguments = columns, length, turns(size, real.name, backend), *along, green, *written
+    arguments = columns, length, turns(size, real, backend), *along, green, *written
     card_of(backend).launch(
         "slopes", "slopes_along_x", real, -(-columns // of_block) * threads, arguments, threads, size
     )
@@ -67,7 +67,7 @@ def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
     columns = rows * length
     real = lines.real.dtype
     of_block, threads = block_of(size, lines.dtype.itemsize)
-    arguments = columns, rows, length, turns(size, real.name, backend), *tables, lines.reshape(-1).view(real)
+    arguments = columns, rows, length, turns(size, real, backend), *tables, lines.reshape(-1).view(real)
     card_of(backend).launch("along_x", name, real, -(-columns // of_block) * threads, arguments, threads, size)
 
 
@@ -85,7 +85,7 @@ def block_of(size: int, item_bytes: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)
-def turns(size: int, real: str, backend: CPU | GPU) -> Any:
+def turns(size: int, real: np.dtype, backend: CPU | GPU) -> Any:
     """The turns of lines of a size as transforms.cuh has them, pairs, on the card."""
     stages, length = [], size
     while (radix := _radix(length)) < length:

@@ -362,8 +362,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS)
 push(long long count, double* __restrict__ position, double* __restrict__ momentum, double scale_x, double scale_y,
      double scale_z, double side_x, double side_y, double side_z, long long nx, long long ny, long long nz,
      long long x_first, long long planes, const REAL* __restrict__ force_x, const REAL* __restrict__ force_y,
-     const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length, double kick, double drift,
-     double* largest)
+     const REAL* __restrict__ force_z, const REAL* __restrict__ beyond, long long length, double* largest, double kick,
+     double drift)
 {
     const Mesh mesh = {{scale_x, scale_y, scale_z}, {side_x, side_y, side_z}, nx, ny, nz, x_first};
     Particle own(count, position);
@@ -379,7 +379,7 @@ push_and_deposit(long long count, double* __restrict__ position, double* __restr
                  double scale_y, double scale_z, double side_x, double side_y, double side_z, long long nx,
                  long long ny, long long nz, long long x_first, long long planes, const REAL* __restrict__ force_x,
                  const REAL* __restrict__ force_y, const REAL* __restrict__ force_z, const REAL* __restrict__ beyond,
-                 long long length, double kick, double drift, double* largest, long long* mass)
+                 long long length, double* largest, long long* mass, double kick, double drift)
 {
     const Mesh mesh = {{scale_x, scale_y, scale_z}, {side_x, side_y, side_z}, nx, ny, nz, x_first};
     unsigned long long* cells = reinterpret_cast<unsigned long long*>(mass);

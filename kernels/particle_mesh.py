@@ -6,7 +6,7 @@ The CUDA kernels are in particle_mesh.cu. Callers check the arguments. Arrays ar
 which functions take as they are. Masses and cells of particles are the same on every backend, bit for bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -113,40 +113,69 @@ def push(
 ) -> Any:
     """Add kick times the force at each particle, cloud in cell, to its momentum, then drift times that to its position.
 
+    The rest as for prepare_push.
+    """
+    return prepare_push(position, momentum, mesh, forces, beyond, backend, mass)(kick, drift)
+
+
+def prepare_push(
+    position: Any,
+    momentum: Any,
+    mesh: Mesh,
+    forces: Any,
+    beyond: Any,
+    backend: CPU | GPU,
+    mass: Any = None,
+) -> Callable[[float, float], Any]:
+    """What push does, as a function of kick and drift: a card has nothing to do between their being known and the push.
+
     forces  along x, y, z: three arrays (planes, ny, length), nz of whose lines count
     beyond  the plane that follows them, (3, ny, length)
     mass    to which the particles are then added as by deposit_clouds, where it is given: the slab is the whole mesh
     Positions are wrapped into the box; where drift is 0 they stay. Returns the largest size of a momentum along an
     axis, as largest_size does.
     """
-    count, dtype = position.shape[1], beyond.dtype
+    count = position.shape[1]
     if backend.name == "gpu":
-        if count == 0:
-            return backend.xp.zeros(())
-        largest = backend.xp.empty(-(-count // THREADS_PER_BLOCK))  # a block writes one
-        box = map(Double, (*mesh.inverse_spacing, *mesh.sides))
-        slab = *mesh.cells, mesh.x_first, len(forces[0])
-        factors = Double(kick), Double(drift)
-        meshes = *forces, beyond, beyond.shape[2]
-        arguments = (count, position, momentum, *box, *slab, *meshes, *factors, largest)
-        if mass is None:
-            backend.launch("particle_mesh", "push", dtype, count, arguments)
-        else:
-            backend.launch("particle_mesh", "push_and_deposit", dtype, count, (*arguments, mass))
+        return _prepare_push_on_card(position, momentum, mesh, forces, beyond, backend, mass)
+
+    def push_here(kick: float, drift: float) -> float:
+        found = {}
+
+        def work(batch: slice) -> None:
+            some = batch.start, batch.stop
+            slab = mesh.inverse_spacing, mesh.cells, mesh.x_first
+            found[batch.start] = push_loop(position, *slab, *forces, beyond, kick, some, momentum)
+            if drift != 0:
+                move_loop(position, momentum, drift, mesh.sides, some)
+
+        backend.for_each(slices_of(count, _BATCH), work)
+        if mass is not None:
+            deposit_clouds(position, mesh, mass, backend)
+        return float(np.max([0.0, *found.values()]))
+
+    return push_here
+
+
+def _prepare_push_on_card(
+    position: Any, momentum: Any, mesh: Mesh, forces: Any, beyond: Any, card: GPU, mass: Any
+) -> Callable[[float, float], Any]:
+    """prepare_push of particles on a card."""
+    count, xp = position.shape[1], card.xp
+    if count == 0:
+        return lambda kick, drift: xp.zeros(())
+    largest = xp.empty(-(-count // THREADS_PER_BLOCK))  # a block writes one
+    box = map(Double, (*mesh.inverse_spacing, *mesh.sides))
+    slab = *mesh.cells, mesh.x_first, len(forces[0])
+    arguments = count, position, momentum, *box, *slab, *forces, beyond, beyond.shape[2], largest
+    name, more = ("push", ()) if mass is None else ("push_and_deposit", (mass,))
+    run = card.prepare("particle_mesh", name, beyond.dtype, count, (*arguments, *more))
+
+    def push_there(kick: float, drift: float) -> Any:
+        run(Double(kick), Double(drift))
         return largest.max()
-    found = {}
 
-    def work(batch: slice) -> None:
-        some = batch.start, batch.stop
-        slab = mesh.inverse_spacing, mesh.cells, mesh.x_first
-        found[batch.start] = push_loop(position, *slab, *forces, beyond, kick, some, momentum)
-        if drift != 0:
-            move_loop(position, momentum, drift, mesh.sides, some)
-
-    backend.for_each(slices_of(count, _BATCH), work)
-    if mass is not None:
-        deposit_clouds(position, mesh, mass, backend)
-    return float(np.max([0.0, *found.values()]))
+    return push_there
 
 
 def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float, float], backend: CPU | GPU) -> None:

@@ -54,7 +54,7 @@ def _along_z(name: str, modes: Any, before: tuple, after: tuple, backend: CPU | 
     size, real = modes.shape[2] - 1, modes.real.dtype
     lines, of_block = modes.shape[0] * modes.shape[1], _lines_of_block(size)
     threads = -(-of_block * size // (8 * _WARP)) * _WARP
-    arguments = lines, *before, turns(size, real.name, backend), modes.reshape(-1).view(real), *after
+    arguments = lines, *before, turns(size, real, backend), modes.reshape(-1).view(real), *after
     card_of(backend).launch("along_z", name, real, -(-lines // of_block) * threads, arguments, threads, size)
 
 
@@ -62,5 +62,5 @@ def _along_y(name: str, modes: Any, backend: CPU | GPU) -> None:
     """Run a kernel over all columns along y."""
     (planes, size, columns), real = modes.shape, modes.real.dtype
     of_block, threads = block_of(size, modes.dtype.itemsize)
-    arguments = columns, turns(size, real.name, backend), modes.reshape(-1).view(real)
+    arguments = columns, turns(size, real, backend), modes.reshape(-1).view(real)
     card_of(backend).launch("along_y", name, real, planes * -(-columns // of_block) * threads, arguments, threads, size)

@@ -129,6 +129,9 @@ def strict_card(monkeypatch, total_memory=2**40, device_memory=2**34):
         refuse_numpy(name, arguments)
         CudaOnCpu().launch(source, name, dtype, threads, host(arguments), *rest)
 
+    def prepare(self, source, name, dtype, threads, arguments, *rest):
+        return lambda *last: launch(self, source, name, dtype, threads, (*arguments, *last), *rest)
+
     def to_host(self, values, out=None):
         if out is None:
             return host(values).copy()
@@ -137,6 +140,7 @@ def strict_card(monkeypatch, total_memory=2**40, device_memory=2**34):
 
     changes = {
         "launch": launch,
+        "prepare": prepare,
         "plans": StrictPlans(),
         "fft": StrictModule("cupyx.scipy.fft", fft),
         "to_device": lambda self, values: strict(np.array(host(values), order="C")),

@@ -251,11 +251,32 @@ class GPU:
         threads    how many are needed: whole blocks run;  block  threads of one
         size       sets the macro SIZE, of a source that has one
         """
-        if threads == 0:
-            return
+        if threads > 0:
+            self.prepare(source, name, dtype, threads, arguments, block, size)()
+
+    def prepare(
+        self,
+        source: str,
+        name: str,
+        dtype: DTypeLike,
+        threads: int,
+        arguments: tuple,
+        block: int = THREADS_PER_BLOCK,
+        size: int | None = None,
+    ) -> Callable[..., None]:
+        """A function of the last arguments of a kernel that runs it: all else is done when they come to be known.
+
+        The rest as for launch; there is at least one thread.
+        """
         with self.xp.cuda.Device(self.index):
             kernel = _kernel(self.index, source, name, np.dtype(dtype), size)
-            kernel((-(-threads // block),), (block,), kernel_arguments(arguments, dtype))
+        blocks, first = -(-threads // block), kernel_arguments(arguments, dtype)
+
+        def run(*last: Any) -> None:
+            with self.xp.cuda.Device(self.index):
+                kernel((blocks,), (block,), (*first, *kernel_arguments(last, dtype)))
+
+        return run
 
 
 def on_card(array: Any) -> bool:

@@ -31,6 +31,7 @@ from ..kernels.particle_mesh import (
     largest_size,
     lower_planes,
     move,
+    prepare_push,
     push,
     sort_by_tile,
     to_density,
@@ -152,6 +153,7 @@ class _Mesh:
         # forces, and the plane that follows them, are times a number: self.times
         self.forces: list[Any] = []
         self.beyond: Any = None
+        self._push: Callable[[float, float], Any] = _without_forces
         self.times = 1
         self.dtype = dtype
         self.width = float(grid.spacing.min())
@@ -184,7 +186,7 @@ class _Mesh:
         domain, backend = self.domain, self.domain.backend
         if self._moved:
             self._to_owners()
-            self.forces = []  # their memory is free
+            self.forces, self._push = [], _without_forces  # their memory is free
             # decided by the number of the step: a run that resumes has its particles in the same order
             if self._drifts % _DRIFTS_SORTED == 0:
                 sort_by_tile(self.position, self.momentum, self.identity, self.mesh, backend)
@@ -193,6 +195,9 @@ class _Mesh:
             self._force = self._make_forces(slopes)
             first = backend.xp.stack([force[0] for force in self.forces])
             self.beyond = neighbour_plane(first, domain, 1)
+            given = self.position, self.momentum, self.mesh, self.forces, self.beyond, backend
+            # masses are added at once, without reading positions again, unless some may come to another rank's planes
+            self._push = prepare_push(*given, self.mass if domain.ranks.size == 1 else None)
             self._moved = False
         speed, force = self._read()
         self.fastest, self.largest_force = self._largest_of_ranks(speed, force / self.times)
@@ -219,23 +224,18 @@ class _Mesh:
 
     def drift(self, factor: float) -> None:
         """Set the momenta to what they are due to be, and the positions to x + factor p."""
-        self._push(factor)
+        if self._deposited:
+            self._empty_mass()
+        self._speed = self._push(self._kick / self.times, factor)
+        self._kick, self._moved, self._deposited = 0.0, True, self.domain.ranks.size == 1
         self._drifts += 1
 
     def measure(self, times: Times, scale_factor: float) -> None:
         """Set the momenta to what they are due to be; particles have no health."""
         if self._kick != 0:
-            self._push(0.0)
-
-    def _push(self, drift: float) -> None:
-        given = self.mesh, self.forces, self.beyond, self._kick / self.times, drift
-        if drift != 0 and self._deposited:
-            self._empty_mass()
-        # their masses are added at once, without reading positions again, unless some may come to another rank's planes
-        deposits = drift != 0 and self.domain.ranks.size == 1
-        mass = self.mass if deposits else None
-        self._speed = push(self.position, self.momentum, *given, self.domain.backend, mass)
-        self._kick, self._moved, self._deposited = 0.0, self._moved or drift != 0, self._deposited or deposits
+            given = self.position, self.momentum, self.mesh, self.forces, self.beyond, self._kick / self.times, 0.0
+            self._speed = push(*given, self.domain.backend)
+            self._kick = 0.0
 
     def _read(self) -> list[float]:
         """The largest size of a momentum, and that of a force: one copy, for a card has nothing to do until it ends."""
@@ -312,6 +312,11 @@ class _Mesh:
         self.position = with_those_that_came(self.position, rows[:, :3].T)
         self.momentum = with_those_that_came(self.momentum, rows[:, 3:].T)
         self.identity = with_those_that_came(self.identity, identity)
+
+
+def _without_forces(kick: float, drift: float) -> None:
+    """In place of a push until there are forces."""
+    raise RuntimeError("particles are pushed before there are forces")
 
 
 def _green(grid: Grid, domain: Domain) -> np.ndarray:

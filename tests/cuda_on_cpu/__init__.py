@@ -100,6 +100,10 @@ class CudaOnCpu:
         if threads:
             self.launch_text(kernel_source(source), name, dtype, threads, arguments, block, size)
 
+    def prepare(self, source: str, name: str, dtype, threads: int, arguments: tuple, *rest):
+        """A function of the last arguments, as GPU.prepare."""
+        return lambda *last: self.launch(source, name, dtype, threads, (*arguments, *last), *rest)
+
     def launch_text(
         self, text: str, name: str, dtype, threads: int, arguments: tuple, block=THREADS_PER_BLOCK, size=None
     ):
