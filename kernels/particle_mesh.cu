@@ -144,28 +144,27 @@ struct Window {
         }
     }
 
-    // Around the mean of 32 of the block's particles, as they may have moved since they were put in order: by the first
-    // warp. Of the positions of count particles
+    // By the first warp: around the mean of 32 of the block's particles, which may have moved since they were put in order
     __device__ __forceinline__ void lay(long long count, const double* position, const Mesh& mesh)
     {
-        const long long start = static_cast<long long>(blockIdx.x) * BLOCK, left = count - start - 1;
-        const int own = threadIdx.x * (BLOCK / WARP) + BLOCK / WARP / 2;
-        const long long item = start + (own < left ? own : left);
+        const long long start = static_cast<long long>(blockIdx.x) * BLOCK;
+        const long long item = min(start + threadIdx.x * (BLOCK / WARP), count - 1);
         const int cells[3] = {static_cast<int>(mesh.nx), static_cast<int>(mesh.ny), static_cast<int>(mesh.nz)};
-        constexpr int before[3] = {LINES_X / 2 - 1, LINES_Y / 2 - 1, DEPTH / 2};
+        constexpr int lengths[3] = {LINES_X, LINES_Y, DEPTH};
+        int at[3];
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) {
             const int cell = Cloud(position[axis * count + item], mesh.scale[axis], cells[axis]).cell;
             const int one = __shfl_sync(ALL, cell, WARP / 2);
-            int off = ahead(one, cell, cells[axis]);
+            int off = cell - one;
             if (2 * off > cells[axis]) off -= cells[axis];
-#pragma unroll
-            for (unsigned step = WARP / 2; step > 0; step /= 2) off += __shfl_xor_sync(ALL, off, step);
-            const int middle = one + (off >> 5);  // rounded down
-            if (threadIdx.x == 0)
-                first[axis] = axis == 0 ? middle - before[0] - static_cast<int>(mesh.x_first)
-                                        : within(middle - before[axis], cells[axis]);
+            if (2 * off < -cells[axis]) off += cells[axis];
+            at[axis] = one + (sum_of_warp(off) >> 5) - (lengths[axis] - 3) / 2;  // the mean is rounded down
         }
+        if (threadIdx.x > 0) return;
+        first[0] = at[0] - static_cast<int>(mesh.x_first);
+        first[1] = within(at[1], cells[1]);
+        first[2] = within(at[2], cells[2]);
     }
 
     __device__ __forceinline__ void find_lines(const Mesh& mesh)
@@ -251,8 +250,8 @@ deposit_clouds(long long count, const double* __restrict__ position, double scal
     if (item < count)
 #pragma unroll
         for (int axis = 0; axis < 3; ++axis) now[axis] = position[axis * count + item];
-    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     const Touched at(now, mesh);
+    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     __syncthreads();
     window.find_lines(mesh);
     if (item < count) window.add(at, mesh, cells);
@@ -387,8 +386,8 @@ push_and_deposit(long long count, double* __restrict__ position, double* __restr
     __shared__ Largest found;
     Particle own(count, position);
     window.clear();
-    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     const Touched before(own.position, mesh);
+    if (threadIdx.x < WARP) window.lay(count, position, mesh);
     __syncthreads();
     push_particle(own, before, mesh, count, position, momentum, planes, force_x, force_y, force_z, beyond, length, kick,
                   drift);

@@ -3,6 +3,18 @@
 constexpr unsigned WARP = 32, MOST_WARPS = 8;
 constexpr unsigned ALL = 0xffffffff;  // threads of a warp
 
+// The sum over the threads of a warp, for all of them; they all call this.
+__device__ __forceinline__ int sum_of_warp(int value)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    return __reduce_add_sync(ALL, value);
+#else
+#pragma unroll
+    for (unsigned step = WARP / 2; step > 0; step /= 2) value += __shfl_xor_sync(ALL, value, step);
+    return value;
+#endif
+}
+
 // Write the sums of N numbers over the threads of a block, the first of `stride`; all of them call this.
 template <int N>
 __device__ __forceinline__ void write_sums(double (&values)[N], double* sums, int stride = N)
