@@ -56,8 +56,8 @@ def angular_momenta(
         l += 1
 
 
-def derivative_products(nodes: NDArray, barycentric: NDArray, measure: NDArray, unit: float = 1.0) -> NDArray:
-    """Matrix of the integrals of f_i' f_j' over the measure, for orthonormal Lagrange functions.
+def derivatives(nodes: NDArray, barycentric: NDArray, measure: NDArray, unit: float = 1.0) -> NDArray:
+    """Derivatives f_j' at the nodes of orthonormal Lagrange functions: matrix d, d^T d integrals of f_i' f_j'.
 
     nodes  in a unit of length;  barycentric  their weights;  measure  roots of the quadrature's weights
     """
@@ -66,8 +66,7 @@ def derivative_products(nodes: NDArray, barycentric: NDArray, measure: NDArray, 
     derivative = barycentric[None, :] / barycentric[:, None] / difference
     np.fill_diagonal(derivative, 0)
     np.fill_diagonal(derivative, -derivative.sum(axis=1))  # the derivative of a constant is zero to round-off
-    scaled = measure[:, None] * derivative / measure[None, :]
-    return scaled.T @ scaled
+    return measure[:, None] * derivative / measure[None, :]
 
 
 def states_below(
@@ -76,17 +75,23 @@ def states_below(
     cut: float,
     amplitude: NDArray,
     threads: int,
+    quotients: Callable[[int, int, NDArray], NDArray] | None = None,
 ) -> tuple[NDArray, NDArray, NDArray, NDArray] | None:
     """n, l, energy, shape (states,), and R_nl at the nodes, shape (states, points), ordered by l, then n; None of none.
 
     hamiltonian  of an l on the nodes from a first one on;  cases  angular_momenta
     amplitude    of a Lagrange function at its own node
+    quotients    function of (l, first node, vectors in columns): energies of the states that are better than those of
+                 the eigensolver, whose round-off is that of the largest energy on the nodes
     """
 
     def solve(case: tuple[int, int]) -> tuple[NDArray, NDArray]:
         _, first = case
         energy, vectors = np.linalg.eigh(hamiltonian(*case))
         below = int(np.searchsorted(energy, cut, side="right"))
+        if quotients is not None:
+            energy = quotients(*case, vectors[:, :below])
+            below = int(np.searchsorted(energy, cut, side="right"))
         radial = np.zeros((below, len(amplitude)))
         radial[:, first:] = vectors[:, :below].T * amplitude[first:]
         return energy[:below], radial * _signs(radial)

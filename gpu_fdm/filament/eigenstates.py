@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
-from ..radial_states import angular_momenta, box_edge, derivative_products, states_below
+from ..radial_states import angular_momenta, box_edge, derivatives, states_below
 from ..values import brief
 from .profile import Profile
 
@@ -198,4 +198,5 @@ def _legendre_mesh(points: int, radius_max: float) -> tuple[NDArray, NDArray, ND
     x, w = np.polynomial.legendre.leggauss(points)
     nodes, weights = radius_max * (1 + x) / 2, radius_max * w / 2
     barycentric = (-1.0) ** np.arange(points) * np.sqrt((1 - x**2) * w)
-    return nodes, weights, derivative_products(x, barycentric, np.sqrt(weights * nodes), radius_max / 2)
+    derivative = derivatives(x, barycentric, np.sqrt(weights * nodes), radius_max / 2)
+    return nodes, weights, derivative.T @ derivative

@@ -16,7 +16,7 @@ def test_oscillator():
     """E = 2 n + l + 3/2; R_00 = 2 pi^(-1/4) exp(-r^2/2)."""
     states = solve_states(lambda r: r**2 / 2, 1.0, 1.0, 30.1, 11.0, 70, depth=0.0)
     assert len(states) == 225 and states.l.max() == 28
-    assert states.energy == pytest.approx(2 * states.n + states.l + 1.5, rel=1e-12)
+    assert states.energy == pytest.approx(2 * states.n + states.l + 1.5, rel=5e-14)
     r = np.linspace(0, 5, 30)
     assert states.radial_at(r)[0] == pytest.approx(2 * np.pi**-0.25 * np.exp(-(r**2) / 2), abs=1e-11)
 
@@ -24,7 +24,7 @@ def test_oscillator():
 def test_scale_factor_of_the_kinetic_term():
     """An oscillator r^2/2 at a: E = (2 n + l + 3/2)/a."""
     states = solve_states(lambda r: r**2 / 2, 0.5, 1.0, 20.1, 13.0, 70, depth=0.0)
-    assert states.energy == pytest.approx((2 * states.n + states.l + 1.5) / 0.5, rel=1e-11)
+    assert states.energy == pytest.approx((2 * states.n + states.l + 1.5) / 0.5, rel=5e-14)
 
 
 def test_reference():
