@@ -237,7 +237,8 @@ def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = 
         size, number = arrays[0].size, len(arrays)
         blocks = number * max(1, -(-min(size, _LARGEST_THREADS // number) // THREADS_PER_BLOCK))
         largest = backend.xp.empty(blocks)
-        arguments = (size, number, *(arrays[min(n, number - 1)] for n in range(3)), length, count, largest)
+        of_lines = max(1, length), count  # the kernel divides by the length of arrays without numbers too
+        arguments = (size, number, *(arrays[min(n, number - 1)] for n in range(3)), *of_lines, largest)
         backend.launch("particle_mesh", "largest_size", arrays[0].dtype, blocks * THREADS_PER_BLOCK, arguments)
         return largest.max()
     flat = [(values if count == length else values[..., :count]).reshape(-1) for values in arrays]

@@ -89,8 +89,10 @@ def test_haloes_in_a_box(monkeypatch):
     np.testing.assert_array_equal(in_pieces, host(whole))
 
 
-def test_simulations(monkeypatch):
-    grid, random = Grid((64, 6, 5), (6.4, 0.6, 0.5)), np.random.default_rng(1)
+@pytest.mark.parametrize("cells", [(64, 6, 5), (64, 64, 64)], ids=str)
+def test_simulations(monkeypatch, cells):
+    """With lines along x, and all lines, that kernels transform."""
+    grid, random = Grid(cells, tuple(0.1 * n for n in cells)), np.random.default_rng(1)
     position = random.uniform(0, 1, (3, 300)) * np.array(grid.sides)[:, None]
     psi = 1 + 0.1 * random.standard_normal(grid.cells) + 0j
     ends = []

@@ -185,8 +185,9 @@ class _Mesh:
         """
         domain, backend = self.domain, self.domain.backend
         if self._moved:
+            # their memory is free; the push that is prepared holds them, and arrays of particles too
+            self.forces, self.beyond, self._push = [], None, _without_forces
             self._to_owners()
-            self.forces, self._push = [], _without_forces  # their memory is free
             # decided by the number of the step: a run that resumes has its particles in the same order
             if self._drifts % _DRIFTS_SORTED == 0:
                 sort_by_tile(self.position, self.momentum, self.identity, self.mesh, backend)
@@ -250,7 +251,7 @@ class _Mesh:
         return [max(number) for number in zip(*of_ranks, strict=True)]
 
     def _density_modes(self) -> Any:
-        """This rank's modes of rho over the mean, less its mean in single precision; lines along x for one_pass."""
+        """This rank's modes of rho over the mean, less its mean in single precision; not yet along x for one_pass."""
         domain, backend = self.domain, self.domain.backend
         if not self._deposited:
             deposit_clouds(self.position, self.mesh, self.mass, backend)
@@ -294,7 +295,7 @@ class _Mesh:
         if ranks.size == 1:
             return
         xp = backend.xp
-        firsts = np.array([planes.start for planes in self.domain.planes_of_ranks])
+        firsts = np.array([slab.start for slab in self.domain.planes_of_ranks])
         plane = lower_planes(self.position[0], self.mesh, backend)
         owner = xp.searchsorted(backend.to_device(firsts), plane, side="right") - 1
         staying, leaving = (xp.nonzero(some)[0] for some in (owner == ranks.rank, owner != ranks.rank))

@@ -164,6 +164,7 @@ def test_what_is_not_a_number_is_noticed(cuda):
         two = [backend.to_device(np.nan_to_num(lines) * sign) for sign in (1, -1.5)]
         assert particle_mesh.largest_size([backend.to_device(lines)], backend, 3) == 18
         assert particle_mesh.largest_size(two, backend, 3) == 27
+        assert particle_mesh.largest_size([backend.to_device(np.empty((3, 0)))], backend) == 0
         for number in range(3):
             three = [backend.to_device(np.full((2, 3, 5), 4.0 if n == number else -2.0)) for n in range(3)]
             assert particle_mesh.largest_size(three, backend, 3) == 4

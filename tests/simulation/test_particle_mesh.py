@@ -1,6 +1,7 @@
 """The particles against Newton's law, Zel'dovich's pancake and the linear theory; on any number of ranks."""
 
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +12,19 @@ from rank_runs import TWO, agree, needs_mpi, run_here
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.fields.box import Box
+from gpu_fdm.kernels.particle_mesh import prepare_push
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
+from gpu_fdm.parallel.exchange import alltoall_rows
 from gpu_fdm.parallel.ranks import SERIAL
+from gpu_fdm.simulation import particle_mesh
 from gpu_fdm.simulation.grid import Grid
 from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
 from gpu_fdm.simulation.particle_mesh import MeshLimits, ParticleState, evolve_particles
 from gpu_fdm.spectra.particles import particle_spectrum
 
 COSMOS = Expanding(Background(0.3))
+PLANES = 64, 80, 64  # cells of which a card's own kernels transform all lines
 HOST = CPU(1)
 
 
@@ -213,15 +218,14 @@ def test_wrong_input():
             evolved(bad, grid, COSMOS, 0.2)
 
 
-# ranks
-
-SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_planes_of_a_card(cuda, dtype):
-    """On a mesh whose lines its kernels transform, particles go as on the CPU, and on with the same bits."""
-    grid, saved = Grid((64, 80, 64), (1.0, 1.25, 1.0)), []
+@pytest.mark.parametrize("cells", [PLANES, (64, 80, 72)], ids=str)
+def test_lines_of_a_card(cuda, cells, dtype):
+    """Where its kernels transform all lines, or, as 72 is no multiple of 16, those along x alone.
+
+    Particles go as on the CPU, and on with the same bits.
+    """
+    grid, saved = Grid(cells, tuple(n / 64 for n in cells)), []
     options = {"limits": MeshLimits(9.0, 9.0), "dtype": dtype}
     expected = evolved(crowd(grid, 2000), grid, COSMOS, 0.105, **options)
 
@@ -239,14 +243,21 @@ def test_planes_of_a_card(cuda, dtype):
         np.testing.assert_array_equal(getattr(again, name), mine)
 
 
+# ranks
+
+SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
+
+
 def run_on(ranks, cells, order, backend=HOST):
     """Positions and momenta of all ranks by identity, after a short run."""
-    grid = Grid(cells, (3.0, 2.0, 1.0))
+    grid, domain = Grid(cells, (3.0, 2.0, 1.0)), Domain(cells, ranks, backend)
     state = crowd(grid)
-    # any rank may begin with any particles
-    mine, domain = slice(*ranks.share(200, ranks.size - 1 - ranks.rank)), Domain(cells, ranks, backend)
+    # any rank may begin with any particles, or without
+    mine = slice(*ranks.share(200, ranks.size - 1 - ranks.rank))
+    if cells == PLANES:
+        mine = slice(0, 200 if ranks.rank == 0 else 0)
     part = ParticleState(state.position[:, mine], state.momentum[:, mine], state.identity[mine], state.times)
-    options = {"order": order, "limits": MeshLimits(3.0, 3.0), "domain": domain}
+    options = {"order": order, "limits": MeshLimits(cells[0] / 3, 3.0), "domain": domain}
     (last,) = evolve_particles(part, grid, COSMOS, [0.12], **options)
     last = on_host(last, backend)
     planes = np.floor(last.position[0] / grid.spacing[0] - 0.5).astype(int) % cells[0]
@@ -261,13 +272,38 @@ def run_on(ranks, cells, order, backend=HOST):
 def check_ranks(ranks):
     """The CUDA kernels too: what they do with planes beyond a slab, and with particles that change ranks."""
     kernels = CudaOnCpu() if shutil.which("g++") else CPU(2)
-    for cells, order in zip(SIZES, (2, 4, 2), strict=True):
+    for cells, order in zip([*SIZES, PLANES], (2, 4, 2, 2), strict=True):
         expected = run_on(SERIAL, cells, order)
         for backend in (CPU(1), kernels):
             found = run_on(ranks, cells, order, backend)
             assert found[0] == expected[0]
             for mine, alone in zip(found[1:], expected[1:], strict=True):
                 np.testing.assert_allclose(mine, alone, rtol=0, atol=1e-11)
+
+
+def check_memory(ranks):
+    """Nothing holds forces, nor the push that is prepared for them, while particles change ranks."""
+    held, freed = [], []
+
+    def prepare(*given):
+        held[:] = map(weakref.ref, (*given[3], given[4]))
+        return prepare_push(*given)
+
+    def exchange(arrays, sent, domain):
+        freed.extend(reference() is None for reference in held)
+        return alltoall_rows(arrays, sent, domain)
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(particle_mesh, "prepare_push", prepare)
+        patches.setattr(particle_mesh, "alltoall_rows", exchange)
+        run_on(ranks, SIZES[0], 2)
+    assert freed and all(freed)
+
+
+def check(ranks):
+    check_ranks(ranks)
+    if ranks.size > 1:
+        check_memory(ranks)
 
 
 @needs_mpi
@@ -277,4 +313,4 @@ def test_same_particles_on_any_number_of_ranks(number):
 
 
 if __name__ == "__main__":
-    run_here(check_ranks)
+    run_here(check)
