@@ -20,10 +20,6 @@
 #include "common.cuh"
 #include "phases.cuh"
 #include "transforms.cuh"
-
-// the tile of a block takes 36 KiB at most
-constexpr int COLUMNS = (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32) / static_cast<int>(sizeof(Pair));
-
 #include "columns.cuh"
 
 // Two blocks on a multiprocessor leave a thread of single precision 64 registers: enough where tables are read when they

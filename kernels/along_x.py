@@ -1,4 +1,4 @@
-"""Modes along x and back in one pass over the memory of a card, for the sizes that the kernel knows.
+"""Lines along x there and back in one pass over the memory of a card, for the sizes that the kernels know.
 
 The CUDA kernels are in along_x.cu and slopes.cu; elsewhere parallel/fft.py transforms along x, and wave.py and
 particle_mesh.py multiply. Planes across x are those of planes.py, or of parallel/fft.py.
@@ -14,7 +14,9 @@ from ..parallel.backend import CPU, GPU
 from .wave import Phases, SquaredWavenumbers
 
 _SMALLEST, _LARGEST = 64, 1024
-_SEGMENTS = (256, 128), (512, 64), (1024, 32)  # bytes of a row that a block takes, up to a size: COLUMNS of along_x.cu
+# bytes of a row that a block takes, up to a size: ROW_BYTES of columns.cuh, and of slopes.cu in either precision
+_ROW_BYTES = (256, 128), (512, 64), (1024, 32)
+_ROW_BYTES_OF_SLOPES = {np.float32: ((512, 64), (1024, 32)), np.float64: ((384, 64), (1024, 32))}
 
 
 def fits(size: int, backend: CPU | GPU) -> bool:
@@ -49,10 +51,7 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     x, y = backend.xp.empty_like(lines), backend.xp.empty_like(lines)
     size, rows, length = lines.shape
     columns, real = rows * length, lines.real.dtype
-    of_block = (
-        64 if size <= (512 if real == np.float32 else 384) else 32
-    ) // lines.dtype.itemsize  # COLUMNS of slopes.cu
-    threads = of_block * size // 8
+    of_block, threads = block_of(size, lines.dtype.itemsize, _ROW_BYTES_OF_SLOPES[real.type])
     written = (values.reshape(-1).view(real) for values in (lines, x, y))
     arguments = columns, length, turns(size, real, backend), *along, green, *written
     card_of(backend).launch(
@@ -78,9 +77,9 @@ def card_of(backend: CPU | GPU) -> GPU:
     return backend
 
 
-def block_of(size: int, item_bytes: int) -> tuple[int, int]:
+def block_of(size: int, item_bytes: int, row_bytes: Sequence[tuple[int, int]] = _ROW_BYTES) -> tuple[int, int]:
     """Neighbouring columns of a length that a block takes, and its threads: COLUMNS and THREADS of columns.cuh."""
-    columns = next(row for most, row in _SEGMENTS if size <= most) // item_bytes
+    columns = next(row for most, row in row_bytes if size <= most) // item_bytes
     return columns, columns * size // 8
 
 

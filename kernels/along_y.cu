@@ -12,10 +12,6 @@
 
 #include "common.cuh"
 #include "transforms.cuh"
-
-// the tile of a block takes 36 KiB at most
-constexpr int COLUMNS = (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32) / static_cast<int>(sizeof(Pair));
-
 #include "columns.cuh"
 
 template <bool BACK>

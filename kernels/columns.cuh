@@ -1,6 +1,11 @@
-// Columns of complex numbers whose lines are transformed, for the sources that set SIZE, see transforms.cuh, and COLUMNS,
-// which a block takes side by side, each of them in SIZE / 8 threads.
+// Neighbouring columns of complex numbers, as many as a block takes, each of them transformed in SIZE / 8 threads, see
+// transforms.cuh.
 
+#ifndef ROW_BYTES  // of a row that a block takes: its tile takes 36 KiB at most
+#define ROW_BYTES (SIZE <= 256 ? 128 : SIZE <= 512 ? 64 : 32)
+#endif
+
+constexpr int COLUMNS = ROW_BYTES / static_cast<int>(sizeof(Pair));
 constexpr int PER_COLUMN = SIZE / 8;
 constexpr int THREADS = COLUMNS * PER_COLUMN;
 using Tile = Pair[(SIZE + SIZE / 8) * COLUMNS];
@@ -22,7 +27,8 @@ struct Column {
         return tile[(position + position / 8) * COLUMNS + column];
     }
 
-    // All stages but the last of the numbers mode[position * columns]; for columns that have none, of those of another
+    // All stages but the last of the numbers mode[position * columns]. A column beyond the last is given another's mode:
+    // what comes of it is written nowhere.
     template <bool BACK>
     __device__ __forceinline__ void all_but_last(const Pair* mode, long long columns, const Turns& turn) const
     {

@@ -6,27 +6,27 @@
 //   k_x, k_y, k_z        shapes (SIZE,), (ny,), (nz,)
 //   green                real, shape (SIZE / 2 + 1, columns), the same at i and -i
 //   modes, out_x, out_y  shape (SIZE, columns), pairs
-// Results, not normalised, are those of k along x and y in out_x and out_y, and along z in the place of modes. Neither k
-// along y nor z changes along x, so that one way back does for both.
+// Results, not normalised, are those of k along x and y in out_x and out_y, and along z in the place of modes. k along y
+// and along z are the same all along x, so that one way back does for both.
 
 #ifndef SIZE
 #define SIZE 512
 #endif
 
+// a thread has so many registers that blocks are small
+#define ROW_BYTES (SIZE <= (sizeof(REAL) == 4 ? 512 : 384) ? 64 : 32)
+
 #include "common.cuh"
 #include "transforms.cuh"
-
-// a thread has so many registers that blocks are small
-constexpr int COLUMNS = (SIZE <= (sizeof(REAL) == 4 ? 512 : 384) ? 64 : 32) / static_cast<int>(sizeof(Pair));
-
 #include "columns.cuh"
 
-// on a multiprocessor: a thread needs some 100 registers in single, 160 in double precision, more with the compiler for
-// newer cards
+// on a multiprocessor: a thread has some 100 registers in single, 130 in double precision, and needs more with the
+// compiler for newer cards
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 constexpr int BLOCKS = 1;
 #else
-constexpr int BLOCKS = (sizeof(REAL) == 4 ? 640 : 480) / THREADS > 0 ? (sizeof(REAL) == 4 ? 640 : 480) / THREADS : 1;
+constexpr int MOST_THREADS = sizeof(REAL) == 4 ? 640 : 480, IN_WARPS = (THREADS + 31) / 32 * 32;
+constexpr int BLOCKS = IN_WARPS < MOST_THREADS ? MOST_THREADS / IN_WARPS : 1;
 #endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

@@ -13,7 +13,7 @@ nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="the CUDA compiler, cu
 FILES = [file.name for file in resources.files("gpu_fdm.kernels").iterdir()]
 SOURCES = sorted(name.removesuffix(".cu") for name in FILES if name.endswith(".cu"))
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
-SIZES = (64, 256, 320, 512, 720, 1024)  # of sources whose lines have a size: every radix
+SIZES = (64, 72, 256, 320, 512, 720, 1024)  # of sources whose lines have a size: every radix; blocks of no whole warps
 HALVES = (32, 40, 160, 256, 360, 512)  # of along_z.cu
 SIZED = [*((name, n) for name in ("along_x", "along_y", "slopes") for n in SIZES), *(("along_z", n) for n in HALVES)]
 MOST_REGISTERS = 200  # a loose bound, it varies with the compiler; beyond 255 they spill
