@@ -57,7 +57,9 @@ def angular_momenta(
 
 
 def derivatives(nodes: NDArray, barycentric: NDArray, measure: NDArray, unit: float = 1.0) -> NDArray:
-    """Derivatives f_j' at the nodes of orthonormal Lagrange functions: matrix d, d^T d integrals of f_i' f_j'.
+    """Derivatives f_j' of orthonormal Lagrange functions at the nodes, times `measure`: a matrix d.
+
+    d^T d has the integrals of f_i' f_j' over the measure.
 
     nodes  in a unit of length;  barycentric  their weights;  measure  roots of the quadrature's weights
     """

@@ -20,10 +20,11 @@
 #include "warps.cuh"
 
 constexpr int PER_LINE = SIZE / 8;
-constexpr int LINES = PER_LINE <= 80 ? 160 / PER_LINE : 1;
+constexpr int LINES = 160 / PER_LINE;
+static_assert(LINES > 0, "a line has 160 threads at most");
 constexpr int THREADS = (LINES * PER_LINE + 31) / 32 * 32;
 constexpr int BLOCKS = sizeof(REAL) == 4 ? 5 : 4;  // of masses_along_z on a multiprocessor: enough registers
-constexpr int ROOM = SIZE + SIZE / 8 + 1;  // of a line in shared memory, where an eighth more keeps threads apart
+constexpr int ROOM = SIZE + SIZE / 8 + 1;  // of a line in shared memory: an eighth more keeps threads off others' banks
 
 struct Line {
     long long number;
@@ -46,7 +47,7 @@ struct Line {
 __device__ __forceinline__ Pair conjugate(Pair a) { return {a.first, -a.second}; }
 
 // Masses times a factor to modes, in lines of their own; what is left of the masses is `empty`.
-//   mass  shape (lines, 2 SIZE)
+//   mass  shape (lines, 2 SIZE), aligned to 16 bytes
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 masses_along_z(long long lines, long long* mass, double factor, long long empty, const REAL* __restrict__ turns,
                REAL* modes)

@@ -28,9 +28,9 @@ constexpr int BLOCKS = 4;
 constexpr double FIXED_POINT = 68719476736.0;  // 2^36, as in particle_mesh.py
 // Cells of a tile along x, y and z: TILE in particle_mesh.py
 constexpr int TILE_X = 2, TILE_Y = 4, TILE_Z = 16;
-// Part of a mesh for which a block sums masses before it adds them: along x and y a tile and what it touches, with a
-// margin for particles that have moved, along z this tile, the one before and the one after, over which the particles of
-// a block are spread. The number of cells along z is odd, so that lines side by side are in different banks.
+// Part of a mesh, around the mean of a block's particles, for which the block sums masses before it adds them: along x
+// and y a tile and what it touches, with a margin for particles that have moved, along z three tiles, over which the
+// particles of a block are spread. The number of cells along z is odd, so that lines side by side are in different banks.
 constexpr int MARGIN = 1, LINES_X = TILE_X + 1 + 2 * MARGIN, LINES_Y = TILE_Y + 1 + 2 * MARGIN;
 constexpr int DEPTH = 3 * TILE_Z + 1;
 constexpr int LINES = LINES_X * LINES_Y, IN_WINDOW = LINES * DEPTH;

@@ -1,8 +1,8 @@
 """Planes of modes on a card, over y and z: from the masses of particles, and back to real numbers, of which the largest
 is found on the way.
 
-The CUDA kernels are in along_y.cu and along_z.cu. They are for the sizes that they know; elsewhere parallel/fft.py
-transforms, and particle_mesh.py has the work before and after.
+The CUDA kernels, for the sizes that plane_fits knows, are in along_y.cu and along_z.cu. For others, and on the CPU,
+parallel/fft.py transforms, and to_density and largest_size of particle_mesh.py do what goes before and after.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ..parallel.backend import CPU, GPU, Double
 from .along_x import block_of, card_of, fits, turns
 
-_LINE_THREADS = 160  # of a block along z, at most, but for the longest lines: THREADS of along_z.cu
+_LINE_THREADS = 160  # of a block along z, at most: THREADS of along_z.cu
 _WARP = 32
 
 
@@ -22,7 +22,7 @@ def plane_fits(ny: int, nz: int, backend: CPU | GPU) -> bool:
 def masses_to_modes(mass: Any, factor: float, empty: int, modes: Any, backend: CPU | GPU) -> None:
     """Transform masses times a factor over y and z, and leave `empty` in their place.
 
-    mass   int64, (planes, ny, nz), contiguous, of which plane_fits(ny, nz) is true
+    mass   int64, (planes, ny, nz), contiguous, aligned to 16 bytes, of which plane_fits(ny, nz) is true
     modes  complex, (planes, ny, nz // 2 + 1), contiguous, written
     """
     _along_z("masses_along_z", modes, (mass, Double(factor), empty), (), backend)
@@ -46,7 +46,7 @@ def blocks_of(cells: tuple[int, int, int]) -> int:
 
 def _lines_of_block(size: int) -> int:
     """LINES of along_z.cu."""
-    return max(1, _LINE_THREADS // (size // 8))
+    return _LINE_THREADS // (size // 8)
 
 
 def _along_z(name: str, modes: Any, before: tuple, after: tuple, backend: CPU | GPU) -> None:

@@ -73,11 +73,11 @@ __device__ __forceinline__ void transform(Pair (&v)[R])
         static_assert(R == 8, "radix");
         transform_4<BACK>(v[0], v[2], v[4], v[6]);
         transform_4<BACK>(v[1], v[3], v[5], v[7]);
-        constexpr REAL half = REAL(0.70710678118654752440);
+        constexpr REAL root_half = REAL(0.70710678118654752440);
         const Pair a = v[3], c = v[7];
         // eighths of a turn: (1 - i) / sqrt 2, and that times -i
-        const Pair once = scaled(half, plus(a, quarter<BACK>(a)));
-        const Pair thrice = quarter<BACK>(scaled(half, plus(c, quarter<BACK>(c))));
+        const Pair once = scaled(root_half, plus(a, quarter<BACK>(a)));
+        const Pair thrice = quarter<BACK>(scaled(root_half, plus(c, quarter<BACK>(c))));
         const Pair even[4] = {v[0], v[2], v[4], v[6]}, odd[4] = {v[1], once, quarter<BACK>(v[5]), thrice};
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
@@ -134,6 +134,7 @@ struct Turns {
         return table[first<LENGTH>() + (j - 1) * (LENGTH / radix_of(LENGTH)) + r];
     }
 
+    // exp(-pi i k / SIZE)
     __device__ __forceinline__ Pair half(int k) const;
 };
 
@@ -220,7 +221,7 @@ __device__ __forceinline__ void first_stage(int thread, const Load& load, const 
         at(thread + j * (SIZE / 8)) = j > 0 ? turned<BACK>(v[j], turns.of<SIZE>(thread, j)) : v[j];
 }
 
-// The numbers that a thread has in the last stage, and may keep
+// The numbers that a thread has in the last stage.
 constexpr int LAST_BUTTERFLIES = (8 + LAST - 1) / LAST;
 using LastNumbers = Pair[LAST_BUTTERFLIES][LAST];
 
@@ -240,7 +241,7 @@ __device__ __forceinline__ void last_stage(int thread, const At& at, LastNumbers
     }
 }
 
-// Call visit(number of the mode, number) for all of them.
+// Call visit(frequency, number) for all of them.
 template <typename Visit>
 __device__ __forceinline__ void each_of_last(int thread, LastNumbers& v, const Visit& visit)
 {

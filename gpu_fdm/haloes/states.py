@@ -5,7 +5,7 @@
 Method: that of gpu_fdm.filament.eigenstates for the measure r^2 dr, Lagrange functions on Gauss-Jacobi nodes of the
 weight r^2 (Baye 2015, Phys. Rep. 565, 1): exactly orthogonal under the quadrature, the kinetic term exact, the
 potential diagonal. The matrix of 1/r^2 is that of the exact integrals, by Gauss-Legendre nodes, and not diagonal:
-energies are good to 1e-13 instead of 1e-8. Nodes deep inside the centrifugal barrier of an l are left out.
+energies are good to 1e-14 instead of 1e-8. Nodes deep inside the centrifugal barrier of an l are left out.
 """
 
 from collections.abc import Callable
