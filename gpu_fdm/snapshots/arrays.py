@@ -5,7 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..io import hdf5
 from . import numpy_files
-from .options import SnapshotOptions
+from .options import OptionNeeded, SnapshotOptions
 from .reader import Reader, snapshot_of_array
 from .snapshot import GridSnapshot
 
@@ -18,9 +18,11 @@ def read_hdf5(path: Path, options: SnapshotOptions) -> GridSnapshot:
         names = options.dataset
         if names is None:
             names = tuple(hdf5.list_grids(file))
-            if len(names) != 1:
-                found = ", ".join(names) or "no array of three dimensions"
-                raise InputError(f"{path}: no array chosen: give --dataset; found: {found}")
+            if not names:
+                raise InputError(f"{path}: no array chosen: give --dataset; found: no array of three dimensions")
+            if len(names) > 1:
+                what = f"{path}: no array chosen: give --dataset; found: {', '.join(names)}"
+                raise OptionNeeded(what, path, ("dataset",), names)
         source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=hdf5.is_of_matlab(file, names[0]))
     return snapshot_of_array(source, HDF5.name, options)
 

@@ -88,11 +88,15 @@ def detect(path: Path) -> bool:
         return hdf5.find(file, NAMES[0]) is not None
 
 
-def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
-    """The wave function of all files, whose sizes and headers must agree."""
+def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> GridSnapshot:
+    """The wave function of all files, whose sizes and headers must agree.
+
+    incomplete  whether files may be missing: the number of cells is then not known, and is 0
+    """
     first = parts.first_part(path)
+    expected = number_of_files(first)
     files, dtypes, headers = [], [], []
-    for part in parts.all_parts(first, number_of_files(first)):
+    for part in parts.all_parts(first, expected, incomplete=incomplete):
         with hdf5.opened(part) as file:
             real = _checked(file, NAMES[0])
             dtypes += [real.dtype, _checked(file, NAMES[1], real.size).dtype]
@@ -101,8 +105,9 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             if headers[-1] != headers[0]:
                 raise InputError(f"{part}: its header differs from {files[0][0]}: not a part of the same snapshot")
     total = sum(count for _, count in files)
-    side = round(total ** (1 / 3))
-    if side**3 != total:
+    missing = expected - len(files)
+    side = 0 if missing else round(total ** (1 / 3))
+    if side**3 != total and not missing:
         raise InputError(f"{first}: {total} cells of psi in its {len(files)} files: must be those of a cube")
     with hdf5.opened(files[0][0]) as file:
         header = read_header(file, options)
@@ -115,6 +120,8 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         field="psi",
         h=header.h,
         omega_m=header.omega_m,
+        files=expected,
+        missing=missing,
         cells=(side, side, side),
         density_units="units of the file",
         source=FlatParts(str(first), tuple(files), side, np.result_type(*dtypes).str),
@@ -127,4 +134,5 @@ READER = Reader(
     options=("unit_length", "box_size", "redshift", "h"),
     detect=detect,
     read=read,
+    in_parts=True,
 )

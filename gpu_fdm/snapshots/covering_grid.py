@@ -39,6 +39,7 @@ class CoveringGrid:
     """A field on one refinement level; where the level is missing, the values of its parent.
 
     field_type, field  yt's name of the field
+    finest             highest refinement level of the snapshot
     """
 
     path: str
@@ -47,6 +48,7 @@ class CoveringGrid:
     field: str
     level: int
     cells: tuple[int, int, int]
+    finest: int = 0
     dtype: str = "<f8"
     axes_reversed = False
 
@@ -89,7 +91,7 @@ def covering_grid(
         raise InputError(f"{path}: --level {level}: must be in 0..{finest}, the levels of this snapshot")
     refined = int(dataset.refine_by) ** level
     cells = three(int(n) * refined for n in dataset.domain_dimensions)
-    return CoveringGrid(str(path), format_name, field_type, field, level, cells)
+    return CoveringGrid(str(path), format_name, field_type, field, level, cells, finest)
 
 
 def stored_fields(dataset: Any, field_type: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from .gadget_header import (
     Header,
     counts,
     is_gadget,
+    mass_unit,
     number_of_files,
     numbers_of_types,
     read_header,
@@ -58,8 +59,11 @@ class Hdf5Particles:
             yield stored
 
 
-def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
-    """The particles of all files, whose headers must agree with each other and with the data."""
+def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> ParticleSnapshot:
+    """The particles of all files, whose headers must agree with each other and with the data.
+
+    incomplete  whether files may be missing
+    """
     first = parts.first_part(path)
     kind = DARK_MATTER if options.particle_type is None else options.particle_type
     group = f"PartType{kind}"
@@ -67,8 +71,10 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
     headers: list[_PartHeader] = []
     header: Header | None = None
     speed: float | None = None
+    weight: float | None = None
     table = 0.0  # mass of a particle where they have none of their own
-    for part in parts.all_parts(first, number_of_files(first)):
+    expected = number_of_files(first)
+    for part in parts.all_parts(first, expected, incomplete=incomplete):
         with hdf5.opened(part) as file:
             headers.append(_PartHeader.read(file, kind))
             if headers[-1].common != headers[0].common:
@@ -85,7 +91,10 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
                 if header is None:
                     header = read_header(file, options, coordinates)
                     speed = velocity_unit(file, f"{group}/Velocities", header.redshift)
-    found, number = numbers_in_all(first, kind, [part.numbers for part in headers], headers[0].total)
+                    weight = mass_unit(file, coordinates, header.h)
+    total = headers[0].total
+    complete = len(files) == expected
+    found, number = numbers_in_all(first, kind, [part.numbers for part in headers], total if complete else None)
     assert header is not None  # of a file with particles, which there are
     return ParticleSnapshot(
         path=str(first),
@@ -96,9 +105,14 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         field=group,
         h=header.h,
         omega_m=header.omega_m,
+        files=expected,
+        missing=expected - len(files),
         number=number,
+        total=total,
         others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=table or None,
+        masses=headers[0].masses,
+        mass_unit=weight,
         velocity_unit=speed,
         source=ParticleFiles(
             tuple(Hdf5Particles(path, count, group, not table) for path, count in files if count),
@@ -126,12 +140,14 @@ class _PartHeader:
 
     numbers  of particles in this file, by type
     total    number of particles of the chosen type in all files, or None if the file does not have it
-    mass     of a particle of that type, 0 if they differ
+    masses   of a particle of each type, 0 if they differ
+    mass     of one of the chosen type
     common   attributes that are the same in all files of a snapshot
     """
 
     numbers: tuple[int, ...]
     total: int | None
+    masses: tuple[float, ...]
     mass: float
     common: tuple
 
@@ -145,7 +161,7 @@ class _PartHeader:
         if not 0 <= mass < np.inf:
             raise InputError(f"{file.filename}: MassTable[{kind}] = {mass}: must be finite and not negative")
         total = _total(file, kind)
-        return cls(numbers, total, mass, (len(numbers), repr(mass), total, *shared_attributes(file)))
+        return cls(numbers, total, masses, mass, (len(numbers), repr(mass), total, *shared_attributes(file)))
 
 
 def _total(file: h5py.File, kind: int) -> int | None:
@@ -176,4 +192,5 @@ READER = Reader(
     options=("particle_type", "unit_length", "box_size", "redshift", "h"),
     detect=is_gadget,
     read=read,
+    in_parts=True,
 )

@@ -228,21 +228,24 @@ def detect(path: Path) -> bool:
     return first is not None and _begin_of_header(first) is not None
 
 
-def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
-    """The particles of all files, whose headers must agree with each other and with the data."""
+def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> ParticleSnapshot:
+    """The particles of all files, whose headers must agree with each other and with the data.
+
+    incomplete  whether files may be missing
+    """
     first = parts.first_part(path, NAMES)
     kind = DARK_MATTER if options.particle_type is None else options.particle_type
     if kind >= _TYPES:
         raise InputError(f"{first}: --particle-type {kind}: must be in 0..{_TYPES - 1}, the types of its header")
     files: list[_File] = []
-    for part in parts.all_parts(first, _read_header(first).files, NAMES):
+    for part in parts.all_parts(first, _read_header(first).files, NAMES, incomplete):
         files.append(_read_header(part))
         if files[-1].common != files[0].common:
             raise InputError(f"{part}: its header differs from {files[0].path}: not a part of the same snapshot")
     total = files[0].total[kind] or None  # initial conditions in one file need not have it
-    found, number = numbers_in_all(first, kind, [file.numbers for file in files], total)
-    group = f"PartType{kind}"
-    header = files[0]
+    group, header = f"PartType{kind}", files[0]
+    complete = len(files) == header.files
+    found, number = numbers_in_all(first, kind, [file.numbers for file in files], total if complete else None)
     options.require(first, unit_length=False, box_size=header.box_size != 0)
     length = options.resolve("unit_length", None, first)
     redshift = options.resolve("redshift", header.redshift, first)
@@ -258,9 +261,13 @@ def read(path: Path, options: SnapshotOptions) -> ParticleSnapshot:
         field=group,
         h=h,
         omega_m=header.omega_m,
+        files=header.files,
+        missing=header.files - len(files),
         number=number,
+        total=total,
         others=tuple((name, count) for name, count in found.items() if name != group),
         particle_mass=header.masses[kind] or None,
+        masses=header.masses,
         velocity_unit=None if source[0].velocity_rows is None else (1 + redshift) ** -0.5,
         source=ParticleFiles(source, group, length, box_size),
     )
@@ -272,4 +279,5 @@ READER = Reader(
     options=("particle_type", "unit_length", "box_size", "redshift", "h"),
     detect=detect,
     read=read,
+    in_parts=True,
 )

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..io import hdf5
+from ..units import SOLAR_MASS
 from ..vectors import three
 from . import parts
-from .options import SnapshotOptions
+from .options import OptionNeeded, SnapshotOptions
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def read_header(file: h5py.File, options: SnapshotOptions, coordinates: h5py.Dat
     h = options.resolve("h", lambda: _first(file, "HubbleParam", "h"), path, needed=False)
     without_h = options.unit_length is None and (_is_without_h(file, coordinates) or not _has(file, *_LENGTH))
     if h is None and without_h:
-        raise InputError(f"{path}: lengths are not per h, and the file has no h: give --h")
+        raise OptionNeeded(f"{path}: lengths are not per h, and the file has no h: give --h", path, ("h",))
     length = options.resolve("unit_length", lambda: _unit_length(file, coordinates, redshift, h), path)
     box_size = options.resolve("box_size", lambda: _box_size(file, length), path)
     return Header(length, box_size, redshift, h, _first(file, "Omega0", "Omega_m", "Omega_Matter"))
@@ -203,6 +204,18 @@ def velocity_unit(file: h5py.File, name: str, redshift: float) -> float | None:
     if power is None:
         power = 0.0 if _first(file, "ComovingIntegrationOn") == 0 else 0.5
     return unit * (1 + redshift) ** -power
+
+
+def mass_unit(file: h5py.File, coordinates: h5py.Dataset, h: float | None) -> float | None:
+    """Mass of the number 1 in a file [Msun/h], or None where the file does not say it.
+
+    Masses are per h where lengths are.
+    """
+    grams = _first(file, "UnitMass_in_g", "Unit mass in cgs (U_M)")
+    if grams is None or not 0 < grams < math.inf:
+        return None
+    per_h = 1.0 if not _is_without_h(file, coordinates) else h
+    return None if per_h is None else grams / (1e3 * SOLAR_MASS) * per_h
 
 
 def _gizmo_length(file: h5py.File, h: float | None) -> float | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, RunError
 from ..io.hdf5 import number_type
 from ..vectors import three
+from .options import OptionNeeded
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _NUMBERS = "fciu"  # kinds of dtypes of real and complex numbers
@@ -131,12 +132,15 @@ def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | Non
     if dataset is None and len(found) > 1:
         wanted = tuple(name for name in found if _is_grid(archive, name))
     if len(wanted) != 1 or wanted[0] not in found:
+        known = f"found: {', '.join(found[:20]) or 'none'}"
+        if dataset is None and wanted:
+            raise OptionNeeded(f"{path}: no array chosen: give --dataset; {known}", path, ("dataset",), wanted)
         problem = "no array chosen: give --dataset"
         if dataset is not None:
             problem = f"--dataset {','.join(dataset)}: no such array"
             if len(dataset) == 2:
                 problem = f"--dataset {','.join(dataset)}: must be one array in an npz file, complex where it is psi"
-        raise InputError(f"{path}: {problem}; found: {', '.join(found[:20]) or 'none'}")
+        raise InputError(f"{path}: {problem}; {known}")
     return wanted[0]
 
 

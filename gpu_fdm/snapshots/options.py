@@ -40,6 +40,19 @@ def _checked(name: str, value: Any, kind: kinds.Kind) -> Any:
 option = partial(kinds.option, check=_checked)
 
 
+class OptionNeeded(InputError):
+    """A file lacks values, or has several of what one is read: options say what it does not.
+
+    what     the message without the path before it
+    options  their names
+    choices  values of which one must be chosen; empty where any value may be given
+    """
+
+    def __init__(self, message: str, path: str | Path = "", options: tuple[str, ...] = (), choices: tuple = ()):
+        super().__init__(message)
+        self.what, self.options, self.choices = message.removeprefix(f"{path}: "), options, choices
+
+
 @attrs.frozen
 class SnapshotOptions:
     """Options of open_snapshot; None if not given. An option overrides the value in the file.
@@ -84,11 +97,12 @@ class SnapshotOptions:
         return tuple(item.name for item in attrs.fields(type(self)) if getattr(self, item.name) is not None)
 
     def require(self, path: str | Path, **known: bool) -> None:
-        """InputError that names every option that neither the user nor the file has; known  whether the file has it."""
+        """OptionNeeded naming every option that neither the user nor the file has; known  whether the file has it."""
         missing = [name for name, in_file in known.items() if not in_file and getattr(self, name) is None]
         if missing:
             flags = " and ".join(f"{flag(name)}{_unit(_item(name))}" for name in missing)
-            raise InputError(f"{path}: the file has no {' and no '.join(missing)}: give {flags}")
+            what = f"{path}: the file has no {' and no '.join(missing)}: give {flags}"
+            raise OptionNeeded(what, path, tuple(missing))
 
     def resolve(self, name: str, stored: Any, path: str | Path, needed: bool = True) -> Any:
         """The value of an option: as given, else as stored in the file.

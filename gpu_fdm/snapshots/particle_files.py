@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .options import OptionNeeded
 from .snapshot import Batches
 
 DARK_MATTER = 1  # type of particles that is read by default
@@ -113,7 +114,7 @@ def numbers_in_all(
     """Numbers of particles by type, of those types that there are, and that of the chosen type.
 
     numbers  of each type, in each file
-    total    of the chosen type by the header, or None if it does not say
+    total    of the chosen type by the header, or None if it does not say or files are missing
     Raises InputError where the header has another total, and for a type without particles.
     """
     group = f"PartType{kind}"
@@ -126,5 +127,7 @@ def numbers_in_all(
             "files"
         )
     if not number:
-        raise InputError(f"{first}: no particles of {group}; found: {', '.join(found) or 'none'} (--particle-type)")
+        what = f"{first}: no particles of {group}; found: {', '.join(found) or 'none'} (--particle-type)"
+        types = tuple(int(name.removeprefix("PartType")) for name in found)
+        raise OptionNeeded(what, first, ("particle_type",), types)
     return found, number

@@ -111,10 +111,11 @@ def first_part(path: Path, names: Names = HDF5) -> Path:
     return first
 
 
-def all_parts(path: Path, count: int, names: Names = HDF5) -> Iterator[Path]:
+def all_parts(path: Path, count: int, names: Names = HDF5, incomplete: bool = False) -> Iterator[Path]:
     """The files of a snapshot with `count` parts, in order; `path` is one of them.
 
-    Raises InputError, naming the file, for a part that is missing.
+    incomplete  whether those that are missing are left out
+    Raises InputError, naming the file, for a part that is missing otherwise.
     """
     if count == 1:
         yield path
@@ -124,8 +125,23 @@ def all_parts(path: Path, count: int, names: Names = HDF5) -> Iterator[Path]:
         raise InputError(
             f"{path}: one of {count} parts by its header, must be called NAME.0{ending}, NAME.1{ending}, ..."
         )
+    if incomplete:
+        yield from _parts_found(path, count, names)
+        return
     for number in range(count):
         part = path.with_name(f"{split[0]}.{number}{split[2]}")
         if not part.is_file():
             raise InputError(f"{part}: no such file: part {number} of the {count} of this snapshot is missing")
         yield part
+
+
+def _parts_found(path: Path, count: int, names: Names) -> list[Path]:
+    """Those parts of a snapshot that are there, in order."""
+    split, found = names.split(path), {}
+    for file in path.parent.iterdir():
+        other = names.split(file)
+        if other and split and (other[0], other[2]) == (split[0], split[2]) and file.is_file():
+            number = int(other[1])
+            if number < count and other[1] == str(number):
+                found[number] = file
+    return [found[number] for number in sorted(found)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import InputError
-from .options import SnapshotOptions
+from .options import OptionNeeded, SnapshotOptions
 from .snapshot import GridSnapshot, GridSource, ParticleSnapshot
 
 
@@ -27,13 +27,15 @@ class Reader:
     options      names of the SnapshotOptions that it uses; any other that is given is an error
     detect       whether a path has the format: fast, and False for unknown files
     read         opens a snapshot: reads headers only and checks what is cheap; InputError for invalid files
+    in_parts     whether a snapshot may be in several files: read then takes incomplete=True, for those that are there
     """
 
     name: str
     description: str
     options: tuple[str, ...]
     detect: Callable[[Path], bool]
-    read: Callable[[Path, SnapshotOptions], GridSnapshot | ParticleSnapshot]
+    read: Callable[..., GridSnapshot | ParticleSnapshot]
+    in_parts: bool = False
 
 
 def snapshot_of_array(source: ArraySource, format_name: str, options: SnapshotOptions) -> GridSnapshot:
@@ -70,5 +72,5 @@ def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, pa
         return preferred if preferred in fields else fields[0]
     frames = [name for name in fields if name.startswith(f"{preferred}/")]
     if len(frames) != 1:
-        raise InputError(f"{path}: no field chosen: give --field; found: {known}")
+        raise OptionNeeded(f"{path}: no field chosen: give --field; found: {known}", path, ("field",), fields)
     return frames[0]

@@ -43,21 +43,25 @@ def open_snapshot(
     format: str | None = None,
     options: SnapshotOptions = SnapshotOptions(),  # noqa: B008 - frozen
     readers: tuple[Reader, ...] = READERS,
+    incomplete: bool = False,
 ) -> GridSnapshot | ParticleSnapshot:
     """Open a snapshot: read and check its headers, but not its data.
 
-    path     file, folder, first part of several, or their common name
-    format   name of a reader; by default the first that recognises the file
-    options  what the user says about it
-    readers  in the order of detection
+    path        file, folder, first part of several, or their common name
+    format      name of a reader; by default the first that recognises the file
+    options     what the user says about it
+    readers     in the order of detection
+    incomplete  whether files may be missing: the headers of those that are there are read
     With several ranks, only rank 0 calls this: ranks.on_root(lambda: open_snapshot(...)).
     Raises InputError, one line, for an invalid or incomplete file, naming the option that helps.
     """
     path = Path(path)
-    reader = _by_name(format, readers) if format is not None else None
-    _check_exists(path)
-    if reader is None:
-        reader = next((known for known in readers if known.detect(path)), None)
+    reader: Reader | None
+    if format is None:
+        reader = recognise(path, readers)
+    else:
+        reader = _by_name(format, readers)
+        _check_exists(path)
     if reader is None:
         if (path / "result.hdf5").is_file():
             require_file(path)
@@ -66,7 +70,13 @@ def open_snapshot(
         if name not in reader.options:
             allowed = ", ".join(map(flag, reader.options))
             raise InputError(f"{path}: {flag(name)} has no meaning for format {reader.name}, which takes {allowed}")
-    return reader.read(path, options)
+    return reader.read(path, options, incomplete=True) if incomplete and reader.in_parts else reader.read(path, options)
+
+
+def recognise(path: Path, readers: tuple[Reader, ...] = READERS) -> Reader | None:
+    """The first reader that knows a file, or None; InputError for one that is not there, or is empty."""
+    _check_exists(path)
+    return next((known for known in readers if known.detect(path)), None)
 
 
 def _check_exists(path: Path) -> None:

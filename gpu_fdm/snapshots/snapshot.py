@@ -67,6 +67,8 @@ class Snapshot:
     fields    names of all densities (--field) or types of particles (--particle-type)
     field     the one that is read
     h, omega_m, m22 [1e-22 eV], time [Myr]  None if the file lacks them
+    files     number of files that belong to it
+    missing   number of those that are not there, 0 unless it was opened incomplete
     """
 
     path: str
@@ -79,13 +81,15 @@ class Snapshot:
     omega_m: float | None = None
     m22: float | None = None
     time: float | None = None
+    files: int = 1
+    missing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridSnapshot(Snapshot):
     """A density, or psi, on a regular grid that fills the periodic box.
 
-    cells          along x, y, z
+    cells          along x, y, z; 0 where files are missing
     density_units  units of the values that slab returns
     source         the stored cells
     """
@@ -177,15 +181,21 @@ class ParticleSnapshot(Snapshot):
     """Particles in the periodic box.
 
     number         number of particles in all files
+    total          that by the header, which is another where files are missing; None if it does not say
     others         types of particles that are left out, and their numbers
     particle_mass  mass of a particle if all have the same, in the file's units, else None
+    masses         that of each type by the header, 0 where particles have their own
+    mass_unit      mass of the number 1 in the file [Msun/h], None where the file does not say it
     velocity_unit  peculiar velocity of the number 1 in the file [km/s], None where it has no velocities
     source         the stored particles
     """
 
     number: int
+    total: int | None = None
     others: tuple[tuple[str, int], ...] = ()
     particle_mass: float | None
+    masses: tuple[float, ...] = ()
+    mass_unit: float | None = None
     velocity_unit: float | None = None
     source: ParticleSource
     kind: ClassVar[str] = "particles"

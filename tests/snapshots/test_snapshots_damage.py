@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -21,7 +22,7 @@ from snapshot_files import (
 )
 
 from gpu_fdm.errors import InputError
-from gpu_fdm.snapshots.options import SnapshotOptions
+from gpu_fdm.snapshots.options import OptionNeeded, SnapshotOptions
 from gpu_fdm.snapshots.registry import READERS, open_snapshot
 
 CELLS = (7, 6, 5)
@@ -346,3 +347,13 @@ def test_a_folder_or_a_device_is_no_snapshot(tmp_path):
         message = f"{tmp_path}: a folder without NAME.hdf5 or NAME.0.hdf5: no snapshot of this format"
         with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             open_snapshot(tmp_path, name)
+
+
+def test_an_option_that_is_needed_is_known_on_all_ranks(tmp_path):
+    """It travels between ranks, which then raise it too; it says in what way the option is needed."""
+    path = write_fuzzylli(tmp_path / "b.h5", {"a": density((6, 6, 6)), "b": density((6, 6, 6))})
+    with pytest.raises(OptionNeeded) as raised:
+        open_snapshot(path)
+    for error in (raised.value, pickle.loads(pickle.dumps(raised.value))):
+        assert str(error) == f"{path}: {error.what}" and "give --field" in error.what
+        assert (error.options, error.choices) == (("field",), ("a", "b"))
