@@ -1,6 +1,8 @@
 """gpu-fdm info: print versions, and the devices, the MPI library and the memory of this machine; or what files are."""
 
+import logging
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from .. import __version__
@@ -16,15 +18,91 @@ CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be i
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     text = "result, snapshot or cached part that the program wrote: print of which run it is once its bytes are checked"
+    text += (
+        "; of a snapshot of any code, or a folder of its parts: print what headers tell, and the command that reads it"
+    )
     parser.add_argument("file", nargs="*", type=file_name, help=text)
 
 
 def execute(options: Namespace) -> None:
     """Print them, one a line."""
+    for handler in logging.getLogger("gpu_fdm").handlers:
+        handler.addFilter(_Once())
     for name in options.file:
-        _print_origin(Path(name))
+        _print_file(Path(name))
     if not options.file:
         _print_machine()
+
+
+class _Once(logging.Filter):
+    """Lets a message pass once: headers are read several times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        known = text in self._seen
+        self._seen.add(text)
+        return not known
+
+
+def _print_file(path: Path) -> None:
+    """Print what a file is: one of this program, a snapshot of another, or neither. Raises InputError for damage."""
+    from ..snapshots import arrays, gadget, result
+    from ..snapshots.registry import recognise
+    from ..snapshots.survey import survey
+    from .snapshot_lines import head, rows
+
+    if _is_own(path):
+        _print_origin(path)
+        if _has_fields(path):
+            also = survey(path, (gadget.READER,)) if gadget.READER.detect(path) else None
+            _print_rows(rows(path, survey(path, (result.READER,)), also))
+        return
+    if (path / "result.hdf5").is_file():
+        require_file(path)
+    reader = recognise(path)
+    if reader is None or (reader is arrays.HDF5 and not _has_arrays(path)):
+        _print_origin(path)
+        return
+    found = survey(path)
+    show(head(path, found))
+    _print_rows(rows(path, found))
+
+
+def _print_rows(rows: Iterable[str]) -> None:
+    for row in rows:
+        show(f"  {row}")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether this program wrote a file."""
+    from ..io.hdf5 import is_hdf5, opened
+    from ..io.result_file import has_digest
+
+    if not is_hdf5(path):
+        return False
+    with opened(path) as file:
+        return has_digest(path) or "key" in file.attrs or {"version", "git_revision"} <= set(file.attrs)
+
+
+def _has_fields(path: Path) -> bool:
+    """Whether a file of this program has densities, or psi."""
+    from ..io.hdf5 import find, grid_fields, opened
+    from ..io.schema import DENSITY
+
+    with opened(path) as file:
+        return bool(grid_fields(file, DENSITY)) or find(file, "psi") is not None
+
+
+def _has_arrays(path: Path) -> bool:
+    """Whether a file of HDF5 has arrays that may be a field."""
+    from ..io.hdf5 import list_grids, opened
+
+    with opened(path) as file:
+        return bool(list_grids(file))
 
 
 def _print_origin(path: Path) -> None:

@@ -42,7 +42,7 @@ COMMANDS = {
     "plot": "draw figures of everything that a result file holds",
     "tabulate": "make a table of spectra of filaments over nu = m r0 sigma / hbar",
     "init": "print a commented ini file to start from",
-    "info": "print versions, devices, MPI library and memory, or of which run files are and whether they are whole",
+    "info": "print versions, devices, MPI library and memory, or what snapshots hold and whether results are whole",
     "completion": "print a script that makes a shell complete commands, options and files",
 }
 _QUIET = "log warnings and errors only; run prints no summary"  # before or after the name of a subcommand

@@ -89,6 +89,7 @@ def test_words_for_arguments(hostile, files, command):
         "compare": ("result.hdf5", "boost.csv"),
         "plot": ("result.hdf5",),
         "run": ("x.ini", "--dry-run"),
+        "info": ("rho.npy", "snap_007.hdf5"),
     }.get(command, ())
     names = {*files.iterdir()}
     random = np.random.default_rng(9)

@@ -80,6 +80,12 @@ def measured(path, options, format_name=None):
     return found
 
 
+def told(hostile, path):
+    """What gpu-fdm info prints of a snapshot, or one line that names it."""
+    code, out, error = hostile.command("--quiet", "info", path)
+    assert path.parent.name in (error if code else out)
+
+
 # yt leaves files open when it stumbles
 yt_leaves_files_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -113,6 +119,7 @@ def test_spoiled_files(hostile, tmp_path, name):
         spoilt.unlink()  # yt may still have it open
         spoilt.write_bytes(made)
         errors += isinstance(hostile(measured, path, options), (InputError, RunError))
+        told(hostile, path)
         spoilt.write_bytes(before)
     assert errors
 
@@ -135,6 +142,7 @@ def test_other_types_and_numbers(hostile, tmp_path, name):
                 if value is not None:
                     file[node].attrs[key] = value
             hostile(measured, path, options)
+            told(hostile, path)
     for node in datasets:
         for value in share_of([*wrong_values(), *wrong_nodes(path)], name, random):
             path.unlink()  # yt may still have it open
@@ -149,6 +157,7 @@ def test_other_types_and_numbers(hostile, tmp_path, name):
                 if isinstance(file.get(node, getlink=True), h5py.HardLink):
                     file[node].attrs.update(attributes_before)
             hostile(measured, path, options)
+            told(hostile, path)
 
 
 def share_of(values, name, random):
