@@ -86,6 +86,7 @@ class SnapshotPower:
     error        of a Gaussian field, shot noise included [(cMpc/h)^3], shape of the power
     shot_noise   in the bins [(cMpc/h)^3], None of a grid
     of_angle     P(k, mu), None unless measured;  multipoles  likewise
+    of_angle_error, multipoles_error  as error, of these; that of multipoles is of isotropic power
     images       power of the images that interlacing removed [(cMpc/h)^3]; None unless there are two grids of particles
     """
 
@@ -96,6 +97,8 @@ class SnapshotPower:
     of_angle: PowerSpectrum | None = None
     multipoles: Multipoles | None = None
     images: np.ndarray | None = None
+    of_angle_error: np.ndarray | None = None
+    multipoles_error: np.ndarray | None = None
 
 
 def snapshot_power(
@@ -157,7 +160,8 @@ def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CP
     spectrum, *of_angles = powers_of_modes([modes], [((0,), each) for each in all_bins])
     of_angle = of_angles[0] if of_angles else None
     multipoles = multipoles_of_modes(modes, _along_axis(bins, how)) if how.multipoles else None
-    return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles)
+    errors = _errors_of_angles(spectrum.error, of_angle, multipoles)
+    return SnapshotPower(snapshot, spectrum, spectrum.error, None, of_angle, multipoles, None, *errors)
 
 
 def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, backend: CPU | GPU) -> SnapshotPower:
@@ -182,10 +186,21 @@ def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, ba
     if not how.shot_noise:
         spectrum, of_angle = measured.less_shot_noise(), None if angles is None else angles.less_shot_noise()
     images, error = image_power(modes, bins), measured.spectrum.error
-    found = SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles, images)
+    errors = _errors_of_angles(error, None if angles is None else angles.spectrum, multipoles)
+    found = SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles, images, *errors)
     if ranks.is_root:
         _warn_of_rows(found, measured.spectrum)
     return found
+
+
+def _errors_of_angles(
+    error: np.ndarray, of_angle: PowerSpectrum | None, multipoles: Multipoles | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Errors of P(k, mu), with its shot noise, and of multipoles, from that of P(k)."""
+    return (
+        None if of_angle is None else of_angle.error,
+        None if multipoles is None else multipoles.gaussian_error(error),
+    )
 
 
 class _Extent:
@@ -301,10 +316,12 @@ def write_snapshot_power(file: GroupWriter, measured: SnapshotPower) -> None:
     file.group(f"/{POWER}/{name}", datasets, **about, **known)
     if measured.of_angle is not None:
         write_power(file, f"{name}_mu", measured.of_angle, "point")
+        axis = "xyz"[measured.of_angle.bins.mu_axis]
+        file.group(f"/{POWER}/{name}_mu", {"error": measured.of_angle_error}, axis=axis)
     if (multipoles := measured.multipoles) is not None:
         file.group(
             f"/{POWER}/{name}_multipoles",
-            {name: getattr(multipoles, name) for name in ("k", "power", "modes")},
+            {key: getattr(multipoles, key) for key in ("k", "power", "modes")} | {"error": measured.multipoles_error},
             axis="xyz"[multipoles.bins.mu_axis],
             nyquist=measured.spectrum.nyquist,
         )

@@ -92,6 +92,13 @@ class Multipoles:
             power[1:] = _solved(mixing[1:], power[1:])
         return cls(bins.fundamental * (sums.k[filled] / modes), power, modes, mixing, method, bins)
 
+    def gaussian_error(self, error: np.ndarray) -> np.ndarray:
+        """Standard deviations of "sum" for a Gaussian field whose power is isotropic [(cMpc/h)^3], shape (bins, 3).
+
+        error  of P_0, as PowerSpectrum.error has it, shape (bins,)
+        """
+        return error[:, None] * np.sqrt((2 * np.array(ORDERS) + 1) * np.diagonal(self.mixing, axis1=1, axis2=2))
+
 
 def _solved(mixing: np.ndarray, power: np.ndarray) -> np.ndarray:
     """Multipoles that mix to `power`, NaN where the modes do not determine them."""

@@ -184,3 +184,16 @@ def test_what_is_refused():
         Multipoles.from_sums(sums, bins)
     with pytest.raises(ValueError, match="method = mean: must be sum or fit"):
         Multipoles.from_sums(sums, bins, "mean")
+
+
+def test_errors_are_the_scatter_of_white_noise():
+    bins = Bins(CELLS, SIZE, mu_axis=2)
+    modes = [fft.rfftn(np.random.default_rng(seed).standard_normal(CELLS)) for seed in range(400)]
+    found = [Multipoles.from_sums(add_multipoles(each, 0, bins), bins) for each in modes]
+    scatter = np.std([each.power for each in found], axis=0)
+    mean = np.mean([each.power[:, 0] for each in found], axis=0)
+    error = found[0].gaussian_error(np.sqrt(2 / found[0].modes) * mean)
+    many = found[0].modes > 20
+    assert many.sum() > 5
+    # the scatter of 400 is known to 3.5 % each
+    np.testing.assert_allclose(scatter[many], error[many], rtol=0.15)

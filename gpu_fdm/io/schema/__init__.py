@@ -138,7 +138,17 @@ MEASUREMENT = Schema(
     "What gpu-fdm power writes",
     (
         Group("/", attributes=attributes(PROVENANCE)),
-        Group(f"/{POWER}/<field>_mu", POWER_MU_DATASETS, GRID_ATTRIBUTES),
+        Group(
+            f"/{POWER}/<field>_mu",
+            POWER_MU_DATASETS
+            | {
+                "mu_edges": Dataset("edge", "1", "edges of the bins of mu = |k_axis|/k"),
+                "error": Dataset(
+                    "k, mu", "(Mpc/h)^3", "standard deviation for a Gaussian field; NaN in bins without modes"
+                ),
+            },
+            GRID_ATTRIBUTES | {"axis": Attribute("from which mu is counted")},
+        ),
         Group(
             f"/{POWER}/<field>_multipoles",
             {
@@ -150,6 +160,7 @@ MEASUREMENT = Schema(
                     "shot noise; the first row is k = 0",
                 ),
                 "modes": Dataset("k", "1", "modes in each bin", "int64"),
+                "error": Dataset("k, 3", "(Mpc/h)^3", "standard deviation for a Gaussian field of isotropic power"),
             },
             attributes("nyquist", axis=Attribute("from which mu is counted")),
         ),
