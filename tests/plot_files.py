@@ -104,6 +104,38 @@ def write_power(file, names=("fdm", "smooth")):
         file[f"power/{name}"].attrs["nyquist"] = 100.0
 
 
+def write_power_mu(file, names=("fdm", "smooth"), bins=4, frame=""):
+    """P(k, mu) of the spectra of write_power, which falls with mu; the last bin has no modes at the first k."""
+    for name in names:
+        group = file.create_group(f"power/{name}_mu{frame}")
+        k, power = file[f"power/{name}/k"][:], file[f"power/{name}/power"][:]
+        group["k"], group["mu_edges"] = k, np.linspace(0, 1, bins + 1)
+        group["power"] = power[:, None] * np.linspace(1, 0.1, bins)
+        group["power"][1, -1] = np.nan
+        group.attrs["nyquist"] = 100.0
+
+
+def write_measured_power(file, slope=-1.0, noise=0.5, field="PartType1", errors=True):
+    """What gpu-fdm power writes of particles in redshift space: P_0 ~ k^slope, P_2 = -P_0/2, P_4 = P_0/5."""
+    k = np.append(0, np.geomspace(0.12, 9, 30))
+    power = np.append(0, k[1:] ** slope)
+    mu = np.array([0.25, 0.75])
+    of_angle = power[:, None] * (1 - (1.5 * mu**2 - 0.5) / 2)
+    multipoles = power[:, None] * [1, -0.5, 0.2]
+    for name, values in {"": power, "_mu": of_angle, "_multipoles": multipoles}.items():
+        group = file.create_group(f"power/{field}{name}")
+        group["k"], group["power"] = k, values
+        if errors or not name:
+            group["error"] = 0.1 * np.abs(values)
+        group.attrs["nyquist"] = 5.0
+        if name:
+            group.attrs["axis"] = "y"
+    file[f"power/{field}_mu/mu_edges"] = [0, 0.5, 1]
+    file[f"power/{field}"].attrs.update(of=field, source="snap", format="gadget", redshift=2.0)
+    if noise:
+        file[f"power/{field}/shot_noise"] = np.full(len(k), noise)
+
+
 def spectrum_parts(k):
     """fdm, smooth, interference and self term: Gaussians, of which the first ends at k_fringe = 900."""
     smooth, self_term = np.exp(-((k / 80) ** 2)), 0.06 * np.exp(-((k / 150) ** 2))

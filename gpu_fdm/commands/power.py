@@ -13,6 +13,7 @@ from .shared import (
     check_dpi,
     file_name,
     measurement,
+    print_figures,
     require_output,
     snapshot_options,
 )
@@ -34,8 +35,9 @@ def add(parser: ArgumentParser) -> None:
     text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5 in the working folder)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
     add_dpi_option(parser, optional=True)
-    parser.add_argument("--mu-bins", type=int, metavar="N", help="measure also P(k, mu) in N bins of mu")
-    parser.add_argument("--multipoles", action="store_true", help="measure also the multipoles P_0, P_2 and P_4")
+    parser.add_argument("--mu-bins", type=int, metavar="N", help="measure and draw also P(k, mu) in N bins of mu")
+    text = "measure and draw also the multipoles P_0, P_2 and P_4"
+    parser.add_argument("--multipoles", action="store_true", help=text)
     text = "line of sight of mu and of the multipoles (default: z)"
     parser.add_argument("--axis", choices=AXES, default="z", help=text)
     add_measurement_options(parser)
@@ -97,8 +99,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     )
     show(f"result: {output}")
     if options.dpi:
-        for figure in draw(output, PowerStage.figures, options.dpi):
-            show(f"figure: {figure}")
+        print_figures(draw(output, PowerStage.figures, options.dpi))
 
 
 def default_name(snapshot: Path) -> str:

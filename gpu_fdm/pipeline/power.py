@@ -8,6 +8,7 @@ from attrs import evolve
 
 from ..config.config import Config
 from ..io.deferred import DeferredWrites
+from ..io.schema import POWER
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..spectra.modes import contrast_modes
@@ -27,7 +28,16 @@ class PowerStage(SlabStatistic):
 
     section: ClassVar[str] = "power"
     title: ClassVar[str] = "power spectra"
-    figures: ClassVar[tuple[Figure, ...]] = (Figure("power", "P(k) of the box", "box.power", ("power",)),)
+    figures: ClassVar[tuple[Figure, ...]] = (
+        Figure("power", "P(k) of the box", "box.power", (POWER,)),
+        Figure("power_mu", "P(k, mu) of the box, a line for each bin of mu", "anisotropy.power_mu", (f"{POWER}/*_mu",)),
+        Figure(
+            "multipoles",
+            "monopole, quadrupole and hexadecapole of P(k, mu)",
+            "anisotropy.multipoles",
+            (f"{POWER}/*_multipoles",),
+        ),
+    )
 
     def needs(self, config: Config) -> tuple[str, ...]:
         """Names of the densities that are measured: both for the cross spectrum."""

@@ -31,7 +31,7 @@ class Figure:
     name      of its file, without the ending
     text      what it shows
     function  that draws it, "module.function" of this package
-    sources   groups or datasets: it is drawn where the file has one of them; * stands for any end of a name
+    sources   groups or datasets: it is drawn where the file has one of them; * stands for any text
     """
 
     name: str
@@ -170,12 +170,17 @@ def figures_within(path: Path, figures: Iterable[Figure], group: str, dpi: int =
 def _is_about(source: str, group: str) -> bool:
     """Whether the source of a figure lies in a group, or the group in it."""
     names = zip(source.split("/"), group.split("/"), strict=False)
-    return not group or all(fnmatchcase(of_group, of_source) for of_source, of_group in names)
+    if not group or fnmatchcase(group, source):
+        return True
+    return all(fnmatchcase(of_group, of_source) for of_source, of_group in names)
 
 
 def _holds(file: "h5py.File", source: str) -> bool:
-    """Whether a file has a path, in which one * stands for any end of a name."""
-    before, star, after = source.partition("*")
-    folder, _, beginning = before.rpartition("/")
-    names = [name for name in file.get(folder, {}) if name.startswith(beginning)] if star else []
-    return any(f"{folder}/{name}{after}" in file for name in names) if star else source in file
+    """Whether a file has a path, in which * stands for any text."""
+    if "*" not in source:
+        return source in file
+    folder = source.partition("*")[0].rpartition("/")[0]
+    node = file.get(folder)
+    if not isinstance(node, h5py.Group):
+        return False
+    return bool(node.visit(lambda name: fnmatchcase(f"{folder}/{name}", source) or None))

@@ -24,6 +24,7 @@ from .style import (
     SMOOTH,
     VERMILION,
     WAVENUMBER,
+    Panels,
     draw_excess,
     filament_figure,
     fringes,
@@ -122,7 +123,7 @@ class Side:
 def power(file: h5py.File) -> Figure:
     """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of a snapshot."""
     group = file[POWER]
-    measured = _snapshot_group(group)
+    measured = snapshot_group(group)
     if measured is not None:
         return _snapshot_power(measured)
     names = [name for name in LABELS if name in group]
@@ -147,15 +148,13 @@ def power(file: h5py.File) -> Figure:
         meant = (k <= nyquist) & (np.minimum(spectra["fdm"], spectra["smooth"]) > floor)
         ratio = spectra["fdm"][meant] / spectra["smooth"][meant]
         draw_excess(panels[1], [(k[meant], ratio, fringes(file))])
-    for panel in panels:
-        panel.axvspan(nyquist, 2 * last, color=GREY, alpha=0.2, linewidth=0)
-    mark_line(panels, nyquist, "Nyquist")
+    mark_nyquist(panels, nyquist, last)
     panels[-1].set_xlabel(WAVENUMBER)
     figure.align_ylabels()
     return figure
 
 
-def _snapshot_group(group: h5py.Group) -> h5py.Group | None:
+def snapshot_group(group: h5py.Group) -> h5py.Group | None:
     """The group that gpu-fdm power wrote, however deep the name of its field puts it; None in a result of a box."""
     return group.visititems(lambda _, item: item if "format" in item.attrs else None)
 
@@ -163,15 +162,12 @@ def _snapshot_group(group: h5py.Group) -> h5py.Group | None:
 def _snapshot_power(measured: h5py.Group) -> Figure:
     """P(k) of one field with its error, and the shot noise of as many particles."""
     k, values, error = (measured[name][1:] for name in ("k", "power", "error"))  # the first row is k = 0
-    nyquist, attributes = float(measured.attrs["nyquist"]), measured.attrs
-    name = f"{attributes['of']} of {Path(attributes['source']).name}"
-    figure = new_figure(COLUMN, 2.6, [literal(name), rf"$z={attributes['redshift']:.4g}$"])
+    nyquist = float(measured.attrs["nyquist"])
+    figure = new_figure(COLUMN, 2.6, title_of_snapshot(measured))
     panel = figure.subplots()
     seen = values > 0
-    beside = np.pad(seen, 1)
-    alone = np.flatnonzero(seen & ~beside[:-2] & ~beside[2:])  # a line of one point is not seen
     label = "measured" if seen.all() or not seen.any() else "measured (gaps: not positive)"
-    panel.loglog(k, np.where(seen, values, np.nan), color=VERMILION, marker=".", markevery=alone.tolist(), label=label)
+    panel.loglog(k, np.where(seen, values, np.nan), color=VERMILION, marker=".", markevery=lone(seen), label=label)
     if seen.any():
         low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
         panel.fill_between(k, low, high, color=VERMILION, alpha=0.2, linewidth=0)
@@ -179,10 +175,29 @@ def _snapshot_power(measured: h5py.Group) -> Figure:
         panel.loglog(k, measured["shot_noise"][1:], color=GREY, linestyle=":", label="shot noise")
     panel.set(xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)
     panel.set_ylabel(rf"$P(k)\;\;[({MPC})^3]$")
-    panel.axvspan(nyquist, 2 * max(k[-1], nyquist), color=GREY, alpha=0.2, linewidth=0)
-    mark_line([panel], nyquist, "Nyquist")
+    mark_nyquist([panel], nyquist, k[-1])
     panel.legend(loc="lower left")
     return figure
+
+
+def title_of_snapshot(measured: h5py.Group) -> list[str]:
+    """Parts of the first line of a figure of what gpu-fdm power measured."""
+    attributes = measured.attrs
+    name = f"{attributes['of']} of {Path(attributes['source']).name}"
+    return [literal(name), rf"$z={attributes['redshift']:.4g}$"]
+
+
+def lone(seen: np.ndarray) -> list[int]:
+    """The rows that are seen between two that are not: a line of one point does not show."""
+    beside = np.pad(seen, 1)
+    return np.flatnonzero(seen & ~beside[:-2] & ~beside[2:]).tolist()
+
+
+def mark_nyquist(panels: Panels, nyquist: float, last: float) -> None:
+    """Mark the Nyquist wavenumber, and shade what is beyond it, at least up to the last wavenumber shown."""
+    for panel in panels:
+        panel.axvspan(nyquist, 2 * max(last, nyquist), color=GREY, alpha=0.2, linewidth=0)
+    mark_line(panels, nyquist, "Nyquist")
 
 
 def project(density: h5py.Dataset, axis: int) -> np.ndarray:

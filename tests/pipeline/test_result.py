@@ -102,10 +102,11 @@ def test_without_xarray_one_line_says_how_to_get_it(result, monkeypatch):
 
 def test_figures_of_a_group(result, tmp_path):
     figures = result["power"].plot(dpi=40)
-    assert list(figures) == ["power"]
+    assert list(figures) == ["power", "power_mu"]
+    assert list(result["power/fdm"].plot()) == ["power"]
     assert list(result["filaments/00/profile"].plot()) == ["profile"]
     assert figures._repr_html_().startswith('<img alt="power" src="data:image/png;base64,')
-    assert [each.name for each in figures.save(tmp_path / "new")] == ["power.png"]
+    assert [each.name for each in figures.save(tmp_path / "new")] == ["power.png", "power_mu.png"]
     with pytest.raises(InputError, match="no figure shows inputs"):
         gpu_fdm.Group(result.path, "inputs").plot()
 

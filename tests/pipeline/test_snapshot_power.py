@@ -142,14 +142,24 @@ def test_command(tmp_path, capsys, monkeypatch):
     code, out, error = run(capsys, "psi_#7.npy", "--box-size", "4", "--redshift", "1", "--multipoles", "--mu-bins", 2)
     assert code == 0, error
     assert "pyultralight snapshot, psi: 4 x 4 x 4 cMpc/h at z = 1" in out and "12 x 12 x 12 cells" in out
-    assert "figure: psi_#7_power_power.png\n" in out and imread("psi_#7_power_power.png").ndim == 3
+    shown = {
+        "power": "P(k) of the box",
+        "power_mu": "P(k, mu) of the box, a line for each bin of mu",
+        "multipoles": "monopole, quadrupole and hexadecapole of P(k, mu)",
+    }
+    for name, text in shown.items():
+        assert f"figure: psi_#7_power_{name}.png  {text}\n" in out and imread(f"psi_#7_power_{name}.png").ndim == 3
     with h5py.File("psi_#7_power.hdf5") as file:
         (name,) = [each for each in file["power"] if "_" not in each]
         group = file[f"power/{name}"]
         assert group["modes"][:].sum() == 12**3 and group.attrs["redshift"] == 1.0
         assert group["error"].attrs["units_text"] == "(Mpc/h)^3"
         assert file[f"power/{name}_multipoles/power"].shape == (len(group["k"]), 3)
-        assert file[f"power/{name}_mu/power"].shape[1] == 2
+        assert file[f"power/{name}_mu/power"].shape[1] == 2 and file[f"power/{name}_mu"].attrs["axis"] == "z"
+        for angles in ("mu", "multipoles"):
+            of_angles = file[f"power/{name}_{angles}"]
+            assert of_angles["error"].shape == of_angles["power"].shape
+        assert file[f"power/{name}_multipoles/error"][:, 0] == pytest.approx(group["error"][:])
     with pytest.raises(InputError, match="has no config: it was measured, not run"):  # of another cosmology
         gpu_fdm.open("psi_#7_power.hdf5").config  # noqa: B018
     before = Path("psi_#7_power.hdf5").read_bytes()
