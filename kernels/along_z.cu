@@ -93,10 +93,11 @@ masses_along_z(long long lines, long long* mass, double factor, long long empty,
 // As always for real numbers, the first and the last mode are taken for real. Where compilers choose the number of blocks
 // they spill at two sizes.
 #if SIZE == 192 || SIZE == 200
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS - 1)
+#define BOUNDS THREADS, BLOCKS - 1
 #else
-extern "C" __global__ void __launch_bounds__(THREADS)
+#define BOUNDS THREADS
 #endif
+extern "C" __global__ void __launch_bounds__(BOUNDS)
 real_along_z(long long lines, const REAL* __restrict__ turns, REAL* modes, double* largest)
 {
     __shared__ Pair tiles[LINES][ROOM];
