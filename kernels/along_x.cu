@@ -45,15 +45,11 @@ __device__ __forceinline__ void there_and_back(long long columns, const REAL* tu
     column.all_but_last<false>(mode, columns, turn);
     for (int b = column.thread; b < SIZE / LAST; b += PER_COLUMN) {
         Pair v[LAST];
-#pragma unroll
-        for (int j = 0; j < LAST; ++j) v[j] = column(b * LAST + j);
-        transform<false, LAST>(v);
+        column.last(b, v);
         const int first = frequency<SIZE>(b * LAST);
 #pragma unroll
         for (int j = 0; j < LAST; ++j) v[j] = factor(first + j * (SIZE / LAST), v[j]);
-        transform<true, LAST>(v);
-#pragma unroll
-        for (int j = 0; j < LAST; ++j) column(b * LAST + j) = v[j];
+        column.first_back(b, v);
     }
     column.back(turn, [=](int position, Pair v) {
         if (inside) mode[position * columns] = v;

@@ -37,6 +37,22 @@ struct Column {
         take_all_apart<BACK, SIZE / 8>(thread, PER_COLUMN, *this, turn);
     }
 
+    // The last stage of a butterfly: number j belongs to frequency<SIZE>(b * LAST) + j * SIZE / LAST.
+    __device__ __forceinline__ void last(int b, Pair (&v)[LAST]) const
+    {
+#pragma unroll
+        for (int j = 0; j < LAST; ++j) v[j] = (*this)(b * LAST + j);
+        transform<false, LAST>(v);
+    }
+
+    // The first stage back, into the places from which last() has them.
+    __device__ __forceinline__ void first_back(int b, Pair (&v)[LAST]) const
+    {
+        transform<true, LAST>(v);
+#pragma unroll
+        for (int j = 0; j < LAST; ++j) (*this)(b * LAST + j) = v[j];
+    }
+
     // All stages back but the first; put(position, number) takes what comes back.
     template <typename Put>
     __device__ __forceinline__ void back(const Turns& turn, const Put& put) const

@@ -50,18 +50,14 @@ slopes_along_x(long long columns, long long nz, const REAL* turns, const double*
         if (b >= SIZE / LAST) continue;
         const int first = frequency<SIZE>(b * LAST);
         Pair(&v)[LAST] = kept[n], slope[LAST];
-#pragma unroll
-        for (int j = 0; j < LAST; ++j) v[j] = column(b * LAST + j);
-        transform<false, LAST>(v);
+        column.last(b, v);
 #pragma unroll
         for (int j = 0; j < LAST; ++j) {
             const int i = first + j * (SIZE / LAST);
             v[j] = scaled(green[c + (2 * i <= SIZE ? i : SIZE - i) * columns], v[j]);
             slope[j] = quarter<true>(scaled(static_cast<REAL>(k_x[i]), v[j]));
         }
-        transform<true, LAST>(slope);
-#pragma unroll
-        for (int j = 0; j < LAST; ++j) column(b * LAST + j) = slope[j];
+        column.first_back(b, slope);
     }
     column.back(turn, [=](int position, Pair v) {
         if (inside) x[position * columns] = v;
@@ -70,10 +66,7 @@ slopes_along_x(long long columns, long long nz, const REAL* turns, const double*
 #pragma unroll
     for (int n = 0; n < LAST_BUTTERFLIES; ++n) {
         const int b = column.thread + n * PER_COLUMN;
-        if (b >= SIZE / LAST) continue;
-        transform<true, LAST>(kept[n]);
-#pragma unroll
-        for (int j = 0; j < LAST; ++j) column(b * LAST + j) = kept[n][j];
+        if (b < SIZE / LAST) column.first_back(b, kept[n]);
     }
     const unsigned row = c / static_cast<unsigned>(nz), m = c - row * static_cast<unsigned>(nz);
     column.back(turn, [=](int position, Pair v) {
