@@ -6,6 +6,7 @@ particle_mesh.py multiply. Planes across x are those of planes.py, or of paralle
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,13 @@ def phases_along_x(lines: Any, phases: Phases, backend: CPU | GPU) -> None:
 
     lines  shape (nx, lines, length), contiguous, of which fits(nx) is true
     """
-    _launch("phases_along_x", lines, (phases.on_card.view(float),), backend)
+    _launch("along_x", "phases_along_x", lines, lines.shape[1:], (phases.on_card.view(float),), backend)
 
 
 def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, backend: CPU | GPU) -> None:
     """The same with -strength/k^2, or 0 where k = 0, in place of phases."""
-    _launch("green_along_x", lines, (squares.on_card, backend.to_device(np.array([strength]))), backend)
+    tables = squares.on_card, backend.to_device(np.array([strength]))
+    _launch("along_x", "green_along_x", lines, lines.shape[1:], tables, backend)
 
 
 def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
@@ -49,25 +51,30 @@ def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | 
     Arguments are those of gradient, lines for its modes, and so are the three results, the last in the memory of lines.
     """
     x, y = backend.xp.empty_like(lines), backend.xp.empty_like(lines)
-    size, rows, length = lines.shape
-    columns, real = rows * length, lines.real.dtype
-    of_block, threads = block_of(size, lines.dtype.itemsize, _ROW_BYTES_OF_SLOPES[real.type])
-    written = (values.reshape(-1).view(real) for values in (lines, x, y))
-    arguments = columns, length, turns(size, real, backend), *along, green, *written
-    card_of(backend).launch(
-        "slopes", "slopes_along_x", real, -(-columns // of_block) * threads, arguments, threads, size
-    )
+    row_bytes = _ROW_BYTES_OF_SLOPES[lines.real.dtype.type]
+    _launch("slopes", "slopes_along_x", lines, lines.shape[2:], (*along, green), backend, (x, y), row_bytes)
     return x, y, lines
 
 
-def _launch(name: str, lines: Any, tables: tuple, backend: CPU | GPU) -> None:
-    """Run a kernel of along_x.cu."""
-    size, rows, length = lines.shape
-    columns = rows * length
-    real = lines.real.dtype
-    of_block, threads = block_of(size, lines.dtype.itemsize)
-    arguments = columns, rows, length, turns(size, real, backend), *tables, lines.reshape(-1).view(real)
-    card_of(backend).launch("along_x", name, real, -(-columns // of_block) * threads, arguments, threads, size)
+def _launch(
+    source: str,
+    name: str,
+    lines: Any,
+    sizes: tuple[int, ...],
+    tables: tuple,
+    backend: CPU | GPU,
+    more: tuple = (),
+    row_bytes: Sequence[tuple[int, int]] = _ROW_BYTES,
+) -> None:
+    """Run a kernel over lines.
+
+    sizes, tables  that it takes before and after the turns;  more  arrays as lines, to which it writes besides
+    """
+    size, columns, real = len(lines), prod(lines.shape[1:]), lines.real.dtype
+    of_block, threads = block_of(size, lines.dtype.itemsize, row_bytes)
+    written = (values.reshape(-1).view(real) for values in (lines, *more))
+    arguments = columns, *sizes, turns(size, real, backend), *tables, *written
+    card_of(backend).launch(source, name, real, -(-columns // of_block) * threads, arguments, threads, size)
 
 
 def card_of(backend: CPU | GPU) -> GPU:

@@ -268,8 +268,7 @@ class GPU:
 
         The rest as for launch; there is at least one thread.
         """
-        with self.xp.cuda.Device(self.index):
-            kernel = _kernel(self.index, source, name, np.dtype(dtype), size)
+        kernel = _kernel(self.index, source, name, np.dtype(dtype), size)
         blocks, first = -(-threads // block), kernel_arguments(arguments, dtype)
 
         def run(*last: Any) -> None:
@@ -322,7 +321,10 @@ def kernel_arguments(arguments: tuple, dtype: DTypeLike) -> tuple:
 @cache
 def _kernel(device: int, source: str, name: str, dtype: np.dtype, size: int | None) -> Any:
     """A compiled kernel, kept for the life of the process (a CUDA context cannot be shared beyond it)."""
-    return _module(device, source, dtype.name, size).get_function(name)
+    import cupy
+
+    with cupy.cuda.Device(device):
+        return _module(device, source, dtype.name, size).get_function(name)
 
 
 @cache

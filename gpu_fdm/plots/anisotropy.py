@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.schema import POWER
-from .box import first_frame, lone, mark_nyquist, snapshot_group, title_of_snapshot
+from .box import draw_positive, first_frame, mark_nyquist, snapshot_group, title_of_snapshot
 from .style import (
     COLUMN,
     GREEN,
@@ -111,13 +111,8 @@ def _draw_angles(panel: Axes, group: h5py.Group, colours: NDArray, look: Look) -
     k, powers, handles = group["k"][1:], group["power"][1:], list[Artist]()
     banded = "error" in group and len(colours) <= MOST_BANDS
     for number, colour in enumerate(colours):
-        values = powers[:, number]
-        seen = values > 0
-        panel.plot(k, np.where(seen, values, np.nan), color=colour, marker=".", markevery=lone(seen), **look)
-        if banded and seen.any():
-            error = group["error"][1:, number]
-            low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
-            panel.fill_between(k, low, high, color=colour, alpha=OPACITY, linewidth=0)
+        error = group["error"][1:, number] if banded else None
+        draw_positive(panel, k, powers[:, number], error, OPACITY, color=colour, **look)
     if banded:
         handles.append(Patch(color=GREY, alpha=OPACITY, linewidth=0, label=ERROR))
     if (powers <= 0).any():

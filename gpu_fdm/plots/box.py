@@ -167,10 +167,8 @@ def _snapshot_power(measured: h5py.Group) -> Figure:
     panel = figure.subplots()
     seen = values > 0
     label = "measured" if seen.all() or not seen.any() else "measured (gaps: not positive)"
-    panel.loglog(k, np.where(seen, values, np.nan), color=VERMILION, marker=".", markevery=lone(seen), label=label)
-    if seen.any():
-        low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
-        panel.fill_between(k, low, high, color=VERMILION, alpha=0.2, linewidth=0)
+    panel.set(xscale="log", yscale="log")
+    draw_positive(panel, k, values, error, 0.2, color=VERMILION, label=label)
     if "shot_noise" in measured:
         panel.loglog(k, measured["shot_noise"][1:], color=GREY, linestyle=":", label="shot noise")
     panel.set(xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)
@@ -187,10 +185,20 @@ def title_of_snapshot(measured: h5py.Group) -> list[str]:
     return [literal(name), rf"$z={attributes['redshift']:.4g}$"]
 
 
-def lone(seen: np.ndarray) -> list[int]:
-    """The rows that are seen between two that are not: a line of one point does not show."""
+def draw_positive(
+    panel: Axes, k: np.ndarray, values: np.ndarray, error: np.ndarray | None, opacity: float, **look: Any
+) -> None:
+    """Draw a line through the values that are positive, and a band of their errors where these are known.
+
+    opacity  of the band;  look  of the line, its color among it. A line of one point does not show: it has a marker
+    """
+    seen = values > 0
     beside = np.pad(seen, 1)
-    return np.flatnonzero(seen & ~beside[:-2] & ~beside[2:]).tolist()
+    alone = np.flatnonzero(seen & ~beside[:-2] & ~beside[2:])
+    panel.plot(k, np.where(seen, values, np.nan), marker=".", markevery=alone.tolist(), **look)
+    if error is not None and seen.any():
+        low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
+        panel.fill_between(k, low, high, color=look["color"], alpha=opacity, linewidth=0)
 
 
 def mark_nyquist(panels: Panels, nyquist: float, last: float) -> None:
