@@ -59,6 +59,9 @@ def power_mu(file: h5py.File) -> Figure:
         groups = {"": file[f"{measured.name}_mu"]}
         figure = new_figure(COLUMN, 3.2, title_of_snapshot(measured))
     panel = figure.subplots()
+    panel.set(
+        xscale="log", yscale="log"
+    )  # before anything is drawn: a uniform density has no power to take a range from
     first = next(iter(groups.values()))
     k, edges, nyquist = first["k"][1:], first["mu_edges"][:], float(first.attrs["nyquist"])  # the first row is k = 0
     colours = ANGLES(np.linspace(0, LAST_COLOUR, len(edges) - 1))
@@ -71,7 +74,7 @@ def power_mu(file: h5py.File) -> Figure:
     if measured is not None and "shot_noise" in measured:
         handles[1:1] = panel.loglog(k, measured["shot_noise"][1:], label="shot noise", **NOISE)
     last = 1.2 * nyquist if measured is None else k[-1]
-    panel.set(xscale="log", yscale="log", xlim=(min(k[0], nyquist / 2), max(last, 2 * k[0])), xlabel=WAVENUMBER)
+    panel.set(xlim=(min(k[0], nyquist / 2), max(last, 2 * k[0])), xlabel=WAVENUMBER)
     rows = k <= max(nyquist, k[0])
     certain = np.concatenate([_certain(group, rows) for group in groups.values()])
     if certain.size:

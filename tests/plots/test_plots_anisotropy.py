@@ -67,6 +67,18 @@ def test_both_densities_of_a_box(tmp_path, frame):
         assert len(entries(figure)) == 2 and not bands(figure.axes[0])  # a run stores no errors
 
 
+def test_a_uniform_density_is_drawn(tmp_path):
+    """It has no power at all, from which an axis could take its range."""
+    with written(tmp_path / "p.hdf5") as file:
+        for name in ("PartType1", "PartType1_mu"):
+            for dataset in ("power", "error"):
+                file[f"power/{name}/{dataset}"][...] = 0
+        del file["power/PartType1/shot_noise"]  # that of a grid
+        figure = anisotropy.power_mu(file)
+        figure.savefig(tmp_path / "p.png")
+        assert all(np.isnan(line.get_ydata()).all() for line in curves(figure.axes[0]))
+
+
 def test_values_that_are_not_positive_are_gaps(tmp_path):
     with written(tmp_path / "p.hdf5") as file:
         for row in (3, 5):
