@@ -1,4 +1,6 @@
-"""Time the kernels of a card beside their floors: `make bench-gpu`. It needs CuPy and a card, not astropy or camb.
+"""Time the kernels of a card beside their floors: `make bench-gpu`. It needs CuPy and a card, not camb.
+
+One line, a whole run, needs astropy; others need jaxion, whose step stands beside ours.
 
 The floor of a line is the least time that its bytes, or its operations, take on this card at the rates that the first
 lines measure. Nothing here is a test.
@@ -11,7 +13,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from card_registry import CARD_BENCHMARKS, Card
+from card_registry import CARD_BENCHMARKS, Card, NotInstalledError
 
 from gpu_fdm.parallel.backend import GPU, gpu_count
 
@@ -39,6 +41,9 @@ def main() -> int:
     for name in arguments.names or CARD_BENCHMARKS:
         try:
             lines = CARD_BENCHMARKS[name](card)
+        except NotInstalledError as error:
+            print(f"{name}: {error}")
+            continue
         except Exception as error:  # noqa: BLE001 - the other lines are wanted all the same
             failed = True
             print(f"{name}: {type(error).__name__}: {error}")

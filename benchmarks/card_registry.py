@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -14,6 +15,16 @@ def card_benchmark(function):
     """Register a benchmark of a card: a function of a Card that returns a list of lines."""
     CARD_BENCHMARKS[function.__name__] = function
     return function
+
+
+class NotInstalledError(Exception):
+    """A benchmark needs a library that is not there: the others do not."""
+
+
+def require(library: str) -> None:
+    """Raise NotInstalledError where a library is missing."""
+    if find_spec(library) is None:
+        raise NotInstalledError(f"not measured: {library} is not installed")
 
 
 @dataclass(frozen=True)

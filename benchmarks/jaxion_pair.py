@@ -11,10 +11,14 @@ is not installed, jax.numpy.fft takes its place, as jaxdecomp itself does on one
 
 import argparse
 import io
+import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from types import ModuleType
@@ -28,6 +32,7 @@ from gpu_fdm.simulation.integrator import Static, Times
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # both share the memory of the card
+STEPS = 20
 KINETIC, POTENTIAL = 2.0, 0.05  # phases of the fastest mode, and of the potential of a contrast of one, in a step [rad]
 
 
@@ -122,35 +127,54 @@ def difference(one, other):
     return float(abs(one - other).max() / abs(other).max())
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A step of this program beside one of jaxion: cells and precision, seconds of ours, and the rest in words."""
+
+    work: str
+    seconds: float
+    words: str
+
+
+def pairs(cells, steps, backend, jax, jaxion) -> Iterator[Pair]:
+    """Both precisions, from the same psi of cells^3."""
+    grid, step, psi = begin(cells, backend)
+    reference = None
+    for dtype in ("complex128", "complex64"):
+        jax.config.update("jax_enable_x64", dtype == "complex128")
+        given = psi.astype(dtype)
+        ours, seconds = evolve(given, grid, step, steps, backend)
+        theirs, beside = evolve_jaxion(given, grid, step, steps, backend, jax, jaxion)
+        words = (
+            f"jaxion {1e3 * beside:.4g} ms, {beside / seconds:.2f} times as long; psi differs by "
+            f"{difference(theirs, ours):.1e} of its largest after {steps} steps"
+        )
+        if reference is None:
+            reference = ours
+        else:
+            errors = (difference(each, reference) for each in (ours, theirs))
+            words += "; from double precision by {:.1e} and {:.1e} (jaxion)".format(*errors)
+        yield Pair(f"{cells}^3 {dtype}", seconds, words)
+
+
 def main() -> None:
     """Print a line for each number of cells and precision."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[256, 512], help="along each side")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--backend", choices=["auto", "cpu", "gpu"], default="auto")
+    parser.add_argument("--json", type=Path, help="write the rows to this file too")
     arguments = parser.parse_args()
     backend = choose(arguments.backend)
     jax, jaxion, versions = import_jaxion()
     print(f"{backend.device}; {versions}", flush=True)
+    rows = []
     for cells in arguments.cells:
-        grid, step, psi = begin(cells, backend)
-        reference = None
-        for dtype in ("complex128", "complex64"):
-            jax.config.update("jax_enable_x64", dtype == "complex128")
-            given = psi.astype(dtype)
-            ours, seconds = evolve(given, grid, step, arguments.steps, backend)
-            theirs, beside = evolve_jaxion(given, grid, step, arguments.steps, backend, jax, jaxion)
-            line = (
-                f"{cells}^3 {dtype}: {1e3 * seconds:.4g} ms a step, jaxion {1e3 * beside:.4g} ms, "
-                f"{beside / seconds:.2f} times as long; psi differs by {difference(theirs, ours):.1e} of its "
-                f"largest after {arguments.steps} steps"
-            )
-            if reference is None:
-                reference = ours
-            else:
-                errors = (difference(each, reference) for each in (ours, theirs))
-                line += "; from double precision by {:.1e} and {:.1e} (jaxion)".format(*errors)
-            print(line, flush=True)
+        for pair in pairs(cells, arguments.steps, backend, jax, jaxion):
+            print(f"{pair.work}: {1e3 * pair.seconds:.4g} ms a step, {pair.words}", flush=True)
+            rows.append(vars(pair))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":
