@@ -15,7 +15,7 @@ from card_registry import Line, card_benchmark
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.fields.box import Box
-from gpu_fdm.kernels import along_x, particle_mesh, planes
+from gpu_fdm.kernels import along_x, mesh_passes, particle_mesh, planes
 from gpu_fdm.kernels.deposit import add_particles
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.simulation.grid import Grid
@@ -97,7 +97,7 @@ def particle_parts(card):
         modes = card.xp.ones((CELLS, CELLS, length), np.result_type(dtype, "complex64"))
         green = card.xp.ones((CELLS // 2 + 1, CELLS, length), dtype)
         along = [card.xp.ones(number) for number in modes.shape]
-        work = partial(particle_mesh.gradient, modes, green, along, backend)
+        work = partial(mesh_passes.gradient, modes, green, along, backend)
         floor = modes.size * 8.5 * size / card.bandwidth
         method = "modes, those of 3 slopes, Green's function"
         lines.append(Line(f"gradient {CELLS}^3, {dtype}", card.time(work), floor, method))
@@ -115,7 +115,7 @@ def particle_parts(card):
             Line(f"modes {CELLS}^3 of planes to a force and its largest, {dtype}", card.time(work), floor, method)
         )
         forces = [card.xp.ones(grid.cells, dtype) for _ in range(3)]
-        seconds = card.time(partial(particle_mesh.largest_size, forces, backend))
+        seconds = card.time(partial(mesh_passes.largest_size, forces, backend))
         lines.append(
             Line(
                 f"largest of three meshes {CELLS}^3, {dtype}", seconds, 3 * forces[0].nbytes / card.bandwidth, "meshes"

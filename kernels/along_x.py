@@ -1,7 +1,7 @@
 """Lines along x there and back in one pass over the memory of a card, for the sizes that the kernels know.
 
 The CUDA kernels are in along_x.cu and slopes.cu; elsewhere parallel/fft.py transforms along x, and wave.py and
-particle_mesh.py multiply. Planes across x are those of planes.py, or of parallel/fft.py.
+mesh_passes.py multiply. Planes across x are those of planes.py, or of parallel/fft.py.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def green_along_x(lines: Any, squares: SquaredWavenumbers, strength: float, back
 
 
 def slopes_along_x(lines: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
-    """Transform along the first axis, multiply as particle_mesh.gradient does, and transform back, not normalised.
+    """Transform along the first axis, multiply as mesh_passes.gradient does, and transform back, not normalised.
 
     Arguments are those of gradient, lines for its modes, and so are the three results, the last in the memory of lines.
     """

@@ -6,7 +6,7 @@ The CUDA kernels are in particle_mesh.cu. Callers check the arguments. Arrays ar
 which functions take as they are. Masses and cells of particles are the same on every backend, bit for bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -22,7 +22,6 @@ FIXED_POINT = 2.0**36  # of masses on the mesh: sums of integers do not depend o
 TILE = 2, 4, 16  # cells of a tile, in whose order a card has its particles
 _BATCH = 1 << 13  # particles that a thread moves at a time: they stay in the cache between a kick and a drift
 _SORTED = 1 << 26  # particles that are sorted at a time
-_LARGEST_THREADS = 1 << 18  # that look for the largest number on a card
 
 # no fused multiply-add: a particle on the edge of a cell must be in the same cell for all of the loops below
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -190,75 +189,6 @@ def move(position: Any, momentum: Any, factor: float, sides: tuple[float, float,
     )
 
 
-def to_density(mass: Any, factor: float, empty: int, density: Any, backend: CPU | GPU) -> None:
-    """Write masses times a factor into density, and leave `empty` in their place.
-
-    mass     int64, (planes, ny, nz), contiguous
-    density  (planes, ny, length), nz of whose lines are written
-    """
-    if backend.name == "gpu":
-        arguments = (mass.size, mass.shape[-1], mass, Double(factor), empty, density, density.shape[-1])
-        backend.launch("particle_mesh", "density", density.dtype, mass.size, arguments)
-        return
-    np.multiply(mass, factor, out=density[..., : mass.shape[-1]])
-    mass[...] = empty
-
-
-def gradient(modes: Any, green: Any, along: Sequence[Any], backend: CPU | GPU) -> tuple[Any, Any, Any]:
-    """i k green modes for k along x, y and z: the modes of a gradient. The last takes the memory of modes.
-
-    modes  complex, (nx, lines, length), contiguous
-    green  real, of the same precision, (nx // 2 + 1, lines, length): the same at i and -i
-    along  k for each mode along x, y and z, double
-    """
-    x, y = backend.xp.empty_like(modes), backend.xp.empty_like(modes)
-    if backend.name == "gpu":
-        arguments = (modes.size, *modes.shape, _pairs(modes), green, *along, _pairs(x), _pairs(y))
-        backend.launch("particle_mesh", "gradient", green.dtype, modes.size, arguments)
-        return x, y, modes
-    given, *written = (_pairs(values).reshape(*values.shape, 2) for values in (modes, x, y))
-
-    def work(part: slice) -> None:
-        gradient_loop(given, green, *along, part.start, part.stop, *written)
-
-    backend.for_each(slices_of(len(given), 1), work)
-    return x, y, modes
-
-
-def largest_size(arrays: Sequence[Any], backend: CPU | GPU, count: int | None = None) -> Any:
-    """The largest size of the numbers of contiguous arrays, up to three, of one shape and type; NaN where one is.
-
-    count  of the last axis: how many numbers of its lines count; all by default
-    On a card it is an array of no dimensions: float() waits for it.
-    """
-    length = arrays[0].shape[-1]
-    count = length if count is None else count
-    if backend.name == "gpu":
-        size, number = arrays[0].size, len(arrays)
-        blocks = number * max(1, -(-min(size, _LARGEST_THREADS // number) // THREADS_PER_BLOCK))
-        largest = backend.xp.empty(blocks)
-        of_lines = max(1, length), count  # the kernel divides by the length of arrays without numbers too
-        arguments = (size, number, *(arrays[min(n, number - 1)] for n in range(3)), *of_lines, largest)
-        backend.launch("particle_mesh", "largest_size", arrays[0].dtype, blocks * THREADS_PER_BLOCK, arguments)
-        return largest.max()
-    flat = [(values if count == length else values[..., :count]).reshape(-1) for values in arrays]
-    found = {}
-
-    def work(part: tuple[int, slice]) -> None:
-        number, batch = part
-        values = flat[number][batch]
-        # numpy's maximum is NaN where one of the numbers is
-        found[part[0], batch.start] = np.maximum(values.max(), -values.min())
-
-    backend.for_each([(n, batch) for n, values in enumerate(flat) for batch in slices_of(len(values), 1 << 15)], work)
-    return float(np.max([0.0, *found.values()]))
-
-
-def _pairs(values: Any) -> Any:
-    """Complex numbers as pairs of real ones, flat."""
-    return values.reshape(-1).view(values.real.dtype)
-
-
 @njit(inline="always", **_OPTIONS)
 def _cloud(position, inverse_spacing, cells):
     """Lower cell of a cloud-in-cell weight along an axis, in [0, cells), and the weight of the upper one."""
@@ -364,20 +294,3 @@ def move_loop(position, momentum, factor, sides, some):
             at -= side * np.floor(at / side)
             # what was negative by less than round-off is now the side itself
             x[n] = at if at < side else 0.0
-
-
-@njit(**_OPTIONS)
-def gradient_loop(modes, green, k_x, k_y, k_z, first, last, out_x, out_y):
-    """gradient on the CPU, for modes first to last along x; modes, out_x, out_y  (nx, lines, length, 2)."""
-    number = green.dtype.type
-    for i in range(first, last):
-        rows = green[i if 2 * i <= len(modes) else len(modes) - i]
-        x = number(k_x[i])
-        for j in range(modes.shape[1]):
-            row, y = rows[j], number(k_y[j])
-            mode, in_x, in_y = modes[i, j], out_x[i, j], out_y[i, j]
-            for m in range(len(mode)):
-                real, imaginary, z = mode[m, 0] * row[m], mode[m, 1] * row[m], number(k_z[m])
-                in_x[m, 0], in_x[m, 1] = -imaginary * x, real * x
-                in_y[m, 0], in_y[m, 1] = -imaginary * y, real * y
-                mode[m, 0], mode[m, 1] = -imaginary * z, real * z

@@ -2,7 +2,7 @@
 is found on the way.
 
 The CUDA kernels, for the sizes that plane_fits knows, are in along_y.cu and along_z.cu. For others, and on the CPU,
-parallel/fft.py transforms, and to_density and largest_size of particle_mesh.py do what goes before and after.
+parallel/fft.py transforms, and to_density and largest_size of mesh_passes.py do what goes before and after.
 """
 
 from typing import Any

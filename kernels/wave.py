@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..parallel.backend import CPU, GPU, THREADS_PER_BLOCK
-from . import particle_mesh
+from . import mesh_passes
 from .common import FAST
 from .compiled import njit
 
@@ -118,7 +118,7 @@ def largest_size(values: np.ndarray, length: int, backend: CPU | GPU) -> float:
     values  real, planes, (planes, ny, length), contiguous; on a card lines may be longer
     """
     if backend.name == "gpu":
-        return float(particle_mesh.largest_size([values], backend, length))
+        return float(mesh_passes.largest_size([values], backend, length))
     return max(float(values.max()), -float(values.min()))
 
 

@@ -23,18 +23,16 @@ from numpy.typing import DTypeLike
 from ..errors import InputError, RunError
 from ..kernels import planes
 from ..kernels.along_x import fits, slopes_along_x
+from ..kernels.mesh_passes import gradient, largest_size, to_density
 from ..kernels.particle_mesh import (
     FIXED_POINT,
     Mesh,
     deposit_clouds,
-    gradient,
-    largest_size,
     lower_planes,
     move,
     prepare_push,
     push,
     sort_by_tile,
-    to_density,
 )
 from ..parallel.cufft import lines_of
 from ..parallel.domain import Domain, domain_of

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.kernels import along_x
-from gpu_fdm.kernels.particle_mesh import gradient
+from gpu_fdm.kernels.mesh_passes import gradient
 from gpu_fdm.kernels.wave import Phases, SquaredWavenumbers
 from gpu_fdm.parallel.backend import CPU
 
@@ -58,7 +58,7 @@ def test_there_and_back(cuda, size, dtype):
     [(64, np.complex64), (96, np.complex128), (320, np.complex64), (512, np.complex128), (720, np.complex64)],
 )
 def test_slopes(cuda, size, dtype):
-    """What transforms of their own and particle_mesh.gradient give."""
+    """What transforms of their own and mesh_passes.gradient give."""
     random, shape = np.random.default_rng(size), (size, 3, 7)
     lines = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(dtype)
     green = random.standard_normal((size // 2 + 1, *shape[1:])).astype(lines.real.dtype)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.cosmology.background import Background
-from gpu_fdm.kernels import particle_mesh
+from gpu_fdm.kernels import mesh_passes, particle_mesh
 from gpu_fdm.kernels.particle_mesh import FIXED_POINT, Mesh
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
@@ -157,17 +157,17 @@ def test_what_is_not_a_number_is_noticed(cuda):
         arrays = [backend.to_device(values.copy()) for values in (position, momentum)]
         forces, beyond = [backend.to_device(force) for force in zeros], backend.to_device(np.zeros((3, 6, 5)))
         assert np.isnan(float(particle_mesh.push(*arrays, mesh_of(*MESHES[0]), forces, beyond, 1.0, 0.0, backend)))
-        assert np.isnan(float(particle_mesh.largest_size([backend.to_device(momentum)], backend)))
-        assert particle_mesh.largest_size([backend.to_device(-position)], backend) == position.max()
+        assert np.isnan(float(mesh_passes.largest_size([backend.to_device(momentum)], backend)))
+        assert mesh_passes.largest_size([backend.to_device(-position)], backend) == position.max()
         lines = np.full((2, 3, 5), np.nan)
         lines[..., :3] = np.arange(-18, 0).reshape(2, 3, 3)
         two = [backend.to_device(np.nan_to_num(lines) * sign) for sign in (1, -1.5)]
-        assert particle_mesh.largest_size([backend.to_device(lines)], backend, 3) == 18
-        assert particle_mesh.largest_size(two, backend, 3) == 27
-        assert particle_mesh.largest_size([backend.to_device(np.empty((3, 0)))], backend) == 0
+        assert mesh_passes.largest_size([backend.to_device(lines)], backend, 3) == 18
+        assert mesh_passes.largest_size(two, backend, 3) == 27
+        assert mesh_passes.largest_size([backend.to_device(np.empty((3, 0)))], backend) == 0
         for number in range(3):
             three = [backend.to_device(np.full((2, 3, 5), 4.0 if n == number else -2.0)) for n in range(3)]
-            assert particle_mesh.largest_size(three, backend, 3) == 4
+            assert mesh_passes.largest_size(three, backend, 3) == 4
 
 
 def test_move(cuda):
@@ -191,7 +191,7 @@ def test_density(cuda, dtype):
     mass = np.random.default_rng(5).integers(-(2**40), 2**40, (3, 5, 7))
     for backend in (cuda, CPU(2)):
         given, density = backend.to_device(mass.copy()), backend.to_device(np.full((3, 5, 9), 8, dtype))
-        particle_mesh.to_density(given, 1 / 3e9, -4, density, backend)
+        mesh_passes.to_density(given, 1 / 3e9, -4, density, backend)
         found = backend.to_host(density)
         np.testing.assert_array_equal(found[..., :7], (mass * (1 / 3e9)).astype(dtype))
         assert np.all(found[..., 7:] == 8) and np.all(backend.to_host(given) == -4)
@@ -208,7 +208,7 @@ def test_gradient(cuda, shape, dtype):
     broadcast = along[0][:, None, None], along[1][:, None], along[2]
     for backend in (cuda, CPU(2)):
         given = (backend.to_device(modes.copy()), backend.to_device(green), [*map(backend.to_device, along)])
-        for found, k in zip(particle_mesh.gradient(*given, backend), broadcast, strict=True):
+        for found, k in zip(mesh_passes.gradient(*given, backend), broadcast, strict=True):
             expected = 1j * k * green[rows] * modes
             found = backend.to_host(found)
             assert found.dtype == modes.dtype
