@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from traceback import walk_tb
 
 _BEGIN, _END = 400, 500  # characters that are shown of the two ends of a long message
 
@@ -45,6 +46,15 @@ def reason(error: BaseException) -> str:
     """Why something failed, in one line: the text of the operating system, else the message, else the type of error."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
     return text or type(error).__name__
+
+
+def raised_by(error: BaseException, *packages: str) -> bool:
+    """Whether code of one of these packages, or what it called, raised an error; not ours, nor what ours called."""
+    for frame, _ in reversed(list(walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in (*packages, __package__):
+            return package in packages
+    return False
 
 
 class InputError(ValueError):

@@ -13,7 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..io.hdf5 import opened
+from ..io.hdf5 import open_result
 from ..io.result_file import atomic_hdf5
 from ..quantities import takes_numbers
 from ..values import brief
@@ -107,7 +107,7 @@ def write_chain(chain: Chain, path: str | Path) -> None:
 
 def read_chain(path: str | Path) -> Chain:
     """Read a chain; InputError for a file that is none."""
-    with opened(path) as file:
+    with open_result(path) as file:
         if GROUP not in file or "settings" not in file[GROUP].attrs:
             raise InputError(f"{path}: holds no chain of gpu-fdm fit")
         group: Any = file[GROUP]

@@ -3,7 +3,7 @@
 import configparser
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, RunError, reason, require_file
+from ..errors import InputError, RunError, raised_by, reason, require_file
 from ..vectors import three
 
 if TYPE_CHECKING:
@@ -22,28 +22,43 @@ _MOST_LINKS = 16  # soft links followed on the way to an object
 _MOST_LISTED = 20
 _MOST_NUMBERS = 256  # in an attribute
 _COMPLEX = (("r", "i"), ("real", "imag"), ("re", "im"))  # members of complex numbers: of h5py, of MATLAB, of others
+_DAMAGE = OSError, KeyError, RuntimeError, ValueError, TypeError  # all that h5py raises for it
 _MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array: HDF5 unpacks complete chunks
 
 
 @contextmanager
 def opened(path: str | Path) -> "Iterator[h5py.File]":
-    """The open file, read only, see open_hdf5; errors in it become an InputError of one line that names it."""
+    """The open file, read only, see open_hdf5; what h5py raises becomes an InputError of one line that names it.
+
+    Errors of what the block does with the content are not of the file, and stay what they are.
+    """
     from .opening import open_hdf5
 
     require_file(Path(path))
-    try:
-        with open_hdf5(Path(path)) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_hdf5(Path(path)))
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except PermissionError as error:
+            raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+        except BlockingIOError as error:
+            raise InputError(f"{path}: is in use: {reason(error)}") from None
+        except _DAMAGE as error:
+            raise _damaged(path, error) from None
+        try:
             yield file
-    except (InputError, RunError):
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
-    except BlockingIOError as error:
-        raise InputError(f"{path}: is in use: {reason(error)}") from None
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:  # all that h5py raises for damage
-        raise InputError(f"{path}: not an HDF5 file, or damaged or cut: {reason(error)[:200]}") from None
+        except _DAMAGE as error:
+            if not raised_by(error, "h5py"):
+                raise
+            if _is_vouched_for(path):
+                what = "is as gpu-fdm wrote it, but lacks what is read here (another version wrote it?)"
+                raise InputError(f"{path}: {what}: {reason(error)[:200]}") from error
+            raise _damaged(path, error) from None
+
+
+def _damaged(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not an HDF5 file, or damaged or cut: {reason(error)[:200]}")
 
 
 def is_hdf5(path: str | Path) -> bool:
@@ -123,15 +138,29 @@ def require_self_contained(file: "h5py.File") -> None:
 
 @contextmanager
 def open_result(path: str | Path) -> "Iterator[h5py.File]":
-    """A result of this program, open; InputError, naming it, for one that is damaged or not self-contained."""
-    try:
-        with opened(path) as file:
-            require_self_contained(file)
+    """A result of this program, open; InputError, naming it, for one that is damaged or not self-contained.
+
+    A file without a digest may hold anything: errors of what the block does with it become InputErrors. In one whose
+    digest fits is what the program wrote: they are defects of the program, and stay what they are.
+    """
+    with opened(path) as file:
+        require_self_contained(file)
+        try:
             yield file
-    except InputError:
-        raise
-    except (AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
-        raise InputError(f"{path}: not a result of gpu-fdm run, or damaged: {reason(error)[:200]}") from None
+        except (InputError, RunError):
+            raise
+        except (*_DAMAGE, AttributeError, IndexError, ArithmeticError, configparser.Error) as error:
+            if (isinstance(error, _DAMAGE) and raised_by(error, "h5py")) or _is_vouched_for(path):
+                raise
+            what = "not what gpu-fdm writes, or changed, for it has no digest"
+            raise InputError(f"{path}: {what}: {reason(error)[:200]}") from error
+
+
+def _is_vouched_for(path: str | Path) -> bool:
+    """Whether a file has the bytes that this program wrote."""
+    from .digest import damage_of
+
+    return damage_of(Path(path)) == ""
 
 
 def list_grids(file: "h5py.File") -> list[str]:
@@ -216,6 +245,8 @@ def _check_stored(dataset: "h5py.Dataset", where: str) -> None:
     """InputError for data in other files, and for data that were never written, which HDF5 reads as zeros."""
     import h5py
 
+    if dataset.shape is None:
+        raise InputError(f"{where}: holds nothing")
     if dataset.is_virtual or dataset.external:
         raise InputError(f"{where}: lies in other files (virtual or external storage), which are not followed")
     layout = dataset.id.get_create_plist().get_layout()

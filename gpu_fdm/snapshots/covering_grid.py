@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, RunError
+from ..errors import InputError, raised_by
 from ..vectors import three
 from .options import SnapshotOptions
 
@@ -18,7 +18,7 @@ from .options import SnapshotOptions
 def opened_with_yt(path: str | Path, format_name: str) -> Iterator[Any]:
     """The yt dataset of a path.
 
-    Raises InputError if yt is not installed, and for files that yt cannot read.
+    Raises InputError if yt is not installed, and for files that yt cannot read, also inside of the block.
     """
     try:
         import yt
@@ -27,9 +27,9 @@ def opened_with_yt(path: str | Path, format_name: str) -> Iterator[Any]:
     yt.set_log_level("error")
     try:
         yield yt.load(str(path))
-    except (InputError, RunError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - yt's parsers raise errors of any type
+    except Exception as error:  # yt's parsers raise errors of any type
+        if isinstance(error, MemoryError) or not raised_by(error, "yt", "unyt"):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: yt cannot read it as {format_name}: {type(error).__name__} {reason}") from None
 

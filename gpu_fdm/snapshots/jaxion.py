@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, RunError, reason
+from ..errors import InputError, reason
 from ..io.tables import read_text
 from ..vectors import three
 from .options import SnapshotOptions
@@ -26,20 +26,33 @@ _MANIFEST = Path("default") / "manifest.ocdbt"
 _PARAMETERS = "params.json"
 
 
-@contextmanager
-def _opened(path: str | Path, name: str) -> Iterator[Any]:
+class _Stored:
     """An array of a checkpoint, to be read in parts; InputError where tensorstore is missing or cannot read it."""
-    try:
-        import tensorstore
-    except ImportError:
-        raise InputError(f"{path}: format jaxion is read with tensorstore: pip install tensorstore") from None
-    store = {"driver": "ocdbt", "base": (Path(path).resolve() / "default").as_uri() + "/", "path": f"{name}/"}
-    try:
-        yield tensorstore.open({"driver": "zarr", "kvstore": store}, open=True, read=True).result()
-    except (InputError, RunError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - tensorstore raises errors of several types
-        raise InputError(f"{path}: {name} cannot be read: {reason(error)[:200]}") from None
+
+    def __init__(self, path: str | Path, name: str):
+        try:
+            import tensorstore
+        except ImportError:
+            raise InputError(f"{path}: format jaxion is read with tensorstore: pip install tensorstore") from None
+        store = {"driver": "ocdbt", "base": (Path(path).resolve() / "default").as_uri() + "/", "path": f"{name}/"}
+        self._path, self._name = path, name
+        with self._readable():
+            array = tensorstore.open({"driver": "zarr", "kvstore": store}, open=True, read=True).result()
+        self._array, self.shape, self.dtype = array, tuple(array.shape), np.dtype(array.dtype.numpy_dtype)
+        self.chunks = array.chunk_layout.read_chunk.shape
+
+    def __getitem__(self, part: Any) -> NDArray:
+        with self._readable():
+            return self._array[part].read().result()
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - tensorstore raises errors of several types
+            raise InputError(f"{self._path}: {self._name} cannot be read: {reason(error)[:200]}") from None
 
 
 @dataclass(frozen=True)
@@ -53,20 +66,9 @@ class Checkpoint:
     axes_reversed = False
 
     @contextmanager
-    def arrays(self) -> Iterator[list["_Planes"]]:
+    def arrays(self) -> Iterator[list[_Stored]]:
         """Psi, to be sliced along x."""
-        with _opened(self.path, PSI) as psi:
-            yield [_Planes(psi)]
-
-
-class _Planes:
-    """Planes of psi along x, in chunks as they are stored."""
-
-    def __init__(self, psi: Any):
-        self._psi, self.dtype, self.chunks = psi, np.dtype(psi.dtype.numpy_dtype), psi.chunk_layout.read_chunk.shape
-
-    def __getitem__(self, planes: slice) -> NDArray:
-        return self._psi[planes].read().result()
+        yield [_Stored(self.path, PSI)]
 
 
 def _checkpoints(path: Path) -> list[Path]:
@@ -92,11 +94,11 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         raise InputError(f"{path}: must be one checkpoint: {names}")
     checkpoint = found[0]
     parameters = _parameters(checkpoint.resolve().parent / _PARAMETERS)
-    with _opened(checkpoint, PSI) as psi:
-        if psi.rank != 3 or np.dtype(psi.dtype.numpy_dtype).kind != "c" or 0 in psi.shape:
-            kind = f"{psi.dtype.name} of shape {psi.shape}"
-            raise InputError(f"{checkpoint}: psi is {kind}: must be complex, of three dimensions")
-        cells, dtype = three(map(int, psi.shape)), np.dtype(psi.dtype.numpy_dtype).str
+    psi = _Stored(checkpoint, PSI)
+    if len(psi.shape) != 3 or psi.dtype.kind != "c" or 0 in psi.shape:
+        kind = f"{psi.dtype.name} of shape {psi.shape}"
+        raise InputError(f"{checkpoint}: psi is {kind}: must be complex, of three dimensions")
+    cells = three(map(int, psi.shape))
     comoving = parameters("physics", "cosmology") == 1
     options.require(path, box_size=comoving, redshift=comoving)
     h = options.resolve("h", lambda: parameters("cosmology", "little_h") if comoving else None, path, needed=False)
@@ -117,7 +119,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         m22=parameters("quantum", "m_22"),
         cells=cells,
         density_units="Msun/ckpc^3" if comoving else "Msun/kpc^3",
-        source=Checkpoint(str(checkpoint), cells, dtype),
+        source=Checkpoint(str(checkpoint), cells, psi.dtype.str),
     )
 
 
@@ -140,8 +142,10 @@ def _parameters(path: Path) -> Callable[[str, str], float]:
 
 def _number(checkpoint: Path, name: str) -> float:
     """A single number of a checkpoint."""
-    with _opened(checkpoint, name) as stored:
-        return float(stored.read().result())
+    stored = _Stored(checkpoint, name)
+    if stored.shape != () or stored.dtype.kind not in "iuf":
+        raise InputError(f"{checkpoint}: {name} is {stored.dtype.name} of shape {stored.shape}: must be one number")
+    return float(stored[()])
 
 
 READER = Reader(

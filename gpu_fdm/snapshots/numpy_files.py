@@ -6,7 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -82,18 +82,24 @@ class NumpyArray:
     @contextmanager
     def arrays(self) -> Iterator[list[Any]]:
         """The array, its slowest axis first."""
-        with _readable(self.path):
-            if self.member:
-                with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.member}.npy") as stream:
-                    if _npz_array(self.path, self.member, archive) != self:
-                        raise InputError(f"{self.path}: {self.member} has changed since it was opened")
-                    _header(stream)
-                    yield [_Stream(stream, self)]
-            else:
-                if _npy_array(self.path) != self:
-                    raise InputError(f"{self.path}: has changed since it was opened")
-                mapped = np.load(self.path, mmap_mode="r", allow_pickle=False).view(self.dtype)
-                yield [mapped.T if self.axes_reversed else mapped]
+        with ExitStack() as stack:
+            with _readable(self.path):
+                array = self._in_archive(stack) if self.member else self._mapped()
+            yield [array]
+
+    def _in_archive(self, stack: ExitStack) -> "_Stream":
+        archive = stack.enter_context(zipfile.ZipFile(self.path))
+        if _npz_array(self.path, self.member, archive) != self:
+            raise InputError(f"{self.path}: {self.member} has changed since it was opened")
+        stream = stack.enter_context(archive.open(f"{self.member}.npy"))
+        _header(stream)
+        return _Stream(stream, self)
+
+    def _mapped(self) -> NDArray:
+        if _npy_array(self.path) != self:
+            raise InputError(f"{self.path}: has changed since it was opened")
+        mapped = np.load(self.path, mmap_mode="r", allow_pickle=False).view(self.dtype)
+        return mapped.T if self.axes_reversed else mapped
 
 
 class _Stream:
@@ -101,14 +107,15 @@ class _Stream:
 
     def __init__(self, stream: IO[bytes], array: NumpyArray):
         self.dtype = np.dtype(array.dtype)
-        self._stream, self._shape, self._start = stream, array.shape, stream.tell()
+        self._path, self._stream, self._shape, self._start = array.path, stream, array.shape, stream.tell()
 
     def __getitem__(self, key: slice | tuple[slice, ...]) -> NDArray:
         rows, *inside = key if isinstance(key, tuple) else (key,)
         row = prod(self._shape[1:]) * self.dtype.itemsize
-        self._stream.seek(self._start + rows.start * row)
-        octets = self._stream.read((rows.stop - rows.start) * row)
-        values = np.frombuffer(octets, self.dtype).reshape(rows.stop - rows.start, *self._shape[1:])
+        with _readable(self._path):
+            self._stream.seek(self._start + rows.start * row)
+            octets = self._stream.read((rows.stop - rows.start) * row)
+            values = np.frombuffer(octets, self.dtype).reshape(rows.stop - rows.start, *self._shape[1:])
         return values[(slice(None), *inside)]
 
 

@@ -98,6 +98,13 @@ class TestGrid:
             with pytest.raises(ValueError, match="must be in 0"):
                 received.slab(*planes)
 
+    def test_errors_of_what_is_done_with_it_are_not_of_the_file(self, name, make, tmp_path):
+        source = open_snapshot((case := make(tmp_path)).path, options=case.options).source
+        for error in (ValueError, TypeError, KeyError, RuntimeError, OSError):
+            with pytest.raises(error, match="a defect") as found, source.arrays():
+                raise error("a defect")
+            assert found.type is error
+
     def test_options_override_the_file(self, name, make, tmp_path, caplog):
         case = make(tmp_path)
         opened = open_snapshot(case.path, options=evolve(case.options, box_size=9.0, redshift=0.25))
