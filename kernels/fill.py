@@ -252,6 +252,28 @@ def _z_range(image, spacing, low, high, nz):
     return first, last
 
 
+@njit(inline="always", **FAST)
+def _line_start(image, spacing, bx, j):
+    """Coordinates across and along a filament of the point of row j, at bx, whose coordinate along the row is 0."""
+    by = ((j - image[1]) + image[4]) * spacing[1]
+    return (
+        bx * image[6] + by * image[7],
+        bx * image[9] + by * image[10],
+        bx * image[12] + by * image[13],
+    )
+
+
+@njit(inline="always", **FAST)
+def _mean_density(position, mean, w):
+    """The smooth density at a radius in steps of its table; interpolated to the tolerance, it can come out below zero."""
+    row = int(position)
+    quintic_weights(position - row, w)
+    average = 0.0
+    for tap in range(TAPS):
+        average += w[tap] * mean[row + tap]
+    return max(average, 0.0)
+
+
 @njit(**FAST)
 def fill_extruded_loop(fdm, smooth, x_first, planes, spacing, images, section, inverse_step, reach, ends):
     """fill_extruded on the CPU, on some planes.
@@ -275,10 +297,7 @@ def fill_extruded_loop(fdm, smooth, x_first, planes, spacing, images, section, i
             if abs(bx) > x_extent:
                 continue
             for j in range(y_first, y_last + 1):
-                by = ((j - image[1]) + image[4]) * spacing[1]
-                u0 = bx * image[6] + by * image[7]
-                v0 = bx * image[9] + by * image[10]
-                s0 = bx * image[12] + by * image[13]
+                u0, v0, s0 = _line_start(image, spacing, bx, j)
                 low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
                 first, last = _z_range(image, spacing, low, high, nz)
                 for k in range(first, last + 1):
@@ -335,10 +354,7 @@ def fill_direct_loop(
                 continue
             y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
             for j in range(y_first, y_last + 1):
-                by = ((j - image[1]) + image[4]) * spacing[1]
-                u0 = bx * image[6] + by * image[7]
-                v0 = bx * image[9] + by * image[10]
-                s0 = bx * image[12] + by * image[13]
+                u0, v0, s0 = _line_start(image, spacing, bx, j)
                 low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
                 first, last = _z_range(image, spacing, low, high, nz)
                 count = 0
@@ -361,12 +377,27 @@ def fill_direct_loop(
                     k = cell[p]
                     fdm[i, j, k] += end_row[p] * (psi[p, 0] * psi[p, 0] + psi[p, 1] * psi[p, 1])
                     position = math.sqrt(u_row[p] * u_row[p] + v_row[p] * v_row[p]) * mean_inverse_step
-                    row = int(position)
-                    quintic_weights(position - row, w)
-                    average = 0.0
-                    for tap in range(TAPS):
-                        average += w[tap] * mean[row + tap]
-                    smooth[i, j, k] += end_row[p] * max(average, 0.0)
+                    smooth[i, j, k] += end_row[p] * _mean_density(position, mean, w)
+
+
+@njit(inline="always", **FAST)
+def _sum_slices(slices, ws, position, w, f):
+    """Factors of all cos(l phi) and sin(l phi) of psi between slices, into f.
+
+    slices    (TAPS, rows, width);  ws  their weights (TAPS,);  position  of the radius in rows;  w  scratch (TAPS,)
+    """
+    row = int(position)
+    quintic_weights(position - row, w)
+    for c in range(len(f)):
+        f[c] = 0
+    for tap in range(TAPS):
+        rows = slices[tap]
+        r0, r1, r2 = rows[row], rows[row + 1], rows[row + 2]
+        r3, r4, r5 = rows[row + 3], rows[row + 4], rows[row + 5]
+        a = ws[tap]
+        w0, w1, w2, w3, w4, w5 = a * w[0], a * w[1], a * w[2], a * w[3], a * w[4], a * w[5]
+        for c in range(len(f)):
+            f[c] += (w0 * r0[c] + w1 * r1[c] + w2 * r2[c]) + (w3 * r3[c] + w4 * r4[c] + w5 * r5[c])
 
 
 @njit(**FAST)
@@ -412,10 +443,7 @@ def fill_axial_loop(
             if abs(bx) > x_extent:
                 continue
             for j in range(y_first, y_last + 1):
-                by = ((j - image[1]) + image[4]) * spacing[1]
-                u0 = bx * image[6] + by * image[7]
-                v0 = bx * image[9] + by * image[10]
-                s0 = bx * image[12] + by * image[13]
+                u0, v0, s0 = _line_start(image, spacing, bx, j)
                 low, high = _row_interval(u0, v0, u_step, v_step, s0 - middle, s_step, reach, half_piece)
                 first, last = _z_range(image, spacing, low, high, nz)
                 for k in range(first, last + 1):
@@ -429,33 +457,15 @@ def fill_axial_loop(
                     if u * u + v * v >= reach * reach or radius >= reach:
                         continue
                     rotations(u, v, radius, cosine, sine)
-                    position = radius * inverse_step
-                    row = int(position)
-                    quintic_weights(position - row, w)
                     position = (axial - slice_start) * slice_inverse_step
                     start = int(position)
                     quintic_weights(position - start, ws)
-                    for c in range(width):
-                        f[c] = 0
-                    for tap in range(TAPS):
-                        rows = flat[start + tap]
-                        r0, r1, r2 = rows[row], rows[row + 1], rows[row + 2]
-                        r3, r4, r5 = rows[row + 3], rows[row + 4], rows[row + 5]
-                        a = ws[tap]
-                        w0, w1, w2, w3, w4, w5 = a * w[0], a * w[1], a * w[2], a * w[3], a * w[4], a * w[5]
-                        for c in range(width):
-                            f[c] += (w0 * r0[c] + w1 * r1[c] + w2 * r2[c]) + (w3 * r3[c] + w4 * r4[c] + w5 * r5[c])
+                    _sum_slices(flat[start : start + TAPS], ws, radius * inverse_step, w, f)
                     real = table.dtype.type(0)
                     imag = table.dtype.type(0)
                     for l in range(l_count):
                         real += f[l] * cosine[l] - f[l_count + l] * sine[l]
                         imag += f[2 * l_count + l] * cosine[l] + f[3 * l_count + l] * sine[l]
-                    position = radius * mean_inverse_step
-                    row = int(position)
-                    quintic_weights(position - row, w_mean)
-                    average = 0.0
-                    for tap in range(TAPS):
-                        average += w_mean[tap] * mean[row + tap]
                     end = _soft_end(axial, half_length, sharpness, pieces)
                     fdm[i, j, k] += end * (real * real + imag * imag)
-                    smooth[i, j, k] += end * max(average, 0.0)
+                    smooth[i, j, k] += end * _mean_density(radius * mean_inverse_step, mean, w_mean)
