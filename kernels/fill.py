@@ -265,7 +265,7 @@ def _line_start(image, spacing, bx, j):
 
 @njit(inline="always", **FAST)
 def _mean_density(position, mean, w):
-    """The smooth density at a radius in steps of its table; interpolated to the tolerance, it can come out below zero."""
+    """The smooth density at a radius in steps of its table; interpolated, it can come out below zero."""
     row = int(position)
     quintic_weights(position - row, w)
     average = 0.0
