@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_set_option, check_dpi, errors_of_options, file_name
+from .shared import add_dpi_option, add_set_option, check_dpi, file_name, overrides_of
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def execute(options: Namespace) -> None:
 
 def _config(options: Namespace) -> "Config":
     """The config of the ini and of the options that replace its values."""
-    from ..config.config import read_model
+    from ..config.config import Override, read_model
     from ..config.fit_section import PARAMETERS
 
     overrides = list(options.set)
@@ -100,13 +100,9 @@ def _config(options: Namespace) -> "Config":
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in PARAMETERS:
             raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
-        overrides.append(f"fit.{name.strip()}={value}")
-    keys = {name: f"fit.{name}" for name in ("gaussian", *NUMBERS)} | {"seed": "run.seed"}
-    keys = {name: key for name, key in keys.items() if getattr(options, name) is not None}
-    with errors_of_options(**keys):
-        return read_model(
-            options.config, overrides + [f"{key}={getattr(options, name)}" for name, key in keys.items()], "fit"
-        )
+        overrides.append(Override(f"fit.{name.strip()}", value, f"--prior {name.strip()} ="))
+    keys = {name: f"fit.{name}" for name in ("gaussian", *NUMBERS)}
+    return read_model(options.config, overrides + overrides_of(options, **keys, seed="run.seed"), "fit")
 
 
 def _covariances(options: Namespace) -> list[str | None]:

@@ -12,8 +12,8 @@ from .shared import (
     add_dpi_option,
     add_set_option,
     check_dpi,
-    errors_of_options,
     file_name,
+    overrides_of,
     require_output,
     require_table_and_figure,
 )
@@ -138,11 +138,8 @@ def _config(options: Namespace) -> "Config":
     given = read([])
     made = (*MADE, *MADE_TOTAL) if options.total else MADE
     absent = [text for text in made if getattr(given, text.partition(".")[0]) is None]
-    keys = {"redshift": "cosmology.redshift"} | {name: f"one_filament.{name}" for name in ("points", "k_min", "k_max")}
-    keys = {name: key for name, key in keys.items() if getattr(options, name) is not None}
-    replaced = [text.partition("=")[0].strip() for text in options.set]
-    with errors_of_options(**{name: key for name, key in keys.items() if key not in replaced}):
-        return read([*absent, *(f"{key}={getattr(options, name)}" for name, key in keys.items()), *options.set])
+    keys = {name: f"one_filament.{name}" for name in ("points", "k_min", "k_max")}
+    return read([*absent, *overrides_of(options, redshift="cosmology.redshift", **keys), *options.set])
 
 
 def _masses(text: str) -> list[float]:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .terminal import show
 
 if TYPE_CHECKING:
+    from ..config.config import Override
     from ..parallel.backend import CPU, GPU
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
@@ -57,16 +58,12 @@ def add_bin_options(parser: ArgumentParser) -> None:
     parser.add_argument("--error", type=float, default=0.05, metavar="E", help="relative error (default: 0.05)")
 
 
-@contextmanager
-def errors_of_options(**keys: str) -> Iterator[None]:
-    """Errors of keys that options gave name the option, not --set;  keys  "section.key" by name of the option."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error)
-        for name, key in keys.items():
-            text = text.replace("--set: [{}] {} =".format(*key.split(".")), f"--{name.replace('_', '-')}")
-        raise InputError(text) from None
+def overrides_of(options: Namespace, **keys: str) -> "list[Override]":
+    """What options that are given replace in an ini;  keys  "section.key" by name of the option."""
+    from ..config.config import Override
+
+    given = {name: getattr(options, name) for name in keys if getattr(options, name) is not None}
+    return [Override(keys[name], value, f"--{name.replace('_', '-')}") for name, value in given.items()]
 
 
 def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> None:

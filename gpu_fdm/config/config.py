@@ -26,7 +26,17 @@ from .sections import SECTIONS, Sections
 MOST_TEXT = 1 << 24  # bytes of an ini: a list of a million numbers fits
 SHIPPED = ("filament_gas.csv", "haloes.csv", "short_filament.csv")  # input files of the inis that gpu-fdm init prints
 _DATA = Path(__file__).parent / "data"
-_SET = "--set"  # names a key that --set gave, where messages else name the file
+
+
+class Override(str):
+    """The text "section.key=value" of an option of a command, which messages about the key name."""
+
+    option: str
+
+    def __new__(cls, key: str, value: object, option: str) -> "Override":
+        override = super().__new__(cls, f"{key}={value}")
+        override.option = option
+        return override
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,12 @@ class Config(Sections):
     """A checked ini: its sections, None for a stage that is not asked for.
 
     source      the ini file that it was read from, for messages
-    overridden  keys "section.key" that --set gave, for messages
+    overridden  how messages name keys "section.key" that --set or an option gave
     Raises InputError, naming the section and the key, where sections or keys do not go together.
     """
 
     source: str = field(default="config", compare=False)
-    overridden: frozenset[str] = field(default=frozenset(), compare=False)
+    overridden: dict[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         for name, section in self.sections().items():
@@ -70,10 +80,10 @@ class Config(Sections):
                 raise InputError(f"{self.source}: {by} needs a section {which}, {absent}")
 
     def error(self, section: str, key: str, message: str) -> InputError:
-        """An error that names the file, or --set, the section, the key and its value."""
+        """An error that names the file, the section and the key, or the option that gave it, and the value."""
         kind, value = _kind(section, key), getattr(getattr(self, section), key)
-        place = _SET if f"{section}.{key}" in self.overridden else self.source
-        return InputError(f"{place}: [{section}] {key} = {kind.format(value) or '(empty)'}: {message}")
+        named = _named(section, key, self.source, self.overridden)
+        return InputError(f"{named} {kind.format(value) or '(empty)'}: {message}")
 
     @contextmanager
     def errors_in(self, section: str) -> Iterator[None]:
@@ -81,7 +91,7 @@ class Config(Sections):
         try:
             yield
         except InputError as error:
-            if str(error).startswith((f"{self.source}: ", f"{_SET}: ")):
+            if str(error).startswith((f"{self.source}: ", *self.overridden.values())):
                 raise
             raise InputError(f"{self.source}: [{section}] {error}") from None
 
@@ -134,7 +144,7 @@ class Config(Sections):
 def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read an ini file.
 
-    overrides  texts "section.key=value" that replace values of the file, as --set does
+    overrides  texts "section.key=value" that replace values of the file, as --set does, or Overrides
     Raises InputError, one line, for a file that cannot be read and for anything wrong in it.
     """
     file = Path(path)
@@ -223,7 +233,7 @@ def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
         section, _, key = override.partition("=")[0].strip().partition(".")
         for replaced in SECTIONS[section].replaces.get(key, ()) if section in SECTIONS else ():
             values.get(section, {}).pop(replaced, None)
-    overridden: set[str] = set()
+    overridden: dict[str, str] = {}
     for override in overrides:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")
@@ -231,7 +241,7 @@ def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
             raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
-        overridden.add(f"{section}.{key}")
+        overridden[f"{section}.{key}"] = getattr(override, "option", f"--set: [{section}] {key} =")
     sections: dict[str, Any] = {}
     for name, keys in values.items():
         for key in keys:
@@ -242,11 +252,15 @@ def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
             try:
                 arguments[key] = _kind(name, key).parse(value)
             except ValueError as error:
-                place = _SET if f"{name}.{key}" in overridden else source
-                what = f"{place}: [{name}] {key} = {' '.join(value.split()) or '(empty)'}"
+                what = f"{_named(name, key, source, overridden)} {' '.join(value.split()) or '(empty)'}"
                 raise InputError(f"{what}: must be {error}{_in_unit(name, key)}") from None
         sections[name] = SECTIONS[name](**arguments)
-    return Config(**sections, source=source, overridden=frozenset(overridden))
+    return Config(**sections, source=source, overridden=overridden)
+
+
+def _named(section: str, key: str, source: str, overridden: dict[str, str]) -> str:
+    """How messages name a key, before its value: by the option that gave it, else by its place in the ini."""
+    return overridden.get(f"{section}.{key}", f"{source}: [{section}] {key} =")
 
 
 def known_section(name: str, source: str) -> type[Section]:

@@ -75,7 +75,7 @@ def test_another_model_is_called_a_bad_fit(table, prior, folder, capsys):
             "--covariance: 1 given: must be one a table, 2, or none",
         ),
         (["power.csv", "--prior", "sigma8=1"], "--prior sigma8=1: must be NAME=PRIOR, with NAME one of m22"),
-        (["power.csv", "--prior", "n_s=0.9,1"], "[fit] n_s = 0.9,1: must be uniform(A, B), normal(MEAN, SD)"),
+        (["power.csv", "--prior", "n_s=0.9,1"], "error: --prior n_s = 0.9,1: must be uniform(A, B), normal(MEAN, SD)"),
         (["power.csv", "--prior", "m22=log_uniform(0.1,1)"], "prior of m22, log_uniform(0.1, 1): m22 = 0.1: "),
         (["power.csv", "--steps", "1"], "error: --steps 1: must be an integer in [10"),
         (["nothing.csv"], "nothing.csv: no such file"),

@@ -4,7 +4,7 @@ import attrs
 import pytest
 from locations import REPOSITORY
 
-from gpu_fdm.config.config import Config, parse_config, read_config
+from gpu_fdm.config.config import Config, Override, parse_config, read_config
 from gpu_fdm.config.presets import PRESETS, preset_ini
 from gpu_fdm.config.sections import SECTIONS
 from gpu_fdm.config.shared_sections import FilamentSection
@@ -111,6 +111,18 @@ def test_set_makes_a_section():
 )
 def test_mistakes(text, says):
     assert says in message(text)
+
+
+def test_messages_name_the_option_that_gave_a_key():
+    """The last one that gave it, and in errors that are found later too."""
+    of_option = Override("dark_matter.m22", "nine", "--boson")
+    assert message(SMALL, [of_option]).startswith("--boson nine: must be a number in ")
+    assert message(SMALL, [of_option, "dark_matter.m22=ten"]).startswith("--set: [dark_matter] m22 = ten: must be ")
+    config = parse_config(SMALL, overrides=[Override("dark_matter.m22", 9, "--boson"), "box.size=1,2,3"])
+    with pytest.raises(InputError, match=r"^--boson 9: is too heavy$"), config.errors_in("filament"):
+        raise config.error("dark_matter", "m22", "is too heavy")
+    with pytest.raises(InputError, match=r"^--set: \[box\] size = 1, 2, 3: is small$"):
+        raise config.error("box", "size", "is small")
 
 
 @pytest.mark.parametrize("override", ["m22=1", "dark_matter.m22", "dark_matter.m23=1", "darkmatter.m22=1"])
