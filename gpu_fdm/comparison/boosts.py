@@ -69,14 +69,9 @@ def draw_compared(
 
 def comparison_lines(comparison: Comparison) -> list[str]:
     """The lines about a table and the model that it was compared with."""
-    table, model, quality, fit = comparison.table, comparison.model, comparison.agreement, comparison.fit
-    agreement = f"rms of ln(table/model) {quality.rms:.3g} over {quality.rows} rows"
-    if quality.chi_squared is not None:
-        agreement += f", chi-squared {quality.chi_squared:.4g}"
-    if quality.left_out:
-        why = " or ".join(filter(None, ("out of the model's range", table.limits)))
-        agreement += f" ({quality.left_out} rows are {why})"
-    lines = [f"{table.label} ({table.source}) compared with {model.label}: {agreement}"]
+    table, model, fit = comparison.table, comparison.model, comparison.fit
+    agrees = comparison.agreement.text(table)
+    lines = [f"{table.label} ({table.source}) compared with {model.label}: {agrees}"]
     for name, features in zip(("table", "model"), comparison.features, strict=True):
         lines.append(f"  {name}: {features.text}")
     if fit is not None:

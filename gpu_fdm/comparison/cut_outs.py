@@ -21,7 +21,16 @@ from ..filament.weights import wkb_weights
 from ..pipeline.cut_out import cut_out_of, projection_of
 from ..pipeline.inputs import read_inputs
 from ..pipeline.model import build_model
-from ..pipeline.projection_spectra import MANY, BoxPower, PolarPower, box_power, polar_power, ratios_in_words
+from ..pipeline.projection_spectra import (
+    MANY,
+    BoxPower,
+    PolarPower,
+    box_power,
+    log_weights_in_words,
+    polar_power,
+    ratios_in_words,
+    scatter_in_words,
+)
 from ..plots.report import Picture, ReportSection, Table
 from .compare import write_rows
 from .drawn import Drawn, Pairs
@@ -115,13 +124,8 @@ class ComparedCutOut:
             f"line mass within {row['radius']:.3g} cMpc/h of the axis: {row['line_mass']:.4g} (Msun/h)/(cMpc/h), "
             f"{found.held:.1%} of it, {found.held * self.line_masses[0]:.4g}, in the states; of the model "
             f"{row['model_line_mass']:.4g}{lacks}",
-            *(
-                f"rms of ln(weight/{name}) {rms:.2g} by mass, {chance:.2g} by chance in {row['effective_slices']:.3g} "
-                "independent slices"
-                for name, (rms, chance) in logs.items()
-            ),
-            f"|a|^2 of psi scatters by {row['relative_scatter']:.2f} of its mean (1 of Gaussian amplitudes, 0 of fixed "
-            "ones)",
+            *(log_weights_in_words(name, *log, found.correlation.effective) for name, log in logs.items()),
+            scatter_in_words(found.relative_scatter),
             self.tests.text,
             "polar spectrum of the model over that of the slices: "
             + ratios_in_words(polar.k, ratio, ratio * polar.error / polar.mean),

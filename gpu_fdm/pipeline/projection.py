@@ -14,7 +14,14 @@ from ..io import schema
 from ..io.result_file import GroupWriter
 from .cut_out import cut_out_of, projection_of
 from .models import Models, model_keys
-from .projection_spectra import MANY, box_power, polar_power, ratios_in_words
+from .projection_spectra import (
+    MANY,
+    box_power,
+    log_weights_in_words,
+    polar_power,
+    ratios_in_words,
+    scatter_in_words,
+)
 from .stage import Context
 
 _FOLDER = f"/{schema.FILAMENTS}/{schema.filament(0)}/{schema.PROJECTION}"
@@ -106,9 +113,8 @@ def _lines(about: dict[str, Any]) -> list[str]:
         f"line mass of {about['line_mass']:.4g} (Msun/h)/(cMpc/h) is in the states; subtracted from slices: "
         f"{subtracted}",
         *([axis] if about["axis_told"] else []),
-        f"rms of ln(weight/wkb) {about['rms_log_wkb']:.2g} by mass, {about['rms_log_chance']:.2g} by chance in "
-        f"{about['effective_slices']:.3g} independent slices; |a|^2 scatters by {about['relative_scatter']:.2f} of its "
-        "mean (1 of Gaussian amplitudes, 0 of fixed ones)",
+        log_weights_in_words("wkb", about["rms_log_wkb"], about["rms_log_chance"], about["effective_slices"]),
+        scatter_in_words(about["relative_scatter"]),
         f"mass over that of wkb, in thirds by energy: {', '.join(f'{value:.3g}' for value in about['wkb_ratio'])}",
         tests.text,
         f"polar spectrum of the slices over the exact average: {about['polar_ratio']}",

@@ -79,6 +79,16 @@ def box_power(cut: CutOut, model: Model, found: Projection) -> BoxPower:
     return BoxPower(own.k[good], own.modes[good], own.power[good], ratio**2 * other.power[good])
 
 
+def log_weights_in_words(name: str, rms: float, chance: float, slices: float) -> str:
+    """How far measured weights are from others;  slices  number of independent ones, which make `chance`."""
+    return f"rms of ln(weight/{name}) {rms:.2g} by mass, {chance:.2g} by chance in {slices:.3g} independent slices"
+
+
+def scatter_in_words(relative: float) -> str:
+    """How |a|^2 scatters from slice to slice, over its mean."""
+    return f"|a|^2 of psi scatters by {relative:.2f} of its mean (1 of Gaussian amplitudes, 0 of fixed ones)"
+
+
 def ratios_in_words(k: NDArray, ratio: NDArray, error: NDArray | None = None) -> str:
     """A ratio at a few wavenumbers [h/Mpc]."""
     if not len(k):

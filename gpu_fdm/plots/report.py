@@ -114,13 +114,7 @@ def comparison_section(
     features = {name: boost_features(boost) for name, boost in (("table", table), ("model", model))}
     threshold = features["model"].threshold
     found = [(name, row.k_detach, row.k_peak, row.height, row.at_end, row.slope) for name, row in features.items()]
-    agrees = f"rms of ln(table/model): {quality.rms:.3g}, over {quality.rows} rows"
-    if quality.chi_squared is not None:
-        agrees += f"; chi-squared {quality.chi_squared:.4g}"
-    if quality.left_out:
-        why = " or ".join(filter(None, ("out of the range of the model", table.limits)))
-        agrees += f"; {quality.left_out} rows are {why}"
-    texts = [f"Table: {table.source or '(no source)'}", f"Model: {model.source or '(no source)'}", agrees]
+    texts = [f"Table: {table.source or '(no source)'}", f"Model: {model.source or '(no source)'}", quality.text(table)]
     texts += [] if fit is None else [f"Fit: {fit.text}", *more]
     worst = () if fit is None or fit.fits else fit.worst
     disagreeing = tuple((row.k, row.table, row.model, row.pull) for row in worst)

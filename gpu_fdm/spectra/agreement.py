@@ -28,6 +28,16 @@ class Agreement:
     rows: int
     left_out: int
 
+    def text(self, table: Boost) -> str:
+        """How they agree, in words."""
+        words = f"rms of ln(table/model) {self.rms:.3g} over {self.rows} rows"
+        if self.chi_squared is not None:
+            words += f", chi-squared {self.chi_squared:.4g}"
+        if self.left_out:
+            why = " or ".join(filter(None, ("out of the model's range", table.limits)))
+            words += f" ({self.left_out} rows are {why})"
+        return words
+
 
 @dataclass(frozen=True)
 class RowAgreement:

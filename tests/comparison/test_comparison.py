@@ -2,6 +2,7 @@
 
 import csv
 import logging
+from html import escape
 from pathlib import Path
 
 import h5py
@@ -284,7 +285,10 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
     assert code == 0, error
     told = [line for line in out.splitlines() if line.startswith("fdm/cdm")]
     assert ["not compared: no model has its redshift" in line for line in told] == [False, True, True]
-    assert "compared with fdm/cdm of matter with filaments of 3e+09 to 3e+10 Msun/h, m22 = 1, z = 4" in told[0]
+    model = "compared with fdm/cdm of matter with filaments of 3e+09 to 3e+10 Msun/h, m22 = 1, z = 4: "
+    _, compared, agrees = told[0].partition(model)
+    assert compared and agrees.startswith("rms of ln(table/model) ")
+    assert f"<p>{escape(agrees)}</p>" in (tmp_path / "comparison/comparison.html").read_text()  # in the same words
 
 
 @pytest.mark.parametrize(

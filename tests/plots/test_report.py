@@ -126,7 +126,8 @@ def test_comparison():
     assert "Table: <a table>" in page.texts
     assert "Model: (no source)" in page.texts
     assert f"Fit: {fit.text}" in page.texts
-    assert any(text.startswith("rms of ln(table/model): 0.0953, over 7 rows; chi-squared ") for text in page.texts)
+    agrees = agreement(table, model(1.0)).text(table)
+    assert agrees.startswith("rms of ln(table/model) 0.0953 over 7 rows, chi-squared ") and agrees in page.texts
     assert sum(tag == "tr" for tag, _ in page.elements) == 3 + 8
 
 
