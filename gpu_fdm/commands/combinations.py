@@ -11,6 +11,7 @@ from .shared import (
     add_model_options,
     check_dpi,
     file_name,
+    model_overrides,
     require_output,
     require_table_and_figure,
 )
@@ -60,7 +61,7 @@ def execute(options: Namespace) -> None:
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options.dpi)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
-    config = read_model(options.config, options.set)
+    config = read_model(options.config, model_overrides(options))
     redshift = ranges.get("redshift", (None,))[0]
     prediction = Prediction.of(config, redshift, bins.k)
     of, known = tuple(name.strip() for name in options.of.split(",")), (POWER, *prediction.denominators)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_set_option, check_dpi, file_name, overrides_of
+from .shared import add_dpi_option, add_model_options, check_dpi, file_name, model_overrides, overrides_of
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("table", nargs="+", type=file_name, help=text)
     text = "ini of the model: [cosmology], [population], [wavefunction], [one_filament] and [fit] (default: their "
     text += "defaults); its redshift and m22 do not count"
-    parser.add_argument("--config", type=file_name, metavar="INI", help=text)
-    add_set_option(parser)
+    add_model_options(parser, text)
     text = "prior of m22, filament_fraction, ln10As, n_s, mass_min or omega_m: uniform(A,B), normal(MEAN,SD), "
     text += (
         "log_uniform(A,B) or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
@@ -95,7 +94,7 @@ def _config(options: Namespace) -> "Config":
     from ..config.config import Override, read_model
     from ..config.fit_section import PARAMETERS
 
-    overrides = list(options.set)
+    overrides = model_overrides(options)
     for text in options.prior:
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in PARAMETERS:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError
-from .shared import add_bin_options, add_model_options, file_name, require_output
+from .shared import add_bin_options, add_model_options, file_name, model_overrides, require_output
 from .terminal import show
 
 PARALLEL = False
@@ -41,7 +41,7 @@ def execute(options: Namespace) -> None:
         require_output(output, (".csv",))
         require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
-    config = read_model(options.config, options.set)
+    config = read_model(options.config, model_overrides(options))
     prediction = Prediction.of(config, options.redshift, bins.k)
     known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
     lines = [

@@ -43,11 +43,21 @@ def add_set_option(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=text)
 
 
-def add_model_options(parser: ArgumentParser) -> None:
-    """Add the options that config.read_model takes."""
-    text = "ini of the model (default: the defaults of its sections)"
+def add_model_options(
+    parser: ArgumentParser, text: str = "ini of the model (default: the defaults of its sections)"
+) -> None:
+    """Add the options that config.read_model takes;  text  help of --config."""
     parser.add_argument("--config", type=file_name, metavar="INI", help=text)
+    text = "named cosmology, as Planck18, or ini file whose [cosmology] replaces that of --config but for its redshift"
+    parser.add_argument("--cosmology", type=file_name, metavar="NAME|INI", help=text)
     add_set_option(parser)
+
+
+def model_overrides(options: Namespace) -> "list[str]":
+    """What --cosmology and --set replace in an ini of a model: --set comes last."""
+    from ..config.config import cosmology_overrides
+
+    return [*(cosmology_overrides(options.cosmology) if options.cosmology is not None else ()), *options.set]
 
 
 def add_bin_options(parser: ArgumentParser) -> None:

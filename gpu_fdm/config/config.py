@@ -181,6 +181,20 @@ def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:
     return read_config(name, overrides)
 
 
+def cosmology_overrides(name: str) -> list[Override]:
+    """Overrides for read_config that put a named cosmology, or that of an ini, in the place of all of [cosmology].
+
+    The redshift, which is what is computed at, stays.
+    Raises InputError as config_of_cosmology does.
+    """
+    section = config_of_cosmology(name).cosmology
+    return [
+        Override(f"cosmology.{item.name}", item.metadata["kind"].format(getattr(section, item.name)), "--cosmology")
+        for item in attrs.fields(type(section))
+        if item.name != "redshift"
+    ]
+
+
 def _with_files_beside(config: Config, folder: Path) -> Config:
     """The config with a folder before names of files that are not in the working directory, but in that folder."""
     for section, key, name in config.input_files():

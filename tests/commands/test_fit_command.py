@@ -1,10 +1,12 @@
 """gpu-fdm fit and forecast: their lines, their files, and what they refuse."""
 
+import attrs
 import numpy as np
 import pytest
 
 from gpu_fdm import Prediction, parse_config
 from gpu_fdm.commands.main import main
+from gpu_fdm.config.config import config_of_cosmology, cosmology_overrides, read_model
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.forecast import Bins, standard_deviation
 
@@ -120,9 +122,32 @@ def test_forecasts_known_from_elsewhere(folder, capsys):
         np.testing.assert_allclose(sigma, known, rtol=0.02)  # half of their last digit
 
 
+def test_a_cosmology_replaces_all_of_that_of_the_ini_but_its_redshift(folder, capsys):
+    """The same lines as an ini that has it: of a named one with its CAMB, of an ini, and with --set after it."""
+    given = "[cosmology]\nh = 0.66\nomega_m = 0.33\nlinear_power = eisenstein_hu\nredshift = 2\n"
+    sections = "[population]\n[wavefunction]\n[one_filament]\n"
+    mine = "[cosmology]\nomega_m = 0.28\nlinear_power = eisenstein_hu\nln10As = 3.0\n"
+    (folder / "model.ini").write_text(given + sections)
+    (folder / "mine.ini").write_text(mine + "redshift = 7\n")
+    (folder / "same.ini").write_text(mine + "redshift = 2\n" + sections)
+
+    def lines(*options):
+        assert main(["forecast", "--m22", "2", "--config", *options]) == 0
+        return capsys.readouterr().out
+
+    expected = lines("same.ini")
+    assert "at z = 2" in expected
+    assert lines("model.ini", "--cosmology", "mine.ini") == expected != lines("model.ini")
+    higher = lines("model.ini", "--cosmology", "mine.ini", "--set", "cosmology.omega_m=0.3")
+    assert higher == lines("same.ini", "--set", "cosmology.omega_m=0.3") != expected
+    read = read_model("model.ini", cosmology_overrides("Planck18")).cosmology
+    assert read == attrs.evolve(config_of_cosmology("Planck18").cosmology, redshift=2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--cosmology", "Planck19"], "Planck19: no such file (did you mean Planck18?); named cosmologies: "),
         (["--m22", "a"], "--m22 a: must be boson masses"),
         (["--k-min", "400"], "k_min = 400, k_max = 300: must be positive, the second the larger"),
         (["--error", "2"], "error = 2: must be in (0, 1)"),
