@@ -8,13 +8,17 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
+from ..config.sections import OneFilamentSection, TotalPowerSection
 from ..errors import InputError
 from ..parallel.blas import on_one_thread
+from ..pipeline.result_spectra import mass_windows
 from ..quantities import takes
 from ..values import brief
 from .measured import Measured
 from .prediction import Prediction
 from .ranges import PredictionRange
+
+DIGITS = 1e-5  # relative difference of masses that are one: an object has six digits of them
 
 
 class Predictor(Protocol):
@@ -47,11 +51,13 @@ class Likelihood:
 
         Where [fit] has a prior of omega_m it is one of a range: that of a uniform prior, 4 deviations of a Gaussian. It
         has haloes where one of the tables is of all matter with them, for which omega_m must be fixed.
-        Raises InputError as Prediction.of and PredictionRange.of do.
+        Raises InputError for tables of other windows of masses, and as Prediction.of and PredictionRange.of do.
         """
         tables = tuple(tables)
         if not tables or not all(isinstance(table, Measured) for table in tables):
             raise InputError("tables: must be a list of at least one table, each made by read_measured")
+        for table in tables:
+            _check_windows(config, table)
         total = {table.redshift for table in tables if table.total}
         prior = None if config.fit is None else config.fit.omega_m
         if prior is None:
@@ -96,6 +102,27 @@ class Likelihood:
     def __call__(self, **values: float) -> float:
         """ln of the likelihood, -chi^2/2, without the terms of the covariance alone, which do not change."""
         return -0.5 * float(np.sum(self.pulls(**values) ** 2))
+
+
+def _check_windows(config: Config, table: Measured) -> None:
+    """InputError for a table that says that it is of filaments or haloes of other masses than those of the config.
+
+    An end that [fit] has a prior of may be anywhere.
+    """
+    filaments, haloes = config.one_filament or OneFilamentSection(), config.total_power or TotalPowerSection()
+    model: dict[str, list[tuple[str, float | None]]] = {
+        "filaments": [("one_filament.mass_min", filaments.mass_min), ("one_filament.mass_max", filaments.mass_max)],
+        "haloes": [("total_power.mass_min", haloes.mass_min), ("total_power.mass_max", haloes.mass_max)],
+    }
+    lightest = None if config.fit is None else config.fit.mass_min
+    if lightest is not None:
+        model["filaments"][0] = "fit.mass_min", lightest.first if lightest.is_fixed else None
+    for what, window in mass_windows(table.object).items():
+        for (key, end), of_table in zip(model[what], window, strict=True):
+            if end is not None and abs(end - of_table) > DIGITS * end:
+                raise InputError(
+                    f"{table.label}: of {table.object}: {key} = {end:g}: must be {of_table:g}, as the table has it"
+                )
 
 
 def wavenumbers(tables: Iterable[Measured]) -> dict[float, NDArray]:

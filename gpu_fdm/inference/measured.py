@@ -91,6 +91,7 @@ class Measured:
     curve    what of a prediction is compared
     left_out  number of other rows: beyond a limit of the table, or without a logarithm
     total    whether it is of all matter with its haloes
+    object   what the table is of, as in Spectrum; empty where it does not say
     """
 
     label: str
@@ -103,6 +104,7 @@ class Measured:
     curve: Curve
     left_out: int = 0
     total: bool = False
+    object: str = ""
 
     @classmethod
     def of(
@@ -146,7 +148,8 @@ class Measured:
         values = values[good]
         root = np.linalg.cholesky(matrix) / (values[:, None] if ln else 1.0)
         left_out = int(np.count_nonzero(~good))
-        return cls(label, name, table.redshift, table.k[good], values, root, ln, curve, left_out, is_total(table))
+        what = left_out, is_total(table), table.object
+        return cls(label, name, table.redshift, table.k[good], values, root, ln, curve, *what)
 
     @property
     def errors(self) -> NDArray:

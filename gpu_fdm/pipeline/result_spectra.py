@@ -1,6 +1,7 @@
 """Power spectra and boosts in an open result file: where they are stored, and what each is a spectrum of."""
 
 import configparser
+import re
 from typing import Any
 
 import h5py
@@ -16,6 +17,7 @@ from ..spectra.power import PowerSpectrum
 from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
 
 ALL_MATTER = "all matter"  # how the object of linear power, filaments and the haloes in them begins
+_WINDOW = re.compile(r"(filaments|haloes) of (\S+) to (\S+)")
 
 
 def spectrum_paths(file: h5py.File) -> list[str]:
@@ -103,6 +105,20 @@ def all_matter(filaments: tuple[float, float], haloes: tuple[float, float]) -> s
     """All matter with filaments and haloes of windows of masses [Msun/h], as the object of spectra."""
     of_filaments, of_haloes = (f"{low:g} to {high:g}" for low, high in (filaments, haloes))
     return f"{ALL_MATTER} with filaments of {of_filaments} and haloes of {of_haloes} Msun/h"
+
+
+def mass_windows(object: str) -> dict[str, tuple[float, float]]:
+    """Windows of masses [Msun/h] of "filaments" and "haloes" in an object as these functions write it.
+
+    What is not in another text, or is in another unit, is left out.
+    """
+    found = {}
+    for what, low, high in _WINDOW.findall(object if object.endswith(" Msun/h") else ""):
+        try:
+            found[what] = float(low), float(high)
+        except ValueError:
+            continue
+    return found
 
 
 def _number_of(group: h5py.Group | None, name: str) -> float | None:

@@ -1,6 +1,7 @@
 """Posteriors of a model that is known in closed form, chains that are stopped and resumed, and what is refused."""
 
 import pickle
+import re
 from types import SimpleNamespace
 
 import h5py
@@ -263,3 +264,40 @@ def test_predictions_keep_blas_on_one_thread():
     likelihood = Likelihood((), {REDSHIFT: lambda **_: seen.extend(threadpool_info())})
     assert likelihood.models(m22=1.0) == []
     assert {each["num_threads"] for each in seen if each["user_api"] == "blas"} == {1}
+
+
+FIT = "[wavefunction]\n[population]\n[one_filament]\n[fit]\n"
+OF_WINDOW = "matter with filaments of {} Msun/h"
+OF_HALOES = "all matter with filaments of 3e+09 to 3e+10 and haloes of {} Msun/h"
+
+
+@pytest.mark.parametrize(
+    ("object", "ini", "message"),
+    [
+        (OF_WINDOW.format("1e+09 to 3e+10"), "", r"one_filament.mass_min = 3e\+09: must be 1e\+09, as the table"),
+        (OF_WINDOW.format("3e+09 to 1e+10"), "", r"one_filament.mass_max = 3e\+10: must be 1e\+10, as the table"),
+        (OF_WINDOW.format("1e+09 to 3e+10"), FIT + "mass_min = 2e9", r"fit.mass_min = 2e\+09: must be 1e\+09"),
+        (OF_HALOES.format("1e+08 to 1e+12"), "", r"total_power.mass_min = 3e\+08: must be 1e\+08, as the table"),
+    ],
+)
+def test_tables_of_other_windows_are_refused(object, ini, message):
+    """Fitted with the filaments of the config, a table of others gives another mass: 1.71 +- 0.06 for 1.5."""
+    boost = Measured.of(Boost(**(BOOST | {"object": object})), "t.csv")
+    with pytest.raises(InputError, match=f"^t.csv: of {re.escape(object)}: {message}"):
+        Likelihood.of(parse_config(ini), [boost])
+
+
+@pytest.mark.parametrize(
+    ("object", "ini"),
+    [
+        (OF_WINDOW.format("3e+09 to 3e+10"), ""),
+        (OF_WINDOW.format("1.23457e+09 to 3e+10"), FIT + "mass_min = 1.234567e9"),
+        (OF_WINDOW.format("1e+09 to 3e+10"), FIT + "mass_min = log_uniform(5e8, 2e9)"),
+        ("matter with filaments of 1e+15 to 3e+15 kg", ""),
+        ("", ""),
+    ],
+)
+def test_tables_of_these_windows_or_of_none_are_taken(object, ini):
+    boost = Measured.of(Boost(**(BOOST | {"object": object})), "t.csv")
+    config = parse_config(ini, overrides=["cosmology.linear_power=eisenstein_hu"])
+    assert Likelihood.of(config, [boost]).rows == 30
