@@ -33,10 +33,14 @@ def add(parser: ArgumentParser) -> None:
         "log_uniform(A,B) or log_normal(MEDIAN,SD of ln) for m22 and mass_min, or a number; may be given several times"
     )
     parser.add_argument("--prior", action="append", default=[], metavar="NAME=PRIOR", help=text)
-    text = "matrix of the covariance of a table's values, in the order of the tables, or the word errors for its column"
+    text = "matrix of the covariance of a table's values (text, .npy, .npz), in the order of the tables, or the word "
+    text += "errors for its column"
     parser.add_argument("--covariance", action="append", default=[], type=file_name, metavar="FILE", help=text)
     text = "what has Gaussian errors: ln of the values, or the values themselves (default: as in [fit], ln)"
     parser.add_argument("--gaussian", choices=("ln", "linear"), help=text)
+    for name, which in (("k-min", "smallest"), ("k-max", "largest")):
+        text = f"{which} wavenumber of the rows that are compared [h/Mpc] (default: all rows of the tables)"
+        parser.add_argument(f"--{name}", metavar="K", help=text)
     for name in NUMBERS:
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"as fit.{name} of the ini")
     parser.add_argument("--seed", metavar="N", help="seed of the random numbers, as run.seed of the ini")
@@ -62,7 +66,7 @@ def execute(options: Namespace) -> None:
     config, folder = _config(options), Path(options.output)
     section: FitSection = config.fit or FitSection()
     tables = [
-        read_measured(path, covariance, section.gaussian)
+        read_measured(path, covariance, section.gaussian, section.k_min, section.k_max)
         for path, covariance in zip(options.table, _covariances(options), strict=True)
     ]
     require_writable(folder)
@@ -100,7 +104,7 @@ def _config(options: Namespace) -> "Config":
         if not equals or name.strip() not in PARAMETERS:
             raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
         overrides.append(Override(f"fit.{name.strip()}", value, f"--prior {name.strip()} ="))
-    keys = {name: f"fit.{name}" for name in ("gaussian", *NUMBERS)}
+    keys = {name: f"fit.{name}" for name in ("gaussian", "k_min", "k_max", *NUMBERS)}
     return read_model(options.config, overrides + overrides_of(options, **keys, seed="run.seed"), "fit")
 
 

@@ -37,6 +37,12 @@ class FitSection(Section):
     gaussian: str = option(
         "ln", Choice(("ln", "linear")), "what has Gaussian errors: the logarithm of a table's boost or power, or itself"
     )
+    k_min: float | None = option(
+        None, Maybe(Number(1e-6, 1e9)), "smallest wavenumber of the rows that are compared; empty: all", "h/Mpc"
+    )
+    k_max: float | None = option(
+        None, Maybe(Number(1e-6, 1e9)), "largest wavenumber of the rows that are compared; empty: all", "h/Mpc"
+    )
     walkers: int = option(32, Number(4, 10_000, integer=True), "number of walkers of the ensemble, an even one")
     steps: int = option(20_000, Number(10, 10**8, integer=True), "largest number of steps of each walker")
     autocorrelation_times: float = option(
@@ -44,6 +50,8 @@ class FitSection(Section):
     )
 
     def check_keys(self, error: ErrorOfKey) -> None:
+        if self.k_min is not None and self.k_max is not None and self.k_min >= self.k_max:
+            raise error("k_max", f"must be larger than k_min = {self.k_min:g}")
         free = sum(not getattr(self, name).is_fixed for name in PARAMETERS if getattr(self, name) is not None)
         if self.walkers % 2 or self.walkers < 2 * free:
             raise error("walkers", f"must be even, and at least twice the number of free parameters, {free}")

@@ -95,7 +95,9 @@ class CosmologySection(Section):
         "source of the linear power today; that of CAMB is cached, and shipped for the default cosmology",
     )
     linear_power_table: str | None = option(
-        None, NO_FILE, "CSV file of k [h/Mpc], power [(Mpc/h)^3] at z = 0, for linear_power = table"
+        None,
+        NO_FILE,
+        "table of k [h/Mpc], power [(Mpc/h)^3] at z = 0, CSV or as CLASS and CAMB write it, for linear_power = table",
     )
     omega_b_h2: float = _of_name(0.02222, 0.005, 0.1, "baryon density, Omega_b h^2")
     omega_c_h2: float | None = option(

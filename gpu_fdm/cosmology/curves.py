@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..io.tables import errors_of_text, read_columns
+from ..io.spectral_units import COMOVING, UNITS_OF_K, UNITS_OF_POWER, known_unit
+from ..io.tables import errors_of_text, header_lines, read_columns, read_text
 
 LEAST_ROWS = 8
 # largest values, and k and 1/k [h/Mpc]: larger ones are no measurements, and their products overflow
@@ -53,9 +54,17 @@ def check_range(name: str, values: NDArray, low: float, high: float, unit: str, 
 
 
 def read_curve(path: str | Path, name: str, make: Callable[[NDArray, NDArray], Curve]) -> Curve:
-    """make(k, values) from a CSV file with columns k [h/Mpc] and `name`; InputError names the file and the line."""
+    """make(k, values) from a table with columns k [h/Mpc] and `name`; InputError names the file and the line.
+
+    Units in its header must be these; where there are none, they are taken for granted.
+    """
     with errors_of_text(path):
         columns = read_columns(path, ("k", name))
+        header = header_lines(read_text(path))
+    for column, known, unit in (("k", UNITS_OF_K, "h/Mpc"), ("power", UNITS_OF_POWER, COMOVING)):
+        text = header.get(column, unit) if column in columns else unit
+        if known_unit(text.partition(",")[0], known) != unit:
+            raise InputError(f"{path}: {column}: {text} in the header: must be {unit}")
     try:
         return make(columns["k"], columns[name])
     except InputError as error:

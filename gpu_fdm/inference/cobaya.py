@@ -10,7 +10,7 @@
 
 Sampled, fixed or derived by cobaya are any of ln_m22 (or m22), filament_fraction, ln10As, n_s, ln_mass_min (or
 mass_min), and omega_m where [fit] of the ini has a prior of it, between whose ends it may lie; other priors there do
-not count. What is not given is as in the ini. Where there is no prediction, the likelihood is 0.
+not count, k_min and k_max do. What is not given is as in the ini. Where there is no prediction, the likelihood is 0.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,8 @@ class Filaments(CobayaLikelihood):
         if len(files) != len(self.tables):
             raise InputError(f"covariance: {len(files)} given: must be one a table, {len(self.tables)}, or null")
         pairs = zip(self.tables, files, strict=True)
-        self.likelihood = Likelihood.of(model, [read_measured(*pair, self.gaussian) for pair in pairs])
+        limits = (None, None) if model.fit is None else (model.fit.k_min, model.fit.k_max)
+        self.likelihood = Likelihood.of(model, [read_measured(*pair, self.gaussian, *limits) for pair in pairs])
 
     def get_can_support_params(self) -> list[str]:
         """Names of the parameters that it understands."""

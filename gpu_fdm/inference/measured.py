@@ -5,11 +5,14 @@ then is log-normal. Where errors of single rows come near 100 %, or power may be
 subtracted, they are Gaussian in the values themselves (gaussian = linear).
 """
 
+import zlib
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from operator import attrgetter, methodcaller
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from attrs import frozen
@@ -17,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import solve_triangular
 
 from ..errors import InputError
+from ..io.input_content import MOST_BYTES, content_of
 from ..io.tables import errors_of_text, read_text
 from ..pipeline.result_spectra import ALL_MATTER, several_filaments
 from ..quantities import takes, takes_numbers
@@ -89,7 +93,7 @@ class Measured:
     root     lower triangular, root root^T the covariance of the values or of their ln, shape (rows, rows)
     ln       whether it is that of ln
     curve    what of a prediction is compared
-    left_out  number of other rows: beyond a limit of the table, or without a logarithm
+    left_out  number of other rows: beyond a limit of the table, out of a range of k, or without a logarithm
     total    whether it is of all matter with its haloes
     object   what the table is of, as in Spectrum; empty where it does not say
     """
@@ -108,23 +112,37 @@ class Measured:
 
     @classmethod
     def of(
-        cls, table: Boost | Spectrum, label: str, covariance: ArrayLike | None = None, gaussian: str = "ln"
+        cls,
+        table: Boost | Spectrum,
+        label: str,
+        covariance: ArrayLike | None = None,
+        gaussian: str = "ln",
+        k_min: float = 0.0,
+        k_max: float = np.inf,
     ) -> "Measured":
         """The rows of a table.
 
         covariance  of the values of all its rows, shape (rows, rows); from its errors where not given
         gaussian    what has Gaussian errors: ln of the values, or the values themselves (linear)
+        k_min, k_max  of the rows that are compared [h/Mpc]
         Raises InputError for tables without redshift or errors, and for a covariance that is none.
         """
         if gaussian not in GAUSSIAN:
             raise InputError(f"gaussian = {gaussian}: must be one of {', '.join(GAUSSIAN)}")
         try:
-            return cls._of(table, label, covariance, gaussian == "ln")
+            return cls._of(table, label, covariance, gaussian == "ln", (k_min, k_max))
         except InputError as error:
             raise InputError(f"{label}: {error}") from None
 
     @classmethod
-    def _of(cls, table: Boost | Spectrum, label: str, covariance: ArrayLike | None, ln: bool) -> "Measured":
+    def _of(
+        cls,
+        table: Boost | Spectrum,
+        label: str,
+        covariance: ArrayLike | None,
+        ln: bool,
+        k_range: tuple[float, float],
+    ) -> "Measured":
         curve = quantity(table)
         if table.redshift is None:
             raise InputError("no redshift: add '# redshift: 4' to the header")
@@ -133,6 +151,10 @@ class Measured:
             good = np.ones(len(values), bool) if table.nyquist is None else table.k <= table.nyquist
         else:
             values, error, good, name = table.boost, table.error, table.good, table.name
+        good = good & (table.k >= k_range[0]) & (table.k <= k_range[1])
+        if not good.any():
+            found = f"the table has k from {table.k[0]:.6g} to {table.k[-1]:.6g} h/Mpc"
+            raise InputError(f"no row within the limits of the table and k_min to k_max of the fit: {found}")
         if ln:
             good = good & (values > 0)
         if not good.any():
@@ -187,8 +209,11 @@ def checked_covariance(covariance: ArrayLike, rows: int) -> NDArray:
 def read_covariance(path: str | Path) -> NDArray:
     """A matrix of numbers, a line each row, separated by commas or blanks; lines with # are comments.
 
+    A file of NumPy, .npy or .npz, has it as its only array, or as that with the name covariance.
     Raises InputError that names the file and the line.
     """
+    if Path(path).suffix in (".npy", ".npz"):
+        return _numpy_matrix(path)
     with errors_of_text(path):
         lines = read_text(path).splitlines()
     rows: list[list[float]] = []
@@ -206,9 +231,40 @@ def read_covariance(path: str | Path) -> NDArray:
     return np.array(rows)
 
 
-def read_measured(path: str | Path, covariance: str | Path | None = None, gaussian: str = "ln") -> Measured:
+def _numpy_matrix(path: str | Path) -> NDArray:
+    """The only array of a .npy or .npz file, or that with the name covariance."""
+    with errors_of_text(path):
+        octets = content_of(path)
+    try:
+        if Path(path).suffix == ".npz":
+            with ZipFile(BytesIO(octets)) as archive:
+                if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
+                    raise InputError(f"{path}: too large, must have at most {MOST_BYTES >> 20} MiB")
+        loaded = np.load(BytesIO(octets), allow_pickle=False)
+        names = list(loaded.files) if isinstance(loaded, np.lib.npyio.NpzFile) else [""]
+        name = "covariance" if "covariance" in names else names[0] if len(names) == 1 else None
+        if name is None:
+            raise InputError(f"{path}: arrays {', '.join(names)}: must be one, or one of them covariance")
+        matrix = loaded[name] if name else loaded
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {matrix.dtype} of shape {matrix.shape}: must be a matrix of real numbers")
+        return np.asarray(matrix, float)
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, BadZipFile, KeyError, NotImplementedError, SyntaxError, zlib.error):
+        raise InputError(f"{path}: not a file of NumPy, or damaged") from None
+
+
+def read_measured(
+    path: str | Path,
+    covariance: str | Path | None = None,
+    gaussian: str = "ln",
+    k_min: float | None = None,
+    k_max: float | None = None,
+) -> Measured:
     """A table of a boost or of a spectrum (.csv, .ecsv), known by its columns, with errors or a file of a covariance.
 
+    k_min, k_max  of the rows that are compared [h/Mpc]: all where not given
     Raises InputError that names the file.
     """
     matrix = None if covariance is None else read_covariance(covariance)
@@ -218,4 +274,5 @@ def read_measured(path: str | Path, covariance: str | Path | None = None, gaussi
         if "no column boost" not in str(error):
             raise
         table = read_spectrum(path)
-    return Measured.of(table, str(path), matrix, gaussian)
+    limits = 0.0 if k_min is None else k_min, np.inf if k_max is None else k_max
+    return Measured.of(table, str(path), matrix, gaussian, *limits)

@@ -1,9 +1,15 @@
-"""Small CSV tables that users bring: a header row, numbers, `#` comments; errors name file, line and value."""
+"""Small tables that users bring: names of columns, numbers, `#` comments; errors name file, line and value.
+
+Cells are separated by commas (CSV) or, where the row of names has none, by blanks. The names are in a row of their own,
+or in the last comment above the numbers, as numpy.savetxt, CAMB (`#  k/h  P`) and CLASS (`# 1:k (h/Mpc)  2:P
+(Mpc/h)^3`) write them.
+"""
 
 import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +20,22 @@ from .input_content import MOST_BYTES, content_of
 TABLE_ENDINGS = (".csv", ".ecsv")  # of the names of tables
 _HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
+_NUMBERED = re.compile(r"\d+:\s*([^\s(\[]+)\s*(.*?)\s*(?=\s\d+:|$)")  # a column and its unit in comments of CLASS
+_BRACKETS = re.compile(r"^[(\[]([^()\[\]]*)[)\]]$")
+# names that Boltzmann codes give columns, and the units that they imply
+_OTHER_NAMES = {"k/h": "k", "k_h": "k", "p": "power", "pk": "power", "p_k": "power", "p(k)": "power"}
+_OTHER_UNITS = {"k/h": "h/Mpc", "k_h": "h/Mpc"}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Names and units of the columns, the line of the names, and the lines of the rows with their numbers."""
+
+    names: list[str]
+    units: dict[str, str]
+    number: int
+    rows: list[tuple[int, str]]
+    blanks: bool
 
 
 def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
@@ -26,7 +48,8 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file (byte {error.start})") from None
+        found = f"byte {error.start} is 0x{octets[error.start]:02x}"
+        raise ValueError(f"{path}: not a text file in UTF-8 ({found})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -44,15 +67,16 @@ def errors_of_text(path: str | Path) -> Iterator[None]:
 
 
 def header_lines(text: str) -> dict[str, str]:
-    """Texts by name, in lower case, of the comments `# name: text` in a CSV file."""
+    """Texts by name, in lower case, of the comments `# name: text` in a table, and units beside names of columns."""
     matches = (_HEADER_LINE.match(line.strip()) for line in text.splitlines())
-    return {match[1].lower(): match[2] for match in matches if match}
+    layout = _layout(text)
+    return (layout.units if layout else {}) | {match[1].lower(): match[2] for match in matches if match}
 
 
 def column_names(text: str) -> list[str]:
-    """Names of the columns of a CSV file: its first line that is no comment; none in an empty file."""
-    names = next((line.split(",") for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"), [])
-    return [name.strip() for name in names]
+    """Names of the columns of a table; none in an empty file."""
+    layout = _layout(text)
+    return layout.names if layout else []
 
 
 def without_formulas(value: object) -> object:
@@ -61,32 +85,32 @@ def without_formulas(value: object) -> object:
 
 
 def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Columns of a CSV file as float arrays of one shape (rows,); other columns are ignored.
+    """Columns of a table as float arrays of one shape (rows,); other columns are ignored.
 
-    path   file with a header row that holds at least `names`, in any order; lines with # are comments
+    path   file with at least the columns `names`, in any order; lines with # are comments
     Returns the columns, and under "line" the line number of each row, for messages.
     Raises FileNotFoundError, or ValueError naming the place, for a missing column or a value that is no number.
     """
     try:
-        lines = read_text(path).splitlines()
+        text = read_text(path)
     except IsADirectoryError:
         raise ValueError(f"{path}: is a folder, must be a CSV file with columns {', '.join(names)}") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and line.lstrip()[0] != "#"]
-    if not numbered:
+    layout = _layout(text)
+    if layout is None:
         raise ValueError(f"{path}: empty, must have a header row with columns {', '.join(names)}")
-    header = [name.strip() for name in _cells(path, *numbered[0])]
+    header = layout.names
     missing = [name for name in names if name not in header]
     if missing:
         raise ValueError(
-            f"{path}, line {numbered[0][0]}: no column {', '.join(missing)}; "
+            f"{path}, line {layout.number}: no column {', '.join(missing)}; "
             f"the header must hold {', '.join(names)} (found {', '.join(header)})"
         )
     for name in names:
         if header.count(name) > 1:
-            raise ValueError(f"{path}, line {numbered[0][0]}: column {name} is there {header.count(name)} times")
+            raise ValueError(f"{path}, line {layout.number}: column {name} is there {header.count(name)} times")
     rows = []
-    for number, line in numbered[1:]:
-        cells = _cells(path, number, line)
+    for number, line in layout.rows:
+        cells = line.split() if layout.blanks else _cells(path, number, line)
         if len(cells) != len(header):
             raise ValueError(f"{path}, line {number}: {len(cells)} values, must be {len(header)}")
         row = []
@@ -103,7 +127,7 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
     if not rows:
         raise ValueError(f"{path}: no rows below the header")
     columns = {name: np.array([row[index] for row in rows]) for index, name in enumerate(names)}
-    columns["line"] = np.array([number for number, _ in numbered[1:]])
+    columns["line"] = np.array([number for number, _ in layout.rows])
     return columns
 
 
@@ -115,6 +139,49 @@ def require_rows(path: str | Path, columns: dict[str, np.ndarray], good: np.ndar
     for row in np.flatnonzero(~good)[:1]:
         value = ", ".join(f"{columns[name][row]:.10g}" for name in names.split(","))
         raise InputError(f"{path}, line {columns['line'][row]}: {names} = {value}: {rule}")
+
+
+def _layout(text: str) -> _Layout | None:
+    """Where names and numbers of a table are; None where it has no line but comments."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    rows = [(number, line) for number, line in lines if line[0] != "#"]
+    if not rows:
+        return None
+    first, line = rows[0]
+    blanks, cells = "," not in line, _split(line)
+    if all(_is_number(cell) for cell in cells):
+        for number, comment in reversed([(number, line) for number, line in lines if number < first]):
+            names, units = _names_in(comment)
+            if len(names) == len(cells):
+                return _Layout(names, units, number, rows, blanks)
+    return _Layout([name.strip() for name in cells], {}, first, rows[1:], blanks)
+
+
+def _names_in(comment: str) -> tuple[list[str], dict[str, str]]:
+    """Names of columns in a comment, and units by name where it has them."""
+    text = comment.lstrip("# \t")
+    if _HEADER_LINE.match(comment):
+        return [], {}
+    found = _NUMBERED.findall(text) or [(name.strip(), "") for name in _split(text)]
+    names = [_OTHER_NAMES.get(name.lower(), name) for name, _ in found]
+    units = zip(names, (unit or _OTHER_UNITS.get(name.lower(), "") for name, unit in found), strict=True)
+    return names, {name: _BRACKETS.sub(r"\1", unit) for name, unit in units if unit}
+
+
+def _split(line: str) -> list[str]:
+    """Cells of a line that need not be well formed."""
+    try:
+        return next(csv.reader([line])) if "," in line else line.split()
+    except csv.Error:
+        return line.split(",")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _cells(path: str | Path, number: int, line: str) -> list[str]:

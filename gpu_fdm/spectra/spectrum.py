@@ -12,10 +12,9 @@ from scipy.interpolate import CubicSpline
 
 from ..cosmology.curves import read_only
 from ..errors import InputError
+from ..io.spectral_units import COMOVING, NORMALISED
 from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 
-COMOVING = "(Mpc/h)^3"
-NORMALISED = "1"  # over the mass squared, or the line mass squared in the plane across a filament
 SAME = 1e-9  # relative, by which equal wavenumbers may differ: amply round-off
 
 

@@ -15,25 +15,22 @@ from numpy.typing import NDArray
 from ..errors import InputError, require_file
 from ..io import ecsv
 from ..io.atomic import atomic_write
+from ..io.spectral_units import (
+    COMOVING,
+    MPC_CUBED,
+    NORMALISED,
+    PER_MPC,
+    UNITS_OF_K,
+    UNITS_OF_POWER,
+    known_unit,
+)
 from ..io.tables import column_names, errors_of_text, header_lines, read_columns, read_text, without_formulas
 from ..quantities import home_for_astropy
 from .boost import ERRORS, LIMITS, Boost
-from .spectrum import COMOVING, NORMALISED, Spectrum
+from .spectrum import Spectrum
 
 Made = TypeVar("Made", Boost, Spectrum)
 Columns = dict[str, NDArray]
-
-PER_MPC, MPC_CUBED = "1/Mpc", "Mpc^3"
-# how units are written, without blanks; ECSV has little h as littleh, or as h, which astropy takes for hours
-UNITS_OF_K = {
-    **dict.fromkeys(("h/Mpc", "h/cMpc", "littleh/Mpc", "hMpc^-1", "hMpc-1", "h*Mpc^-1"), "h/Mpc"),
-    **dict.fromkeys((PER_MPC, "1/cMpc", "Mpc^-1", "Mpc-1"), PER_MPC),
-}
-UNITS_OF_POWER = {
-    **dict.fromkeys((COMOVING, "(cMpc/h)^3", "Mpc^3/h^3", "h^-3Mpc^3", "Mpc3/h3", "Mpc3/littleh3"), COMOVING),
-    **dict.fromkeys((MPC_CUBED, "Mpc3", "cMpc^3"), MPC_CUBED),
-    NORMALISED: NORMALISED,
-}
 
 _PUBLISHED = "zimmermann2025_fig12_m22_{}.csv"
 _PUBLISHED_MASSES = 1, 2, 4, 8
@@ -204,7 +201,7 @@ class _Table:
         if name not in self.header:
             units = ", ".join(powers_of_h)
             raise InputError(f"{self.path}: no unit of {name}: add '# {name}: UNIT' to the header, UNIT one of {units}")
-        unit = known.get(self.header[name].replace(" ", "").replace("**", "^"))
+        unit = known_unit(self.header[name], known)
         if unit is None:
             raise InputError(
                 f"{self.path}: {name}: {self.header[name]} in the header: must be one of {', '.join(powers_of_h)}"

@@ -58,6 +58,15 @@ def test_a_fit_is_made_and_resumed(folder, capsys):
     assert read_chain(folder / "out/chain.hdf5").steps == 60
 
 
+def test_a_range_of_k_is_fitted_alone(folder, capsys):
+    command = ["fit", "power.csv", "--walkers", "4", "--dpi", "0", "--steps", "10", "--output", "range"]
+    assert main([*command, "--k-min", "10", "--k-max", "100"]) == 0
+    number = np.count_nonzero((K >= 10) & (K <= 100))
+    assert f"power.csv: P of matter, z = 4: {number} rows ({36 - number} rows are left out)" in capsys.readouterr().out
+    assert main([*command, "--k-min", "100", "--k-max", "10"]) == 2
+    assert "--k-max 10: must be larger than k_min = 100" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("table", "prior"), [("wdm.csv", "log_uniform(0.5,10)"), ("power.csv", "log_uniform(3,10)")])
 def test_another_model_is_called_a_bad_fit(table, prior, folder, capsys):
     assert main(["fit", table, "--prior", f"m22={prior}", "--output", "bad", "--dpi", "0"]) == 0

@@ -256,6 +256,46 @@ def test_table(tmp_path):
     assert (power.k_min, power.k_max, power(power.k_min)) == (1.0586396e-05, 9740.6084, pytest.approx(50.402672))
 
 
+CLASS = """# Matter power spectrum P(k) at redshift z={z}
+# for k=1e-4 to 30 h/Mpc,
+# number of wavenumbers equal to 40
+#    1:k ({unit})              2:P (Mpc/h)^3
+"""
+
+
+def of_boltzmann_code(path, header):
+    """A table with blanks between its numbers."""
+    np.savetxt(path, np.array([K, K**-2]).T, fmt="%24.16e")
+    path.write_text(header + path.read_text())
+    return path
+
+
+@pytest.mark.parametrize(
+    "header",
+    [CLASS.format(z="0", unit="h/Mpc"), "#          k/h    P\n", "# k power\n"],
+    ids=["CLASS", "CAMB", "numpy"],
+)
+def test_tables_as_boltzmann_codes_write_them(tmp_path, header):
+    power = linear_power("table", table=of_boltzmann_code(tmp_path / "pk.dat", header))
+    np.testing.assert_array_equal(power.k, K)
+    np.testing.assert_array_equal(power.power, K**-2)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (CLASS.format(z="3", unit="h/Mpc"), "z = 3 in the header: must be the power today, z = 0"),
+        ("# redshift: 0.5\n# k power\n", "z = 0.5 in the header"),
+        (CLASS.format(z="0", unit="1/Mpc"), "k: 1/Mpc in the header: must be h/Mpc"),
+        ("# power: Mpc^3\n# k power\n", "power: Mpc^3 in the header: must be (Mpc/h)^3"),
+        ("# k\n", "line 2: no column k, power"),
+    ],
+)
+def test_tables_of_another_redshift_or_unit_are_refused(tmp_path, header, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        linear_power("table", table=of_boltzmann_code(tmp_path / "pk.dat", header))
+
+
 @pytest.mark.parametrize(
     ("k", "power", "message"),
     [

@@ -19,7 +19,7 @@ from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.fit_section import FitSection
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.likelihood import Likelihood
-from gpu_fdm.inference.measured import Measured, quantity
+from gpu_fdm.inference.measured import Measured, quantity, read_covariance
 from gpu_fdm.inference.posterior import Posterior
 from gpu_fdm.inference.sampler import sample
 from gpu_fdm.inference.summary import intervals, misfit_lines
@@ -301,3 +301,50 @@ def test_tables_of_these_windows_or_of_none_are_taken(object, ini):
     boost = Measured.of(Boost(**(BOOST | {"object": object})), "t.csv")
     config = parse_config(ini, overrides=["cosmology.linear_power=eisenstein_hu"])
     assert Likelihood.of(config, [boost]).rows == 30
+
+
+@pytest.mark.parametrize("name", ["c.txt", "c.csv", "c.npy", "c.npz", "named.npz"])
+def test_a_covariance_is_read_from_text_and_from_files_of_numpy(name, tmp_path):
+    matrix, path = np.array([[4.0, 1.0], [1.0, 9.0]]), tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, matrix)
+    elif path.suffix == ".npz":
+        np.savez(path, **({"covariance": matrix, "k": np.ones(2)} if name == "named.npz" else {"C": matrix}))
+    else:
+        np.savetxt(path, matrix, delimiter="," if path.suffix == ".csv" else " ")
+    np.testing.assert_array_equal(read_covariance(path), matrix)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.eye(2), "b": np.eye(2)}, "arrays a, b: must be one, or one of them covariance"),
+        ({"a": np.ones(2)}, r"float64 of shape \(2,\): must be a matrix of real numbers"),
+        ({"a": np.eye(2) * 1j}, "complex128 of shape"),
+        ({"a": np.array([[None]])}, "not a file of NumPy, or damaged"),
+        ({"a": np.zeros((1 << 13, 1 << 12))}, "too large, must have at most 256 MiB"),
+        (None, "not a file of NumPy, or damaged"),
+    ],
+)
+def test_files_of_numpy_that_hold_no_covariance_are_refused(arrays, message, tmp_path):
+    path = tmp_path / "c.npz"
+    if arrays is None:
+        path.write_bytes(b"PK\x03\x04 of something else")
+    else:
+        np.savez_compressed(path, **arrays)
+    with pytest.raises(InputError, match=rf"c\.npz: {message}"):
+        read_covariance(path)
+
+
+def test_a_range_of_k_leaves_rows_out_with_their_covariance():
+    spectrum = table()
+    k, matrix = spectrum.k, np.diag(np.arange(1.0, 31.0)) + 0.1
+    some = (k >= k[3]) & (k <= k[20])
+    part = Measured.of(spectrum, "t.csv", matrix, "linear", k[3], k[20])
+    np.testing.assert_array_equal(part.k, k[some])
+    np.testing.assert_allclose(part.root @ part.root.T, matrix[np.ix_(some, some)])
+    assert part.left_out == len(k) - some.sum()
+    with pytest.raises(
+        InputError, match=r"t\.csv: no row within the limits of the table and k_min to k_max of the fit"
+    ):
+        Measured.of(spectrum, "t.csv", matrix, "linear", 2 * k[-1])

@@ -192,7 +192,7 @@ def test_files_that_are_none(tmp_path):
         with pytest.raises(InputError, match=f": {message}$"):
             read_boost(tmp_path / name)
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r": not a text file \(byte 0\)$"):
+    with pytest.raises(InputError, match=r": not a text file in UTF-8 \(byte 0 is 0x[0-9a-f]{2}\)$"):
         read_boost(tmp_path / "a.csv")
     (tmp_path / "a.ecsv").write_text("k,boost\n1,2\n")
     with pytest.raises(InputError, match=": not an ECSV table: "):
@@ -227,3 +227,12 @@ def test_published_tables_are_the_digitised_figure():
         assert (boost.name, boost.object, boost.redshift) == ("fdm/classical", "one filament of 5e+09 Msun/h", 4.0)
         assert "A&A 696, A145" in boost.source
         assert "digitised" in boost.source
+
+
+def test_a_table_as_numpy_writes_it_has_its_names_in_a_comment(tmp_path):
+    path, rows = tmp_path / "boost.txt", np.array([[1.0, 1.1, 0.1], [2.0, 1.3, 0.2]])
+    np.savetxt(path, rows, header="numerator: fdm\ndenominator: cdm\nk: h/Mpc\nk boost error")
+    boost = read_boost(path)
+    np.testing.assert_array_equal([boost.k, boost.boost, boost.error], rows.T)
+    np.savetxt(path, rows, header="numerator: fdm\ndenominator: cdm\nk: h/Mpc\nk, boost, error", delimiter=",")
+    np.testing.assert_array_equal(read_boost(path).error, rows[:, 2])
