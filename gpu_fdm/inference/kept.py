@@ -47,10 +47,13 @@ class Kept:
             except RunError as error:
                 log.warning("%s (%s)", error, self.otherwise)
 
-    def arrays(self, name: str, key: dict[str, Any], make: Callable[[], dict[str, NDArray]]) -> dict[str, NDArray]:
-        """Those of a key, from the cache or made now and stored."""
+    def arrays(
+        self, name: str, key: dict[str, Any], make: Callable[[], dict[str, NDArray]], what: str
+    ) -> dict[str, NDArray]:
+        """Those of a key, from the cache or made now and stored;  what  they are, for the log."""
         found = self.load(name, key)
         if found is None:
+            log.info("%s: computed once and kept", what)
             found = make()
             self.store(name, key, found)
         return found

@@ -84,7 +84,8 @@ class PreparedHaloes:
         with config.errors_in("halo"):
             table = table_of_haloes(config, (HEAVIEST,), window, section.exact_l_max, kept)
         ends = float(c.min()), float(c.max())
-        arrays = kept.arrays("forms", {"concentration": list(ends)}, lambda: FormTable.of(*ends).arrays)
+        what = "form factors of haloes of these concentrations, some seconds"
+        arrays = kept.arrays("forms", {"concentration": list(ends)}, lambda: FormTable.of(*ends).arrays, what)
         forms = FormTable(**arrays)
         barrier, most = filaments.barrier, float(filaments.crossing.variance[-1])
         model = barrier.model
@@ -95,7 +96,8 @@ class PreparedHaloes:
             "variance_max": most,
         }
         with config.errors_in("population"):
-            arrays = kept.arrays("crossings", key, lambda: HaloEpoch.of(barrier, most).arrays)
+            what = "mass of filaments in haloes at this redshift and omega_m, up to half a minute"
+            arrays = kept.arrays("crossings", key, lambda: HaloEpoch.of(barrier, most).arrays, what)
         epoch = HaloEpoch.from_arrays(arrays, barrier)
         rows = variance(np.geomspace(population.mass_min, population.mass_max, _ROWS))
         return cls(mass, step, variance(mass), rows, nu, c, radius, table, forms, epoch)

@@ -1,5 +1,6 @@
 """Filaments and haloes of a boson, or of cold dark matter, as terms of the power of all matter."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,8 @@ from .population_filaments import Boson, shape_of
 POINT = 1e-3  # core of a halo of cold dark matter over its scale radius
 _MORE = 1.1  # nu of the table over that of the heaviest halo, so that similar runs share one
 _NAME = "haloes"
+
+log = logging.getLogger(__name__)
 
 
 class Keeper(Protocol):
@@ -89,6 +92,7 @@ def table_of_haloes(
     }
     if cache is not None and (arrays := cache.load(_NAME, key, report=False)) is not None:
         return HaloTable.from_arrays(scaling, arrays)
+    log.info("states of haloes of these concentrations: computed once and kept, up to half a minute")
     table = halo_table(scaling, nu_max, nodes)
     if cache is not None:
         cache.store(_NAME, key, table.arrays)
