@@ -9,7 +9,6 @@ from attrs import frozen
 from ..errors import InputError
 from ..io.kinds import Choice, InputFile, Maybe, Number, Several
 
-POSITIVE = Number(low=0, open_low=True)
 FRACTION = Number(0, 1, open_low=True, open_high=True)
 BELOW_ONE = Number(0, 1, open_high=True)
 # what no universe exceeds, and arithmetic still bears

@@ -17,10 +17,10 @@ from .section import (
     LENGTH,
     MASS,
     NO_FILE,
-    POSITIVE,
     SPEED,
     STATISTICS,
     TIME,
+    WAVENUMBER,
     WEIGHTS,
     ErrorOfKey,
     Section,
@@ -191,7 +191,7 @@ class FilamentSection(Section):
     )
     sharpness: float | None = option(
         None,
-        Maybe(POSITIVE),
+        Maybe(WAVENUMBER),
         "sharpness of the filament's soft ends, [erf(sharpness (length/2 - |z|)) + 1]/2; empty: 10/length",
         "h/cMpc",
     )
@@ -253,7 +253,7 @@ class GasSection(Section):
         "how centres are drawn; poisson_disk keeps them min_distance apart",
     )
     min_distance: float | None = option(
-        None, Maybe(POSITIVE), "least distance between centres, for centres = poisson_disk", "cMpc/h"
+        None, Maybe(LENGTH), "least distance between centres, for centres = poisson_disk", "cMpc/h"
     )
     overlap_mass_fraction: float = option(
         0.9, BELOW_ONE, "fraction of the mass inside the cylinders that may not overlap"
@@ -294,7 +294,7 @@ class WavefunctionSection(Section):
     scatter: float = option(0.1, Number(1e-4, 10), "scatter of ln density that adaptive_lasso and poisson tolerate")
     radii: int | None = option(
         None,
-        Maybe(Number(8, 10**6, integer=True)),
+        Maybe(Number(8, 100_000, integer=True)),
         "number of radii (or bins) that adaptive_lasso, poisson and least_squares fit; empty: 20 for each half wave",
     )
     l0_angular_momentum: float | None = option(

@@ -21,7 +21,7 @@ from ..quantities import takes
 from ..values import brief
 from .coherence import STEPS, coherence_of, describe_times
 from .inputs import Inputs
-from .model import dtype_of
+from .model import code_units, dtype_of
 from .models import model_keys
 from .progress import progress
 from .stage import Context, Estimate, Stage
@@ -32,6 +32,8 @@ _TOLERANCE = 1e-6  # of the radial factors of psi in frames, whose densities are
 _FRAME = "cross_section_frame"  # a part of the cache
 _POINT = 64  # bytes of a point of the plane while psi is computed
 _START = 0.2  # seconds to load compiled loops
+_FRAME_START = 0.01  # seconds of a frame without a point: its tables, and its file in the cache
+_MOST_EMPTY = 10  # half a side over the radius where psi ends, beyond which there is a warning
 _SEARCH = 1.5  # evaluations of psi that a point of the search for vortices takes as long as
 
 
@@ -103,16 +105,30 @@ class CrossSectionStage(Stage):
         """Keys of the model, the seed of the phases, and the time."""
         return (*model_keys(config), "run.seed", "wavefunction.time", self.section, "-cross_section.frames")
 
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
+        """A warning of a square that is almost empty."""
+        profile, edge, unit = inputs.largest.profile, inputs.largest.extent[1], code_units(inputs.config).length
+        half = float(profile.radius_enclosing(inputs.config.cross_section.mass_fraction))
+        if half <= _MOST_EMPTY * edge:
+            return []
+        enough = np.ceil(1e4 * float(profile.enclosed_line_mass(edge)) / profile.line_mass) / 1e4
+        return [
+            f"the cross-section is {2 * half * unit:.4g} cMpc/h wide, and psi ends {edge * unit:.4g} cMpc/h from the "
+            f"axis: it is in few points ([cross_section] mass_fraction = {enough:g} shows all of it)"
+        ]
+
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory and time of the states at the points of the plane, for each frame too."""
         size, section = inputs.largest, inputs.config.cross_section
-        points, (cut, _, _), profile = section.points**2, size.extent, size.profile
-        wavelengths = float(profile.radius_enclosing(section.mass_fraction)) * profile.scale_factor * (2 * cut) ** 0.5
+        points, (cut, radius_max, _), profile = section.points**2, size.extent, size.profile
+        searched_to = min(float(profile.radius_enclosing(section.mass_fraction)), radius_max)
+        wavelengths = searched_to * profile.scale_factor * (2 * cut) ** 0.5
         searched = (2 * POINTS_A_WAVELENGTH * wavelengths / (2 * np.pi)) ** 2
         frames = frames_of(section.frames) if section.frames is not None else 0
         # each frame is in the cache too until the result is complete
         written = 8 * points + 2 * frames * points * np.dtype(dtype_of(inputs.config)).itemsize
-        seconds = _START + size.evaluation_seconds((1 + frames) * points + _SEARCH * searched)
+        seconds = _START + _FRAME_START * frames
+        seconds += size.evaluation_seconds((1 + frames) * points + _SEARCH * searched)
         return Estimate({"cross-section": size.states + _POINT * points}, written, seconds)
 
     def describe(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:

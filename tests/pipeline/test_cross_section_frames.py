@@ -96,3 +96,27 @@ def test_frames_take_disk_and_time():
     none, some = (STAGE.estimate(Inputs(config_of("out", frames))) for frames in ("", "auto 100"))
     assert some.disk == none.disk + 2 * 100 * 16**2 * 4 and some.seconds > none.seconds
     assert some.memory == none.memory
+
+
+def test_a_square_that_is_almost_empty_is_told_and_costs_nothing():
+    """psi ends where the states do: there is nothing to search for vortices beyond."""
+    inputs = [
+        Inputs(parse_config(f"[filament]\n[wavefunction]\n[cross_section]\npoints = 64\nmass_fraction = {fraction}\n"))
+        for fraction in ("0.99", "0.9999", "0.999999999")
+    ]
+    (usual, large, huge) = (STAGE.estimate(each).seconds for each in inputs)
+    assert usual < large == huge < 2 * usual
+    assert STAGE.check(inputs[0]) == STAGE.check(inputs[1]) == []
+    (warning,) = STAGE.check(inputs[2])
+    assert warning == (
+        "the cross-section is 1179 cMpc/h wide, and psi ends 0.3072 cMpc/h from the axis: it is in few points "
+        "([cross_section] mass_fraction = 0.9964 shows all of it)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"), [("filament", "sharpness", "1e300"), ("wavefunction", "radii", "1000000")]
+)
+def test_values_that_overflow_or_take_hours_are_refused(section, key, value):
+    with pytest.raises(InputError, match=rf"\[{section}\] {key} = {value}: must be an? (number|integer) in \["):
+        parse_config("[filament]\n[wavefunction]\n", overrides=[f"{section}.{key}={value}"])
