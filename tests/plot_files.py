@@ -115,8 +115,11 @@ def write_power_mu(file, names=("fdm", "smooth"), bins=4, frame=""):
         group.attrs["nyquist"] = 100.0
 
 
-def write_measured_power(file, slope=-1.0, noise=0.5, field="PartType1", errors=True):
-    """What gpu-fdm power writes of particles in redshift space: P_0 ~ k^slope, P_2 = -P_0/2, P_4 = P_0/5."""
+def write_measured_power(file, slope=-1.0, noise=0.5, field="PartType1", errors=True, subtracted="no"):
+    """What gpu-fdm power writes of particles in redshift space: P_0 ~ k^slope, P_2 = -P_0/2, P_4 = P_0/5.
+
+    subtracted  "yes", "no", or None as earlier versions wrote
+    """
     k = np.append(0, np.geomspace(0.12, 9, 30))
     power = np.append(0, k[1:] ** slope)
     mu = np.array([0.25, 0.75])
@@ -134,6 +137,27 @@ def write_measured_power(file, slope=-1.0, noise=0.5, field="PartType1", errors=
     file[f"power/{field}"].attrs.update(of=field, source="snap", format="gadget", redshift=2.0)
     if noise:
         file[f"power/{field}/shot_noise"] = np.full(len(k), noise)
+        if subtracted is not None:
+            file[f"power/{field}"].attrs["shot_noise_subtracted"] = subtracted
+
+
+def write_cross_power(file, sign=1.0, noise=0.5, field="PartType1"):
+    """What gpu-fdm power --cross writes: P_12 of the given sign at small k, and of the other one from k = 3 on."""
+    k = np.append(0, np.geomspace(0.12, 9, 30))
+    power = np.append(0, 1 / k[1:])
+    about = {"redshift": 2.0, "nyquist": 5.0}
+    for name, scale in (("", 1.0), ("_other", 0.5)):
+        group = file.create_group(f"power/{field}{name}")
+        group["k"], group["power"], group["error"] = k, scale * power, 0.1 * scale * power
+        group.attrs.update(of=f"{field}{name}", source="snap", format="gadget", shot_noise_subtracted="yes", **about)
+        if noise:
+            group["shot_noise"] = np.full(len(k), scale * noise)
+    group = file.create_group(f"power/{field}_cross")
+    r = np.append(np.nan, sign * np.where(k[1:] < 3, 0.9, -0.5))
+    cross = np.append(0, (r * np.sqrt(0.5) * power)[1:])
+    group["k"], group["power"], group["error"] = k, cross, 0.1 * np.abs(cross)
+    group["correlation"], group["correlation_error"] = r, np.append(np.nan, np.full(len(k) - 1, 0.05))
+    group.attrs.update(of=[field, f"{field}_other"], source=["snap", "snap"], **about)
 
 
 def spectrum_parts(k):

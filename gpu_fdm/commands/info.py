@@ -57,6 +57,7 @@ def _print_file(path: Path) -> None:
 
     if _is_own(path):
         _print_origin(path)
+        _print_rows(_measured(path))
         if _has_fields(path):
             also = survey(path, (gadget.READER,)) if gadget.READER.detect(path) else None
             _print_rows(rows(path, survey(path, (result.READER,)), also))
@@ -75,6 +76,28 @@ def _print_file(path: Path) -> None:
 def _print_rows(rows: Iterable[str]) -> None:
     for row in rows:
         show(f"  {row}")
+
+
+def _measured(path: Path) -> list[str]:
+    """What spectra of snapshots a file of this program has; none where it does not say what became of shot noise."""
+    import h5py
+
+    from ..io.hdf5 import find, opened, text
+    from ..io.schema import POWER
+
+    treated = {"yes": "shot noise subtracted", "no": "shot noise not subtracted"}
+    rows: list[str] = []
+
+    def add(name: str, node: object) -> None:
+        if isinstance(node, h5py.Group) and (says := treated.get(text(node, "shot_noise_subtracted"))):
+            of = "cross power" if "correlation" in node else text(node, "of")
+            rows.append(f"{POWER}/{name}: {of and f'{of}, '}{says}")
+
+    with opened(path) as file:
+        folder = find(file, POWER)
+        if isinstance(folder, h5py.Group):
+            folder.visititems(add)
+    return rows
 
 
 def _is_own(path: Path) -> bool:

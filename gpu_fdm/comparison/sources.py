@@ -41,6 +41,7 @@ def read_source(text: str, measure: Callable[[Path], SnapshotPower] | None = Non
         redshift=snapshot.redshift,
         m22=snapshot.m22,
         source=snapshot.path,
+        shot_noise_subtracted=measured.shot_noise_subtracted,
     )
 
 

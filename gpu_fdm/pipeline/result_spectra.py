@@ -14,8 +14,9 @@ from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
 from ..spectra.power import PowerSpectrum
-from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
+from ..spectra.spectrum import COMOVING, NORMALISED, SUBTRACTED, Spectrum
 
+SHOT_NOISE = "shot_noise_subtracted"  # attribute
 ALL_MATTER = "all matter"  # how the object of linear power, filaments and the haloes in them begins
 _WINDOW = re.compile(r"(filaments|haloes) of (\S+) to (\S+)")
 
@@ -41,7 +42,8 @@ def spectrum_paths(file: h5py.File) -> list[str]:
 def _is_spectrum(name: str, power: h5py.Group) -> bool:
     """Whether a group holds P(k) of one field: P(k, mu) does not, and a cross spectrum may be negative."""
     group = power[name]
-    return "power" in group and group["power"].ndim == 1 and not name.startswith("fdm_smooth")
+    crossed = name.startswith("fdm_smooth") or "correlation" in group
+    return "power" in group and group["power"].ndim == 1 and not crossed
 
 
 def result_spectrum(file: h5py.File, path: str) -> Spectrum:
@@ -153,6 +155,7 @@ def _grid_spectrum(file: h5py.File, path: str, field: str) -> Spectrum:
         floor=grid_floor(power),
         box_size=box_size,
         nyquist=float(group.attrs["nyquist"]),
+        shot_noise=SUBTRACTED[stored_subtraction(group)],
         **_metadata(file, group, path, field),
     )
 
@@ -195,6 +198,16 @@ def result_boosts(file: h5py.File) -> list[Boost]:
             if below != path and below in paths:
                 boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, below)))
     return boosts
+
+
+def shot_noise_attribute(subtracted: bool | None) -> dict[str, str]:
+    """The attribute of a stored spectrum that says whether shot noise was subtracted; none where there is no noise."""
+    return {} if subtracted is None else {SHOT_NOISE: "yes" if subtracted else "no"}
+
+
+def stored_subtraction(group: h5py.Group) -> bool | None:
+    """Whether a stored spectrum is less shot noise; None where there is no noise, or earlier versions did not say."""
+    return {"yes": True, "no": False}.get(str(group.attrs.get(SHOT_NOISE, "")))
 
 
 def write_power(file: GroupWriter, name: str, spectrum: PowerSpectrum, sampling: str) -> None:

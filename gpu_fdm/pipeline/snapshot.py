@@ -1,51 +1,51 @@
 """Power spectra of snapshots: a density or psi on a grid, or particles; every rank reads its own part."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
 from attrs import evolve
 
-from ..errors import InputError, RunError
+from ..errors import InputError
 from ..fields.assignment import ASSIGNMENTS
-from ..fields.box import Box
-from ..fields.particles import ParticleGrid, deposit_batches
 from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
 from ..parallel.backend import CPU, GPU
 from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
-from ..parallel.memory import available
 from ..parallel.ranks import SERIAL, Ranks
 from ..quantities import takes_numbers
 from ..snapshots.options import SnapshotOptions
 from ..snapshots.registry import open_snapshot
-from ..snapshots.snapshot import Batches, GridSnapshot, ParticleSnapshot
-from ..spectra.modes import contrast_modes
+from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 from ..spectra.multipoles import Multipoles, multipoles_of_modes
 from ..spectra.particles import (
+    ParticleModes,
     first_untrusted,
     image_power,
     multipoles_of_particles,
-    particle_modes,
     power_of_particles,
 )
 from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..values import brief
-from ..vectors import three
-from .progress import in_words
-from .result_spectra import write_power
+from .result_spectra import shot_noise_attribute, write_power
+from .snapshot_modes import (
+    box_for_particles,
+    check_planes,
+    check_room,
+    modes_of_grid,
+    modes_of_particles,
+    room_of_grid,
+    room_of_particles,
+)
 
 log = logging.getLogger(__name__)
 
-_MOST_CELLS = 512  # a side, of the grid for particles where the user names none
-_MOST_OUTSIDE = 0.01  # share of particles outside of the box, above which its unit may be another
 _MOST_BY_CHANCE = 0.75  # share of rows below shot noise, above which particles are not at random
-_LEAST_FILLED, _LEAST_NUMBER = 0.9, 100  # share of each side that so many particles fill, or more
 
 
 @takes_numbers
@@ -88,6 +88,7 @@ class SnapshotPower:
     of_angle     P(k, mu), None unless measured;  multipoles  likewise
     of_angle_error, multipoles_error  as error, of these; that of multipoles is of isotropic power
     images       power of the images that interlacing removed [(cMpc/h)^3]; None unless there are two grids of particles
+    shot_noise_subtracted  whether spectrum, of_angle and multipoles are less their shot noise; None of a grid
     """
 
     snapshot: GridSnapshot | ParticleSnapshot
@@ -99,6 +100,12 @@ class SnapshotPower:
     images: np.ndarray | None = None
     of_angle_error: np.ndarray | None = None
     multipoles_error: np.ndarray | None = None
+    shot_noise_subtracted: bool | None = None
+
+    @property
+    def power_with_noise(self) -> np.ndarray:
+        """Its power with the shot noise that it was measured with [(cMpc/h)^3]."""
+        return self.spectrum.power + self.shot_noise if self.shot_noise_subtracted else self.spectrum.power
 
 
 def snapshot_power(
@@ -129,32 +136,43 @@ def measured_power(
     """
     backend = backend or CPU()
     measure: Callable = _of_particles if snapshot.kind == "particles" else _of_grid
+    with errors_of_values(snapshot.path):
+        found = measure(snapshot, how, ranks, backend)
+    require_power(snapshot, found.spectrum)
+    return found
+
+
+@contextmanager
+def errors_of_values(path: str) -> Iterator[None]:
+    """InputError that names the snapshot for values of which spectra cannot be made."""
     try:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # numbers that are not finite raise below
-            found = measure(snapshot, how, ranks, backend)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # require_power finds what is not finite
+            yield
     except InputError:
         raise  # it names the file, or the part of it
     except ValueError as error:
-        raise InputError(f"{snapshot.path}: {error}") from None
-    if len(found.spectrum.k) < 2:
+        raise InputError(f"{path}: {error}") from None
+
+
+def require_power(snapshot: GridSnapshot | ParticleSnapshot, spectrum: PowerSpectrum) -> None:
+    """InputError for a spectrum of one cell, or one that is not finite."""
+    if len(spectrum.k) < 2:
         raise InputError(f"{snapshot.path}: a grid of one cell has no power")
-    if not np.all(np.isfinite(found.spectrum.power[found.spectrum.modes > 0])):
+    if not np.all(np.isfinite(spectrum.power[spectrum.modes > 0])):
         raise InputError(
             f"{snapshot.path}: {snapshot.field}: its values are too large or too small for their precision: "
             "the power is not finite"
         )
-    return found
 
 
 def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CPU | GPU) -> SnapshotPower:
     domain = Domain(snapshot.cells, ranks, backend)
-    _check_planes(snapshot.path, domain)
-    _check_room(snapshot.path, 2 * snapshot.dtype.itemsize * prod(domain.cells), ranks)
+    check_planes(snapshot.path, domain)
+    check_room(snapshot.path, room_of_grid(domain.cells, snapshot.dtype), ranks)
     if not held_on_card(domain, snapshot.dtype, fields=1):
         domain = domain.through_card
-    density = domain.backend.to_device(snapshot.slab(domain.planes.start, domain.planes.stop))
     complete = how.multipoles or (bool(how.mu_bins) and domain.card is None)
-    modes = contrast_modes(density, domain, snapshot.field, complete=complete)
+    modes = modes_of_grid(snapshot, domain, complete=complete)
     bins = Bins(domain.cells, snapshot.box_size, how.bin_width)
     all_bins = [bins, _over_mu(bins, how)] if how.mu_bins else [bins]
     spectrum, *of_angles = powers_of_modes([modes], [((0,), each) for each in all_bins])
@@ -165,18 +183,18 @@ def _of_grid(snapshot: GridSnapshot, how: Measurement, ranks: Ranks, backend: CP
 
 
 def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, backend: CPU | GPU) -> SnapshotPower:
-    side = how.cells or min(_MOST_CELLS, max(8, round(snapshot.number ** (1 / 3))))
-    box = Box(snapshot.box_size, three(_cells_along(snapshot.box_size, side)))
+    box = box_for_particles(snapshot.box_size, snapshot.number, how.cells)
     domain = Domain(box.cells, ranks, backend)
-    _check_planes(snapshot.path, domain, " (--cells)")
-    _check_room(snapshot.path, (4 if how.interlaced else 2) * 8 * prod(box.cells), ranks)
-    shifts = (0.0, 0.5) if how.interlaced else (0.0,)
-    grids = [ParticleGrid(box, how.assignment, shift=shift, domain=domain) for shift in shifts]
-    extent = _Extent(snapshot.box_size)
-    deposit_batches(extent.of(snapshot.batches(*ranks.share(snapshot.number), grids[0].batch)), grids)
-    extent.warn(snapshot, ranks)
-    modes = particle_modes(*grids, name=snapshot.field)
-    bins = Bins(domain.cells, box.size, how.bin_width)
+    check_planes(snapshot.path, domain, " (--cells)")
+    check_room(snapshot.path, room_of_particles(box.cells, how.interlaced), ranks)
+    modes = modes_of_particles(snapshot, box, domain, how.assignment, how.interlaced)
+    return power_of_snapshot_particles(snapshot, modes, Bins(domain.cells, box.size, how.bin_width), how)
+
+
+def power_of_snapshot_particles(
+    snapshot: ParticleSnapshot, modes: ParticleModes, bins: Bins, how: Measurement
+) -> SnapshotPower:
+    """What is measured of particles from their modes; all ranks call this, and rank 0 logs which rows are unsure."""
     measured = power_of_particles(modes, bins)
     angles = power_of_particles(modes, _over_mu(bins, how)) if how.mu_bins else None
     multipoles = None
@@ -187,8 +205,10 @@ def _of_particles(snapshot: ParticleSnapshot, how: Measurement, ranks: Ranks, ba
         spectrum, of_angle = measured.less_shot_noise(), None if angles is None else angles.less_shot_noise()
     images, error = image_power(modes, bins), measured.spectrum.error
     errors = _errors_of_angles(error, None if angles is None else angles.spectrum, multipoles)
-    found = SnapshotPower(snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles, images, *errors)
-    if ranks.is_root:
+    found = SnapshotPower(
+        snapshot, spectrum, error, measured.shot_noise, of_angle, multipoles, images, *errors, not how.shot_noise
+    )
+    if modes.domain.ranks.is_root:
         _warn_of_rows(found, measured.spectrum)
     return found
 
@@ -201,48 +221,6 @@ def _errors_of_angles(
         None if of_angle is None else of_angle.error,
         None if multipoles is None else multipoles.gaussian_error(error),
     )
-
-
-class _Extent:
-    """Where particles are: how many outside of the box, and between which coordinates.
-
-    box_size  sides [cMpc/h]
-    """
-
-    def __init__(self, box_size: tuple[float, float, float]):
-        self._box = np.array(box_size)
-        self._number = self._outside = 0
-        self._low, self._high = np.full(3, np.inf), np.full(3, -np.inf)
-
-    def of(self, batches: Batches) -> Batches:
-        """The batches, whose particles are counted as they pass."""
-        for positions, masses in batches:
-            self._number += len(positions)
-            low, high = positions.min(axis=0), positions.max(axis=0)
-            if np.any((low < 0) | (high > self._box)):
-                self._outside += int(np.count_nonzero(np.any((positions < 0) | (positions > self._box), axis=1)))
-            self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
-            yield positions, masses
-
-    def warn(self, snapshot: ParticleSnapshot, ranks: Ranks) -> None:
-        """Log what speaks for another unit of the box than of the positions; all ranks call this."""
-        of_ranks = ranks.allgather((self._number, self._outside, self._low, self._high))
-        if not ranks.is_root:
-            return
-        number, outside = (sum(values) for values in list(zip(*of_ranks, strict=True))[:2])
-        low, high = np.min([item[2] for item in of_ranks], axis=0), np.max([item[3] for item in of_ranks], axis=0)
-        ranges = ", ".join(f"{first:.4g} to {last:.4g}" for first, last in zip(low, high, strict=True))
-        box = " x ".join(f"{side:g}" for side in snapshot.box_size)
-        what = ""
-        if outside > _MOST_OUTSIDE * number:
-            what = f"{outside / number:.0%} of the particles are outside of the box, and are wrapped into it"
-        elif number >= _LEAST_NUMBER and np.all(high - low < _LEAST_FILLED * self._box):
-            what = "the particles fill only a part of the box"
-        if what:
-            log.warning(
-                "%s: %s: they are at %s cMpc/h in a box of %s cMpc/h: have both the same unit? (--box-size)",
-                *(snapshot.path, what, ranges, box),
-            )
 
 
 def _warn_of_rows(found: SnapshotPower, with_noise: PowerSpectrum) -> None:
@@ -278,50 +256,25 @@ def _along_axis(bins: Bins, how: Measurement) -> Bins:
     return evolve(bins, mu_axis=how.axis)
 
 
-def _cells_along(box_size: Sequence[float], side: int) -> list[int]:
-    """Cells of about one size in a box that need not be a cube."""
-    longest = max(box_size)
-    return [max(2, round(side * length / longest)) for length in box_size]
-
-
-def _check_planes(path: str, domain: Domain, remedy: str = "") -> None:
-    """InputError, the same on all ranks, where some would have no plane."""
-
-    def check() -> None:
-        try:
-            domain.require_planes()
-        except ValueError as error:
-            raise InputError(f"{path}: {error}{remedy}") from None
-
-    domain.ranks.on_root(check)
-
-
-def _check_room(path: str, size: int, ranks: Ranks) -> None:
-    """RunError where the ranks of this node would need more memory than there is."""
-    needed = size * ranks.local_size // ranks.size
-    if needed > available():
-        raise RunError(
-            f"{path}: too little memory: the grids need {in_words(needed)} on this node, {in_words(available())} are "
-            "available (more nodes, or for particles fewer --cells)"
-        )
-
-
-def write_snapshot_power(file: GroupWriter, measured: SnapshotPower) -> None:
-    """Write /power/<field> and what else was measured of a snapshot."""
-    snapshot, name = measured.snapshot, measured.snapshot.field
+def write_snapshot_power(file: GroupWriter, measured: SnapshotPower, name: str | None = None) -> None:
+    """Write /power/<field> and what else was measured of a snapshot; name  instead of that of the field."""
+    snapshot = measured.snapshot
+    name = snapshot.field if name is None else name
+    noise = shot_noise_attribute(measured.shot_noise_subtracted)
     write_power(file, name, measured.spectrum, "point")
     known = {key: getattr(snapshot, key) for key in ("redshift", "h", "omega_m", "m22", "time")}
-    about = {"of": name, "source": snapshot.path, "format": snapshot.format}
+    about = {"of": snapshot.field, "source": snapshot.path, "format": snapshot.format}
     datasets = {key: getattr(measured, key) for key in ("error", "shot_noise", "images")}
-    file.group(f"/{POWER}/{name}", datasets, **about, **known)
+    file.group(f"/{POWER}/{name}", datasets, **about, **known, **noise)
     if measured.of_angle is not None:
         write_power(file, f"{name}_mu", measured.of_angle, "point")
         axis = "xyz"[measured.of_angle.bins.mu_axis]
-        file.group(f"/{POWER}/{name}_mu", {"error": measured.of_angle_error}, axis=axis)
+        file.group(f"/{POWER}/{name}_mu", {"error": measured.of_angle_error}, axis=axis, **noise)
     if (multipoles := measured.multipoles) is not None:
         file.group(
             f"/{POWER}/{name}_multipoles",
             {key: getattr(multipoles, key) for key in ("k", "power", "modes")} | {"error": measured.multipoles_error},
             axis="xyz"[multipoles.bins.mu_axis],
             nyquist=measured.spectrum.nyquist,
+            **noise,
         )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..io.schema import POWER
-from .box import draw_positive, first_frame, mark_nyquist, snapshot_group, title_of_snapshot
+from .box import first_frame
+from .measured_power import NOISE, draw_positive, mark_nyquist, noise_label, snapshot_group, title_of_snapshot
 from .style import (
     COLUMN,
     GREEN,
@@ -37,7 +38,6 @@ MOST_BANDS = 6  # bins of mu up to which errors are drawn: more bands hide each 
 MOST_EDGES = 6  # bins of mu up to which every edge has a tick
 ERROR, OPACITY = "error of a Gaussian field", 0.18
 RARE = 0.01  # share of values below the range of an axis: differences from shot noise may be tiny by chance
-NOISE: Look = {"color": GREY, "linestyle": ":"}
 MULTIPOLES: dict[str, Look] = {
     "monopole $P_0$": {"color": VERMILION},
     "quadrupole $P_2$": {"color": SKY, "linestyle": (0, (5, 2))},
@@ -57,7 +57,7 @@ def power_mu(file: h5py.File) -> Figure:
         figure = filament_figure(file, COLUMN, 3.2, of_box=True)
     else:
         groups = {"": file[f"{measured.name}_mu"]}
-        figure = new_figure(COLUMN, 3.2, title_of_snapshot(measured))
+        figure = new_figure(COLUMN, 3.4, title_of_snapshot(measured))
     panel = figure.subplots()
     panel.set(
         xscale="log", yscale="log"
@@ -72,7 +72,7 @@ def power_mu(file: h5py.File) -> Figure:
             handles.append(Line2D([], [], color=GREY, label=LABELS[name], **look))
         handles += _draw_angles(panel, group, colours, look)
     if measured is not None and "shot_noise" in measured:
-        handles[1:1] = panel.loglog(k, measured["shot_noise"][1:], label="shot noise", **NOISE)
+        handles[1:1] = panel.loglog(k, measured["shot_noise"][1:], label=noise_label(measured), **NOISE)
     last = 1.2 * nyquist if measured is None else k[-1]
     panel.set(xlim=(min(k[0], nyquist / 2), max(last, 2 * k[0])), xlabel=WAVENUMBER)
     rows = k <= max(nyquist, k[0])
@@ -97,7 +97,7 @@ def power_mu(file: h5py.File) -> Figure:
     )
     bar.minorticks_off()
     if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=2 if measured is not None else 1)
+        figure.legend(handles=handles, loc="outside lower center", ncols=1)
     return figure
 
 
@@ -143,7 +143,7 @@ def multipoles(file: h5py.File) -> Figure:
             band: Look = {"color": look["color"], "alpha": OPACITY, "linewidth": 0, "zorder": 1}
             panel.fill_between(k, values[:, number] - bar, values[:, number] + bar, **band)
     if "shot_noise" in measured:
-        handles += panel.plot(k, k * measured["shot_noise"][1:], label="shot noise", **NOISE)
+        handles += panel.plot(k, k * measured["shot_noise"][1:], label=noise_label(measured), **NOISE)
     if "error" in group:
         handles.append(Patch(color=GREY, alpha=OPACITY, linewidth=0, label=ERROR))
     panel.set(xscale="log", xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)

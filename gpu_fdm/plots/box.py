@@ -1,7 +1,6 @@
 """Figures of the box: column densities and power spectra."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -12,10 +11,11 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from ..io.schema import DENSITY, GAS, POWER
+from .cross import cross_power
+from .measured_power import NOISE, draw_positive, mark_nyquist, noise_label, snapshot_group, title_of_snapshot
 from .style import (
     COLUMN,
     FIRST_FILAMENT,
-    GREY,
     LABELS,
     MAP_TICKS,
     MPC,
@@ -24,13 +24,10 @@ from .style import (
     SMOOTH,
     VERMILION,
     WAVENUMBER,
-    Panels,
     draw_excess,
     filament_figure,
     fringes,
-    literal,
     log_range,
-    mark_line,
     new_figure,
 )
 
@@ -121,11 +118,12 @@ class Side:
 
 
 def power(file: h5py.File) -> Figure:
-    """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of a snapshot."""
+    """P(k) of the densities in the box, and the ratio of the interfering to the smooth one; or P(k) of snapshots."""
     group = file[POWER]
     measured = snapshot_group(group)
     if measured is not None:
-        return _snapshot_power(measured)
+        crossed = f"{measured.name}_cross" in file
+        return cross_power(file, measured) if crossed else _snapshot_power(measured)
     names = [name for name in LABELS if name in group]
     groups = {name: first_frame(group[name]) for name in names}
     spectra = {name: of_field["power"][1:] for name, of_field in groups.items()}
@@ -154,58 +152,23 @@ def power(file: h5py.File) -> Figure:
     return figure
 
 
-def snapshot_group(group: h5py.Group) -> h5py.Group | None:
-    """The group that gpu-fdm power wrote, however deep the name of its field puts it; None in a result of a box."""
-    return group.visititems(lambda _, item: item if "format" in item.attrs else None)
-
-
 def _snapshot_power(measured: h5py.Group) -> Figure:
     """P(k) of one field with its error, and the shot noise of as many particles."""
     k, values, error = (measured[name][1:] for name in ("k", "power", "error"))  # the first row is k = 0
     nyquist = float(measured.attrs["nyquist"])
-    figure = new_figure(COLUMN, 2.6, title_of_snapshot(measured))
+    figure = new_figure(COLUMN, 2.9, title_of_snapshot(measured))
     panel = figure.subplots()
     seen = values > 0
     label = "measured" if seen.all() or not seen.any() else "measured (gaps: not positive)"
     panel.set(xscale="log", yscale="log")
     draw_positive(panel, k, values, error, 0.2, color=VERMILION, label=label)
     if "shot_noise" in measured:
-        panel.loglog(k, measured["shot_noise"][1:], color=GREY, linestyle=":", label="shot noise")
+        panel.loglog(k, measured["shot_noise"][1:], label=noise_label(measured), **NOISE)
     panel.set(xlim=(min(k[0], nyquist / 2), max(k[-1], 2 * k[0])), xlabel=WAVENUMBER)
     panel.set_ylabel(rf"$P(k)\;\;[({MPC})^3]$")
     mark_nyquist([panel], nyquist, k[-1])
-    panel.legend(loc="lower left")
+    figure.legend(loc="outside lower center")
     return figure
-
-
-def title_of_snapshot(measured: h5py.Group) -> list[str]:
-    """Parts of the first line of a figure of what gpu-fdm power measured."""
-    attributes = measured.attrs
-    name = f"{attributes['of']} of {Path(attributes['source']).name}"
-    return [literal(name), rf"$z={attributes['redshift']:.4g}$"]
-
-
-def draw_positive(
-    panel: Axes, k: np.ndarray, values: np.ndarray, error: np.ndarray | None, opacity: float, **look: Any
-) -> None:
-    """Draw a line through the values that are positive, and a band of their errors where these are known.
-
-    opacity  of the band;  look  of the line, its color among it. A line of one point does not show: it has a marker
-    """
-    seen = values > 0
-    beside = np.pad(seen, 1)
-    alone = np.flatnonzero(seen & ~beside[:-2] & ~beside[2:])
-    panel.plot(k, np.where(seen, values, np.nan), marker=".", markevery=alone.tolist(), **look)
-    if error is not None and seen.any():
-        low, high = np.maximum([values - error, values + error], values[seen].min() / 10)
-        panel.fill_between(k, low, high, color=look["color"], alpha=opacity, linewidth=0)
-
-
-def mark_nyquist(panels: Panels, nyquist: float, last: float) -> None:
-    """Mark the Nyquist wavenumber, and shade what is beyond it, at least up to the last wavenumber shown."""
-    for panel in panels:
-        panel.axvspan(nyquist, 2 * max(last, nyquist), color=GREY, alpha=0.2, linewidth=0)
-    mark_line(panels, nyquist, "Nyquist")
 
 
 def project(density: h5py.Dataset, axis: int) -> np.ndarray:

@@ -62,6 +62,7 @@ class Boost:
     redshift;  m22 [1e-22 eV];  None where not known
     source       where the boost comes from, one line
     object       what has the power of both, as in Spectrum; empty where it is not known
+    shot_noise   from which of both it was subtracted, and from which not; empty where there is none, or it is not known
     beyond_nyquist   mask of the rows where a grid misses directions of k, shape (rows,); none by default
     beyond_force     likewise, where particles feel too weak forces
     beyond_velocity  likewise, where the cells of a wave do not resolve its velocities: all rows of an epoch
@@ -81,6 +82,7 @@ class Boost:
     object: str = ""
     beyond_force: NDArray = field(default=_NO_ROWS, converter=_read_only_mask)
     beyond_velocity: NDArray = field(default=_NO_ROWS, converter=_read_only_mask)
+    shot_noise: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_name("numerator", self.numerator)
@@ -89,6 +91,7 @@ class Boost:
             raise InputError(f"numerator = denominator = {self.numerator}: must be two different names")
         check_line(f"{self.name}: source", self.source)
         check_line(f"{self.name}: object", self.object)
+        check_line(f"{self.name}: shot_noise", self.shot_noise)
         check_epoch(self.name, self.redshift, self.m22)
         check_wavenumbers(self.name, self.k)
         check_rows(self.name, self.k, "boost", self.boost, self.boost >= 0, "finite and not negative")
@@ -156,6 +159,9 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
         source=" over ".join(dict.fromkeys(half.source for half in (numerator, denominator) if half.source)),
         beyond_nyquist=above.k > nyquist * (1 + SAME),
         object=numerator.object or denominator.object,
+        shot_noise=", ".join(
+            f"{half.shot_noise} from {half.of}" for half in (numerator, denominator) if half.shot_noise
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ..kernels.binning import EDGE_TOLERANCE
 from .power import PowerSpectrum
-from .spectrum import Spectrum
+from .spectrum import SUBTRACTED, Spectrum
 
 GRID_FLOOR = 1e-12  # of the largest power: below, a smooth field on a grid is the interpolation error of its cells
 
@@ -18,10 +18,12 @@ def grid_spectrum(
     m22: float | None = None,
     error: NDArray | None = None,
     source: str = "",
+    shot_noise_subtracted: bool | None = None,
 ) -> Spectrum:
     """The spectrum of a grid or of particles, without its row k = 0.
 
     error  [(Mpc/h)^3], shape of spectrum.power: of the power with its shot noise
+    shot_noise_subtracted  whether power is less shot noise; None where there are no particles
     Raises InputError for NaN, and for negative power (after shot noise was subtracted, say) without an error;
     ValueError for P(k, mu) and cross spectra.
     """
@@ -40,6 +42,7 @@ def grid_spectrum(
         redshift=redshift,
         m22=m22,
         source=source,
+        shot_noise=SUBTRACTED[shot_noise_subtracted],
     )
 
 

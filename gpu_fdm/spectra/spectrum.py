@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..io.spectral_units import COMOVING, NORMALISED
 from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 
+SUBTRACTED = {True: "subtracted", False: "not subtracted", None: ""}  # what a spectrum says of its shot noise
 SAME = 1e-9  # relative, by which equal wavenumbers may differ: amply round-off
 
 
@@ -35,6 +36,7 @@ class Spectrum:
     source    where the spectrum comes from, one line
     object    what has this power, where that is not all matter of a box: one filament of 5e+09 Msun/h, filaments of a
               window of masses; empty where it is not known
+    shot_noise  of particles, subtracted or not subtracted; empty where there are none, or it is not known
     Arrays are copied, and read-only. Raises InputError for values that are no spectrum.
     """
 
@@ -52,6 +54,7 @@ class Spectrum:
     m22: float | None = None
     source: str = ""
     object: str = ""
+    shot_noise: str = ""
 
     def __attrs_post_init__(self) -> None:
         check_name("of", self.of)
@@ -60,6 +63,9 @@ class Spectrum:
         check_epoch(self.of, self.redshift, self.m22)
         if self.units not in (COMOVING, NORMALISED):
             raise InputError(f"{self.of}: units = {self.units}: must be {COMOVING} or {NORMALISED}")
+        if self.shot_noise not in SUBTRACTED.values():
+            known = " or ".join(filter(None, SUBTRACTED.values()))
+            raise InputError(f"{self.of}: shot_noise = {self.shot_noise}: must be {known}, or empty")
         check_wavenumbers(self.of, self.k)
         allowed = "finite and not negative (leave shot noise in: --shot-noise)"
         check_rows(self.of, self.k, "power", self.power, (self.power >= 0) | self.scatters, allowed)

@@ -47,7 +47,7 @@ def write_boost(boost: Boost, path: str | Path) -> None:
     for name, number in (("redshift", boost.redshift), ("m22", boost.m22)):
         if number is not None:
             header[name] = float(number)
-    for name, text in (("object", boost.object), ("source", boost.source)):
+    for name, text in (("object", boost.object), ("source", boost.source), ("shot_noise", boost.shot_noise)):
         if text:
             header[name] = text
     columns = {"k": boost.k, "boost": boost.boost}
@@ -172,9 +172,9 @@ class _Table:
         return value
 
     def metadata(self) -> dict[str, Any]:
-        """Redshift, m22, source and object, as far as the header has them."""
+        """Redshift, m22, source, object and what is said of shot noise, as far as the header has them."""
         numbers: dict[str, Any] = {name: self.number(name) for name in ("redshift", "m22")}
-        return numbers | {name: self.header.get(name, "") for name in ("source", "object")}
+        return numbers | {name: self.header.get(name, "") for name in ("source", "object", "shot_noise")}
 
     def box_size(self) -> tuple[float, ...] | None:
         """Sides of the box, or None."""

@@ -41,7 +41,7 @@ def test_a_line_for_each_bin_of_mu(tmp_path):
         np.testing.assert_array_equal(lines[2].get_ydata(), file["power/PartType1/shot_noise"][1:])
         assert len(lines) == 3 and len(bands(panel)) == 2
         assert bar.get_ylabel() == r"$\mu=|k_{y}|/k$" and list(bar.get_yticks()) == [0, 0.5, 1]
-        assert entries(figure) == ["error of a Gaussian field", "shot noise"]
+        assert entries(figure) == ["error of a Gaussian field", "shot noise (not subtracted)"]
         assert figure.get_suptitle() == "PartType1 of snap,  $z=2$"
         assert r"P(k,\mu)" in panel.get_ylabel() and r"h^{-1}\,\mathrm{cMpc})^3" in panel.get_ylabel()
 
@@ -110,7 +110,7 @@ def test_many_bins_have_no_bands(tmp_path):
             group[name] = values
         figure = anisotropy.power_mu(file)
         assert len(curves(figure.axes[0])) == 21 and not bands(figure.axes[0])
-        assert entries(figure) == ["shot noise"]
+        assert entries(figure) == ["shot noise (not subtracted)"]
 
 
 @pytest.mark.parametrize("slope", [-1.0, -5.0])
@@ -132,7 +132,7 @@ def test_multipoles_with_their_signs(tmp_path, slope):
         low, high = panel.get_ylim()
         assert low < np.min(k[inside, None] * power[inside]) < 0 < np.max(k[inside, None] * power[inside]) < high
         names = ["monopole $P_0$", "quadrupole $P_2$", "hexadecapole $P_4$"]
-        assert entries(figure) == [*names, "shot noise", "error of a Gaussian field"]
+        assert entries(figure) == [*names, "shot noise (not subtracted)", "error of a Gaussian field"]
         assert figure.get_suptitle() == "PartType1 of snap,  $z=2$,  along $y$"
         assert r"k\,P_\ell(k)" in panel.get_ylabel() and r"cMpc})^2" in panel.get_ylabel()
         marked = [

@@ -32,6 +32,7 @@ from .common import (
     STEADY_AXIS,
     STEADY_STATE,
     TOTAL_POWER,
+    K,
     attributes,
     boson,
     filament,
@@ -134,6 +135,25 @@ SIMILARITY = Schema(
     ),
 )
 
+_POWER_OF_SNAPSHOT = POWER_DATASETS | {
+    "error": Dataset("k", "(Mpc/h)^3", "standard deviation for a Gaussian field"),
+    "shot_noise": Dataset("k", "(Mpc/h)^3", "of particles at random on this grid"),
+    "images": Dataset(
+        "k",
+        "(Mpc/h)^3",
+        "power of the images that interlacing removed; where it is a tenth of power and shot noise, "
+        "the images that are left may be as large",
+    ),
+}
+_ABOUT_SNAPSHOT = GRID_ATTRIBUTES | attributes(
+    "redshift m22 time shot_noise_subtracted",
+    of=Attribute("density that was measured"),
+    source=Attribute("file that was measured"),
+    format=Attribute("of that file"),
+    h=Attribute("of the snapshot"),
+    omega_m=Attribute("of the snapshot"),
+)
+
 MEASUREMENT = Schema(
     "What gpu-fdm power writes",
     (
@@ -147,7 +167,7 @@ MEASUREMENT = Schema(
                     "k, mu", "(Mpc/h)^3", "standard deviation for a Gaussian field; NaN in bins without modes"
                 ),
             },
-            GRID_ATTRIBUTES | {"axis": Attribute("from which mu is counted")},
+            GRID_ATTRIBUTES | attributes("shot_noise_subtracted", axis=Attribute("from which mu is counted")),
         ),
         Group(
             f"/{POWER}/<field>_multipoles",
@@ -156,36 +176,37 @@ MEASUREMENT = Schema(
                 "power": Dataset(
                     "k, 3",
                     "(Mpc/h)^3",
-                    "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin, of particles less those of "
-                    "shot noise; the first row is k = 0",
+                    "P_0, P_2, P_4, the sums (2 l + 1) <P L_l> over the modes of each bin; the first row is k = 0",
                 ),
                 "modes": Dataset("k", "1", "modes in each bin", "int64"),
                 "error": Dataset("k, 3", "(Mpc/h)^3", "standard deviation for a Gaussian field of isotropic power"),
             },
-            attributes("nyquist", axis=Attribute("from which mu is counted")),
+            attributes("nyquist shot_noise_subtracted", axis=Attribute("from which mu is counted")),
         ),
         Group(
-            f"/{POWER}/<field>",
-            POWER_DATASETS
-            | {
-                "error": Dataset("k", "(Mpc/h)^3", "standard deviation for a Gaussian field"),
-                "shot_noise": Dataset("k", "(Mpc/h)^3", "of particles at random on this grid"),
-                "images": Dataset(
+            f"/{POWER}/<field>_cross",
+            {
+                "k": K,
+                "power": Dataset(
                     "k",
                     "(Mpc/h)^3",
-                    "power of the images that interlacing removed; where it is a tenth of power and shot noise, "
-                    "the images that are left may be as large",
+                    "cross power P_12 of the contrasts of both snapshots, with its sign; the first row is k = 0",
                 ),
+                "modes": POWER_DATASETS["modes"],
+                "error": Dataset("k", "(Mpc/h)^3", "standard deviation for Gaussian fields"),
+                "correlation": Dataset(
+                    "k", "1", "P_12 over the root of P_1 P_2; NaN where these are not positive, as at k = 0"
+                ),
+                "correlation_error": Dataset("k", "1", "standard deviation for Gaussian fields; NaN likewise"),
             },
             GRID_ATTRIBUTES
             | attributes(
-                "redshift m22 time",
-                of=Attribute("density that was measured"),
-                source=Attribute("file that was measured"),
-                format=Attribute("of that file"),
-                h=Attribute("of the snapshot"),
-                omega_m=Attribute("of the snapshot"),
+                "redshift shot_noise_subtracted",
+                of=Attribute("densities that were crossed"),
+                source=Attribute("files that were crossed"),
             ),
         ),
+        Group(f"/{POWER}/<field>_other", _POWER_OF_SNAPSHOT, _ABOUT_SNAPSHOT),
+        Group(f"/{POWER}/<field>", _POWER_OF_SNAPSHOT, _ABOUT_SNAPSHOT),
     ),
 )

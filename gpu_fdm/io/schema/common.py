@@ -53,6 +53,7 @@ _COMMON = {  # attributes that mean the same in all groups
     "sampling": Attribute("point: at cell centres; average: over cells; cic: cloud in cell"),
     "scale_factor": Attribute("a"),
     "seed": Attribute("of the random phases; -1 where nothing is drawn"),
+    "shot_noise_subtracted": Attribute("yes or no: whether power is less shot noise; absent without particles"),
     "statistics": Attribute("fixed: |a_nl| fixed, phases random; gaussian: complex Gaussian amplitudes"),
     "time": Attribute("since the phases were drawn", "Myr"),
     "transfer": Attribute("cut-off of the linear power"),

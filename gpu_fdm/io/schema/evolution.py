@@ -138,7 +138,9 @@ SIMULATION_GROUPS = (
             )
             for axis, left in (("x", "y, z"), ("y", "x, z"), ("z", "x, y"))
         },
-        attributes("redshift scale_factor nyquist box_size", step=Attribute("number of steps by then")),
+        attributes(
+            "redshift scale_factor nyquist box_size shot_noise_subtracted", step=Attribute("number of steps by then")
+        ),
     ),
     Group(
         f"/{SIMULATION}[/<seed>]/<run>/health",
@@ -190,7 +192,7 @@ SIMULATION_GROUPS = (
             ),
         },
         attributes(
-            "redshift scale_factor m22 nyquist force_wavenumber",
+            "redshift scale_factor m22 nyquist force_wavenumber shot_noise_subtracted",
             numerator=Attribute("what is above the line"),
             denominator=Attribute("what is below the line"),
             jeans_wavenumber=Attribute("comoving, of the boson at this redshift", "h/Mpc"),

@@ -18,7 +18,8 @@ from ...parallel.domain import Domain
 from ...simulation.schroedinger_poisson import Health
 from ...spectra.grid_spectrum import grid_floor
 from ...spectra.power import PowerSpectrum
-from ...spectra.spectrum import Spectrum
+from ...spectra.spectrum import SUBTRACTED, Spectrum
+from ..result_spectra import shot_noise_attribute
 
 TITLES = {
     "wave_fdm": "wave, FDM initial power",
@@ -125,6 +126,7 @@ class Record:
             nyquist=box.nyquist,
             redshift=1 / self.scale_factor[epoch] - 1,
             m22=m22,
+            shot_noise=SUBTRACTED[False if run.startswith("particles") else None],
         )
 
 
@@ -188,6 +190,7 @@ def write_run(file: GroupWriter, run: str, record: Record, box: Box, attributes:
             step=step,
             nyquist=box.nyquist,
             box_size=box.size,
+            **shot_noise_attribute(None if noise is None else False),
         )
     if len(record.health):
         file.group(f"{folder}/health", dict(zip(HEALTH, record.health.T, strict=True)))

@@ -1,0 +1,91 @@
+"""Options of gpu-fdm power for the second of two snapshots that are crossed, and the lines that it prints of both."""
+
+import re
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from .shared import METAVARS, file_name, snapshot_options
+from .terminal import show
+
+if TYPE_CHECKING:
+    from ..pipeline.snapshot_cross import SnapshotCross
+    from ..snapshots.options import SnapshotOptions
+
+# options of which each of the two snapshots has its own; all others are of both
+OWN = ("format", "dataset", "field", "particle_type", "unit_length")
+
+
+def add_cross_options(parser: ArgumentParser) -> None:
+    """Add --cross, and --cross-NAME for the options of which the second snapshot has its own."""
+    group = parser.add_argument_group(
+        "cross spectrum",
+        "of SNAPSHOT and another one, or another field or type of its particles; --box-size, --redshift, --h and "
+        "--level are of both",
+    )
+    text = "measure also the power of OTHER, and the cross spectrum (default: of SNAPSHOT again, with --cross-...)"
+    group.add_argument("--cross", type=file_name, metavar="OTHER", help=text)
+    for name in OWN:
+        action = "append" if name == "dataset" else "store"
+        text = f"{_flag(name)} of the other one"
+        group.add_argument(_flag(f"cross_{name}"), action=action, metavar=METAVARS.get(name, "NAME"), help=text)
+
+
+def is_crossed(options: Namespace) -> bool:
+    """Whether a cross spectrum is asked for."""
+    return options.cross is not None or any(getattr(options, f"cross_{name}") is not None for name in OWN)
+
+
+def check_cross_options(options: Namespace) -> None:
+    """InputError for options that have no meaning beside a cross spectrum."""
+    if options.mu_bins is not None or options.multipoles:
+        given = "--multipoles" if options.mu_bins is None else f"--mu-bins {options.mu_bins}"
+        raise InputError(f"{given}: must not be given with --cross, which measures P_12(k) alone")
+
+
+def other_source(options: Namespace) -> Path:
+    """The path of the other snapshot."""
+    return Path(options.snapshot if options.cross is None else options.cross)
+
+
+def other_options(options: Namespace) -> "tuple[str | None, SnapshotOptions]":
+    """Format and options of the other snapshot: its own, of the same file those of the first where it has none."""
+    chosen = dict(vars(options))
+    for name in OWN:
+        own = chosen[f"cross_{name}"]
+        chosen[name] = chosen[name] if own is None and options.cross is None else own
+    with errors_of_other():
+        return chosen["format"], snapshot_options(Namespace(**chosen))
+
+
+@contextmanager
+def errors_of_other() -> Iterator[None]:
+    """Errors of the other snapshot name its own options."""
+    try:
+        yield
+    except InputError as error:
+        names = "|".join(_flag(name)[2:] for name in OWN)
+        raise InputError(re.sub(rf"(?<![\w-])--({names})(?![\w-])", r"--cross-\1", str(error))) from None
+
+
+def show_cross(measured: "SnapshotCross") -> None:
+    """Print how both are correlated: at the first k, and at the first half of the Nyquist wavenumber and at it."""
+    import numpy as np
+
+    spectrum = measured.spectrum
+    k, r, error = spectrum.k, measured.correlation, measured.correlation_error
+    names = [f"{each.snapshot.field} of {Path(each.snapshot.path).name}" for each in (measured.first, measured.second)]
+    rows = [1, *(int(np.abs(k - part * spectrum.nyquist).argmin()) for part in (0.5, 1))]
+    texts = [
+        f"{r[row]:.3g} +- {error[row]:.2g} at k = {k[row]:.4g}" for row in dict.fromkeys(rows) if np.isfinite(r[row])
+    ]
+    show(f"r = P_12/sqrt(P_1 P_2) of {' and '.join(names)}: {', '.join(texts) or 'not known'} h/cMpc")
+    if negative := int(np.count_nonzero(spectrum.power[1:] < 0)):
+        show(f"{negative} of {len(k) - 1} bins are anti-correlated: P_12 < 0")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
