@@ -78,11 +78,15 @@ def tiny_files(folder):
         files.append((RESULT, pipeline.run(config).result))
     snapshots = sorted(folder.glob("simulation_*_z50.hdf5"))
     files += [(SNAPSHOT, path) for path in snapshots]
-    for source, *options in (
-        (snapshots[0], "--format", "gadget", "--cells", "12", "--mu-bins", "4", "--multipoles"),
-        (folder / "filament.hdf5",),
+    for number, (source, *options) in enumerate(
+        (
+            (snapshots[0], "--format", "gadget", "--cells", "12", "--mu-bins", "4", "--multipoles"),
+            (folder / "filament.hdf5",),
+            (snapshots[1], "--cross", str(snapshots[0]), "--cross-format", "gadget"),
+            (folder / "filament.hdf5", "--cross-field", "smooth"),
+        )
     ):
-        path = folder / f"power_{source.name}"
+        path = folder / f"power_{number}_{source.name}"
         with redirect_stdout(StringIO()):
             assert main(["--quiet", "power", str(source), "--output", str(path), "--dpi", "0", *options]) == 0
         files.append((MEASUREMENT, path))

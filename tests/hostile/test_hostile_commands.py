@@ -31,6 +31,7 @@ GIVEN = ("--box-size", "7", "--redshift", "1.5")
 WORDS = [word for word in dict.fromkeys(NUMBERS) if "\0" not in word]
 OF_MEASUREMENTS = ("bin-width", "mu-bins", "axis", "cells", "assignment", "backend")
 OF_SNAPSHOTS = ("format", "dataset", "field", "box-size", "redshift", "h", "unit-length", "particle-type", "level")
+OF_OTHERS = ("cross", "cross-format", "cross-dataset", "cross-field", "cross-particle-type", "cross-unit-length")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -68,7 +69,7 @@ def files(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("option", OF_MEASUREMENTS + OF_SNAPSHOTS)
+@pytest.mark.parametrize("option", OF_MEASUREMENTS + OF_SNAPSHOTS + OF_OTHERS)
 @pytest.mark.parametrize("snapshot", [("rho.npy", *GIVEN), ("snap_007.hdf5", "--unit-length", "1", "--cells", "8")])
 def test_options_of_power(hostile, files, option, snapshot):
     before = sorted(files.iterdir())
