@@ -28,6 +28,7 @@ The public names, in the order in which data flows:
     behavioural_loss, count_degeneracy, hessian_eigenvalues    directions of its parameters that change nothing
     Emulator                                 a network of named inputs with ranges, from a file
     open_snapshot, SnapshotOptions, snapshot_power, Measurement    snapshots of simulations
+    snapshot_cross                           the cross power of two of them
     population_of, build_model, cross_section, fill_box, run    the same stages from a config
     open, Result, Group, Array               a result file as objects: tables, units, coordinates, figures
     Prediction                               spectra and boosts of a population for any boson mass, in a millisecond
@@ -113,6 +114,7 @@ _HOMES = {
     "snapshots.registry": ("open_snapshot",),
     "snapshots.options": ("SnapshotOptions",),
     "pipeline.snapshot": ("snapshot_power", "Measurement"),
+    "pipeline.snapshot_cross": ("snapshot_cross",),
     "pipeline.model": ("population_of", "build_model"),
     "pipeline.cross_section": ("cross_section",),
     "pipeline.box": ("fill_box",),

@@ -150,13 +150,17 @@ def small_files(folder):
     kpc = {"box_size": 1000.0, "redshift": 4.0, "parameters": {"UnitLength_in_cm": snapshot_files.KPC_CM}}
     (folder / "snapdir_012").mkdir()
     snapshot_files.write_gadget(folder / "snapdir_012", 1000 * places, files=2, name="snap_012", **kpc)
-    for name in ("fdm_010", "cdm_010", "fdm_012", "cdm_012"):
-        snapshot_files.write_gadget(folder, 1000 * places, name=name, **kpc)
+    # close to those of fdm, and not the same
+    of_cdm = (places + 0.002 * np.random.default_rng(2).standard_normal(places.shape)) % 1
+    for name, of_run in (("fdm_010", places), ("cdm_010", of_cdm), ("fdm_012", places), ("cdm_012", of_cdm)):
+        snapshot_files.write_gadget(folder, 1000 * of_run, name=name, **kpc)
     snapshot_files.write_gadget(folder, 1000 * places, files=3, name="snap_012", **kpc)
     for number in range(3):  # gas beside dark matter
         with h5py.File(folder / f"snap_012.{number}.hdf5", "r+") as file:
             if "PartType1" in file:
-                file.copy("PartType1", "PartType0")
+                coordinates = file["PartType1/Coordinates"]
+                spread = 5 * random.standard_normal(coordinates.shape)
+                file["PartType0/Coordinates"] = (coordinates[:] + spread) % 1000
             for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
                 values = file["Header"].attrs[name]
                 values[0] = values[1]
