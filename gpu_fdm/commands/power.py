@@ -120,11 +120,13 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
     """Print what was measured of one snapshot, or of two on the same grid."""
     import numpy as np
 
+    from ..snapshots.snapshot import ParticleSnapshot
+
     for measured in several:
         snapshot = measured.snapshot
         size = " x ".join(f"{side:g}" for side in snapshot.box_size)
         show(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
-        if snapshot.kind == "particles":
+        if isinstance(snapshot, ParticleSnapshot):
             left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
             show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     spectrum = several[0].spectrum

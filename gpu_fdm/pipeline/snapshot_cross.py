@@ -171,7 +171,7 @@ def require_pair(first: AnySnapshot, second: AnySnapshot) -> None:
         instead = f"{', '.join(others)} of it, or another file" if others else "another file"
         raise InputError(f"{first.path}: {first.field} crossed with itself: --cross must be of {instead}")
     sides = np.array([first.box_size, second.box_size])
-    if not np.allclose(*sides, rtol=DIFFERENCES["box_size"], atol=0):
+    if not np.allclose(sides[0], sides[1], rtol=DIFFERENCES["box_size"], atol=0):
         ours, theirs = (" x ".join(f"{side:g}" for side in box) for box in sides)
         ratio = sides[1] / sides[0]
         scaled = np.ptp(ratio) < DIFFERENCES["box_size"] * ratio[0]
