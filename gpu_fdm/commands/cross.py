@@ -15,16 +15,15 @@ if TYPE_CHECKING:
     from ..pipeline.snapshot_cross import SnapshotCross
     from ..snapshots.options import SnapshotOptions
 
-# options of which each of the two snapshots has its own; all others are of both
-OWN = ("format", "dataset", "field", "particle_type", "unit_length")
+# options of which each of the two snapshots has its own; the box and the redshift, which must be the same, are of both
+OWN = ("format", "dataset", "field", "particle_type", "level", "unit_length", "h")
 
 
 def add_cross_options(parser: ArgumentParser) -> None:
     """Add --cross, and --cross-NAME for the options of which the second snapshot has its own."""
     group = parser.add_argument_group(
         "cross spectrum",
-        "of SNAPSHOT and another one, or another field or type of its particles; --box-size, --redshift, --h and "
-        "--level are of both",
+        "of SNAPSHOT and another one, or another field or type of its particles; --box-size and --redshift are of both",
     )
     text = "measure also the power of OTHER, and the cross spectrum (default: of SNAPSHOT again, with --cross-...)"
     group.add_argument("--cross", type=file_name, metavar="OTHER", help=text)

@@ -96,6 +96,8 @@ def test_types_of_particles(files, capsys):
         (("snap.hdf5", "--particle-type", 0, "--cross", "snap.hdf5"), ("PartType0", "PartType1")),
         (("box.h5", "--cross", "snap.hdf5", "--cross-particle-type", 0), ("fdm/0", "PartType0")),
         (("snap.hdf5", "--cross", "old", "--cross-unit-length", 2), ("PartType1", "PartType1")),
+        (("old", "--unit-length", 2, "--cross", "box.h5"), ("PartType1", "fdm/0")),
+        (("snap.hdf5", "--h", 0.7, "--cross", "box.h5", "--cross-field", "cdm"), ("PartType1", "cdm")),
         (("snap.hdf5", "--format", "gadget", "--cross-particle-type", 0), ("PartType1", "PartType0")),
     ],
 )

@@ -31,7 +31,16 @@ GIVEN = ("--box-size", "7", "--redshift", "1.5")
 WORDS = [word for word in dict.fromkeys(NUMBERS) if "\0" not in word]
 OF_MEASUREMENTS = ("bin-width", "mu-bins", "axis", "cells", "assignment", "backend")
 OF_SNAPSHOTS = ("format", "dataset", "field", "box-size", "redshift", "h", "unit-length", "particle-type", "level")
-OF_OTHERS = ("cross", "cross-format", "cross-dataset", "cross-field", "cross-particle-type", "cross-unit-length")
+OF_OTHERS = (
+    "cross",
+    "cross-format",
+    "cross-dataset",
+    "cross-field",
+    "cross-particle-type",
+    "cross-unit-length",
+    "cross-h",
+    "cross-level",
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
