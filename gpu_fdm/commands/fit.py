@@ -105,7 +105,8 @@ def _config(options: Namespace) -> "Config":
             raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
         overrides.append(Override(f"fit.{name.strip()}", value, f"--prior {name.strip()} ="))
     keys = {name: f"fit.{name}" for name in ("gaussian", "k_min", "k_max", *NUMBERS)}
-    return read_model(options.config, overrides + overrides_of(options, **keys, seed="run.seed"), "fit")
+    overrides += overrides_of(options, **keys, seed="run.seed")
+    return read_model(options.config, overrides, "fit")
 
 
 def _covariances(options: Namespace) -> list[str | None]:

@@ -1,9 +1,12 @@
 """Filaments of a skeleton that DisPerSE found, from its text format (NDskl_ascii, files .a.NDskl).
 
 The file has the lines ANDSKEL, the number of dimensions, comments, BBOX [origin] [extent], and sections, each with its
-name in brackets. In [FILAMENTS] there are their number, and for each a line of two critical points and a number of
-points, and their positions, in lines of up to 256 points. DisPerSE cuts its filaments at critical points, and without
--breakdown several of them run along one ridge. Source: Sousbie 2011 (MNRAS 414, 350), and the manual of DisPerSE.
+name in brackets. In [CRITICAL POINTS] there are their number, and for each a line of its type (0 a minimum, 1 and 2
+saddles, 3 a maximum, 4 where -breakdown cut) and more, the number of its filaments, and a line for each of these. In
+[FILAMENTS] there are their number, and for each a line of two critical points and a number of points, and their
+positions, in lines of up to 256 points. Ridges join types of 2 and more; arcs to types 0 and 1 are valleys and walls.
+DisPerSE cuts its filaments at critical points, and without -breakdown several of them run along one ridge.
+Source: Sousbie 2011 (MNRAS 414, 350), and the manual of DisPerSE.
 """
 
 import logging
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 _SAME = 1e-3  # relative difference of the sides of one box
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _MOST_BYTES = 1 << 30
+_LEAST_TYPE = 2  # of the critical points that a ridge joins
 _HALF = 4  # points on both sides over which places on a line are averaged
 
 
@@ -30,7 +34,9 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
     """The filaments of a skeleton, each shape (points, 3), every point next to the one before [cMpc/h].
 
     sides  of the periodic box in which it was found; positions are those of the box, wherever BBOX begins
-    Raises InputError, naming file and line, for what is no such file, and for a skeleton of another box.
+    Arcs that are no ridges are left out, and a warning says how many.
+    Raises InputError, naming file and line, for what is no such file, for a skeleton of another box, and for one
+    without ridges.
     """
     with errors_of_text(path):
         lines = read_text(path, _MOST_BYTES).splitlines()
@@ -40,15 +46,15 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
         raise InputError(f"{path}, line 2: must be 3, the number of dimensions")
     box = np.asarray(sides, float)
     _check_box(path, lines, box)
-    start = next((number for number, line in enumerate(lines) if line.strip() == "[FILAMENTS]"), None)
-    if start is None:
-        raise InputError(f"{path}: no section [FILAMENTS]")
-    at = start + 1
+    types = _types(path, lines)
+    at = _section(path, lines, "FILAMENTS") + 1
     (count,) = _numbers(path, lines, at, 1)
-    found = []
+    found, others = [], 0
     for _ in range(int(count)):
         at += 1
-        _, _, samples = _numbers(path, lines, at, 3)
+        *ends, samples = _numbers(path, lines, at, 3)
+        if not all(0 <= end < len(types) for end in ends):
+            raise InputError(f"{path}, line {at + 1}: {lines[at][:80]}: there are {len(types)} critical points")
         header, values = at, list[float]()
         while len(values) < 3 * int(samples):
             at += 1
@@ -64,10 +70,19 @@ def read_skeleton(path: str | Path, sides: Sequence[float]) -> list[NDArray]:
                 f"{path}, line {header + 1}: a filament through {where} cMpc/h: must be in the box of the snapshot, "
                 f"{_text(box)}: a skeleton of another box, or in another unit"
             )
-        if len(points) > 1:
+        if min(types[int(end)] for end in ends) < _LEAST_TYPE:
+            others += 1
+        elif len(points) > 1:
             ways = np.diff(points, axis=0)
             ways -= box * np.round(ways / box)
             found.append(points[0] + np.concatenate([np.zeros((1, 3)), np.cumsum(ways, axis=0)]))
+    if others:
+        what = (
+            f"{others} of {count:g} arcs join minima or saddles of type 1: they are no ridges (mse -upSkl writes those)"
+        )
+        if not found:
+            raise InputError(f"{path}: {what}")
+        log.warning("%s: %s, and are left out", path, what)
     return found
 
 
@@ -94,6 +109,25 @@ def points_along(lines: Sequence[NDArray], smooth: float, sides: Sequence[float]
     moves = length > 0
     one = np.ones(np.count_nonzero(moves))
     return RidgePoints(position[moves] % np.asarray(sides, float), way[moves] / length[moves, None], one, one)
+
+
+def _section(path: str | Path, lines: list[str], name: str) -> int:
+    """The line of the name of a section; InputError where there is none."""
+    for number, line in enumerate(lines):
+        if line.strip() == f"[{name}]":
+            return number
+    raise InputError(f"{path}: no section [{name}]")
+
+
+def _types(path: str | Path, lines: list[str]) -> list[int]:
+    """The types of the critical points."""
+    at = _section(path, lines, "CRITICAL POINTS") + 1
+    (count,) = _numbers(path, lines, at, 1)
+    types = []
+    for _ in range(int(count)):
+        types.append(int(_numbers(path, lines, at + 1, 1)[0]))
+        at += 2 + int(_numbers(path, lines, at + 2, 1)[0])
+    return types
 
 
 def _check_box(path: str | Path, lines: list[str], box: NDArray) -> None:

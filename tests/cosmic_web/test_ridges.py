@@ -71,7 +71,7 @@ SKELETON = """ANDSKEL
 BBOX [0,0,0] [20,24,22]
 [CRITICAL POINTS]
 2
-1 1.0 2.0 3.0 5.0 -1 0
+2 1.0 2.0 3.0 5.0 -1 0
  1
  1 0
 3 19.0 2.0 3.0 9.0 -1 0
@@ -113,10 +113,32 @@ def test_skeletons(tmp_path):
         ("0 1 3\n", "0 1 9\n", r"line 19: \[CRITICAL POINTS DATA\]: must be 3 numbers"),
         (" 0.2 2.0 3.0", " 0.2 2.0 3.0 1", r"line 15: 3 points: 10 numbers follow"),
         ("[FILAMENTS]", "[FIL]", r"no section \[FILAMENTS\]"),
+        ("[CRITICAL POINTS]", "[CRIT]", r"no section \[CRITICAL POINTS\]"),
+        ("0 1 3\n", "0 2 3\n", r"line 15: 0 2 3: there are 2 critical points"),
+        ("\n2 1.0", "\na 1.0", r"line 7: a 1\.0 .*: must be 1 number"),
     ):
         path.write_text(SKELETON.replace(old, new, 1))
         with pytest.raises(InputError, match=message):
             read_skeleton(path, BOX.size)
+
+
+def test_arcs_that_are_no_ridges_are_left_out(tmp_path, caplog):
+    """Those of minima and of walls, by the types of the critical points that they join."""
+    path = tmp_path / "x.a.NDskl"
+    for low in (0, 1):
+        path.write_text(SKELETON.replace("2 1.0", f"{low} 1.0"))
+        what = r"1 of 1 arcs join minima or saddles of type 1: they are no ridges \(mse -upSkl writes those\)$"
+        with pytest.raises(InputError, match=what):
+            read_skeleton(path, BOX.size)
+    valley = "0 2 2\n 1.0 2.0 3.0\n 5.0 5.0 5.0\n"
+    text = SKELETON.replace("POINTS]\n2\n", "POINTS]\n3\n", 1).replace(
+        "[FILAMENTS]\n1\n", "0 5 5 5 0.1 -1 0\n 0\n[FILAMENTS]\n2\n"
+    )
+    path.write_text(text.replace("[CRITICAL POINTS DATA]", f"{valley}[CRITICAL POINTS DATA]"))
+    (line,) = read_skeleton(path, BOX.size)
+    assert np.allclose(line, [[1, 2, 3], [0.2, 2, 3], [-1, 2, 3]])
+    (said,) = caplog.messages
+    assert said.startswith(f"{path}: 1 of 2 arcs join minima ") and said.endswith("those), and are left out")
 
 
 def test_a_skeleton_that_disperse_wrote():
