@@ -18,7 +18,7 @@ MARK = TITLE.encode()  # of files that may be replaced
 _POWER = "(Mpc/h)^3"
 UNITS = {
     "m22": "1e-22 eV",
-    "redshift": "1",
+    "redshift": "the same in all rows",
     "k": "h/Mpc, comoving",
     "linear_cdm": f"{_POWER}, linear power of cold dark matter",
     "linear_fdm": f"{_POWER}, the same with the cut-off of the boson",

@@ -36,6 +36,8 @@ def test_a_table_and_its_figure(tmp_path, capsys):
     columns = read_columns(path, (*COLUMNS, *BOOSTS, "boost_over_wdm"))
     lines = path.read_text().splitlines()
     assert "# one_filament_relative_to: all matter" in lines and "# k: h/Mpc, comoving" in lines
+    assert not any(line.startswith("# redshift: ") and line[12:13].isdigit() for line in lines)  # as if it were z = 1
+    assert "# redshift_of_all: 5.5" in lines
     k = np.geomspace(1, 300, 30)
     config = parse_config("[wavefunction]\n[population]\n[one_filament]\nnormalisation = matter\n")
     expected = Prediction.of(config, 5.5, k)([0.5, 2.0])
