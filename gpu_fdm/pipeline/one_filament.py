@@ -18,7 +18,7 @@ from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum
 from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
-from .one_filament_table import ERROR, FEW_STATES, FromTable, from_tables
+from .one_filament_table import FEW_STATES, FromTable, from_tables
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged, usual_masses
 from .result_spectra import several_filaments
@@ -95,7 +95,8 @@ class OneFilamentStage(Stage):
         lines = []
         if in_table:
             which = ", ".join(f"{m22:g}" for m22 in in_table)
-            lines.append(f"one-filament spectra, m22 = {which}: from the table of similarity, error {ERROR:.1e}")
+            error = max(each.error for each in in_table.values())
+            lines.append(f"one-filament spectra, m22 = {which}: from the table of similarity, error {error:.1e}")
         for m22, why in direct.items():
             modes, why = _largest((m22,), bosons).modes, f" ({why})" if why else ""
             how = f"sums over states{why}, about {modes:.4g} in the heaviest filament"
@@ -144,7 +145,7 @@ class OneFilamentStage(Stage):
                 lines.append(budget.line)
             context.timer.log("budget")
         _warn_of_fits({m22: ModeFits.stored(bosons[m22].modes(nodes)) for m22 in reasons})
-        _warn_of_few_states(in_table)
+        warn_of_modes(in_table)
         for m22, spectrum in spectra.items():
             how = "from the table of similarity" if m22 in in_table else f"{len(spectrum.masses)} masses"
             limit = f"P(k -> 0) = {classical[m22].limit:.4g} (Mpc/h)^3"
@@ -185,8 +186,8 @@ def _warn_of_fits(of_boson: dict[float, ModeFits | None]) -> None:
         )
 
 
-def _warn_of_few_states(in_table: Mapping[float, FromTable]) -> None:
-    """One line for each boson whose light filaments have modes that do not follow their density."""
+def warn_of_modes(in_table: Mapping[float, FromTable]) -> None:
+    """A line for each boson whose light filaments have few modes, and for each whose modes lack mass."""
     for m22, found in in_table.items():
         if len(few := found.few_states):
             log.warning(
@@ -195,6 +196,16 @@ def _warn_of_few_states(in_table: Mapping[float, FromTable]) -> None:
                 m22,
                 few.max(),
                 FEW_STATES,
+            )
+        if len(lack := found.lack_mass):
+            log.warning(
+                "one-filament spectrum, m22 = %g: the modes of filaments from %.3g to %.3g Msun/h do not describe "
+                "them: at worst they make %.3g %% of the line mass; take a larger [one_filament] mass_min, a higher "
+                "energy_cut, or heavier bosons",
+                m22,
+                lack.min(),
+                lack.max(),
+                100 * found.weight_sum[np.isin(found.masses, lack)].min(),
             )
 
 

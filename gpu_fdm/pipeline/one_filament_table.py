@@ -11,10 +11,11 @@ from ..config.config import Config
 from ..config.sections import OneFilamentSection
 from ..config.shared_sections import WavefunctionSection
 from ..errors import InputError
+from ..filament.mode_fits import LEAST_SUM
 from ..parallel.blas import on_one_thread
 from ..quadrature import gauss_legendre
 from ..spectra.one_filament import OneFilamentSpectrum
-from ..spectra.similarity.population import ERROR, last_wavenumber, population_parts
+from ..spectra.similarity.population import last_wavenumber, population_parts, relative_error
 from ..spectra.similarity.recipe import Recipe
 from ..spectra.similarity.store import table_for
 from ..spectra.similarity.table import SimilarityTable
@@ -87,6 +88,21 @@ class FromTable:
         """Masses of filaments that have few states [Msun/h]."""
         return self.masses[self.similarity[0] < FEW_STATES]
 
+    @property
+    def weight_sum(self) -> np.ndarray:
+        """Share of the line mass that modes have at the masses."""
+        return self.table.mass(self.similarity[0])
+
+    @property
+    def lack_mass(self) -> np.ndarray:
+        """Masses of other filaments whose modes have too little of the line mass to describe them [Msun/h]."""
+        return self.masses[(self.weight_sum <= LEAST_SUM) & (self.similarity[0] >= FEW_STATES)]
+
+    @property
+    def error(self) -> float:
+        """Of P_1f, relative, where it is above 1e-7 of its limit."""
+        return relative_error(self.table.recipe.energy_cut)
+
     @on_one_thread
     def spectrum(self, k: np.ndarray) -> OneFilamentSpectrum:
         """P_1f; zero where the fringes of all filaments have ended."""
@@ -98,12 +114,12 @@ class FromTable:
         if rows.any():
             parts = population_parts(self.table, k[rows], self.similarity, weight, section.mode_mass)
             fdm[rows], smooth[rows] = parts.power(section.statistics), parts.smooth
-        return OneFilamentSpectrum(k, fdm, smooth, self.masses, ERROR, density)
+        return OneFilamentSpectrum(k, fdm, smooth, self.masses, self.error, density)
 
     @property
     def modes(self) -> Mapping[str, np.ndarray]:
         """Share of the line mass that modes have at the masses, by the names of datasets."""
-        return {"masses": self.masses, "weight_sum": self.table.mass(self.similarity[0])}
+        return {"masses": self.masses, "weight_sum": self.weight_sum}
 
 
 def from_tables(bosons: Mapping[float, Boson]) -> tuple[dict[float, FromTable], dict[float, str]]:
@@ -131,8 +147,9 @@ def from_tables(bosons: Mapping[float, Boson]) -> tuple[dict[float, FromTable], 
         if method == "auto" and len(of_table.few_states):
             least = of_table.similarity[0].min()
             reasons[m22] = f"nu = {least:.3g}: filaments of nu < {FEW_STATES:g} have few states"
-        elif method == "auto" and boson.section.tolerance < ERROR:
-            reasons[m22] = f"tolerance = {boson.section.tolerance:g}, less than the error of the table, {ERROR:g}"
+        elif method == "auto" and boson.section.tolerance < of_table.error:
+            less = f"less than the error of the table, {of_table.error:g}"
+            reasons[m22] = f"tolerance = {boson.section.tolerance:g}, {less}"
         else:
             found[m22] = of_table
     return found, reasons

@@ -1,11 +1,15 @@
 """one_filament.method: which spectra come from the table of similarity, and how a run and a dry run say so."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
+from gpu_fdm.pipeline.one_filament import warn_of_modes
+from gpu_fdm.pipeline.one_filament_table import FromTable
 from gpu_fdm.pipeline.run import check, dry_run, run
 from gpu_fdm.spectra.similarity.recipe import Recipe
 from gpu_fdm.spectra.similarity.store import write_table
@@ -79,6 +83,19 @@ def test_few_states_are_told(tmp_path, caplog):
     assert "m22 = 0.5: filaments of up to" in warning and "nu < 0.9" in warning
 
 
+def test_modes_that_lack_mass_are_told(caplog):
+    """As sums over states tell it; filaments of nu < 0.9 have few modes, which is told by itself."""
+    nu = np.array([0.8, 1.0, 1.5, 3.0])
+    table = SimpleNamespace(mass=lambda nu: 0.81 - 1 / (9 * nu**2), recipe=Recipe(energy_cut=0.9))
+    found = FromTable(None, table, 1e9 * nu, np.ones(4), np.array([nu, nu, nu]))
+    warn_of_modes({1.0: found})
+    assert found.error == pytest.approx(2.5e-3)
+    few, lack = caplog.messages
+    assert "m22 = 1: filaments of up to 8e+08 Msun/h have few modes (nu < 0.9)" in few
+    assert "m22 = 1: the modes of filaments from 1e+09 to 3e+09 Msun/h do not describe them: at worst" in lack
+    assert "they make 69.9 % of the line mass" in lack
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -104,6 +121,7 @@ def test_a_table_of_another_energy_cut(tmp_path):
     direct = run(made(tmp_path / "direct", wavefunction__energy_cut="0.95", population__m22="1.2")).result
     ours, theirs = spectra(result)["m22_1.2"], spectra(direct)["m22_1.2"]
     assert (ours["method"], theirs["method"]) == ("table", "direct")
+    assert ours["error"] == pytest.approx(1.25e-3)  # that of the tables of the package is 5e-4
     good = theirs["power_fdm"] > 1e-5 * theirs["power_fdm"][0]
     np.testing.assert_allclose(ours["power_fdm"][good], theirs["power_fdm"][good], rtol=1e-2)
     with pytest.raises(InputError, match=r"\[one_filament\] energy_cut = 0.99, beta = 0: .*cut.hdf5 is of energy_cut"):

@@ -11,6 +11,17 @@ from numpy.typing import NDArray
 from .table import LARGEST_KAPPA, SimilarityTable
 
 ERROR = 5e-4  # of P_1f from the table where P > 1e-7 P(0), beside sums over states (tests/inference)
+_BEYOND = 0.02  # of the mass, up to which ERROR holds
+
+
+def relative_error(energy_cut: float) -> float:
+    """Error of P_1f of |psi|^2 from a table of an energy cut where P > 1e-7 P(0), beside sums over states.
+
+    States at a lower cut have larger weights, and the step at which they enter, which the table rounds, matters more.
+    For 3e9 to 3e10 Msun/h at z = 4, m22 = 1 and 2.5, P_1f differs by at most 8.5e-5, 2.0e-4, 1.6e-3, 2.9e-3 and 8.8e-3
+    for cuts of 0.97, 0.95, 0.9, 0.8 and 0.6; without fringes by 4e-4, 3e-3, 1.4e-2, 6e-2 and 0.5.
+    """
+    return ERROR * max(1.0, (1 - energy_cut) / _BEYOND)
 
 
 @dataclass(frozen=True)
