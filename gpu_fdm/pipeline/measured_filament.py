@@ -10,9 +10,9 @@ from ..cosmic_web.cylinder import Cylinder
 from ..cosmic_web.momenta import Momenta
 from ..cosmic_web.profile import MeasuredProfile
 from ..cosmic_web.shells import Shells
+from ..io.schema.common import MATTER
 from .snapshot_ridges import Snapshot
 
-MATTER = "mean matter densities"
 RADIUS_SHARE = 8  # smoothing scales in the radius, where none is given
 
 

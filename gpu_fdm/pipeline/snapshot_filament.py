@@ -22,10 +22,11 @@ from ..cosmic_web.sampling import SECTORS, cylinder_points, lattice, sampled
 from ..cosmic_web.shells import Shells, numbers_of, shell_edges
 from ..errors import InputError, RunError
 from ..fields.box import Box
+from ..io.schema.common import MATTER
 from ..parallel.ranks import Ranks
 from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 from ..units import CodeUnits
-from .measured_filament import MATTER, Around, Cut, MeasuredFilament, Roundness
+from .measured_filament import Around, Cut, MeasuredFilament, Roundness
 from .snapshot_ridges import Snapshot
 
 LEAST_PARTICLES = 100

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io import hdf5
+from ..io.schema.common import MATTER
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot
@@ -43,7 +44,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             m22=hdf5.number(file, "m22_1e-22eV"),
             time=hdf5.number(hdf5.find(file, f"density/{field}"), "t_Myr"),
             cells=source.cells,
-            density_units="mean matter densities",
+            density_units=MATTER,
             source=source,
         )
 

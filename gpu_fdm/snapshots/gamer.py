@@ -7,6 +7,7 @@ the stored values are comoving, although yt takes them as physical. Source: GAME
 from pathlib import Path
 
 from ..io import hdf5
+from ..io.schema.common import MATTER
 from .covering_grid import box_width, covering_grid, opened_with_yt, stored_fields
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
@@ -48,7 +49,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
             omega_m=float(parameters["OmegaM0"]) if comoving else None,
             m22=float(mass * parameters["Unit_M"]) / _EV_G / 1e-22 if mass and parameters.get("Opt__Unit") else None,
             cells=source.cells,
-            density_units="mean matter densities" if comoving else "units of the file",
+            density_units=MATTER if comoving else "units of the file",
             source=source,
         )
 

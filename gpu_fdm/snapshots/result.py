@@ -6,11 +6,12 @@ from pathlib import Path
 import h5py
 
 from ..io import hdf5, schema
+from ..io.schema.common import MATTER
 from .options import SnapshotOptions
 from .reader import Reader, chosen_field
 from .snapshot import GridSnapshot
 
-PSI, MATTER = "psi", "mean matter densities"
+PSI = "psi"
 
 
 def detect(path: Path) -> bool:

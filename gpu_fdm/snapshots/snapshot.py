@@ -3,9 +3,11 @@
 A snapshot is a plain value without open files: rank 0 opens it, all ranks receive it and read their own parts.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import ClassVar, Protocol
 
@@ -13,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
+from ..io.schema.common import MATTER
 from ..parallel.memory import available
+
+log = logging.getLogger(__name__)
 
 PIECE = 1 << 26  # bytes read at a time
 BATCH = 1_000_000  # particles in a batch
+_ROUND_OFF = 1e-12  # of the largest density: negative ones below are made by sums that cancel
 _CONTRAST = 0.1  # share of negative cells above which a field is a contrast: of a density few are, by interpolation
 
 Block = tuple[slice, slice, slice]  # part of a slab
@@ -117,6 +123,7 @@ class GridSnapshot(Snapshot):
         """Density of the planes first..last - 1 along x, shape (last - first, ny, nz).
 
         The density is not divided by its mean; it is |psi|^2 if psi is stored. Only the slab is read, 64 MiB at a time.
+        Densities that are negative by round-off are taken as zero, and a warning says so, once for each file.
         Raises ValueError for planes outside the grid, InputError naming file, array and cell for a density that is
         negative or not finite and for a damaged file, RunError for a slab that does not fit into memory.
         """
@@ -133,11 +140,28 @@ class GridSnapshot(Snapshot):
                     f"{self.path}: planes {first}..{last} take {size / 2**30:.1f} GiB of memory, "
                     f"{free / 2**30:.1f} GiB are available: use more ranks"
                 )
-            density = np.empty(shape, self.dtype)
+            density, negative = np.empty(shape, self.dtype), []
             for block, values in blocks(arrays, self.cells, first, last, self.source.axes_reversed):
                 _fill(density[block], values)
-                self._check(density[block], block, first)
+                self._check(density[block], block, first, -np.inf)
+                if density[block].min() < 0:
+                    negative.append(block)
+        if negative:
+            self._clear_round_off(density, negative, first)
         return density
+
+    def _clear_round_off(self, density: NDArray, negative: list[Block], first: int) -> None:
+        """Make zeros of densities that are negative by round-off; InputError for others."""
+        largest = max(float(density.max()), 1.0 if self.density_units == MATTER else 0.0)
+        for block in negative:
+            self._check(density[block], block, first, -_ROUND_OFF * largest)
+        least = min(density[block].min() for block in negative)
+        for block in negative:
+            np.maximum(density[block], 0, out=density[block])
+        name = f"{self.source.path}: {', '.join(self.source.names)}"
+        if name not in _told():
+            _told().add(name)
+            log.warning("%s: cells are negative by round-off, down to %.2g: taken as zero", name, least)
 
     def wave(self, first: int, last: int) -> np.ndarray:
         """psi of the planes first..last - 1 along x, complex128, shape (last - first, ny, nz), in the unit of the file.
@@ -157,14 +181,16 @@ class GridSnapshot(Snapshot):
                     wave[block] = values[0]
                 else:
                     wave.real[block], wave.imag[block] = values
-                self._check(np.abs(wave[block]), block, first)
+                self._check(np.abs(wave[block]), block, first, 0.0)
         return wave
 
-    def _check(self, part: NDArray, block: Block, first: int) -> None:
+    def _check(self, part: NDArray, block: Block, first: int, least: float) -> None:
+        """InputError for values that are not finite, or below the least that is allowed."""
         # min and max are NaN if one value is, and comparisons with NaN are false
-        if part.min() >= 0 and part.max() < np.inf:
+        if -np.inf < part.min() >= least and part.max() < np.inf:
             return
-        inside = np.unravel_index(np.argmax(~((part >= 0) & (part < np.inf))), part.shape)
+        good = (part >= least) & np.isfinite(part)
+        inside = np.unravel_index(np.argmin(good), part.shape)
         offset = (first, 0, 0)
         cell = [offset[i] + (block[i].start or 0) + int(inside[i]) for i in range(3)]
         name = "|psi|^2" if self.kind == "psi" else "density"
@@ -224,6 +250,12 @@ class ParticleSnapshot(Snapshot):
             raise InputError(f"{self.path}: {self.field} has no velocities")
         for stored in self.source.velocities(first, self.number if last is None else last, batch_size):
             yield stored * self.velocity_unit
+
+
+@cache
+def _told() -> set[str]:
+    """Files and arrays in which this process has told of round-off."""
+    return set()
 
 
 def blocks(
