@@ -14,6 +14,7 @@ from .shared import (
     add_ratio_options,
     check_dpi,
     file_name,
+    made_by,
     require_output,
     snapshot_measurer,
     snapshot_options,
@@ -101,7 +102,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         return
     if before is not None and (before.label, before.source) != (boost.label, boost.source):
         log.warning("%s: replaces the table of %s, %s", output, before.label, before.source)
-    write_boost(boost, output)
+    write_boost(boost, output, made_by(options))
     show(f"{boost.label}: {len(boost.k)} rows, {boost.k[0]:.4g} to {boost.k[-1]:.4g} h/Mpc")
     for mask, words in LIMITS.items():
         if beyond := int(getattr(boost, mask).sum()):

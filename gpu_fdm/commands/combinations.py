@@ -11,6 +11,7 @@ from .shared import (
     add_model_options,
     check_dpi,
     file_name,
+    header_of,
     model_overrides,
     require_output,
     require_table_and_figure,
@@ -81,7 +82,7 @@ def execute(options: Namespace) -> None:
         f"[{LEFT_OUT}] all of it {CAVEATS}",
     ]
     show("\n".join(lines))
-    _write(found, lines, output)
+    _write(found, [*lines, *(line.removeprefix("# ") for line in header_of(options, config))], output)
     show(f"table: {output}")
     if options.dpi:
         from ..plots.combinations import draw_combinations

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_model_options, check_dpi, file_name, model_overrides, overrides_of
+from .shared import add_dpi_option, add_model_options, check_dpi, file_name, made_by, model_overrides, overrides_of
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def execute(options: Namespace) -> None:
         show(f"{table.label}: {table.name}, z = {table.redshift:g}: {len(table.k)} rows{left}")
     show(f"best fit: {best.text}")
     if misfit := misfit_lines(best):
-        show("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, None, None)]))
+        show("\n".join([*misfit, "not sampled", *_written(options, config, folder, posterior)]))
         return
     settings = settings_of(config, posterior, section.walkers, seed)
     limits = section.walkers, section.steps, section.autocorrelation_times
@@ -90,7 +90,7 @@ def execute(options: Namespace) -> None:
         raise
     lines = [found.text for found in intervals(posterior, chain)] + chain_lines(chain)
     lines.append(f"chain: {folder / CHAIN}")
-    show("\n".join(lines + _written(options, folder, posterior, chain, band(posterior, chain, seed))))
+    show("\n".join(lines + _written(options, config, folder, posterior, chain, band(posterior, chain, seed))))
 
 
 def _config(options: Namespace) -> "Config":
@@ -118,13 +118,21 @@ def _covariances(options: Namespace) -> list[str | None]:
 
 
 def _written(
-    options: Namespace, folder: Path, posterior: "Posterior", chain: "Chain | None", bands: "list[NDArray] | None"
+    options: Namespace,
+    config: "Config",
+    folder: Path,
+    posterior: "Posterior",
+    chain: "Chain | None" = None,
+    bands: "list[NDArray] | None" = None,
 ) -> list[str]:
     """Write the table of the fit and draw; returns lines that name the files."""
+    from ..inference.model_keys import model_in_words
     from ..inference.summary import fitted_tables, write_fitted
 
     fitted = fitted_tables(posterior, bands)
-    lines = [f"table: {write_fitted(fitted, posterior, folder / TABLE)}"]
+    about = {"made_by": made_by(options)} | {f"prior_of_{name}": str(prior) for name, prior in posterior.priors.items()}
+    about |= model_in_words(config, any(table.total for table in posterior.likelihood.tables))
+    lines = [f"table: {write_fitted(fitted, posterior, folder / TABLE, about)}"]
     if options.dpi:
         from ..plots.posterior import draw_corner, draw_fitted
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError
-from .shared import add_bin_options, add_model_options, file_name, model_overrides, require_output
+from .shared import add_bin_options, add_model_options, file_name, header_of, model_overrides, require_output
 from .terminal import show
 
 PARALLEL = False
@@ -60,7 +60,8 @@ def execute(options: Namespace) -> None:
             f"chi-squared {found.against_wdm:.4g} {mark} with, {found.against_wdm_without:.3g} {mark} without",
         )
     if output is not None:
-        text = [MARK.decode(), *(f"# {line}" for line in lines), ",".join(COLUMNS)]
+        text = [MARK.decode(), *(f"# {line}" for line in lines)]
+        text += [*header_of(options, prediction.prepared.config), ",".join(COLUMNS)]
         text += [",".join([*map(repr, row), LEFT_OUT]) for row in rows]
         with atomic_write(output) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ Exit 0 done, 1 failed, 2 the user's input was wrong, 130 stopped by a signal.
 import argparse
 import logging
 import os
+import shlex
 import sys
 import time
 from importlib import import_module
@@ -74,6 +75,7 @@ def _executed(arguments: list[str] | None) -> int:
         if error is None:
             raise
         return 1 if isinstance(error, BrokenPipeError) else _fail(_of_output(error), 1, error, None)
+    options.command_line = shlex.join(["gpu-fdm", *(sys.argv[1:] if arguments is None else arguments)])
     resumes = getattr(options.command, "RESUMES", False) and not getattr(options, "dry_run", False)
     with signals_as_exceptions(RESUME if resumes else NOTHING_WRITTEN):
         return _guarded(options)

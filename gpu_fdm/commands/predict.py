@@ -13,6 +13,7 @@ from .shared import (
     add_set_option,
     check_dpi,
     file_name,
+    made_by,
     overrides_of,
     require_output,
     require_table_and_figure,
@@ -64,6 +65,7 @@ def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
 
+    from ..inference.model_keys import model_in_words
     from ..inference.predicted_table import MARK, write_predicted
     from ..io.tables import TABLE_ENDINGS
     from ..pipeline.linear_power import linear_power_of
@@ -96,6 +98,7 @@ def execute(options: Namespace) -> None:
         "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
     }
+    about |= {"made_by": made_by(options)} | model_in_words(prediction.prepared.config, options.total)
     if options.total:
         haloes = prediction.prepared.config.total_power
         about["haloes_of_total"] = f"{haloes.mass_min:g} to {haloes.mass_max:g} Msun/h"

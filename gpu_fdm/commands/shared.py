@@ -8,11 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..errors import InputError
 from .terminal import show
 
 if TYPE_CHECKING:
-    from ..config.config import Override
+    from ..config.config import Config, Override
     from ..parallel.backend import CPU, GPU
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
@@ -74,6 +75,20 @@ def overrides_of(options: Namespace, **keys: str) -> "list[Override]":
 
     given = {name: getattr(options, name) for name in keys if getattr(options, name) is not None}
     return [Override(keys[name], value, f"--{name.replace('_', '-')}") for name, value in given.items()]
+
+
+def made_by(options: Namespace) -> str:
+    """Program, version and command line, for the header of a table."""
+    return f"gpu_fdm {__version__}: {options.command_line}"
+
+
+def header_of(options: Namespace, config: "Config") -> list[str]:
+    """Lines of the header of a CSV table that say how it was made: made_by, and the model."""
+    from ..inference.model_keys import model_in_words
+    from ..io.tables import without_formulas
+
+    about = {"made_by": made_by(options)} | model_in_words(config)
+    return [f"# {name}: {without_formulas(text)}" for name, text in about.items()]
 
 
 def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> None:

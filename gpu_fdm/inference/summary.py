@@ -1,5 +1,6 @@
 """What a chain says of the parameters, in words that do not claim more than it holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -136,12 +137,18 @@ def fitted_tables(posterior: Posterior, bands: list[NDArray] | None) -> list[Fit
     return fitted
 
 
-def write_fitted(tables: list[FittedTable], posterior: Posterior, path: Path) -> Path:
-    """Write tables, best model and bands as CSV, not over a file of others (InputError); returns its path."""
+def write_fitted(
+    tables: list[FittedTable], posterior: Posterior, path: Path, about: Mapping[str, str] | None = None
+) -> Path:
+    """Write tables, best model and bands as CSV, not over a file of others (InputError); returns its path.
+
+    about  lines of the header that say how it was made, by name
+    """
     names = ["table", "k", "value", "best", "pull"]
     names += ["low_95", "low_68", "high_68", "high_95"] if tables[0].band is not None else []
     lines = [f"# {TITLE}", f"# best fit: {posterior.best.text}", "# k: h/Mpc", "# low and high: of the model"]
     lines += [f"# table {number}: {without_formulas(table.name)}" for number, table in enumerate(tables, 1)]
+    lines += [f"# {name}: {without_formulas(text)}" for name, text in (about or {}).items()]
     lines.append(",".join(names))
     for number, table in enumerate(tables, 1):
         columns = [table.k, table.values, table.best, table.pulls, *(() if table.band is None else table.band)]

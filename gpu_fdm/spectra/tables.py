@@ -36,9 +36,10 @@ _PUBLISHED = "zimmermann2025_fig12_m22_{}.csv"
 _PUBLISHED_MASSES = 1, 2, 4, 8
 
 
-def write_boost(boost: Boost, path: str | Path) -> None:
+def write_boost(boost: Boost, path: str | Path, made_by: str = "") -> None:
     """Write a table of k, boost, error and beyond_nyquist: ECSV where the name ends in .ecsv, else CSV.
 
+    made_by  program and command line, for the header
     Where rows are beyond other limits (boost.LIMITS), there is a column for each.
     read_boost reads back the same numbers. Raises RunError where it cannot be written.
     """
@@ -47,7 +48,8 @@ def write_boost(boost: Boost, path: str | Path) -> None:
     for name, number in (("redshift", boost.redshift), ("m22", boost.m22)):
         if number is not None:
             header[name] = float(number)
-    for name, text in (("object", boost.object), ("source", boost.source), ("shot_noise", boost.shot_noise)):
+    told = {"object": boost.object, "source": boost.source, "shot_noise": boost.shot_noise, "made_by": made_by}
+    for name, text in told.items():
         if text:
             header[name] = text
     columns = {"k": boost.k, "boost": boost.boost}

@@ -1,0 +1,40 @@
+"""The keys of an ini that a prediction depends on, for chains and for headers of tables."""
+
+from dataclasses import replace
+
+import attrs
+
+from ..config.config import Config
+from ..config.sections import SECTIONS, TotalPowerSection
+from ..config.shared_sections import HaloSection
+
+OF_PREDICTIONS = ("cosmology", "population", "wavefunction", "one_filament")
+WITHOUT = {("cosmology", "redshift"), ("population", "m22")}  # these are the tables' and the walkers'
+
+
+def keys_of_model(config: Config, total: bool) -> dict[str, dict[str, str]]:
+    """Keys and values as an ini has them, by section, of those sections that there are.
+
+    total  whether the prediction has haloes, whose sections then count
+    """
+    sections = {name: getattr(config, name) for name in OF_PREDICTIONS}
+    if total:
+        sections |= {"halo": config.halo or HaloSection(), "total_power": config.total_power or TotalPowerSection()}
+    return {
+        name: {
+            item.name: item.metadata["kind"].format(getattr(section, item.name))
+            for item in attrs.fields(type(section))
+            if (name, item.name) not in WITHOUT
+        }
+        for name, section in sections.items()
+        if section is not None
+    }
+
+
+def model_in_words(config: Config, total: bool = False) -> dict[str, str]:
+    """The model in one line for each section, absent ones with their defaults, for the header of a table."""
+    absent = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
+    return {
+        name: ", ".join(f"{key} = {text}" for key, text in keys.items() if text)
+        for name, keys in keys_of_model(replace(config, **absent), total).items()
+    }
