@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from .shared import (
     SOURCE,
-    add_dpi_option,
+    add_figure_options,
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    figure_of,
     file_name,
     made_by,
     require_output,
@@ -51,7 +52,7 @@ def add(parser: ArgumentParser) -> None:
     add_ratio_options(parser)
     text = "table to write, .csv or .ecsv (default: boost.csv); files of others are not replaced"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
-    add_dpi_option(parser, optional=True)
+    add_figure_options(parser)
     add_measurement_options(parser)
 
 
@@ -60,7 +61,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..comparison.haloes import halo_lines
     from ..comparison.models import boost_over
     from ..comparison.sources import ratio, read_source, source_file
-    from ..io.ownership import FIGURE_MARK, not_replaced, require_own
+    from ..io.ownership import figure_mark, not_replaced, require_own
     from ..io.result_file import require_writable
     from ..io.tables import TABLE_ENDINGS
     from ..spectra.boost import LIMITS
@@ -77,7 +78,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         if options.over is not None and (options.above_options or options.below_options):
             raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
         if options.dpi:
-            require_own(output.with_suffix(".png"), FIGURE_MARK)
+            figure = figure_of(output, options)
+            require_own(figure, figure_mark(figure))
         if not output.exists() or (output.is_file() and not output.stat().st_size):
             return None
         try:
@@ -115,7 +117,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     if options.dpi:
         from ..plots.comparison import draw_boosts
 
-        show(f"figure: {draw_boosts([boost], output.with_suffix('.png'), options.dpi)}")
+        show(f"figure: {draw_boosts([boost], figure_of(output, options), options.dpi)}")
 
 
 def _of_half(options: Namespace, half: str) -> Namespace:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from .shared import (
     add_bin_options,
-    add_dpi_option,
+    add_figure_options,
     add_model_options,
     check_dpi,
+    figure_of,
     file_name,
     header_of,
     model_overrides,
@@ -40,9 +41,9 @@ def add(parser: ArgumentParser) -> None:
     text = "number of points in the ranges at which derivatives are taken (default: 64)"
     parser.add_argument("--points", type=int, default=64, metavar="N", help=text)
     add_model_options(parser)
-    text = "table to write, .csv (default: combinations.csv); the figure has its name with .png"
+    text = "table to write, .csv (default: combinations.csv); the figure has its name"
     parser.add_argument("--output", type=file_name, default="combinations.csv", metavar="FILE", help=text)
-    add_dpi_option(parser, optional=True)
+    add_figure_options(parser)
 
 
 def execute(options: Namespace) -> None:
@@ -60,7 +61,7 @@ def execute(options: Namespace) -> None:
     if not 1 <= options.points <= MOST:
         raise InputError(f"--points {options.points}: must be in [1, {MOST}]")
     check_dpi(options.dpi, optional=True)
-    require_table_and_figure(output, MARK, options.dpi)
+    require_table_and_figure(output, MARK, options)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     config = read_model(options.config, model_overrides(options))
     redshift = ranges.get("redshift", (None,))[0]
@@ -87,7 +88,7 @@ def execute(options: Namespace) -> None:
     if options.dpi:
         from ..plots.combinations import draw_combinations
 
-        show(f"figure: {draw_combinations(found, lines[0], output.with_suffix('.png'), options.dpi)}")
+        show(f"figure: {draw_combinations(found, lines[0], figure_of(output, options), options.dpi)}")
 
 
 def _ranges(texts: list[str]) -> dict[str, tuple[float, float]]:

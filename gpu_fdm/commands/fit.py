@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import add_dpi_option, add_model_options, check_dpi, file_name, made_by, model_overrides, overrides_of
+from .shared import (
+    add_figure_options,
+    add_model_options,
+    check_dpi,
+    figure_of,
+    file_name,
+    made_by,
+    model_overrides,
+    overrides_of,
+)
 from .terminal import show
 
 if TYPE_CHECKING:
@@ -46,7 +55,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", help="seed of the random numbers, as run.seed of the ini")
     text = "folder to write to; a chain in it is resumed (default: fit)"
     parser.add_argument("--output", type=file_name, default="fit", metavar="FOLDER", help=text)
-    add_dpi_option(parser, optional=True)
+    add_figure_options(parser)
 
 
 def execute(options: Namespace) -> None:
@@ -58,7 +67,7 @@ def execute(options: Namespace) -> None:
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
     from ..inference.summary import TITLE, band, chain_lines, intervals, misfit_lines
-    from ..io.ownership import FIGURE_MARK, require_own
+    from ..io.ownership import figure_mark, require_own
     from ..io.result_file import require_writable
 
     check_dpi(options.dpi, optional=True)
@@ -70,8 +79,10 @@ def execute(options: Namespace) -> None:
         for path, covariance in zip(options.table, _covariances(options), strict=True)
     ]
     require_writable(folder)
-    for name, mark in ((TABLE, TITLE.encode()), (CORNER, FIGURE_MARK), (FIGURE, FIGURE_MARK)):
-        require_own(folder / name, mark)
+    require_own(folder / TABLE, TITLE.encode())
+    for name in (CORNER, FIGURE):
+        path = figure_of(folder / name, options)
+        require_own(path, figure_mark(path))
     posterior, seed = Posterior.of(Likelihood.of(config, tables), section), config.run.seed
     best = posterior.best
     for table in tables:
@@ -138,10 +149,12 @@ def _written(
 
         best = posterior.best
         if chain is not None:
-            drawn = draw_corner(chain.names, chain.samples(), best.point, folder / CORNER, options.dpi)
+            drawn = draw_corner(
+                chain.names, chain.samples(), best.point, figure_of(folder / CORNER, options), options.dpi
+            )
             lines.append(f"figure: {drawn}")
         title = f"chi-squared {best.chi_squared:.4g}, {best.freedom} degrees of freedom"
         title += f", {best.p_in_words}" if best.p_in_words else ""
         title += "" if best.fits else ": the model does not fit"
-        lines.append(f"figure: {draw_fitted(fitted, title, folder / FIGURE, options.dpi)}")
+        lines.append(f"figure: {draw_fitted(fitted, title, figure_of(folder / FIGURE, options), options.dpi)}")
     return lines

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, did_you_mean, require_file
-from .shared import add_dpi_option, check_dpi, file_name, print_figures
+from .shared import FIGURE_FORMATS, add_dpi_option, check_dpi, file_name, print_figures
 from .terminal import show
 
 if TYPE_CHECKING:
     from ..plots import Figure
 
 PARALLEL = False
-FORMATS = ("png", "pdf", "svg")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -22,7 +21,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help=text)
     text = "file of a single figure, a volume or a movie: .png, .pdf, .svg ... (default: beside the result)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="format of the figures (default: png)")
+    parser.add_argument(
+        "--format", choices=FIGURE_FORMATS, default=FIGURE_FORMATS[0], help="format of the figures (default: png)"
+    )
     add_dpi_option(parser)
     text = "draw also figures that are there and newer than the result"
     parser.add_argument("--overwrite", action="store_true", help=text)

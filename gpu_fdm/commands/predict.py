@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .shared import (
-    add_dpi_option,
+    add_figure_options,
     add_set_option,
     check_dpi,
+    figure_of,
     file_name,
     made_by,
     overrides_of,
@@ -56,9 +57,9 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=200, metavar="N", help=text)
     text = "table of similarity (gpu-fdm tabulate similarity) instead of those of the package"
     parser.add_argument("--table", type=file_name, metavar="FILE", help=text)
-    text = f"table to write, .csv or .ecsv (default: {DEFAULT_NAME}); the figure has its name with .png"
+    text = f"table to write, .csv or .ecsv (default: {DEFAULT_NAME}); the figure has its name"
     parser.add_argument("--output", type=file_name, default=DEFAULT_NAME, metavar="FILE", help=text)
-    add_dpi_option(parser, optional=True)
+    add_figure_options(parser)
 
 
 def execute(options: Namespace) -> None:
@@ -73,7 +74,7 @@ def execute(options: Namespace) -> None:
     output = Path(options.output)
     require_output(output, TABLE_ENDINGS)
     check_dpi(options.dpi, optional=True)
-    require_table_and_figure(output, MARK, options.dpi)
+    require_table_and_figure(output, MARK, options)
     masses = _masses(options.m22)
     config = _config(options)
     section = config.one_filament
@@ -117,7 +118,7 @@ def execute(options: Namespace) -> None:
         from ..plots.prediction import draw_prediction
 
         figure = draw_prediction(
-            k, np.array(masses), predicted.redshift, ratios, output.with_suffix(".png"), options.dpi
+            k, np.array(masses), predicted.redshift, ratios, figure_of(output, options), options.dpi
         )
         show(f"figure: {figure}")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..snapshots.options import SnapshotOptions
 
 AXES = ("x", "y", "z")
+FIGURE_FORMATS = ("png", "pdf", "svg")
 SOURCE = "a table (.csv, .ecsv), a spectrum in a result file (out/result.hdf5:power/fdm), or a snapshot"
 METAVARS = {  # of the options of a snapshot
     "dataset": "NAME",
@@ -99,15 +100,16 @@ def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> No
         raise InputError(f"--output {output}: must not be a file that is read")
 
 
-def require_table_and_figure(output: Path, mark: bytes, dpi: int) -> None:
+def require_table_and_figure(output: Path, mark: bytes, options: Namespace) -> None:
     """Refuse a table, and its figure of the same name unless dpi is 0, that cannot be written or are not of gpu_fdm."""
-    from ..io.ownership import FIGURE_MARK, require_own
+    from ..io.ownership import figure_mark, require_own
     from ..io.result_file import require_writable
 
     require_writable(output.parent)
     require_own(output, mark)
-    if dpi:
-        require_own(output.with_suffix(".png"), FIGURE_MARK)
+    if options.dpi:
+        figure = figure_of(output, options)
+        require_own(figure, figure_mark(figure))
 
 
 def add_measurement_options(parser: ArgumentParser) -> None:
@@ -215,6 +217,18 @@ def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:
     """Add the resolution of a figure; 0 draws none where the figure is optional."""
     text = f"resolution of the figure, in dots per inch{'; 0 draws none' if optional else ''} (default: 200)"
     parser.add_argument("--dpi", type=int, default=200, help=text)
+
+
+def add_figure_options(parser: ArgumentParser) -> None:
+    """Add format and resolution of figures that are not of a result, which gpu-fdm plot draws in any format."""
+    text = "format of the figure: png, pdf or svg (default: png)"
+    parser.add_argument("--figure-format", choices=FIGURE_FORMATS, default=FIGURE_FORMATS[0], help=text)
+    add_dpi_option(parser, optional=True)
+
+
+def figure_of(table: Path, options: Namespace) -> Path:
+    """The figure of a table: its name with the ending of the format."""
+    return table.with_suffix(f".{options.figure_format}")
 
 
 def check_dpi(dpi: int, optional: bool = False) -> None:

@@ -71,7 +71,7 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     """The lines about a table and the model that it was compared with."""
     table, model, fit = comparison.table, comparison.model, comparison.fit
     agrees = comparison.agreement.text(table)
-    lines = [f"{table.label} ({table.source}) compared with {model.label}: {agrees}"]
+    lines = [f"{_labelled(table)} compared with {model.label}: {agrees}"]
     for name, features in zip(("table", "model"), comparison.features, strict=True):
         lines.append(f"  {name}: {features.text}")
     if fit is not None:
@@ -87,13 +87,18 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _labelled(table: Boost) -> str:
+    """What a table is of, and where it is from if it says so."""
+    return f"{table.label} ({table.source})" if table.source else table.label
+
+
 def lines_without_model(table: Boost, models: Sequence[Boost]) -> list[str]:
     """The lines about a table that was not compared."""
     same = same_ratio(table, models)
     reason = "no model has its redshift" if same else "no model has this ratio"
     if any(same_epoch(table, model) for model in same):
         reason = f"all rows are {table.limits}"
-    lines = [f"{table.label} ({table.source}): not compared: {reason}"]
+    lines = [f"{_labelled(table)}: not compared: {reason}"]
     if table.good.any():
         lines.append(f"  table: {boost_features(table).text}")
     return lines

@@ -53,6 +53,7 @@ DENOMINATORS = {  # in words
     "n-body": "particles from the same initial conditions",
 }
 LETTERS = 47  # of a row of text in a panel
+HIGH = 30  # letters of a row beside a panel
 ROW = 0.15  # height of a row of the legend [inch]
 
 
@@ -104,7 +105,7 @@ def comparison(boosts: Sequence[Boost], mixed: bool = False, best: Sequence[Boos
             if boost.denominator == denominator:
                 panel.plot(boost.k, boost.boost, color=colours[boost.m22], linestyle=BEST, label=labels[boost])
         if len(denominators) == 1:
-            panel.set_ylabel(f"ratio of power:  {ratios}")
+            panel.set_ylabel("\n".join(wrap(f"ratio of power: {ratios}", HIGH, break_on_hyphens=False)))
         else:
             text = "\n".join([ratios, *wrap(f"over {DENOMINATORS.get(denominator, denominator)}", LETTERS)])
             panel.text(0.03, 0.95, text, va="top", fontsize=SMALL, transform=panel.transAxes)

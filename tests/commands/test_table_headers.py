@@ -1,4 +1,4 @@
-"""Every table that a subcommand writes says which version and command line made it, and with which model."""
+"""Tables that subcommands write say which version, command line and model made them; figures beside them."""
 
 import numpy as np
 import pytest
@@ -41,3 +41,27 @@ def test_tables_say_how_they_were_made(command, table, has_model, tables, tmp_pa
     for name in of_model:
         assert sum(f"{name}: " in line and " = " in line for line in comments) == 1, name
     assert any("n_s = 0.97" in line for line in comments) == has_model
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+@pytest.mark.parametrize(
+    ("command", "figures"),
+    [
+        (["predict", "--m22", "1", "--points", "4", "--output", "a.csv"], ["a"]),
+        (["fit", "fdm.csv", "--walkers", "4", "--steps", "10"], ["fit/corner", "fit/fit"]),
+        (["combinations", "--points", "1", "--of", "smooth", "--output", "a.csv"], ["a"]),
+        (["boost", "fdm.csv", "cdm.csv", "--output", "a.csv"], ["a"]),
+    ],
+    ids=["predict", "fit", "combinations", "boost"],
+)
+def test_figures_beside_tables_in_formats_of_papers(command, figures, ending, tables, tmp_path, capsys):
+    paths = [tmp_path / f"{name}.{ending}" for name in figures]
+    paths[-1].parent.mkdir(exist_ok=True)
+    paths[-1].write_text("a figure of others")
+    assert main([*command, "--figure-format", ending]) == 2
+    assert "a file that gpu-fdm did not write" in capsys.readouterr().err
+    paths[-1].unlink()
+    assert main([*command, "--figure-format", ending]) == 0
+    for path in paths:
+        assert path.read_bytes()[:5] == {"pdf": b"%PDF-", "svg": b"<?xml"}[ending]
+        assert not path.with_suffix(".png").exists()

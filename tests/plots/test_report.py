@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from gpu_fdm.comparison.boosts import lines_without_model
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.plots.comparison import EARLY, FAINT, comparison, draw_boosts
 from gpu_fdm.plots.report import PNG, Picture, ReportSection, Table, comparison_section, html_report, write_report
@@ -131,6 +132,20 @@ def test_comparison():
     assert sum(tag == "tr" for tag, _ in page.elements) == 3 + 8
 
 
+def test_long_names_of_a_ratio_stay_in_the_figure():
+    k = np.geomspace(10, 100, 20)
+    figure = comparison([Boost(k, k, "wave_fdm", "particles_fdm", m22=1.0)])
+    figure.draw_without_rendering()
+    label, page = figure.axes[0].yaxis.label.get_window_extent(), figure.bbox
+    assert page.y0 <= label.y0 < label.y1 <= page.y1 and page.x0 <= label.x0
+
+
+def test_a_table_without_a_source_has_no_empty_brackets():
+    k = np.geomspace(10, 100, 20)
+    table, model = Boost(k, k, "fdm", "cdm", redshift=3.0), Boost(k, k, "fdm", "smooth", redshift=3.0)
+    assert lines_without_model(table, [model])[0] == "fdm/cdm, z = 3: not compared: no model has this ratio"
+
+
 def test_figure_of_boosts(tmp_path):
     """Models are lines, tables are points in the colour of their boson, and what is beyond Nyquist is faint."""
     k = np.geomspace(10, 100, 80)
@@ -150,7 +165,7 @@ def test_figure_of_boosts(tmp_path):
     assert panel.containers[0][0].get_color() == within.get_color() != banded.get_color()
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["$m_{22}=1$, model", "$m_{22}=2$, measured", "$m_{22}=1$, measured"]
-    assert panel.get_ylabel() == "ratio of power:  fdm/smooth"
+    assert panel.get_ylabel() == "ratio of power: fdm/smooth"
     path = draw_boosts([model, table], tmp_path / "figure.png", dpi=40)
     Picture(path.read_bytes(), "a PNG")
     with pytest.raises(InputError) as caught:
