@@ -477,6 +477,19 @@ def test_an_edit_of_a_comment_does_not_matter_and_an_edit_of_the_numerics_is_tol
     assert f"{run}: the complete run of " in caplog.text and "redshift_end = 49, now 48: it is not" in caplog.text
 
 
+def test_snapshots_of_earlier_settings_are_told(tmp_path, caplog):
+    pipeline.run(config(tmp_path, more="snapshots = 55, 50"))
+    assert "earlier run" not in caplog.text
+    caplog.clear()
+    pipeline.run(config(tmp_path, "run.seed=2", more="snapshots = 50"))
+    told = [record.getMessage() for record in caplog.records if "earlier run" in record.getMessage()]
+    assert told == [
+        f"{tmp_path}/result_particles_fdm_z55.hdf5 and 1 more: beside the result, but of an earlier run: it is not of "
+        "these settings, remove it or rename it"
+    ]
+    assert (tmp_path / "result_wave_fdm_z55.hdf5").is_file()
+
+
 def test_a_run_that_is_done_is_not_repeated(tmp_path, monkeypatch, caplog):
     pipeline.run(config(tmp_path, more="snapshots = 55"))
     first = contents(tmp_path / "result.hdf5")

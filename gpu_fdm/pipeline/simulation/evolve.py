@@ -1,6 +1,7 @@
 """One run of a simulation: evolved from its initial conditions or from a checkpoint, and measured on its way."""
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from math import inf
@@ -50,6 +51,19 @@ def snapshot_names(setup: Setup, run: str, result: Path) -> list[str]:
     of = f"seed{setup.seed}_{run}" if setup.of_several else run
     redshifts = (redshift_name(setup.snapshots[a]) for a in sorted(setup.snapshots))
     return [f"{result.stem}_{of}_z{redshift}.hdf5" for redshift in redshifts]
+
+
+def snapshots_of_others(setup: Setup, result: Path) -> list[str]:
+    """Names of snapshots beside the result that earlier runs left there, and that are none of this one's."""
+    own = {
+        name
+        for of_seed in setup.each_seed
+        for run in setup.section.runs
+        for name in snapshot_names(of_seed, run, result)
+    }
+    name = re.compile(rf"{re.escape(result.stem)}_(seed\d+_)?(wave|particles)_(fdm|cdm)_z[\d.e+-]+\.hdf5")
+    found = {path.name for path in result.parent.iterdir() if name.fullmatch(path.name)}
+    return sorted(found - own)
 
 
 class RunInProgress:

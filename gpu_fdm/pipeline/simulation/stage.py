@@ -5,6 +5,7 @@ initial conditions, or from a checkpoint, to redshift_end. Spectra are taken at 
 factor. The spectra of a run that is done are cached, and it is not repeated.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -21,10 +22,12 @@ from ..inputs import Inputs
 from ..progress import in_words
 from ..stage import Context, Estimate, Stage
 from .boosts import boosts_of, describe_boosts, write_boosts
-from .evolve import RunInProgress, run_keys, snapshot_names
+from .evolve import RunInProgress, run_keys, snapshot_names, snapshots_of_others
 from .needs import check_card, checkpoint_size, output_size, particle_memory, run_seconds, run_steps, wave_memory
 from .record import Record, describe_run, write_run
 from .setup import Setup, check_simulation, is_cold, is_wave, named
+
+log = logging.getLogger(__name__)
 
 
 class SimulationStage(Stage):
@@ -97,6 +100,10 @@ class SimulationStage(Stage):
             for run, record in _records_of_seed(context, of_seed):
                 lines.append(f"{of_seed.of_seed}{describe_run(run, record)}")
                 records[run].append(record.without_pictures)
+        if others := context.ranks.on_root(lambda: snapshots_of_others(setup, context.result)):
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            text = "%s%s: beside the result, but of an earlier run: it is not of these settings, remove it or rename it"
+            log.warning(text, context.result.with_name(others[0]), more)
         m22, seeds = config.dark_matter.m22, [of_seed.seed for of_seed in setup.each_seed]
         boosts = boosts_of(records, setup.box, m22)
         write_boosts(file, boosts, next(iter(records.values()))[0].scale_factor, setup.box, setup.units, seeds)
