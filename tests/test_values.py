@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import gpu_fdm
+from gpu_fdm.spectra.boost import Boost
+from gpu_fdm.spectra.spectrum import Spectrum
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,14 @@ def test_values_are_shown_in_one_line(model):
     variance = gpu_fdm.variance(power, gpu_fdm.transfer("cdm", h=0.67))
     for value in (model, model.library, power, population, profile, gpu_fdm.halo_states(profile), table, variance):
         assert len(repr(value)) < 700 and "\n" not in repr(value) and type(value).__name__ in repr(value)
+
+
+def test_what_learning_and_spectra_give_is_shown_in_one_line():
+    points = np.random.default_rng(1).standard_normal((50, 3))
+    layers = gpu_fdm.interaction_basis([lambda x: np.array([[1.0, 2.0, 0.0]]) @ x], points)
+    k = np.geomspace(1, 10, 9)
+    for value in (*layers, Boost(k, k, "fdm", "cdm"), Spectrum(k, k, "fdm")):
+        assert len(repr(value)) < 700 and "\n" not in repr(value) and repr(value).startswith(type(value).__name__)
 
 
 def test_values_with_arrays_are_compared_and_hashed(model):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PARALLEL = False
 MARK = b"# combinations by gpu-fdm"  # of its tables
 MOST = 100_000  # points
+OF_TABLE = ("linear_power = table: its rows are the same at all omega_m; ln10As and n_s are held",)
 
 
 def add(parser: ArgumentParser) -> None:
@@ -79,6 +80,7 @@ def execute(options: Namespace) -> None:
         f"{len(bins.k)} bins of {bins.width:g} in ln k from {bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each to "
         f"{100 * bins.error:.3g} %",
         box.text,
+        *(OF_TABLE if config.cosmology.linear_power == "table" else ()),
         *(line for each in found for line in each.lines()),
         f"[{LEFT_OUT}] all of it {CAVEATS}",
     ]

@@ -42,11 +42,14 @@ def execute(options: Namespace) -> None:
         require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     config = read_model(options.config, model_overrides(options))
+    if config.cosmology.linear_power == "table":
+        priors = _of_table(priors, options.prior)
     prediction = Prediction.of(config, options.redshift, bins.k)
+    held = "; ln10As and n_s held: those of the table" if config.cosmology.linear_power == "table" else ""
     known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
     lines = [
         f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k from "
-        f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}",
+        f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}{held}",
         f"[{LEFT_OUT}] a number {CAVEATS}",
     ]
     show("\n".join(lines))
@@ -76,6 +79,14 @@ def _masses(text: str) -> list[float]:
     if not masses or not all(1e-6 <= m22 <= 1e6 for m22 in masses):
         raise InputError(f"--m22 {text}: must be boson masses in [1e-06, 1e+06], separated by commas")
     return masses
+
+
+def _of_table(priors: dict[str, float], texts: list[str]) -> dict[str, float]:
+    """Those that are free beside a table of linear power, whose amplitude and slope are those of its rows."""
+    for name in ("ln10As", "n_s"):
+        if name in priors and any(text.partition("=")[0] == name for text in texts):
+            raise InputError(f"--prior {name}={priors[name]:g}: must be 0 with linear_power = table, which holds it")
+    return {name: value for name, value in priors.items() if name not in ("ln10As", "n_s")}
 
 
 def _priors(texts: list[str]) -> dict[str, float]:

@@ -4,11 +4,15 @@ import logging
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import reason, require_file
 from .shared import file_name
 from .terminal import show
+
+if TYPE_CHECKING:
+    import h5py
 
 PARALLEL = False
 LIBRARIES = ("numpy", "scipy", "numba", "h5py", "astropy", "matplotlib", "mpi4py")
@@ -17,10 +21,11 @@ CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be i
 
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    text = "result, snapshot or cached part that the program wrote: print of which run it is once its bytes are checked"
+    text = "result, snapshot, chain or cached part that the program wrote: print of which run it is once its bytes are "
     text += (
-        "; of a snapshot of any code, or a folder of its parts: print what headers tell, and the command that reads it"
+        "checked; table, figure or emulator: what made it; of a snapshot of any code, or a folder of its parts: print "
     )
+    text += "what headers tell, and the command that reads it"
     parser.add_argument("file", nargs="*", type=file_name, help=text)
 
 
@@ -53,8 +58,12 @@ def _print_file(path: Path) -> None:
     from ..snapshots import arrays, gadget, result
     from ..snapshots.registry import recognise
     from ..snapshots.survey import survey
+    from .made_files import told
     from .snapshot_lines import head, rows
 
+    if (what := told(path)) is not None:
+        show(f"{path}: {what}")
+        return
     if _is_own(path):
         _print_origin(path)
         _print_rows(_measured(path))
@@ -139,7 +148,20 @@ def _print_origin(path: Path) -> None:
         version, created = text(file, "version"), text(file, "created")
         by = "a cached part" if "key" in file.attrs else "not a file that gpu-fdm wrote"
         by = f"written by gpu_fdm {version}" if version else by
+        by = _chain(file) or by
         show(f"{path}: {by}{created and f' on {created}'}, {checked}")
+
+
+def _chain(file: "h5py.File") -> str:
+    """What a chain of gpu-fdm fit is; empty for another file."""
+    from ..io.hdf5 import find, text
+
+    group = find(file, "mcmc")
+    shape = () if group is None else getattr(find(file, "mcmc/chain"), "shape", ())
+    if group is None or not text(group, "settings") or len(shape) != 3:
+        return ""
+    steps, walkers, _ = shape
+    return f"a chain of gpu-fdm fit, {steps} steps of {walkers} walkers"
 
 
 def _print_machine() -> None:

@@ -5,6 +5,7 @@ by row. h, omega_b_h2, m_nu, n_s and ln10As (or sigma8) are those of the config 
 leaves. Beside predictions that are prepared at one redshift and omega_m, spectra and boosts are right to ERROR.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from ..values import brief
 from .epochs import cached_epoch
 from .prediction import Predicted, Prediction
 from .prepared import Prepared
+
+log = logging.getLogger(__name__)
 
 ERROR = 1e-4  # measured: 2e-5 for 0.27 to 0.36 of omega_m, 1e-7 for 3.5 to 7.1 of redshift
 NODES = {"redshift": 7, "omega_m": 7}
@@ -121,6 +124,8 @@ class PredictionRange:
         Other arguments and errors are those of Prediction.of.
         """
         cosmology = config.cosmology
+        if cosmology.linear_power == "table" and omega_m is not None:
+            log.warning("linear_power = table: its rows are the same at all omega_m, which change growth and densities")
         of_z = Axis.of("redshift", cosmology.redshift if redshift is None else redshift)
         of_m = Axis.of("omega_m", cosmology.omega_m if omega_m is None else omega_m)
         universes = [[_prepared(config, z, matter, k, table) for matter in of_m.values] for z in of_z.values]

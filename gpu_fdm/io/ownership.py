@@ -34,6 +34,11 @@ def require_own(path: Path, mark: bytes) -> None:
         raise not_replaced(path, " (or version 0.1, whose figures do not say so)" if mark == FIGURE_MARK else "")
 
 
+def is_own(path: Path, mark: bytes) -> bool:
+    """Whether this program wrote a file, as its mark says."""
+    return path.is_file() and _has(path, mark)
+
+
 def not_replaced(path: Path, more: str = "") -> InputError:
     """The error for a file of others under the name of what is to be written."""
     what = f"a file that gpu-fdm did not write{more}" if path.is_file() else "a folder" if path.is_dir() else "no file"

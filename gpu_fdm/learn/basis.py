@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..quantities import takes
+from ..values import brief
 from .layers import BATCH, Layer, applied, checked_data, summed
 from .libraries import library
 
@@ -31,6 +32,7 @@ TOLERANCE = 1e-12  # of eigenvalues of G, over the largest: smaller ones are dir
 LEAST = 1e-9  # of Lambda, over the largest: smaller ones are round-off of the larger
 
 
+@brief
 @frozen(eq=False)
 class LayerBasis:
     """The basis of one layer.

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..quantities import takes
+from ..values import brief
 from .basis import TOLERANCE, falling, matrix_rank
 from .layers import BATCH, batches, checked_data, summed
 from .libraries import library
@@ -109,6 +110,7 @@ def effective_parameters(eigenvalues: NDArray, resolution: float) -> int:
     return number
 
 
+@brief
 @frozen
 class BlockDegeneracy:
     """Degeneracy of the weights and biases between two layers.

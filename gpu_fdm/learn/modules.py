@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..quantities import takes
+from ..values import brief
 from .libraries import library
 
 
+@brief
 @frozen(eq=False)
 class Modules:
     """Modules of a network.

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..cosmology.curves import read_only
 from ..errors import InputError
+from ..values import brief
 from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 from .rebinning import common_bins
 from .spectrum import SAME, Spectrum
@@ -51,6 +52,7 @@ def _read_only_mask(values: ArrayLike) -> NDArray:
 _NO_ROWS: Any = Factory(lambda boost: np.zeros(boost.k.shape, bool), takes_self=True)
 
 
+@brief
 @frozen(eq=False)
 class Boost:
     """The ratio of two power spectra.
