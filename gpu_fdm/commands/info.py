@@ -157,11 +157,10 @@ def _chain(file: "h5py.File") -> str:
     from ..io.hdf5 import find, text
 
     group = find(file, "mcmc")
-    shape = () if group is None else getattr(find(file, "mcmc/chain"), "shape", ())
+    shape: tuple[int, ...] = () if group is None else getattr(find(file, "mcmc/chain"), "shape", ())
     if group is None or not text(group, "settings") or len(shape) != 3:
         return ""
-    steps, walkers, _ = shape
-    return f"a chain of gpu-fdm fit, {steps} steps of {walkers} walkers"
+    return f"a chain of gpu-fdm fit, {shape[0]} steps of {shape[1]} walkers"
 
 
 def _print_machine() -> None:

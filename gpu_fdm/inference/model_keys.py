@@ -1,6 +1,7 @@
 """The keys of an ini that a prediction depends on, for chains and for headers of tables."""
 
 from dataclasses import replace
+from typing import Any
 
 import attrs
 
@@ -33,7 +34,7 @@ def keys_of_model(config: Config, total: bool) -> dict[str, dict[str, str]]:
 
 def model_in_words(config: Config, total: bool = False) -> dict[str, str]:
     """The model in one line for each section, absent ones with their defaults, for the header of a table."""
-    absent = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
+    absent: dict[str, Any] = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
     return {
         name: ", ".join(f"{key} = {text}" for key, text in keys.items() if text)
         for name, keys in keys_of_model(replace(config, **absent), total).items()

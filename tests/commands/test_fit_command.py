@@ -4,7 +4,7 @@ import attrs
 import numpy as np
 import pytest
 
-from gpu_fdm import Prediction, parse_config
+from gpu_fdm import Prediction, linear_power, parse_config
 from gpu_fdm.commands.main import main
 from gpu_fdm.config.config import config_of_cosmology, cosmology_overrides, read_model
 from gpu_fdm.inference.chain import read_chain
@@ -65,6 +65,29 @@ def test_a_range_of_k_is_fitted_alone(folder, capsys):
     assert f"power.csv: P of matter, z = 4: {number} rows ({36 - number} rows are left out)" in capsys.readouterr().out
     assert main([*command, "--k-min", "100", "--k-max", "10"]) == 2
     assert "--k-max 10: must be larger than k_min = 100" in capsys.readouterr().err
+
+
+@pytest.fixture
+def of_table(folder):
+    """Options that take the linear power from a table."""
+    power = linear_power("eisenstein_hu")
+    np.savetxt(folder / "linear.txt", np.array([power.k, power.power]).T, header="k power")
+    return "--set", "cosmology.linear_power=table", "--set", "cosmology.linear_power_table=linear.txt"
+
+
+def test_a_table_of_linear_power_holds_its_amplitude_and_slope(folder, of_table, capsys):
+    assert main(["forecast", "--m22", "2", *of_table]) == 0
+    assert "filament_fraction free; ln10As and n_s held: those of the table" in capsys.readouterr().out
+    assert main(["forecast", "--m22", "2", "--prior", "n_s=0.01", *of_table]) == 2
+    assert "--prior n_s=0.01: must be 0 with linear_power = table" in capsys.readouterr().err
+    assert main(["fit", "power.csv", "--prior", "n_s=normal(0.97,0.01)", "--output", "held", *of_table]) == 2
+    error = capsys.readouterr().err
+    assert "must be empty with [cosmology] linear_power = table" in error and "prior of m22" not in error
+    free = "--prior", "omega_m=uniform(0.30,0.33)", "--steps", "10", "--walkers", "4", "--dpi", "0"
+    assert main(["fit", "power.csv", "--output", "held", *free, *of_table]) == 0
+    assert "linear_power = table: its rows are the same at all omega_m" in capsys.readouterr().err
+    assert main(["combinations", "--points", "1", "--of", "smooth", "--dpi", "0", *of_table]) == 0
+    assert "ln10As and n_s are held" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("table", "prior"), [("wdm.csv", "log_uniform(0.5,10)"), ("power.csv", "log_uniform(3,10)")])
