@@ -92,10 +92,14 @@ def _converting(function: Callable, units: Mapping[str, str]) -> Callable:
     known = signature(function)
     label = function.__qualname__.removesuffix(".__init__").removesuffix(".__call__")
     names = list(known.parameters)
+    is_method = int(names[:1] == ["self"])
     annotations = {name: each.annotation for name, each in known.parameters.items()}
     kinds = {name: _NUMBERS.get(str(annotation)) for name, annotation in annotations.items()}
     others = next((kinds[name] for name in names if known.parameters[name].kind is Parameter.VAR_KEYWORD), None)
     classes = {name: each for name, each in annotations.items() if _is_ours(each)}
+    # arguments of these types are as they must be: a look at them takes longer than many a function
+    good = {name: {classes[name]} if name in classes else _GOOD[kind] for name, kind in kinds.items()}
+    in_order = [good[name] for name in names]
 
     def checked(name: str, value: Any) -> Any:
         if name in classes and not isinstance(value, classes[name]):
@@ -105,6 +109,13 @@ def _converting(function: Callable, units: Mapping[str, str]) -> Callable:
 
     @wraps(function)
     def converted(*positional: Any, **named: Any) -> Any:
+        first = min(len(positional), is_method)
+        if (
+            len(positional) <= len(in_order)
+            and all(type(value) in types for value, types in zip(positional[first:], in_order[first:], strict=False))
+            and all(type(value) in good.get(name, ()) for name, value in named.items())
+        ):
+            return function(*positional, **named)
         if not any(map(_has_unit, positional)) and not any(map(_has_unit, named.values())):
             checked_positional = [checked(*each) for each in zip(names, positional, strict=False)]
             checked_positional += positional[len(names) :]
@@ -146,6 +157,15 @@ _NUMBERS = {
     "<class 'int'>": (True, False),
     "float | None": (False, True),
     "int | None": (True, True),
+}
+
+# types of plain values by that: what has another may still be right
+_GOOD: dict[tuple[bool, bool] | None, set[type]] = {
+    None: {float, int, str, type(None)},
+    (False, False): {float, int},
+    (True, False): {int},
+    (False, True): {float, int, type(None)},
+    (True, True): {int, type(None)},
 }
 
 

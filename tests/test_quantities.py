@@ -16,7 +16,7 @@ from astropy.cosmology import WMAP9, FlatLambdaCDM, FlatwCDM, LambdaCDM, Planck1
 from astropy.table import Table
 
 import gpu_fdm
-from gpu_fdm import InputError
+from gpu_fdm import InputError, quantities
 from gpu_fdm.config.shared_sections import FilamentSection
 from gpu_fdm.cosmology.linear_power import linear_power
 from gpu_fdm.snapshots.options import SnapshotOptions
@@ -221,3 +221,20 @@ def test_cosmologies_of_astropy():
 def test_cosmologies_that_do_not_do(cosmology, message):
     with pytest.raises(InputError, match=message):
         linear_power("eisenstein_hu", cosmology)
+
+
+def test_plain_numbers_are_handed_on_without_a_look(monkeypatch):
+    """They are most of all arguments, and a look takes longer than a function; others are looked at."""
+    looks = []
+    monkeypatch.setattr(quantities, "_has_unit", lambda value: looks.append(value) or False)
+
+    @quantities.takes(length="cMpc/h")
+    def function(length: float, number: int = 1, name: str = "", more: float | None = None):
+        return length, number, name, more
+
+    assert function(1.0, 2, "x", more=None) == (1.0, 2, "x", None) and not looks
+    assert function(2, number=3) == (2, 3, "", None) and not looks
+    assert function(np.float64(1.5), np.int64(2)) == (1.5, 2, "", None) and looks
+    for wrong in ((True, 1.5), ("1",), (None,), (1.0, "1")):
+        with pytest.raises(InputError, match=r"must be an? "):
+            function(*wrong)

@@ -101,8 +101,9 @@ class Placement:
         across = across - (across @ axis) * axis
         if np.linalg.norm(across) < PARALLEL:
             raise ValueError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
-        across = unit_vectors(across)
-        return np.array([across, np.cross(axis, across), axis])
+        (x, y, z), (u, v, w) = axis, across = axis, unit_vectors(across)
+        # numpy.cross takes longer than all else here
+        return np.array([across, (y * w - z * v, z * u - x * w, x * v - y * u), axis])
 
 
 def backend_of_slabs(fdm: Any, smooth: Any, box: Box, backend: CPU | GPU | None = None) -> CPU | GPU:

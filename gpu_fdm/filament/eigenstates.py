@@ -161,12 +161,16 @@ def estimated_states(profile: Profile, mass_fraction: float = 0.99) -> float:
     """
     radius, step, depth = _depth(profile, mass_fraction)
     signed = profile.scale_factor**2 * np.sum(radius * depth) * step
-    return 0.5 * (signed + axial_states(profile, mass_fraction))
+    return 0.5 * (signed + _half_waves(profile, step, depth))
 
 
 def axial_states(profile: Profile, mass_fraction: float = 0.99) -> int:
     """Number of states with l = 0: half waves between the axis and the turning point."""
     _, step, depth = _depth(profile, mass_fraction)
+    return _half_waves(profile, step, depth)
+
+
+def _half_waves(profile: Profile, step: float, depth: NDArray) -> int:
     return int(np.sum(profile.scale_factor * np.sqrt(2 * depth)) * step / np.pi) + 1
 
 

@@ -33,7 +33,7 @@ from .gas_haloes import halo_in_box, memory_in_box
 from .inputs import Inputs
 from .model import code_units, dtype_of
 from .models import Models
-from .placement import batches_on_card, fill_source, footprint, place, sources
+from .placement import averages_cells, batches_on_card, fill_source, footprint, place, sources
 from .progress import progress
 from .sizes import ModelSize
 from .slab import (
@@ -149,7 +149,8 @@ def _memory_of_filaments(inputs: Inputs) -> tuple[int, int]:
     config, size = inputs.config, inputs.largest
     cut, radius_max, _ = size.extent
     wavenumber = size.profile.scale_factor * (2 * cut) ** 0.5
-    margin = max(footprint(config, *place(config, filament)) for filament in inputs.filaments)
+    averaged = inputs.filaments if averages_cells(config) else []
+    margin = max((footprint(config, *place(config, filament)) for filament in averaged), default=0.0)
     margin /= code_units(config).length
     side = 0 if config.box.method == "direct" else extruded_points(radius_max, wavenumber, margin)
     tables = 2 * TABLE_BYTES if config.wavefunction.axial != "coherent" else _POINT * side**2

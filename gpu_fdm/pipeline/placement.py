@@ -51,9 +51,12 @@ def footprint(config: Config, box: Box, placement: Placement) -> float:
 
     0 where they are those at the centres of cells.
     """
-    if config.box.method == "direct" or config.box.sampling == "point":
-        return 0.0
-    return cell_margin(_cell_in_plane(box, placement))
+    return cell_margin(_cell_in_plane(box, placement)) if averages_cells(config) else 0.0
+
+
+def averages_cells(config: Config) -> bool:
+    """Whether densities are averaged over cells."""
+    return config.box.method != "direct" and config.box.sampling != "point"
 
 
 def _cell_in_plane(box: Box, placement: Placement) -> np.ndarray:

@@ -11,7 +11,7 @@ from locations import REPOSITORY
 from gpu_fdm.config.config import parse_config, read_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.pipeline import run as pipeline
-from gpu_fdm.pipeline.simulation import checkpoint
+from gpu_fdm.pipeline.simulation import checkpoint, setup
 from gpu_fdm.pipeline.simulation.boosts import stored_boosts
 from gpu_fdm.pipeline.simulation.setup import check_simulation
 
@@ -51,6 +51,18 @@ def contents(file):
 def two(tmp_path_factory):
     """The result of seeds 3 and 12, and the lines of its summary."""
     return pipeline.run(config(tmp_path_factory.mktemp("two"), "simulation.seeds=3, 12"))
+
+
+def test_some_of_many_seeds_are_checked(tmp_path, monkeypatch):
+    """A dry run of thousands is not one of hours; that of a few checks all."""
+    seen = []
+    monkeypatch.setattr(setup, "_warnings_of_modes", lambda one: seen.append(one.seed) or [f"seed {one.seed}"])
+    many = config(tmp_path, f"simulation.seeds={', '.join(map(str, range(1, 1001)))}")
+    *warnings, last = check_simulation(many)
+    assert seen == list(range(1, 1001, 32)) and warnings == [f"seed {seed}" for seed in seen]
+    assert last == "box.ini: [simulation] 32 of 1000 seeds are checked now, each of the others when it is run"
+    seen.clear()
+    assert check_simulation(config(tmp_path, "simulation.seeds=3, 12")) == ["seed 3", "seed 12"]
 
 
 def test_seeds_given_twice_are_refused(tmp_path):

@@ -28,6 +28,7 @@ from ..model import code_units, dtype_of
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
 RESOLVED = 3.0  # the same ratio, above which less than 1 % of the mass was unresolved in all boxes that were tried
 COARSE = 64  # cells a side from whose modes, the largest of the box, velocities are known before the run
+MOST_CHECKED = 32  # seeds whose modes are drawn before the run
 NEGLIGIBLE = 1e-12  # of the power of CDM: taken for none beyond the last k where it is known
 LEAST_WAY = 0.5  # of a particle from its place in the lattice at the start, rms along an axis [cells]
 LEAST_CONTRAST = 0.05  # rms of the linear contrast at the end: with less nothing forms
@@ -180,12 +181,19 @@ class Setup:
 def check_simulation(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     """Warnings of a config; InputError for a simulation that cannot be run.
 
-    Takes a second for each seed, for it draws the largest modes of the box alone. One rank calls this.
+    Takes up to a second for each seed, for it draws the largest modes of the box alone; of many seeds some are checked,
+    and each when it is run. One rank calls this.
     """
     setup, section = Setup.of(config), config.simulation
     if ranks.size > section.cells[0]:
         raise config.error("simulation", "cells", f"more ranks ({ranks.size}) than planes along x ({section.cells[0]})")
-    return [warning for one in setup.each_seed for warning in _warnings_of_modes(one)]
+    seeds = setup.each_seed
+    checked = seeds[:: -(-len(seeds) // MOST_CHECKED)]
+    warnings = [warning for one in checked for warning in _warnings_of_modes(one)]
+    if len(checked) < len(seeds):
+        what = f"{len(checked)} of {len(seeds)} seeds are checked now, each of the others when it is run"
+        warnings.append(f"{config.source}: [simulation] {what}")
+    return warnings
 
 
 def _warnings_of_modes(setup: Setup) -> list[str]:
