@@ -11,6 +11,7 @@ import numpy as np
 from cuda_on_cpu import CudaOnCpu
 from scipy import fft
 
+from gpu_fdm.parallel import choice
 from gpu_fdm.parallel.backend import GPU
 
 CARD = 99
@@ -152,3 +153,10 @@ def strict_card(monkeypatch, total_memory=2**40, device_memory=2**34):
     for name, value in changes.items():
         monkeypatch.setattr(GPU, name, value)
     return GPU(CARD, 1)
+
+
+def choose_strict_card(monkeypatch):
+    """Have run.backend = gpu choose such a card."""
+    card = strict_card(monkeypatch)
+    monkeypatch.setattr(choice, "count_cards", lambda: (1, ""))
+    monkeypatch.setattr(choice, "_started", lambda gpu: card)

@@ -1,6 +1,7 @@
 """Runs on each backend that are killed at known places, and resume: all bits, those of P(k) too, are as without a stop.
 
-tests/pipeline/test_kills.py kills runs of all kinds at any moment, on the CPU.
+A stand-in for a card executes the sources of CUDA on the CPU. tests/pipeline/test_kills.py kills runs of all kinds at
+any moment, on the CPU.
 """
 
 import signal
@@ -10,18 +11,24 @@ import time
 
 import pytest
 from fault_runs import assert_same, contents, hidden
+from locations import REPOSITORY
 
 from gpu_fdm.parallel.backend import gpu_count
 
-BACKENDS = [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("gpu", marks=pytest.mark.gpu)]
+BACKENDS = [
+    pytest.param("cpu", marks=pytest.mark.slow),
+    pytest.param("stand-in", marks=pytest.mark.slow),
+    pytest.param("gpu", marks=pytest.mark.gpu),
+]
+COMMAND = {"stand-in": [str(REPOSITORY / "tests/strict_run.py")]}
 LONGEST = 120  # seconds in which a run must come to where it is killed, and end
 
 RUN = "[run]\nbackend = {backend}\noutput = {output}\n"
-# what a run says before it is killed: once a wave evolves, once particles do
+# what a run says before it is killed: once a wave evolves, once particles do; lines of 64 cells have their own kernels
 SIMULATION = (
-    RUN + "[simulation]\nsize = 0.85\ncells = 32, 28, 30\nruns = wave_fdm, particles_fdm\nredshift_start = 31\n"
-    "redshift_end = 19\nspectra = 3\ncontent = full\ncheckpoint_minutes = 0\n",
-    ("wave_fdm: z = 24.", "particles_fdm: z = 24."),
+    RUN + "[simulation]\nsize = 1.7\ncells = 64\nruns = wave_fdm, particles_fdm\nredshift_start = 31\n"
+    "redshift_end = 26\nspectra = 3\ncontent = full\ncheckpoint_minutes = 0\n",
+    ("wave_fdm: z = 28.", "particles_fdm: z = 28."),
 )
 # once some filaments are solved, once the densities are written
 GAS = (
@@ -31,10 +38,11 @@ GAS = (
 )
 
 
-def start(ini, said):
+def start(ini, said, backend):
     """A run in a process of its own; what it says is added to a file."""
+    command = [sys.executable, *COMMAND.get(backend, ["-m", "gpu_fdm"]), "run", str(ini)]
     with open(said, "ab") as file:
-        return subprocess.Popen([sys.executable, "-m", "gpu_fdm", "run", str(ini)], stdout=file, stderr=file)
+        return subprocess.Popen(command, stdout=file, stderr=file)
 
 
 def has_come(folder, said, words):
@@ -42,9 +50,9 @@ def has_come(folder, said, words):
     return words in said.read_text() if words else any(folder.glob("result_kept/*"))
 
 
-def kill(ini, folder, said, words):
+def kill(ini, folder, said, words, backend):
     """Start a run, and kill it once it has come so far."""
-    process, began = start(ini, said), time.perf_counter()
+    process, began = start(ini, said, backend), time.perf_counter()
     while process.poll() is None and time.perf_counter() - began < LONGEST:
         if has_come(folder, said, words):
             process.kill()
@@ -63,14 +71,14 @@ def test_bits_of_a_run_that_was_killed(tmp_path, kind, backend):
     folders = undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     inis = [folder.with_suffix(".ini") for folder in folders]
     for folder, ini in zip(folders, inis, strict=True):
-        ini.write_text(text.format(output=folder, backend=backend))
+        ini.write_text(text.format(output=folder, backend="cpu" if backend == "cpu" else "gpu"))
     said = tmp_path / "said"
-    assert start(inis[0], said).wait(LONGEST) == 0, said.read_text()
+    assert start(inis[0], said, backend).wait(LONGEST) == 0, said.read_text()
     for words in moments:
         said.write_text("")
-        kill(inis[1], stopped, said, words)
+        kill(inis[1], stopped, said, words, backend)
         assert not (stopped / "result.hdf5").exists()
-    assert start(inis[1], said).wait(LONGEST) == 0, said.read_text()
+    assert start(inis[1], said, backend).wait(LONGEST) == 0, said.read_text()
     assert hidden(stopped) == []
     files = sorted(path.name for path in undisturbed.glob("*.hdf5"))
     assert "result.hdf5" in files
