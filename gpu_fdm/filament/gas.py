@@ -97,20 +97,34 @@ def draw_gas(
         raise InputError(f"redshift = {redshift:g}: must be {FIT_REDSHIFT:g}, for which the published shapes hold")
 
     uniform = np.array([random_stream(seed, index, MASS).random() for index in range(number)])
-    if mass_table is None:
-        mass = sample_power_law(uniform, slope, mass_min, mass_max)
-    else:
-        mass = sample_tabulated(uniform, mass_table[0], mass_table[1], mass_min, mass_max)
+    mass = _masses(uniform, slope, mass_table, mass_min, mass_max)
     length, r0, sigma = np.array([_checked_shape(shape(m, beta), m) for m in mass.tolist()]).T
     radius = enclosing_radius(r0, mass_fraction=fraction, redshift=redshift, beta=beta)
+    direction, orientation = _draw_axes(seed, mass, length, radius, sides, max_attempts)
+    half = direction * length[:, None] / 2
+    centre = _draw_centres(seed, mass, half, radius, sides, min_distance, max_attempts)
+    return FilamentTable(mass, length, r0, sigma, centre, direction, orientation)
+
+
+def _masses(
+    uniform: NDArray, slope: float, mass_table: tuple[ArrayLike, ArrayLike] | None, mass_min: float, mass_max: float
+) -> NDArray:
+    """Masses of random numbers in [0, 1) from a power law, or from a table where it is given [Msun/h]."""
+    if mass_table is None:
+        return sample_power_law(uniform, slope, mass_min, mass_max)
+    return sample_tabulated(uniform, mass_table[0], mass_table[1], mass_min, mass_max)
+
+
+def _draw_axes(
+    seed: int, mass: NDArray, length: NDArray, radius: NDArray, sides: NDArray, max_attempts: int
+) -> tuple[NDArray, NDArray]:
+    """Directions of the axes and of phi = 0 of all filaments, shape (N, 3) each."""
     axes = [
         _draw_axis(random_stream(seed, index, AXIS), *filament, sides, max_attempts)
         for index, filament in enumerate(zip(mass, length, radius, strict=True))
     ]
     direction, orientation = np.swapaxes(axes, 0, 1)
-    half = direction * length[:, None] / 2
-    centre = _draw_centres(seed, mass, half, radius, sides, min_distance, max_attempts)
-    return FilamentTable(mass, length, r0, sigma, centre, direction, orientation)
+    return direction, orientation
 
 
 def _draw_centres(

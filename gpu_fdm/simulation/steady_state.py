@@ -128,13 +128,7 @@ def evolve_cross_section(
     density = np.abs(psi) ** 2
     history.add(density, density)
     state = WaveState(backend.to_device(psi[:, None]), Times.start(0.0))
-    options: dict[str, Any] = {"order": 4, "limits": limits, "watch": 0, "alarms": _ALARMS}
-    options |= {"domain": Domain(plane.grid.cells, backend=backend)}
-    options |= {
-        "gravity": float(gravity != "fixed"),
-        "external": backend.to_device(external_potential(plane, gravity)[:, None]),
-    }
-    errors = []
+    options, errors = _options(plane, gravity, limits, backend), []
     for reached in evolve_wave(state, plane.grid, Static(profile.scale_factor), time[1:], **options):
         density = np.abs(backend.to_host(reached.psi)[:, 0]) ** 2
         history.add(density, np.abs(plane.psi(reached.times.epoch, backend)) ** 2)
@@ -162,6 +156,19 @@ def evolve_cross_section(
         mass_error=float(mass_error),
         energy_error=float(energy_error),
     )
+
+
+def _options(plane: Plane, gravity: str, limits: WaveLimits, backend: CPU | GPU) -> dict[str, Any]:
+    """How evolve_wave solves in a plane; gravity  one of GRAVITIES."""
+    return {
+        "order": 4,
+        "limits": limits,
+        "watch": 0,
+        "alarms": _ALARMS,
+        "domain": Domain(plane.grid.cells, backend=backend),
+        "gravity": float(gravity != "fixed"),
+        "external": backend.to_device(external_potential(plane, gravity)[:, None]),
+    }
 
 
 def external_potential(plane: Plane, gravity: str) -> np.ndarray:

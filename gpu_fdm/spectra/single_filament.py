@@ -118,25 +118,12 @@ def single_power(
     number = len(k) if plane else 0
     spectrum = polar_spectrum(library, weight, np.concatenate([k[:number] * unit, rows]), backend=backend)
     polar, table = spectrum.rows(slice(number)) if plane else None, spectrum.rows(slice(number, None))
-    if has_fringes(library, weight):
-        fringes = _interpolation(rows, table.interference - table.self_term, power_at_origin=2)
-        self_term = _interpolation(rows, table.self_term, power_at_origin=0)
-    else:
-        fringes, self_term = np.zeros_like, lambda across: form_factor(library, weight, across, backend) ** 2
+    fringes, self_term = _fringes(model, rows, table, backend)
 
     filament, axial = model.filament, model.wave.axial
     window, radius = AxialWindow(filament.length, filament.sharpness), library.radius_max * unit
-    mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
-
-    def smooth_parts(across: NDArray) -> NDArray:
-        """Of the modes and, where it is asked for, of all mass."""
-        form = form_factor(library, weight, across * unit, backend)
-        if not beyond:
-            return form[None] ** 2
-        return np.stack([form, (form + model.missing_form_factor(across * unit, backend)) / mass]) ** 2
-
     spectra: list[Callable[[NDArray], NDArray]] = [
-        smooth_parts,
+        _smooth_parts(model, beyond, backend),
         lambda across: self_term(across * unit),
         lambda across: model.profile.form_factor(across * unit) ** 2 if particles else np.full(across.shape, np.nan),
     ]
@@ -153,6 +140,36 @@ def single_power(
         k, [lambda across: fringes(across * unit) + self_term(across * unit)], window, radius
     )
     return SinglePower(k, polar, smooth, interference, self_average, statistics, classical, axial.self_share, completed)
+
+
+def _fringes(
+    model: Model, rows: NDArray, table: PolarSpectrum, backend: CPU | GPU | None
+) -> tuple[Callable[[NDArray], NDArray], Callable[[NDArray], NDArray]]:
+    """Interference without the self term, and the self term, of wavenumbers across the axis [1/L].
+
+    rows  wavenumbers of the table [1/L];  table  the spectrum in the plane at these
+    """
+    library, weight = model.library, model.wave.weight
+    if not has_fringes(library, weight):
+        return np.zeros_like, lambda across: form_factor(library, weight, across, backend) ** 2
+    return (
+        _interpolation(rows, table.interference - table.self_term, power_at_origin=2),
+        _interpolation(rows, table.self_term, power_at_origin=0),
+    )
+
+
+def _smooth_parts(model: Model, beyond: bool, backend: CPU | GPU | None) -> Callable[[NDArray], NDArray]:
+    """Smooth spectra of wavenumbers across the axis [h/cMpc]: of the modes and, where it is asked for, of all mass."""
+    library, weight, unit = model.library, model.wave.weight, model.units.length
+    mass = np.sum(library.multiplicity * weight) + model.missing_form_factor(0.0)
+
+    def parts(across: NDArray) -> NDArray:
+        form = form_factor(library, weight, across * unit, backend)
+        if not beyond:
+            return form[None] ** 2
+        return np.stack([form, (form + model.missing_form_factor(across * unit, backend)) / mass]) ** 2
+
+    return parts
 
 
 def classical_power(profile: Profile, k: np.ndarray, unit: float, length: float, sharpness: float) -> np.ndarray:
