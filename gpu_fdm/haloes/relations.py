@@ -58,8 +58,29 @@ CONCENTRATIONS: dict[str, tuple[str, Callable[[float, float], float]]] = {
 }
 
 
+LAST_REDSHIFT = 5.0  # to which the concentrations of both relations were fitted
+
+
+def extrapolated(redshift: float, relation: str = "dutton_maccio_2014_200c", factor: float = 1.0) -> str:
+    """What to say of a concentration beyond the redshifts that it was fitted to; empty where it was fitted.
+
+    factor  of the concentration
+    """
+    if redshift <= LAST_REDSHIFT:
+        return ""
+    light, heavy = (factor * concentration(mass, redshift, relation) for mass in (1e9, 1e12))
+    return (
+        f"concentrations of haloes at z = {redshift:g} are extrapolated: {relation} was fitted up to z = "
+        f"{LAST_REDSHIFT:g}, and has {light:.3g} and {heavy:.3g} for 1e9 and 1e12 Msun/h "
+        "([halo] concentration_factor changes them)"
+    )
+
+
 def concentration(mass: float, redshift: float, relation: str = "dutton_maccio_2014_200c") -> float:
-    """r_halo/r_s of a mass [Msun/h] in the relation's own definition; relation: a name in CONCENTRATIONS."""
+    """r_halo/r_s of a mass [Msun/h] in the relation's own definition; relation: a name in CONCENTRATIONS.
+
+    Both were fitted to 1e10 to 1e15 Msun/h and z < 5; their power laws go on beyond.
+    """
     _check(mass=mass)
     _scale_factor(redshift)
     return _named("concentration", relation, CONCENTRATIONS)[1](mass, redshift)

@@ -5,6 +5,7 @@ and the concentration (haloes/form_table.py), the haloes in a filament on the va
 (population/halo_epoch.py): none of them on boson mass, A_s or n_s.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,10 +19,13 @@ from ..config.shared_sections import HaloSection
 from ..cosmology.variance import VarianceMatrix
 from ..haloes.form_table import FormTable
 from ..haloes.scaled import HaloTable
+from ..pipeline.haloes import extrapolation
 from ..pipeline.total_objects import halo_sizes, require_collapse, table_of_haloes
 from ..population.epoch import Epoch
 from ..population.halo_epoch import HaloEpoch
 from .kept import Kept
+
+log = logging.getLogger(__name__)
 
 HEAVIEST = 16.0  # boson mass [1e-22 eV] up to which the heaviest haloes are in the table
 FOLDER = "haloes"  # in the user's cache folder
@@ -80,6 +84,8 @@ class PreparedHaloes:
         """
         section, population, kept = config.total_power, config.population, Kept.of(FOLDER, NOT_KEPT)
         window = section.mass_min, section.mass_max
+        for line in extrapolation(config):
+            log.warning(line)
         nu, c, radius = halo_sizes(config, mass, 1.0)
         with config.errors_in("halo"):
             table = table_of_haloes(config, (HEAVIEST,), window, section.exact_l_max, kept)

@@ -15,7 +15,7 @@ from ..io.result_file import GroupWriter
 from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from .drawn_haloes import describe_draw, drawn_path, write_drawn
-from .gas_haloes import describe_sizes
+from .gas_haloes import describe_sizes, early_haloes
 from .halo_models import describe_haloes, write_halo
 from .inputs import Inputs
 from .model import solve
@@ -64,9 +64,10 @@ class FilamentsStage(Stage):
         return (*model_keys(config), *halo_keys(config), "run.seed")
 
     def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
-        """InputError for what cannot exist; a warning about a fit that does not describe its rows."""
+        """InputError for what cannot exist; warnings of a fit that does not describe its rows, and of early haloes."""
         _ = inputs.filaments, inputs.haloes
-        return doubts(inputs.config) if _is_measured(inputs.config) else []
+        warnings = doubts(inputs.config) if _is_measured(inputs.config) else []
+        return warnings + early_haloes(inputs.config, [size.halo for size in inputs.haloes])
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Memory of the largest filament, time and records of all; haloes are solved where they are filled."""

@@ -20,6 +20,7 @@ from ..haloes.table import HaloRow, read_halo_table
 from ..kernels.common import TAPS
 from ..kernels.halo import order_starts
 from ..parallel.memory import available
+from .haloes import extrapolation
 from .model import code_units, dtype_of
 from .named_files import of_file
 from .progress import in_words
@@ -91,6 +92,18 @@ def read_haloes(config: Config, drawn: Sequence[HaloRow] | None = None) -> list[
     return [halo_of(config, number, row) for number, row in enumerate(rows)]
 
 
+def _concentration(config: Config, mass: float) -> float:
+    """That of the relation of [halo], or its defaults, for a mass [Msun/h]."""
+    section = config.halo or HaloSection()
+    return section.concentration_factor * concentration(mass, config.cosmology.redshift, section.concentration)
+
+
+def early_haloes(config: Config, haloes: Sequence[Halo]) -> list[str]:
+    """A line where haloes have the concentration of the relation, and it is extrapolated in redshift."""
+    of_relation = any(halo.concentration == _concentration(config, halo.mass) for halo in haloes)
+    return extrapolation(config) if of_relation else []
+
+
 def halo_of(config: Config, number: int, row: HaloRow) -> Halo:
     """The halo of a row; InputError for one that is larger than the box, or smaller than its core."""
     section, cosmology, m22 = config.halo or HaloSection(), config.cosmology, config.dark_matter.m22
@@ -98,7 +111,7 @@ def halo_of(config: Config, number: int, row: HaloRow) -> Halo:
     radius = halo_radius(row.mass, CONCENTRATIONS[relation][0], cosmology.omega_m, z)
     c, core = row.concentration, row.core
     if c is None:
-        c = section.concentration_factor * concentration(row.mass, z, relation)
+        c = _concentration(config, row.mass)
     if core is None:
         core = section.core_factor * core_radius(row.mass, m22, cosmology.h, cosmology.omega_m, z)
     sides = np.array(config.box.size)

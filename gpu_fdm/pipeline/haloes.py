@@ -3,7 +3,7 @@
 from ..config.config import Config
 from ..config.shared_sections import HaloSection
 from ..haloes.profile import SphericalProfile
-from ..haloes.relations import cored_nfw, soliton_mass
+from ..haloes.relations import cored_nfw, extrapolated, soliton_mass
 from .model import code_units
 
 
@@ -36,3 +36,10 @@ def soliton_share(config: Config, mass: float) -> float | None:
         return None
     m22 = config.dark_matter.m22
     return soliton_mass(mass, m22, cosmology.h, cosmology.omega_m, cosmology.redshift) / mass
+
+
+def extrapolation(config: Config) -> list[str]:
+    """A line where the concentrations of [halo], or its defaults, are extrapolated in redshift, or none."""
+    section = config.halo or HaloSection()
+    line = extrapolated(config.cosmology.redshift, section.concentration, section.concentration_factor)
+    return [line] if line else []

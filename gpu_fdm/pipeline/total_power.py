@@ -12,6 +12,7 @@ from ..parallel.ranks import SERIAL, Ranks
 from ..plots import Figure
 from ..population.population import Population
 from ..spectra.single_filament import DETACHED
+from .haloes import extrapolation
 from .inputs import Inputs
 from .one_filament_table import FromTable
 from .population import POPULATION_CHOICES
@@ -55,10 +56,11 @@ class TotalPowerStage(Stage):
                 FromTable.of(Boson(config, population, m22))
             except InputError as error:
                 raise no_table(error) from None
-        last = population.power.k_max
+        warnings, last = extrapolation(config), population.power.k_max
         if config.one_filament.k_max > last:
-            return [f"power of all matter: ends at {last:.4g} h/Mpc, as linear power does, before [one_filament] k_max"]
-        return []
+            ends = f"power of all matter: ends at {last:.4g} h/Mpc, as linear power does, before [one_filament] k_max"
+            warnings.append(ends)
+        return warnings
 
     def estimate(self, inputs: Inputs, ranks: Ranks = SERIAL) -> Estimate:
         """Those of the last sums over states, and of terms of the sums over masses."""

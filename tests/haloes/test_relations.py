@@ -4,11 +4,20 @@ import pytest
 from halo_cases import UNITS, code_mass, halo
 
 from gpu_fdm import InputError, cored_nfw
-from gpu_fdm.haloes.relations import concentration, core_radius, halo_radius, soliton_mass
+from gpu_fdm.haloes.relations import concentration, core_radius, extrapolated, halo_radius, soliton_mass
 
 
 def test_concentration_of_the_reference():
     assert concentration(1e9, 4.0) == pytest.approx(3.351, abs=5e-4)
+
+
+def test_concentrations_beyond_their_fit_are_told():
+    """log c(1e12) = 0.520 + 0.385 exp(-0.617 6^1.21) at z = 6, of slope 0.055 (Dutton & Maccio 2014, z < 5)."""
+    assert extrapolated(5.0) == ""
+    heavy = 10 ** (0.520 + 0.385 * 0.00455)
+    text = extrapolated(6.0, factor=2.0)
+    assert "at z = 6 are extrapolated: dutton_maccio_2014_200c was fitted up to z = 5" in text
+    assert f"has {2 * heavy * 1e-3**0.055:.3g} and {2 * heavy:.3g} for 1e9 and 1e12 Msun/h" in text
 
 
 @pytest.mark.filterwarnings("ignore")
