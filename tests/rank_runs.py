@@ -28,9 +28,9 @@ def agree(file: str, number: int):
     assert finished.stdout.split().count("agree") == number
 
 
-def result_of_ranks(ini: Path, number: int, output: Path) -> Path:
+def result_of_ranks(ini: Path, number: int, output: Path, program: tuple[str, ...] = ("-m", "gpu_fdm")) -> Path:
     """Run an ini on so many ranks; returns the result in the folder `output`."""
-    command = [MPIEXEC, "-n", str(number), sys.executable, "-m", "gpu_fdm", "run", str(ini)]
+    command = [MPIEXEC, "-n", str(number), sys.executable, *program, "run", str(ini)]
     command += ["--set", f"run.output={output}"]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     return output / "result.hdf5"

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from fault_runs import assert_same, contents, hidden
-from locations import REPOSITORY
+from locations import TESTS
 
 from gpu_fdm.parallel.backend import gpu_count
 
@@ -20,7 +20,7 @@ BACKENDS = [
     pytest.param("stand-in", marks=pytest.mark.slow),
     pytest.param("gpu", marks=pytest.mark.gpu),
 ]
-COMMAND = {"stand-in": [str(REPOSITORY / "tests/strict_run.py")]}
+COMMAND = {"stand-in": [str(TESTS / "strict_run.py")]}
 LONGEST = 120  # seconds in which a run must come to where it is killed, and end
 
 RUN = "[run]\nbackend = {backend}\noutput = {output}\n"
