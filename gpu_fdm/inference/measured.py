@@ -111,6 +111,7 @@ class Measured:
     object: str = ""
 
     @classmethod
+    @takes(k_min="h/Mpc", k_max="h/Mpc")
     def of(
         cls,
         table: Boost | Spectrum,
@@ -255,6 +256,7 @@ def _numpy_matrix(path: str | Path) -> NDArray:
         raise InputError(f"{path}: not a file of NumPy, or damaged") from None
 
 
+@takes(k_min="h/Mpc", k_max="h/Mpc")
 def read_measured(
     path: str | Path,
     covariance: str | Path | None = None,
