@@ -197,6 +197,7 @@ def _unit_of_grid(snapshot: GridSnapshot, how: Around, ranks: Ranks) -> tuple[fl
     except (InputError, RunError) as caught:
         error = caught
     ranks.raise_first(error)
+    snapshot.tell_round_off(ranks)
     stored = float(ranks.allreduce(total)) / prod(snapshot.cells)
     if not stored > 0:
         raise InputError(f"{snapshot.path}: its mean density is {stored:g}: must be positive")

@@ -34,6 +34,7 @@ def modes_of_grid(
     dtype  of the density and its transform, that of the snapshot by default;  complete  as in contrast_modes
     """
     slab = snapshot.slab(domain.planes.start, domain.planes.stop)
+    snapshot.tell_round_off(domain.ranks)
     density = domain.backend.to_device(slab if dtype is None else slab.astype(dtype, copy=False))
     return contrast_modes(density, domain, snapshot.field, complete=complete)
 

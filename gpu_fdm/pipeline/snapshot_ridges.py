@@ -120,6 +120,7 @@ def _coarse(snapshot: GridSnapshot, domain: Domain) -> NDArray:
         part = snapshot.slab(first * fx, last * fx).astype(np.float64, copy=False)
         part = part.reshape(last - first, fx, domain.cells[1], fy, domain.cells[2], fz).mean(axis=(1, 3, 5))
         slab[first - planes.start : last - planes.start] = part
+    snapshot.tell_round_off(domain.ranks)
     return slab
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, RunError
 from ..io.schema.common import MATTER
 from ..parallel.memory import available
+from ..parallel.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -158,10 +159,23 @@ class GridSnapshot(Snapshot):
         least = min(density[block].min() for block in negative)
         for block in negative:
             np.maximum(density[block], 0, out=density[block])
-        name = f"{self.source.path}: {', '.join(self.source.names)}"
-        if name not in _told():
-            _told().add(name)
-            log.warning("%s: cells are negative by round-off, down to %.2g: taken as zero", name, least)
+        self._tell_round_off(float(least))
+
+    def tell_round_off(self, ranks: Ranks) -> None:
+        """Warn of negative densities that ranks other than 0 alone have taken as zero; all ranks call this."""
+        least = min(ranks.allgather(_told().get(self._array, 0.0)))
+        if ranks.is_root and least < 0:
+            self._tell_round_off(least)
+
+    def _tell_round_off(self, least: float) -> None:
+        if self._array not in _told():
+            _told()[self._array] = least
+            log.warning("%s: cells are negative by round-off, down to %.2g: taken as zero", self._array, least)
+
+    @property
+    def _array(self) -> str:
+        """File and arrays, for messages."""
+        return f"{self.source.path}: {', '.join(self.source.names)}"
 
     def wave(self, first: int, last: int) -> np.ndarray:
         """psi of the planes first..last - 1 along x, complex128, shape (last - first, ny, nz), in the unit of the file.
@@ -197,7 +211,7 @@ class GridSnapshot(Snapshot):
         negative = np.count_nonzero(part < 0) / part.size
         contrast = f", but {negative:.0%} of the cells are: give the density, not the contrast density/mean - 1"
         raise InputError(
-            f"{self.source.path}: {', '.join(self.source.names)}: {name} = {part[inside]:g} in cell {cell}: "
+            f"{self._array}: {name} = {part[inside]:g} in cell {cell}: "
             f"must be finite and not negative{contrast if negative > _CONTRAST else ''}"
         )
 
@@ -253,9 +267,9 @@ class ParticleSnapshot(Snapshot):
 
 
 @cache
-def _told() -> set[str]:
-    """Files and arrays in which this process has told of round-off."""
-    return set()
+def _told() -> dict[str, float]:
+    """Files and arrays in which this process has told of round-off, and the least density."""
+    return {}
 
 
 def blocks(

@@ -1,11 +1,14 @@
 """What a measurement says about its particles: where they are, what is left out, and which rows are unsure."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from rank_runs import MPIEXEC, needs_mpi
 from snapshot_files import MPC_CM, write_gadget, write_result
 
 from gpu_fdm.commands.main import main
@@ -198,3 +201,14 @@ class TestBoost:
     def test_not_with_over(self, here, capsys):
         assert main(["boost", "a.hdf5", "--over", "smooth", "--above", "field=fdm"]) == 2
         assert "--above and --below are for snapshots: must not be given with --over" in capsys.readouterr().err
+
+
+@needs_mpi
+def test_round_off_that_another_rank_finds_is_told_once(tmp_path):
+    density = np.random.default_rng(1).random((9, 4, 4))
+    density[8, 1, 2] = -1e-15
+    np.save(tmp_path / "rho.npy", density)
+    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "gpu_fdm", "power", "rho.npy", "--dpi", "0"]
+    command += ["--box-size", "1", "--redshift", "4", "--output", "p.hdf5"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr.count("rho.npy: array: cells are negative by round-off, down to -1e-15: taken as zero") == 1
