@@ -122,10 +122,10 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
 
     from ..snapshots.snapshot import ParticleSnapshot
 
-    for measured in several:
-        snapshot = measured.snapshot
+    for number, measured in enumerate(several, 1):
+        snapshot, which = measured.snapshot, f"{number}: " if len(several) > 1 else ""
         size = " x ".join(f"{side:g}" for side in snapshot.box_size)
-        show(f"{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
+        show(f"{which}{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
         if isinstance(snapshot, ParticleSnapshot):
             left_out = ", ".join(f"{count} of {name}" for name, count in snapshot.others)
             show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
