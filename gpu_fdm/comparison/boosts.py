@@ -92,11 +92,6 @@ def _labelled(table: Boost) -> str:
     return f"{table.label} ({table.source})" if table.source else table.label
 
 
-def _named(table: Boost) -> str:
-    """What a table is of, and where it is from, where it says so."""
-    return f"{table.label} ({table.source})" if table.source else table.label
-
-
 def lines_without_model(table: Boost, models: Sequence[Boost]) -> list[str]:
     """The lines about a table that was not compared."""
     same = same_ratio(table, models)
