@@ -117,6 +117,20 @@ def test_spherical_limit_without_decaying_mode():
         assert threshold(model, 0.0) / expected - 1 == pytest.approx(0.318 * start, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("ellipticity", "axes", "redshift", "change"),
+    [(0.1, 2, 4, 1.5), (0.3, 2, 4, 1.1), (0.6, 2, 4, 0.1), (1.1, 2, 4, -3.2), (2.0, 2, 4, -16.0)]
+    + [(0.1, 3, 4, 1.8), (0.3, 3, 4, 3.0), (0.3, 3, 20, 19.0)],
+)
+def test_what_the_start_does_to_thresholds(ellipticity, axes, redshift, change):
+    """As the head of the module and docs/theory.md have it [%]: only spheres' are raised by 0.32 a_0/a."""
+    late, early = (
+        threshold(CollapseModel(BACKGROUND, 1 / (1 + redshift), start=start), ellipticity, axes=axes)
+        for start in (0.01, 2e-4)
+    )
+    assert 100 * (late / early - 1) == pytest.approx(change, abs=0.06 if abs(change) < 10 else 0.5)
+
+
 # ellipsoids
 
 
