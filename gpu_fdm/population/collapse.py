@@ -7,9 +7,9 @@
 The axes a_i are physical lengths over the comoving Lagrangian radius, a_i -> a early. Overdensities delta are linear
 and quoted at the scale factor of collapse. Source: Bond & Myers 1996; Zimmermann et al. 2025 (A&A 696 A145).
 
-The Zel'dovich start at a_0 = 0.01 is part of the published model. It leaves a decaying mode, which raises thresholds of
-spheres by about 0.32 a_0/a, relative (1.6 % at z = 4, 7 % at z = 20), over those of a start at a_0 -> 0. A shear of order
-one is no small perturbation at the start: thresholds at z = 4, p = 0 change by
+The Zel'dovich start at a_0 = 0.01 is part of the published model. It leaves a decaying mode, which raises thresholds
+of spheres by about 0.32 a_0/a, relative (1.6 % at z = 4, 7 % at z = 20), over those of a start at a_0 -> 0. A shear of
+order one is no small perturbation at the start: thresholds at z = 4, p = 0 change by
 
     e           0.1    0.3    0.6    1.1    2.0
     filaments   1.5    1.1    0.1   -3.2  -16 %
