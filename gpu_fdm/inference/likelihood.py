@@ -53,7 +53,7 @@ class Likelihood:
         has haloes where one of the tables is of all matter with them, for which omega_m must be fixed.
         Raises InputError for tables of other windows of masses, and as Prediction.of and PredictionRange.of do.
         """
-        tables = tuple(tables)
+        tables = tuple(tables) if isinstance(tables, Iterable) else ()
         if not tables or not all(isinstance(table, Measured) for table in tables):
             raise InputError("tables: must be a list of at least one table, each made by read_measured")
         for table in tables:

@@ -22,6 +22,7 @@ _FIGURES = 40 << 20  # matplotlib [bytes]
 _DRAWN = "figures"
 _PIXELS = 1000  # of a figure, at one dot per inch [bytes]
 _START, _DRAWING = 4.0, 3.0  # time of imports and of loading compiled loops; of figures [s]
+_LONG = 60.0  # seconds, from which on a run says how long it takes
 _SMALL = 1 << 20  # of the result, for what stages do not count [bytes]
 
 
@@ -92,17 +93,31 @@ def describe(
     lines = [line for stage in stages for line in stage.describe(inputs, ranks)]
     lines += [f"warning: {warning}" for warning in (*warnings, *disk_warnings(planned, result))]
     lines += [f"memory, {title}: {in_words(size)} a rank" for title, size in planned.memory.items()]
-    times = [seconds for seconds in planned.seconds.values() if seconds is not None]
-    unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)
-    fixed = _START + (_DRAWING if inputs.config.figures else 0)
-    total = fixed + sum(times)
-    several = (
-        f"; at best {duration(fixed + 2 * sum(times) / ranks.size)} on {ranks.size} ranks" if ranks.size > 2 else ""
-    )
     lines += [
         f"peak memory: {in_words(planned.peak)} a rank, {ranks.size} rank{'s' if ranks.size > 1 else ''}",
         f"output: {result}, {in_words(planned.disk)}",
-        f"time: about {duration(total)} on two cores, to a factor of two{several}"
-        f"{f'; without {unknown}' if unknown else ''}",
+        time_in_words(planned, _fixed(inputs), ranks),
     ]
     return lines
+
+
+def time_of_long_runs(planned: Plan, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
+    """A line of how long a run takes if that is a minute or more: some steps of it are minutes without a line."""
+    known = sum(seconds for seconds in planned.seconds.values() if seconds is not None)
+    return [f"{time_in_words(planned, _fixed(inputs), ranks)}, less what is cached"] if known >= _LONG else []
+
+
+def time_in_words(planned: Plan, fixed: float, ranks: Ranks) -> str:
+    """How long all stages take;  fixed  what start and figures take [s]."""
+    times = [seconds for seconds in planned.seconds.values() if seconds is not None]
+    unknown = ", ".join(f"[{section}]" for section, seconds in planned.seconds.items() if seconds is None)
+    shared = duration(fixed + 2 * sum(times) / ranks.size)
+    several = f"; at best {shared} on {ranks.size} ranks" if ranks.size > 2 else ""
+    return (
+        f"time: about {duration(fixed + sum(times))} on two cores, to a factor of two{several}"
+        f"{f'; without {unknown}' if unknown else ''}"
+    )
+
+
+def _fixed(inputs: Inputs) -> float:
+    return _START + (_DRAWING if inputs.config.figures else 0)

@@ -154,6 +154,8 @@ def _compute(context: Context, fresh: bool) -> list[str]:
     if ranks.is_root:
         for warning in (*warnings, *plan.disk_warnings(planned, result)):
             log.warning("%s", warning)
+        for line in plan.time_of_long_runs(planned, inputs, ranks):
+            log.info("%s", line)
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _unfinished(context, fresh))
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}

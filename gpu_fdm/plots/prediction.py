@@ -47,7 +47,7 @@ def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, N
     bottom = BOTTOM + ROW * (rows - 1)
     height = TOP + bottom + len(boosts) * (PANEL + GAP)
     figure = Figure(figsize=(PAGE, height))  # laid out here: the search for a layout takes longer than all else
-    figure.suptitle(f"power of all matter with fuzzy dark matter,  z = {redshift:.4g}", y=1 - 0.08 / height, va="top")
+    figure.suptitle(f"power of fuzzy dark matter and its filaments,  z = {redshift:.4g}", y=1 - 0.08 / height, va="top")
     panels = figure.subplots(len(boosts), 1, sharex=True, squeeze=False)[:, 0]
     figure.subplots_adjust(0.09, bottom / height, 0.98, 1 - TOP / height, hspace=GAP / PANEL)
     colours = boson_colours(m22.tolist())

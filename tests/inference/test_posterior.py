@@ -336,6 +336,12 @@ def test_files_of_numpy_that_hold_no_covariance_are_refused(arrays, message, tmp
         read_covariance(path)
 
 
+@pytest.mark.parametrize("tables", [(), Measured.of(table(), "t.csv"), ["t.csv"]])
+def test_what_is_no_list_of_tables_is_told(tables):
+    with pytest.raises(InputError, match="^tables: must be a list of at least one table, each made by read_measured$"):
+        Likelihood.of(parse_config(""), tables)
+
+
 def test_a_range_of_k_leaves_rows_out_with_their_covariance():
     spectrum = table()
     k, matrix = spectrum.k, np.diag(np.arange(1.0, 31.0)) + 0.1

@@ -10,8 +10,9 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.plan import BASE, describe, plan
+from gpu_fdm.pipeline.population import PopulationStage
 from gpu_fdm.pipeline.progress import duration
-from gpu_fdm.pipeline.run import check, dry_run
+from gpu_fdm.pipeline.run import check, dry_run, run
 from gpu_fdm.pipeline.stage import Estimate, Stage
 from gpu_fdm.pipeline.stages import STAGES, stages_of
 
@@ -75,6 +76,16 @@ def test_sums_and_a_stage_that_cannot_tell_its_time(tmp_path):
     assert (1 << 30) < planned.disk < (1 << 30) + (2 << 20) and planned.seconds["unknown"] is None
     *_, last = describe(stages, inputs, ["mind this"], tmp_path / "x.hdf5")
     assert last.startswith("time: about ") and last.endswith(" on two cores, to a factor of two; without [unknown]")
+
+
+def test_a_long_run_says_how_long_it_takes(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "gpu_fdm")
+    config = parse_config(f"[population]\nm22 = 1\n[run]\noutput = {tmp_path}/a.hdf5")
+    run(config)
+    assert "time: about" not in caplog.text
+    monkeypatch.setattr(PopulationStage, "estimate", lambda *_: Estimate({"population": 1 << 20}, 1 << 20, 600.0))
+    run(parse_config(f"[population]\nm22 = 1\n[run]\noutput = {tmp_path}/b.hdf5"))
+    assert "time: about 10 min on two cores, to a factor of two, less what is cached" in caplog.text
 
 
 def test_lines():
