@@ -170,7 +170,7 @@ def collapse_barrier(
     tabulated  for filaments, whether thresholds come from those of the package, to 3e-7, where these reach (thresholds)
     Raises InputError for an unknown name, and NoBarrier, with the valid range, for a variance up to which there is no
     barrier: no overdensity collapses in time, or the smallest that does jumps as the tide grows. With ellipticity =
-    published and freeze-out "virial" that is S = 240 for filaments at z = 4, 75 at z = 10, 17 at z = 20, but 25 at
+    published and freeze-out "virial" that is S = 280 for filaments at z = 4, 79 at z = 10, 17 at z = 20, but 24 at
     z = 0; and 4.5 for sheets, which form without any overdensity beyond.
     """
     check_axes(axes)

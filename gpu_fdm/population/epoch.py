@@ -38,14 +38,16 @@ class Epoch:
 
         model  background, scale factor, freeze-out;  ellipticity  a name in barrier.ELLIPTICITIES
         """
-        try:
-            barrier = collapse_barrier(model, variance_max, ellipticity=ellipticity, tabulated=True)
-        except NoBarrier as error:
-            if not 0 < error.variance_max < variance_max:
-                raise
-            most = error.variance_max * _AFTER
-            barrier = collapse_barrier(model, most, ellipticity=ellipticity, tabulated=True)
-        return cls(barrier, first_crossing(barrier, barrier.variance_max, STEPS))
+        # the largest variance is that of a row, and a table up to it has rows elsewhere
+        while True:
+            try:
+                barrier = collapse_barrier(model, variance_max, ellipticity=ellipticity, tabulated=True)
+            except NoBarrier as error:
+                if not 0 < error.variance_max < variance_max:
+                    raise
+                variance_max = error.variance_max * _AFTER
+            else:
+                return cls(barrier, first_crossing(barrier, barrier.variance_max, STEPS))
 
     @staticmethod
     def is_quick(model: CollapseModel, ellipticity: str, variance_max: float) -> bool:

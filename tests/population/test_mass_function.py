@@ -10,8 +10,9 @@ from variances import OMEGA_M, hu00, ph22, smooth_k_variance
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
-from gpu_fdm.population.barrier import ELLIPTICITIES, Barrier, collapse_barrier
+from gpu_fdm.population.barrier import ELLIPTICITIES, Barrier, NoBarrier, collapse_barrier
 from gpu_fdm.population.collapse import CollapseModel, threshold
+from gpu_fdm.population.epoch import Epoch
 from gpu_fdm.population.mass_function import MassFunction, first_crossing, mass_function
 from gpu_fdm.units import mean_matter_density
 
@@ -362,3 +363,25 @@ def test_masses_outside_a_mass_function(published):
     with pytest.raises(InputError) as error:
         function([1e9, 2e12])
     assert str(error.value) == "mass = 2e+12: must be in [1e+08, 1e+12] Msun/h, the range of the mass function"
+
+
+@pytest.mark.parametrize(
+    ("redshift", "axes", "has", "lacks"),
+    [(4, 2, 281, 286), (10, 2, 78.4, 79.5), (20, 2, 17.2, 17.5), (0, 2, 24.1, 24.6), (4, 1, 4.5, 4.6)],
+)
+def test_how_far_barriers_reach(redshift, axes, has, lacks):
+    """As the docstring of collapse_barrier has it."""
+    model = CollapseModel(BACKGROUND, 1 / (1 + redshift))
+    assert collapse_barrier(model, has, axes=axes).variance_max == pytest.approx(has)
+    with pytest.raises(NoBarrier):
+        collapse_barrier(model, lacks, axes=axes)
+
+
+def test_an_epoch_reaches_as_far_as_the_barrier():
+    """Rows up to the largest variance that a coarser table had, 96, have none there: the next one is 79."""
+    model = CollapseModel(BACKGROUND, 1.0, "bond_myers")
+    with pytest.raises(NoBarrier) as first:
+        collapse_barrier(model, 128.0)
+    with pytest.raises(NoBarrier):
+        collapse_barrier(model, first.value.variance_max * (1 - 1e-9))
+    assert 70 < Epoch.of(model, "published", 128.0).barrier.variance_max < 90
