@@ -12,6 +12,7 @@ of the inversion is one in u, ln r = ln r_e + u^2, with V(r_e) = E; f is tabulat
 1e-10 for a smooth law. Below V(5e-4 scale radii) f is taken as constant.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,13 @@ class SphericalProfile:
     law           shape of the density
     mass          total mass [rho_m0 L^3]; None: that of the law as it is, for a table in units of rho_m0
     scale_factor  a, in (0, 1]
+    invert        whether f(E) is made now, which takes longest, or where it is first asked for
     Raises InputError for a mass or an a out of range, and where f is negative: then no isotropic equilibrium exists.
     """
 
-    def __init__(self, law: DensityLaw, mass: float | None = None, scale_factor: float = 1.0) -> None:
+    def __init__(
+        self, law: DensityLaw, mass: float | None = None, scale_factor: float = 1.0, invert: bool = True
+    ) -> None:
         if mass is not None and not 0 < mass < np.inf:
             raise InputError(f"halo mass = {mass}: must be positive and finite")
         if not 0 < scale_factor <= 1:
@@ -72,7 +76,9 @@ class SphericalProfile:
         self._log_mass = make_interp_spline(x, np.log(self._grid_mass), k=_DEGREE)
         self._log_depth = make_interp_spline(x, np.log(self._depth), k=_DEGREE)
         self._tail = self._norm * tail, slope[-1]
-        self._table = self._inverted()
+        self._radii: dict[float, float] = {}  # that hold fractions of the mass, as they are asked for
+        if invert:
+            self.require_equilibrium()
 
     def _panels(self, x: NDArray, power: int) -> NDArray:
         """4 pi int r^power rho d ln r over each panel of ln r, shape (panels,), not normalised."""
@@ -105,6 +111,11 @@ class SphericalProfile:
         """Radius that holds a fraction in (0, 1) of the mass [L]; InputError where that is far outside the halo."""
         if not 0 < fraction < 1:
             raise InputError(f"mass fraction {fraction}: must lie in (0, 1)")
+        if fraction not in self._radii:
+            self._radii[fraction] = self._radius_enclosing(fraction)
+        return self._radii[fraction]
+
+    def _radius_enclosing(self, fraction: float) -> float:
         last = self._table_ends[1]
         if not float(self._enclosed(np.asarray(last))) > fraction * self.mass:
             most = float(self._enclosed(np.asarray(last))) / self.mass
@@ -119,6 +130,10 @@ class SphericalProfile:
     def turning_radius(self, energy: ArrayLike) -> NDArray:
         """r with V(r) = E, for E between V(0) and V at the edge of the table of f [L]; clipped to these; any shape."""
         return np.exp(self._log_turning(np.asarray(energy, float)))
+
+    def require_equilibrium(self) -> None:
+        """InputError where f is negative."""
+        _ = self._table
 
     def distribution(self, energy: ArrayLike) -> NDArray:
         """f(E), mass per phase-space volume d3x d3p, E from V(0) to that of the outermost mass fraction; any shape."""
@@ -155,7 +170,8 @@ class SphericalProfile:
             x = np.clip(x - (self._potential(x) - energy) / self._force(x), first, last)
         return x
 
-    def _inverted(self) -> Any:
+    @cached_property
+    def _table(self) -> Any:
         """ln f as a spline in ln r_e."""
         first, last = self._table_ends
         x = np.linspace(first, last, int(_F_PER_E_FOLD * (last - first)) + 2)

@@ -28,6 +28,7 @@ from .progress import in_words
 _RADII = 500  # of the integral over the points of a halo
 _STATES_A_SECOND = 2e4  # on two cores
 _FILL_START, _TERMS_A_SECOND = 0.3, 5e7  # of sums over m at points, likewise
+_MOST_TESTED = 16  # haloes whose distribution function is made before the run
 _LEAST_STATES = 0.5  # that are expected
 
 
@@ -163,19 +164,26 @@ def errors_of(config: Config, halo: Halo) -> Iterator[None]:
         raise error_of(config, halo, str(error)) from None
 
 
-def profile_of_halo(config: Config, halo: Halo) -> SphericalProfile:
-    """The equilibrium of a halo, in code units; InputError that names its row where there is none."""
+def profile_of_halo(config: Config, halo: Halo, check: bool = True) -> SphericalProfile:
+    """The equilibrium of a halo, in code units; InputError that names its row where there is none.
+
+    check  whether there is one, which takes longest
+    """
     units = code_units(config)
     law = CoredNFW(
         halo.radius / halo.concentration / units.length, halo.core / units.length, halo.radius / units.length
     )
     with errors_of(config, halo):
-        return _equilibrium(law, halo.mass / (units.mean_matter_density * units.length**3), 1 / (1 + halo.redshift))
+        mass = halo.mass / (units.mean_matter_density * units.length**3)
+        profile = _equilibrium(law, mass, 1 / (1 + halo.redshift))
+        if check:
+            profile.require_equilibrium()
+    return profile
 
 
 @lru_cache(maxsize=64)
 def _equilibrium(law: CoredNFW, mass: float, scale_factor: float) -> SphericalProfile:
-    return SphericalProfile(law, mass, scale_factor)
+    return SphericalProfile(law, mass, scale_factor, invert=False)
 
 
 def cut_of(config: Config) -> float:
@@ -183,9 +191,23 @@ def cut_of(config: Config) -> float:
     return (config.halo or HaloSection()).energy_cut
 
 
-def size_of(config: Config, halo: Halo) -> HaloSize:
-    """What a halo needs; InputError that names its row where its states do not fit in memory, or there is none."""
-    profile, unit, fraction = profile_of_halo(config, halo), code_units(config).length, cut_of(config)
+def sizes_of(config: Config, haloes: Sequence[Halo]) -> list[HaloSize]:
+    """What haloes need; InputError that names the row of one that cannot be.
+
+    Of many haloes some are tested for being in equilibrium, from the smallest to the largest core beside its halo; each
+    is where it is solved.
+    """
+    order = sorted(range(len(haloes)), key=lambda number: haloes[number].core / haloes[number].radius)
+    tested = {order[place] for place in np.linspace(0, len(order) - 1, _MOST_TESTED).astype(int)} if haloes else set()
+    return [size_of(config, halo, number in tested) for number, halo in enumerate(haloes)]
+
+
+def size_of(config: Config, halo: Halo, check: bool = True) -> HaloSize:
+    """What a halo needs; InputError that names its row where its states do not fit in memory, or there is none.
+
+    check  whether it can be in equilibrium
+    """
+    profile, unit, fraction = profile_of_halo(config, halo, check), code_units(config).length, cut_of(config)
     with errors_of(config, halo):
         reach, points = extent(profile, fraction)
     states, l_max = estimated_states(profile, fraction), largest_angular_momentum(profile, fraction)

@@ -18,7 +18,7 @@ from ..io.input_content import WithContent, content_of
 from ..io.schema import INPUTS
 from ..population.population import Population
 from .drawn_haloes import draw_of
-from .gas_haloes import HaloSize, read_haloes, size_of
+from .gas_haloes import HaloSize, read_haloes, sizes_of
 from .linear_power import cosmological_parameters
 from .model import filaments, needs_linear_power, population_of
 from .result_spectra import stored_ini
@@ -55,7 +55,7 @@ class Inputs:
     def haloes(self) -> list[HaloSize]:
         """Haloes beside filaments, and what each needs."""
         rows = None if self.drawn is None else self.drawn.rows
-        return [size_of(self.config, halo) for halo in read_haloes(self.config, rows)]
+        return sizes_of(self.config, read_haloes(self.config, rows))
 
     @cached_property
     def drawn(self) -> DrawnHaloes | None:

@@ -149,3 +149,16 @@ def test_negative_distribution():
     r = np.geomspace(0.01, 60, 80)
     with pytest.raises(InputError, match=r"distribution function is negative, .* no isotropic equilibrium"):
         SphericalProfile(TabulatedDensity(r, (0.001 + r**4) / (1 + r**2) ** 5))
+
+
+def test_a_distribution_that_is_made_later_is_the_same():
+    """Sizes of thousands of haloes follow without it, and it takes longest."""
+    law = CoredNFW(1.0, 0.2, 5.0)
+    now, later = SphericalProfile(law, 3.0, 0.2), SphericalProfile(law, 3.0, 0.2, invert=False)
+    assert "_table" not in vars(later) and later.radius_enclosing(0.9) == now.radius_enclosing(0.9)
+    energy = now.potential(np.geomspace(0.1, 3, 9))
+    assert np.array_equal(later.distribution(energy), now.distribution(energy))
+    r = np.geomspace(0.01, 60, 80)
+    shell = SphericalProfile(TabulatedDensity(r, (0.001 + r**4) / (1 + r**2) ** 5), invert=False)
+    with pytest.raises(InputError, match=r"distribution function is negative, .* no isotropic equilibrium"):
+        shell.require_equilibrium()

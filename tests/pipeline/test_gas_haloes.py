@@ -10,6 +10,7 @@ from gpu_fdm.config.cache_keys import key_of
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.haloes.halo import halo_spectrum
+from gpu_fdm.haloes.profile import SphericalProfile
 from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline import gas_haloes
@@ -193,6 +194,18 @@ def test_cells_wider_than_a_halo(tmp_path):
 def test_haloes_alone_have_no_spectra_of_single_filaments(tmp_path):
     with pytest.raises(InputError, match=r"\[single_power\] needs filaments, \[gas\] has haloes alone"):
         dry_run(of_table(tmp_path, "mass,cx,cy,cz\n1e9,0,0,0\n", more="[single_power]\n"))
+
+
+def test_some_of_many_haloes_are_tested_for_equilibrium(tmp_path, monkeypatch):
+    """A dry run of thousands of haloes takes seconds; the smallest and the largest core beside its halo are tested."""
+    tested = []
+    monkeypatch.setattr(SphericalProfile, "require_equilibrium", lambda profile: tested.append(profile.law))
+    rows = "".join(f"1e8,0.{number:03d},0.5,0.5,{0.0005 + 1e-5 * number}\n" for number in range(40))
+    config = of_table(tmp_path, f"mass,cx,cy,cz,core\n{rows}")
+    assert len(Inputs(config).haloes) == 40 and len(tested) == 16
+    unit = CodeUnits(1.0, config.cosmology.h, config.cosmology.omega_m).length
+    cores = sorted(law.core * unit for law in tested)
+    assert cores[0] == pytest.approx(0.0005) and cores[-1] == pytest.approx(0.00089)
 
 
 if __name__ == "__main__":
