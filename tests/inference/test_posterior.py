@@ -338,7 +338,7 @@ def test_files_of_numpy_that_hold_no_covariance_are_refused(arrays, message, tmp
 
 @pytest.mark.parametrize("tables", [(), Measured.of(table(), "t.csv"), ["t.csv"]])
 def test_what_is_no_list_of_tables_is_told(tables):
-    with pytest.raises(InputError, match="^tables: must be a list of at least one table, each made by read_measured$"):
+    with pytest.raises(InputError, match="tables: must be a list of at least one table"):
         Likelihood.of(parse_config(""), tables)
 
 
