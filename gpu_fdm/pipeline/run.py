@@ -25,6 +25,7 @@ from ..quantities import takes
 from . import plan
 from .inputs import Inputs, contents, read_inputs
 from .progress import StageTimer, progress
+from .replaced import what_is_replaced
 from .stage import Context
 from .stages import STAGES, figures, result_key, result_schema, stages_of
 
@@ -156,6 +157,8 @@ def _compute(context: Context, fresh: bool) -> list[str]:
             log.warning("%s", warning)
         for line in plan.time_of_long_runs(planned, inputs, ranks):
             log.info("%s", line)
+    if replaced := ranks.on_root(lambda: what_is_replaced(result, config)):
+        log.warning("%s", replaced)
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _unfinished(context, fresh))
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}
