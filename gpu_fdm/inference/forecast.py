@@ -24,6 +24,7 @@ FREE = ("ln10As", "n_s", "mass_min", "filament_fraction")  # what may be free be
 WDM_RANGE = 10.0  # factor by which the half mode, and what has no prior, may differ from that of FDM
 MOST_STEPS = 40  # of each search
 WDM_STARTS = 0.5, 1.0, 2.0  # boson masses of the half mode from which that of WDM is searched, over that of FDM
+_WALL = 1e4  # pull of every bin where there is no prediction
 LOGARITHMS = ("mass_min", "filament_fraction")  # those that are varied by factors
 LEFT_OUT = "HBVC"  # beside every number
 CAVEATS = (
@@ -162,16 +163,31 @@ def against_wdm(
     truth, widths = _log_power(prediction(m22), smooth), np.array(list(priors.values()))
     units = np.where(np.isfinite(widths), widths, 1.0)
 
-    def pulls(point: NDArray) -> NDArray:
+    def exact(point: NDArray) -> NDArray:
         moves = dict(zip(priors, point[1:] * units, strict=True))
         values = {name: _moved(prediction, name, move) for name, move in moves.items()}
         warm = _predicted(prediction, m22, values).bosons[0].universe.boson(float(np.exp(point[0]))).warm
         model = np.log(warm.linear + warm.classical)
         return np.concatenate([(model - truth) / bins.error, point[1:] * units / widths])
 
+    def pulls(point: NDArray) -> NDArray:
+        try:
+            return exact(point)
+        except InputError:  # what is free may go where no prediction is, and comes back
+            return np.full(len(truth) + len(priors), _WALL)
+
     def jacobian(point: NDArray) -> NDArray:
-        steps = STEP * np.eye(len(point))
-        return np.array([(pulls(point + step) - pulls(point - step)) / (2 * STEP) for step in steps]).T
+        columns = []
+        for step in STEP * np.eye(len(point)):
+            sides = []
+            for sign in (1, -1):
+                try:
+                    sides.append((sign, exact(point + sign * step)))
+                except InputError:
+                    sides.append((0, exact(point)))
+            (high, above), (low, below) = sides
+            columns.append((above - below) / (max(high - low, 1) * STEP))
+        return np.array(columns).T
 
     # a factor of all filaments that is free could make up for any half mode
     least, reach = np.inf, np.array([np.log(WDM_RANGE), *np.where(np.isfinite(widths), np.inf, np.log(WDM_RANGE))])

@@ -239,6 +239,15 @@ def test_a_forecast_is_refused_at_other_k_than_those_of_its_bins(prediction):
         gpu_fdm.forecast(prediction, gpu_fdm.Bins(30, 300), 2.2, {})
 
 
+def test_a_forecast_whose_search_meets_what_cannot_be_predicted():
+    """With A_s free the search of WDM tries filaments beyond the table. Searches from 40 starts find no less."""
+    bins = gpu_fdm.Bins(10, 100, 0.2, 0.02)
+    config = parse_config("[cosmology]\nlinear_power = eisenstein_hu\nredshift = 5\n")
+    priors = {"ln10As": np.inf, "n_s": 0.01, "filament_fraction": np.inf}
+    found = gpu_fdm.forecast(Prediction.of(config, k=bins.k), bins, 2.0, priors)
+    assert found.against_wdm == pytest.approx(671.6, abs=1) and found.against_wdm_without == pytest.approx(608, abs=1)
+
+
 def test_a_likelihood_takes_omega_m_with_a_prior_alone(prediction):
     with pytest.raises(InputError, match=r"omega_m: must have a prior in \[fit\]"):
         Likelihood((), {4.0: prediction})(m22=2.2, omega_m=0.3)
