@@ -165,9 +165,9 @@ def test_dry_runs_that_solve(hostile, tmp_path):
 
 
 def test_a_fit_that_takes_long_is_not_done_in_a_dry_run(hostile, tmp_path):
-    """48 GiB of the response of a million radii to every mode."""
+    """13 GiB of the response of all radii to every mode."""
     path = tmp_path / "x.ini"
-    path.write_text("[filament]\n[wavefunction]\nweights = adaptive_lasso\nradii = 1000000\n")
+    path.write_text("[dark_matter]\nm22 = 8\n[filament]\n[wavefunction]\nweights = adaptive_lasso\nradii = 100000\n")
     code, out, error = hostile.command("run", path, "--dry-run")
     assert code == 0, error
     assert "1 filament with about " in out
