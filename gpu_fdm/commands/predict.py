@@ -1,7 +1,9 @@
 """gpu-fdm predict: spectra and boosts of boson masses at one redshift, as a table and a figure, in seconds."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -23,6 +25,8 @@ from .terminal import show
 
 if TYPE_CHECKING:
     from ..config.config import Config
+
+log = logging.getLogger(__name__)
 
 PARALLEL = False
 DEFAULT_NAME = "prediction.csv"
@@ -65,6 +69,7 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
+    from attrs import evolve
 
     from ..inference.model_keys import model_in_words
     from ..inference.predicted_table import MARK, write_predicted
@@ -91,15 +96,23 @@ def execute(options: Namespace) -> None:
     shown = _names(options.over, prediction.denominators)
     predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
-    rescaled = "" if options.sigma8 is None else f", rescaled to sigma8 = {options.sigma8:g}"
+    made_of, source = prediction.prepared.config, power.source
+    if options.sigma8 is not None and config.cosmology.linear_power == "table":
+        source += f", rescaled to sigma8 = {options.sigma8:g}"
+    elif options.sigma8 is not None:
+        source = power.with_sigma8(options.sigma8).source
+        made_of = replace(made_of, cosmology=evolve(made_of.cosmology, ln10As=None, sigma8=options.sigma8))
+    for boson in predicted.bosons:
+        for line in boson.doubts:
+            log.warning("m22 = %g: %s", boson.m22, line)
     about: dict[str, str | float] = {
         "redshift_of_all": float(predicted.redshift),
-        "linear_power": power.source + rescaled,
+        "linear_power": source,
         "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
         "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
     }
-    about |= {"made_by": made_by(options)} | model_in_words(prediction.prepared.config, options.total)
+    about |= {"made_by": made_by(options)} | model_in_words(made_of, options.total)
     if options.total:
         haloes = prediction.prepared.config.total_power
         about["haloes_of_total"] = f"{haloes.mass_min:g} to {haloes.mass_max:g} Msun/h"

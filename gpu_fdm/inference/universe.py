@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..cosmology.parameters import PIVOT
 from ..cosmology.transfer import Transfer, warm
 from ..errors import InputError
+from ..pipeline.one_filament_table import doubts_of_modes
 from ..population.shapes import published_mass_function, published_shape
 from ..spectra.similarity.population import PopulationParts, classical_sum, last_wavenumber, summed
 from ..spectra.total_power import Objects
@@ -150,6 +151,12 @@ class Boson(Filaments):
     """The filaments of a boson mass [1e-22 eV]."""
 
     m22: float
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is to be said of filaments whose modes do not describe them, as runs do."""
+        nu = self.similarity(self.m22)[0]
+        return doubts_of_modes(self.universe.masses.mass, nu, self.universe.prepared.table.mass(nu))
 
     @cached_property
     def parts(self) -> PopulationParts:

@@ -18,7 +18,7 @@ from ..population.shapes import FIT_REDSHIFT
 from ..spectra.one_filament import ClassicalSpectrum, MassFunction, OneFilamentSpectrum
 from .budget import budget_seconds, budgets, choices_of
 from .inputs import Inputs
-from .one_filament_table import FEW_STATES, FromTable, from_tables
+from .one_filament_table import FromTable, from_tables
 from .population import POPULATION_CHOICES
 from .population_filaments import NODE_KEYS, Boson, classical_spectrum, converged, usual_masses
 from .result_spectra import several_filaments
@@ -189,24 +189,8 @@ def _warn_of_fits(of_boson: dict[float, ModeFits | None]) -> None:
 def warn_of_modes(in_table: Mapping[float, FromTable]) -> None:
     """A line for each boson whose light filaments have few modes, and for each whose modes lack mass."""
     for m22, found in in_table.items():
-        if len(few := found.few_states):
-            log.warning(
-                "one-filament spectrum, m22 = %g: filaments of up to %.3g Msun/h have few modes (nu < %g), which do "
-                "not describe them; take a larger [one_filament] mass_min, or heavier bosons",
-                m22,
-                few.max(),
-                FEW_STATES,
-            )
-        if len(lack := found.lack_mass):
-            log.warning(
-                "one-filament spectrum, m22 = %g: the modes of filaments from %.3g to %.3g Msun/h do not describe "
-                "them: at worst they make %.3g %% of the line mass; take a larger [one_filament] mass_min, a higher "
-                "energy_cut, or heavier bosons",
-                m22,
-                lack.min(),
-                lack.max(),
-                100 * found.weight_sum[np.isin(found.masses, lack)].min(),
-            )
+        for line in found.doubts:
+            log.warning("one-filament spectrum, m22 = %g: %s", m22, line)
 
 
 def _bosons(inputs: Inputs) -> dict[float, Boson]:

@@ -53,6 +53,27 @@ def mass_nodes(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     return low * np.exp(width * (1 + x) / 2), width / 2 * w
 
 
+def doubts_of_modes(masses: np.ndarray, nu: np.ndarray, weight_sum: np.ndarray) -> list[str]:
+    """A line where light filaments have few modes, and one where the modes of others lack mass.
+
+    masses  [Msun/h];  weight_sum  share of the line mass that modes have; shape (masses,) all
+    """
+    few, lines = nu < FEW_STATES, []
+    if few.any():
+        lines.append(
+            f"filaments of up to {masses[few].max():.3g} Msun/h have few modes (nu < {FEW_STATES:g}), which do not "
+            "describe them; take a larger [one_filament] mass_min, or heavier bosons"
+        )
+    lack = (weight_sum <= LEAST_SUM) & ~few
+    if lack.any():
+        lines.append(
+            f"the modes of filaments from {masses[lack].min():.3g} to {masses[lack].max():.3g} Msun/h do not describe "
+            f"them: at worst they make {100 * weight_sum[lack].min():.3g} % of the line mass; take a larger "
+            "[one_filament] mass_min, a higher energy_cut, or heavier bosons"
+        )
+    return lines
+
+
 @dataclass(frozen=True, eq=False)
 class FromTable:
     """The filaments of a boson in a table.
@@ -94,9 +115,9 @@ class FromTable:
         return self.table.mass(self.similarity[0])
 
     @property
-    def lack_mass(self) -> np.ndarray:
-        """Masses of other filaments whose modes have too little of the line mass to describe them [Msun/h]."""
-        return self.masses[(self.weight_sum <= LEAST_SUM) & (self.similarity[0] >= FEW_STATES)]
+    def doubts(self) -> list[str]:
+        """What is to be said of filaments whose modes do not describe them."""
+        return doubts_of_modes(self.masses, self.similarity[0], self.weight_sum)
 
     @property
     def error(self) -> float:

@@ -111,3 +111,18 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch, capsys, options, says
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert (tmp_path / "others.csv").read_text() == "mine\n"
+
+
+def test_filaments_of_few_modes_are_told(tmp_path, capsys):
+    """As runs tell them: at m22 = 0.5 the lightest filaments have nu = 0.67."""
+    predict(tmp_path)
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if "few modes" in line]
+    assert warning.startswith("warning: m22 = 0.5: filaments of up to") and "(nu < 0.9)" in warning
+
+
+def test_the_header_has_the_sigma8_of_the_option(tmp_path):
+    text = predict(tmp_path, "--sigma8", "0.7", "--set", "cosmology.linear_power=eisenstein_hu").read_text()
+    (cosmology,) = [line for line in text.splitlines() if line.startswith("# cosmology: ")]
+    (power,) = [line for line in text.splitlines() if line.startswith("# linear_power: ")]
+    assert cosmology.endswith(", sigma8 = 0.7") and "ln10As" not in cosmology
+    assert "; rescaled to sigma8 = 0.7, ln10As = 2.6" in power
