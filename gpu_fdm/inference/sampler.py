@@ -12,6 +12,8 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from ..errors import InputError, RunError
+from ..io.lock import only_run
+from ..io.result_file import require_writable
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
 from .chain import Chain, read_chain, require_same, write_chain
@@ -41,9 +43,19 @@ def sample(
     path      of the chain, which is written every few seconds, and when the sampling ends or is stopped
     settings  of the chain, all that its points depend on but their number; another chain is refused
     steps     largest number;  times  number of autocorrelation times after which it ends before
-    Returns the whole chain. Raises InputError for the file of another chain, which is left as it is.
+    Returns the whole chain. Raises InputError for the file of another chain, which is left as it is; RunError while
+    another process samples into it.
     """
-    path, shape = Path(path), (0, walkers, len(posterior.names))
+    path = Path(path)
+    require_writable(path.parent)
+    with only_run(path, option="--output"):
+        return _sampled(posterior, path, settings, walkers, steps, times, seed)
+
+
+def _sampled(
+    posterior: Posterior, path: Path, settings: dict[str, str], walkers: int, steps: int, times: float, seed: int
+) -> Chain:
+    shape = 0, walkers, len(posterior.names)
     if path.exists():
         chain = read_chain(path)
         require_same(chain, settings, path)

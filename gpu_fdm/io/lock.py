@@ -22,9 +22,10 @@ PATIENCE = 1.0  # seconds to wait for a lock: a process that a killed run had ju
 
 
 @contextmanager
-def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
+def only_run(result: Path, ranks: Ranks = SERIAL, option: str = "run.output") -> Iterator[None]:
     """Hold the lock of a result, so that no other run writes it; all ranks call this.
 
+    option  that names another result, for the message
     Raises RunError, which names the run that holds the lock. A warning says where the file system has no locks.
     """
     # one for all endings, since files beside the result have its stem in their names
@@ -33,7 +34,7 @@ def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
 
     def take() -> None:
         nonlocal descriptor
-        descriptor = _locked(path, result)
+        descriptor = _locked(path, result, option)
 
     ranks.on_root(take)
     try:
@@ -46,7 +47,7 @@ def only_run(result: Path, ranks: Ranks = SERIAL) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _locked(path: Path, result: Path) -> int | None:
+def _locked(path: Path, result: Path, option: str) -> int | None:
     """The descriptor of the file once it is locked; None where there are no locks."""
     try:
         import fcntl
@@ -81,7 +82,7 @@ def _locked(path: Path, result: Path) -> int | None:
                 sleep(0.05)
                 continue
             raise RunError(
-                f"{result}: another run is writing it ({holder}): wait until it is done, or take another run.output"
+                f"{result}: another run is writing it ({holder}): wait until it is done, or take another {option}"
             ) from None
         except OSError as error:
             os.close(descriptor)

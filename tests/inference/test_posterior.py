@@ -14,7 +14,7 @@ import emcee
 from linear_model import REDSHIFT, SLOPES, TRUTH, K, LinearModel, likelihood, table
 from threadpoolctl import threadpool_info
 
-from gpu_fdm import InputError
+from gpu_fdm import InputError, RunError
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.fit_section import FitSection
 from gpu_fdm.inference.chain import read_chain
@@ -23,6 +23,7 @@ from gpu_fdm.inference.measured import Measured, quantity, read_covariance
 from gpu_fdm.inference.posterior import Posterior
 from gpu_fdm.inference.sampler import sample
 from gpu_fdm.inference.summary import intervals, misfit_lines
+from gpu_fdm.io.lock import only_run
 from gpu_fdm.spectra.boost import Boost
 
 PRIORS = {"m22": "log_normal(2, 0.5)", "ln10As": "normal(3.02, 0.03)", "n_s": "normal(0.965, 0.005)"}
@@ -334,6 +335,18 @@ def test_files_of_numpy_that_hold_no_covariance_are_refused(arrays, message, tmp
         np.savez_compressed(path, **arrays)
     with pytest.raises(InputError, match=rf"c\.npz: {message}"):
         read_covariance(path)
+
+
+def test_two_processes_do_not_sample_into_one_file(tmp_path):
+    path = tmp_path / "chain.hdf5"
+    with (
+        only_run(path),
+        pytest.raises(RunError, match=r"chain\.hdf5: another run is writing it .*, or take another --output$"),
+    ):
+        sample(posterior(), path, SETTINGS, 8, 10, 50.0, 1)
+    assert list(tmp_path.iterdir()) == []
+    assert sample(posterior(), path, SETTINGS, 8, 10, 50.0, 1).steps == 10
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("tables", [(), Measured.of(table(), "t.csv"), ["t.csv"]])
