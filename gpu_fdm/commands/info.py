@@ -160,7 +160,9 @@ def _chain(file: "h5py.File") -> str:
     shape: tuple[int, ...] = () if group is None else getattr(find(file, "mcmc/chain"), "shape", ())
     if group is None or not text(group, "settings") or len(shape) != 3:
         return ""
-    return f"a chain of gpu-fdm fit, {shape[0]} steps of {shape[1]} walkers"
+    version = text(file, "version")
+    by = f", written by gpu_fdm {version}" if version else ""
+    return f"a chain of gpu-fdm fit, {shape[0]} steps of {shape[1]} walkers{by}"
 
 
 def _print_machine() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from .. import __version__
 from ..errors import InputError
 from ..io.hdf5 import open_result
 from ..io.result_file import atomic_hdf5
@@ -88,6 +89,7 @@ def write_chain(chain: Chain, path: str | Path) -> None:
     steps, walkers, parameters = chain.points.shape
     state = {f"random_state_{number}": value for number, value in enumerate(chain.random)}
     with atomic_hdf5(Path(path), None) as writer:
+        writer.attributes("/", version=__version__)
         writer.attributes(
             GROUP,
             version=VERSION,
