@@ -45,6 +45,7 @@ from .snapshot_modes import (
 
 log = logging.getLogger(__name__)
 
+SAMPLING = "snapshot"  # of densities, which may be averages over cells or values at their centres
 _MOST_BY_CHANCE = 0.75  # share of rows below shot noise, above which particles are not at random
 
 
@@ -261,13 +262,13 @@ def write_snapshot_power(file: GroupWriter, measured: SnapshotPower, name: str |
     snapshot = measured.snapshot
     name = snapshot.field if name is None else name
     noise = shot_noise_attribute(measured.shot_noise_subtracted)
-    write_power(file, name, measured.spectrum, "point")
+    write_power(file, name, measured.spectrum, SAMPLING)
     known = {key: getattr(snapshot, key) for key in ("redshift", "h", "omega_m", "m22", "time")}
     about = {"of": snapshot.field, "source": snapshot.path, "format": snapshot.format}
     datasets = {key: getattr(measured, key) for key in ("error", "shot_noise", "images")}
     file.group(f"/{POWER}/{name}", datasets, **about, **known, **noise)
     if measured.of_angle is not None:
-        write_power(file, f"{name}_mu", measured.of_angle, "point")
+        write_power(file, f"{name}_mu", measured.of_angle, SAMPLING)
         axis = "xyz"[measured.of_angle.bins.mu_axis]
         file.group(f"/{POWER}/{name}_mu", {"error": measured.of_angle_error}, axis=axis, **noise)
     if (multipoles := measured.multipoles) is not None:

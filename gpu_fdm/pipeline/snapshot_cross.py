@@ -29,6 +29,7 @@ from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..values import brief
 from .result_spectra import shot_noise_attribute, write_power
 from .snapshot import (
+    SAMPLING,
     Measurement,
     SnapshotPower,
     errors_of_values,
@@ -221,7 +222,7 @@ def write_snapshot_cross(file: GroupWriter, measured: SnapshotCross) -> None:
     name = snapshots[0].field
     write_snapshot_power(file, measured.first)
     write_snapshot_power(file, measured.second, f"{name}_other")
-    write_power(file, f"{name}_cross", measured.spectrum, "point")
+    write_power(file, f"{name}_cross", measured.spectrum, SAMPLING)
     noise = None if all(each.shot_noise is None for each in both) else False
     file.group(
         f"/{POWER}/{name}_cross",

@@ -103,6 +103,16 @@ def test_shot_noise(tmp_path):
     assert abs(score.sum()) < 4 * len(score) ** 0.5 and np.mean(score**2) < 2
 
 
+def test_what_is_not_known_of_cells_is_not_said(tmp_path):
+    """Particles are not at the centres of cells, nor need densities be values there."""
+    path = write_gadget(tmp_path, 75 * np.random.default_rng(4).random((500, 3)), header=HEADER)
+    assert main(["power", str(path), "--cells", "8", "--dpi", "0", "--output", str(tmp_path / "power.hdf5")]) == 0
+    with h5py.File(tmp_path / "power.hdf5") as file:
+        (group,) = file["power"].values()
+        assert group.attrs["sampling"] == "snapshot"
+
+
+
 def test_figure_of_particles(tmp_path, monkeypatch):
     """A curve with gaps where it is not positive, its band, and the shot noise, in the range of k that was measured."""
     monkeypatch.chdir(tmp_path)

@@ -45,12 +45,17 @@ _COMMON = {  # attributes that mean the same in all groups
     "git_revision": Attribute("of the source, where it was a checkout"),
     "linear_power": Attribute("camb, eisenstein_hu or table"),
     "m22": Attribute("boson mass", "1e-22 eV"),
-    "mean_density": Attribute("of the box, in mean matter densities or what a snapshot has"),
+    "mean_density": Attribute(
+        "of the box, in mean matter densities or what a snapshot has; of particles the mean mass in a cell"
+    ),
     "mpi_buffers": Attribute("where messages between ranks left from: host, or device (the memory of cards)"),
     "nyquist": Attribute("Nyquist wavenumber of the coarsest side", "h/Mpc"),
     "ranks": Attribute("number of MPI ranks"),
     "redshift": Attribute("z"),
-    "sampling": Attribute("point: at cell centres; average: over cells; cic: cloud in cell"),
+    "sampling": Attribute(
+        "point: at cell centres; average: over cells; cic: cloud in cell; snapshot: as its writer has it, or particles "
+        "whose window is divided out"
+    ),
     "scale_factor": Attribute("a"),
     "seed": Attribute("of the random phases; -1 where nothing is drawn"),
     "shot_noise_subtracted": Attribute("yes or no: whether power is less shot noise; absent without particles"),
