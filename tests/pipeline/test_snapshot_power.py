@@ -112,7 +112,6 @@ def test_what_is_not_known_of_cells_is_not_said(tmp_path):
         assert group.attrs["sampling"] == "snapshot"
 
 
-
 def test_figure_of_particles(tmp_path, monkeypatch):
     """A curve with gaps where it is not positive, its band, and the shot noise, in the range of k that was measured."""
     monkeypatch.chdir(tmp_path)
