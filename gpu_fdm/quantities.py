@@ -103,7 +103,9 @@ def _converting(function: Callable, units: Mapping[str, str]) -> Callable:
 
     def checked(name: str, value: Any) -> Any:
         if name in classes and not isinstance(value, classes[name]):
-            raise InputError(f"{label}: {name} is a {type(value).__name__}: must be a gpu_fdm {classes[name].__name__}")
+            wanted = classes[name].__name__
+            how = _MADE_BY.get(wanted, "")
+            raise InputError(f"{label}: {name} is a {type(value).__name__}: must be a gpu_fdm {wanted}{how}")
         kind = kinds.get(name, others)
         return value if isinstance(value, float | str) and kind is None else _checked(value, kind, f"{label}: {name}")
 
@@ -151,6 +153,8 @@ def _is_ours(annotation: Any) -> bool:
     )
 
 
+# what makes an instance of a class, for messages
+_MADE_BY = {"Config": " (read_config reads an ini, parse_config its text)"}
 # annotations of arguments that must be a number -> whether it is an integer, whether it may be None
 _NUMBERS = {
     "<class 'float'>": (False, False),

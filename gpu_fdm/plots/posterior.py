@@ -40,13 +40,13 @@ def draw_fitted(tables: Sequence[FittedTable], title: str, path: Path, dpi: int 
 
 
 def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figure:
-    """A histogram of each parameter, and regions of 68 and 95 % of each pair; the best fit is red."""
+    """A histogram of each parameter, and regions of 68 and 95 % of each pair; the best fit is orange."""
     number = len(names)
     samples, best = samples.copy(), best.copy()
     for i, name in enumerate(names):
         if name.startswith("ln_"):
             samples[:, i], best[i] = np.exp(samples[:, i]), np.exp(best[i])
-    title = ["median and 68 %" if number == 1 else "68 and 95 % of the posterior", "red: best fit"]
+    title = ["median and 68 %" if number == 1 else "68 and 95 % of the posterior", "orange: best fit"]
     figure = new_figure(*_size(number), title)
     panels = figure.subplots(number, number, squeeze=False, sharex="col")
     ranges = [_range(column) for column in samples.T]
