@@ -91,7 +91,10 @@ def test_numbers_of_numpy_are_numbers():
             "batches: must be pairs",
         ),
         (lambda: gpu_fdm.Config(dark_matter={"m22": 2}), r"\[dark_matter\] is a dict: must be a DarkMatter"),
-        (lambda: gpu_fdm.build_model("mine.ini"), "build_model: config is a str: must be a gpu_fdm Config (read_config reads an ini, "),
+        (
+            lambda: gpu_fdm.build_model("mine.ini"),
+            "build_model: config is a str: must be a gpu_fdm Config .read_config ",
+        ),
         (lambda: gpu_fdm.build_model(gpu_fdm.parse_config("")), r"build_model needs a section \[filament\] or \[gas\]"),
         (lambda: gpu_fdm.power_spectrum(np.ma.masked_less(np.ones((2, 2, 2)), 2), 1), "density: has masked values"),
         (lambda: gpu_fdm.Prediction.of(gpu_fdm.parse_config(""), k=300 * u.K), "Prediction.of: k in K: must be in"),
