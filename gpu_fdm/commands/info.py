@@ -93,14 +93,14 @@ def _measured(path: Path) -> list[str]:
 
     from ..io.hdf5 import find, opened, text
     from ..io.schema import POWER
+    from ..io.shot_noise import SUBTRACTED, stored_subtraction
 
-    treated = {"yes": "shot noise subtracted", "no": "shot noise not subtracted"}
     rows: list[str] = []
 
     def add(name: str, node: object) -> None:
-        if isinstance(node, h5py.Group) and (says := treated.get(text(node, "shot_noise_subtracted"))):
+        if isinstance(node, h5py.Group) and (says := SUBTRACTED[stored_subtraction(node)]):
             of = "cross power" if "correlation" in node else text(node, "of")
-            rows.append(f"{POWER}/{name}: {of and f'{of}, '}{says}")
+            rows.append(f"{POWER}/{name}: {of and f'{of}, '}shot noise {says}")
 
     with opened(path) as file:
         folder = find(file, POWER)

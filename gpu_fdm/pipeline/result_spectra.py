@@ -10,13 +10,13 @@ import numpy as np
 from ..errors import InputError
 from ..io.result_file import GroupWriter
 from ..io.schema import FILAMENTS, ONE_FILAMENT, POWER, SINGLE_POWER, TOTAL_POWER
+from ..io.shot_noise import SUBTRACTED, stored_subtraction
 from ..spectra.boost import Boost, boost_of
 from ..spectra.grid_spectrum import grid_bin_edges, grid_floor
 from ..spectra.one_filament import FLOOR
 from ..spectra.power import PowerSpectrum
-from ..spectra.spectrum import COMOVING, NORMALISED, SUBTRACTED, Spectrum
+from ..spectra.spectrum import COMOVING, NORMALISED, Spectrum
 
-SHOT_NOISE = "shot_noise_subtracted"  # attribute
 ALL_MATTER = "all matter"  # how the object of linear power, filaments and the haloes in them begins
 _WINDOW = re.compile(r"(filaments|haloes) of (\S+) to (\S+)")
 
@@ -198,16 +198,6 @@ def result_boosts(file: h5py.File) -> list[Boost]:
             if below != path and below in paths:
                 boosts.append(boost_of(result_spectrum(file, path), result_spectrum(file, below)))
     return boosts
-
-
-def shot_noise_attribute(subtracted: bool | None) -> dict[str, str]:
-    """The attribute of a stored spectrum that says whether shot noise was subtracted; none where there is no noise."""
-    return {} if subtracted is None else {SHOT_NOISE: "yes" if subtracted else "no"}
-
-
-def stored_subtraction(group: h5py.Group) -> bool | None:
-    """Whether a stored spectrum is less shot noise; None where there is no noise, or earlier versions did not say."""
-    return {"yes": True, "no": False}.get(str(group.attrs.get(SHOT_NOISE, "")))
 
 
 def write_power(file: GroupWriter, name: str, spectrum: PowerSpectrum, sampling: str) -> None:

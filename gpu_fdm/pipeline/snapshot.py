@@ -14,6 +14,7 @@ from ..fields.assignment import ASSIGNMENTS
 from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
+from ..io.shot_noise import shot_noise_attribute
 from ..parallel.backend import CPU, GPU
 from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
@@ -32,7 +33,7 @@ from ..spectra.particles import (
 )
 from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..values import brief
-from .result_spectra import shot_noise_attribute, write_power
+from .result_spectra import write_power
 from .snapshot_modes import (
     box_for_particles,
     check_planes,

@@ -15,6 +15,7 @@ from ..fields.box import Box
 from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
 from ..io.schema import POWER
+from ..io.shot_noise import shot_noise_attribute
 from ..parallel.backend import CPU, GPU
 from ..parallel.card_room import held_on_card
 from ..parallel.domain import Domain
@@ -27,7 +28,7 @@ from ..spectra.cross import correlation, correlation_error, cross_error
 from ..spectra.modes import Modes
 from ..spectra.power import Bins, PowerSpectrum, powers_of_modes
 from ..values import brief
-from .result_spectra import shot_noise_attribute, write_power
+from .result_spectra import write_power
 from .snapshot import (
     SAMPLING,
     Measurement,

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..io.shot_noise import SUBTRACTED, stored_subtraction
 from .style import GREY, Look, Panels, literal, mark_line
 
 NOISE: Look = {"color": GREY, "linestyle": ":"}
@@ -19,8 +20,8 @@ def snapshot_group(group: h5py.Group) -> h5py.Group | None:
 
 def noise_label(measured: h5py.Group) -> str:
     """The name of shot noise in a legend, and whether it was subtracted; earlier versions did not store that."""
-    treated = {"yes": " (subtracted)", "no": " (not subtracted)"}
-    return f"shot noise{treated.get(measured.attrs.get('shot_noise_subtracted'), '')}"
+    words = SUBTRACTED[stored_subtraction(measured)]
+    return f"shot noise{words and f' ({words})'}"
 
 
 def title_of_snapshot(measured: h5py.Group) -> list[str]:

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.shot_noise import SUBTRACTED
 from ..kernels.binning import EDGE_TOLERANCE
 from .power import PowerSpectrum
-from .spectrum import SUBTRACTED, Spectrum
+from .spectrum import Spectrum
 
 GRID_FLOOR = 1e-12  # of the largest power: below, a smooth field on a grid is the interpolation error of its cells
 

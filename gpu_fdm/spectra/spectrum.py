@@ -12,11 +12,11 @@ from scipy.interpolate import CubicSpline
 
 from ..cosmology.curves import read_only
 from ..errors import InputError
+from ..io.shot_noise import SUBTRACTED
 from ..io.spectral_units import COMOVING, NORMALISED
 from ..values import brief
 from .checks import check_epoch, check_line, check_name, check_rows, check_wavenumbers
 
-SUBTRACTED = {True: "subtracted", False: "not subtracted", None: ""}  # what a spectrum says of its shot noise
 SAME = 1e-9  # relative, by which equal wavenumbers may differ: amply round-off
 
 

@@ -17,12 +17,12 @@ from ...cosmology.transfer import jeans_wavenumber
 from ...fields.box import Box
 from ...io import schema
 from ...io.result_file import GroupWriter
+from ...io.shot_noise import SUBTRACTED, shot_noise_attribute
 from ...simulation.schroedinger_poisson import Alarms
 from ...spectra.boost import LIMITS, Boost, boost_of
 from ...spectra.ratio_of_means import RatioOfMeans
-from ...spectra.spectrum import SUBTRACTED, Spectrum
+from ...spectra.spectrum import Spectrum
 from ...units import CodeUnits
-from ..result_spectra import shot_noise_attribute
 from .record import Record, force_wavenumber, mean_record
 
 # which ratios are taken: above the line, below it

@@ -14,12 +14,12 @@ import numpy as np
 from ...fields.box import Box
 from ...io import schema
 from ...io.result_file import GroupWriter
+from ...io.shot_noise import SUBTRACTED, shot_noise_attribute
 from ...parallel.domain import Domain
 from ...simulation.schroedinger_poisson import Health
 from ...spectra.grid_spectrum import grid_floor
 from ...spectra.power import PowerSpectrum
-from ...spectra.spectrum import SUBTRACTED, Spectrum
-from ..result_spectra import shot_noise_attribute
+from ...spectra.spectrum import Spectrum
 
 TITLES = {
     "wave_fdm": "wave, FDM initial power",
