@@ -71,7 +71,7 @@ def errors_of_other() -> Iterator[None]:
 
 
 def show_cross(measured: "SnapshotCross") -> None:
-    """Print how both are correlated: at the first k, and at the first half of the Nyquist wavenumber and at it."""
+    """Print how both are correlated: at the first k, at half of the Nyquist wavenumber, and at it."""
     import numpy as np
 
     spectrum = measured.spectrum
@@ -81,7 +81,8 @@ def show_cross(measured: "SnapshotCross") -> None:
     texts = [
         f"{r[row]:.3g} +- {error[row]:.2g} at k = {k[row]:.4g}" for row in dict.fromkeys(rows) if np.isfinite(r[row])
     ]
-    show(f"r = P_12/sqrt(P_1 P_2) of {' and '.join(names)}: {', '.join(texts) or 'not known'} h/cMpc")
+    values = f"{', '.join(texts)} h/cMpc" if texts else "not known, P_1 or P_2 is not positive"
+    show(f"r = P_12/sqrt(P_1 P_2) of {' and '.join(names)}: {values}")
     if negative := int(np.count_nonzero(spectrum.power[1:] < 0)):
         show(f"{negative} of {len(k) - 1} bins are anti-correlated: P_12 < 0")
 

@@ -120,6 +120,7 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
     """Print what was measured of one snapshot, or of two on the same grid."""
     import numpy as np
 
+    from ..io.shot_noise import SUBTRACTED
     from ..snapshots.snapshot import ParticleSnapshot
 
     for number, measured in enumerate(several, 1):
@@ -131,11 +132,10 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
             show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     spectrum = several[0].spectrum
     show(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
-    for measured in several:
+    for number, measured in enumerate(several, 1):
         if measured.shot_noise is not None:
-            of = f" of {measured.snapshot.field}" if len(several) > 1 else ""
-            treated = "subtracted" if measured.shot_noise_subtracted else "not subtracted"
-            show(f"shot noise{of}, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
+            which, treated = f"{number}: " if len(several) > 1 else "", SUBTRACTED[measured.shot_noise_subtracted]
+            show(f"{which}shot noise, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
     beyond = int(np.count_nonzero(spectrum.k > spectrum.nyquist))
     show(
         f"{len(spectrum.k) - 1} bins, {beyond} of them beyond the Nyquist wavenumber, where some directions are missing"

@@ -54,7 +54,7 @@ def test_types_of_particles(files, capsys):
     assert code == 0, error
     assert "700 particles of PartType1; left out: 500 of PartType0" in out
     assert "500 particles of PartType0; left out: 700 of PartType1" in out
-    assert "shot noise of PartType1, subtracted: 0.0914" in out and "shot noise of PartType0, subtracted: 0.128" in out
+    assert "1: shot noise, subtracted: 0.0914" in out and "2: shot noise, subtracted: 0.128" in out
     assert "r = P_12/sqrt(P_1 P_2) of PartType1 of snap.hdf5 and PartType0 of snap.hdf5: " in out
     assert "result: snap_cross.hdf5\nfigure: snap_cross_power.png" in out and (files / "snap_cross_power.png").exists()
     assert main(["plot", "snap_cross.hdf5", "--overwrite", "--dpi", "20"]) == 0
@@ -108,6 +108,17 @@ def test_what_is_crossed(files, capsys, arguments, names):
     with open_result("c.hdf5") as file:
         assert tuple(file[f"power/{names[0]}_cross"].attrs["of"]) == names
         assert file[f"power/{names[0]}_other"].attrs["of"] == names[1]
+
+
+def test_powers_that_are_not_positive_are_told(files, capsys):
+    """Of particles close to a lattice, whose power less shot noise is negative."""
+    for name, seed in (("one", 1), ("two", 2)):
+        lattice = (np.stack(np.indices((8, 8, 8)), -1).reshape(-1, 3) + 0.5) / 2
+        jitter = 0.02 * np.random.default_rng(seed).standard_normal(lattice.shape)
+        write_gadget(files, (lattice + jitter) % 4, box_size=4.0, redshift=1.0, header=HEADER, name=name)
+    code, out, error = run(capsys, "one.hdf5", "--cross", "two.hdf5", "--cells", 8, *QUIET)
+    assert code == 0, error
+    assert "of PartType1 of one.hdf5 and PartType1 of two.hdf5: not known, P_1 or P_2 is not positive\n" in out
 
 
 def test_anti_correlation_is_told(files, capsys):
