@@ -109,15 +109,15 @@ def _config(options: Namespace) -> "Config":
     from ..config.config import Override, read_model
     from ..config.fit_section import PARAMETERS
 
-    overrides = model_overrides(options)
+    priors = []
     for text in options.prior:
         name, equals, value = text.partition("=")
         if not equals or name.strip() not in PARAMETERS:
             raise InputError(f"--prior {text}: must be NAME=PRIOR, with NAME one of {', '.join(PARAMETERS)}")
-        overrides.append(Override(f"fit.{name.strip()}", value, f"--prior {name.strip()} ="))
+        priors.append(Override(f"fit.{name.strip()}", value, f"--prior {name.strip()} ="))
     keys = {name: f"fit.{name}" for name in ("gaussian", "k_min", "k_max", *NUMBERS)}
-    overrides += overrides_of(options, **keys, seed="run.seed")
-    return read_model(options.config, overrides, "fit")
+    given = [*priors, *overrides_of(options, **keys, seed="run.seed")]
+    return read_model(options.config, model_overrides(options, given), "fit")
 
 
 def _covariances(options: Namespace) -> list[str | None]:

@@ -55,11 +55,15 @@ def add_model_options(
     add_set_option(parser)
 
 
-def model_overrides(options: Namespace) -> "list[str]":
-    """What --cosmology and --set replace in an ini of a model: --set comes last."""
+def model_overrides(options: Namespace, given: "Iterable[Override]" = ()) -> "list[str]":
+    """What --cosmology, other options and --set replace in an ini of a model: --set comes last.
+
+    given  by the other options
+    """
     from ..config.config import cosmology_overrides
 
-    return [*(cosmology_overrides(options.cosmology) if options.cosmology is not None else ()), *options.set]
+    cosmology = [] if options.cosmology is None else cosmology_overrides(options.cosmology, options.set)
+    return [*cosmology, *given, *options.set]
 
 
 def add_bin_options(parser: ArgumentParser) -> None:

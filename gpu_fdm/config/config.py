@@ -181,13 +181,15 @@ def config_of_cosmology(name: str, overrides: Iterable[str] = ()) -> Config:
     return read_config(name, overrides)
 
 
-def cosmology_overrides(name: str) -> list[Override]:
+def cosmology_overrides(name: str, overrides: Iterable[str] = ()) -> list[Override]:
     """Overrides for read_config that put a named cosmology, or that of an ini, in the place of all of [cosmology].
 
+    overrides  of its keys, as in read_config, those of other sections aside
     The redshift, which is what is computed at, stays.
     Raises InputError as config_of_cosmology does.
     """
-    section = config_of_cosmology(name).cosmology
+    of_cosmology = [text for text in overrides if text.strip().startswith("cosmology.")]
+    section = config_of_cosmology(name, of_cosmology).cosmology
     return [
         Override(f"cosmology.{item.name}", item.metadata["kind"].format(getattr(section, item.name)), "--cosmology")
         for item in attrs.fields(type(section))

@@ -1,11 +1,14 @@
 """gpu-fdm fit and forecast: their lines, their files, and what they refuse."""
 
+from argparse import Namespace
+
 import attrs
 import numpy as np
 import pytest
 
 from gpu_fdm import Prediction, linear_power, parse_config
 from gpu_fdm.commands.main import main
+from gpu_fdm.commands.shared import model_overrides
 from gpu_fdm.config.config import config_of_cosmology, cosmology_overrides, read_model
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.forecast import Bins, standard_deviation
@@ -112,6 +115,7 @@ def test_another_model_is_called_a_bad_fit(table, prior, folder, capsys):
         (["power.csv", "--prior", "n_s=0.9,1"], "error: --prior n_s = 0.9,1: must be uniform(A, B), normal(MEAN, SD)"),
         (["power.csv", "--prior", "m22=log_uniform(0.1,1)"], "prior of m22, log_uniform(0.1, 1): m22 = 0.1: "),
         (["power.csv", "--steps", "1"], "error: --steps 1: must be an integer in [10"),
+        (["power.csv", "--k-min", "20", "--set", "fit.k_min=400"], "power.csv: no row within the limits of the table"),
         (["nothing.csv"], "nothing.csv: no such file"),
     ],
 )
@@ -164,8 +168,9 @@ def test_a_cosmology_replaces_all_of_that_of_the_ini_but_its_redshift(folder, ca
     (folder / "mine.ini").write_text(mine + "redshift = 7\n")
     (folder / "same.ini").write_text(mine + "redshift = 2\n" + sections)
 
-    replaced = read_model("model.ini", [*cosmology_overrides("mine.ini"), "cosmology.omega_m=0.3"])
-    assert replaced == read_model("same.ini", ["cosmology.omega_m=0.3"])
+    for text in ("cosmology.omega_m=0.3", "cosmology.sigma8=0.7"):  # sigma8 in the place of ln10As
+        overrides = model_overrides(Namespace(cosmology="mine.ini", set=[text]))
+        assert read_model("model.ini", overrides) == read_model("same.ini", [text])
     read = read_model("model.ini", cosmology_overrides("Planck18")).cosmology
     assert read == attrs.evolve(config_of_cosmology("Planck18").cosmology, redshift=2)
     found = []
