@@ -11,6 +11,9 @@ from ..config.shared_sections import HaloSection
 
 OF_PREDICTIONS = ("cosmology", "population", "wavefunction", "one_filament")
 WITHOUT = {("cosmology", "redshift"), ("population", "m22")}  # these are the tables' and the walkers'
+# of runs alone: a table has rows of its own, and predictions are of the table of similarity
+_OF_RUNS = {"one_filament": ("k_min", "k_max", "points", "method", "tolerance", "budget")}
+_NOT_BESIDE_TABLE = "omega_b_h2", "omega_c_h2", "m_nu", "n_s", "ln10As"  # of linear power, which has its own
 
 
 def keys_of_model(config: Config, total: bool) -> dict[str, dict[str, str]]:
@@ -33,9 +36,15 @@ def keys_of_model(config: Config, total: bool) -> dict[str, dict[str, str]]:
 
 
 def model_in_words(config: Config, total: bool = False) -> dict[str, str]:
-    """The model in one line for each section, absent ones with their defaults, for the header of a table."""
+    """The model in one line for each section, absent ones with their defaults, for the header of a table.
+
+    Keys that do not count are left out.
+    """
     absent: dict[str, Any] = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
+    without: dict[str, tuple[str, ...]] = dict(_OF_RUNS)
+    if config.cosmology.linear_power == "table":
+        without["cosmology"] = _NOT_BESIDE_TABLE
     return {
-        name: ", ".join(f"{key} = {text}" for key, text in keys.items() if text)
+        name: ", ".join(f"{key} = {text}" for key, text in keys.items() if text and key not in without.get(name, ()))
         for name, keys in keys_of_model(replace(config, **absent), total).items()
     }

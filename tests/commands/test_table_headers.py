@@ -5,6 +5,7 @@ import pytest
 
 from gpu_fdm import Prediction, __version__, parse_config
 from gpu_fdm.commands.main import main
+from gpu_fdm.inference.model_keys import model_in_words
 
 N_S = ("--set", "cosmology.n_s=0.97")
 
@@ -41,6 +42,15 @@ def test_tables_say_how_they_were_made(command, table, has_model, tables, tmp_pa
     for name in of_model:
         assert sum(f"{name}: " in line and " = " in line for line in comments) == 1, name
     assert any("n_s = 0.97" in line for line in comments) == has_model
+    assert not any("k_max = 5000" in line or "tolerance = " in line for line in comments)
+
+
+def test_keys_that_do_not_count_beside_a_table_of_linear_power_are_not_told():
+    config = parse_config("[cosmology]\nlinear_power = table\nlinear_power_table = p.csv\nomega_m = 0.3\n")
+    assert (
+        model_in_words(config)["cosmology"]
+        == "h = 0.6731, omega_m = 0.3, linear_power = table, linear_power_table = p.csv"
+    )
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
