@@ -16,6 +16,7 @@ from .shared import (
     figure_of,
     file_name,
     made_by,
+    require_figure,
     require_output,
     snapshot_measurer,
     snapshot_options,
@@ -61,33 +62,13 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     from ..comparison.haloes import halo_lines
     from ..comparison.models import boost_over
     from ..comparison.sources import ratio, read_source, source_file
-    from ..io.ownership import figure_mark, not_replaced, require_own
     from ..io.result_file import require_writable
-    from ..io.tables import TABLE_ENDINGS
     from ..spectra.boost import LIMITS
     from ..spectra.features import boost_features
-    from ..spectra.tables import read_written_boost, write_boost
+    from ..spectra.tables import write_boost
 
     output = Path(options.output or DEFAULT_NAME)
-
-    def check() -> "Boost | None":
-        require_output(output, TABLE_ENDINGS, *map(source_file, filter(None, (options.above, options.below))))
-        check_dpi(options.dpi, optional=True)
-        if (options.below is None) == (options.over is None):
-            raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
-        if options.over is not None and (options.above_options or options.below_options):
-            raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
-        if options.dpi:
-            figure = figure_of(output, options)
-            require_own(figure, figure_mark(figure))
-        if not output.exists() or (output.is_file() and not output.stat().st_size):
-            return None
-        try:
-            return read_written_boost(output)
-        except InputError:
-            raise not_replaced(output) from None
-
-    before = ranks.on_root(check)
+    before = ranks.on_root(lambda: _replaced(options, output))
     ranks.on_root(lambda: require_writable(output.parent))
     if options.over is not None:
         with warnings_only():  # rows of ratios that were not asked for are left out too
@@ -118,6 +99,28 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         from ..plots.comparison import draw_boosts
 
         show(f"figure: {draw_boosts([boost], figure_of(output, options), options.dpi)}")
+
+
+def _replaced(options: Namespace, output: Path) -> "Boost | None":
+    """The boost in the table that is there and that is replaced; InputError for options that are wrong."""
+    from ..comparison.sources import source_file
+    from ..io.ownership import not_replaced
+    from ..io.tables import TABLE_ENDINGS
+    from ..spectra.tables import read_written_boost
+
+    require_output(output, TABLE_ENDINGS, *map(source_file, filter(None, (options.above, options.below))))
+    check_dpi(options.dpi, optional=True)
+    if (options.below is None) == (options.over is None):
+        raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
+    if options.over is not None and (options.above_options or options.below_options):
+        raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
+    require_figure(output, options)
+    if not output.exists() or (output.is_file() and not output.stat().st_size):
+        return None
+    try:
+        return read_written_boost(output)
+    except InputError:
+        raise not_replaced(output) from None
 
 
 def _of_half(options: Namespace, half: str) -> Namespace:

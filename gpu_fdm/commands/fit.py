@@ -14,6 +14,7 @@ from .shared import (
     made_by,
     model_overrides,
     overrides_of,
+    require_figure,
 )
 from .terminal import show
 
@@ -67,7 +68,7 @@ def execute(options: Namespace) -> None:
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
     from ..inference.summary import TITLE, band, chain_lines, intervals, misfit_lines
-    from ..io.ownership import figure_mark, require_own
+    from ..io.ownership import require_own
     from ..io.result_file import require_writable
 
     check_dpi(options.dpi, optional=True)
@@ -81,8 +82,7 @@ def execute(options: Namespace) -> None:
     require_writable(folder)
     require_own(folder / TABLE, TITLE.encode())
     for name in (CORNER, FIGURE):
-        path = figure_of(folder / name, options)
-        require_own(path, figure_mark(path))
+        require_figure(folder / name, options)
     posterior, seed = Posterior.of(Likelihood.of(config, tables), section), config.run.seed
     best = posterior.best
     for table in tables:

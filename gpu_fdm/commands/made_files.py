@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
+from .shared import FIGURE_FORMATS
 
 
 def told(path: Path) -> str | None:
@@ -14,7 +15,7 @@ def told(path: Path) -> str | None:
         return _table(path)
     if kind == ".npz":
         return _emulator(path)
-    return _figure(path) if kind in (".png", ".pdf", ".svg") else None
+    return _figure(path) if kind.removeprefix(".") in FIGURE_FORMATS else None
 
 
 def _table(path: Path) -> str:

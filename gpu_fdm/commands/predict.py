@@ -71,7 +71,6 @@ def execute(options: Namespace) -> None:
     import numpy as np
     from attrs import evolve
 
-    from ..inference.model_keys import model_in_words
     from ..inference.predicted_table import MARK, write_predicted
     from ..io.tables import TABLE_ENDINGS
     from ..pipeline.linear_power import linear_power_of
@@ -105,19 +104,8 @@ def execute(options: Namespace) -> None:
     for boson in predicted.bosons:
         for line in boson.doubts:
             log.warning("m22 = %g: %s", boson.m22, line)
-    about: dict[str, str | float] = {
-        "redshift_of_all": float(predicted.redshift),
-        "linear_power": source,
-        "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
-        "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
-        "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
-    }
-    about |= {"made_by": made_by(options)} | model_in_words(made_of, options.total)
-    if options.total:
-        haloes = prediction.prepared.config.total_power
-        about["haloes_of_total"] = f"{haloes.mass_min:g} to {haloes.mass_max:g} Msun/h"
-        about["left_out"] = "in all but total: profiles and fringes of haloes, whose mass counts as filaments; baryons"
-    write_predicted(predicted, over, output, about)
+    about: dict[str, str | float] = {"redshift_of_all": float(predicted.redshift), "linear_power": source}
+    write_predicted(predicted, over, output, about | _about(options, made_of))
     ratios = {name: predicted.boost(name) for name in shown}
     if options.total:
         ratios |= {WITH_HALOES.format(name): predicted.total_boost(name) for name in TOTAL_OVER}
@@ -134,6 +122,23 @@ def execute(options: Namespace) -> None:
             k, np.array(masses), predicted.redshift, ratios, figure_of(output, options), options.dpi
         )
         show(f"figure: {figure}")
+
+
+def _about(options: Namespace, config: "Config") -> dict[str, str | float]:
+    """What a table holds, what made it and with which model, for its header."""
+    from ..inference.model_keys import model_in_words
+
+    section, haloes = config.one_filament, config.total_power
+    about: dict[str, str | float] = {
+        "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
+        "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
+        "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],
+    }
+    about |= {"made_by": made_by(options)} | model_in_words(config, options.total)
+    if options.total:
+        about["haloes_of_total"] = f"{haloes.mass_min:g} to {haloes.mass_max:g} Msun/h"
+        about["left_out"] = "in all but total: profiles and fringes of haloes, whose mass counts as filaments; baryons"
+    return about
 
 
 def _import(modules: list[str]) -> None:

@@ -105,14 +105,21 @@ def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> No
 
 
 def require_table_and_figure(output: Path, mark: bytes, options: Namespace) -> None:
-    """Refuse a table, and its figure of the same name unless dpi is 0, that cannot be written or are not of gpu_fdm."""
-    from ..io.ownership import figure_mark, require_own
+    """Refuse a table and its figure that cannot be written, or that others wrote."""
+    from ..io.ownership import require_own
     from ..io.result_file import require_writable
 
     require_writable(output.parent)
     require_own(output, mark)
+    require_figure(output, options)
+
+
+def require_figure(table: Path, options: Namespace) -> None:
+    """Refuse the figure of a table, unless dpi is 0, where others wrote a file of its name."""
+    from ..io.ownership import figure_mark, require_own
+
     if options.dpi:
-        figure = figure_of(output, options)
+        figure = figure_of(table, options)
         require_own(figure, figure_mark(figure))
 
 

@@ -213,7 +213,7 @@ def read_covariance(path: str | Path) -> NDArray:
     A file of NumPy, .npy or .npz, has it as its only array, or as that with the name covariance.
     Raises InputError that names the file and the line.
     """
-    if Path(path).suffix in (".npy", ".npz"):
+    if Path(path).suffix.lower() in (".npy", ".npz"):
         return _numpy_matrix(path)
     with errors_of_text(path):
         lines = read_text(path).splitlines()
@@ -237,7 +237,7 @@ def _numpy_matrix(path: str | Path) -> NDArray:
     with errors_of_text(path):
         octets = content_of(path)
     try:
-        if Path(path).suffix == ".npz":
+        if Path(path).suffix.lower() == ".npz":
             with ZipFile(BytesIO(octets)) as archive:
                 if sum(item.file_size for item in archive.infolist()) > MOST_BYTES:
                     raise InputError(f"{path}: too large, must have at most {MOST_BYTES >> 20} MiB")

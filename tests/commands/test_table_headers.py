@@ -70,6 +70,8 @@ def test_figures_beside_tables_in_formats_of_papers(command, figures, ending, ta
     paths[-1].write_text("a figure of others")
     assert main([*command, "--figure-format", ending]) == 2
     assert "a file that gpu-fdm did not write" in capsys.readouterr().err
+    assert main([*command, "--figure-format", ending, "--dpi", "0"]) == 0
+    assert paths[-1].read_text() == "a figure of others"
     paths[-1].unlink()
     assert main([*command, "--figure-format", ending]) == 0
     for path in paths:
