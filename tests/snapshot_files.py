@@ -110,6 +110,16 @@ def write_gadget(
     return paths[0]
 
 
+def add_gas(path, gas):
+    """Copy the gas of one GADGET file of HDF5 to another one, which has none."""
+    with h5py.File(path, "r+") as file, h5py.File(gas) as other:
+        other.copy("PartType0", file)
+        for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
+            values = file["Header"].attrs[name]
+            values[0] = other["Header"].attrs[name][0]
+            file["Header"].attrs[name] = values
+
+
 def write_gadget_binary(
     folder,
     positions,

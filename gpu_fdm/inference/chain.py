@@ -130,5 +130,6 @@ def require_same(chain: Chain, settings: dict[str, str], path: str | Path) -> No
     for name in {**chain.settings, **settings}:
         then, now = chain.settings.get(name, "none"), settings.get(name, "none")
         if then != now:
-            how = "give another --output, or the settings of the chain"
+            of_chain = "table, --covariance, --k-min and --k-max" if name.startswith("table ") else "settings"
+            how = f"give another --output, or the {of_chain} of the chain"
             raise InputError(f"{path}: a chain of another {name}, {then}: now {now}: {how}")

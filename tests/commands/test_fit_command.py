@@ -68,6 +68,10 @@ def test_a_range_of_k_is_fitted_alone(folder, capsys):
     assert f"power.csv: P of matter, z = 4: {number} rows ({36 - number} rows are left out)" in capsys.readouterr().out
     assert main([*command, "--k-min", "100", "--k-max", "10"]) == 2
     assert "--k-max 10: must be larger than k_min = 100" in capsys.readouterr().err
+    assert main([*command, "--k-min", "20"]) == 2
+    error = capsys.readouterr().err
+    assert "range/chain.hdf5: a chain of another table 1, P of matter at z = 4, ln, " in error
+    assert "give another --output, or the table, --covariance, --k-min and --k-max of the chain" in error
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from snapshot_files import MPC_CM, write_fuzzylli, write_gadget, write_gadget_binary
+from snapshot_files import MPC_CM, add_gas, write_fuzzylli, write_gadget, write_gadget_binary
 
 from gpu_fdm.commands.main import main
 from gpu_fdm.comparison.sources import read_source
@@ -30,12 +30,7 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = write_gadget(tmp_path, places(700, 1), box_size=4.0, redshift=1.0, header=HEADER, name="snap")
     gas = write_gadget(tmp_path, places(500, 2), box_size=4.0, redshift=1.0, header=HEADER, name="gas", kind=0)
-    with h5py.File(path, "r+") as file, h5py.File(gas) as other:
-        other.copy("PartType0", file)
-        for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
-            values = file["Header"].attrs[name]
-            values[0] = other["Header"].attrs[name][0]
-            file["Header"].attrs[name] = values
+    add_gas(path, gas)
     np.save("rho.npy", density(3))
     np.save("hole.npy", 1.3 - density(3))
     write_fuzzylli(tmp_path / "box.h5", {"cdm": density(4), "fdm/0": density(5)}, side=4.0, redshift=1.0)

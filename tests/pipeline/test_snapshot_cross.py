@@ -4,12 +4,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from cuda_on_cpu import CudaOnCpu
 from rank_runs import TWO, agree, needs_mpi, run_here
-from snapshot_files import MPC_CM, write_gadget
+from snapshot_files import MPC_CM, add_gas, write_gadget
 
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.parallel.backend import CPU
@@ -143,12 +142,7 @@ class TestParticles:
         """Gas beside dark matter, of the same file."""
         path = write(tmp_path, sample(density(), 4000, 1))
         other = write(tmp_path, sample(density(), 3000, 2), "other", kind=0)
-        with h5py.File(path, "r+") as file, h5py.File(other) as gas:
-            gas.copy("PartType0", file)
-            for name in ("NumPart_ThisFile", "NumPart_Total", "MassTable"):
-                values = file["Header"].attrs[name]
-                values[0] = gas["Header"].attrs[name][0]
-                file["Header"].attrs[name] = values
+        add_gas(path, other)
         found = snapshot_cross(path, path, other_options=SnapshotOptions(particle_type=0))
         apart = snapshot_cross(path, other, other_options=SnapshotOptions(particle_type=0))
         np.testing.assert_array_equal(found.spectrum.power, apart.spectrum.power)
