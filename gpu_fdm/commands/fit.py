@@ -49,7 +49,7 @@ def add(parser: ArgumentParser) -> None:
     text = "what has Gaussian errors: ln of the values, or the values themselves (default: as in [fit], ln)"
     parser.add_argument("--gaussian", choices=("ln", "linear"), help=text)
     for name, which in (("k-min", "smallest"), ("k-max", "largest")):
-        text = f"{which} wavenumber of the rows that are compared [h/Mpc] (default: all rows of the tables)"
+        text = f"{which} wavenumber of the rows that are compared [h/Mpc] (default: as in [fit], all rows)"
         parser.add_argument(f"--{name}", metavar="K", help=text)
     for name in NUMBERS:
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="N", help=f"as fit.{name} of the ini")
