@@ -25,8 +25,7 @@ def add_cross_options(parser: ArgumentParser) -> None:
         "cross spectrum",
         "of SNAPSHOT and another one, or another field or type of its particles; --box-size and --redshift are of both",
     )
-    text = "measure also the power of OTHER, and the cross spectrum (default: SNAPSHOT itself, where it is read with other "
-    text += "options, those below)"
+    text = "measure also the power of OTHER and the cross spectrum (default: of SNAPSHOT, read with the options below)"
     group.add_argument("--cross", type=file_name, metavar="OTHER", help=text)
     for name in OWN:
         action = "append" if name == "dataset" else "store"
