@@ -13,26 +13,26 @@ WITHOUT = {"run.output", "run.backend", "run.mpi_buffers", "run.threads"}  # key
 _NOT_OF_RESULTS = "figures"  # a section
 
 
-def what_is_replaced(result: Path, config: Config) -> str | None:
-    """A line about the result that is there and that this config replaces; None where there is none of other settings.
+def what_is_replaced(result: Path, config: Config) -> list[str]:
+    """A line about the result that is there and that this config replaces; none where it is not of other settings.
 
     A section that is new is none: what the result has is made again, or taken from the cache.
     """
     if not (result.is_file() and has_digest(result)):
-        return None
+        return []
     try:
         with opened(result) as file:
             then, now = _keys(text(file, "config")), _keys(config.to_ini())
     except (InputError, OSError, ConfigParserError):
-        return None
+        return []
     changed = [name for name, value in then.items() if name in now and now[name] != value]
     gone = {name.partition(".")[0] for name in then} - {name.partition(".")[0] for name in now}
     parts = [f"[{name}], which is absent now" for name in sorted(gone)]
     parts += [f"{name} = {then[name] or '(empty)'}, now {now[name] or '(empty)'}" for name in changed]
     if not parts:
-        return None
+        return []
     more = f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
-    return f"{result}: the result that is there, made with {parts[0]}{more}, is replaced when this run is done"
+    return [f"{result}: the result that is there, made with {parts[0]}{more}, is replaced when the run is done"]
 
 
 def _keys(ini: str) -> dict[str, str]:

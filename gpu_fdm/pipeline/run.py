@@ -71,7 +71,7 @@ def run(config: Config, ranks: Ranks = SERIAL, fresh: bool = False) -> Outcome:
 def dry_run(config: Config, ranks: Ranks = SERIAL) -> list[str]:
     """Lines that say what a run would do and need; nothing is written. Rank 0 calls this."""
     _check_output(config)
-    inputs, warnings = check(config, ranks)
+    inputs, warnings = _checked(config, ranks)
     return plan.describe(stages_of(config), inputs, warnings, result_path(config), ranks)
 
 
@@ -87,6 +87,12 @@ def check(config: Config, ranks: Ranks = SERIAL) -> tuple[Inputs, list[str]]:
     for stage in reversed(stages_of(config)):
         warnings = stage.check(inputs, ranks) + warnings
     return inputs, [*_ignored_boson(config), *warnings]
+
+
+def _checked(config: Config, ranks: Ranks) -> tuple[Inputs, list[str]]:
+    """As check, with a warning of a result that is replaced."""
+    inputs, warnings = check(config, ranks)
+    return inputs, [*warnings, *what_is_replaced(result_path(config), inputs.config)]
 
 
 def _ignored_boson(config: Config) -> list[str]:
@@ -148,7 +154,7 @@ def _key(context: Context) -> str:
 def _compute(context: Context, fresh: bool) -> list[str]:
     """Make the result file; returns the lines of the summary."""
     config, ranks, backend, result = context.config, context.ranks, context.backend, context.result
-    inputs, warnings = ranks.on_root(lambda: check(config, ranks))
+    inputs, warnings = ranks.on_root(lambda: _checked(config, ranks))
     planned = plan.plan(context.stages, inputs, ranks)
     ranks.on_root(lambda: plan.check_memory(planned, ranks))
     ranks.on_root(lambda: require_writable(result.parent))
@@ -157,8 +163,6 @@ def _compute(context: Context, fresh: bool) -> list[str]:
             log.warning("%s", warning)
         for line in plan.time_of_long_runs(planned, inputs, ranks):
             log.info("%s", line)
-    if replaced := ranks.on_root(lambda: what_is_replaced(result, config)):
-        log.warning("%s", replaced)
     with only_run(result, ranks):
         spare = ranks.on_root(lambda: _unfinished(context, fresh))
         options: dict[str, Any] = {"ranks": ranks, "schema": result_schema(), "spare": spare, **backend.provenance}

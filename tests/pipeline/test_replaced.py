@@ -1,9 +1,9 @@
-"""A run that replaces the result of other settings says so, in one line, before it computes."""
+"""A run that replaces the result of other settings says so, in one line, before it computes, and so does a dry run."""
 
 import pytest
 
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.pipeline.run import run
+from gpu_fdm.pipeline.run import dry_run, run
 
 INI = "[population]\nm22 = 1\n"
 SPECTRA = INI + "[one_filament]\npoints = 4\n[wavefunction]\n"
@@ -34,5 +34,8 @@ def replaced(caplog, folder, ini, *overrides):
 )
 def test_a_result_of_other_settings(before, after, overrides, made_with, tmp_path, caplog):
     assert replaced(caplog, tmp_path, before) == []
-    here = f"{tmp_path}/result.hdf5: the result that is there, made with {made_with}, is replaced when this run is done"
-    assert replaced(caplog, tmp_path, after, *overrides) == ([] if made_with is None else [here])
+    here = f"{tmp_path}/result.hdf5: the result that is there, made with {made_with}, is replaced when the run is done"
+    lines = [] if made_with is None else [here]
+    planned = dry_run(parse_config(after, "mine.ini", [f"run.output={tmp_path}", *overrides]))
+    assert [line for line in planned if "that is there" in line] == [f"warning: {line}" for line in lines]
+    assert replaced(caplog, tmp_path, after, *overrides) == lines
