@@ -27,7 +27,7 @@ def result(name, backend, folder):
 
 
 def assert_alike(found, expected):
-    """To round-off."""
+    """To round-off; integers are equal, and texts name the backend."""
     assert found.keys() == expected.keys()
     for key, values in expected.items():
         here, there = np.asarray(values), np.asarray(found[key])
@@ -36,6 +36,8 @@ def assert_alike(found, expected):
             largest = np.max(np.abs(here), initial=0, where=np.isfinite(here))
             scale = 1.0 if key.endswith(RELATIVE) else largest
             np.testing.assert_allclose(there, here, rtol=0, atol=ROUND_OFF * scale, err_msg=key)
+        elif here.dtype.kind in "iub":
+            np.testing.assert_array_equal(there, here, err_msg=key)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in RUNS])
