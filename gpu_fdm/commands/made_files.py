@@ -13,9 +13,24 @@ def told(path: Path) -> str | None:
         return None
     if kind in (".csv", ".ecsv"):
         return _table(path)
+    if kind in (".txt", ".dat"):
+        return _table(path) if _has_numbers(path) else None
     if kind == ".npz":
         return _emulator(path)
     return _figure(path) if kind.removeprefix(".") in FIGURE_FORMATS else None
+
+
+def _has_numbers(path: Path) -> bool:
+    """Whether a file is a text of columns of numbers with names, as Boltzmann codes and NumPy write them."""
+    from ..io.tables import column_names, errors_of_text, read_columns, read_text
+
+    try:
+        with errors_of_text(path):
+            names = column_names(read_text(path))
+            read_columns(path, tuple(names))
+    except InputError:
+        return False
+    return all(name[:1].isalpha() for name in names)
 
 
 def _table(path: Path) -> str:

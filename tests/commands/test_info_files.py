@@ -27,6 +27,12 @@ def test_a_table_and_its_figure(ending, tmp_path, monkeypatch, capsys):
 def test_tables_and_figures_of_others(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("k,power\n1,2\n")
     assert told(capsys, tmp_path / "t.csv") == "a table of k, power, which does not say what made it"
+    (tmp_path / "t.dat").write_text("# 1:k (h/Mpc)  2:P (Mpc/h)^3\n1 2\n3 4\n")
+    assert told(capsys, tmp_path / "t.dat") == "a table of k, power, which does not say what made it"
+    for text in ("no table, but\na text\n", "1 2\n3 4\n"):
+        (tmp_path / "t.txt").write_text(text)
+        assert main(["info", str(tmp_path / "t.txt")]) == 2
+        assert "t.txt: " in capsys.readouterr().err
     (tmp_path / "f.png").write_bytes(b"something else")
     assert told(capsys, tmp_path / "f.png") == "a figure that gpu-fdm did not draw"
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
