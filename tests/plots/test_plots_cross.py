@@ -57,7 +57,7 @@ def test_grids_of_one_sign(tmp_path):
 
 
 def test_where_no_correlation_is_known(tmp_path):
-    """Neither power is positive, or all is zero: the figure says so, and does not fail."""
+    """Neither power is positive, or all is zero: the panel of r is empty, and nothing fails."""
     with written(tmp_path / "p.hdf5") as file:
         group = file["power/PartType1_cross"]
         for name in ("correlation", "correlation_error"):
