@@ -52,7 +52,10 @@ def _stored_spectrum(text: str) -> Spectrum | None:
         return read_spectrum(path)
     known = _spectrum_paths(path)
     if inner is not None and not known:
-        raise InputError(f"{text}: {path} holds no spectra: name the file alone to measure it as a snapshot")
+        raise InputError(
+            f"{text}: {path} holds no spectrum that can be named: a snapshot is named alone, and ratios that the "
+            "result of a simulation holds are written by gpu-fdm boost RESULT --over n-body"
+        )
     if inner is None and len(known) > 1:
         several = f"holds several spectra: name one of them, such as {path}:{known[0]}; there are {', '.join(known)}"
         raise InputError(f"{text}: {several}")

@@ -289,6 +289,8 @@ def test_model_over_cdm_beside_a_simulation(simulation, tmp_path, capsys, monkey
     _, compared, agrees = told[0].partition(model)
     assert compared and agrees.startswith("rms of ln(table/model) ")
     assert f"<p>{escape(agrees)}</p>" in (tmp_path / "comparison/comparison.html").read_text()  # in the same words
+    code, _, error = run(capsys, "boost", f"{simulation}:simulation/wave_fdm", simulation)
+    assert code == 2 and "written by gpu-fdm boost RESULT --over n-body" in error
 
 
 @pytest.mark.parametrize(
