@@ -121,7 +121,8 @@ def test_paths_and_modules_exist():
     for page in set(pages) - {REPOSITORY / "CHANGELOG.md", DOCS / "validation.md"}:  # which name files of the past
         text = page.read_text()
         for path in re.findall(r"(?<![\w/.-])(?:gpu_fdm|kernels|tests|docs|ini|benchmarks|validation)/[\w./]*\w", text):
-            assert (REPOSITORY / path).exists(), f"{page.name}: {path}"
+            made = path.endswith("__pycache__")  # by runs
+            assert made or (REPOSITORY / path).exists(), f"{page.name}: {path}"
         for name in re.findall(r"(?<![\w/.-])gpu_fdm(?:\.[a-z]\w*)+(?![\w/(])", text):
             assert pkgutil.resolve_name(name), f"{page.name}: {name}"
 
