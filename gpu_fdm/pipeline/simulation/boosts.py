@@ -23,7 +23,7 @@ from ...spectra.boost import LIMITS, Boost, boost_of
 from ...spectra.ratio_of_means import RatioOfMeans
 from ...spectra.spectrum import Spectrum
 from ...units import CodeUnits
-from .record import Record, force_wavenumber, mean_record
+from .record import Record, force_wavenumber, is_wave, mean_record
 
 # which ratios are taken: above the line, below it
 BOOSTS = (
@@ -122,7 +122,7 @@ def stored_boosts(file: h5py.File) -> list[Boost]:
             names = "k", "boost", "error", "beyond_nyquist", "beyond_force"
             k, boost, error, nyquist, force = (group[name][:][rows] for name in names)
             about: dict[str, Any] = {name: float(group.attrs[name]) for name in ("redshift", "m22")}
-            noisy = [name for run, name in ((above, numerator), (below, denominator)) if run.startswith("particles")]
+            noisy = [name for run, name in ((above, numerator), (below, denominator)) if not is_wave(run)]
             about["shot_noise"] = ", ".join(f"{SUBTRACTED[False]} from {name}" for name in noisy)
             about |= {"source": f"{file.filename} {folder}/{epoch}", "error": error}
             about |= {"beyond_nyquist": nyquist, "beyond_force": force}
@@ -159,7 +159,7 @@ def write_boosts(
                 force_wavenumber=force_wavenumber(box),
                 jeans_wavenumber=jeans_wavenumber(code, a),
                 unresolved=None if unresolved is None else float(unresolved.max()),
-                **shot_noise_attribute(False if "particles" in above + below else None),
+                **shot_noise_attribute(None if is_wave(above) and is_wave(below) else False),
             )
 
 

@@ -23,8 +23,8 @@ from ..progress import progress
 from ..stage import Context
 from .checkpoint import START_OVER, Checkpoint, Saved
 from .dynamics import Dynamics, ParticleRun, State, WaveRun
-from .record import Record, projected
-from .setup import Setup, is_cold, is_wave, redshift_name
+from .record import Record, is_cold, is_wave, projected
+from .setup import Setup, redshift_name
 from .snapshots import write_density
 
 log = logging.getLogger(__name__)

@@ -33,6 +33,16 @@ FORCE_CELLS = 8  # of a wave that feels 0.98 of the force of the particle mesh, 
 PIXELS = 512  # a side of a projection at most
 
 
+def is_wave(run: str) -> bool:
+    """Whether a run is one of a wave, or of particles."""
+    return run.startswith("wave_")
+
+
+def is_cold(run: str) -> bool:
+    """Whether its initial power is that of CDM, or of FDM."""
+    return run.endswith("_cdm")
+
+
 def force_wavenumber(box: Box) -> float:
     """k up to which the forces on particles are right to 2 %, waves of FORCE_CELLS cells [h/Mpc]."""
     return float(2 * np.pi / (FORCE_CELLS * np.max(box.spacing)))
@@ -126,7 +136,7 @@ class Record:
             nyquist=box.nyquist,
             redshift=1 / self.scale_factor[epoch] - 1,
             m22=m22,
-            shot_noise=SUBTRACTED[False if run.startswith("particles") else None],
+            shot_noise=SUBTRACTED[None if is_wave(run) else False],
         )
 
 

@@ -24,6 +24,7 @@ from ...simulation.integrator import Expanding
 from ...units import CodeUnits
 from ..linear_power import linear_power_of
 from ..model import code_units, dtype_of
+from .record import is_cold, is_wave
 
 MARGIN = 1.9  # least ratio of largest_velocity to the rms linear velocity at the end, see docs/simulation.md
 RESOLVED = 3.0  # the same ratio, above which less than 1 % of the mass was unresolved in all boxes that were tried
@@ -268,16 +269,6 @@ def named(config: Config, run: str = "", seed: str = "") -> Iterator[None]:
         complete = type(error)(f"{where}{error}")
         complete.on_all_ranks = getattr(error, "on_all_ranks", False)
         raise complete from error
-
-
-def is_wave(run: str) -> bool:
-    """Whether a run is one of a wave, or of particles."""
-    return run.startswith("wave_")
-
-
-def is_cold(run: str) -> bool:
-    """Whether its initial power is that of CDM, or of FDM."""
-    return run.endswith("_cdm")
 
 
 def redshift_name(redshift: float) -> str:

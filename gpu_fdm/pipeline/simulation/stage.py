@@ -24,8 +24,8 @@ from ..stage import Context, Estimate, Stage
 from .boosts import boosts_of, describe_boosts, write_boosts
 from .evolve import RunInProgress, run_keys, snapshot_names, snapshots_of_others
 from .needs import check_card, checkpoint_size, output_size, particle_memory, run_seconds, run_steps, wave_memory
-from .record import Record, describe_run, write_run
-from .setup import Setup, check_simulation, is_cold, is_wave, named
+from .record import Record, describe_run, is_cold, is_wave, write_run
+from .setup import Setup, check_simulation, named
 
 log = logging.getLogger(__name__)
 
