@@ -21,6 +21,8 @@ OWN = ("format", "dataset", "field", "particle_type", "level", "unit_length", "h
 
 def add_cross_options(parser: ArgumentParser) -> None:
     """Add --cross, and --cross-NAME for the options of which the second snapshot has its own."""
+    from ..snapshots.options import flag
+
     group = parser.add_argument_group(
         "cross spectrum",
         "of SNAPSHOT and another one, or another field or type of its particles; --box-size and --redshift are of both",
@@ -29,8 +31,8 @@ def add_cross_options(parser: ArgumentParser) -> None:
     group.add_argument("--cross", type=file_name, metavar="OTHER", help=text)
     for name in OWN:
         action = "append" if name == "dataset" else "store"
-        text = f"{_flag(name)} of the other one"
-        group.add_argument(_flag(f"cross_{name}"), action=action, metavar=METAVARS.get(name, "NAME"), help=text)
+        text = f"{flag(name)} of the other one"
+        group.add_argument(flag(f"cross_{name}"), action=action, metavar=METAVARS.get(name, "NAME"), help=text)
 
 
 def is_crossed(options: Namespace) -> bool:
@@ -63,10 +65,12 @@ def other_options(options: Namespace) -> "tuple[str | None, SnapshotOptions]":
 @contextmanager
 def errors_of_other() -> Iterator[None]:
     """Errors of the other snapshot name its own options."""
+    from ..snapshots.options import flag
+
     try:
         yield
     except InputError as error:
-        names = "|".join(_flag(name)[2:] for name in OWN)
+        names = "|".join(flag(name)[2:] for name in OWN)
         raise InputError(re.sub(rf"(?<![\w-])--({names})(?![\w-])", r"--cross-\1", str(error))) from None
 
 
@@ -85,7 +89,3 @@ def show_cross(measured: "SnapshotCross") -> None:
     show(f"r = P_12/sqrt(P_1 P_2) of {' and '.join(names)}: {values}")
     if negative := int(np.count_nonzero(spectrum.power[1:] < 0)):
         show(f"{negative} of {len(k) - 1} bins are anti-correlated: P_12 < 0")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -123,8 +123,9 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
     from ..io.shot_noise import SUBTRACTED
     from ..snapshots.snapshot import ParticleSnapshot
 
-    for number, measured in enumerate(several, 1):
-        snapshot, which = measured.snapshot, f"{number}: " if len(several) > 1 else ""
+    numbered = list(zip(("1: ", "2: ") if len(several) > 1 else ("",), several, strict=True))
+    for which, measured in numbered:
+        snapshot = measured.snapshot
         size = " x ".join(f"{side:g}" for side in snapshot.box_size)
         show(f"{which}{snapshot.format} snapshot, {snapshot.kind}: {size} cMpc/h at z = {snapshot.redshift:.4g}")
         if isinstance(snapshot, ParticleSnapshot):
@@ -132,9 +133,9 @@ def _show_measured(several: "Sequence[SnapshotPower]") -> None:
             show(f"{snapshot.number} particles of {snapshot.field}{left_out and f'; left out: {left_out}'}")
     spectrum = several[0].spectrum
     show(f"grid: {' x '.join(map(str, spectrum.cells))} cells, Nyquist wavenumber {spectrum.nyquist:.4g} h/cMpc")
-    for number, measured in enumerate(several, 1):
+    for which, measured in numbered:
         if measured.shot_noise is not None:
-            which, treated = f"{number}: " if len(several) > 1 else "", SUBTRACTED[measured.shot_noise_subtracted]
+            treated = SUBTRACTED[measured.shot_noise_subtracted]
             show(f"{which}shot noise, {treated}: {measured.shot_noise[1]:.4g} (cMpc/h)^3")
     beyond = int(np.count_nonzero(spectrum.k > spectrum.nyquist))
     show(
