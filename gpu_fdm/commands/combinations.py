@@ -80,7 +80,7 @@ def execute(options: Namespace) -> None:
         f"{len(bins.k)} bins of {bins.width:g} in ln k from {bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each to "
         f"{100 * bins.error:.3g} %",
         box.text,
-        *(OF_TABLE if config.cosmology.linear_power == "table" else ()),
+        *(OF_TABLE if config.cosmology.of_table else ()),
         *(line for each in found for line in each.lines()),
         f"[{LEFT_OUT}] all of it {CAVEATS}",
     ]

@@ -42,10 +42,10 @@ def execute(options: Namespace) -> None:
         require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     config = read_model(options.config, model_overrides(options))
-    if config.cosmology.linear_power == "table":
+    if config.cosmology.of_table:
         priors = _of_table(priors, options.prior)
     prediction = Prediction.of(config, options.redshift, bins.k)
-    held = "; ln10As and n_s held: those of the table" if config.cosmology.linear_power == "table" else ""
+    held = "; ln10As and n_s held: those of the table" if config.cosmology.of_table else ""
     known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
     lines = [
         f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k from "

@@ -96,7 +96,7 @@ def execute(options: Namespace) -> None:
     predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
     made_of, source = prediction.prepared.config, power.source
-    if options.sigma8 is not None and config.cosmology.linear_power == "table":
+    if options.sigma8 is not None and config.cosmology.of_table:
         source += f", rescaled to sigma8 = {options.sigma8:g}"
     elif options.sigma8 is not None:
         source = power.with_sigma8(options.sigma8).source

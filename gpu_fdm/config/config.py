@@ -102,7 +102,7 @@ class Config(Sections):
         Raises InputError for a cosmology that is not flat LambdaCDM, or lacks Ob0, or n and sigma8 in its meta.
         """
         values: dict[str, Any] = {"name": None, "omega_c_h2": None, "ln10As": None} | cosmology_values(cosmology)
-        if self.cosmology.linear_power == "table":
+        if self.cosmology.of_table:
             del values["sigma8"], values["ln10As"]
         return replace(self, cosmology=attrs.evolve(self.cosmology, **values))
 

@@ -117,19 +117,24 @@ class CosmologySection(Section):
         "taken",
     )
 
+    @property
+    def of_table(self) -> bool:
+        """Whether the linear power is a table, which has an amplitude and a slope of its own."""
+        return self.linear_power == "table"
+
     def __attrs_post_init__(self) -> None:
         # one of the two has a value; a table has an amplitude of its own
         if self.ln10As is None and self.sigma8 is None:
             if self.name is None:
                 object.__setattr__(self, "ln10As", LN10AS)
-            elif self.linear_power != "table":
+            elif not self.of_table:
                 object.__setattr__(self, "sigma8", NAMED[self.name].sigma8)
 
     def check_keys(self, error: ErrorOfKey) -> None:
         require_table(self, "linear_power", error)
         if self.ln10As is not None and self.sigma8 is not None:
             raise error("sigma8", f"must be empty where ln10As is given (ln10As = {self.ln10As:g})")
-        if self.sigma8 is not None and self.linear_power == "table":
+        if self.sigma8 is not None and self.of_table:
             raise error("sigma8", "must be empty where linear_power = table, which has an amplitude of its own")
         if self.name is None:
             return

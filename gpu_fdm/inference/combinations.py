@@ -75,7 +75,7 @@ class Box:
         prepared = prediction.prepared
         centre = {"m22": M22, "redshift": prediction.redshift, "omega_m": prepared.omega_m, "filament_fraction": 1.0}
         centre |= {name: getattr(prepared.section, name) for name in ("mass_min", "mass_max")}
-        if prepared.config.cosmology.linear_power != "table":
+        if not prepared.config.cosmology.of_table:
             centre |= {name: getattr(prepared.power, name) for name in OF_POWER}
         names = [name for name in PARAMETERS if name in centre]
         ends, fixed = [], {}

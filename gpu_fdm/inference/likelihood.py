@@ -59,7 +59,7 @@ class Likelihood:
         for table in tables:
             _check_windows(config, table)
         for name in ("ln10As", "n_s"):
-            if config.cosmology.linear_power == "table" and getattr(config.fit, name, None) is not None:
+            if config.cosmology.of_table and getattr(config.fit, name, None) is not None:
                 raise config.error("fit", name, "must be empty with [cosmology] linear_power = table, which holds it")
         total = {table.redshift for table in tables if table.total}
         prior = None if config.fit is None else config.fit.omega_m

@@ -42,7 +42,7 @@ def model_in_words(config: Config, total: bool = False) -> dict[str, str]:
     """
     absent: dict[str, Any] = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
     without: dict[str, tuple[str, ...]] = dict(_OF_RUNS)
-    if config.cosmology.linear_power == "table":
+    if config.cosmology.of_table:
         without["cosmology"] = _NOT_BESIDE_TABLE
     return {
         name: ", ".join(f"{key} = {text}" for key, text in keys.items() if text and key not in without.get(name, ()))

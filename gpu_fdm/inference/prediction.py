@@ -279,7 +279,7 @@ class Prediction:
         prepared, cosmology = self.prepared, self.prepared.config.cosmology
         if sigma8 is not None and ln10As is not None:
             raise InputError(f"sigma8 = {sigma8:g}, ln10As = {ln10As:g}: must be one of the two")
-        if cosmology.linear_power == "table" and (n_s is not None or ln10As is not None):
+        if cosmology.of_table and (n_s is not None or ln10As is not None):
             raise InputError("linear_power = table: has neither ln10As nor n_s that could be changed: give sigma8")
         for name, value in (("ln10As", ln10As), ("n_s", n_s), ("sigma8", sigma8)):
             if value is not None and not (np.isfinite(value) and (name != "sigma8" or value > 0)):

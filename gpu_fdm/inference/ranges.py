@@ -124,7 +124,7 @@ class PredictionRange:
         Other arguments and errors are those of Prediction.of.
         """
         cosmology = config.cosmology
-        if cosmology.linear_power == "table" and omega_m is not None:
+        if cosmology.of_table and omega_m is not None:
             log.warning("linear_power = table: its rows are the same at all omega_m, which change growth and densities")
         of_z = Axis.of("redshift", cosmology.redshift if redshift is None else redshift)
         of_m = Axis.of("omega_m", cosmology.omega_m if omega_m is None else omega_m)
