@@ -262,13 +262,11 @@ def test_a_run_that_is_stopped_leaves_what_is_done(ini, tmp_path, sent):
     settings = [item for o in (f"run.output={tmp_path / 'out'}", "run.backend=cpu") for item in ("--set", o)]
     command = [sys.executable, "-m", "gpu_fdm", "run", str(ini), *settings, "--set", "box.cells=400,400,400"]
     # a shell that runs in the background has SIGINT ignored, and its children with it
-    running = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     for line in running.stderr:  # the file is there once the cross-section is told
         if line.startswith("cross-section"):
             break
