@@ -6,18 +6,19 @@ does not depend on how they are divided.
 
 import math
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
 from ..parallel.backend import CPU, GPU, Double
 from .common import FAST, TAPS, psi_points_loop, quintic_weights, rotations
 from .compiled import njit
+from .cylinders import SOFT_END_DEPTH, extent, line_start, row_interval, soft_end, soft_end_pieces, y_range, z_range
 
 _PLANES_A_PART = 4
 _WARP = 32  # threads
 _BLOCK = 128  # threads: registers for 28 warps of the kernels that take fewest
 _LINES_A_WARP = 4  # LINES in fill.cu
+_DEPTHS = {"float32": 4.0, "float64": SOFT_END_DEPTH}  # from which erf is 1 to a tenth of an eps
 
 
 def fill_extruded(
@@ -169,101 +170,6 @@ def _on_device(table: np.ndarray, fdm: np.ndarray, backend: CPU | GPU) -> np.nda
 
 
 @njit(inline="always", **FAST)
-def _row_interval(ux, uy, u_step, v_step, s0, s_step, reach, axial_reach):
-    """Interval of the coordinate t of a row where (u, v) = (ux, uy) + t (u_step, v_step) lies within `reach`
-    and the axial coordinate s0 + t s_step within `axial_reach`; empty where the first exceeds the second."""
-    low = -math.inf
-    high = math.inf
-    across = u_step * u_step + v_step * v_step
-    middle = ux * u_step + uy * v_step
-    excess = ux * ux + uy * uy - reach * reach
-    if across > 1e-14:
-        discriminant = middle * middle - across * excess
-        if discriminant < 0:
-            return 1.0, 0.0
-        root = math.sqrt(discriminant)
-        low = (-middle - root) / across
-        high = (-middle + root) / across
-    elif excess > 0:
-        return 1.0, 0.0
-    if abs(s_step) > 1e-14:
-        first = (-axial_reach - s0) / s_step
-        second = (axial_reach - s0) / s_step
-        low = max(low, min(first, second))
-        high = min(high, max(first, second))
-    elif abs(s0) > axial_reach:
-        return 1.0, 0.0
-    return low, high
-
-
-SOFT_END_DEPTH = 6.0  # erf(6) is 1 to 2e-17
-_DEPTHS = {"float32": 4.0, "float64": SOFT_END_DEPTH}  # from which erf is 1 to a tenth of an eps
-_SOFT_END_STEPS = 4096  # cubic pieces over -6 ... 6: good to 1e-12, four times as fast as erf
-
-
-@cache
-def soft_end_pieces() -> np.ndarray:
-    """Cubic pieces of [1 + erf(depth)] / 2 over equal steps of -6 ... 6, for _soft_end; shape (steps, 4)."""
-    edges = np.linspace(-SOFT_END_DEPTH, SOFT_END_DEPTH, _SOFT_END_STEPS + 1)
-    step = edges[1] - edges[0]
-    value = 0.5 * np.array([math.erfc(-edge) for edge in edges])  # 1 + erf has round-off below zero
-    slope = step * np.exp(-(edges**2)) / math.sqrt(math.pi)
-    rise = np.diff(value)
-    return np.stack(
-        [value[:-1], slope[:-1], 3 * rise - 2 * slope[:-1] - slope[1:], slope[:-1] + slope[1:] - 2 * rise], axis=1
-    )
-
-
-@njit(inline="always", **FAST)
-def _soft_end(axial, half_length, sharpness, pieces):
-    """[erf(sharpness (half_length - |axial|)) + 1] / 2."""
-    depth = sharpness * (half_length - abs(axial))
-    if depth >= 6.0:
-        return 1.0
-    position = max(depth + 6.0, 0.0) * (len(pieces) / 12.0)
-    piece = int(position)
-    t = position - piece
-    return pieces[piece, 0] + t * (pieces[piece, 1] + t * (pieces[piece, 2] + t * pieces[piece, 3]))
-
-
-@njit(inline="always", **FAST)
-def _extent(image, axis, reach, axial_reach):
-    """Half width along a box axis of the cylinder that holds a filament."""
-    along = image[12 + axis]
-    return abs(along) * axial_reach + reach * math.sqrt(max(0.0, 1.0 - along * along))
-
-
-@njit(inline="always", **FAST)
-def _y_range(image, spacing, reach, axial_reach, ny):
-    """First and last row of a plane that the cylinder of a filament can touch."""
-    extent = _extent(image, 1, reach, axial_reach)
-    first = max(0, math.floor(-extent / spacing[1] - image[4] + image[1]))
-    last = min(ny - 1, math.ceil(extent / spacing[1] - image[4] + image[1]))
-    return first, last
-
-
-@njit(inline="always", **FAST)
-def _z_range(image, spacing, low, high, nz):
-    """First and last cell of a row in an interval of its coordinate; empty where low exceeds high."""
-    if low > high:
-        return 0, -1
-    first = max(0, math.floor(max(low / spacing[2] - image[5] + image[2], -1.0)))
-    last = min(nz - 1, math.ceil(min(high / spacing[2] - image[5] + image[2], float(nz))))
-    return first, last
-
-
-@njit(inline="always", **FAST)
-def _line_start(image, spacing, bx, j):
-    """Coordinates across and along a filament of the point of row j, at bx, whose coordinate along the row is 0."""
-    by = ((j - image[1]) + image[4]) * spacing[1]
-    return (
-        bx * image[6] + by * image[7],
-        bx * image[9] + by * image[10],
-        bx * image[12] + by * image[13],
-    )
-
-
-@njit(inline="always", **FAST)
 def _mean_density(position, mean, w):
     """The smooth density at a radius in steps of its table; interpolated, it can come out below zero."""
     row = int(position)
@@ -290,16 +196,16 @@ def fill_extruded_loop(fdm, smooth, x_first, planes, spacing, images, section, i
     for number in range(len(images)):
         image = images[number]
         u_step, v_step, s_step = image[8], image[11], image[14]
-        x_extent = _extent(image, 0, reach, axial_reach)
-        y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+        x_extent = extent(image, 0, reach, axial_reach)
+        y_first, y_last = y_range(image, spacing, reach, axial_reach, ny)
         for i in range(planes[0], planes[1]):
             bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
             if abs(bx) > x_extent:
                 continue
             for j in range(y_first, y_last + 1):
-                u0, v0, s0 = _line_start(image, spacing, bx, j)
-                low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
-                first, last = _z_range(image, spacing, low, high, nz)
+                u0, v0, s0 = line_start(image, spacing, bx, j)
+                low, high = row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
+                first, last = z_range(image, spacing, low, high, nz)
                 for k in range(first, last + 1):
                     bz = ((k - image[2]) + image[5]) * spacing[2]
                     u = u0 + bz * u_step
@@ -325,7 +231,7 @@ def fill_extruded_loop(fdm, smooth, x_first, planes, spacing, images, section, i
                     for b in range(TAPS):
                         sum_fdm += wu[b] * taps[2 * b]
                         sum_smooth += wu[b] * taps[2 * b + 1]
-                    end = _soft_end(axial, half_length, sharpness, pieces)
+                    end = soft_end(axial, half_length, sharpness, pieces)
                     # interpolated to the tolerance, a density can come out below zero
                     fdm[i, j, k] += end * max(sum_fdm, 0.0)
                     smooth[i, j, k] += end * max(sum_smooth, 0.0)
@@ -347,16 +253,16 @@ def fill_direct_loop(
     for number in range(len(images)):
         image = images[number]
         u_step, v_step, s_step = image[8], image[11], image[14]
-        x_extent = _extent(image, 0, reach, axial_reach)
+        x_extent = extent(image, 0, reach, axial_reach)
         for i in range(planes[0], planes[1]):
             bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
             if abs(bx) > x_extent:
                 continue
-            y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+            y_first, y_last = y_range(image, spacing, reach, axial_reach, ny)
             for j in range(y_first, y_last + 1):
-                u0, v0, s0 = _line_start(image, spacing, bx, j)
-                low, high = _row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
-                first, last = _z_range(image, spacing, low, high, nz)
+                u0, v0, s0 = line_start(image, spacing, bx, j)
+                low, high = row_interval(u0, v0, u_step, v_step, s0, s_step, reach, axial_reach)
+                first, last = z_range(image, spacing, low, high, nz)
                 count = 0
                 for k in range(first, last + 1):
                     bz = ((k - image[2]) + image[5]) * spacing[2]
@@ -367,7 +273,7 @@ def fill_direct_loop(
                         continue
                     u_row[count] = u
                     v_row[count] = v
-                    end_row[count] = _soft_end(axial, half_length, sharpness, pieces)
+                    end_row[count] = soft_end(axial, half_length, sharpness, pieces)
                     cell[count] = k
                     count += 1
                 if count == 0:
@@ -436,16 +342,16 @@ def fill_axial_loop(
     for number in range(len(images)):
         image = images[number]
         u_step, v_step, s_step = image[8], image[11], image[14]
-        x_extent = _extent(image, 0, reach, axial_reach)
-        y_first, y_last = _y_range(image, spacing, reach, axial_reach, ny)
+        x_extent = extent(image, 0, reach, axial_reach)
+        y_first, y_last = y_range(image, spacing, reach, axial_reach, ny)
         for i in range(planes[0], planes[1]):
             bx = ((x_first + i - image[0]) + image[3]) * spacing[0]
             if abs(bx) > x_extent:
                 continue
             for j in range(y_first, y_last + 1):
-                u0, v0, s0 = _line_start(image, spacing, bx, j)
-                low, high = _row_interval(u0, v0, u_step, v_step, s0 - middle, s_step, reach, half_piece)
-                first, last = _z_range(image, spacing, low, high, nz)
+                u0, v0, s0 = line_start(image, spacing, bx, j)
+                low, high = row_interval(u0, v0, u_step, v_step, s0 - middle, s_step, reach, half_piece)
+                first, last = z_range(image, spacing, low, high, nz)
                 for k in range(first, last + 1):
                     bz = ((k - image[2]) + image[5]) * spacing[2]
                     u = u0 + bz * u_step
@@ -466,6 +372,6 @@ def fill_axial_loop(
                     for l in range(l_count):
                         real += f[l] * cosine[l] - f[l_count + l] * sine[l]
                         imag += f[2 * l_count + l] * cosine[l] + f[3 * l_count + l] * sine[l]
-                    end = _soft_end(axial, half_length, sharpness, pieces)
+                    end = soft_end(axial, half_length, sharpness, pieces)
                     fdm[i, j, k] += end * (real * real + imag * imag)
                     smooth[i, j, k] += end * _mean_density(radius * mean_inverse_step, mean, w_mean)

@@ -13,7 +13,8 @@ from gpu_fdm.fields.extruded import ExtrudedTable, MeanTable, tabulate_extruded
 from gpu_fdm.fields.fill import Direct, fill
 from gpu_fdm.fields.spline import radial_coefficients
 from gpu_fdm.kernels.common import TAPS
-from gpu_fdm.kernels.fill import fill_extruded, soft_end_pieces
+from gpu_fdm.kernels.cylinders import soft_end_pieces
+from gpu_fdm.kernels.fill import fill_extruded
 from gpu_fdm.parallel.backend import CPU, GPU, THREADS_PER_BLOCK, gpu_count
 
 # round-off, over the maximum; in float32 that of the loops, where the angle's comes back l times as large
