@@ -56,7 +56,8 @@ def cross_section(file: h5py.File) -> Figure:
     _bar_below(figure, image, DENSITY_LABEL, "min")
 
     mean = _phase_average(profile, np.hypot(line, line[:, None]) / 1e3)
-    contrast = np.ma.masked_all(density.shape)
+    # nan, not masked_all, which leaves memory as it is under the mask: Matplotlib computes with that too, and may warn
+    contrast = np.full(density.shape, np.nan)
     known = (mean > 0) & (density > 0)
     contrast[known] = np.log10(density[known] / mean[known])
     image = panels[1].imshow(contrast, vmin=-LOG_CONTRAST, vmax=LOG_CONTRAST, cmap="RdBu_r", **placed)

@@ -235,6 +235,8 @@ def test_cross_section(file):
     shown, expected = contrast.images[0].get_array(), np.cos(3 * section["phase"][:])
     assert shown.count() > 0.7 * shown.size
     assert np.ma.max(np.abs(shown - expected)) < 1e-3
+    # Matplotlib computes also with what is masked, which must not be uninitialised memory
+    assert np.isnan(shown.data[shown.mask]).all()
     low, high = contrast.images[0].get_clim()
     assert low == -high
     assert [text.get_text() for text in phase.get_legend().texts] == ["5 vortices +", "4 vortices $-$"]
