@@ -10,6 +10,7 @@ energies are good to 1e-14 instead of 1e-8. Nodes deep inside the centrifugal ba
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -242,8 +243,7 @@ def extent(profile: SphericalProfile, mass_fraction: float = 0.99) -> tuple[floa
     """Edge of the box that holds the states [L], and nodes: 1.25 times the mesh's Nyquist limit, plus 40."""
     turning_point, cut = float(profile.radius_enclosing(mass_fraction)), energy_cut(profile, mass_fraction)
     radius_max = box_edge(profile.potential, profile.scale_factor, cut, turning_point)
-    radius = turning_point * (np.arange(_BARRIER_POINTS) + 0.5) / _BARRIER_POINTS
-    momentum = profile.scale_factor * np.sqrt(2 * np.maximum(cut - profile.potential(radius), 0))
+    radius, momentum = _momentum(profile, mass_fraction)
     return radius_max, int(1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))) + 40
 
 
@@ -254,6 +254,7 @@ def states_memory(profile: SphericalProfile, mass_fraction: float = 0.99, points
     return int(32 * points * estimated_states(profile, mass_fraction))
 
 
+@lru_cache(maxsize=1)  # states, angular momentum and nodes of one halo are asked for in turn
 def _momentum(profile: SphericalProfile, mass_fraction: float) -> tuple[NDArray, NDArray]:
     """Radii inside the turning point of the cut, equally spaced, and the largest momentum there."""
     edge = profile.radius_enclosing(mass_fraction)

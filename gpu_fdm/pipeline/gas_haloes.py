@@ -199,13 +199,14 @@ def sizes_of(config: Config, haloes: Sequence[Halo]) -> list[HaloSize]:
     """
     order = sorted(range(len(haloes)), key=lambda number: haloes[number].core / haloes[number].radius)
     tested = {order[place] for place in np.linspace(0, len(order) - 1, _MOST_TESTED).astype(int)} if haloes else set()
-    return [size_of(config, halo, number in tested) for number, halo in enumerate(haloes)]
+    free = available()
+    return [size_of(config, halo, free, number in tested) for number, halo in enumerate(haloes)]
 
 
-def size_of(config: Config, halo: Halo, check: bool = True) -> HaloSize:
+def size_of(config: Config, halo: Halo, free: int, check: bool = True) -> HaloSize:
     """What a halo needs; InputError that names its row where its states do not fit in memory, or there is none.
 
-    check  whether it can be in equilibrium
+    free  memory that is left [bytes];  check  whether it can be in equilibrium
     """
     profile, unit, fraction = profile_of_halo(config, halo, check), code_units(config).length, cut_of(config)
     with errors_of(config, halo):
@@ -217,7 +218,7 @@ def size_of(config: Config, halo: Halo, check: bool = True) -> HaloSize:
     rows = radial_points(reach, largest, psi_tolerance(config)) + TAPS
     # the table is made from one of splines and from values
     table = 4 * rows * int(order_starts(l_max)[-1]) * np.dtype(dtype_of(config)).itemsize + 16 * rows * points
-    solving, free = states_memory(profile, fraction, points), available()
+    solving = states_memory(profile, fraction, points)
     if max(solving, table) > free:
         what = f"its {states:.3g} states (n, l)" if solving > table else f"a table of psi, l up to {l_max},"
         raise error_of(

@@ -14,7 +14,7 @@ from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.ranks import SERIAL
 from gpu_fdm.pipeline import run as pipeline
 from gpu_fdm.pipeline.box import fill_slab
-from gpu_fdm.pipeline.gas_haloes import profile_of_halo, read_haloes, size_of
+from gpu_fdm.pipeline.gas_haloes import profile_of_halo, read_haloes, sizes_of
 from gpu_fdm.pipeline.model import code_units
 from gpu_fdm.pipeline.models import Models
 from gpu_fdm.pipeline.run import dry_run
@@ -37,7 +37,7 @@ def drawn_boxes(config, function, seeds, ranks=SERIAL):
     window, volume = (config.gas.halo_mass_min, config.gas.halo_mass_max), float(np.prod(config.box.size))
     for seed in seeds:
         drawn = draw_haloes(volume, function, window, seed)
-        sizes = [size_of(config, halo) for halo in read_haloes(config, drawn.rows)]
+        sizes = sizes_of(config, read_haloes(config, drawn.rows))
         models = Models(config, [], ranks=ranks, threads=1, haloes=sizes)
         yield models, fill_slab(models, 0.0, CPU(1))
 
