@@ -12,6 +12,7 @@ Exit 0 done, 1 failed, 2 the user's input was wrong, 130 stopped by a signal.
 import argparse
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -101,6 +102,7 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, subcommand: str | None = None, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # as from Python 3.14 on: of lists of numbers too
         self._subcommand = subcommand
 
     def add_arguments(self) -> None:

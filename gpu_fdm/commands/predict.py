@@ -1,8 +1,9 @@
-"""gpu-fdm predict: spectra and boosts of boson masses at one redshift, as a table and a figure, in seconds."""
+"""gpu-fdm predict: spectra and boosts of boson masses and redshifts, as a table and a figure, in seconds."""
 
 import logging
 from argparse import ArgumentParser, Namespace
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 PARALLEL = False
 DEFAULT_NAME = "prediction.csv"
 COLUMNS = ("smooth", "cdm")  # denominators that a table has in any case
-_MOST = 100  # boson masses
+_MOST = 100  # boson masses, and redshifts
 # keys of the sections that an ini lacks
 MADE = "wavefunction.weights=wkb", "population.masses=200", "one_filament.normalisation=matter"
 MADE_TOTAL = "population.ellipticity=collapse", "halo.soliton=no", "total_power.exact_l_max=140"
@@ -41,7 +42,7 @@ WITH_HALOES = "{} with haloes"
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--m22", required=True, metavar="M,...", help="boson masses [1e-22 eV]")
-    parser.add_argument("--redshift", type=float, metavar="Z", help="redshift (default: 4, or that of the ini)")
+    parser.add_argument("--redshift", metavar="Z,...", help="redshifts (default: 4, or that of the ini)")
     text = (
         "named cosmology, as Planck18, or ini file with [cosmology] and, as far as they matter, [population], "
         "[one_filament] and [wavefunction]"
@@ -79,21 +80,30 @@ def execute(options: Namespace) -> None:
     require_output(output, TABLE_ENDINGS)
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options)
-    masses = _masses(options.m22)
-    config = _config(options)
-    section = config.one_filament
+    masses = _numbers("--m22", options.m22, "0.5,1,2", "masses")
+    redshifts = [None] if options.redshift is None else _numbers("--redshift", options.redshift, "4,5.5", "redshifts")
+    configs = [_config(options, redshift) for redshift in redshifts]
+    if options.dpi and len(configs) > 1:
+        from ..plots.prediction import require_room
+
+        require_room(len(masses), len(configs), options.over.count(",") + 1 + 2 * options.total, options.dpi)
+    section = configs[0].one_filament
     k = np.geomspace(section.k_min, section.k_max, section.points)
     later = ["inference.prediction", *(["plots.prediction"] if options.dpi else [])]
     Thread(target=_import, args=(later,)).start()  # CAMB leaves the interpreter to them
-    power = linear_power_of(config)
+    power = linear_power_of(configs[0])
 
     from ..inference.prediction import Prediction
     from ..parallel.blas import on_one_thread
     from ..spectra.total_power import OVER as TOTAL_OVER
 
-    prediction = Prediction.of(config, k=k, table=options.table, power=power, total=options.total)
-    shown = _names(options.over, prediction.denominators)
-    predicted = on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8)
+    predicted = []
+    for config in configs:
+        with _named(config, configs):
+            prediction = Prediction.of(config, k=k, table=options.table, power=power, total=options.total)
+        shown = _names(options.over, prediction.denominators)
+        with _named(config, configs):
+            predicted.append(on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8))
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
     made_of, source = prediction.prepared.config, power.source
     if options.sigma8 is not None and config.cosmology.of_table:
@@ -101,27 +111,41 @@ def execute(options: Namespace) -> None:
     elif options.sigma8 is not None:
         source = power.with_sigma8(options.sigma8).source
         made_of = replace(made_of, cosmology=evolve(made_of.cosmology, ln10As=None, sigma8=options.sigma8))
-    for boson in predicted.bosons:
-        for line in boson.doubts:
-            log.warning("m22 = %g: %s", boson.m22, line)
-    about: dict[str, str | float] = {"redshift_of_all": float(predicted.redshift), "linear_power": source}
+    for at_redshift in predicted:
+        where = f", z = {at_redshift.redshift:g}" if len(predicted) > 1 else ""
+        for boson in at_redshift.bosons:
+            for line in boson.doubts:
+                log.warning("m22 = %g%s: %s", boson.m22, where, line)
+    about: dict[str, str | float] = {"linear_power": source}
     write_predicted(predicted, over, output, about | _about(options, made_of))
-    ratios = {name: predicted.boost(name) for name in shown}
+    ratios = {name: np.array([each.boost(name) for each in predicted]) for name in shown}
     if options.total:
-        ratios |= {WITH_HALOES.format(name): predicted.total_boost(name) for name in TOTAL_OVER}
-    for row, m22 in enumerate(masses):
-        boosts = {name: ratio[row] for name, ratio in ratios.items()}
-        peaks = {name: int(np.argmax(ratio)) for name, ratio in boosts.items()}
-        words = [f"over {name} at most {boosts[name][peak]:.4g} at {k[peak]:.4g} h/Mpc" for name, peak in peaks.items()]
-        show(f"m22 = {m22:g}, z = {predicted.redshift:g}: boost {', '.join(words)}")
+        with_haloes = {name: [each.total_boost(name) for each in predicted] for name in TOTAL_OVER}
+        ratios |= {WITH_HALOES.format(name): np.array(boosts) for name, boosts in with_haloes.items()}
+    for number, at_redshift in enumerate(predicted):
+        for row, m22 in enumerate(masses):
+            boosts = {name: ratio[number, row] for name, ratio in ratios.items()}
+            peaks = {name: int(np.argmax(boost)) for name, boost in boosts.items()}
+            words = [f"over {name} at most {boosts[name][at]:.4g} at {k[at]:.4g} h/Mpc" for name, at in peaks.items()]
+            show(f"m22 = {m22:g}, z = {at_redshift.redshift:g}: boost {', '.join(words)}")
     show(f"table: {output}")
     if options.dpi:
         from ..plots.prediction import draw_prediction
 
-        figure = draw_prediction(
-            k, np.array(masses), predicted.redshift, ratios, figure_of(output, options), options.dpi
-        )
+        of_all = np.array(masses), [each.redshift for each in predicted]
+        figure = draw_prediction(k, *of_all, ratios, figure_of(output, options), options.dpi)
         show(f"figure: {figure}")
+
+
+@contextmanager
+def _named(config: "Config", configs: "list[Config]") -> Iterator[None]:
+    """Of several redshifts an InputError names that of the config, unless it is about the option."""
+    try:
+        yield
+    except InputError as error:
+        if len(configs) == 1 or str(error).startswith("--redshift"):
+            raise
+        raise InputError(f"z = {config.cosmology.redshift:g}: {error}") from None
 
 
 def _about(options: Namespace, config: "Config") -> dict[str, str | float]:
@@ -148,9 +172,12 @@ def _import(modules: list[str]) -> None:
             import_module(f"gpu_fdm.{name}")
 
 
-def _config(options: Namespace) -> "Config":
-    """The config of the options: those of --set come last, and sections that an ini lacks are made."""
-    from ..config.config import config_of_cosmology, parse_config
+def _config(options: Namespace, redshift: float | None) -> "Config":
+    """The config of the options: those of --set come last, and sections that an ini lacks are made.
+
+    redshift  one of --redshift, None where it is not given
+    """
+    from ..config.config import Override, config_of_cosmology, parse_config
 
     def read(overrides: list[str]) -> "Config":
         if options.cosmology is None:
@@ -161,18 +188,19 @@ def _config(options: Namespace) -> "Config":
     made = (*MADE, *MADE_TOTAL) if options.total else MADE
     absent = [text for text in made if getattr(given, text.partition(".")[0]) is None]
     keys = {name: f"one_filament.{name}" for name in ("points", "k_min", "k_max")}
-    return read([*absent, *overrides_of(options, redshift="cosmology.redshift", **keys), *options.set])
+    at = [] if redshift is None else [Override("cosmology.redshift", redshift, "--redshift")]
+    return read([*absent, *at, *overrides_of(options, **keys), *options.set])
 
 
-def _masses(text: str) -> list[float]:
-    """Boson masses from a list; InputError for what are none."""
+def _numbers(option: str, text: str, example: str, what: str) -> list[float]:
+    """Numbers of an option; InputError for what are none, for too many, and for one that is there twice."""
     try:
-        masses = [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--m22 {text}: must be numbers, as 0.5,1,2") from None
-    if len(set(masses)) < len(masses) or len(masses) > _MOST:
-        raise InputError(f"--m22 {text}: must be at most {_MOST} different masses")
-    return masses
+        raise InputError(f"{option} {text}: must be numbers, as {example}") from None
+    if len(set(numbers)) < len(numbers) or len(numbers) > _MOST:
+        raise InputError(f"{option} {text}: must be at most {_MOST} different {what}")
+    return numbers
 
 
 def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""Predictions as a table, CSV or ECSV: a row for each boson mass and wavenumber, with units in the header."""
+"""Predictions as a table, CSV or ECSV: a row for each redshift, boson mass and wavenumber, with units in the header."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,11 @@ TOTAL = {
     "total_smooth": f"{_POWER}, the same without fringes",
     "total_cdm": f"{_POWER}, the same of cold dark matter",
 }
+_SEVERAL = {"redshift": "one after the other, each with rows of all m22"}  # in place of one
 _OF_ASTROPY = {"h/Mpc, comoving": "littleh / Mpc", "1e-22 eV": "1e-22 eV"}
 
 
-def predicted_columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray]:
+def _columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray]:
     """Columns by name, shape (m22 times k,): those of UNITS, boost_over_... for each denominator, and those of TOTAL.
 
     The last where the prediction has haloes.
@@ -53,21 +55,30 @@ def predicted_columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str
 
 
 def write_predicted(
-    predicted: "Predicted", over: tuple[str, ...], path: str | Path, about: dict[str, str | float]
+    predicted: Sequence["Predicted"], over: tuple[str, ...], path: str | Path, about: dict[str, str | float]
 ) -> None:
     """Write the table: ECSV where the name ends in .ecsv, else CSV. Raises RunError where it cannot be written.
 
+    predicted  the same boson masses and wavenumbers at one or several redshifts
     over   denominators of boosts;  about  lines of the header, by name
     """
-    path, columns = Path(path), predicted_columns(predicted, over)
-    units = {name: (UNITS | TOTAL).get(name, "1, ratio of linear power and filaments") for name in columns}
-    header: dict[str, str | float] = {"table": TITLE, **about}
+    path, blocks = Path(path), [_columns(each, over) for each in predicted]
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    known: dict[str, str] = UNITS | TOTAL
+    header: dict[str, str | float] = {"table": TITLE}
+    if len(predicted) > 1:
+        known |= _SEVERAL
+        header["redshifts"] = ", ".join(f"{each.redshift:.12g}" for each in predicted)
+    else:
+        header["redshift_of_all"] = float(predicted[0].redshift)
+    units = {name: known.get(name, "1, ratio of linear power and filaments") for name in columns}
+    header |= about
     if path.suffix == ".ecsv":
-        known = {
+        of_astropy = {
             name: _OF_ASTROPY.get(unit, "Mpc3 / littleh3" if _POWER in unit else "") for name, unit in units.items()
         }
         meta = header | {f"{name}_is": unit for name, unit in units.items()}
-        text = ecsv.written(meta, columns, {name: unit for name, unit in known.items() if unit})
+        text = ecsv.written(meta, columns, {name: unit for name, unit in of_astropy.items() if unit})
     else:
         lines = [f"# {name}: {without_formulas(value)}" for name, value in (header | units).items()]
         rows = zip(*(values.tolist() for values in columns.values()), strict=True)

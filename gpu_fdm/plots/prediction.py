@@ -1,10 +1,13 @@
 """Predicted boosts: a panel for each denominator, with a line for each boson.
 
+At several redshifts each boson has panels of its own, with a line for each redshift.
 Texts are plain: the first mathematical one costs a seventh of a second.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib import style as matplotlib_style
@@ -13,10 +16,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from .style import PAGE, SMALL, STYLE, boson_colours, save_figure
+from ..errors import InputError
+from .style import LETTER, PAGE, SMALL, STYLE, boson_colours, epoch_colours, save_figure
 
 LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
 PANEL, GAP, TOP, BOTTOM = 2.2, 0.1, 0.3, 0.68  # inches
+LEFT, RIGHT, BETWEEN = 0.09, 0.98, 0.06  # ends of the panels over the page, and the gap between two over their width
+MOST_BESIDE = 3  # panels
+MOST_PIXELS = 2**16 - 1  # in height, that matplotlib draws
+WRITTEN = 0.94  # part of the width of a panel that a text in it may have
 COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
 OVER = {  # in words
     "smooth": "the same filaments without fringes",
@@ -30,43 +38,109 @@ OVER = {  # in words
 
 
 def draw_prediction(
-    k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, NDArray], path: Path, dpi: int = 150
+    k: NDArray, m22: NDArray, redshifts: Sequence[float], boosts: Mapping[str, NDArray], path: Path, dpi: int = 150
 ) -> Path:
     """Draw boosts into a PNG; returns its path. Arguments as for `prediction`."""
     with matplotlib_style.context(["default", STYLE]):
-        save_figure(prediction(k, m22, redshift, boosts), path, dpi)
+        save_figure(prediction(k, m22, redshifts, boosts), path, dpi)
     return path
 
 
-def prediction(k: NDArray, m22: NDArray, redshift: float, boosts: Mapping[str, NDArray]) -> Figure:
-    """A figure of boosts over k, both logarithmic.
+def prediction(k: NDArray, m22: NDArray, redshifts: Sequence[float], boosts: Mapping[str, NDArray]) -> Figure:
+    """A figure of boosts over k, both logarithmic: a line for each boson, or each redshift where there are several.
 
-    k  [h/Mpc], shape (k,);  m22  [1e-22 eV], shape (m22,);  boosts  by denominator, shape (m22, k) each
+    k  [h/Mpc], shape (k,);  m22  [1e-22 eV], shape (m22,)
+    boosts  by denominator, shape (redshifts, m22, k) each
     """
-    rows = -(-len(m22) // COLUMNS)  # of the legend
-    bottom = BOTTOM + ROW * (rows - 1)
-    height = TOP + bottom + len(boosts) * (PANEL + GAP)
+    of_bosons = {mass: (f"m₂₂ = {mass:.4g}", colour) for mass, colour in boson_colours(m22.tolist()).items()}
+    if len(redshifts) == 1:
+        looks = [of_bosons[mass] for mass in m22.tolist()]
+        return _figure(k, f"z = {redshifts[0]:.4g}", looks, {"": {over: ratios[0] for over, ratios in boosts.items()}})
+    looks = [(f"z = {redshift:.4g}", colour) for redshift, colour in sorted(epoch_colours(redshifts).items())]
+    rising = np.argsort(redshifts)
+    groups = {
+        of_bosons[mass][0]: {over: ratios[rising, row] for over, ratios in boosts.items()}
+        for row, mass in enumerate(m22.tolist())
+    }
+    if len(groups) == 1:
+        ((boson, only),) = groups.items()
+        return _figure(k, boson, looks, {"": only})
+    return _figure(k, "", looks, groups)
+
+
+def _figure(
+    k: NDArray, about: str, looks: Sequence[tuple[str, Any]], groups: Mapping[str, Mapping[str, NDArray]]
+) -> Figure:
+    """A panel for each denominator, below each other, and for each group of lines, beside each other.
+
+    about   what the first line ends with;  looks  name and colour of each line
+    groups  boosts by denominator, shape (lines, k) each, by what their panels say of them
+    """
+    denominators = list(next(iter(groups.values())))
+    stacks = _stacks(len(groups))
+    beside, below = -(-len(groups) // stacks), stacks * len(denominators)
+    bottom, height = _heights(below, len(looks))
     figure = Figure(figsize=(PAGE, height))  # laid out here: the search for a layout takes longer than all else
-    figure.suptitle(f"power of fuzzy dark matter and its filaments,  z = {redshift:.4g}", y=1 - 0.08 / height, va="top")
-    panels = figure.subplots(len(boosts), 1, sharex=True, squeeze=False)[:, 0]
-    figure.subplots_adjust(0.09, bottom / height, 0.98, 1 - TOP / height, hspace=GAP / PANEL)
-    colours = boson_colours(m22.tolist())
-    for panel, (over, ratios) in zip(panels, boosts.items(), strict=True):
-        for mass, ratio in zip(m22.tolist(), ratios, strict=True):
-            panel.loglog(k, ratio, color=colours[mass], label=f"m₂₂ = {mass:.4g}")
-        panel.axhline(1, color="black", linewidth=0.8)
-        low = np.clip(np.min(ratios, initial=1.0) / 1.5, LEAST, 0.7)
-        panel.set_ylim(low, np.clip(np.max(ratios, initial=1.0) * 3, 2.0, LARGEST))
-        panel.set_ylabel(f"ratio to {over.split()[0]}")
-        above = "with haloes, " if over.endswith("with haloes") else ""
-        panel.text(0.03, 0.95, f"{above}over {OVER[over]}", va="top", fontsize=SMALL, transform=panel.transAxes)
-    panels[0].set_xlim(k[0], k[-1])
-    panels[-1].set_xlabel("k  [h/cMpc]")
-    for axis in [panels[-1].xaxis, *(panel.yaxis for panel in panels)]:
+    title = ",  ".join(filter(None, ("power of fuzzy dark matter and its filaments", about)))
+    figure.suptitle(title, y=1 - 0.08 / height, va="top")
+    panels = figure.subplots(below, beside, sharex=True, squeeze=False)
+    figure.subplots_adjust(LEFT, bottom / height, RIGHT, 1 - TOP / height, hspace=GAP / PANEL, wspace=BETWEEN)
+    letters = int(WRITTEN * 72 * PAGE * (RIGHT - LEFT) / (beside * LETTER * SMALL))
+    ends = {over: _ends([group[over] for group in groups.values()]) for over in denominators}
+    for number, (name, boosts) in enumerate(groups.items()):
+        stack, column = divmod(number, beside)
+        places = panels[stack * len(denominators) :, column]
+        for panel, (over, ratios) in zip(places, boosts.items(), strict=False):
+            for (label, colour), ratio in zip(looks, ratios, strict=True):
+                panel.loglog(k, ratio, color=colour, label=label)
+            panel.axhline(1, color="black", linewidth=0.8)
+            panel.set_ylim(*ends[over])
+            if column:
+                panel.tick_params(labelleft=False)
+            else:
+                panel.set_ylabel(f"ratio to {over.split()[0]}")
+            above = "with haloes, " if over.endswith("with haloes") else ""
+            says = ",  ".join(filter(None, (name, f"{above}over {OVER[over]}")))
+            panel.text(0.03, 0.95, fill(says, letters), va="top", fontsize=SMALL, transform=panel.transAxes)
+        if number + beside >= len(groups):
+            lowest = places[len(denominators) - 1]
+            lowest.set_xlabel("k  [h/cMpc]")
+            lowest.tick_params(labelbottom=True)
+    for panel in panels[below - len(denominators) :, len(groups) - (stacks - 1) * beside :].flat:
+        panel.set_axis_off()
+    panels[0, 0].set_xlim(k[0], k[-1])
+    for axis in [panels[-1, 0].xaxis, *(panel.yaxis for panel in panels.flat)]:
         _plain_ticks(axis)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=min(len(m22), COLUMNS))
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=min(len(looks), COLUMNS))
     return figure
+
+
+def require_room(masses: int, redshifts: int, denominators: int, dpi: int) -> None:
+    """InputError for a figure of so many boson masses, several redshifts and denominators that has too many pixels."""
+    _, height = _heights(_stacks(masses) * denominators, redshifts)
+    if height * dpi > MOST_PIXELS:
+        raise InputError(
+            f"--m22: {masses} masses at several redshifts make a figure of {height:.0f} inches: must be at most "
+            f"{MOST_PIXELS / dpi:.0f} at --dpi {dpi}; take fewer, or --dpi 0, which draws none"
+        )
+
+
+def _stacks(groups: int) -> int:
+    """Of panels below each other, where groups have no room beside each other."""
+    return -(-groups // MOST_BESIDE)
+
+
+def _heights(below: int, lines: int) -> tuple[float, float]:
+    """Of what is below the panels, and of the figure [inch]."""
+    bottom = BOTTOM + ROW * (-(-lines // COLUMNS) - 1)
+    return bottom, TOP + bottom + below * (PANEL + GAP)
+
+
+def _ends(ratios: Sequence[NDArray]) -> tuple[float, float]:
+    """Of the axis of boosts."""
+    low = np.clip(min(np.min(each, initial=1.0) for each in ratios) / 1.5, LEAST, 0.7)
+    return float(low), float(np.clip(max(np.max(each, initial=1.0) for each in ratios) * 3, 2.0, LARGEST))
 
 
 def _plain_ticks(axis: Axis) -> None:

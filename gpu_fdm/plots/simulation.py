@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import h5py
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -25,6 +24,7 @@ from .style import (
     VERMILION,
     WAVENUMBER,
     Look,
+    epoch_colours,
     few_log_ticks,
     mark_line,
     mark_scales,
@@ -38,8 +38,6 @@ RUNS: dict[str, Look] = {  # in the order of rows and legends: how their lines a
     "wave_cdm": {"color": GREEN},
     "particles_cdm": {"color": "black", "linestyle": (0, (5, 2))},
 }
-EPOCHS = colormaps["plasma_r"]  # late epochs are dark
-FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # in that map
 SCALES = {
     r"$k_\mathrm{J}$": "quantum Jeans scale",
     r"$k_\mathrm{force}$": "forces of particles",
@@ -257,9 +255,7 @@ def spread(values: Sequence[float], most: int) -> list[float]:
 
 def _colour(redshift: float, chosen: list[float]) -> tuple[float, float, float, float]:
     """The colour of the one of the chosen redshifts that is nearest."""
-    nearest = min(chosen, key=lambda other: abs(other - redshift))
-    position = chosen.index(nearest) / max(len(chosen) - 1, 1)
-    return EPOCHS(FIRST_COLOUR + (LAST_COLOUR - FIRST_COLOUR) * position)
+    return epoch_colours(chosen)[min(chosen, key=lambda other: abs(other - redshift))]
 
 
 def about_simulation(file: h5py.File, of_first: bool = False) -> list[str]:

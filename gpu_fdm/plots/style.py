@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,6 +44,8 @@ POSITION_OF_ONE = 0.25  # of m22 = 1 in the sequence
 BOSONS = LinearSegmentedColormap.from_list(
     "bosons", [(0, "#F2B134"), (POSITION_OF_ONE, VERMILION), (0.5, "#B52A6E"), (0.75, "#5F44C8"), (1, "#0A2A80")]
 )
+EPOCHS = colormaps["plasma_r"]  # late epochs are dark
+FIRST_COLOUR, LAST_COLOUR = 0.15, 0.95  # in that map
 LIGHT, HEAVY = 0.5, 8.0  # m22 at the ends of the sequence unless a file goes beyond, so that files compare
 LEAST_CONTRAST = 0.08  # of the sequence, between neighbours; closer masses are spread evenly over it
 CDM: Look = {"color": "black"}
@@ -235,6 +238,13 @@ def boson_colours(bosons: Iterable[float]) -> dict[float, Any]:
     if np.any(np.diff(positions) < LEAST_CONTRAST):
         positions = np.linspace(0, 1, len(bosons))
     return dict(zip(bosons, map(BOSONS, positions), strict=True))
+
+
+def epoch_colours(redshifts: Iterable[float]) -> dict[float, Any]:
+    """The colour of each redshift: the lower, the darker."""
+    falling = sorted(redshifts, reverse=True)
+    positions = np.linspace(FIRST_COLOUR, LAST_COLOUR, len(falling)).tolist()
+    return dict(zip(falling, map(EPOCHS, positions), strict=True))
 
 
 def fringes(file: h5py.File) -> Look:

@@ -12,9 +12,11 @@ from astropy.table import Table
 
 from gpu_fdm import Prediction, parse_config
 from gpu_fdm.commands.main import main
-from gpu_fdm.io.tables import read_columns
+from gpu_fdm.io.tables import header_lines, read_columns
+from gpu_fdm.plots.prediction import prediction as figure_of
 
 COLUMNS = ("m22", "redshift", "k", "linear_cdm", "linear_fdm", "one_filament_fdm", "one_filament_smooth")
+MANY = ",".join(map(str, range(1, 40)))  # masses
 BOOSTS = ("boost_over_smooth", "boost_over_cdm")
 
 
@@ -68,6 +70,65 @@ def test_ecsv_has_units(tmp_path):
     assert table.meta["one_filament_relative_to"] == "all matter"
 
 
+@pytest.mark.parametrize("ending", ["csv", "ecsv"])
+def test_several_redshifts_are_blocks_each_as_it_is_alone(tmp_path, ending, capsys):
+    """In the order that they were given in, and bit for bit."""
+    options, redshifts = ("--sigma8", "0.8", "--over", "smooth,wdm"), (6.0, 4.25, 5.0)
+    path = predict(tmp_path, "--redshift", "6,4.25,5", *options, name=f"table.{ending}", dpi="50")
+    out = capsys.readouterr().out.splitlines()
+    with units.add_enabled_units(with_h):
+        table = Table.read(path, **({} if ending == "ecsv" else {"format": "ascii.csv", "comment": "#"}))
+        alone = [
+            Table.read(predict(tmp_path, "--redshift", str(redshift), *options, name=f"{redshift}.ecsv"))
+            for redshift in redshifts
+        ]
+    assert len(table) == 3 * 2 * 30 and table.colnames == alone[0].colnames
+    for block, one in enumerate(alone):
+        for name in table.colnames:
+            np.testing.assert_array_equal(np.asarray(table[name])[60 * block : 60 * (block + 1)], np.asarray(one[name]))
+    header = table.meta if ending == "ecsv" else header_lines(path.read_text())
+    assert header["redshifts"] == "6, 4.25, 5" and "redshift_of_all" not in header
+    assert [line.partition(":")[0] for line in out[:6]] == [
+        f"m22 = {m22}, z = {redshift}" for redshift in ("6", "4.25", "5") for m22 in ("0.5", "2")
+    ]
+    height = matplotlib.image.imread(tmp_path / "table.png").shape[0]
+    assert height == int(50 * (0.3 + 0.68 + 2 * 2.3))  # inches: a panel for each denominator, m22 beside each other
+    assert main(["info", str(path)]) == 0
+    assert "a table of m22, redshift, k, linear_cdm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("masses", "shape"), [(1, (2, 1)), (3, (2, 3)), (4, (4, 2)), (5, (4, 3))])
+def test_a_figure_has_a_line_for_each_redshift(masses, shape):
+    """Each boson has a panel of its own; colours and the legend rise with the redshift."""
+    k, m22, redshifts = np.geomspace(1, 100, 20), np.arange(1.0, masses + 1), [6.0, 4.0, 5.0]
+    ratios = np.arange(1, 1 + 3 * masses).reshape(3, masses, 1) * np.ones(20)
+    figure = figure_of(k, m22, redshifts, {"smooth": ratios, "cdm": 1 / ratios})
+    assert figure.axes[0].get_gridspec().get_geometry() == shape
+    drawn = [panel for panel in figure.axes if panel.axison]
+    assert len(drawn) == 2 * masses and len(figure.axes) == shape[0] * shape[1]
+    titles = [text.get_text() for panel in drawn for text in panel.texts]
+    for row, mass in enumerate(m22):
+        panels = [panel for panel in drawn if f"m₂₂ = {mass:g}," in panel.texts[0].get_text()] if masses > 1 else drawn
+        assert len(panels) == 2, titles
+        for panel, sign in zip(panels, (1, -1), strict=True):
+            lines = [line for line in panel.lines if len(line.get_ydata()) == 20]
+            assert [line.get_label() for line in lines] == ["z = 4", "z = 5", "z = 6"]
+            for line, at in zip(lines, (1, 2, 0), strict=True):
+                np.testing.assert_array_equal(line.get_ydata(), ratios[at, row] ** (1.0 * sign))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["z = 4", "z = 5", "z = 6"]
+    lowest = [panel for panel in drawn if panel.get_xlabel()]
+    assert len(lowest) == shape[1] and all(panel.xaxis.get_tick_params()["labelbottom"] for panel in lowest)
+
+
+def test_a_boson_that_cannot_be_predicted_at_one_of_the_redshifts(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--m22", "0.5", "--k-max", "800", "--redshift", "4,7", "--dpi", "50"]) == 2
+    error = capsys.readouterr().err
+    assert "error: z = 7: m22 = 0.5: k = 800 h/Mpc: must be at most" in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_options_change_the_universe(tmp_path):
     ini = tmp_path / "my.ini"
     ini.write_text("[cosmology]\nredshift = 3\nn_s = 0.9655\n[population]\nellipticity = collapse\n")
@@ -91,7 +152,15 @@ def test_options_change_the_universe(tmp_path):
         (["--output", "x.hdf5"], "--output x.hdf5: must end in .csv or .ecsv"),
         (["--output", "others.csv"], "others.csv: is a file that gpu-fdm did not write: it is not replaced"),
         (["--output", "figure.csv", "--dpi", "50"], "figure.png: is a file that gpu-fdm did not write"),
-        (["--redshift", "70"], "must be at most 49"),
+        (["--redshift", "70"], "error: --redshift 70: must be at most 49"),
+        (["--redshift", "4,70"], "error: --redshift 70: must be at most 49"),
+        (["--redshift", "4,5,4.0"], "--redshift 4,5,4.0: must be at most 100 different redshifts"),
+        (["--redshift", "4,five"], "--redshift 4,five: must be numbers, as 4,5.5"),
+        (["--redshift", "4,nan"], "--redshift nan: must be a number in [0, 10000]"),
+        (["--redshift", "-1,4"], "--redshift -1.0: must be a number in [0, 10000]"),
+        (["--redshift", "4,5", "--set", "one_filament.shape=published"], "--redshift 5: must be 4 where"),
+        (["--redshift", "4,5", "--over", "dust"], "error: --over dust: must be of smooth"),
+        (["--redshift", "4,5", "--dpi", "1200", "--m22", MANY], "error: --m22: 39 masses at several redshifts make a"),
         (["--sigma8", "-1"], "sigma8 = -1: must be > 0"),
         (["--k-max", "1e5"], "the range of the linear power"),
         (["--k-max", "1900", "--m22", "0.6"], "m22 = 0.6: k = 1900 h/Mpc: must be at most"),
