@@ -282,6 +282,8 @@ def _lines(found: "MeasuredFilament") -> list[str]:
         lines.append("it goes through the whole periodic box and meets itself: it is measured once")
     if not found.mean_is_known:
         lines.append("the box has the mean matter density, as far as is known (--mean-density)")
+    elif found.how.mean is None and abs(found.mean - 1) > 1e-3:
+        lines.append(f"the box has {found.mean:.4g} of the mean matter density, as its file says (--mean-density)")
     if found.momenta is not None:
         m, name = found.momenta, found.momentum_unit
         share = f", {m.across / sigma:.2g} of sigma" if name == "km/s" else ""

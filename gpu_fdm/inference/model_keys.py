@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from ..config.config import Config
-from ..config.sections import SECTIONS, TotalPowerSection
+from ..config.sections import SECTIONS, OneFilamentSection, TotalPowerSection
 from ..config.shared_sections import HaloSection
 
 OF_PREDICTIONS = ("cosmology", "population", "wavefunction", "one_filament")
@@ -14,6 +14,11 @@ WITHOUT = {("cosmology", "redshift"), ("population", "m22")}  # these are the ta
 # of runs alone: a table has rows of its own, and predictions are of the table of similarity
 _OF_RUNS = {"one_filament": ("k_min", "k_max", "points", "method", "tolerance", "budget")}
 _NOT_BESIDE_TABLE = "omega_b_h2", "omega_c_h2", "m_nu", "n_s", "ln10As"  # of linear power, which has its own
+
+
+def filaments_of(config: Config) -> OneFilamentSection:
+    """[one_filament], or its defaults; spectra are then relative to all matter, to whose power they add."""
+    return config.one_filament or OneFilamentSection(normalisation="matter")
 
 
 def keys_of_model(config: Config, total: bool) -> dict[str, dict[str, str]]:
@@ -41,6 +46,7 @@ def model_in_words(config: Config, total: bool = False) -> dict[str, str]:
     Keys that do not count are left out.
     """
     absent: dict[str, Any] = {name: SECTIONS[name]() for name in OF_PREDICTIONS if getattr(config, name) is None}
+    absent |= {"one_filament": filaments_of(config)}
     without: dict[str, tuple[str, ...]] = dict(_OF_RUNS)
     if config.cosmology.of_table:
         without["cosmology"] = _NOT_BESIDE_TABLE

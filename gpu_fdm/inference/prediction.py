@@ -46,8 +46,8 @@ class Predicted:
 
     m22     boson mass [1e-22 eV], a number or shape (m22,)
     bosons  one for each boson mass
-    One-filament spectra are relative to the density that [one_filament] normalisation names; `matter_fdm`, `matter` and
-    `boost` are of all matter in any case.
+    One-filament spectra are relative to the density that [one_filament] normalisation names, to all matter where the
+    config has no [one_filament]; `matter_fdm`, `matter` and `boost` are of all matter in any case.
     """
 
     m22: float | NDArray

@@ -25,6 +25,7 @@ from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from ..values import brief
 from .epochs import cached_epoch
+from .model_keys import filaments_of
 
 if TYPE_CHECKING:
     from .prepared_haloes import PreparedHaloes
@@ -80,7 +81,7 @@ class Prepared:
             from .prepared_haloes import with_haloes
 
             config = with_haloes(config)
-        section, population = config.one_filament or OneFilamentSection(), config.population or PopulationSection()
+        section, population = filaments_of(config), config.population or PopulationSection()
         cosmology, found = config.cosmology, covering_table(config, table)
         if cosmology.redshift > LATEST_REDSHIFT:
             raise config.error("cosmology", "redshift", f"must be at most {LATEST_REDSHIFT:g}")

@@ -14,7 +14,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from ..config.config import Config
-from ..config.sections import OneFilamentSection, PopulationSection, TotalPowerSection
+from ..config.sections import PopulationSection, TotalPowerSection
 from ..config.shared_sections import HaloSection
 from ..cosmology.variance import VarianceMatrix
 from ..haloes.form_table import FormTable
@@ -24,6 +24,7 @@ from ..pipeline.total_objects import halo_sizes, require_collapse, table_of_halo
 from ..population.epoch import Epoch
 from ..population.halo_epoch import HaloEpoch
 from .kept import Kept
+from .model_keys import filaments_of
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def with_haloes(config: Config) -> Config:
     full = replace(
         config,
         population=config.population or PopulationSection(),
-        one_filament=config.one_filament or OneFilamentSection(),
+        one_filament=filaments_of(config),
         halo=config.halo or HaloSection(),
         total_power=config.total_power or TotalPowerSection(),
     )

@@ -11,9 +11,44 @@ from ..cosmic_web.momenta import Momenta
 from ..cosmic_web.profile import MeasuredProfile
 from ..cosmic_web.shells import Shells
 from ..io.schema.common import MATTER
+from ..snapshots.snapshot import ParticleSnapshot
+from ..units import mean_matter_density
 from .snapshot_ridges import Snapshot
 
 RADIUS_SHARE = 8  # smoothing scales in the radius, where none is given
+_DENSITIES = {"Msun/cMpc^3": 1.0, "Msun/ckpc^3": 1e9}  # units of grids [Msun/cMpc^3]
+_CONSTANTS = 1e-3  # by which G and the solar mass of codes differ: a box so close to the mean matter density has it
+
+
+def mass_of_one(snapshot: Snapshot) -> float | None:
+    """What the file says of its masses, None where it does not.
+
+    Of a grid the stored density 1 [mean matter densities], of particles the weight 1 [mean matter density (cMpc/h)^3].
+    """
+    if isinstance(snapshot, ParticleSnapshot):
+        if snapshot.mass_unit is None or snapshot.omega_m is None:
+            return None
+        return snapshot.mass_unit * (snapshot.particle_mass or 1.0) / mean_matter_density(snapshot.omega_m)
+    if snapshot.density_units == MATTER:
+        return 1.0
+    density = _DENSITIES.get(snapshot.density_units)
+    if density is None or snapshot.h is None or snapshot.omega_m is None:
+        return None
+    return density / (snapshot.h**2 * mean_matter_density(snapshot.omega_m))
+
+
+def mean_of_box(snapshot: Snapshot, stored: float, given: float | None) -> float:
+    """The mean density of a box [mean matter densities]: as given, or as the file says, or else that of matter.
+
+    stored  mean of a grid as it is stored, or the sum of the weights of particles over the volume [(cMpc/h)^-3]
+    """
+    if given is not None:
+        return given
+    one = mass_of_one(snapshot)
+    if one is None:
+        return 1.0
+    needs_constants = one != 1.0  # as densities that are stored in mean matter densities do not
+    return 1.0 if needs_constants and abs(one * stored - 1) < _CONSTANTS else one * stored
 
 
 @frozen
@@ -108,7 +143,7 @@ class MeasuredFilament:
     @property
     def mean_is_known(self) -> bool:
         """Whether the file or the user says what the density of the box is; else it is taken as that of matter."""
-        return self.how.mean is not None or getattr(self.snapshot, "density_units", "") == MATTER
+        return self.how.mean is not None or mass_of_one(self.snapshot) is not None
 
     def centres_in_frame(self) -> NDArray:
         """The centres of slices in the frame of the axis, shape (slices, 3) [cMpc/h]."""

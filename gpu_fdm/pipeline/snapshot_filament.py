@@ -22,11 +22,10 @@ from ..cosmic_web.sampling import SECTORS, cylinder_points, lattice, sampled
 from ..cosmic_web.shells import Shells, numbers_of, shell_edges
 from ..errors import InputError, RunError
 from ..fields.box import Box
-from ..io.schema.common import MATTER
 from ..parallel.ranks import Ranks
 from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
 from ..units import CodeUnits
-from .measured_filament import Around, Cut, MeasuredFilament, Roundness
+from .measured_filament import Around, Cut, MeasuredFilament, Roundness, mean_of_box
 from .snapshot_ridges import Snapshot
 
 LEAST_PARTICLES = 100
@@ -75,8 +74,9 @@ def _of_particles(
         error = caught
     ranks.raise_first(error)
     total = float(ranks.allreduce(total))
-    mean = 1.0 if how.mean is None else how.mean
-    unit = mean * prod(snapshot.box_size) / total
+    volume = prod(snapshot.box_size)
+    mean = mean_of_box(snapshot, total / volume, how.mean)
+    unit = mean * volume / total
     results = []
     for axis, parts in zip(axes, near, strict=True):
         everyone = [part for of_rank in ranks.allgather(parts) for part in of_rank]
@@ -201,9 +201,7 @@ def _unit_of_grid(snapshot: GridSnapshot, how: Around, ranks: Ranks) -> tuple[fl
     stored = float(ranks.allreduce(total)) / prod(snapshot.cells)
     if not stored > 0:
         raise InputError(f"{snapshot.path}: its mean density is {stored:g}: must be positive")
-    if how.mean is None and snapshot.density_units == MATTER:
-        return 1.0, stored
-    mean = 1.0 if how.mean is None else how.mean
+    mean = mean_of_box(snapshot, stored, how.mean)
     return mean / stored, mean
 
 

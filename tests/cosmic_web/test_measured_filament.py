@@ -1,5 +1,8 @@
 """Filaments that were drawn are measured as they are: through a corner of the box, in any direction, beside others."""
 
+import dataclasses
+
+import h5py
 import numpy as np
 import pytest
 from drawn_filaments import OMEGA_M, REDSHIFT, Drawn, distance, mean_density, particles, write_particles
@@ -15,11 +18,12 @@ from gpu_fdm.errors import InputError
 from gpu_fdm.fields.box import Box
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.parallel.ranks import SERIAL
-from gpu_fdm.pipeline.measured_filament import Around
+from gpu_fdm.pipeline.measured_filament import Around, mean_of_box
 from gpu_fdm.pipeline.snapshot_filament import measure_filaments
 from gpu_fdm.snapshots.options import SnapshotOptions
 from gpu_fdm.snapshots.registry import open_snapshot
-from gpu_fdm.units import CodeUnits
+from gpu_fdm.snapshots.snapshot import GridSnapshot
+from gpu_fdm.units import SOLAR_MASS, CodeUnits
 
 SIDE = 1.0
 CORNER = Drawn((0.97, 0.02, 0.99), (1.0, 0.7, -0.4), 0.8, 0.0037, 3e9)  # the axis goes through a corner of the box
@@ -54,6 +58,40 @@ def test_a_filament_through_a_corner(snapshot):
     assert found.profile.line_mass == pytest.approx(float(truth.enclosed(HOW.radius)), rel=0.01)
     off = (found.profile.density - truth.density(found.profile.radius)) / found.profile.error
     assert np.mean(off**2) < 2 and found.shells.drawn == "slices" and found.curvature < 0.05
+
+
+def test_the_density_of_the_box_is_that_of_the_masses_in_a_file(tmp_path):
+    """It was taken as that of all matter, also in a box whose particles say that they have a fortieth of it."""
+    positions = particles([CORNER, OTHER], 30_000, SIDE)
+    path, mean = write_particles(tmp_path, positions, SIDE), mean_density([CORNER, OTHER], SIDE)
+    assert mean < 0.1
+
+    def measured(grams, given=None):
+        with h5py.File(path, "r+") as file:
+            file["Header"].attrs["UnitMass_in_g"] = grams
+        how = Around(HOW.smooth, HOW.radius, mean=given)
+        (found,) = measure_filaments(open_snapshot(path), [wrapped_axis(CORNER)], how, SERIAL, found=False)
+        return found
+
+    grams = (CORNER.mass + OTHER.mass) / 30_000 * SOLAR_MASS * 1e3  # each
+    found, given = measured(grams), measured(grams, mean)
+    assert found.mean_is_known and found.mean == pytest.approx(mean, rel=1e-6)
+    assert found.profile.line_mass == pytest.approx(given.profile.line_mass, rel=1e-6)
+    assert found.cylinder.sigma(1 / (1 + REDSHIFT), OMEGA_M)[0] == pytest.approx(CORNER.sigma, rel=0.05)
+    assert measured(grams / mean * 1.0005).mean == 1.0  # by the constants of another code
+
+
+def test_the_density_of_grids_in_solar_masses():
+    about = dict(path="grid", format="axionyx", box_size=(2.0,) * 3, redshift=3.0, fields=("AxDens",), field="AxDens")
+    grid = GridSnapshot(**about, h=0.7, omega_m=0.3, cells=(8,) * 3, density_units="Msun/cMpc^3", source=None)
+    stored = 0.25 * 0.3 * 2.775366e11 * 0.7**2  # a quarter of the mean matter density
+    assert mean_of_box(grid, stored, None) == pytest.approx(0.25, rel=1e-5)
+    of_kpc = dataclasses.replace(grid, density_units="Msun/ckpc^3")
+    assert mean_of_box(of_kpc, stored * 1e-9, None) == pytest.approx(0.25, rel=1e-5)
+    assert mean_of_box(dataclasses.replace(grid, omega_m=None), stored, None) == 1.0
+    assert mean_of_box(grid, stored, 0.5) == 0.5
+    own = dataclasses.replace(grid, density_units="mean matter densities")
+    assert mean_of_box(own, 1.0003, None) == 1.0003
 
 
 def test_what_is_no_filament(snapshot):

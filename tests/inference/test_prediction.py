@@ -7,7 +7,9 @@ from locations import REPOSITORY
 
 import gpu_fdm
 from gpu_fdm import InputError, parse_config, transfer, variance
+from gpu_fdm.commands.main import main
 from gpu_fdm.inference.likelihood import Likelihood
+from gpu_fdm.inference.model_keys import model_in_words
 from gpu_fdm.inference.prediction import Prediction
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.population_filaments import classical_spectrum
@@ -31,7 +33,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prediction(cache):
-    return Prediction.of(parse_config(""), 4.0, K)
+    return Prediction.of(config_of(), 4.0, K)
 
 
 def config_of(text="", population="", wave="", cosmology=""):
@@ -265,3 +267,15 @@ def test_sigma8_of_the_config():
     ):
         ours, theirs = given(1.0, **arguments), default(1.0, **same)
         np.testing.assert_allclose(ours.matter_fdm, theirs.matter_fdm, rtol=1e-7)
+
+
+def test_without_a_section_of_filaments_spectra_are_relative_to_all_matter(tmp_path):
+    """As those of gpu-fdm predict, whose table says so, and as its header has it."""
+    made, config = tmp_path / "made.csv", parse_config("")
+    main(["predict", "--m22", "1.3", "--points", str(len(K)), "--output", str(made), "--dpi", "0"])
+    lines = [line for line in made.read_text().splitlines() if not line.startswith("#")]
+    column = np.genfromtxt(lines, delimiter=",", names=True)["one_filament_fdm"]
+    one = Prediction.of(config, 4.0, K)(1.3)
+    np.testing.assert_allclose(one.one_filament_fdm, column, rtol=1e-12)
+    np.testing.assert_allclose(one.linear_fdm + one.one_filament_fdm, one.matter_fdm, rtol=1e-13)
+    assert "normalisation = matter" in model_in_words(config)["one_filament"]
