@@ -24,6 +24,7 @@ class Cylinder:
 
     scale       r0/a [cMpc/h];  line_mass  total [mean matter density (cMpc/h)^2]
     background  constant density beside it [mean matter densities];  beta  anisotropy
+    without_one  background of the fits without one slice or sector at a time, none of a cylinder that was not fitted
     """
 
     scale: float
@@ -31,6 +32,7 @@ class Cylinder:
     background: float
     beta: float = 0.0
     errors: tuple[float, float, float] = (np.nan, np.nan, np.nan)
+    without_one: tuple[float, ...] = ()
 
     def enclosed(self, radius: NDArray) -> NDArray:
         """Line mass of the cylinder within radii, without the background [mean matter density (cMpc/h)^2]."""
@@ -64,10 +66,12 @@ def fitted(edges: NDArray, sample: Sample, beta: float = 0.0, background: float 
     half = float(np.interp(0.5 * line_masses.sum(), np.cumsum(line_masses), edges[1:]))
     start = np.array([np.log(half), np.log(line_masses.sum()), background or 0.0])
     best = _best(edges, sample, beta, background, start)
-    left_out = [_best(edges, one, beta, background, best) for one in sample.without_each()]
+    left_out = np.array([_best(edges, one, beta, background, best) for one in sample.without_each()])
     scale, mass = np.exp(best[:2])
     errors = np.sqrt(variance(left_out)) * [scale, mass, background is None]
-    return Cylinder(float(scale), float(mass), float(best[2]), beta, tuple(errors.tolist()))
+    return Cylinder(
+        float(scale), float(mass), float(best[2]), beta, tuple(errors.tolist()), tuple(left_out[:, 2].tolist())
+    )
 
 
 def variance_of(sample: Sample) -> NDArray:

@@ -47,7 +47,9 @@ def measured_profile(shells: Shells, cylinder: Cylinder) -> MeasuredProfile:
     density = (masses / area - cylinder.background) * shape
     error = np.sqrt(variance_of(sample)) / area * shape
     whole = area.sum() * cylinder.background
-    line_mass, scatter = float(masses.sum() - whole), float(np.sqrt(variance(sample.left_out().sum(axis=1))))
+    # the background is fitted to the same masses, and goes up and down with them
+    left_out = sample.left_out().sum(axis=1) - area.sum() * np.array(cylinder.without_one)
+    line_mass, scatter = float(masses.sum() - whole), float(np.sqrt(variance(left_out)))
     rise = _rise(radius, density, error)
     if rise:
         raise ValueError(rise)

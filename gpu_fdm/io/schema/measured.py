@@ -55,7 +55,7 @@ MEASURED_FILAMENT = Schema(
             {
                 "radius": Dataset("radius", "cMpc/h", "distance from the axis"),
                 "density": Dataset("radius", MATTER, "comoving density, less the background"),
-                "error": Dataset("radius", MATTER, "standard deviation of the density"),
+                "error": Dataset("radius", MATTER, "standard deviation of the density, at the background subtracted"),
             },
         ),
         Group(
