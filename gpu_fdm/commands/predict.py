@@ -26,6 +26,7 @@ from .terminal import show
 
 if TYPE_CHECKING:
     from ..config.config import Config
+    from ..inference.prediction import Predicted
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +112,11 @@ def execute(options: Namespace) -> None:
     elif options.sigma8 is not None:
         source = power.with_sigma8(options.sigma8).source
         made_of = replace(made_of, cosmology=evolve(made_of.cosmology, ln10As=None, sigma8=options.sigma8))
-    for at_redshift in predicted:
-        where = f", z = {at_redshift.redshift:g}" if len(predicted) > 1 else ""
-        for boson in at_redshift.bosons:
-            for line in boson.doubts:
-                log.warning("m22 = %g%s: %s", boson.m22, where, line)
+    doubts = _doubts(predicted)
+    for line in doubts:
+        log.warning("%s", line)
     about: dict[str, str | float] = {"linear_power": source}
+    about |= {f"doubt_{number + 1}": line for number, line in enumerate(doubts)}
     write_predicted(predicted, over, output, about | _about(options, made_of))
     ratios = {name: np.array([each.boost(name) for each in predicted]) for name in shown}
     if options.total:
@@ -132,9 +132,22 @@ def execute(options: Namespace) -> None:
     if options.dpi:
         from ..plots.prediction import draw_prediction
 
-        of_all = np.array(masses), [each.redshift for each in predicted]
-        figure = draw_prediction(k, *of_all, ratios, figure_of(output, options), options.dpi)
+        doubted = np.array([[bool(boson.doubts) for boson in each.bosons] for each in predicted])
+        errors = np.array([each.one_filament_fdm_error / each.one_filament_fdm for each in predicted])
+        of_all = np.array(masses), [each.redshift for each in predicted], ratios
+        figure = draw_prediction(k, *of_all, doubted, errors, figure_of(output, options), options.dpi)
         show(f"figure: {figure}")
+
+
+def _doubts(predicted: "list[Predicted]") -> list[str]:
+    """What is to be said of filaments that their modes do not describe."""
+    several = len(predicted) > 1
+    return [
+        f"m22 = {boson.m22:g}{f', z = {at_redshift.redshift:g}' if several else ''}: {line}"
+        for at_redshift in predicted
+        for boson in at_redshift.bosons
+        for line in boson.doubts
+    ]
 
 
 @contextmanager

@@ -31,14 +31,18 @@ TOTAL = {
     "total_smooth": f"{_POWER}, the same without fringes",
     "total_cdm": f"{_POWER}, the same of cold dark matter",
 }
+ERROR = {
+    "one_filament_fdm_error": f"{_POWER}, of one_filament_fdm beside sums over states; choices of the model change it "
+    "by far more; nan below 1e-7 of its limit at small k, where none is known"
+}
 _SEVERAL = {"redshift": "one after the other, each with rows of all m22"}  # in place of one
 _OF_ASTROPY = {"h/Mpc, comoving": "littleh / Mpc", "1e-22 eV": "1e-22 eV"}
 
 
 def _columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray]:
-    """Columns by name, shape (m22 times k,): those of UNITS, boost_over_... for each denominator, and those of TOTAL.
+    """Columns by name, shape (m22 times k,): those of UNITS, boost_over_... for each denominator, TOTAL and ERROR.
 
-    The last where the prediction has haloes.
+    Those of TOTAL where the prediction has haloes.
     """
     shape = np.size(predicted.m22), len(predicted.k)
     columns = {
@@ -51,6 +55,7 @@ def _columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray
     if predicted.has_haloes:
         totals = predicted.total_fdm, predicted.total("smooth"), predicted.total("cdm")
         spectra |= dict(zip(TOTAL, totals, strict=True))
+    spectra |= {name: getattr(predicted, name) for name in ERROR}
     return columns | {name: np.broadcast_to(values, shape).ravel() for name, values in spectra.items()}
 
 
@@ -64,7 +69,7 @@ def write_predicted(
     """
     path, blocks = Path(path), [_columns(each, over) for each in predicted]
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    known: dict[str, str] = UNITS | TOTAL
+    known: dict[str, str] = UNITS | TOTAL | ERROR
     header: dict[str, str | float] = {"table": TITLE}
     if len(predicted) > 1:
         known |= _SEVERAL

@@ -102,6 +102,14 @@ class Predicted:
         return self._each(lambda boson: boson.relative * boson.classical)
 
     @cached_property
+    def one_filament_fdm_error(self) -> NDArray:
+        """Error of one_filament_fdm beside sums over states, that of the table of similarity; NaN where none is known.
+
+        It is known where the spectrum is above 1e-7 of its limit at small k. Choices of the model change it by more.
+        """
+        return self._each(lambda boson: boson.relative * boson.error)
+
+    @cached_property
     def filament_share(self) -> float | NDArray:
         """Mean density of the filaments in the window over that of all matter, shape of m22."""
         return self._each(lambda boson: boson.share)

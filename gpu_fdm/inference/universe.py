@@ -11,7 +11,14 @@ from ..cosmology.transfer import Transfer, warm
 from ..errors import InputError
 from ..pipeline.one_filament_table import doubts_of_modes
 from ..population.shapes import published_mass_function, published_shape
-from ..spectra.similarity.population import PopulationParts, classical_sum, last_wavenumber, summed
+from ..spectra.similarity.population import (
+    DEEPEST,
+    PopulationParts,
+    classical_sum,
+    last_wavenumber,
+    relative_error,
+    summed,
+)
 from ..spectra.total_power import Objects
 from ..units import CodeUnits
 from .prepared import Masses, Prepared
@@ -195,6 +202,12 @@ class Boson(Filaments):
     def fdm(self) -> NDArray:
         """P_1f of |psi|^2, relative to all matter [(Mpc/h)^3], shape (k,)."""
         return self.parts.power(self.universe.prepared.section.statistics)
+
+    @property
+    def error(self) -> NDArray:
+        """Error of `fdm` from the table [(Mpc/h)^3], shape (k,); NaN below DEEPEST P(0), where none is known."""
+        relative = relative_error(self.universe.prepared.table.recipe.energy_cut)
+        return np.where(self.fdm > DEEPEST * np.sum(self.weight), relative * self.fdm, np.nan)
 
     @cached_property
     def warm(self) -> Filaments:

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib import style as matplotlib_style
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -25,7 +26,9 @@ LEFT, RIGHT, BETWEEN = 0.09, 0.98, 0.06  # ends of the panels over the page, and
 MOST_BESIDE = 3  # panels
 MOST_PIXELS = 2**16 - 1  # in height, that matplotlib draws
 WRITTEN = 0.94  # part of the width of a panel that a text in it may have
+DASHES = (0, (4, 2))
 COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
+ABOVE = 0.13  # the legend, of a note [inch]
 OVER = {  # in words
     "smooth": "the same filaments without fringes",
     "n-body": "particles from the same initial conditions",
@@ -38,61 +41,93 @@ OVER = {  # in words
 
 
 def draw_prediction(
-    k: NDArray, m22: NDArray, redshifts: Sequence[float], boosts: Mapping[str, NDArray], path: Path, dpi: int = 150
+    k: NDArray,
+    m22: NDArray,
+    redshifts: Sequence[float],
+    boosts: Mapping[str, NDArray],
+    doubted: NDArray,
+    errors: NDArray,
+    path: Path,
+    dpi: int = 150,
 ) -> Path:
     """Draw boosts into a PNG; returns its path. Arguments as for `prediction`."""
     with matplotlib_style.context(["default", STYLE]):
-        save_figure(prediction(k, m22, redshifts, boosts), path, dpi)
+        save_figure(prediction(k, m22, redshifts, boosts, doubted, errors), path, dpi)
     return path
 
 
-def prediction(k: NDArray, m22: NDArray, redshifts: Sequence[float], boosts: Mapping[str, NDArray]) -> Figure:
+def prediction(
+    k: NDArray,
+    m22: NDArray,
+    redshifts: Sequence[float],
+    boosts: Mapping[str, NDArray],
+    doubted: NDArray,
+    errors: NDArray,
+) -> Figure:
     """A figure of boosts over k, both logarithmic: a line for each boson, or each redshift where there are several.
 
     k  [h/Mpc], shape (k,);  m22  [1e-22 eV], shape (m22,)
-    boosts  by denominator, shape (redshifts, m22, k) each
+    boosts   by denominator, shape (redshifts, m22, k) each
+    doubted  whether modes do not describe some of the filaments, shape (redshifts, m22): these lines are dashed
+    errors   of the spectra of filaments, relative, NaN where none is known, shape (redshifts, m22, k)
     """
     of_bosons = {mass: (f"m₂₂ = {mass:.4g}", colour) for mass, colour in boson_colours(m22.tolist()).items()}
+    accuracy = _accuracy(k, errors)
     if len(redshifts) == 1:
         looks = [of_bosons[mass] for mass in m22.tolist()]
-        return _figure(k, f"z = {redshifts[0]:.4g}", looks, {"": {over: ratios[0] for over, ratios in boosts.items()}})
+        of_all = {"": ({over: ratios[0] for over, ratios in boosts.items()}, doubted[0])}
+        return _figure(k, (f"z = {redshifts[0]:.4g}", accuracy), looks, of_all)
     looks = [(f"z = {redshift:.4g}", colour) for redshift, colour in sorted(epoch_colours(redshifts).items())]
     rising = np.argsort(redshifts)
     groups = {
-        of_bosons[mass][0]: {over: ratios[rising, row] for over, ratios in boosts.items()}
+        of_bosons[mass][0]: ({over: ratios[rising, row] for over, ratios in boosts.items()}, doubted[rising, row])
         for row, mass in enumerate(m22.tolist())
     }
     if len(groups) == 1:
         ((boson, only),) = groups.items()
-        return _figure(k, boson, looks, {"": only})
-    return _figure(k, "", looks, groups)
+        return _figure(k, (boson, accuracy), looks, {"": only})
+    return _figure(k, (accuracy,), looks, groups)
+
+
+def _accuracy(k: NDArray, errors: NDArray) -> str:
+    """The numerical error of the filaments in words, and up to which k it is known for all of them."""
+    known = np.all(np.isfinite(errors), axis=(0, 1))
+    last = len(k) if known.all() else int(np.argmin(known))
+    if not last:
+        return ""
+    up_to = "" if last == len(k) else f" up to k = {k[last - 1]:.3g}"
+    return f"numerical error of the filaments {100 * np.max(errors[..., :last]):.2g} %{up_to}"
 
 
 def _figure(
-    k: NDArray, about: str, looks: Sequence[tuple[str, Any]], groups: Mapping[str, Mapping[str, NDArray]]
+    k: NDArray,
+    about: Sequence[str],
+    looks: Sequence[tuple[str, Any]],
+    groups: Mapping[str, tuple[Mapping[str, NDArray], NDArray]],
 ) -> Figure:
     """A panel for each denominator, below each other, and for each group of lines, beside each other.
 
     about   what the first line ends with;  looks  name and colour of each line
-    groups  boosts by denominator, shape (lines, k) each, by what their panels say of them
+    groups  boosts by denominator, shape (lines, k) each, and which lines are dashed, by what their panels say of them
     """
-    denominators = list(next(iter(groups.values())))
+    of_groups = list(groups.values())
+    denominators, dashed = list(of_groups[0][0]), any(np.any(doubted) for _, doubted in of_groups)
     stacks = _stacks(len(groups))
     beside, below = -(-len(groups) // stacks), stacks * len(denominators)
-    bottom, height = _heights(below, len(looks))
+    bottom, height = _heights(below, len(looks), dashed)
     figure = Figure(figsize=(PAGE, height))  # laid out here: the search for a layout takes longer than all else
-    title = ",  ".join(filter(None, ("power of fuzzy dark matter and its filaments", about)))
+    title = ",  ".join(filter(None, ("power of fuzzy dark matter and its filaments", *about)))
     figure.suptitle(title, y=1 - 0.08 / height, va="top")
     panels = figure.subplots(below, beside, sharex=True, squeeze=False)
     figure.subplots_adjust(LEFT, bottom / height, RIGHT, 1 - TOP / height, hspace=GAP / PANEL, wspace=BETWEEN)
     letters = int(WRITTEN * 72 * PAGE * (RIGHT - LEFT) / (beside * LETTER * SMALL))
-    ends = {over: _ends([group[over] for group in groups.values()]) for over in denominators}
-    for number, (name, boosts) in enumerate(groups.items()):
+    ends = {over: _ends([boosts[over] for boosts, _ in of_groups]) for over in denominators}
+    for number, (name, (boosts, doubted)) in enumerate(groups.items()):
         stack, column = divmod(number, beside)
         places = panels[stack * len(denominators) :, column]
         for panel, (over, ratios) in zip(places, boosts.items(), strict=False):
-            for (label, colour), ratio in zip(looks, ratios, strict=True):
-                panel.loglog(k, ratio, color=colour, label=label)
+            for (label, colour), ratio, in_doubt in zip(looks, ratios, doubted.tolist(), strict=True):
+                panel.loglog(k, ratio, color=colour, label=label, linestyle=DASHES if in_doubt else "-")
             panel.axhline(1, color="black", linewidth=0.8)
             panel.set_ylim(*ends[over])
             if column:
@@ -111,14 +146,17 @@ def _figure(
     panels[0, 0].set_xlim(k[0], k[-1])
     for axis in [panels[-1, 0].xaxis, *(panel.yaxis for panel in panels.flat)]:
         _plain_ticks(axis)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=min(len(looks), COLUMNS))
+    names = [Line2D([], [], color=colour, label=label) for label, colour in looks]
+    figure.legend(handles=names, loc="lower center", ncols=min(len(names), COLUMNS))
+    if dashed:
+        y = (bottom - BOTTOM + ABOVE) / height
+        figure.text(0.5, y, "dashed: modes do not describe some of the filaments", ha="center", fontsize=SMALL)
     return figure
 
 
 def require_room(masses: int, redshifts: int, denominators: int, dpi: int) -> None:
     """InputError for a figure of so many boson masses, several redshifts and denominators that has too many pixels."""
-    _, height = _heights(_stacks(masses) * denominators, redshifts)
+    _, height = _heights(_stacks(masses) * denominators, redshifts, dashed=True)
     if height * dpi > MOST_PIXELS:
         raise InputError(
             f"--m22: {masses} masses at several redshifts make a figure of {height:.0f} inches: must be at most "
@@ -131,9 +169,9 @@ def _stacks(groups: int) -> int:
     return -(-groups // MOST_BESIDE)
 
 
-def _heights(below: int, lines: int) -> tuple[float, float]:
+def _heights(below: int, lines: int, dashed: bool) -> tuple[float, float]:
     """Of what is below the panels, and of the figure [inch]."""
-    bottom = BOTTOM + ROW * (-(-lines // COLUMNS) - 1)
+    bottom = BOTTOM + ROW * (-(-lines // COLUMNS) - 1 + dashed)
     return bottom, TOP + bottom + below * (PANEL + GAP)
 
 

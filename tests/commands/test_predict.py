@@ -14,10 +14,13 @@ from gpu_fdm import Prediction, parse_config
 from gpu_fdm.commands.main import main
 from gpu_fdm.io.tables import header_lines, read_columns
 from gpu_fdm.plots.prediction import prediction as figure_of
+from gpu_fdm.spectra.similarity.recipe import Recipe
+from gpu_fdm.spectra.similarity.table import table_of, table_rows
 
 COLUMNS = ("m22", "redshift", "k", "linear_cdm", "linear_fdm", "one_filament_fdm", "one_filament_smooth")
 MANY = ",".join(map(str, range(1, 40)))  # masses
 BOOSTS = ("boost_over_smooth", "boost_over_cdm")
+ERROR = "one_filament_fdm_error"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,10 +64,11 @@ def test_ecsv_has_units(tmp_path):
     path = predict(tmp_path, name="table.ecsv")
     with units.add_enabled_units(with_h):
         table = Table.read(path)
-    assert table.colnames == [*COLUMNS, *BOOSTS] and len(table) == 60
+    assert table.colnames == [*COLUMNS, *BOOSTS, ERROR] and len(table) == 60
+    assert table[ERROR].unit == table["linear_cdm"].unit
     assert table["k"].unit == with_h.littleh / units.Mpc
     assert table["linear_cdm"].unit == (units.Mpc / with_h.littleh) ** 3
-    same = read_columns(tmp_path / "table.csv", (*COLUMNS, *BOOSTS))
+    same = read_columns(tmp_path / "table.csv", (*COLUMNS, *BOOSTS, ERROR))
     for name in table.colnames:
         np.testing.assert_array_equal(np.asarray(table[name]), same[name])
     assert table.meta["one_filament_relative_to"] == "all matter"
@@ -92,7 +96,7 @@ def test_several_redshifts_are_blocks_each_as_it_is_alone(tmp_path, ending, caps
         f"m22 = {m22}, z = {redshift}" for redshift in ("6", "4.25", "5") for m22 in ("0.5", "2")
     ]
     height = matplotlib.image.imread(tmp_path / "table.png").shape[0]
-    assert height == int(50 * (0.3 + 0.68 + 2 * 2.3))  # inches: a panel for each denominator, m22 beside each other
+    assert height == int(50 * (0.3 + 0.9 + 2 * 2.3))  # inches: a panel for each denominator, m22 beside each other
     assert main(["info", str(path)]) == 0
     assert "a table of m22, redshift, k, linear_cdm" in capsys.readouterr().out
 
@@ -102,7 +106,9 @@ def test_a_figure_has_a_line_for_each_redshift(masses, shape):
     """Each boson has a panel of its own; colours and the legend rise with the redshift."""
     k, m22, redshifts = np.geomspace(1, 100, 20), np.arange(1.0, masses + 1), [6.0, 4.0, 5.0]
     ratios = np.arange(1, 1 + 3 * masses).reshape(3, masses, 1) * np.ones(20)
-    figure = figure_of(k, m22, redshifts, {"smooth": ratios, "cdm": 1 / ratios})
+    doubted, errors = np.zeros((3, masses), bool), np.full((3, masses, 20), 5e-4)
+    doubted[0, 0], errors[1, 0, 12:] = True, np.nan
+    figure = figure_of(k, m22, redshifts, {"smooth": ratios, "cdm": 1 / ratios}, doubted, errors)
     assert figure.axes[0].get_gridspec().get_geometry() == shape
     drawn = [panel for panel in figure.axes if panel.axison]
     assert len(drawn) == 2 * masses and len(figure.axes) == shape[0] * shape[1]
@@ -114,9 +120,12 @@ def test_a_figure_has_a_line_for_each_redshift(masses, shape):
             lines = [line for line in panel.lines if len(line.get_ydata()) == 20]
             assert [line.get_label() for line in lines] == ["z = 4", "z = 5", "z = 6"]
             for line, at in zip(lines, (1, 2, 0), strict=True):
+                assert line.is_dashed() == doubted[at, row]
                 np.testing.assert_array_equal(line.get_ydata(), ratios[at, row] ** (1.0 * sign))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["z = 4", "z = 5", "z = 6"]
+    assert figure.get_suptitle().endswith(f"numerical error of the filaments 0.05 % up to k = {k[11]:.3g}")
+    assert [text.get_text() for text in figure.texts if "dashed: modes do not" in text.get_text()]
     lowest = [panel for panel in drawn if panel.get_xlabel()]
     assert len(lowest) == shape[1] and all(panel.xaxis.get_tick_params()["labelbottom"] for panel in lowest)
 
@@ -187,6 +196,39 @@ def test_filaments_of_few_modes_are_told(tmp_path, capsys):
     predict(tmp_path)
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if "few modes" in line]
     assert warning.startswith("warning: m22 = 0.5: filaments of up to") and "(nu < 0.9)" in warning
+    header = header_lines((tmp_path / "table.csv").read_text())
+    assert header["doubt_1"] == warning.removeprefix("warning: ") and "doubt_2" not in header
+
+
+def test_doubts_of_several_redshifts_name_them(tmp_path, capsys):
+    header = header_lines(predict(tmp_path, "--m22", "0.7", "--redshift", "4,5,6").read_text())
+    doubts = [header[name] for name in header if name.startswith("doubt_")]
+    assert [doubt.partition(": ")[0] for doubt in doubts] == ["m22 = 0.7, z = 5", "m22 = 0.7, z = 6"]
+    assert [f"warning: {doubt}" for doubt in doubts] == capsys.readouterr().err.splitlines()
+
+
+def test_the_error_is_that_of_the_table_where_it_is_known(tmp_path):
+    """5e-4 of P_1f above 1e-7 of its limit at k -> 0; of a table of another energy cut more."""
+    path = predict(tmp_path, "--m22", "1", "--k-min", "0.001", "--k-max", "1500", "--points", "80", name="a.ecsv")
+    with units.add_enabled_units(with_h):
+        table = Table.read(path)
+    power, error = table["one_filament_fdm"].value, table[ERROR].value
+    known = power > 1e-7 * power[0]
+    assert 0 < np.count_nonzero(~known) < 20
+    np.testing.assert_allclose(error[known], 5e-4 * power[known], rtol=1e-12)
+    assert np.isnan(error[~known]).all()
+
+
+def test_the_error_of_a_table_of_another_energy_cut():
+    """2.5e-3 for 0.9; relative to the filaments it is too."""
+    recipe = Recipe(energy_cut=0.9, nu_min=1.0)
+    rows = table_rows(1.0, recipe)
+    table = table_of(recipe, [rows] * len(recipe.nodes))
+    config = parse_config(
+        "[wavefunction]\nenergy_cut = 0.9\n[population]\n[one_filament]\nnormalisation = population\n"
+    )
+    found = Prediction.of(config, 4.0, [10.0, 100.0], table)([1.5, 3.0])
+    np.testing.assert_allclose(found.one_filament_fdm_error, 2.5e-3 * found.one_filament_fdm, rtol=1e-12)
 
 
 def test_the_header_has_the_sigma8_of_the_option(tmp_path):

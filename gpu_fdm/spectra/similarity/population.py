@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .table import LARGEST_KAPPA, SimilarityTable
 
-ERROR = 5e-4  # of P_1f from the table where P > 1e-7 P(0), beside sums over states (tests/inference)
+ERROR = 5e-4  # of P_1f from the table where P > DEEPEST P(0), beside sums over states (tests/inference)
+DEEPEST = 1e-7
 _BEYOND = 0.02  # of the mass, up to which ERROR holds
 
 
