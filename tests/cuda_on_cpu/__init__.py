@@ -49,8 +49,9 @@ class CudaOnCpu:
     """Answers the calls of gpu_fdm.parallel.backend.GPU with NumPy arrays and the CUDA sources compiled by g++.
 
     Every launch checks what a GPU does not: the number and types of the arguments, reads and writes past the
-    end of an array (NaN comes back from the first, LaunchError from the second), and barriers that not all
-    threads of a block reach. Skips the test that launches where g++ is missing.
+    end of an array (NaN comes back from the first, LaunchError from the second), reads of shared memory that the
+    block has not written (NaN), and barriers that not all threads of a block reach. Skips the test that launches where
+    g++ is missing.
     """
 
     name = "gpu"

@@ -8,6 +8,7 @@
 // longjmp goes from stack to stack, which its check takes for an error
 #undef _FORTIFY_SOURCE
 
+#include <link.h>
 #include <math.h>
 #include <setjmp.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 // one copy for all the threads of a block; blocks never run side by side
-#define __shared__ static
+#define __shared__ static thread_local
 
 struct uint3 {
     unsigned x = 0, y = 0, z = 0;
@@ -222,6 +223,31 @@ private:
     void* argument = nullptr;
 };
 
+struct Memory {
+    void* start;
+    size_t size;
+};
+
+// The variables of this thread in this library: shared memory, and where in the grid it is.
+inline Memory of_thread()
+{
+    Memory found = {&blockIdx, 0};
+    const auto look_at = [](dl_phdr_info* library, size_t, void* out) {
+        auto& found = *static_cast<Memory*>(out);
+        auto* const start = static_cast<char*>(library->dlpi_tls_data);
+        for (unsigned number = 0; start && number < library->dlpi_phnum; ++number) {
+            const ElfW(Phdr)& part = library->dlpi_phdr[number];
+            if (part.p_type == PT_TLS && found.start >= start && found.start < start + part.p_memsz) {
+                found = {start, part.p_memsz};
+                return 1;
+            }
+        }
+        return 0;
+    };
+    dl_iterate_phdr(look_at, &found);
+    return found;
+}
+
 // One word a parameter: i8, f4, f8 and so on, behind * for an array that is written, behind & for one that is
 // only read.
 template <typename T>
@@ -256,9 +282,11 @@ const char* launch(void (*kernel)(Parameters...), unsigned blocks, unsigned thre
 {
     const auto values = values_at<Parameters...>(arguments, std::index_sequence_for<Parameters...>());
     const auto thread = [&] { std::apply(kernel, values); };
-    gridDim.x = blocks;
-    blockDim.x = threads;
-    for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) {
+    const Memory memory = of_thread();
+    for (unsigned block = 0; block < blocks; ++block) {
+        // a block has written nothing to its shared memory yet: NaN in both precisions
+        memset(memory.start, 0xff, memory.size);
+        threadIdx = {}, blockIdx = {block}, blockDim = {threads}, gridDim = {blocks};
 #ifdef CUDA_ON_CPU_FIBERS
         if (const char* error = Fibers::run(threads, thread)) return error;
 #else

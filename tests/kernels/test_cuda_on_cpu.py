@@ -137,3 +137,30 @@ def test_harness_runs_warp_functions():
     CudaOnCpu().launch_text(WARPS, "lost_in_warp", float, 64, (64,), block=64)
     with pytest.raises(LaunchError, match="warp function"):
         CudaOnCpu().launch_text(WARPS, "lost_in_warp", float, 64, (40,), block=64)
+
+
+SHARED = """
+template <int N>
+__device__ void read_and_write(double* out)
+{
+    __shared__ double numbers[N];
+    out[blockIdx.x] = numbers[N - 1];
+    numbers[N - 1] = 1;
+}
+
+extern "C" __global__ void read_unwritten(double* plain, double* of_template)
+{
+    __shared__ double number;
+    plain[blockIdx.x] = number;
+    number = 1;
+    read_and_write<5>(of_template);
+}
+"""
+
+
+def test_harness_has_no_numbers_in_shared_memory_that_a_block_has_not_written():
+    plain, of_template = np.zeros((2, 3))
+    for _ in range(2):
+        CudaOnCpu().launch_text(SHARED, "read_unwritten", float, 3, (plain, of_template), block=1)
+        assert np.isnan(plain).all() and np.isnan(of_template).all()
+        plain[:], of_template[:] = 0, 0
