@@ -74,8 +74,11 @@ def _print_file(path: Path) -> None:
     if (path / "result.hdf5").is_file():
         require_file(path)
     reader = recognise(path)
-    if reader is None or (reader is arrays.HDF5 and not _has_arrays(path)):
+    if reader is None:
         _print_origin(path)
+        return
+    if reader is arrays.HDF5 and (lacks := _without_arrays(path)):
+        show(f"{path}: HDF5 that gpu-fdm did not write; {lacks}")
         return
     found = survey(path)
     show(head(path, found))
@@ -129,12 +132,13 @@ def _has_fields(path: Path) -> bool:
         return bool(grid_fields(file, DENSITY)) or find(file, "psi") is not None
 
 
-def _has_arrays(path: Path) -> bool:
-    """Whether a file of HDF5 has arrays that may be a field."""
+def _without_arrays(path: Path) -> str:
+    """What is said of a file of HDF5 without arrays that may be a field; empty for another."""
     from ..io.hdf5 import list_grids, opened
+    from ..snapshots.arrays import without_grids
 
     with opened(path) as file:
-        return bool(list_grids(file))
+        return "" if list_grids(file) else without_grids(file)
 
 
 def _print_origin(path: Path) -> None:

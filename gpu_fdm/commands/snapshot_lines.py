@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
     from ..snapshots.survey import Survey
 
-_KPC_OR_MPC = "0.001 for kpc/h, 1 for Mpc/h"
 _OF_PSI = "twice for the real and the imaginary part of psi"
 _ABSENT = "not in the file"
 
@@ -43,8 +42,7 @@ def rows(path: Path, found: "Survey", particles: "Survey | None" = None) -> Iter
     if found.refusal:
         yield f"missing: {found.refusal}"
     for need in found.needed:
-        hint = _KPC_OR_MPC if "unit_length" in need.options else ""
-        hint = _OF_PSI if "dataset" in need.options and snapshot.format == "hdf5" else hint
+        hint = _OF_PSI if "dataset" in need.options and snapshot.format == "hdf5" else ""
         yield f"needed: {need.what}{hint and f' ({hint})'}"
     yield f"next: {_command(path, found)}"
 

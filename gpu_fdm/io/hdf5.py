@@ -163,14 +163,14 @@ def _is_vouched_for(path: str | Path) -> bool:
     return damage_of(Path(path)) == ""
 
 
-def list_grids(file: "h5py.File") -> list[str]:
-    """Names of three-dimensional arrays of numbers, at most 20; links are not followed."""
+def list_grids(file: "h5py.File", dimensions: int = 3) -> list[str]:
+    """Names of arrays of numbers of three dimensions, or as many as wanted, at most 20; links are not followed."""
     import h5py
 
     names: list[str] = []
 
     def note(name: str, node: "h5py.HLObject") -> bool | None:
-        if isinstance(node, h5py.Dataset) and node.ndim == 3 and _dtype(node) is not None:
+        if isinstance(node, h5py.Dataset) and node.ndim == dimensions and _dtype(node) is not None:
             names.append(name)
         return True if len(names) == _MOST_LISTED else None
 

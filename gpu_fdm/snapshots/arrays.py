@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import h5py
+
 from ..errors import InputError
 from ..io import hdf5
 from . import numpy_files
@@ -19,12 +21,19 @@ def read_hdf5(path: Path, options: SnapshotOptions) -> GridSnapshot:
         if names is None:
             names = tuple(hdf5.list_grids(file))
             if not names:
-                raise InputError(f"{path}: no array chosen: give --dataset; found: no array of three dimensions")
+                raise InputError(f"{path}: {without_grids(file)}")
             if len(names) > 1:
                 what = f"{path}: no array chosen: give --dataset; found: {', '.join(names)}"
                 raise OptionNeeded(what, path, ("dataset",), names)
         source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=hdf5.is_of_matlab(file, names[0]))
     return snapshot_of_array(source, HDF5.name, options)
+
+
+def without_grids(file: h5py.File) -> str:
+    """What is said of a file without an array of three dimensions: which of its arrays may be positions, too."""
+    what = "holds no array of three dimensions"
+    columns = [name for name in hdf5.list_grids(file, dimensions=2) if file[name].shape[1] == 3]
+    return f"{what}; {columns[0]} has three columns: {numpy_files.POSITIONS}" if columns else what
 
 
 def read_numpy(path: Path, options: SnapshotOptions) -> GridSnapshot:

@@ -47,15 +47,17 @@ class Header:
 
 
 def is_gadget(path: Path) -> bool:
-    """Whether a file, or the first of several, has the header of a GADGET snapshot, or of a table of its groups."""
+    """Whether a file, or the first of several, has the header or the particles of a GADGET snapshot.
+
+    A table of its groups is one too.
+    """
     first = parts.find_file(path)
     if first is None or not hdf5.is_hdf5(first):
         return False
     with hdf5.opened(first) as file:
         header = hdf5.find(file, "Header")
-        if header is None:
-            return False
-        return any(name in header.attrs for name in ("NumPart_ThisFile", *_TABLE)) or bool(particle_numbers(file))
+        known = header is not None and any(name in header.attrs for name in ("NumPart_ThisFile", *_TABLE))
+        return known or bool(particle_numbers(file))
 
 
 def particle_numbers(file: h5py.File) -> dict[int, int]:

@@ -20,6 +20,7 @@ from ..io.hdf5 import number_type
 from ..vectors import three
 from .options import OptionNeeded
 
+POSITIONS = "particles are read from HDF5, as PartType1/Coordinates and PartType1/Masses"
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _NUMBERS = "fciu"  # kinds of dtypes of real and complex numbers
 # errors that numpy and zipfile raise for damaged files
@@ -187,7 +188,8 @@ def _described(stream: IO[bytes], size: int, path: str | Path, member: str) -> N
         raise InputError(f"{name}: holds values of type {dtype}: must be real or complex numbers")
     shape = tuple(map(int, shape))  # NumPy's reader accepts True as an integer
     if len(shape) != 3 or any(n < 1 for n in shape):
-        raise InputError(f"{name}: has shape {shape}: must have 3 dimensions, none of them empty")
+        positions = f"; {POSITIONS}" if len(shape) == 2 and shape[1] == 3 else ""
+        raise InputError(f"{name}: has shape {shape}: must have 3 dimensions, none of them empty{positions}")
     found, needed = size - stream.tell(), prod(shape) * dtype.itemsize
     if found != needed:
         raise InputError(f"{name}: has {found} bytes after its header: must be {needed} for shape {shape}")

@@ -15,6 +15,7 @@ from ..io.kinds import Maybe, Number, Several, Text
 log = logging.getLogger(__name__)
 
 DIFFERENCE = 1e-5  # relative, between an option and the file, above which a warning is logged: digits of units
+_EXAMPLES = {"unit_length": " (0.001 for kpc/h, 1 for Mpc/h)"}  # of options that are needed
 _LENGTH = Number(low=1e-6, high=1e6)
 
 
@@ -100,7 +101,7 @@ class SnapshotOptions:
         """OptionNeeded naming every option that neither the user nor the file has; known  whether the file has it."""
         missing = [name for name, in_file in known.items() if not in_file and getattr(self, name) is None]
         if missing:
-            flags = " and ".join(f"{flag(name)}{_unit(_item(name))}" for name in missing)
+            flags = " and ".join(f"{flag(name)}{_unit(_item(name))}{_EXAMPLES.get(name, '')}" for name in missing)
             what = f"{path}: the file has no {' and no '.join(missing)}: give {flags}"
             raise OptionNeeded(what, path, tuple(missing))
 

@@ -316,7 +316,9 @@ def test_what_is_no_snapshot(capsys, tmp_path):
     with h5py.File(table, "w") as file:
         file["k"] = np.ones(4)
     assert main(["info", str(table)]) == 0
-    assert capsys.readouterr().out == (f"{table}: not a file that gpu-fdm wrote, without a digest of its bytes\n")
+    assert capsys.readouterr().out == (
+        f"{table}: HDF5 that gpu-fdm did not write; holds no array of three dimensions\n"
+    )
 
 
 @pytest.mark.parametrize("write", [write_gadget, write_gadget_binary])

@@ -103,7 +103,8 @@ def test_values_that_are_missing(tmp_path):
     path = write_gadget_binary(tmp_path, positions(), box_size=0.0)
     with pytest.raises(InputError) as error:
         open_snapshot(path)
-    both = "the file has no unit_length and no box_size: give --unit-length [cMpc/h] and --box-size [cMpc/h]"
+    both = "the file has no unit_length and no box_size: give --unit-length [cMpc/h] "
+    both += "(0.001 for kpc/h, 1 for Mpc/h) and --box-size [cMpc/h]"
     assert str(error.value) == f"{path}: {both}"
 
 

@@ -91,7 +91,7 @@ def test_all_that_is_missing_is_asked_for_at_once(tmp_path):
         open_snapshot(path)
     assert str(error.value) == (
         f"{path}: the file has no redshift and no unit_length and no box_size: give --redshift and --unit-length "
-        "[cMpc/h] and --box-size [cMpc/h]"
+        "[cMpc/h] (0.001 for kpc/h, 1 for Mpc/h) and --box-size [cMpc/h]"
     )
 
 

@@ -127,7 +127,8 @@ def test_units_that_are_missing(tmp_path):
     path = write_gadget(tmp_path, positions())
     with pytest.raises(InputError) as error:
         open_snapshot(path)
-    assert str(error.value) == f"{path}: the file has no unit_length: give --unit-length [cMpc/h]"
+    says = "the file has no unit_length: give --unit-length [cMpc/h] (0.001 for kpc/h, 1 for Mpc/h)"
+    assert str(error.value) == f"{path}: {says}"
     path = write_gadget(tmp_path, positions(), header={"UnitLength_in_cm": KPC_CM}, scaling=PHYSICAL)
     with pytest.raises(InputError) as error:
         open_snapshot(path)
@@ -335,3 +336,28 @@ class TestAxirepo:
         path = write_axirepo(tmp_path, self.psi())
         with pytest.raises(InputError, match=r"no particles of PartType1; found: none|NumPart_Total is 7"):
             open_snapshot(path, "gadget")
+
+
+def test_particles_without_a_header(tmp_path):
+    """As a program of the user's own writes them, in cMpc/h."""
+    path = tmp_path / "mine.hdf5"
+    with h5py.File(path, "w") as file:
+        file["PartType1/Coordinates"], file["PartType1/Masses"] = positions(), np.ones(len(positions()))
+    with pytest.raises(
+        InputError, match="has no redshift and no unit_length and no box_size: give --redshift and --unit-"
+    ):
+        open_snapshot(path)
+    opened = open_snapshot(path, options=SnapshotOptions(box_size=(75.0,), redshift=4.0, unit_length=1.0))
+    assert opened.box_size == (75.0,) * 3 and opened.redshift == 4.0 and opened.omega_m is None
+    assert read(opened)[0] == pytest.approx(positions())
+
+
+def test_bare_positions_are_told_where_to_be(tmp_path):
+    says = "particles are read from HDF5, as PartType1/Coordinates and PartType1/Masses"
+    np.save(tmp_path / "mine.npy", positions())
+    with pytest.raises(InputError, match=f"must have 3 dimensions, none of them empty; {says}"):
+        open_snapshot(tmp_path / "mine.npy")
+    with h5py.File(tmp_path / "mine.hdf5", "w") as file:
+        file["k"], file["pos"] = np.ones(4), positions()
+    with pytest.raises(InputError, match=f"holds no array of three dimensions; pos has three columns: {says}"):
+        open_snapshot(tmp_path / "mine.hdf5")
