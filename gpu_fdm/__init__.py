@@ -37,7 +37,7 @@ The public names, in the order in which data flows:
     sample, read_chain, Chain                samples of a posterior
     forecast, Bins, Forecast                 Fisher matrices
     Domain, start_ranks                      a grid shared by MPI ranks, and these, for run(config, ranks)
-    InputError, RunError                     what is wrong, with the input or with the run
+    InputError, UnfitError, RunError         what is wrong, with the input, with values, or with the run
 """
 
 try:  # which a build writes, from the tags of git
@@ -130,7 +130,7 @@ _HOMES = {
     "inference.forecast": ("forecast", "Bins", "Forecast"),
     "parallel.domain": ("Domain",),
     "parallel.ranks": ("start_ranks",),
-    "errors": ("InputError", "RunError"),
+    "errors": ("InputError", "UnfitError", "RunError"),
 }
 
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

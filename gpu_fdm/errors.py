@@ -66,6 +66,13 @@ class InputError(ValueError):
         return one_line(super().__str__())
 
 
+class UnfitError(ValueError):
+    """A check of ours finds values unfit for what is computed of them; the message does not say where they come from.
+
+    Who knows the place catches this and raises an InputError. A ValueError of a library is a fault of the program.
+    """
+
+
 class RunError(RuntimeError):
     """The input is right but the run is impossible on this machine: no space, no permission, no device."""
 

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..config.config import Config
 from ..config.shared_sections import DarkMatter, FilamentSection, WavefunctionSection
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..filament.eigenstates import eigenstates
 from ..filament.profile import Profile, SteadyStateCylinder
 from ..parallel.backend import CPU, GPU
@@ -66,7 +66,7 @@ class States:
         profile = self.profile
         try:
             library = eigenstates(profile, self.config.wavefunction.energy_cut, threads=backend.host.threads)
-        except ValueError as error:
+        except UnfitError as error:
             raise InputError(f"a filament to fit with has {error}") from None
         weights = weights_of(self.config, profile, library)
         return ScaledFilament.of(profile, library, weights.weight, k_max, backend, weights.method)

@@ -158,8 +158,6 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise InputError(f"{file}: is a folder, must be an ini file") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(error)) from None
     return _with_shipped_files(_with_files_beside(_parsed(text, str(file), overrides), file.parent))
 
 

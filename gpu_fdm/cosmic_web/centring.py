@@ -8,6 +8,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from ..errors import UnfitError
+
 ITERATIONS = 30
 _CLIPPED = 3.0  # scatters
 _STILL = 1e-4  # of the window
@@ -33,7 +35,7 @@ def centred(frame: NDArray, mass: NDArray, low: float, high: float, slices: int,
 
     frame   (u, v, z) of masses, shape (points, 3) [cMpc/h];  mass  shape (points,)
     low, high  between which z;  window  dispersion of the Gaussian [cMpc/h]
-    Raises ValueError where fewer than three slices have mass within the window.
+    Raises UnfitError where fewer than three slices have mass within the window.
     """
     edges = np.linspace(low, high, slices + 1)
     z = (edges[1:] + edges[:-1]) / 2
@@ -50,7 +52,7 @@ def centred(frame: NDArray, mass: NDArray, low: float, high: float, slices: int,
         centre = offset + z[:, None] * slope + shift
         good = np.isfinite(shift).all(axis=1)
         if np.count_nonzero(good) < 3:
-            raise ValueError("fewer than three slices along the axis have mass beside it")
+            raise UnfitError("fewer than three slices along the axis have mass beside it")
         distance = np.linalg.norm(shift - np.median(shift[good], axis=0), axis=1)
         good &= distance <= _CLIPPED * max(float(np.sqrt(np.mean(distance[good] ** 2))), _STILL * window)
         fit = np.polynomial.polynomial.polyfit(z[good], centre[good], 1)

@@ -13,6 +13,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from ..errors import UnfitError
 from .jackknife import Sample, variance
 
 HUBBLE = 100.0  # km/s of a distance of 1 Mpc/h
@@ -60,7 +61,7 @@ def fitted(edges: NDArray, sample: Sample, beta: float = 0.0, background: float 
 
     edges       of the shells, shape (shells + 1,) [cMpc/h];  sample  of at least four slices or sectors
     background  a known density beside it [mean matter densities]; None: fitted too
-    Raises ValueError where the masses have no scatter or there is no such cylinder.
+    Raises UnfitError where the masses have no scatter, are all in one unit, or there is no such cylinder.
     """
     line_masses = sample.line_masses()
     half = float(np.interp(0.5 * line_masses.sum(), np.cumsum(line_masses), edges[1:]))
@@ -77,13 +78,15 @@ def fitted(edges: NDArray, sample: Sample, beta: float = 0.0, background: float 
 def variance_of(sample: Sample) -> NDArray:
     """Variances of line masses, over the mass squared a running median of 5 shells: of few slices they scatter."""
     line_masses = sample.line_masses()
+    if not np.any(line_masses > 0):
+        raise UnfitError("its mass is all in one slice or sector, or there is none")
     floor = 1e-12 * float(np.max(line_masses))
     relative = sample.variance() / np.maximum(line_masses, floor) ** 2
     relative[line_masses <= floor] = 1.0
     padded = np.pad(relative, 2, mode="edge")
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
     if not np.all(median[line_masses > floor] > 0):
-        raise ValueError("the masses in shells are the same in all slices: their errors are not known")
+        raise UnfitError("the masses in shells are the same in all slices: their errors are not known")
     # an empty shell has the scatter of the least mass that was found
     return median * np.maximum(line_masses, line_masses[line_masses > floor].min()) ** 2 + floor**2
 
@@ -123,5 +126,5 @@ def _fit(
 
     found = least_squares(residuals, start[:free], jacobian, method="lm", x_scale="jac", max_nfev=100)
     if not (found.success and np.all(np.isfinite(found.x)) and abs(found.x[0] - np.log(edges[-1])) < 20):
-        raise ValueError("no isothermal cylinder fits the masses in shells")
+        raise UnfitError("no isothermal cylinder fits the masses in shells")
     return np.array([*found.x[:2], found.x[2] if free == 3 else beside])

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import UnfitError
+
 _GAP = 2  # slices in a row that may have less
 
 
@@ -11,7 +13,7 @@ def half_mass_ends(z: NDArray, mass: NDArray, low: float, high: float, half: flo
 
     z, mass    of points along the axis, shape (points,);  low, high  between which the ends are looked for
     slices     in which masses are counted; two of them in a row may have less
-    Raises ValueError where the median is zero.
+    Raises UnfitError where the median is zero.
     """
     edges = np.linspace(low, high, slices + 1)
     counted = np.histogram(z, edges, weights=mass)[0]
@@ -19,7 +21,7 @@ def half_mass_ends(z: NDArray, mass: NDArray, low: float, high: float, half: flo
     inside = np.abs(middle) <= half
     level = 0.5 * float(np.median(counted[inside]))
     if not level > 0:
-        raise ValueError("half of its slices are empty")
+        raise UnfitError("half of its slices are empty")
     start = int(np.flatnonzero(inside)[np.argmax(counted[inside])])
     ends = []
     for step in (-1, 1):

@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from ..errors import UnfitError
 from .cylinder import Cylinder, variance_of
 from .jackknife import variance
 from .shells import Shells
@@ -37,7 +38,7 @@ class MeasuredProfile:
 def measured_profile(shells: Shells, cylinder: Cylinder) -> MeasuredProfile:
     """The profile of masses in shells.
 
-    Raises ValueError where it rises outwards, naming the place, and where there is no line mass above the background.
+    Raises UnfitError where it rises outwards, naming the place, and where there is no line mass above the background.
     """
     sample = shells.sample()
     masses, area, edges = shells.line_masses(), shells.area, shells.edges
@@ -52,16 +53,16 @@ def measured_profile(shells: Shells, cylinder: Cylinder) -> MeasuredProfile:
     line_mass, scatter = float(masses.sum() - whole), float(np.sqrt(variance(left_out)))
     rise = _rise(radius, density, error)
     if rise:
-        raise ValueError(rise)
+        raise UnfitError(rise)
     if not line_mass > 3 * scatter:
-        raise ValueError(
+        raise UnfitError(
             f"its line mass within {edges[-1]:.3g} cMpc/h is {line_mass:.3g} +- {scatter:.2g} mean matter densities "
             "(cMpc/h)^2 above the density beside it: a void, or too few particles"
         )
     below = np.flatnonzero(density <= error)
     rows = slice(0, int(below[0]) if len(below) else len(density))
     if rows.stop < LEAST_ROWS:
-        raise ValueError(
+        raise UnfitError(
             f"its density is below its error from {radius[rows.stop]:.3g} cMpc/h on, after {rows.stop} shells: must be "
             f"above it in {LEAST_ROWS} at least"
         )

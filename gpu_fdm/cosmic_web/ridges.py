@@ -16,6 +16,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from ..errors import UnfitError
 from ..fields.box import Box
 from ..parallel.domain import Domain, domain_of
 from ..parallel.fft import Transform, inverse, transform
@@ -58,12 +59,12 @@ def ridge_points(
     most     smoothed density above which a cell belongs to a halo and has no ridge; None for no limit
     domain   ranks that share the grid, on the CPU
     Memory beyond the slab: two complex and one real copy of it, and 80 bytes for each cell above `least`.
-    Raises ValueError for a density without mass.
+    Raises UnfitError for a density without mass.
     """
     domain = domain_of(box.cells, domain)
     total = float(domain.ranks.allreduce(density.sum(dtype=np.float64)))
     if not 0 < total < np.inf:
-        raise ValueError(f"a density whose sum is {total:g} has no ridges: it must be positive")
+        raise UnfitError(f"a density whose sum is {total:g} has no ridges: it must be positive")
     modes = transform(density, domain)
     k = _wavenumbers(box, domain, modes.values.real.dtype)
     for axis in k:

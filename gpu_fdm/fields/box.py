@@ -12,6 +12,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import ArrayLike
 
+from ..errors import UnfitError
 from ..filament.model import END_SHARPNESS, SOFT_END_REACH
 from ..parallel.backend import CPU, GPU, backend_of
 from ..parallel.domain import checked_cells
@@ -100,7 +101,7 @@ class Placement:
         axis, across = unit_vectors(self.direction), unit_vectors(self.orientation)
         across = across - (across @ axis) * axis
         if np.linalg.norm(across) < PARALLEL:
-            raise ValueError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
+            raise UnfitError(f"orientation {self.orientation}: must not be parallel to direction {self.direction}")
         (x, y, z), (u, v, w) = axis, across = axis, unit_vectors(across)
         # numpy.cross takes longer than all else here
         return np.array([across, (y * w - z * v, z * u - x * w, x * v - y * u), axis])

@@ -19,6 +19,7 @@ the factor sum_q g_q^2, and the locally thermal limit is C = (1 + (sigma^2 t)^2)
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import UnfitError
 from ..quantities import takes
 from .wavefunction import WaveFunction
 
@@ -32,12 +33,12 @@ _STATES_AT_ONCE = 1024
 def autocorrelation(wave: WaveFunction, time: ArrayLike) -> NDArray:
     """C of the fringes of a filament, averaged over phases; of the shape of time [T].
 
-    Raises ValueError for a single state, which has no fringes.
+    Raises UnfitError for a single state, which has no fringes.
     """
     time = np.asarray(time, float)
     beats, alone = _pairs(wave, np.concatenate([[0.0], time.ravel()]))
     if not beats[0] - alone > 1e-12 * beats[0]:
-        raise ValueError("psi is a single state, which has no fringes")
+        raise UnfitError("psi is a single state, which has no fringes")
     return ((beats[1:] - alone) / (beats[0] - alone)).reshape(time.shape)
 
 
@@ -45,14 +46,14 @@ def autocorrelation(wave: WaveFunction, time: ArrayLike) -> NDArray:
 def coherence_time(wave: WaveFunction) -> float:
     """The time at which C first falls to COHERENCE [T], to 1e-4 of itself.
 
-    Raises ValueError where it does not: where states of one energy make most of the fringes.
+    Raises UnfitError where it does not: where states of one energy make most of the fringes.
     """
     chosen = wave.occupied
     share = (wave.library.multiplicity * np.asarray(wave.weight))[chosen]
     energy = wave.library.energy[chosen]
     spread = np.sqrt(np.average((energy - np.average(energy, weights=share)) ** 2, weights=share))
     if not spread > 1e-12 * np.max(np.abs(energy)):
-        raise ValueError("all states have one energy: the density never changes")
+        raise UnfitError("all states have one energy: the density never changes")
     step = _STEP / spread
     for first in range(0, _MOST, _TIMES):
         times = step * (first + 1 + np.arange(_TIMES))
@@ -62,7 +63,7 @@ def coherence_time(wave: WaveFunction) -> float:
             fine = np.linspace(end - step, end, _TIMES)
             correlation = autocorrelation(wave, fine)
             return float(np.interp(-COHERENCE, -correlation, fine))
-    raise ValueError("states of one energy make most of the fringes: they never change by half")
+    raise UnfitError("states of one energy make most of the fringes: they never change by half")
 
 
 def _pairs(wave: WaveFunction, time: NDArray) -> tuple[NDArray, float]:

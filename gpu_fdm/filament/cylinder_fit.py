@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from ..errors import UnfitError
 from .measured import MeasuredProfile
 from .profile import Profile, SteadyStateCylinder
 from .profile_fit import ProfileFit
@@ -39,7 +40,7 @@ def fit_cylinder(measured: MeasuredProfile, scale_factor: float, beta: float | N
     """The fit; the errors of its values are those of a profile of Gaussian errors, linear in ln r0, ln sigma and beta.
 
     beta  held at this value; None: fitted, in [0, 0.99]
-    Raises ValueError for a profile without errors, without mass, one that rises outwards, and a hopeless fit.
+    Raises UnfitError for a profile without errors, without mass, one that rises outwards, and a hopeless fit.
     """
     measured.require_falling()
     profile, jacobian = cylinder_of(measured, scale_factor, beta)
@@ -108,7 +109,7 @@ def _start(measured: MeasuredProfile, scale_factor: float, beta: float) -> NDArr
     steps = np.pi * np.diff(radius**2) * (density[1:] + density[:-1]) / 2
     mass = np.concatenate([[0], np.cumsum(steps)])
     if not 0 < mass[-1] < np.inf:
-        raise ValueError("the densities of the table have no mass: must be positive in most of its rows")
+        raise UnfitError("the densities of the table have no mass: must be positive in most of its rows")
     half = float(np.interp(mass[-1] / 2, mass, radius))
     sigma = np.sqrt(mass[-1] / (4 * np.pi * scale_factor * (2 - beta)))
     return np.array([np.log(scale_factor * half), np.log(sigma), beta])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import UnfitError
 from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
@@ -116,7 +117,7 @@ def eigenstates(
     points   Gauss-Legendre nodes; chosen from the largest momentum where not given: energies have then converged
              to 1e-9 (tests/filament/test_eigenstates.py), which with fewer they have not
     threads  all CPUs where not given
-    Raises ValueError where the cut leaves no state.
+    Raises UnfitError where the cut leaves no state.
     """
     a = profile.scale_factor
     cut, radius_max, needed = extent(profile, mass_fraction)
@@ -134,7 +135,7 @@ def eigenstates(
     radius = np.linspace(0, radius_max, 20001)[1:]
     cases = angular_momenta(profile.potential, a, cut, radius, nodes, lambda l: l**2)
     if (found := states_below(hamiltonian, cases, cut, amplitude, threads or cpu_count())) is None:
-        raise ValueError(
+        raise UnfitError(
             f"no eigenstate below the energy cut {cut:.4g}: the boson is too light for this filament "
             "(raise the boson mass, or wavefunction.energy_cut)"
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError, UnfitError
 from ..io import ecsv
 from ..io.tables import column_names, header_lines, read_columns, read_text
 from ..quantities import home_for_astropy
@@ -50,7 +51,7 @@ class MeasuredProfile:
     error    standard errors of the densities, shape (rows,), positive; None where there are none
     edges    inner and outer radii of shells, shape (2, rows); None for densities at radii
     lines    of the file that they are from, shape (rows,); None where there is none
-    Raises ValueError that names the row, or the line, and the value.
+    Raises UnfitError that names the row, or the line, and the value.
     """
 
     radius: NDArray
@@ -61,7 +62,7 @@ class MeasuredProfile:
 
     def __post_init__(self) -> None:
         if self.radius.ndim != 1 or self.radius.shape != self.density.shape or len(self.radius) < LEAST_ROWS:
-            raise ValueError(
+            raise UnfitError(
                 f"table of shape {self.radius.shape}: must hold at least {LEAST_ROWS} rows of radius and density"
             )
         inner = self.radius if self.edges is None else self.edges[0]
@@ -75,17 +76,17 @@ class MeasuredProfile:
             bad = np.flatnonzero(~((values >= least) & (values < LARGEST)))
             if len(bad):
                 allowed = "finite" if name == "density" else f"positive, and below {LARGEST:g}"
-                raise ValueError(f"{self.place(bad[0])}: {name} = {values[bad[0]]:g}: must be {allowed}")
+                raise UnfitError(f"{self.place(bad[0])}: {name} = {values[bad[0]]:g}: must be {allowed}")
         back = np.flatnonzero(np.diff(self.radius) <= 0)
         if len(back):
             row = int(back[0]) + 1
             ratio = self.radius[row] / self.radius[row - 1]
-            raise ValueError(f"{self.place(row)}: radius does not increase (it is {ratio:.6g} of the row before)")
+            raise UnfitError(f"{self.place(row)}: radius does not increase (it is {ratio:.6g} of the row before)")
         if self.edges is not None:
             low, high = self.edges
             bad = np.append(np.flatnonzero(~(high > low)), 1 + np.flatnonzero(low[1:] < high[:-1] * (1 - 1e-9)))
             if len(bad):
-                raise ValueError(f"{self.place(bad[0])}: r_low, r_high: shells must follow each other outwards")
+                raise UnfitError(f"{self.place(bad[0])}: r_low, r_high: shells must follow each other outwards")
 
     def place(self, row: int) -> str:
         """The row as messages name it."""
@@ -93,9 +94,9 @@ class MeasuredProfile:
 
     @cached_property
     def errors(self) -> NDArray:
-        """The standard errors; ValueError where there are none."""
+        """The standard errors; UnfitError where there are none."""
         if self.error is None:
-            raise ValueError(
+            raise UnfitError(
                 "no column error: a fit needs the standard error of every density (profile_fit = table does not)"
             )
         return self.error
@@ -112,12 +113,12 @@ class MeasuredProfile:
         return moved
 
     def require_falling(self) -> None:
-        """ValueError where a density exceeds one inside of it by RISE standard errors: no equilibrium has it."""
+        """UnfitError where a density exceeds one inside of it by RISE standard errors: no equilibrium has it."""
         rise = self.density[None, :] - self.density[:, None]
         excess = np.triu(rise / np.hypot(self.errors[:, None], self.errors[None, :]), 1)
         inner, outer = np.unravel_index(np.argmax(excess), excess.shape)
         if excess[inner, outer] > RISE:
-            raise ValueError(
+            raise UnfitError(
                 f"{self.place(int(outer))}: the density rises outwards: {self.density[outer]:.4g} there and "
                 f"{self.density[inner]:.4g} in {self.place(int(inner))}, {excess[inner, outer]:.3g} standard errors "
                 "apart; the density of an equilibrium falls"
@@ -132,12 +133,12 @@ def read_measured(
     length_unit  size of the code unit of length [cMpc/h], as CodeUnits.length
     scale_factor, h, omega_m  of the table, for physical coordinates, units without h, and units of mass
     Without units in its header radii are in cMpc/h, densities in mean matter densities, line masses in
-    (Msun/h)/(cMpc/h), all comoving. Raises FileNotFoundError, or ValueError that names file, line and value.
+    (Msun/h)/(cMpc/h), all comoving. Raises FileNotFoundError, or InputError that names file, line and value.
     """
     header, columns = _read(path)
     physical = header.get("coordinates", "comoving")
     if physical not in ("comoving", "physical"):
-        raise ValueError(f"{path}: coordinates: {physical} in the header: must be comoving or physical")
+        raise InputError(f"{path}: coordinates: {physical} in the header: must be comoving or physical")
 
     mean = mean_matter_density(omega_m)
     code = {"length": length_unit, "density": 1.0, "line mass": length_unit**2 * mean}
@@ -167,8 +168,8 @@ def read_measured(
             density, error = density / area, None if error is None else error / area
     try:
         return MeasuredProfile(radius, density, error, edges, columns["line"])
-    except ValueError as wrong:
-        raise ValueError(f"{path}: {wrong}") from None
+    except UnfitError as wrong:
+        raise InputError(f"{path}: {wrong}") from None
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, NDArray]]:
@@ -181,12 +182,12 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, NDArray]]:
         for name in wanted:
             bad = np.flatnonzero(~np.isfinite(columns[name]))
             if len(bad):
-                raise ValueError(f"{path}, line {table.lines[bad[0]]}: {name}: must be a finite number")
+                raise InputError(f"{path}, line {table.lines[bad[0]]}: {name}: must be a finite number")
         return table.meta | table.units, columns
     try:
         text = read_text(path)
     except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder, must be a CSV file with columns radius, density, error") from None
+        raise InputError(f"{path}: is a folder, must be a CSV file with columns radius, density, error") from None
     return header_lines(text), read_columns(path, _wanted(path, column_names(text)))
 
 
@@ -195,7 +196,7 @@ def _wanted(path: str | Path, found: list[str]) -> tuple[str, ...]:
     shells = "r_low" in found and "radius" not in found
     value = "line_mass" if "line_mass" in found and "density" not in found else "density"
     if value == "line_mass" and not shells:
-        raise ValueError(f"{path}: line_mass: must be that of shells, with columns r_low and r_high")
+        raise InputError(f"{path}: line_mass: must be that of shells, with columns r_low and r_high")
     return *(("r_low", "r_high") if shells else ("radius",)), value, *(("error",) if "error" in found else ())
 
 
@@ -204,7 +205,7 @@ def _factor(path: str | Path, name: str, text: str, kind: str, h: float) -> floa
     known = _KNOWN[kind].get(text)
     if known is not None:
         return known
-    refused = ValueError(f"{path}: {name}: {text} in the header: must be {_EXAMPLES[kind]}")
+    refused = InputError(f"{path}: {name}: {text} in the header: must be {_EXAMPLES[kind]}")
     if not _PLAIN.fullmatch(text) or _LARGE.search(text):
         raise refused
     spelled = re.sub(r"\bc(?=[kM]?pc\b)", "", re.sub(r"\bh(?=\d|\b)", "littleh", text))

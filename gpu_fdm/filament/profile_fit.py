@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from ..errors import UnfitError
 from .measured import MeasuredProfile
 from .profile import Profile
 
@@ -77,9 +78,9 @@ class ProfileFit(ABC):
         )
 
     def require_hope(self) -> None:
-        """ValueError where no noise of these errors explains the residuals."""
+        """UnfitError where no noise of these errors explains the residuals."""
         if self.p_value < HOPELESS:
-            raise ValueError(f"{self.doubt}; {self._advice}")
+            raise UnfitError(f"{self.doubt}; {self._advice}")
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.special import digamma, polygamma
 
+from ..errors import UnfitError
 from ..parallel.blas import on_one_thread
 from .alignment import offsets
 from .eigenstates import Library
@@ -150,12 +151,12 @@ def project(
     is then moved to where the states hold psi (leakage.py), if that takes away three quarters of what they do not hold,
     and more than chance does; or else by what states of l and l + 1 say of it (alignment.offsets) where they then hold
     more. Momentum along the axis turns the phases of all states alike, and does not matter here.
-    Raises ValueError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
+    Raises UnfitError for a psi that is not finite, or zero, or on a lattice that is no square or too small.
     """
     if psi.ndim != 3 or psi.shape[0] != psi.shape[1] or abs(sides[0] / sides[1] - 1) > 1e-6:
-        raise ValueError(f"psi of shape {psi.shape}, sides {sides}: must be on a lattice with a square across the axis")
+        raise UnfitError(f"psi of shape {psi.shape}, sides {sides}: must be on a lattice with a square across the axis")
     if not np.all(np.isfinite(psi)) or not np.any(psi):
-        raise ValueError("psi: must be finite, and not zero everywhere")
+        raise UnfitError("psi: must be finite, and not zero everywhere")
     across, count = sides[:2], psi.shape[2]
     correlation = Correlation.of(psi, sides[2] / count)
     effective = correlation.effective

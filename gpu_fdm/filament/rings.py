@@ -16,6 +16,7 @@ from scipy.interpolate import BSpline
 from scipy.ndimage import spline_filter1d
 from scipy.sparse import csr_matrix
 
+from ..errors import UnfitError
 from ..quadrature import gauss_legendre
 
 MARGIN = 4  # steps between the last ring and the edge, which the boundary of the splines spoils
@@ -30,7 +31,7 @@ class Rings:
     points  of the lattice along u and v;  side  of the lattice [L]
     wavenumber  the largest of psi [1/L]: |psi|^2 has twice that, and is resolved too
     angular     the largest |l| of the states
-    Raises ValueError where the lattice is smaller than the margin.
+    Raises UnfitError where the lattice is smaller than the margin.
     """
 
     points: int
@@ -40,7 +41,7 @@ class Rings:
 
     def __attrs_post_init__(self) -> None:
         if self.points <= 4 * MARGIN:
-            raise ValueError(f"a lattice of {self.points} points across: must have more than {4 * MARGIN}")
+            raise UnfitError(f"a lattice of {self.points} points across: must have more than {4 * MARGIN}")
 
     @property
     def outer(self) -> float:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import BSpline, CubicSpline, PPoly
 from scipy.optimize import nnls
 
+from ..errors import UnfitError
 from ..parallel.blas import on_one_thread
 from .cylinder_fit import cylinder_of
 from .measured import MeasuredProfile
@@ -168,7 +169,7 @@ class SmoothFit(ProfileFit):
 
 @on_one_thread
 def fit_smooth(measured: MeasuredProfile, scale_factor: float, beta: float = 0.0) -> SmoothFit:
-    """The fit. Raises ValueError for rows without errors or mass, a profile that rises outwards, a hopeless fit."""
+    """The fit. Raises UnfitError for rows without errors or mass, a profile that rises outwards, a hopeless fit."""
     measured.require_falling()
     problem, log_a = _problem(measured, scale_factor, beta)
     smoothing = largest = _LARGEST * float(np.sum(problem.state(log_a, measured.density).jacobian ** 2))
@@ -219,7 +220,7 @@ class _State:
     mass: NDArray
 
 
-class _NotConvergedError(ValueError):
+class _NotConvergedError(UnfitError):
     """A potential that does not settle: of a step that is too long."""
 
 

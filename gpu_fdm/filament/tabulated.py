@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.special import gamma, gammaincc, j0
 
+from ..errors import UnfitError
 from ..quantities import takes_numbers
 from .measured import MeasuredProfile
 from .profile import BLOCK, Profile
@@ -36,7 +37,7 @@ class TabulatedProfile(Profile):
     density       shape (rows,), positive, comoving [rho_m0]
     beta          velocity anisotropy, in [0, 1)
     scale_factor  a, in (0, 1]
-    Raises ValueError for rows out of order, a density that is not positive, an infinite central mass, and where
+    Raises UnfitError for rows out of order, a density that is not positive, an infinite central mass, and where
     the inversion is negative: then no equilibrium with this density and anisotropy exists.
     """
 
@@ -51,7 +52,7 @@ class TabulatedProfile(Profile):
         # the regular core inside the first row
         slope = float(self._log_density(np.log(radius[0]), 1))
         if slope <= -2:
-            raise ValueError(f"density falls as R^{slope:.2f} at the first radius: the central mass is infinite")
+            raise UnfitError(f"density falls as R^{slope:.2f} at the first radius: the central mass is infinite")
         share = (slope + beta) / (2 - beta)
         central = density[0] * radius[0] ** beta
         self._core = central * (1 - share), central * share / radius[0] ** (2 - beta)  # A, B
@@ -181,11 +182,11 @@ class TabulatedProfile(Profile):
         slope = np.concatenate([core_slope / constant, table_slope])
         tail_scale = -y[-1] / table_slope[-1]
         if tail_scale <= 0:
-            raise ValueError(self._no_equilibrium(radius[-1]))
+            raise UnfitError(self._no_equilibrium(radius[-1]))
         g = _abel(energy, slope, y[-1], tail_scale, beta / 2)
         negative = np.flatnonzero(~(g > 0))
         if len(negative):
-            raise ValueError(self._no_equilibrium(np.concatenate([core, radius])[negative[0]]))
+            raise UnfitError(self._no_equilibrium(np.concatenate([core, radius])[negative[0]]))
         return CubicSpline(energy, np.log(g)), (energy[-1], tail_scale)
 
 
@@ -196,17 +197,17 @@ def normalisation(beta: float, scale_factor: float) -> float:
 
 
 def tabulated(measured: MeasuredProfile, beta: float = 0.0, scale_factor: float = 1.0) -> TabulatedProfile:
-    """The profile with the densities of a table, which must have no noise. ValueError names the row or line."""
+    """The profile with the densities of a table, which must have no noise. UnfitError names the row or line."""
     try:
         return TabulatedProfile(measured.radius, measured.density, beta, scale_factor)
-    except ValueError as error:
+    except UnfitError as error:
         # in a file a row is known by its line
-        raise ValueError(re.sub(r"^row (\d+)", lambda row: measured.place(int(row[1]) - 1), str(error))) from None
+        raise UnfitError(re.sub(r"^row (\d+)", lambda row: measured.place(int(row[1]) - 1), str(error))) from None
 
 
 def _check_rows(radius: NDArray, density: NDArray, beta: float, scale_factor: float) -> None:
     if radius.ndim != 1 or radius.shape != density.shape or len(radius) < 8:
-        raise ValueError(f"table of shape {radius.shape}: must hold at least 8 rows of radius and density")
+        raise UnfitError(f"table of shape {radius.shape}: must hold at least 8 rows of radius and density")
     if not 0 <= beta < 1:
         raise ValueError(f"beta = {beta}: must be in [0, 1)")
     if not 0 < scale_factor <= 1:
@@ -214,11 +215,11 @@ def _check_rows(radius: NDArray, density: NDArray, beta: float, scale_factor: fl
     for name, values in (("radius", radius), ("density", density)):
         bad = np.flatnonzero(~((values > _LEAST) & (values < 1 / _LEAST)))
         if len(bad):
-            raise ValueError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive, and below {1 / _LEAST:g}")
+            raise UnfitError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive, and below {1 / _LEAST:g}")
     back = np.flatnonzero(np.diff(radius) <= 0)
     if len(back):
         row = back[0] + 1
-        raise ValueError(
+        raise UnfitError(
             f"row {row + 1}: radius does not increase (it is {radius[row] / radius[row - 1]:.6g} of the row before)"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, nnls
 
+from ..errors import InputError
 from ..io.tables import read_columns
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
@@ -202,7 +203,7 @@ def weights_from_table(path: str | Path, library: Library, profile: Profile | No
 
     path     file with a header row; columns in any order, lines with # are comments
     profile  for rms_log_density, which is NaN without one
-    Raises FileNotFoundError, or ValueError naming file, line and value, for a missing column, n or l that is
+    Raises FileNotFoundError, or InputError naming file, line and value, for a missing column, n or l that is
     no integer, an amplitude that is negative or not finite, and a mode given twice or not in the library.
     """
     columns = read_columns(path, ("n", "l", "amplitude"))
@@ -214,21 +215,21 @@ def weights_from_table(path: str | Path, library: Library, profile: Profile | No
         place = f"{path}, line {line}"
         for name, value in (("n", n), ("l", l)):
             if not (value >= 0 and value.is_integer()):
-                raise ValueError(f"{place}: {name} = {value:g}: must be an integer, 0 or more")
+                raise InputError(f"{place}: {name} = {value:g}: must be an integer, 0 or more")
         mode = int(n), int(l)
         if mode in line_of:
-            raise ValueError(f"{place}: n = {n:.0f}, l = {l:.0f}: given before, in line {line_of[mode]}")
+            raise InputError(f"{place}: n = {n:.0f}, l = {l:.0f}: given before, in line {line_of[mode]}")
         if mode not in index:
-            raise ValueError(
+            raise InputError(
                 f"{place}: n = {n:.0f}, l = {l:.0f}: not among the {len(library)} modes below the energy cut "
                 f"{library.energy_cut:.6g}; raise wavefunction.energy_cut, or leave the mode out"
             )
         if not 0 <= amplitude <= MOST_AMPLITUDE:
-            raise ValueError(f"{place}: amplitude = {amplitude:g}: must be in [0, {MOST_AMPLITUDE:g}]")
+            raise InputError(f"{place}: amplitude = {amplitude:g}: must be in [0, {MOST_AMPLITUDE:g}]")
         line_of[mode] = line
         weight[index[mode]] = amplitude**2
     if not weight.any():
-        raise ValueError(f"{path}: all amplitudes are 0, one must be positive")
+        raise InputError(f"{path}: all amplitudes are 0, one must be positive")
     return described(weight, "table", None, 0, library, profile)
 
 

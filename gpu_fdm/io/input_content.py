@@ -10,6 +10,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from ..errors import InputError
+
 MOST_BYTES = 1 << 28  # of a table
 
 
@@ -39,7 +41,7 @@ def content_of(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """The bytes of an input, read now unless they were before.
 
     most  bytes that it may have: devices and sparse files can be larger than memory
-    Raises OSError, or ValueError that names the file, where it is larger or not to be opened.
+    Raises OSError, or InputError that names the file, where it is larger or not to be opened.
     """
     if isinstance(path, WithContent):
         return _required(path)
@@ -48,13 +50,13 @@ def content_of(path: str | Path, most: int = MOST_BYTES) -> bytes:
     with open(path, "rb") as file:
         octets = b"" if (size := os.fstat(file.fileno()).st_size) > most else file.read(most + 1)
     if max(size, len(octets)) > most:
-        raise ValueError(f"{path}: too large a text, must have at most {most >> 20} MiB")
+        raise InputError(f"{path}: too large a text, must have at most {most >> 20} MiB")
     return octets
 
 
 def _required(value: WithContent) -> bytes:
     if value.content is None:
-        raise ValueError(
+        raise InputError(
             f"{value}: a result names this table but does not hold it, and what a result names is not opened "
             "(results hold their tables now: compute it again)"
         )

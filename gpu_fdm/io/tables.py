@@ -42,14 +42,14 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
     """A text file, UTF-8 with or without a byte order mark, with line ends as \\n.
 
     most  bytes that it may have: devices and sparse files can be larger than memory
-    Raises OSError, or ValueError that names the file, for what is no text or has more than `most` bytes.
+    Raises OSError, or InputError that names the file, for what is no text or has more than `most` bytes.
     """
     octets = content_of(path, most)
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = f"byte {error.start} is 0x{octets[error.start]:02x}"
-        raise ValueError(f"{path}: not a text file in UTF-8 ({found})") from None
+        raise InputError(f"{path}: not a text file in UTF-8 ({found})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -62,8 +62,6 @@ def errors_of_text(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(str(error)) from None
 
 
 def header_lines(text: str) -> dict[str, str]:
@@ -89,30 +87,30 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
 
     path   file with at least the columns `names`, in any order; lines with # are comments
     Returns the columns, and under "line" the line number of each row, for messages.
-    Raises FileNotFoundError, or ValueError naming the place, for a missing column or a value that is no number.
+    Raises FileNotFoundError, or InputError naming the place, for a missing column or a value that is no number.
     """
     try:
         text = read_text(path)
     except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder, must be a CSV file with columns {', '.join(names)}") from None
+        raise InputError(f"{path}: is a folder, must be a CSV file with columns {', '.join(names)}") from None
     layout = _layout(text)
     if layout is None:
-        raise ValueError(f"{path}: empty, must have a header row with columns {', '.join(names)}")
+        raise InputError(f"{path}: empty, must have a header row with columns {', '.join(names)}")
     header = layout.names
     missing = [name for name in names if name not in header]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {layout.number}: no column {', '.join(missing)}; "
             f"the header must hold {', '.join(names)} (found {', '.join(header)})"
         )
     for name in names:
         if header.count(name) > 1:
-            raise ValueError(f"{path}, line {layout.number}: column {name} is there {header.count(name)} times")
+            raise InputError(f"{path}, line {layout.number}: column {name} is there {header.count(name)} times")
     rows = []
     for number, line in layout.rows:
         cells = line.split() if layout.blanks else _cells(path, number, line)
         if len(cells) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(cells)} values, must be {len(header)}")
+            raise InputError(f"{path}, line {number}: {len(cells)} values, must be {len(header)}")
         row = []
         for name in names:
             text = cells[header.index(name)].strip()
@@ -121,11 +119,11 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
             except ValueError:
                 value = np.nan
             if not np.isfinite(value):
-                raise ValueError(f"{path}, line {number}: {name} = {text or '(empty)'}: must be a finite number")
+                raise InputError(f"{path}, line {number}: {name} = {text or '(empty)'}: must be a finite number")
             row.append(value)
         rows.append(row)
     if not rows:
-        raise ValueError(f"{path}: no rows below the header")
+        raise InputError(f"{path}: no rows below the header")
     columns = {name: np.array([row[index] for row in rows]) for index, name in enumerate(names)}
     columns["line"] = np.array([number for number, _ in layout.rows])
     return columns
@@ -189,4 +187,4 @@ def _cells(path: str | Path, number: int, line: str) -> list[str]:
     try:
         return next(csv.reader([line]))
     except csv.Error as error:
-        raise ValueError(f"{path}, line {number}: {error}") from None
+        raise InputError(f"{path}, line {number}: {error}") from None

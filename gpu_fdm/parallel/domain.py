@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve, field, frozen
 
+from ..errors import UnfitError
 from .backend import CPU, GPU, backend_of
 from .ranks import SERIAL, Ranks
 
@@ -78,9 +79,9 @@ class Domain:
         return self if self.backend.name == "cpu" else evolve(self, backend=self.backend.host, card=self.backend)
 
     def require_planes(self) -> None:
-        """Raise ValueError where a rank would have no plane."""
+        """Raise UnfitError where a rank would have no plane."""
         if self.ranks.size > self.cells[0]:
-            raise ValueError(f"more ranks ({self.ranks.size}) than planes along x ({self.cells[0]})")
+            raise UnfitError(f"more ranks ({self.ranks.size}) than planes along x ({self.cells[0]})")
 
 
 def domain_of(cells: tuple[int, int, int], domain: Domain | None, *arrays: Any) -> Domain:

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import UnfitError
 from ..filament.coherence import coherence_time
 from ..filament.model import Model
 
@@ -18,7 +19,7 @@ def coherence_of(model: Model) -> tuple[float | None, str]:
     """The coherence time of the fringes [Myr]; or None, and why there is none."""
     try:
         return coherence_time(model.wave) * model.units.time_myr, ""
-    except ValueError as error:
+    except UnfitError as error:
         return None, str(error)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..config.config import Config, parse_config
 from ..cosmology.camb_power import camb_table
-from ..errors import InputError
 from ..filament.model import Filament
 from ..haloes.draw import DrawnHaloes
 from ..io.input_content import WithContent, content_of
@@ -92,11 +91,10 @@ def read_inputs(config: Config) -> Config:
         if not Path(name).is_file():
             raise config.error(section, key, "is no file that can be read" if Path(name).exists() else "no such file")
         try:
-            config = _with_content(config, section, key, content_of(name))
+            with config.errors_in(section):
+                config = _with_content(config, section, key, content_of(name))
         except OSError as error:
             raise config.error(section, key, f"cannot be read: {error.strerror}") from None
-        except ValueError as error:
-            raise InputError(f"{config.source}: [{section}] {error}") from None
     power = config.cosmology.linear_power
     if power == "camb" and not isinstance(power, WithContent) and needs_linear_power(config):
         with config.errors_in("cosmology"):

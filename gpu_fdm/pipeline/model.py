@@ -14,6 +14,7 @@ import numpy as np
 from ..config.config import Config
 from ..config.sections import PopulationSection
 from ..config.shared_sections import DarkMatter
+from ..errors import UnfitError
 from ..filament.eigenstates import Library, eigenstates
 from ..filament.gas import draw_gas
 from ..filament.gas_table import FilamentTable, read_table
@@ -118,7 +119,7 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
     profile = profile_of(config, filament)
     try:
         library = eigenstates(profile, wave.energy_cut, threads=threads)
-    except ValueError as error:
+    except UnfitError as error:
         raise config.error("dark_matter", "m22", f"the filament of {filament.mass:.4g} Msun/h has {error}") from None
     weights = weights_of(config, profile, library)
     return model_of(filament, profile, code_units(config), library, weights, config.run.seed, wave.axial)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..config.config import Config
+from ..errors import InputError, UnfitError, printable
 
 
 def of_file(config: Config, section: str, key: str, read: Callable[..., Any], *arguments: Any) -> Any:
@@ -13,6 +14,7 @@ def of_file(config: Config, section: str, key: str, read: Callable[..., Any], *a
         return read(path, *arguments)
     except FileNotFoundError:
         raise config.error(section, key, "no such file") from None
-    except (OSError, ValueError) as error:
-        message = str(error).removeprefix(f"{path}: ").removeprefix(f"{path}, ")
+    except (OSError, InputError, UnfitError) as error:
+        shown = printable(str(path))
+        message = str(error).removeprefix(f"{shown}: ").removeprefix(f"{shown}, ")
         raise config.error(section, key, message) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..config.config import Config
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..fields.axial import Axial, tabulate_axial
 from ..fields.box import Box, Placement, averaged_ends
 from ..fields.extruded import ExtrudedTable, cell_margin, tabulate_extruded
@@ -31,7 +31,7 @@ def place(config: Config, filament: Filament) -> tuple[Box, Placement]:
     placement = Placement(centre, filament.direction, filament.orientation, filament.length, filament.sharpness)
     try:
         basis = placement.basis
-    except ValueError:
+    except UnfitError:
         raise config.error("filament", "orientation", "must not be parallel to the direction of the axis") from None
     if placement.end_sharpness * placement.length < LEAST_SHARPNESS:
         raise config.error(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
+from ..errors import InputError, UnfitError
 from ..filament.eigenstates import eigenstates
 from ..filament.model import Filament, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
@@ -166,7 +167,7 @@ class Draws:
                 arrays["density"][row] = profile.density(radius)
                 if self.k is not None:
                     arrays["power"][row] = self._power(context, profile, self.k)
-            except ValueError as error:
+            except (InputError, UnfitError) as error:
                 log.debug("draw %d of the profile: %s", self.first + row, error)
             step()
         return arrays

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ..config.config import Config
-from ..errors import RunError
+from ..errors import RunError, UnfitError
 from ..io.deferred import DeferredWrites
 from .slab import density_keys
 from .stage import Context, Stage
@@ -54,8 +54,8 @@ class SlabStatistic(Stage):
 
 @contextmanager
 def _errors_of_the_box(config: Config) -> Iterator[None]:
-    """Make a RunError of the ValueError for a box without mass, or with NaN, which has no statistics."""
+    """Make a RunError of the UnfitError for a box without mass, or with NaN, which has no statistics."""
     try:
         yield
-    except ValueError as error:
+    except UnfitError as error:
         raise RunError(f"{config.source}: no spectrum of this box: {error}") from None

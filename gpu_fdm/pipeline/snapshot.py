@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve
 
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..fields.assignment import ASSIGNMENTS
 from ..io.opening import check_digest
 from ..io.result_file import GroupWriter
@@ -150,9 +150,7 @@ def errors_of_values(path: str) -> Iterator[None]:
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # require_power finds what is not finite
             yield
-    except InputError:
-        raise  # it names the file, or the part of it
-    except ValueError as error:
+    except UnfitError as error:
         raise InputError(f"{path}: {error}") from None
 
 

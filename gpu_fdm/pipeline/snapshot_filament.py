@@ -20,7 +20,7 @@ from ..cosmic_web.profile import measured_profile
 from ..cosmic_web.roundness import axis_ratio, axis_ratios
 from ..cosmic_web.sampling import SECTORS, cylinder_points, lattice, sampled
 from ..cosmic_web.shells import Shells, numbers_of, shell_edges
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, UnfitError
 from ..fields.box import Box
 from ..parallel.ranks import Ranks
 from ..snapshots.snapshot import GridSnapshot, ParticleSnapshot
@@ -217,7 +217,7 @@ def _better_axis(
             reach = _reach(first, snapshot, how, found)
             beside = np.hypot(*(frame[:, :2] - centres.offset - frame[:, 2:] * centres.slope).T) <= 2 * how.smooth
             ends = half_mass_ends(frame[beside, 2], mass[beside], -reach, reach, half, _FINE)
-    except ValueError as error:
+    except UnfitError as error:
         raise _no_filament(snapshot, first, str(error)) from None
     return first.line(centres.offset, centres.slope, *ends), centres
 
@@ -275,7 +275,7 @@ def _measured(
     try:
         cylinder = fitted(shells.edges, shells.sample(), how.beta, how.background)
         profile = measured_profile(shells, cylinder)
-    except ValueError as error:
+    except UnfitError as error:
         raise _no_filament(snapshot, axis, str(error)) from None
     good = np.isfinite(centres.centre).all(axis=1)
     bend = np.polynomial.polynomial.polyfit(centres.z[good], centres.centre[good], 2)[2]

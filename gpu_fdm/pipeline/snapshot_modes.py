@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, UnfitError
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.domain import Domain
@@ -85,7 +85,7 @@ def check_planes(path: str, domain: Domain, remedy: str = "") -> None:
     def check() -> None:
         try:
             domain.require_planes()
-        except ValueError as error:
+        except UnfitError as error:
             raise InputError(f"{path}: {error}{remedy}") from None
 
     domain.ranks.on_root(check)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..cosmic_web.ridges import ridge_points
 from ..cosmic_web.skeleton import points_along, read_skeleton
 from ..cosmic_web.tracing import Ridge, trace
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, UnfitError
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
 from ..parallel.domain import Domain
@@ -82,7 +82,7 @@ def find_ridges(snapshot: Snapshot, search: Search, ranks: Ranks) -> list[Ridge]
     density = _coarse(snapshot, domain) if isinstance(snapshot, GridSnapshot) else _deposited(snapshot, box, domain)
     try:
         points = ridge_points(density, box, search.smooth, search.overdensity, search.mask, domain)
-    except ValueError as error:
+    except UnfitError as error:
         raise InputError(f"{snapshot.path}: {error}") from None
     return ranks.on_root(lambda: trace(points, box.size, search.smooth, _LEAST_LENGTH * search.smooth))
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..cosmology.background import Background
-from ..errors import RunError
+from ..errors import RunError, UnfitError
 from ..filament.eigenstates import eigenstates, estimated_states
 from ..filament.model import Filament
 from ..io import schema
@@ -86,7 +86,7 @@ class SteadyStateStage(Stage):
             if estimated_states(profile, cut) < _FEW_STATES:
                 try:
                     eigenstates(profile, cut, threads=1)
-                except ValueError as error:
+                except UnfitError as error:
                     section = "dark_matter" if config.steady_state.m22 is None else self.section
                     raise config.error(section, "m22", f"{error}, for {case.m22:g}") from None
         return [warning for case in axis_cases(config) for warning in case.warnings()]

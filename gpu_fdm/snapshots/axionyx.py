@@ -46,7 +46,7 @@ def _check_inside(path: Path) -> None:
     for header in (path / "Header", *sorted(path.glob("Level_*/*_H"))):
         try:
             words = read_text(header).split()
-        except (OSError, ValueError) as error:
+        except (OSError, InputError) as error:
             raise InputError(f"{path}: cannot be read: {error}") from None
         for word in words:
             if word.startswith("/") or ".." in word:

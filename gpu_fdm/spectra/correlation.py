@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import UnfitError
 from ..kernels.binning import EDGE_TOLERANCE, add_separations, bin_numbers
 from ..parallel import through_card
 from ..parallel.domain import Domain
@@ -152,5 +153,5 @@ def _checked_rows(along: list[np.ndarray], bin_width: float) -> int:
         raise ValueError(f"bin_width = {bin_width}: must be positive and finite [largest side of a cell]")
     rows = count_rows(along, bin_width)
     if rows > MOST_BINS:
-        raise ValueError(f"bin_width = {bin_width}: makes {rows} bins, at most {MOST_BINS} are allowed")
+        raise UnfitError(f"bin_width = {bin_width}: makes {rows} bins, at most {MOST_BINS} are allowed")
     return rows

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UnfitError
 from ..kernels.contrast import subtract
 from ..parallel import through_card
 from ..parallel.backend import backend_of
@@ -137,18 +138,18 @@ def _value_near_mean(density: Any, domain: Domain) -> Any:
 
 
 def _checked_mean(sums: np.ndarray, sizes: np.ndarray, name: str, domain: Domain) -> float:
-    """Mean over all ranks in double precision, from sums over planes; ValueError unless finite and positive."""
+    """Mean over all ranks in double precision, from sums over planes; UnfitError unless finite and positive."""
     # plane by plane in their order: the same sum on any number of ranks
     everywhere = domain.ranks.allgather((sums, sizes))
     total, size = (float(np.concatenate(parts).sum()) for parts in zip(*everywhere, strict=True))
     if not np.isfinite(total):
-        raise ValueError(f"{name} holds NaN or infinity")
+        raise UnfitError(f"{name} holds NaN or infinity")
     if size == 0:
-        raise ValueError(f"{name} is zero in all cells: has no contrast")
+        raise UnfitError(f"{name} is zero in all cells: has no contrast")
     # impossible for densities >= 0: what is left of a field that averages to zero is round-off
     if abs(total) < _LEAST_MEAN * size:
-        raise ValueError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
+        raise UnfitError(f"{name} has zero mean, so no contrast: give the density, not density/mean - 1")
     mean = total / prod(domain.cells)
     if mean < 0:
-        raise ValueError(f"{name} has mean {mean}: must be positive")
+        raise UnfitError(f"{name} has mean {mean}: must be positive")
     return mean

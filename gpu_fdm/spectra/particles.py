@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..fields.assignment import Assignment
 from ..fields.box import Box
 from ..fields.particles import ParticleGrid, deposit_batches
@@ -175,11 +175,11 @@ def particle_modes(
 ) -> ParticleModes:
     """Modes of the contrast of particles on a grid, or on two, the second shifted by half a cell.
 
-    Raises ValueError where the weights have no positive sum, and for two grids that are no interlaced pair.
+    Raises UnfitError where the weights have no positive sum, ValueError for two grids that are no interlaced pair.
     """
     number, total, squares = grid.totals()
     if not total > 0:
-        raise ValueError(f"masses of {number} particles: their sum {total:g} must be positive")
+        raise UnfitError(f"masses of {number} particles: their sum {total:g} must be positive")
     if shifted is not None:
         _check_pair(grid, shifted)
     domain, box = grid.domain, grid.box

@@ -16,6 +16,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import ArrayLike
 
+from ..errors import UnfitError
 from ..kernels.binning import EDGE_TOLERANCE, add_modes, bin_numbers
 from ..parallel.backend import CPU, GPU
 from ..parallel.domain import Domain, checked_cells
@@ -73,7 +74,7 @@ class Bins:
         if self.mu_axis not in (0, 1, 2):
             raise ValueError(f"mu_axis = {self.mu_axis}: must be 0, 1 or 2")
         if prod(self.sums_shape) > MOST_BINS:
-            raise ValueError(
+            raise UnfitError(
                 f"bin_width = {self.width}, mu_bins = {self.mu_bins}: make {prod(self.sums_shape)} bins, "
                 f"at most {MOST_BINS} are allowed"
             )
