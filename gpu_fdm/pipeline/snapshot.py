@@ -273,7 +273,8 @@ def write_snapshot_power(file: GroupWriter, measured: SnapshotPower, name: str |
     if (multipoles := measured.multipoles) is not None:
         file.group(
             f"/{POWER}/{name}_multipoles",
-            {key: getattr(multipoles, key) for key in ("k", "power", "modes")} | {"error": measured.multipoles_error},
+            {key: getattr(multipoles, key) for key in ("k", "power", "modes", "mixing")}
+            | {"error": measured.multipoles_error},
             axis="xyz"[multipoles.bins.mu_axis],
             nyquist=measured.spectrum.nyquist,
             **noise,

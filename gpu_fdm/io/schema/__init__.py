@@ -180,6 +180,12 @@ MEASUREMENT = Schema(
                 ),
                 "modes": Dataset("k", "1", "modes in each bin", "int64"),
                 "error": Dataset("k, 3", "(Mpc/h)^3", "standard deviation for a Gaussian field of isotropic power"),
+                "mixing": Dataset(
+                    "k, 3, 3",
+                    "1",
+                    "(2 l + 1) <L_l L_l'> over the modes of each bin: where P(k, mu) has no other multipoles, power is "
+                    "mixing times them",
+                ),
             },
             attributes("nyquist shot_noise_subtracted", axis=Attribute("from which mu is counted")),
         ),
