@@ -1,5 +1,6 @@
 """gpu-fdm fit: the posterior of the boson mass from tables of boosts and spectra."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ..config.config import Config
     from ..inference.chain import Chain
     from ..inference.posterior import Posterior
+
+log = logging.getLogger(__name__)
 
 PARALLEL = False
 RESUMES = True
@@ -65,6 +68,7 @@ def execute(options: Namespace) -> None:
     from ..inference.likelihood import Likelihood
     from ..inference.measured import read_measured
     from ..inference.posterior import Posterior
+    from ..inference.reach import doubts_of_priors
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
     from ..inference.summary import TITLE, band, chain_lines, intervals, misfit_lines
@@ -84,6 +88,8 @@ def execute(options: Namespace) -> None:
     for name in (CORNER, FIGURE):
         require_figure(folder / name, options)
     posterior, seed = Posterior.of(Likelihood.of(config, tables), section), config.run.seed
+    for line in doubts_of_priors(posterior):
+        log.warning("%s", line)
     best = posterior.best
     for table in tables:
         left = f" ({table.left_out} rows are left out)" if table.left_out else ""

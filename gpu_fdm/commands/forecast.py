@@ -1,11 +1,14 @@
 """gpu-fdm forecast: how well P(k) of given errors would tell the boson mass."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError
 from .shared import add_bin_options, add_model_options, file_name, header_of, model_overrides, require_output
 from .terminal import show
+
+log = logging.getLogger(__name__)
 
 PARALLEL = False
 PRIORS = {"ln10As": 0.03, "n_s": 0.005, "filament_fraction": float("inf")}
@@ -55,6 +58,8 @@ def execute(options: Namespace) -> None:
     show("\n".join(lines))
     rows, mark = [], f"[{LEFT_OUT}]"
     for m22 in masses:
+        for line in prediction(m22).bosons[0].doubts:
+            log.warning("m22 = %g: %s", m22, line)
         found = on_one_thread(forecast)(prediction, bins, m22, priors)
         rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
         show(
