@@ -1,28 +1,31 @@
 """Options of gpu-fdm power for the second of two snapshots that are crossed, and the lines that it prints of both."""
 
-import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .shared import METAVARS, file_name, snapshot_options
+from ..snapshots.options import SnapshotOptions, flag
+from .shared import METAVARS, file_name
 from .terminal import show
 
 if TYPE_CHECKING:
     from ..pipeline.snapshot_cross import SnapshotCross
-    from ..snapshots.options import SnapshotOptions
 
 # options of which each of the two snapshots has its own; the box and the redshift, which must be the same, are of both
 OWN = ("format", "dataset", "field", "particle_type", "level", "unit_length", "h")
 
 
+class OtherOptions(SnapshotOptions):
+    """Options of the other snapshot, which messages name as they are on the command line."""
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        return flag(f"cross_{name}" if name in OWN else name)
+
+
 def add_cross_options(parser: ArgumentParser) -> None:
     """Add --cross, and --cross-NAME for the options of which the second snapshot has its own."""
-    from ..snapshots.options import flag
-
     group = parser.add_argument_group(
         "cross spectrum",
         "of SNAPSHOT and another one, or another field or type of its particles; --box-size and --redshift are of both",
@@ -52,26 +55,13 @@ def other_source(options: Namespace) -> Path:
     return Path(options.snapshot if options.cross is None else options.cross)
 
 
-def other_options(options: Namespace) -> "tuple[str | None, SnapshotOptions]":
+def other_options(options: Namespace) -> tuple[str | None, SnapshotOptions]:
     """Format and options of the other snapshot: its own, of the same file those of the first where it has none."""
     chosen = dict(vars(options))
     for name in OWN:
         own = chosen[f"cross_{name}"]
         chosen[name] = chosen[name] if own is None and options.cross is None else own
-    with errors_of_other():
-        return chosen["format"], snapshot_options(Namespace(**chosen))
-
-
-@contextmanager
-def errors_of_other() -> Iterator[None]:
-    """Errors of the other snapshot name its own options."""
-    from ..snapshots.options import flag
-
-    try:
-        yield
-    except InputError as error:
-        names = "|".join(flag(name)[2:] for name in OWN)
-        raise InputError(re.sub(rf"(?<![\w-])--({names})(?![\w-])", r"--cross-\1", str(error))) from None
+    return chosen["format"], OtherOptions.from_text(chosen)
 
 
 def show_cross(measured: "SnapshotCross") -> None:

@@ -9,7 +9,6 @@ from ..errors import InputError
 from .cross import (
     add_cross_options,
     check_cross_options,
-    errors_of_other,
     is_crossed,
     other_options,
     other_source,
@@ -85,9 +84,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         snapshot, second = open_snapshot(source, options.format, about), None
         if crossed:
             check_cross_options(options)
-            kind, about = other_options(options)
-            with errors_of_other():
-                second = open_snapshot(other, kind, about)
+            second = open_snapshot(other, *other_options(options))
             require_pair(snapshot, second)
             common_box(snapshot, second, how)
         if options.output is None and output.exists():

@@ -158,10 +158,7 @@ def snapshot_options(options: Namespace) -> "SnapshotOptions":
     """How to read a snapshot; InputError for a value out of range."""
     from ..snapshots.options import SnapshotOptions
 
-    texts = dict(vars(options))
-    if texts["dataset"] is not None:
-        texts["dataset"] = tuple(texts["dataset"])
-    return SnapshotOptions.from_text(texts)
+    return SnapshotOptions.from_text(vars(options))
 
 
 def measurement(options: Namespace) -> "Measurement":

@@ -23,7 +23,7 @@ def read_hdf5(path: Path, options: SnapshotOptions) -> GridSnapshot:
             if not names:
                 raise InputError(f"{path}: {without_grids(file)}")
             if len(names) > 1:
-                what = f"{path}: no array chosen: give --dataset; found: {', '.join(names)}"
+                what = f"{path}: no array chosen: give {options.flag('dataset')}; found: {', '.join(names)}"
                 raise OptionNeeded(what, path, ("dataset",), names)
         source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=hdf5.is_of_matlab(file, names[0]))
     return snapshot_of_array(source, HDF5.name, options)
@@ -38,7 +38,7 @@ def without_grids(file: h5py.File) -> str:
 
 def read_numpy(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The array of an npy file, or one of those in an npz file."""
-    source = numpy_files.open_array(path, options.dataset)
+    source = numpy_files.open_array(path, options)
     return snapshot_of_array(source, NUMPY.name, options)
 
 

@@ -24,7 +24,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         cosmological = bool(getattr(dataset, "cosmological_simulation", 0))
         h = options.resolve("h", float(dataset.hubble_constant) if cosmological else None, path)
         fields = stored_fields(dataset, "boxlib")
-        field = chosen_field(fields, options.field, DENSITY, path)
+        field = chosen_field(fields, options, DENSITY, path)
         source = covering_grid(dataset, path, READER.name, "boxlib", field, options)
         return GridSnapshot(
             path=str(path),

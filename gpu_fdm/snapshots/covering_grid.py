@@ -88,7 +88,9 @@ def covering_grid(
     """The source of a field of an open yt dataset, on the chosen level (0, the root grid, by default)."""
     level, finest = options.level or 0, int(dataset.index.max_level)
     if level > finest:
-        raise InputError(f"{path}: --level {level}: must be in 0..{finest}, the levels of this snapshot")
+        raise InputError(
+            f"{path}: {options.flag('level')} {level}: must be in 0..{finest}, the levels of this snapshot"
+        )
     refined = int(dataset.refine_by) ** level
     cells = three(int(n) * refined for n in dataset.domain_dimensions)
     return CoveringGrid(str(path), format_name, field_type, field, level, cells, finest)

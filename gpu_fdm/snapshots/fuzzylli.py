@@ -24,7 +24,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     """The density "fdm" unless another one is chosen."""
     with hdf5.opened(path) as file:
         fields = hdf5.grid_fields(file, "density")
-        field = chosen_field(fields, options.field, "fdm", path)
+        field = chosen_field(fields, options, "fdm", path)
         source = hdf5.Hdf5Arrays.check(file, (f"density/{field}",))
         cells = hdf5.number(file, "M")
         if cells is not None and source.cells != (cells, cells, cells):

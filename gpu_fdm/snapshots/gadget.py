@@ -76,7 +76,7 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
     expected = number_of_files(first)
     for part in parts.all_parts(first, expected, incomplete=incomplete):
         with hdf5.opened(part) as file:
-            headers.append(_PartHeader.read(file, kind))
+            headers.append(_PartHeader.read(file, kind, options))
             if headers[-1].common != headers[0].common:
                 raise InputError(
                     f"{part}: box size, redshift, masses or total numbers in its header differ from those in "
@@ -94,7 +94,9 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
                     weight = mass_unit(file, coordinates, header.h)
     total = headers[0].total
     complete = len(files) == expected
-    found, number = numbers_in_all(first, kind, [part.numbers for part in headers], total if complete else None)
+    found, number = numbers_in_all(
+        first, kind, [part.numbers for part in headers], total if complete else None, options
+    )
     assert header is not None  # of a file with particles, which there are
     return ParticleSnapshot(
         path=str(first),
@@ -116,7 +118,7 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
         velocity_unit=speed,
         source=ParticleFiles(
             tuple(Hdf5Particles(path, count, group, not table) for path, count in files if count),
-            *(group, header.length, header.box_size),
+            *(group, header.length, header.box_size, options),
         ),
     )
 
@@ -152,10 +154,11 @@ class _PartHeader:
     common: tuple
 
     @classmethod
-    def read(cls, file: h5py.File, kind: int) -> "_PartHeader":
+    def read(cls, file: h5py.File, kind: int, options: SnapshotOptions) -> "_PartHeader":
         numbers = numbers_of_types(file)
         if kind >= len(numbers):
-            raise InputError(f"{file.filename}: --particle-type {kind}: its header has {len(numbers)} types, from 0")
+            given = f"{options.flag('particle_type')} {kind}"
+            raise InputError(f"{file.filename}: {given}: its header has {len(numbers)} types, from 0")
         masses = hdf5.numbers(hdf5.find(file, "Header"), "MassTable") or ()
         mass = masses[kind] if kind < len(masses) else 0.0
         if not 0 <= mass < np.inf:

@@ -236,7 +236,8 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
     first = parts.first_part(path, NAMES)
     kind = DARK_MATTER if options.particle_type is None else options.particle_type
     if kind >= _TYPES:
-        raise InputError(f"{first}: --particle-type {kind}: must be in 0..{_TYPES - 1}, the types of its header")
+        given = f"{options.flag('particle_type')} {kind}"
+        raise InputError(f"{first}: {given}: must be in 0..{_TYPES - 1}, the types of its header")
     files: list[_File] = []
     for part in parts.all_parts(first, _read_header(first).files, NAMES, incomplete):
         files.append(_read_header(part))
@@ -245,7 +246,7 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
     total = files[0].total[kind] or None  # initial conditions in one file need not have it
     group, header = f"PartType{kind}", files[0]
     complete = len(files) == header.files
-    found, number = numbers_in_all(first, kind, [file.numbers for file in files], total if complete else None)
+    found, number = numbers_in_all(first, kind, [file.numbers for file in files], total if complete else None, options)
     options.require(first, unit_length=False, box_size=header.box_size != 0)
     length = options.resolve("unit_length", None, first)
     redshift = options.resolve("redshift", header.redshift, first)
@@ -269,7 +270,7 @@ def read(path: Path, options: SnapshotOptions, incomplete: bool = False) -> Part
         particle_mass=header.masses[kind] or None,
         masses=header.masses,
         velocity_unit=None if source[0].velocity_rows is None else (1 + redshift) ** -0.5,
-        source=ParticleFiles(source, group, length, box_size),
+        source=ParticleFiles(source, group, length, box_size, options),
     )
 
 

@@ -133,8 +133,10 @@ def read_header(file: h5py.File, options: SnapshotOptions, coordinates: h5py.Dat
     h = options.resolve("h", lambda: _first(file, "HubbleParam", "h"), path, needed=False)
     without_h = options.unit_length is None and (_is_without_h(file, coordinates) or not _has(file, *_LENGTH))
     if h is None and without_h:
-        raise OptionNeeded(f"{path}: lengths are not per h, and the file has no h: give --h", path, ("h",))
-    length = options.resolve("unit_length", lambda: _unit_length(file, coordinates, redshift, h), path)
+        raise OptionNeeded(
+            f"{path}: lengths are not per h, and the file has no h: give {options.flag('h')}", path, ("h",)
+        )
+    length = options.resolve("unit_length", lambda: _unit_length(file, coordinates, redshift, h, options), path)
     box_size = options.resolve("box_size", lambda: _box_size(file, length), path)
     return Header(length, box_size, redshift, h, _first(file, "Omega0", "Omega_m", "Omega_Matter"))
 
@@ -175,7 +177,9 @@ def _box_size(file: h5py.File, length: float) -> tuple[float, float, float] | No
     return three(side * length for side in (sides * 3)[:3])
 
 
-def _unit_length(file: h5py.File, coordinates: h5py.Dataset | None, redshift: float, h: float | None) -> float | None:
+def _unit_length(
+    file: h5py.File, coordinates: h5py.Dataset | None, redshift: float, h: float | None, options: SnapshotOptions
+) -> float | None:
     """Unit of length of the positions [cMpc/h], or None if the file does not have it.
 
     Lengths are per h and comoving, as GADGET's internal units are, unless attributes say otherwise.
@@ -184,7 +188,7 @@ def _unit_length(file: h5py.File, coordinates: h5py.Dataset | None, redshift: fl
     if length is not None and _is_without_h(file, coordinates):
         length = None if h is None else length * h
     elif length is None:
-        length = _gizmo_length(file, h)
+        length = _gizmo_length(file, h, options)
     return None if length is None else length * (1 + redshift if _is_physical(file, coordinates) else 1)
 
 
@@ -220,7 +224,7 @@ def mass_unit(file: h5py.File, coordinates: h5py.Dataset, h: float | None) -> fl
     return None if per_h is None else grams / (1e3 * SOLAR_MASS) * per_h
 
 
-def _gizmo_length(file: h5py.File, h: float | None) -> float | None:
+def _gizmo_length(file: h5py.File, h: float | None, options: SnapshotOptions) -> float | None:
     """The unit of length of a file of GIZMO [Mpc/h], which writes it over h: in centimetres, whatever h.
 
     Source: UNIT_LENGTH_IN_CGS in its allvars.h. GIZMO's first files had no GIZMO_version; without it a kiloparsec or a
@@ -232,8 +236,8 @@ def _gizmo_length(file: h5py.File, h: float | None) -> float | None:
     times_h = _exact_power(length * h)
     if _first(file, "GIZMO_version") is None and _is_power(length) and not _is_power(times_h):
         log.warning(
-            "%s: %s = %g Mpc is taken as per h; GIZMO would have divided it by h = %g (--unit-length %g if it did)",
-            *(file.filename, _LENGTH_OVER_H, length, h, times_h),
+            "%s: %s = %g Mpc is taken as per h; GIZMO would have divided it by h = %g (%s %g if it did)",
+            *(file.filename, _LENGTH_OVER_H, length, h, options.flag("unit_length"), times_h),
         )
         return length
     return times_h

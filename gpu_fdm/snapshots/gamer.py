@@ -33,7 +33,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         parameters = dataset.parameters
         comoving = bool(parameters["Comoving"])
         fields = stored_fields(dataset, "gamer")
-        field = chosen_field(fields, options.field, DENSITY, path)
+        field = chosen_field(fields, options, DENSITY, path)
         source = covering_grid(dataset, path, READER.name, "gamer", field, options)
         mass = parameters.get("ELBDM_Mass")
         h = float(parameters["Hubble0"]) if comoving and "Hubble0" in parameters else None

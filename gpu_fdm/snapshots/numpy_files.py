@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, RunError
 from ..io.hdf5 import number_type
 from ..vectors import three
-from .options import OptionNeeded
+from .options import OptionNeeded, SnapshotOptions
 
 POSITIONS = "particles are read from HDF5, as PartType1/Coordinates and PartType1/Masses"
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
@@ -120,7 +120,7 @@ class _Stream:
         return values[(slice(None), *inside)]
 
 
-def open_array(path: Path, dataset: tuple[str, ...] | None) -> NumpyArray:
+def open_array(path: Path, options: SnapshotOptions) -> NumpyArray:
     """The array of an npy file, or the chosen one of an npz file (by default its only one, or its only grid).
 
     Raises InputError for an array that is no grid of numbers, and for truncated files.
@@ -128,13 +128,15 @@ def open_array(path: Path, dataset: tuple[str, ...] | None) -> NumpyArray:
     with _readable(path):
         if _begins(path, _ZIP):
             with zipfile.ZipFile(path) as archive:
-                return _npz_array(path, _member(path, archive, dataset), archive)
-        if dataset is not None:
-            raise InputError(f"{path}: --dataset {','.join(dataset)}: an npy file holds one array, without a name")
+                return _npz_array(path, _member(path, archive, options), archive)
+        if options.dataset is not None:
+            given = f"{options.flag('dataset')} {','.join(options.dataset)}"
+            raise InputError(f"{path}: {given}: an npy file holds one array, without a name")
         return _npy_array(path)
 
 
-def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | None) -> str:
+def _member(path: Path, archive: zipfile.ZipFile, options: SnapshotOptions) -> str:
+    dataset, flag = options.dataset, options.flag("dataset")
     found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     wanted = dataset or tuple(found)
     if dataset is None and len(found) > 1:
@@ -142,12 +144,12 @@ def _member(path: Path, archive: zipfile.ZipFile, dataset: tuple[str, ...] | Non
     if len(wanted) != 1 or wanted[0] not in found:
         known = f"found: {', '.join(found[:20]) or 'none'}"
         if dataset is None and wanted:
-            raise OptionNeeded(f"{path}: no array chosen: give --dataset; {known}", path, ("dataset",), wanted)
-        problem = "no array chosen: give --dataset"
+            raise OptionNeeded(f"{path}: no array chosen: give {flag}; {known}", path, ("dataset",), wanted)
+        problem = f"no array chosen: give {flag}"
         if dataset is not None:
-            problem = f"--dataset {','.join(dataset)}: no such array"
+            problem = f"{flag} {','.join(dataset)}: no such array"
             if len(dataset) == 2:
-                problem = f"--dataset {','.join(dataset)}: must be one array in an npz file, complex where it is psi"
+                problem = f"{flag} {','.join(dataset)}: must be one array in an npz file, complex where it is psi"
         raise InputError(f"{path}: {problem}; {known}")
     return wanted[0]
 

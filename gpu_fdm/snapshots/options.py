@@ -4,7 +4,7 @@ import logging
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
@@ -76,21 +76,30 @@ class SnapshotOptions:
 
     def __attrs_post_init__(self) -> None:
         if self.dataset is not None and len(self.dataset) > 2:
-            raise InputError(f"--dataset {_text(self.dataset)}: must be one array, or two for Re psi and Im psi")
+            raise InputError(
+                f"{self.flag('dataset')} {_text(self.dataset)}: must be one array, or two for Re psi and Im psi"
+            )
 
     @classmethod
-    def from_text(cls, texts: dict[str, Any]) -> "SnapshotOptions":
+    def flag(cls, name: str) -> str:
+        """How messages name an option."""
+        return flag(name)
+
+    @classmethod
+    def from_text(cls, texts: dict[str, Any]) -> Self:
         """Options by name as on the command line: a text, several for `dataset`, or None if not given.
 
         Raises InputError, naming the option, for a value out of range.
         """
         values = {}
         for item in attrs.fields(cls):
-            text = texts.get(item.name)
+            text, kind = texts.get(item.name), item.metadata["kind"]
+            text = tuple(text) if isinstance(text, list) else text
             try:
-                values[item.name] = item.metadata["kind"].parse(text) if isinstance(text, str) else text
+                values[item.name] = kind.parse(text) if isinstance(text, str) else kind.check(text)
             except ValueError as error:
-                raise InputError(f"{flag(item.name)} {text}: must be {error}{_unit(item)}") from None
+                what = f"{cls.flag(item.name)} {_text(text)}"
+                raise InputError(f"{what}: must be {error}{_unit(item)}") from None
         return cls(**values)
 
     def given(self) -> tuple[str, ...]:
@@ -101,7 +110,7 @@ class SnapshotOptions:
         """OptionNeeded naming every option that neither the user nor the file has; known  whether the file has it."""
         missing = [name for name, in_file in known.items() if not in_file and getattr(self, name) is None]
         if missing:
-            flags = " and ".join(f"{flag(name)}{_unit(_item(name))}{_EXAMPLES.get(name, '')}" for name in missing)
+            flags = " and ".join(f"{self.flag(name)}{_unit(_item(name))}{_EXAMPLES.get(name, '')}" for name in missing)
             what = f"{path}: the file has no {' and no '.join(missing)}: give {flags}"
             raise OptionNeeded(what, path, tuple(missing))
 
@@ -119,7 +128,7 @@ class SnapshotOptions:
         except InputError as error:
             if given is None and needed:
                 raise
-            instead = f"{flag(name)} {_text(given)} is taken" if given is not None else "it is not used"
+            instead = f"{self.flag(name)} {_text(given)} is taken" if given is not None else "it is not used"
             log.warning("%s; %s", error, instead)
             return given
         if needed:
@@ -128,7 +137,9 @@ class SnapshotOptions:
             return stored
         if stored is not None and not _close(given, stored):
             unit = _unit(item)
-            log.warning("%s: %s %s overrides %s%s in the file", path, flag(name), _text(given), _text(stored), unit)
+            log.warning(
+                "%s: %s %s overrides %s%s in the file", path, self.flag(name), _text(given), _text(stored), unit
+            )
         return given
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .options import OptionNeeded
+from .options import OptionNeeded, SnapshotOptions
 from .snapshot import Batches
 
 DARK_MATTER = 1  # type of particles that is read by default
@@ -42,12 +42,14 @@ class ParticleFiles:
     group      PartTypeN
     length     unit of the positions [cMpc/h]
     box_size   sides [cMpc/h]
+    options    that they are read with
     """
 
     files: tuple[FileOfParticles, ...]
     group: str
     length: float
     box_size: tuple[float, float, float]
+    options: SnapshotOptions
 
     def batches(self, first: int, last: int, batch_size: int) -> Batches:
         """See ParticleSnapshot.batches."""
@@ -91,10 +93,11 @@ class ParticleFiles:
                 raise InputError(
                     f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}: must be finite"
                 )
+            flag = self.options.flag
             raise InputError(
                 f"{path}: {self.group}/Coordinates[{begin + n}, {axis}] = {stored[n, axis]:g}, that is "
                 f"{positions[n, axis]:g} cMpc/h: must be less than a box length outside of 0 to {box[axis]:g} cMpc/h "
-                "(--box-size or --unit-length, if the units are wrong)"
+                f"({flag('box_size')} or {flag('unit_length')}, if the units are wrong)"
             )
         return positions
 
@@ -109,7 +112,7 @@ class ParticleFiles:
 
 
 def numbers_in_all(
-    first: Path, kind: int, numbers: list[tuple[int, ...]], total: int | None
+    first: Path, kind: int, numbers: list[tuple[int, ...]], total: int | None, options: SnapshotOptions
 ) -> tuple[dict[str, int], int]:
     """Numbers of particles by type, of those types that there are, and that of the chosen type.
 
@@ -127,7 +130,9 @@ def numbers_in_all(
             "files"
         )
     if not number:
-        what = f"{first}: no particles of {group}; found: {', '.join(found) or 'none'} (--particle-type)"
+        what = (
+            f"{first}: no particles of {group}; found: {', '.join(found) or 'none'} ({options.flag('particle_type')})"
+        )
         types = tuple(int(name.removeprefix("PartType")) for name in found)
         raise OptionNeeded(what, first, ("particle_type",), types)
     return found, number

@@ -29,7 +29,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         with hdf5.opened(path) as file:
             source = hdf5.Hdf5Arrays.check(file, options.dataset or (DATASET,))
     else:
-        source = numpy_files.open_array(path, options.dataset)
+        source = numpy_files.open_array(path, options)
     return snapshot_of_array(source, READER.name, options)
 
 

@@ -56,21 +56,21 @@ def snapshot_of_array(source: ArraySource, format_name: str, options: SnapshotOp
     )
 
 
-def chosen_field(fields: tuple[str, ...], wanted: str | None, preferred: str, path: Path) -> str:
-    """The field to read: the wanted one, else the only one, the preferred one or its only frame.
+def chosen_field(fields: tuple[str, ...], options: SnapshotOptions, preferred: str, path: Path) -> str:
+    """The field to read: the one of the options, else the only one, the preferred one or its only frame.
 
     Raises InputError that lists the fields.
     """
     if not fields:
         raise InputError(f"{path}: holds no density and no psi on a grid")
-    known = ", ".join(fields)
+    known, wanted, flag = ", ".join(fields), options.field, options.flag("field")
     if wanted is not None:
         if wanted not in fields:
-            raise InputError(f"{path}: --field {wanted}: no such field; found: {known}")
+            raise InputError(f"{path}: {flag} {wanted}: no such field; found: {known}")
         return wanted
     if preferred in fields or len(fields) == 1:
         return preferred if preferred in fields else fields[0]
     frames = [name for name in fields if name.startswith(f"{preferred}/")]
     if len(frames) != 1:
-        raise OptionNeeded(f"{path}: no field chosen: give --field; found: {known}", path, ("field",), fields)
+        raise OptionNeeded(f"{path}: no field chosen: give {flag}; found: {known}", path, ("field",), fields)
     return frames[0]

@@ -17,7 +17,7 @@ from . import (
     result,
     ultradark,
 )
-from .options import SnapshotOptions, flag
+from .options import SnapshotOptions
 from .reader import Reader
 from .snapshot import GridSnapshot, ParticleSnapshot
 
@@ -60,16 +60,19 @@ def open_snapshot(
     if format is None:
         reader = recognise(path, readers)
     else:
-        reader = _by_name(format, readers)
+        reader = _by_name(format, readers, options)
         _check_exists(path)
     if reader is None:
         if (path / "result.hdf5").is_file():
             require_file(path)
-        raise InputError(f"{path}: no known format; known: {', '.join(known.name for known in readers)} (--format)")
+        known = ", ".join(known.name for known in readers)
+        raise InputError(f"{path}: no known format; known: {known} ({options.flag('format')})")
     for name in options.given():
         if name not in reader.options:
-            allowed = ", ".join(map(flag, reader.options))
-            raise InputError(f"{path}: {flag(name)} has no meaning for format {reader.name}, which takes {allowed}")
+            allowed = ", ".join(map(options.flag, reader.options))
+            raise InputError(
+                f"{path}: {options.flag(name)} has no meaning for format {reader.name}, which takes {allowed}"
+            )
     return reader.read(path, options, incomplete=True) if incomplete and reader.in_parts else reader.read(path, options)
 
 
@@ -91,8 +94,9 @@ def _check_exists(path: Path) -> None:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _by_name(name: str, readers: tuple[Reader, ...]) -> Reader:
+def _by_name(name: str, readers: tuple[Reader, ...], options: SnapshotOptions) -> Reader:
     for reader in readers:
         if reader.name == name:
             return reader
-    raise InputError(f"--format {name}: unknown; known: {', '.join(reader.name for reader in readers)}")
+    known = ", ".join(reader.name for reader in readers)
+    raise InputError(f"{options.flag('format')} {name}: unknown; known: {known}")

@@ -31,7 +31,7 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
     with hdf5.opened(path) as file:
         densities = hdf5.grid_fields(file, schema.DENSITY)
         fields = densities if hdf5.find(file, PSI) is None else (*densities, PSI)
-        field = chosen_field(fields, options.field or (densities[0] if len(densities) == 1 else None), "fdm", path)
+        field = chosen_field(fields, options, densities[0] if len(densities) == 1 else "fdm", path)
         path_of_field = PSI if field == PSI else f"{schema.DENSITY}/{field}"
         source = hdf5.Hdf5Arrays.check(file, (path_of_field,))
         dataset = hdf5.find(file, path_of_field)

@@ -32,10 +32,10 @@ def read(path: Path, options: SnapshotOptions) -> GridSnapshot:
         with hdf5.opened(path) as file:
             names = options.dataset or tuple(name for name in DATASETS if name in file)[:1]
             if not names:
-                raise InputError(f"{path}: no dataset {' or '.join(DATASETS)}: give --dataset")
+                raise InputError(f"{path}: no dataset {' or '.join(DATASETS)}: give {options.flag('dataset')}")
             source = hdf5.Hdf5Arrays.check(file, names, axes_reversed=True)
     else:
-        source = numpy_files.open_array(path, options.dataset)
+        source = numpy_files.open_array(path, options)
     return snapshot_of_array(source, READER.name, options)
 
 

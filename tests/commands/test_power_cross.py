@@ -148,6 +148,23 @@ def test_anti_correlation_is_told(files, capsys):
         ),
         (("box.h5", "--cross", "rho.npy", "--box-size", 4), "rho.npy: the file has no redshift: give --redshift"),
         (("box.h5", "--cross", "snap.hdf5", "--cross-format", "x"), "--cross-format x: unknown"),
+        (
+            ("snap.hdf5", "--cross", "old", "--cross-unit-length", 8, "--box-size", 4),
+            "(--box-size or --cross-unit-length, if the units are wrong)",
+        ),
+        (
+            ("snap.hdf5", "--cross", "rho.npy", "--cross-dataset", "a", *GIVEN),
+            "--cross-dataset a: an npy file holds one",
+        ),
+        (
+            ("snap.hdf5", "--cross", "rho.npy", *(3 * ["--cross-dataset", "a"])),
+            "--cross-dataset a,a,a: must be one array",
+        ),
+        (
+            ("rho.npy", *GIVEN, "--cross", "snap.hdf5", "--cross-field", "x"),
+            "--cross-field has no meaning for format gadg",
+        ),
+        (("rho.npy", *GIVEN, "--dataset", "a", "--cross", "snap.hdf5"), "rho.npy: --dataset a: an npy file holds one"),
         (("box.h5", "--cross-field", "cdm", "--mu-bins", 3), "--mu-bins 3: must not be given with --cross"),
         (("box.h5", "--cross-field", "cdm", "--multipoles"), "--multipoles: must not be given with --cross"),
         (("box.h5", "--cross", "snap.hdf5", "--output", "snap.hdf5"), "--output snap.hdf5: must not be a file that is"),
