@@ -1,8 +1,12 @@
 """Momenta around an axis: of psi by its Fourier transform, of particles by their velocities.
 
 The spectrum of psi along one direction, summed over the others, is the distribution of its comoving momentum there
-[h/cMpc], under a Hann window along it, whose own momentum, pi/length, is far below that of the filament. Velocities are
-peculiar: the momentum times hbar/(m a).
+[h/cMpc], under a Hann window w = sin^2(pi x/length) along it. The window adds a variance of its own: that of the Wigner
+distribution of w psi at x is that of psi and -(ln w)''/2, so that
+
+    p_w^2 = -(1/2) int w^2 (ln w)'' |psi|^2/int w^2 |psi|^2 = (pi/length)^2 int w |psi|^2/int w^2 |psi|^2,
+
+which is subtracted. Velocities are peculiar: the momentum times hbar/(m a).
 """
 
 import numpy as np
@@ -36,7 +40,10 @@ def momenta_of_psi(psi: NDArray, sides: tuple[float, float, float]) -> Momenta:
         share = share.sum(axis=tuple(other for other in range(3) if other != axis))
         k = 2 * np.pi * np.fft.fftfreq(number, side / number)
         mean = np.average(k, weights=share)
-        moments.append((float(mean), float(np.average((k - mean) ** 2, weights=share))))
+        density = np.sum(np.abs(psi) ** 2, axis=tuple(other for other in range(3) if other != axis))
+        of_window = (np.pi / side) ** 2 * np.sum(window * density) / np.sum(window**2 * density)
+        # of a psi of one momentum nothing is left but round-off
+        moments.append((float(mean), max(0.0, float(np.average((k - mean) ** 2, weights=share) - of_window))))
     (_, u), (_, v), (streaming, along) = moments
     return Momenta(streaming, float(np.sqrt(along)), float(np.sqrt((u + v) / 2)))
 

@@ -214,8 +214,11 @@ def test_momenta():
     z, u = (np.arange(256) + 0.5) / 256 * 8 - 4, (np.arange(64) + 0.5) / 64 * 8 - 4
     packet = np.exp(-(u[:, None, None] ** 2 + u[:, None] ** 2) / (4 * 0.5**2)) * np.exp(5j * z)
     found = momenta_of_psi(packet, (8.0, 8.0, 8.0))
-    assert found.streaming == pytest.approx(5) and found.along < 0.5
-    assert found.across == pytest.approx(np.sqrt(1 + (np.pi / 8) ** 2), rel=1e-2)  # 1/(2 width), and the window's
+    assert found.streaming == pytest.approx(5) and found.along < 1e-2
+    assert found.across == pytest.approx(1, rel=1e-3)  # 1/(2 width)
+    small = np.abs(u) < 1.25  # a cut-out of the packet, whose window has twice the momentum of the packet
+    found = momenta_of_psi(packet[small][:, small], (2.5, 2.5, 8.0))
+    assert found.across == pytest.approx(1, rel=1e-3)
     random = np.random.default_rng(1)
     row = random.integers(10, size=20_000)
     velocity = random.normal(0, [3, 3, 5], (20_000, 3)) + np.outer(10 * row, [0, 0, 1])
