@@ -20,6 +20,7 @@ from .shared import (
     add_measurement_options,
     check_dpi,
     file_name,
+    made_by,
     measurement,
     print_figures,
     require_output,
@@ -45,6 +46,10 @@ def add(parser: ArgumentParser) -> None:
     text = "result file to write, .hdf5 or .h5 (default: <snapshot>_power.hdf5, of two <snapshot>_cross.hdf5, in the "
     text += "working folder)"
     parser.add_argument("--output", type=file_name, metavar="FILE", help=text)
+    text = "also write P(k) with its errors as a table, .csv or .ecsv: for other programs, gpu-fdm fit and boost"
+    parser.add_argument("--table", type=file_name, metavar="FILE", help=text)
+    text = "what the table is of, fdm for gpu-fdm fit (default: the field of the snapshot)"
+    parser.add_argument("--of", metavar="NAME", help=text)
     add_dpi_option(parser, optional=True)
     parser.add_argument("--mu-bins", type=int, metavar="N", help="measure and draw also P(k, mu) in N bins of mu")
     text = "measure and draw also the multipoles P_0, P_2 and P_4"
@@ -79,6 +84,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
         angles = {"mu_bins": options.mu_bins, "axis": AXES.index(options.axis), "multipoles": options.multipoles}
         how, about = replace(measurement(options), **angles), snapshot_options(options)
         require_writable(output.parent)
+        _check_table(options, crossed, source)
         if options.dpi:
             require_own_figures(output, PowerStage.figures)
         snapshot, second = open_snapshot(source, options.format, about), None
@@ -109,8 +115,41 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     if pair is not None:
         show_cross(pair)
     show(f"result: {output}")
+    if options.table is not None:
+        _write_table(options, measured)
     if options.dpi:
         print_figures(draw(output, PowerStage.figures, options.dpi))
+
+
+def _check_table(options: Namespace, crossed: bool, source: Path) -> None:
+    """InputError for a table that cannot be written, that others wrote, or that there is not."""
+    from ..io.ownership import require_own
+    from ..io.result_file import require_writable
+    from ..io.tables import TABLE_ENDINGS
+    from ..spectra.checks import check_name
+    from ..spectra.tables import MEASURED_MARK
+
+    if options.table is None:
+        if options.of is not None:
+            raise InputError(f"--of {options.of}: is the name of what --table is of, which is not given")
+        return
+    if crossed:
+        raise InputError(f"--table {options.table}: must not be given with --cross: a table has one P(k)")
+    table = Path(options.table)
+    require_output(table, TABLE_ENDINGS, source, option="--table")
+    if options.of is not None:
+        check_name("--of", options.of)
+    require_writable(table.parent)
+    require_own(table, MEASURED_MARK)
+
+
+def _write_table(options: Namespace, measured: "SnapshotPower") -> None:
+    """Write P(k) as a table, and print its name."""
+    from ..comparison.sources import spectrum_of
+    from ..spectra.tables import write_spectrum
+
+    write_spectrum(spectrum_of(measured, options.of), options.table, made_by(options))
+    show(f"table: {options.table}")
 
 
 def _show_measured(several: "Sequence[SnapshotPower]") -> None:

@@ -96,12 +96,12 @@ def header_of(options: Namespace, config: "Config") -> list[str]:
     return [f"# {name}: {without_formulas(text)}" for name, text in about.items()]
 
 
-def require_output(output: Path, endings: tuple[str, ...], *sources: Path) -> None:
-    """InputError for a file with another ending, or that is one of those that are read."""
+def require_output(output: Path, endings: tuple[str, ...], *sources: Path, option: str = "--output") -> None:
+    """InputError, which names the option, for a file with another ending, or that is one of those that are read."""
     if output.suffix.lower() not in endings:
-        raise InputError(f"--output {output}: must end in {' or '.join(endings)}")
+        raise InputError(f"{option} {output}: must end in {' or '.join(endings)}")
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
-        raise InputError(f"--output {output}: must not be a file that is read")
+        raise InputError(f"{option} {output}: must not be a file that is read")
 
 
 def require_table_and_figure(output: Path, mark: bytes, options: Namespace) -> None:

@@ -73,7 +73,10 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
                 cut_off = population.cut_off(spectra["fdm"].m22)
             boosts += theory_boosts(population.power, cut_off, spectra)
     if not boosts:
-        raise InputError(f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box")
+        raise InputError(
+            f"{path}: holds no boost: it needs [single_power], [one_filament], or both densities of a box; spectra and "
+            "snapshots are the halves of one, gpu-fdm boost ABOVE BELOW, or --ratio of gpu-fdm compare"
+        )
     return boosts
 
 

@@ -32,11 +32,15 @@ def read_source(text: str, measure: Callable[[Path], SnapshotPower] | None = Non
         return spectrum
     if measure is None:
         raise InputError(f"{text}: must be a table ({', '.join(TABLE_ENDINGS)}) or a spectrum in a result file")
-    measured = measure(Path(text))
+    return spectrum_of(measure(Path(text)))
+
+
+def spectrum_of(measured: SnapshotPower, of: str | None = None) -> Spectrum:
+    """The spectrum of a snapshot that was measured;  of  what it is of: its field where not given."""
     snapshot = measured.snapshot
     return grid_spectrum(
         measured.spectrum,
-        snapshot.field.replace("/", " "),
+        of or snapshot.field.replace("/", " "),
         error=measured.error,
         redshift=snapshot.redshift,
         m22=snapshot.m22,

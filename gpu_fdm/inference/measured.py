@@ -21,6 +21,7 @@ from scipy.linalg import solve_triangular
 
 from ..errors import InputError
 from ..io.input_content import MOST_BYTES, content_of
+from ..io.result_file import RESULT_ENDINGS
 from ..io.tables import errors_of_text, read_text
 from ..pipeline.result_spectra import ALL_MATTER, several_filaments
 from ..quantities import takes, takes_numbers
@@ -269,6 +270,8 @@ def read_measured(
     k_min, k_max  of the rows that are compared [h/Mpc]: all where not given
     Raises InputError that names the file.
     """
+    if Path(str(path).partition(":")[0]).suffix.lower() in RESULT_ENDINGS:
+        raise InputError(f"{path}: must be a table, as gpu-fdm power --table or gpu-fdm boost writes it of a snapshot")
     matrix = None if covariance is None else read_covariance(covariance)
     try:
         table: Boost | Spectrum = read_boost(path)

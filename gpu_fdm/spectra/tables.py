@@ -32,6 +32,8 @@ from .spectrum import Spectrum
 Made = TypeVar("Made", Boost, Spectrum)
 Columns = dict[str, NDArray]
 
+MEASURED = "P(k) measured by gpu-fdm power"  # how the header of such a table begins
+MEASURED_MARK = MEASURED.encode()  # of files that may be replaced
 _PUBLISHED = "zimmermann2025_fig12_m22_{}.csv"
 _PUBLISHED_MASSES = 1, 2, 4, 8
 
@@ -43,22 +45,52 @@ def write_boost(boost: Boost, path: str | Path, made_by: str = "") -> None:
     Where rows are beyond other limits (boost.LIMITS), there is a column for each.
     read_boost reads back the same numbers. Raises RunError where it cannot be written.
     """
-    path = Path(path)
     header: dict[str, str | float] = {"numerator": boost.numerator, "denominator": boost.denominator}
-    for name, number in (("redshift", boost.redshift), ("m22", boost.m22)):
-        if number is not None:
-            header[name] = float(number)
-    told = {"object": boost.object, "source": boost.source, "shot_noise": boost.shot_noise, "made_by": made_by}
-    for name, text in told.items():
-        if text:
-            header[name] = text
+    header |= _about(boost, made_by)
     columns = {"k": boost.k, "boost": boost.boost}
     if boost.error is not None:
         header["errors"], columns["error"] = ERRORS, boost.error
     header |= {"k": "h/Mpc", "boost": NORMALISED}
     columns |= {mask: getattr(boost, mask) for mask in LIMITS if mask == "beyond_nyquist" or getattr(boost, mask).any()}
-    write = _write_ecsv if path.suffix == ".ecsv" else _write_csv
-    with atomic_write(path) as part:
+    _write(path, header, columns)
+
+
+def write_spectrum(spectrum: Spectrum, path: str | Path, made_by: str = "") -> None:
+    """Write a table of k, power, and error, modes, k_low and k_high where they are known, as write_boost does.
+
+    read_spectrum reads back the same numbers. Raises RunError where it cannot be written.
+    """
+    header: dict[str, str | float] = {"table": MEASURED, "of": spectrum.of}
+    header |= _about(spectrum, made_by)
+    if spectrum.box_size is not None:
+        header["box_size"] = ", ".join(map(repr, map(float, spectrum.box_size)))
+    if spectrum.nyquist is not None:
+        header["nyquist"] = float(spectrum.nyquist)
+    if spectrum.floor:
+        header["floor"] = float(spectrum.floor)
+    header |= {"k": "h/Mpc", "power": spectrum.units}
+    columns = {"k": spectrum.k, "power": spectrum.power}
+    if spectrum.deviation is not None:
+        header["errors"], columns["error"] = "standard deviation, in the units of power", spectrum.deviation
+    if spectrum.modes is not None:
+        columns["modes"] = spectrum.modes
+    if spectrum.edges is not None:
+        columns |= dict(zip(("k_low", "k_high"), spectrum.edges, strict=True))
+    _write(path, header, columns)
+
+
+def _about(table: Boost | Spectrum, made_by: str) -> dict[str, str | float]:
+    """Lines of a header, as far as they are known: what a table is of, and what made it."""
+    numbers = {"redshift": table.redshift, "m22": table.m22}
+    texts = {"object": table.object, "source": table.source, "shot_noise": table.shot_noise, "made_by": made_by}
+    known: dict[str, str | float] = {name: float(number) for name, number in numbers.items() if number is not None}
+    known |= {name: text for name, text in texts.items() if text}
+    return known
+
+
+def _write(path: str | Path, header: dict[str, str | float], columns: Columns) -> None:
+    write = _write_ecsv if Path(path).suffix == ".ecsv" else _write_csv
+    with atomic_write(Path(path)) as part:
         write(part, header, columns)
 
 
