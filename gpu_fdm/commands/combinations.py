@@ -77,7 +77,7 @@ def execute(options: Namespace) -> None:
     with progress("points", 1 + len(box.points(options.points))) as step:
         found = on_one_thread(combinations)(model, bins, options.points, step)
     lines = [
-        f"{len(bins.k)} bins of {bins.width:g} in ln k from {bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each to "
+        f"{len(bins.k)} bins of {bins.width:g} in ln k at {bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each to "
         f"{100 * bins.error:.3g} %",
         box.text,
         *(OF_TABLE if config.cosmology.of_table else ()),

@@ -205,7 +205,10 @@ def _list(ridges: "list[Ridge]", path: Path, snapshot: "Snapshot", search: "Sear
     write_list(path, ridges, snapshot.box_size, not options.skeleton)
     noun = "ridge" if len(ridges) == 1 else "ridges"
     what = options.skeleton or f"the density smoothed at {search.smooth:.4g} cMpc/h"
-    show(f"{len(ridges)} {noun} of {what}; lengths in cMpc/h")
+    units = "lengths in cMpc/h, curvatures in h/cMpc"
+    if not options.skeleton:
+        units += ", line masses in mean densities of the box times (cMpc/h)^2"
+    show(f"{len(ridges)} {noun} of {what}; {units}")
     print("number  length  straightness  curvature  line mass  from                      to")
     for number, ridge in enumerate(ridges[:_LISTED]):
         axis = ridge.axis

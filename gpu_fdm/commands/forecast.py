@@ -51,7 +51,7 @@ def execute(options: Namespace) -> None:
     held = "; ln10As and n_s held: those of the table" if config.cosmology.of_table else ""
     known = ", ".join(f"{name} {'free' if value == float('inf') else f'+-{value:g}'}" for name, value in priors.items())
     lines = [
-        f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k from "
+        f"P(k) of matter at z = {prediction.redshift:g}, {len(bins.k)} bins of {bins.width:g} in ln k at "
         f"{bins.k[0]:.4g} to {bins.k[-1]:.4g} h/Mpc, each {bins.error:.2g} of P; {known or 'nothing else free'}{held}",
         f"[{LEFT_OUT}] a number {CAVEATS}",
     ]

@@ -22,7 +22,7 @@ def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
     options = ["--points", "2", "--of", "power,smooth", "--width", "0.4", "--dpi", "40"]
     assert main(["combinations", *HELD, *options]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "6 bins of 0.4 in ln k from 30 to 221.7 h/Mpc, each to 5 %"
+    assert out[0] == "6 bins of 0.4 in ln k at 30 to 221.7 h/Mpc, each to 5 %"
     assert out[1].startswith("m22 1 to 4, ln10As 2.989 to 3.189, ") and "redshift = 4, omega_m = 0.3146" in out[1]
     assert any(line.startswith("the boost over smooth measures ") for line in out)
     assert "leaves out haloes (H), baryons (B)" in out[-3]

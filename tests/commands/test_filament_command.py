@@ -52,7 +52,7 @@ def test_from_snapshot_to_ini(here, capsys):
     printed = filament(here / "snap.hdf5", "--find", 1, *OPTIONS, "--dpi", 60, capsys=capsys).out
     names = ["snap_filament_0.csv", "snap_filament_0.hdf5", "snap_filament_0.ini", "snap_filament_0_measured.png"]
     assert sorted(path.name for path in Path().iterdir()) == [*names, "snap_filaments.csv"]
-    words = "1 ridge of the density", "axis ratio b/a", "cylinder: r0 =", "dispersion"
+    words = "1 ridge of the density", "densities of the box times", "axis ratio b/a", "cylinder: r0 =", "dispersion"
     assert all(word in printed for word in words)
     table = read_columns("snap_filament_0.csv", ("radius", "density", "error"))
     assert len(table["radius"]) >= 8 and np.all(table["error"] > 0)
