@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, require_file
 from .shared import (
     SOURCE,
-    add_dpi_option,
+    add_figure_options,
     add_measurement_options,
     add_ratio_options,
     check_dpi,
@@ -65,7 +65,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("--all-epochs", action="store_true", help=text)
     text = "folder to write to (default: comparison)"
     parser.add_argument("--output", type=file_name, default="comparison", metavar="FOLDER", help=text)
-    add_dpi_option(parser)
+    add_figure_options(parser, optional=False)
     add_measurement_options(parser)
 
 
@@ -134,16 +134,17 @@ def _asked(options: Namespace) -> _Asked:
         for flag, value in (("--fit", options.fit), ("--over", options.over)):
             if value is not None:
                 raise InputError(f"{flag} {value}: is about boosts: needs a table of one, a result file or --ratio")
+    ending = f".{options.figure_format}"
     simulations = [Path(text) for text in tables if holds(text, SIMULATION)]
     with_power = [path for path in files if simulations and holds(str(path), ONE_FILAMENT)]
     asked = _Asked(
         masses,
         files,
         tables,
-        pairs_by_figure(folder, "power", with_power, simulations),
-        pairs_by_figure(folder, "cut_out", files, map(Path, measured)),
+        pairs_by_figure(folder, "power", with_power, simulations, ending),
+        pairs_by_figure(folder, "cut_out", files, map(Path, measured), ending),
     )
-    _require_own(asked, folder)
+    _require_own(asked, folder, ending)
     return asked
 
 
@@ -152,7 +153,8 @@ def _require_not_replaced(options: Namespace) -> None:
     from ..comparison import boosts, cut_outs
     from ..comparison.sources import source_file
 
-    names = REPORT, "power.png", *boosts.MARKS, *boosts.MARKS_OF_FITS, *cut_outs.MARKS
+    ending = f".{options.figure_format}"
+    names = REPORT, f"power{ending}", *boosts.marks(ending, fits=True), *cut_outs.MARKS
     written = [path for path in (Path(options.output) / name for name in names) if path.exists()]
     ratios = (text for pair in options.ratios for text in pair)
     for path in map(source_file, (options.model, *options.models, *options.table, *ratios)):
@@ -160,21 +162,19 @@ def _require_not_replaced(options: Namespace) -> None:
             raise InputError(f"--output {options.output}: {path} is compared and would be replaced")
 
 
-def _require_own(asked: _Asked, folder: Path) -> None:
+def _require_own(asked: _Asked, folder: Path, ending: str) -> None:
     """InputError where a file would be written that is there and of others."""
     from ..comparison import boosts, cut_outs
-    from ..io.ownership import FIGURE_MARK, require_own
+    from ..io.ownership import figure_mark, require_own
     from ..plots.report import REPORT_MARK
 
-    marks = {REPORT: REPORT_MARK, **boosts.MARKS}
-    if asked.masses:
-        marks |= boosts.MARKS_OF_FITS
+    marks = {REPORT: REPORT_MARK} | boosts.marks(ending, fits=asked.masses is not None)
     if asked.cut_outs:
         marks |= cut_outs.MARKS
     for name, mark in marks.items():
         require_own(folder / name, mark)
     for path in (*asked.powers, *asked.cut_outs):
-        require_own(path, FIGURE_MARK)
+        require_own(path, figure_mark(path))
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,8 @@ def _finish(options: Namespace, asked: _Asked, job: _Job, solved: "Solved") -> N
         with warnings_only():
             found = job.plan.fitted(solved)
     if tables := len(job.compared.tables):
-        boosts = draw_compared(job.compared, found, asked.files, folder, options.mixed, options.dpi)
+        how = options.mixed, options.dpi, f".{options.figure_format}"
+        boosts = draw_compared(job.compared, found, asked.files, folder, *how)
     powers, cut_outs = draw_powers(asked.powers, options.dpi), draw_cut_outs(job.cut_outs, folder, options.dpi)
     show("\n".join([*boosts.lines, *powers.lines, *cut_outs.lines]))
     models = ", ".join(map(str, asked.files))
@@ -238,8 +239,8 @@ def _finish(options: Namespace, asked: _Asked, job: _Job, solved: "Solved") -> N
         "fit": options.fit or "none",
     }
     overview = f"{tables} tables compared with models of {models}."
-    figures, report = boosts.figures | powers.figures, folder / REPORT
-    show(f"report: {write_comparison_report(report, overview, figures, found, cut_outs.sections, provenance)}")
+    pictures, report = [*boosts.figures.values(), *powers.figures.values()], folder / REPORT
+    show(f"report: {write_comparison_report(report, overview, pictures, found, cut_outs.sections, provenance)}")
 
 
 def _over(denominator: str, boosts: "list[Boost]", kind: str) -> "list[Boost]":

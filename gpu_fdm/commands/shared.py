@@ -227,11 +227,11 @@ def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:
     parser.add_argument("--dpi", type=int, default=200, help=text)
 
 
-def add_figure_options(parser: ArgumentParser) -> None:
+def add_figure_options(parser: ArgumentParser, optional: bool = True) -> None:
     """Add format and resolution of figures that are not of a result, which gpu-fdm plot draws in any format."""
     text = "format of the figure: png, pdf or svg (default: png)"
     parser.add_argument("--figure-format", choices=FIGURE_FORMATS, default=FIGURE_FORMATS[0], help=text)
-    add_dpi_option(parser, optional=True)
+    add_dpi_option(parser, optional)
 
 
 def figure_of(table: Path, options: Namespace) -> Path:

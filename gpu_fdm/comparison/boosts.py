@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io.ownership import FIGURE_MARK
+from ..io.ownership import FIGURE_MARKS
 from ..spectra.boost import DIFFERENCES, Boost
 from ..spectra.features import boost_features
 from .compare import (
@@ -17,12 +17,18 @@ from .compare import (
     write_comparisons,
     write_systematics,
 )
-from .drawn import Drawn
+from .drawn import Drawn, picture_of
 from .haloes import halo_lines
 
-FIGURE, TABLE, FITS, TABLE_OF_FITS = (f"comparison{ending}" for ending in (".png", ".csv", "_fits.png", "_fits.csv"))
-MARKS = {FIGURE: FIGURE_MARK, TABLE: COMPARISONS_MARK}  # by the names of files
-MARKS_OF_FITS = {FITS: FIGURE_MARK, TABLE_OF_FITS: SYSTEMATICS_MARK}
+FIGURE, FITS = "comparison", "comparison_fits"  # without the ending of their format
+TABLE, TABLE_OF_FITS = f"{FIGURE}.csv", f"{FITS}.csv"
+
+
+def marks(ending: str, fits: bool) -> dict[str, bytes]:
+    """Marks of what draw_compared writes, by the names of files; ending  of figures;  fits  whether there are any."""
+    mark = FIGURE_MARKS[ending]
+    of_fits = {f"{FITS}{ending}": mark, TABLE_OF_FITS: SYSTEMATICS_MARK} if fits else {}
+    return {f"{FIGURE}{ending}": mark, TABLE: COMPARISONS_MARK} | of_fits
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,17 @@ class Compared:
 
 
 def draw_compared(
-    compared: Compared, found: Sequence[Comparison], files: Iterable[Path], folder: Path, mixed: bool, dpi: int
+    compared: Compared,
+    found: Sequence[Comparison],
+    files: Iterable[Path],
+    folder: Path,
+    mixed: bool,
+    dpi: int,
+    ending: str = ".png",
 ) -> Drawn:
     """Draw the boosts and write their tables into a folder.
 
-    found  the comparisons, with fits where there are any;  files  of the models
+    found  the comparisons, with fits where there are any;  files  of the models;  ending  of the names of figures
     Raises InputError and RunError where draw_boosts and write_comparisons do.
     """
     from ..plots.comparison import draw_boosts
@@ -53,7 +65,8 @@ def draw_compared(
     best = [comparison.best for comparison in found if comparison.best]
     boosts = boosts_to_draw(found, compared.tables, compared.models, mixed)
     points = "Points, and dashed lines in a band: tables and simulations. Lines: models; of dashes and dots: best fits."
-    drawn = Drawn(figures={draw_boosts(boosts, folder / FIGURE, dpi, mixed=mixed, best=best): points})
+    path = folder / f"{FIGURE}{ending}"
+    drawn = Drawn(figures={path: picture_of(lambda to: draw_boosts(boosts, to, dpi, mixed, best), path, points)})
     written = [write_comparisons(found, folder / TABLE)] if found else []
     drawn.lines += [line for comparison in found for line in comparison_lines(comparison)]
     for table, comparison in zip(compared.tables, compared.comparisons, strict=True):
@@ -61,7 +74,8 @@ def draw_compared(
     drawn.lines += halo_lines(files, compared.models)
     if rows := [pair.systematics.rows(pair.table) for pair in found if pair.systematics]:
         choices = "m22 with the choices of the result, and with one of them at a time made in another way."
-        drawn.figures[draw_fits(rows, folder / FITS, dpi)] = choices
+        path = folder / f"{FITS}{ending}"
+        drawn.figures[path] = picture_of(lambda to: draw_fits(rows, to, dpi), path, choices)
         written.append(write_systematics(found, folder / TABLE_OF_FITS))
     drawn.lines += [f"figure: {path}" for path in drawn.figures] + [f"table: {path}" for path in written]
     return drawn

@@ -5,6 +5,7 @@ the result has; spectra are those of pipeline.projection_spectra, with the weigh
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -33,7 +34,7 @@ from ..pipeline.projection_spectra import (
 )
 from ..plots.report import Picture, ReportSection, Table
 from .compare import write_rows
-from .drawn import Drawn, Pairs
+from .drawn import Drawn, Pairs, picture_of
 from .models import config_of
 
 TABLE, SPECTRA = "cut_out.csv", "cut_out_spectra.csv"
@@ -201,8 +202,9 @@ def draw_cut_outs(compared: Mapping[Path, ComparedCutOut | InputError], folder: 
         if isinstance(one, InputError):
             drawn.lines.append(f"not compared: {one}")
             continue
-        drawn.lines += [one.lines[0], *(f"  {line}" for line in one.lines[1:]), f"figure: {_draw(one, path, dpi)}"]
-        drawn.sections.append(_section(one, path))
+        caption = "Spectra of slices of the cut-out, and of its box, beside the model's."
+        drawn.sections.append(_section(one, picture_of(partial(_draw, one, dpi), path, caption)))
+        drawn.lines += [one.lines[0], *(f"  {line}" for line in one.lines[1:]), f"figure: {path}"]
         found.append(one)
     if found:
         tables = {TABLE: [one.row for one in found], SPECTRA: [row for one in found for row in one.spectra]}
@@ -217,14 +219,14 @@ def _projecting(config: Config, model: Path, cut_out: Path) -> Config:
     return read_inputs(Config(**sections, wavefunction=wave, source=f"{model} beside {cut_out}"))
 
 
-def _draw(one: ComparedCutOut, path: Path, dpi: int) -> Path:
+def _draw(one: ComparedCutOut, dpi: int, path: Path) -> Path:
     from ..plots.cut_out import draw_cut_out
 
     polar, box = attrs.asdict(one.polar), attrs.asdict(one.box)
     return draw_cut_out(one.model, path, dpi, polar, one.polar.exact, box, one.axial, one.found.held)
 
 
-def _section(one: ComparedCutOut, figure: Path) -> ReportSection:
+def _section(one: ComparedCutOut, picture: Picture) -> ReportSection:
     """The part of the report."""
     rows, names = one.spectra, ("k", "measured", "scatter", "error", "model_power", "projection", "wkb")
     polar = Table(
@@ -238,5 +240,4 @@ def _section(one: ComparedCutOut, figure: Path) -> ReportSection:
         tuple(tuple(row[name] for name in ("k", "modes", "measured", "model_power")) for row in in_box),
         "Power in the box of the cut-out, (Mpc/h)^3",
     )
-    picture = Picture(figure.read_bytes(), "Spectra of slices of the cut-out, and of its box, beside the model's.")
     return ReportSection(one.lines[0], tuple(one.lines[1:]), (picture,), (polar, box))

@@ -6,6 +6,7 @@ than its sides. The model lacks what is neither linear nor a filament of its win
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -27,7 +28,7 @@ from ..population.population import Population
 from ..spectra.boost import DIFFERENCES
 from ..spectra.box_modes import mean_over_modes
 from ..spectra.linear_theory import linear_spectrum
-from .drawn import Drawn, Pairs
+from .drawn import Drawn, Pairs, picture_of
 from .models import epoch_distance, over_matter
 
 RUNS = "wave_fdm", "particles_fdm"
@@ -185,21 +186,21 @@ def draw_powers(pairs: Pairs, dpi: int) -> Drawn:
             continue
         of_model, simulated = found
         seeds = len(next(iter(simulated.power.values())))
-        figure = draw_matter_power(
-            path,
-            simulated.k,
-            {run: (simulated.mean(run), simulated.error(run)) for run in simulated.power},
-            (of_model.linear, of_model.filaments, of_model.total, of_model.fitting),
-            simulated.good,
-            [
+        draw = partial(
+            draw_matter_power,
+            k=simulated.k,
+            simulated={run: (simulated.mean(run), simulated.error(run)) for run in simulated.power},
+            model=(of_model.linear, of_model.filaments, of_model.total, of_model.fitting),
+            good=simulated.good,
+            about=[
                 rf"$m_{{22}}={simulated.m22:.4g}$",
                 f"$z={simulated.redshift:.4g}$",
                 *([f"{seeds} seeds"] if seeds > 1 else []),
             ],
-            dpi,
+            dpi=dpi,
         )
-        drawn.lines += [*power_lines(of_model, simulated), f"figure: {figure}"]
-        drawn.figures[figure] = "Simulated power beside the model, over the same modes."
+        drawn.figures[path] = picture_of(draw, path, "Simulated power beside the model, over the same modes.")
+        drawn.lines += [*power_lines(of_model, simulated), f"figure: {path}"]
     return drawn
 
 

@@ -12,18 +12,17 @@ from .compare import Comparison
 def write_comparison_report(
     path: Path,
     overview: str,
-    figures: Mapping[Path, str],
+    pictures: Sequence[Picture],
     found: Sequence[Comparison],
     more: Sequence[ReportSection],
     provenance: Mapping[str, str],
 ) -> Path:
     """Write the report; returns its path.
 
-    overview  what was compared;  figures  and what each shows;  more  sections;  provenance  what was given
+    overview  what was compared;  pictures  figures;  more  sections;  provenance  what was given
     Raises InputError for a file of others, which is not replaced, RunError where it cannot be written.
     """
-    pictures = tuple(Picture(figure.read_bytes(), caption) for figure, caption in figures.items())
-    first = ReportSection("Ratios of power", (overview,), pictures)
+    first = ReportSection("Ratios of power", (overview,), tuple(pictures))
     sections = [
         comparison_section(
             pair.table,

@@ -1,5 +1,6 @@
 """gpu-fdm boost and gpu-fdm compare: sources of spectra, what is said, what is written, and what is refused."""
 
+import base64
 import csv
 import logging
 from html import escape
@@ -173,6 +174,29 @@ def test_compare_with_a_fit(result, tmp_path, capsys):
     assert float(refused["fit_chi_squared"]) > 8 == int(refused["fit_degrees_of_freedom"])
     section = report[report.index("flat.csv") : report.index("low.csv")]
     assert "Fit: no boson mass from 0.8 to 2" in section and "Rows that disagree most" in section
+
+
+BEGINS = {"pdf": b"%PDF-", "svg": b"<?xml"}
+
+
+@pytest.mark.parametrize("kind", BEGINS)
+def test_figures_in_formats_of_papers(result, tmp_path, capsys, kind):
+    """The report shows the same figure, bit for bit that of the default format; what others drew is not replaced."""
+    command = ["compare", result, "published", "--over", "classical", "--dpi", 60]
+    assert run(capsys, *command, "--output", tmp_path / "png")[0] == 0
+    folder = tmp_path / kind
+    folder.mkdir()
+    (folder / f"comparison.{kind}").write_text("a figure of others")
+    code, _, error = run(capsys, *command, "--figure-format", kind, "--output", folder)
+    assert code == 2 and f"comparison.{kind}: is a file that gpu-fdm did not write" in error
+    (folder / f"comparison.{kind}").unlink()
+    for _ in range(2):  # its own it replaces
+        code, out, error = run(capsys, *command, "--figure-format", kind, "--output", folder)
+        assert code == 0 and f"figure: {folder / f'comparison.{kind}'}" in out, error
+    assert {path.name for path in folder.iterdir()} == {f"comparison.{name}" for name in (kind, "csv", "html")}
+    assert (folder / f"comparison.{kind}").read_bytes().startswith(BEGINS[kind])
+    drawn = base64.b64encode((tmp_path / "png" / "comparison.png").read_bytes()).decode()
+    assert f"data:image/png;base64,{drawn}" in (folder / "comparison.html").read_text()
 
 
 def test_snapshots_beside_the_model(result, tmp_path, capsys):

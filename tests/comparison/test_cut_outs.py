@@ -78,6 +78,12 @@ def test_known_weights_beside_a_table(folder, tmp_path, capsys):
     assert "cut.hdf5 beside" in text and "Power in the box of the cut-out" in text
 
 
+def test_a_figure_for_a_paper(folder, tmp_path):
+    assert compare(folder, tmp_path, "wkb", "cut", "--figure-format", "svg") == 0
+    assert (tmp_path / "cut_out.svg").read_bytes().startswith(b"<?xml") and not (tmp_path / "cut_out.png").exists()
+    assert (tmp_path / "comparison.html").read_text().count("data:image/png;base64,") == 1
+
+
 def test_numbers_are_those_of_a_run_with_projected_weights(folder, tmp_path):
     cut = folder / "cut.hdf5"
     pairs = pairs_by_figure(tmp_path, "cut_out", [folder / "projection.hdf5", folder / "gas.hdf5"], [cut])

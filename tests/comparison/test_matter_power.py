@@ -1,5 +1,7 @@
 """The power of the model beside that of a simulation: terms by hand, what fits into the box, what is not comparable."""
 
+import base64
+
 import h5py
 import numpy as np
 import pytest
@@ -148,3 +150,8 @@ def test_compare_draws_both(model, simulation, tmp_path, capsys):
     assert code == 0, error
     assert "power of fdm, m22 = 1, z = 4: simulated over P_lin T^2 + P_1f (3e+09 to 3.5e+09 Msun/h): " in told
     assert (tmp_path / "out" / "power.png").is_file() and f"figure: {tmp_path / 'out' / 'power.png'}" in told
+    assert main([*map(str, arguments), "--figure-format", "pdf"]) == 0
+    told, report = capsys.readouterr().out, (tmp_path / "out" / "comparison.html").read_text()
+    assert (tmp_path / "out" / "power.pdf").is_file() and f"figure: {tmp_path / 'out' / 'power.pdf'}" in told
+    png = base64.b64encode((tmp_path / "out" / "power.png").read_bytes()).decode()
+    assert f"data:image/png;base64,{png}" in report

@@ -108,7 +108,9 @@ def test_a_switch_is_the_fit_of_a_result_with_it(results, tmp_path, capsys):
         == 0
     )
     arguments = [mock, "--fit", "0.3,0.65", "--dpi", 60, "--output", tmp_path]
-    _, switched, _ = run(capsys, "compare", results / "model" / "result.hdf5", *arguments, "--systematics")
+    svg = "--figure-format", "svg"
+    _, switched, _ = run(capsys, "compare", results / "model" / "result.hdf5", *arguments, "--systematics", *svg)
+    assert (tmp_path / "comparison_fits.svg").is_file() and not (tmp_path / "comparison_fits.png").exists()
     _, own, _ = run(capsys, "compare", tmp_path / "g" / "result.hdf5", *arguments, "--no-systematics")
     (of_switch,) = [line.split(": ", 1)[1] for line in switched.splitlines() if "statistics = gaussian: " in line]
     (of_result,) = [line.split(": ", 1)[1] for line in own.splitlines() if line.startswith("  fit: ")]
