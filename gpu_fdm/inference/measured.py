@@ -45,7 +45,7 @@ def quantity(table: Boost | Spectrum) -> Curve:
     Boosts of matter are over smooth, n-body, cdm, wdm or linear-cdm, those of filaments alone over smooth or classical,
     those of all matter with its haloes over smooth or cdm.
     Spectra are of fdm, of matter, of all matter with haloes, or of filaments alone, which are relative to the density
-    that the ini says.
+    that the ini says, all matter where it has no [one_filament].
     Raises InputError for tables of something else.
     """
     alone, total = table.object.startswith(FILAMENTS), is_total(table)
