@@ -26,8 +26,9 @@ def _has_numbers(path: Path) -> bool:
 
     try:
         with errors_of_text(path):
-            names = column_names(read_text(path))
-            read_columns(path, tuple(names))
+            text = read_text(path)
+            names = column_names(text)
+            read_columns(path, tuple(names), text)
     except InputError:
         return False
     return all(name[:1].isalpha() for name in names)

@@ -154,8 +154,6 @@ def read_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         text = read_text(file, MOST_TEXT)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{file}: is a folder, must be an ini file") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     return _with_shipped_files(_with_files_beside(_parsed(text, str(file), overrides), file.parent))

@@ -16,6 +16,7 @@ LEAST_ROWS = 8
 # largest values, and k and 1/k [h/Mpc]: larger ones are no measurements, and their products overflow
 LARGEST, LARGEST_K = 1e60, 1e30
 ROUND_OFF = 1e-9  # relative, by which a value may leave its range: amply that of exp(ln k)
+_REDSHIFT = re.compile(r"\b(?:z\s*=|redshift\s*[:=])\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)", re.IGNORECASE)
 
 Curve = TypeVar("Curve")
 
@@ -56,15 +57,19 @@ def check_range(name: str, values: NDArray, low: float, high: float, unit: str, 
 def read_curve(path: str | Path, name: str, make: Callable[[NDArray, NDArray], Curve]) -> Curve:
     """make(k, values) from a table with columns k [h/Mpc] and `name`; InputError names the file and the line.
 
-    Units in its header must be these; where there are none, they are taken for granted.
+    Units in its header must be these, and the redshift of power 0; where there are none, they are taken for granted.
     """
     with errors_of_text(path):
-        columns = read_columns(path, ("k", name))
-        header = header_lines(read_text(path))
+        text = read_text(path)
+        columns, header = read_columns(path, ("k", name), text), header_lines(text)
     for column, known, unit in (("k", UNITS_OF_K, "h/Mpc"), ("power", UNITS_OF_POWER, COMOVING)):
-        text = header.get(column, unit) if column in columns else unit
-        if known_unit(text.partition(",")[0], known) != unit:
-            raise InputError(f"{path}: {column}: {text} in the header: must be {unit}")
+        given = header.get(column, unit) if column in columns else unit
+        if known_unit(given.partition(",")[0], known) != unit:
+            raise InputError(f"{path}: {column}: {given} in the header: must be {unit}")
+    for line in text.splitlines() if name == "power" else ():
+        found = _REDSHIFT.search(line) if line.lstrip().startswith("#") else None
+        if found and float(found[1]) != 0:
+            raise InputError(f"{path}: z = {found[1]} in the header: must be the power today, z = 0")
     try:
         return make(columns["k"], columns[name])
     except InputError as error:

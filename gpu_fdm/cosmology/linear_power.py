@@ -1,6 +1,5 @@
 """Linear power of matter at z = 0, by name: CAMB, the fit of Eisenstein & Hu 1998, or a table."""
 
-import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,6 @@ from scipy.special import spherical_jn
 from ..errors import InputError
 from ..io.input_content import WithContent, content_of
 from ..io.kinds import checked
-from ..io.tables import errors_of_text, read_text
 from ..quantities import takes
 from ..values import brief
 from .background import EARLIEST, Background
@@ -31,7 +29,6 @@ _FIT_RANGE = 1e-5, K_MAX  # [h/Mpc]
 _FITTED = 100.0  # [h/Mpc], up to which the fit is good to 10 %
 _FIT_ROWS = 4800
 _SIGMA8_STEPS = 20000
-_REDSHIFT = re.compile(r"\b(?:z\s*=|redshift\s*[:=])\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)", re.IGNORECASE)
 
 
 @brief
@@ -165,22 +162,10 @@ def linear_power(
         )
     if table is not None:
         background = Background(parameters.omega_m)
-        read = read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
-        _require_today(table)
-        return read
+        return read_curve(table, "power", lambda k, power: LinearPower(k, power, background, f"table {table}"))
     if isinstance(name, WithContent):
         return _of_camb(parameters, *read_camb_table(content_of(name).decode()))
     return _METHODS[name](parameters, cache_folder)
-
-
-def _require_today(path: str | Path) -> None:
-    """InputError for a table whose comments say another redshift than 0, as those of CLASS do."""
-    with errors_of_text(path):
-        comments = [line for line in read_text(path).splitlines() if line.lstrip().startswith("#")]
-    for line in comments:
-        found = _REDSHIFT.search(line)
-        if found and float(found[1]) != 0:
-            raise InputError(f"{path}: z = {found[1]} in the header: must be the power today, z = 0")
 
 
 def _camb(parameters: CosmologicalParameters, cache_folder: str | Path | None) -> LinearPower:

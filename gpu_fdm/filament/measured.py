@@ -184,11 +184,8 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, NDArray]]:
             if len(bad):
                 raise InputError(f"{path}, line {table.lines[bad[0]]}: {name}: must be a finite number")
         return table.meta | table.units, columns
-    try:
-        text = read_text(path)
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, must be a CSV file with columns radius, density, error") from None
-    return header_lines(text), read_columns(path, _wanted(path, column_names(text)))
+    text = read_text(path)
+    return header_lines(text), read_columns(path, _wanted(path, column_names(text)), text)
 
 
 def _wanted(path: str | Path, found: list[str]) -> tuple[str, ...]:

@@ -37,13 +37,14 @@ def read_halo_table(path: str | Path) -> list[HaloRow]:
     Raises FileNotFoundError, or InputError that names file, line and value: a column that is missing or not known, a
     value that is no number or out of range.
     """
-    found = column_names(read_text(path))
+    text = read_text(path)
+    found = column_names(text)
     unknown = [name for name in found if name not in _COLUMNS + _OPTIONAL]
     if unknown and set(_COLUMNS) <= set(found):
         known = f"{', '.join(_COLUMNS)} and, where wanted, {', '.join(_OPTIONAL)}"
         raise InputError(f"{path}: column {unknown[0]}: must be one of {known}")
     optional = tuple(name for name in _OPTIONAL if name in found)
-    columns = read_columns(path, (*_COLUMNS, *optional))
+    columns = read_columns(path, (*_COLUMNS, *optional), text)
 
     require = partial(require_rows, path, columns)
     require(columns["mass"] > 0, "mass", "must be > 0")

@@ -41,12 +41,14 @@ def content_of(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """The bytes of an input, read now unless they were before.
 
     most  bytes that it may have: devices and sparse files can be larger than memory
-    Raises OSError, or InputError that names the file, where it is larger or not to be opened.
+    Raises OSError, or InputError that names the file, where it is a folder, larger, or not to be opened.
     """
     if isinstance(path, WithContent):
         return _required(path)
     if "\0" in str(path):  # open() has another error for it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder, must be a file")
     with open(path, "rb") as file:
         octets = b"" if (size := os.fstat(file.fileno()).st_size) > most else file.read(most + 1)
     if max(size, len(octets)) > most:

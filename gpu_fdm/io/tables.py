@@ -82,18 +82,15 @@ def without_formulas(value: object) -> object:
     return _FORMULA.sub(r"\1'\2", printable(value)) if isinstance(value, str) else value
 
 
-def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_columns(path: str | Path, names: tuple[str, ...], text: str | None = None) -> dict[str, np.ndarray]:
     """Columns of a table as float arrays of one shape (rows,); other columns are ignored.
 
     path   file with at least the columns `names`, in any order; lines with # are comments
+    text   of the file, where it has been read
     Returns the columns, and under "line" the line number of each row, for messages.
     Raises FileNotFoundError, or InputError naming the place, for a missing column or a value that is no number.
     """
-    try:
-        text = read_text(path)
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, must be a CSV file with columns {', '.join(names)}") from None
-    layout = _layout(text)
+    layout = _layout(read_text(path) if text is None else text)
     if layout is None:
         raise InputError(f"{path}: empty, must have a header row with columns {', '.join(names)}")
     header = layout.names
@@ -113,13 +110,13 @@ def read_columns(path: str | Path, names: tuple[str, ...]) -> dict[str, np.ndarr
             raise InputError(f"{path}, line {number}: {len(cells)} values, must be {len(header)}")
         row = []
         for name in names:
-            text = cells[header.index(name)].strip()
+            cell = cells[header.index(name)].strip()
             try:
-                value = float(text)
+                value = float(cell)
             except ValueError:
                 value = np.nan
             if not np.isfinite(value):
-                raise InputError(f"{path}, line {number}: {name} = {text or '(empty)'}: must be a finite number")
+                raise InputError(f"{path}, line {number}: {name} = {cell or '(empty)'}: must be a finite number")
             row.append(value)
         rows.append(row)
     if not rows:

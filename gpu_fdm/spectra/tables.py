@@ -261,7 +261,7 @@ def _read_csv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) ->
     with errors_of_text(path):
         text = read_text(path)
         found = column_names(text)
-        return header_lines(text), read_columns(path, (*needed, *(name for name in optional if name in found)))
+        return header_lines(text), read_columns(path, (*needed, *(name for name in optional if name in found)), text)
 
 
 def _read_ecsv(path: Path, needed: tuple[str, ...], optional: tuple[str, ...]) -> tuple[dict[str, str], Columns]:

@@ -20,6 +20,7 @@ from gpu_fdm.cosmology.transfer import transfer
 from gpu_fdm.cosmology.variance import variance
 from gpu_fdm.errors import InputError, RunError
 from gpu_fdm.io.digest import digest_of
+from gpu_fdm.io.input_content import content_of
 from gpu_fdm.units import mean_matter_density
 
 REFERENCE = DATA / "linear_power_z0.csv"
@@ -312,8 +313,17 @@ def test_bad_tables(tmp_path, k, power, message):
         linear_power("table", table=path)
 
 
+def test_a_table_is_read_once(tmp_path, monkeypatch):
+    """Numbers, units and redshift are then of one state of a file that another program writes."""
+    read = []
+    monkeypatch.setattr("gpu_fdm.io.tables.content_of", lambda path, most: read.append(path) or content_of(path, most))
+    path = write_table(tmp_path / "power.csv", K, K)
+    linear_power("table", table=path)
+    assert read == [path]
+
+
 def test_missing_table(tmp_path):
-    for path, message in ((tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder, must be a CSV file")):
+    for path, message in ((tmp_path / "none.csv", "no such file"), (tmp_path, "is a folder, must be a file")):
         with pytest.raises(InputError, match=re.escape(f"{path}: {message}")):
             linear_power("table", table=path)
 
