@@ -119,7 +119,14 @@ class _Parser(argparse.ArgumentParser):
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             # of a subcommand its own parser says it, with its own options
-            meant = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            name, _, value = unknown[0].partition("=")
+            meant = ""
+            if "--set" in self._option_string_actions:
+                from ..config.config import keys_meant
+
+                value = value or (unknown[1] if len(unknown) > 1 else "VALUE")
+                meant = keys_meant(name.strip("-").replace("-", "_"), value, "--set ")
+            meant = meant or did_you_mean(name, self._option_string_actions)
             self.error(f"unknown argument{'s' if len(unknown) > 1 else ''}: {' '.join(unknown)}{meant}")
         return parsed, unknown
 

@@ -250,7 +250,8 @@ def _parsed(text: str, source: str, overrides: Iterable[str]) -> Config:
         left, equals, value = override.partition("=")
         section, dot, key = left.strip().partition(".")
         if not (equals and dot):
-            raise InputError(f"--set {' '.join(override.split())}: must be section.key=value")
+            meant = keys_meant(left.strip(), value.strip()) if equals else ""
+            raise InputError(f"--set {' '.join(override.split())}: must be section.key=value{meant}")
         _kind(section, key, f"--set {override}")
         values.setdefault(section, {})[key] = value.strip()
         overridden[f"{section}.{key}"] = getattr(override, "option", f"--set: [{section}] {key} =")
@@ -292,6 +293,16 @@ def _kind(section: str, key: str, source: str = "config") -> Kind:
             f"{source}: [{section}] {key}: unknown key{did_you_mean(key, known)}; known: {', '.join(known)}"
         )
     return known[key].metadata["kind"]
+
+
+def keys_meant(key: str, value: str = "VALUE", option: str = "") -> str:
+    """A question in brackets, with a blank before it, that names the keys of this name; empty if no section has one.
+
+    option  before each of them
+    """
+    known = [name for name, section in SECTIONS.items() if key in {item.name for item in attrs.fields(section)}]
+    texts = [f"{option}{name}.{key}={value}" for name in known]
+    return f" (did you mean {' or '.join(texts)}?)" if texts else ""
 
 
 def _in_unit(section: str, key: str) -> str:

@@ -44,6 +44,17 @@ def test_no_command_shows_the_help(capsys):
     [
         (["runn", "x.ini"], "runn: unknown command (did you mean run?); known: run, predict"),
         (["run", "x.ini", "--dryrun"], "unknown argument: --dryrun (did you mean --dry-run?) (gpu-fdm run --help)"),
+        (["run", "x.ini", "--m22", "2"], "unknown arguments: --m22 2 (did you mean --set dark_matter.m22=2 or --set "),
+        (
+            ["run", "x.ini", "--output=here"],
+            "unknown argument: --output=here (did you mean --set run.output=here or --set ",
+        ),
+        (
+            ["fit", "x.csv", "--mass-min"],
+            "unknown argument: --mass-min (did you mean --set gas.mass_min=VALUE or --set ",
+        ),
+        (["run", "x.ini", "--seed", "2"], "unknown arguments: --seed 2 (did you mean --set run.seed=2 or --set "),
+        (["run", "x.ini", "--nothing", "2"], "unknown arguments: --nothing 2 (gpu-fdm run --help)"),
         (["completion", "bsh"], "bsh: must be one of bash, zsh, fish (did you mean bash?)"),
     ],
 )
@@ -64,6 +75,8 @@ def test_what_was_meant(arguments, says, capsys):
             "--set: [dark_matter] m22 = 1e-22: must be a number in [1e-06, 1e+06] (unit: 1e-22 eV)",
         ),
         ("filament.radius=", "unknown key"),
+        ("n_s=0.96", "--set n_s=0.96: must be section.key=value (did you mean cosmology.n_s=0.96 or "),
+        ("nothing=1", "--set nothing=1: must be section.key=value\n"),
     ],
 )
 def test_an_override_is_named_as_such(override, says, capsys):
