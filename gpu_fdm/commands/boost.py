@@ -13,6 +13,7 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    chosen_once,
     figure_of,
     file_name,
     made_by,
@@ -76,7 +77,9 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
             choice = options.over, options.m22, options.object, redshift
             boost = ranks.on_root(lambda: boost_over(Path(options.above), *choice))
     else:
-        measures = [snapshot_measurer(ranks.on_root(partial(_of_half, options, half)), ranks) for half in HALVES]
+        backend = chosen_once(options, ranks)
+        of_halves = [ranks.on_root(partial(_of_half, options, half)) for half in HALVES]
+        measures = [snapshot_measurer(of_half, ranks, backend) for of_half in of_halves]
         texts = options.above, options.below
         above, below = (read_source(text, measure, ranks) for text, measure in zip(texts, measures, strict=True))
         names = options.numerator, options.denominator, options.allow

@@ -12,6 +12,7 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    chosen_once,
     file_name,
     snapshot_measurer,
     warnings_only,
@@ -73,7 +74,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     """Compare the models with every table, ratio and cut-out; write and print what was found."""
     from ..comparison.sources import ratio, read_source
 
-    asked, measure = ranks.on_root(lambda: _asked(options)), snapshot_measurer(options, ranks)
+    asked, backend = ranks.on_root(lambda: _asked(options)), chosen_once(options, ranks)
+    measure = snapshot_measurer(options, ranks, backend)
     names = options.numerator, options.denominator, options.allow
     ratios = []
     for sources in options.ratios:
@@ -88,9 +90,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
     needed, solved = ranks.on_root(prepare), {}
     if needed:
         from ..comparison.states import solve_all
-        from ..parallel.choice import choose_on_ranks
 
-        solved = solve_all(needed, ranks, choose_on_ranks(options.backend, None, ranks))
+        solved = solve_all(needed, ranks, backend())
     if ranks.is_root:
         _finish(options, asked, job[0], solved)
 

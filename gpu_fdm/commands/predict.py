@@ -82,6 +82,7 @@ def execute(options: Namespace) -> None:
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options)
     masses = _numbers("--m22", options.m22, "0.5,1,2", "masses")
+    _check_masses(masses)
     redshifts = [None] if options.redshift is None else _numbers("--redshift", options.redshift, "4,5.5", "redshifts")
     configs = [_config(options, redshift) for redshift in redshifts]
     if options.dpi and len(configs) > 1:
@@ -214,6 +215,14 @@ def _numbers(option: str, text: str, example: str, what: str) -> list[float]:
     if len(set(numbers)) < len(numbers) or len(numbers) > _MOST:
         raise InputError(f"{option} {text}: must be at most {_MOST} different {what}")
     return numbers
+
+
+def _check_masses(masses: list[float]) -> None:
+    """InputError for a boson mass out of range, before CAMB computes anything."""
+    from ..config.config import Override, parse_config
+
+    for mass in masses:
+        parse_config("", "gpu-fdm predict", Override("dark_matter.m22", f"{mass:g}", "--m22"))
 
 
 def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

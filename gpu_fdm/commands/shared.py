@@ -191,18 +191,27 @@ def with_options(options: Namespace, option: str, texts: Iterable[str]) -> Names
     return Namespace(**vars(options) | changed)
 
 
-def snapshot_measurer(options: Namespace, ranks: "Ranks") -> "Callable[[Path], SnapshotPower]":
-    """The function that measures the snapshot at a path as the options say; all ranks call both.
-
-    Raises InputError for a value out of range.
-    """
-    how, about = ranks.on_root(lambda: (measurement(options), snapshot_options(options)))
+def chosen_once(options: Namespace, ranks: "Ranks") -> "Callable[[], CPU | GPU]":
+    """The function that chooses the backend where it is first needed; all ranks call it."""
 
     @cache
     def backend() -> "CPU | GPU":
         from ..parallel.choice import choose_on_ranks
 
         return choose_on_ranks(options.backend, None, ranks)
+
+    return backend
+
+
+def snapshot_measurer(
+    options: Namespace, ranks: "Ranks", backend: "Callable[[], CPU | GPU]"
+) -> "Callable[[Path], SnapshotPower]":
+    """The function that measures the snapshot at a path as the options say; all ranks call both.
+
+    backend  as chosen_once returns it
+    Raises InputError for a value out of range.
+    """
+    how, about = ranks.on_root(lambda: (measurement(options), snapshot_options(options)))
 
     def measure(path: Path) -> "SnapshotPower":
         from ..pipeline.snapshot import snapshot_power

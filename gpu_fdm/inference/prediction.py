@@ -193,7 +193,10 @@ class Predicted:
 
 @frozen(eq=False)
 class Prediction:
-    """A function of boson mass, primordial power and window of masses; made by `Prediction.of`."""
+    """A function of boson mass, primordial power and window of masses; made by `Prediction.of`.
+
+    `PredictionRange` is one of omega_m and redshift too.
+    """
 
     prepared: Prepared
 

@@ -155,6 +155,8 @@ def test_options_change_the_universe(tmp_path):
     ("options", "says"),
     [
         (["--m22", "one"], "--m22 one: must be numbers, as 0.5,1,2"),
+        (["--m22", "2e-22"], "--m22 2e-22: must be a number in [1e-06, 1e+06] (unit: 1e-22 eV)"),
+        (["--m22", "1,nan"], "--m22 nan: must be a number in [1e-06, 1e+06] (unit: 1e-22 eV)"),
         (["--m22", "1,1"], "--m22 1,1: must be at most 100 different masses"),
         (["--m22", "0.2"], "m22 = 0.2: nu = "),
         (["--over", "smooth,dust"], "--over smooth,dust: must be of smooth, n-body, cdm, wdm, linear-cdm"),
