@@ -96,15 +96,18 @@ def execute(options: Namespace) -> None:
     power = linear_power_of(configs[0])
 
     from ..inference.prediction import Prediction
+    from ..inference.prepared import Prepared
     from ..parallel.blas import on_one_thread
     from ..spectra.total_power import OVER as TOTAL_OVER
 
-    predicted = []
+    predictions, predicted = [], []
     for config in configs:
         with _named(config, configs):
-            prediction = Prediction.of(config, k=k, table=options.table, power=power, total=options.total)
-        shown = _names(options.over, prediction.denominators)
+            predictions.append(Prediction(Prepared.of(config, None, k, options.table, power, options.total)))
+    shown = _names(options.over, predictions[0].denominators)
+    for config, prediction in zip(configs, predictions, strict=True):
         with _named(config, configs):
+            _ = prediction.prepared.haloes  # may take a minute, after all redshifts were checked
             predicted.append(on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8))
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
     made_of, source = prediction.prepared.config, power.source

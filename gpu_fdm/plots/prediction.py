@@ -95,7 +95,7 @@ def _accuracy(k: NDArray, errors: NDArray) -> str:
     last = len(k) if known.all() else int(np.argmin(known))
     if not last:
         return ""
-    up_to = "" if last == len(k) else f" up to k = {k[last - 1]:.3g}"
+    up_to = "" if last == len(k) else f" up to k = {k[last - 1]:.4g}"
     return f"numerical error of the filaments {100 * np.max(errors[..., :last]):.2g} %{up_to}"
 
 

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from gpu_fdm import Prediction, parse_config
 from gpu_fdm.commands.main import main
+from gpu_fdm.inference.prepared_haloes import PreparedHaloes
 from gpu_fdm.io.tables import header_lines, read_columns
 from gpu_fdm.plots.prediction import prediction as figure_of
 from gpu_fdm.spectra.similarity.recipe import Recipe
@@ -124,7 +125,7 @@ def test_a_figure_has_a_line_for_each_redshift(masses, shape):
                 np.testing.assert_array_equal(line.get_ydata(), ratios[at, row] ** (1.0 * sign))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["z = 4", "z = 5", "z = 6"]
-    assert figure.get_suptitle().endswith(f"numerical error of the filaments 0.05 % up to k = {k[11]:.3g}")
+    assert figure.get_suptitle().endswith(f"numerical error of the filaments 0.05 % up to k = {k[11]:.4g}")
     assert [text.get_text() for text in figure.texts if "dashed: modes do not" in text.get_text()]
     lowest = [panel for panel in drawn if panel.get_xlabel()]
     assert len(lowest) == shape[1] and all(panel.xaxis.get_tick_params()["labelbottom"] for panel in lowest)
@@ -136,6 +137,16 @@ def test_a_boson_that_cannot_be_predicted_at_one_of_the_redshifts(tmp_path, monk
     error = capsys.readouterr().err
     assert "error: z = 7: m22 = 0.5: k = 800 h/Mpc: must be at most" in error and error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_redshifts_are_checked_before_haloes_are_computed(tmp_path, monkeypatch, capsys):
+    """They take half a minute a redshift."""
+    monkeypatch.setattr(PreparedHaloes, "of", lambda *arguments: pytest.fail("haloes were computed"))
+    command = ["predict", "--m22", "1", "--total", "--dpi", "0", "--output", str(tmp_path / "t.csv")]
+    assert main([*command, "--redshift", "4,70"]) == 2
+    assert "error: --redshift 70: must be at most 49" in capsys.readouterr().err
+    assert main([*command, "--redshift", "4,5", "--over", "dust"]) == 2
+    assert "error: --over dust: must be of" in capsys.readouterr().err
 
 
 def test_options_change_the_universe(tmp_path):
