@@ -25,6 +25,8 @@ from .shared import (
 from .terminal import show
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..config.config import Config
     from ..inference.prediction import Predicted
 
@@ -128,9 +130,7 @@ def execute(options: Namespace) -> None:
         ratios |= {WITH_HALOES.format(name): np.array(boosts) for name, boosts in with_haloes.items()}
     for number, at_redshift in enumerate(predicted):
         for row, m22 in enumerate(masses):
-            boosts = {name: ratio[number, row] for name, ratio in ratios.items()}
-            peaks = {name: int(np.argmax(boost)) for name, boost in boosts.items()}
-            words = [f"over {name} at most {boosts[name][at]:.4g} at {k[at]:.4g} h/Mpc" for name, at in peaks.items()]
+            words = [f"over {name} {_extent(ratio[number, row], k)}" for name, ratio in ratios.items()]
             show(f"m22 = {m22:g}, z = {at_redshift.redshift:g}: boost {', '.join(words)}")
     show(f"table: {output}")
     if options.dpi:
@@ -152,6 +152,12 @@ def _doubts(predicted: "list[Predicted]") -> list[str]:
         for boson in at_redshift.bosons
         for line in boson.doubts
     ]
+
+
+def _extent(boost: "NDArray", k: "NDArray") -> str:
+    """The least and the largest boost, and where they are: over cdm the largest alone hides by how much it is below."""
+    least, most = int(boost.argmin()), int(boost.argmax())
+    return f"from {boost[least]:.4g} at {k[least]:.4g} to {boost[most]:.4g} at {k[most]:.4g} h/Mpc"
 
 
 @contextmanager

@@ -56,7 +56,10 @@ def test_a_table_and_its_figure(tmp_path, capsys):
     below = columns["linear_fdm"] + columns["one_filament_smooth"]
     np.testing.assert_allclose(columns["boost_over_smooth"], above / below, rtol=1e-12)
     out = capsys.readouterr().out
-    assert "m22 = 2, z = 5.5: boost over smooth at most" in out and f"figure: {tmp_path / 'table.png'}" in out
+    heavy = expected.boost("wdm")[1]
+    ends = " to ".join(f"{heavy[at]:.4g} at {k[at]:.4g}" for at in (heavy.argmin(), heavy.argmax()))
+    assert "m22 = 2, z = 5.5: boost over smooth from " in out and f", over wdm from {ends} h/Mpc\n" in out
+    assert f"figure: {tmp_path / 'table.png'}" in out
     assert matplotlib.image.imread(tmp_path / "table.png").shape[1] == int(50 * 180 / 25.4)  # 180 mm
 
 
