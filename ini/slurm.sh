@@ -26,6 +26,9 @@ source "$HOME/gpu_fdm/.venv/bin/activate"
 export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
 # numba caches compiled loops here; in a home folder that nodes cannot write to, every job would compile them again
 export NUMBA_CACHE_DIR=${SCRATCH:-$HOME}/numba-cache
+# likewise tables of CAMB and of haloes, which would be computed again, and the fonts of matplotlib, which would warn
+export XDG_CACHE_HOME=${SCRATCH:-$HOME}/cache
+export MPLCONFIGDIR=$XDG_CACHE_HOME/matplotlib
 
 # messages between GPUs leave from their memory where MPI reads it, see docs/hpc.md; Cray MPICH does if this is set
 # export MPICH_GPU_SUPPORT_ENABLED=1
