@@ -30,6 +30,8 @@ TOTAL = {
     "total_fdm": f"{_POWER}, all matter with its haloes, with fringes",
     "total_smooth": f"{_POWER}, the same without fringes",
     "total_cdm": f"{_POWER}, the same of cold dark matter",
+    "total_boost_over_smooth": "1, total_fdm over total_smooth",
+    "total_boost_over_cdm": "1, total_fdm over total_cdm",
 }
 ERROR = {
     "one_filament_fdm_error": f"{_POWER}, of one_filament_fdm beside sums over states; choices of the model change it "
@@ -53,7 +55,8 @@ def _columns(predicted: "Predicted", over: tuple[str, ...]) -> dict[str, NDArray
     spectra = {name: getattr(predicted, name) for name in list(UNITS)[3:]}
     spectra |= {f"boost_over_{name.replace('-', '_')}": predicted.boost(name) for name in over}
     if predicted.has_haloes:
-        totals = predicted.total_fdm, predicted.total("smooth"), predicted.total("cdm")
+        totals = [predicted.total_fdm, predicted.total("smooth"), predicted.total("cdm")]
+        totals += [predicted.total_boost("smooth"), predicted.total_boost("cdm")]
         spectra |= dict(zip(TOTAL, totals, strict=True))
     spectra |= {name: getattr(predicted, name) for name in ERROR}
     return columns | {name: np.broadcast_to(values, shape).ravel() for name, values in spectra.items()}

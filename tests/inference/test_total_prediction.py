@@ -106,8 +106,11 @@ def test_the_command(prediction, tmp_path, capsys):
     settings = [word for text in SMALL for word in ("--set", text)]
     command = ["predict", "--m22", "1,2.2", "--total", "--k-max", "2000", "--points", "24", "--dpi", "0"]
     assert main([*command, "--output", str(path), *settings]) == 0
-    assert "over cdm with haloes at most" in capsys.readouterr().out
-    columns = read_columns(path, ("total_fdm", "total_smooth", "total_cdm"))
+    assert "over cdm with haloes from " in capsys.readouterr().out
+    of_boosts = {name: f"total_boost_over_{name}" for name in ("smooth", "cdm")}
+    columns = read_columns(path, ("total_fdm", "total_smooth", "total_cdm", *of_boosts.values()))
+    for name, boost in of_boosts.items():
+        np.testing.assert_allclose(columns[boost], columns["total_fdm"] / columns[f"total_{name}"], rtol=1e-14)
     np.testing.assert_allclose(columns["total_fdm"], prediction([1.0, 2.2]).total_fdm.ravel(), rtol=1e-9)
     assert "# haloes_of_total: 3e+08 to 1e+10 Msun/h" in path.read_text().splitlines()
     assert main([*command, "--output", str(path), "--set", "population.ellipticity=published"]) == 2
