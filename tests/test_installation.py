@@ -1,5 +1,6 @@
 """All packages are installed, a source tree that is not installed says so, and tests of a card need little else."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,18 @@ def test_all_packages_are_installed():
     folders = [path.parent.relative_to(REPOSITORY) for path in PACKAGE.rglob("__init__.py")]
     packages = {".".join(folder.parts) for folder in folders} | {"gpu_fdm.kernels"}
     assert set(settings["options"]["packages"].split()) == packages
+
+
+def test_the_recipe_of_conda_asks_for_the_same_libraries():
+    settings = ConfigParser()
+    settings.read(REPOSITORY / "setup.cfg")
+    required = settings["options"]["install_requires"].split("\n")
+    recipe = (REPOSITORY / "packaging/meta.yaml").read_text()
+    asked = re.findall(r"    - (.*)\n", recipe.partition("  run:\n")[2].partition("\ntest:")[0])
+    assert asked.pop(0) == f"python {settings['options']['python_requires']}"
+    of_conda = {"matplotlib": "matplotlib-base", "PyYAML": "pyyaml"}
+    libraries = [line.replace(">= ", ">=").split() for line in required if line]
+    assert asked == sorted(f"{of_conda.get(name, name)} {bound}" for name, bound in libraries)
 
 
 @pytest.fixture(scope="module")
