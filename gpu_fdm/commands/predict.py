@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..config.config import Config
-    from ..inference.prediction import Predicted
+    from ..cosmology.linear_power import LinearPower
+    from ..inference.prediction import Predicted, Prediction
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,6 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
-    from attrs import evolve
 
     from ..inference.predicted_table import MARK, write_predicted
     from ..io.tables import TABLE_ENDINGS
@@ -97,41 +97,19 @@ def execute(options: Namespace) -> None:
     Thread(target=_import, args=(later,)).start()  # CAMB leaves the interpreter to them
     power = linear_power_of(configs[0])
 
-    from ..inference.prediction import Prediction
-    from ..inference.prepared import Prepared
-    from ..parallel.blas import on_one_thread
-    from ..spectra.total_power import OVER as TOTAL_OVER
-
-    predictions, predicted = [], []
-    for config in configs:
-        with _named(config, configs):
-            predictions.append(Prediction(Prepared.of(config, None, k, options.table, power, options.total)))
-    shown = _names(options.over, predictions[0].denominators)
-    for config, prediction in zip(configs, predictions, strict=True):
-        with _named(config, configs):
-            _ = prediction.prepared.haloes  # may take a minute, after all redshifts were checked
-            predicted.append(on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8))
-    over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in prediction.denominators), *shown)))
-    made_of, source = prediction.prepared.config, power.source
-    if options.sigma8 is not None and config.cosmology.of_table:
-        source += f", rescaled to sigma8 = {options.sigma8:g}"
-    elif options.sigma8 is not None:
-        source = power.with_sigma8(options.sigma8).source
-        made_of = replace(made_of, cosmology=evolve(made_of.cosmology, ln10As=None, sigma8=options.sigma8))
+    predictions = _predictions(options, configs, k, power)
+    known = predictions[0].denominators
+    shown = _names(options.over, known)
+    predicted = _predicted(options, predictions, configs, masses)
     doubts = _doubts(predicted)
     for line in doubts:
         log.warning("%s", line)
-    about: dict[str, str | float] = {"linear_power": source}
+    over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in known), *shown)))
+    about = _about(options, predictions[-1].prepared.config, power)
     about |= {f"doubt_{number + 1}": line for number, line in enumerate(doubts)}
-    write_predicted(predicted, over, output, about | _about(options, made_of))
-    ratios = {name: np.array([each.boost(name) for each in predicted]) for name in shown}
-    if options.total:
-        with_haloes = {name: [each.total_boost(name) for each in predicted] for name in TOTAL_OVER}
-        ratios |= {WITH_HALOES.format(name): np.array(boosts) for name, boosts in with_haloes.items()}
-    for number, at_redshift in enumerate(predicted):
-        for row, m22 in enumerate(masses):
-            words = [f"over {name} {_extent(ratio[number, row], k)}" for name, ratio in ratios.items()]
-            show(f"m22 = {m22:g}, z = {at_redshift.redshift:g}: boost {', '.join(words)}")
+    write_predicted(predicted, over, output, about)
+    ratios = _ratios(predicted, shown, options.total)
+    _show_boosts(predicted, ratios)
     show(f"table: {output}")
     if options.dpi:
         from ..plots.prediction import draw_prediction
@@ -141,6 +119,55 @@ def execute(options: Namespace) -> None:
         of_all = np.array(masses), [each.redshift for each in predicted], ratios
         figure = draw_prediction(k, *of_all, doubted, errors, figure_of(output, options), options.dpi)
         show(f"figure: {figure}")
+
+
+def _predictions(options: Namespace, configs: "list[Config]", k: "NDArray", power: "LinearPower") -> "list[Prediction]":
+    """A prediction for each redshift: what does not depend on the boson, but for haloes."""
+    from ..inference.prediction import Prediction
+    from ..inference.prepared import Prepared
+
+    predictions = []
+    for config in configs:
+        with _named(config, configs):
+            predictions.append(Prediction(Prepared.of(config, None, k, options.table, power, options.total)))
+    return predictions
+
+
+def _predicted(
+    options: Namespace, predictions: "list[Prediction]", configs: "list[Config]", masses: list[float]
+) -> "list[Predicted]":
+    """The spectra of all bosons at each redshift."""
+    import numpy as np
+
+    from ..parallel.blas import on_one_thread
+
+    predicted = []
+    for config, prediction in zip(configs, predictions, strict=True):
+        with _named(config, configs):
+            _ = prediction.prepared.haloes  # may take a minute, after all redshifts were checked
+            predicted.append(on_one_thread(prediction)(np.array(masses), sigma8=options.sigma8))
+    return predicted
+
+
+def _ratios(predicted: "list[Predicted]", shown: tuple[str, ...], total: bool) -> "dict[str, NDArray]":
+    """Boosts by denominator, and those with haloes, shape (redshifts, m22, k)."""
+    import numpy as np
+
+    from ..spectra.total_power import OVER as TOTAL_OVER
+
+    ratios = {name: np.array([each.boost(name) for each in predicted]) for name in shown}
+    if total:
+        with_haloes = {name: [each.total_boost(name) for each in predicted] for name in TOTAL_OVER}
+        ratios |= {WITH_HALOES.format(name): np.array(boosts) for name, boosts in with_haloes.items()}
+    return ratios
+
+
+def _show_boosts(predicted: "list[Predicted]", ratios: "dict[str, NDArray]") -> None:
+    """Print the extent of the boosts of each redshift and boson."""
+    for number, at_redshift in enumerate(predicted):
+        for row, boson in enumerate(at_redshift.bosons):
+            words = [f"over {name} {_extent(ratio[number, row], at_redshift.k)}" for name, ratio in ratios.items()]
+            show(f"m22 = {boson.m22:g}, z = {at_redshift.redshift:g}: boost {', '.join(words)}")
 
 
 def _doubts(predicted: "list[Predicted]") -> list[str]:
@@ -157,7 +184,7 @@ def _doubts(predicted: "list[Predicted]") -> list[str]:
 def _extent(boost: "NDArray", k: "NDArray") -> str:
     """The least and the largest boost, and where they are: over cdm the largest alone hides by how much it is below."""
     least, most = int(boost.argmin()), int(boost.argmax())
-    return f"from {boost[least]:.4g} at {k[least]:.4g} to {boost[most]:.4g} at {k[most]:.4g} h/Mpc"
+    return f"from {boost[least]:.4g} at k = {k[least]:.4g} to {boost[most]:.4g} at k = {k[most]:.4g} h/Mpc"
 
 
 @contextmanager
@@ -171,12 +198,21 @@ def _named(config: "Config", configs: "list[Config]") -> Iterator[None]:
         raise InputError(f"z = {config.cosmology.redshift:g}: {error}") from None
 
 
-def _about(options: Namespace, config: "Config") -> dict[str, str | float]:
+def _about(options: Namespace, config: "Config", power: "LinearPower") -> dict[str, str | float]:
     """What a table holds, what made it and with which model, for its header."""
+    from attrs import evolve
+
     from ..inference.model_keys import model_in_words
 
+    source = power.source
+    if options.sigma8 is not None and config.cosmology.of_table:
+        source += f", rescaled to sigma8 = {options.sigma8:g}"
+    elif options.sigma8 is not None:
+        source = power.with_sigma8(options.sigma8).source
+        config = replace(config, cosmology=evolve(config.cosmology, ln10As=None, sigma8=options.sigma8))
     section, haloes = config.one_filament, config.total_power
     about: dict[str, str | float] = {
+        "linear_power": source,
         "filaments": f"{section.mass_min:g} to {section.mass_max:g} Msun/h",
         "left_out": "profiles and fringes of haloes, whose mass counts as filaments; baryons; filaments that correlate",
         "one_filament_relative_to": {"matter": "all matter", "population": "the filaments"}[section.normalisation],

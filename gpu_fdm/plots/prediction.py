@@ -131,7 +131,7 @@ def _figure(
             panel.axhline(1, color="black", linewidth=0.8)
             panel.set_ylim(*ends[over])
             if column:
-                panel.tick_params(labelleft=False)
+                panel.tick_params(which="both", labelleft=False)
             else:
                 panel.set_ylabel(f"ratio to {over.split()[0]}")
             above = "with haloes, " if over.endswith("with haloes") else ""

@@ -57,7 +57,7 @@ def test_a_table_and_its_figure(tmp_path, capsys):
     np.testing.assert_allclose(columns["boost_over_smooth"], above / below, rtol=1e-12)
     out = capsys.readouterr().out
     heavy = expected.boost("wdm")[1]
-    ends = " to ".join(f"{heavy[at]:.4g} at {k[at]:.4g}" for at in (heavy.argmin(), heavy.argmax()))
+    ends = " to ".join(f"{heavy[at]:.4g} at k = {k[at]:.4g}" for at in (heavy.argmin(), heavy.argmax()))
     assert "m22 = 2, z = 5.5: boost over smooth from " in out and f", over wdm from {ends} h/Mpc\n" in out
     assert f"figure: {tmp_path / 'table.png'}" in out
     assert matplotlib.image.imread(tmp_path / "table.png").shape[1] == int(50 * 180 / 25.4)  # 180 mm
@@ -130,6 +130,9 @@ def test_a_figure_has_a_line_for_each_redshift(masses, shape):
     assert [text.get_text() for text in legend.get_texts()] == ["z = 4", "z = 5", "z = 6"]
     assert figure.get_suptitle().endswith(f"numerical error of the filaments 0.05 % up to k = {k[11]:.4g}")
     assert [text.get_text() for text in figure.texts if "dashed: modes do not" in text.get_text()]
+    for panel in drawn:  # numbers at the left of the first panel of a row alone, also between powers of ten
+        with_numbers = bool(panel.get_ylabel())
+        assert all(panel.yaxis.get_tick_params(which)["labelleft"] == with_numbers for which in ("major", "minor"))
     lowest = [panel for panel in drawn if panel.get_xlabel()]
     assert len(lowest) == shape[1] and all(panel.xaxis.get_tick_params()["labelbottom"] for panel in lowest)
 
