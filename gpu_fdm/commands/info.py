@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import reason, require_file
+from ..errors import InputError, reason, require_file
 from .shared import file_name
 from .terminal import show
 
@@ -22,10 +22,8 @@ CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")  # names under which it may be i
 def add(parser: ArgumentParser) -> None:
     """Add the arguments."""
     text = "result, snapshot, chain or cached part that the program wrote: print of which run it is once its bytes are "
-    text += (
-        "checked; table, figure or emulator: what made it; of a snapshot of any code, or a folder of its parts: print "
-    )
-    text += "what headers tell, and the command that reads it"
+    text += "checked; table, figure or emulator: what made it; ini: its sections, and the command that runs it; of a "
+    text += "snapshot of any code, or a folder of its parts: print what headers tell, and the command that reads it"
     parser.add_argument("file", nargs="*", type=file_name, help=text)
 
 
@@ -75,6 +73,7 @@ def _print_file(path: Path) -> None:
         require_file(path)
     reader = recognise(path)
     if reader is None:
+        _refuse_text(path)
         _print_origin(path)
         return
     if reader is arrays.HDF5 and (lacks := _without_arrays(path)):
@@ -83,6 +82,15 @@ def _print_file(path: Path) -> None:
     found = survey(path)
     show(head(path, found))
     _print_rows(rows(path, found))
+
+
+def _refuse_text(path: Path) -> None:
+    """InputError for a text, which is none that this program knows."""
+    from ..io.tables import beginning
+
+    if path.is_file() and beginning(path):
+        known = "an ini of gpu-fdm, which begins with a section, [run] say, nor a table of numbers below their names"
+        raise InputError(f"{path}: not an HDF5 file, but a text that is neither {known}")
 
 
 def _print_rows(rows: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, RunError, raised_by, reason, require_file
 from ..vectors import three
+from .tables import beginning
 
 if TYPE_CHECKING:
     import h5py
@@ -45,7 +46,7 @@ def opened(path: str | Path) -> "Iterator[h5py.File]":
         except BlockingIOError as error:
             raise InputError(f"{path}: is in use: {reason(error)}") from None
         except _DAMAGE as error:
-            raise _damaged(path, error) from None
+            raise _no_hdf5(path, error) from None
         try:
             yield file
         except _DAMAGE as error:
@@ -55,6 +56,13 @@ def opened(path: str | Path) -> "Iterator[h5py.File]":
                 what = "is as gpu-fdm wrote it, but lacks what is read here (another version wrote it?)"
                 raise InputError(f"{path}: {what}: {reason(error)[:200]}") from error
             raise _damaged(path, error) from None
+
+
+def _no_hdf5(path: str | Path, error: Exception) -> InputError:
+    """The error for a file that h5py does not open."""
+    if Path(path).is_file() and beginning(path):
+        return InputError(f"{path}: not an HDF5 file, but a text")
+    return _damaged(path, error)
 
 
 def _damaged(path: str | Path, error: Exception) -> InputError:

@@ -18,6 +18,8 @@ from ..errors import InputError, printable
 from .input_content import MOST_BYTES, content_of
 
 TABLE_ENDINGS = (".csv", ".ecsv")  # of the names of tables
+_BEGINNING = 1 << 16  # bytes
+_NOT_OF_TEXT = bytes({*range(32), 127} - set(b"\t\n\f\r"))  # control characters
 _HEADER_LINE = re.compile(r"#\s*([a-z]\w*)\s*:\s*(.*?)\s*$", re.IGNORECASE)
 _FORMULA = re.compile(r"((?:^|[,;\t])\s*)([=+@-])")  # a cell that begins as formulas do
 _NUMBERED = re.compile(r"\d+:\s*([^\s(\[]+)\s*(.*?)\s*(?=\s\d+:|$)")  # a column and its unit in comments of CLASS
@@ -51,6 +53,16 @@ def read_text(path: str | Path, most: int = MOST_BYTES) -> str:
         found = f"byte {error.start} is 0x{octets[error.start]:02x}"
         raise InputError(f"{path}: not a text file in UTF-8 ({found})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def beginning(path: str | Path) -> str:
+    """The first 64 KiB of a text, in any encoding that has ASCII; empty for what is no text.
+
+    Raises InputError, naming the file, where it cannot be read.
+    """
+    with errors_of_text(path), open(path, "rb") as file:
+        octets = file.read(_BEGINNING)
+    return "" if octets.translate(None, _NOT_OF_TEXT) != octets else octets.decode("utf-8-sig", errors="replace")
 
 
 @contextmanager

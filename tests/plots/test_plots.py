@@ -204,9 +204,10 @@ def test_a_figure_that_cannot_be_written(tmp_path):
 
 
 def test_no_result(tmp_path):
-    (tmp_path / "result.hdf5").write_text("not HDF5")
-    with pytest.raises(InputError, match=r"result\.hdf5: not an HDF5 file, .*file signature not found"):
-        draw(tmp_path / "result.hdf5")
+    for content, says in ((b"not HDF5", "but a text$"), (b"\0\1\2", ".*file signature not found")):
+        (tmp_path / "result.hdf5").write_bytes(content)
+        with pytest.raises(InputError, match=rf"result\.hdf5: not an HDF5 file, {says}"):
+            draw(tmp_path / "result.hdf5")
 
 
 @pytest.mark.parametrize("name", NAMES)
