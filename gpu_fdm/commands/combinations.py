@@ -1,5 +1,6 @@
 """gpu-fdm combinations: which combinations of parameters P(k) or a boost of given errors measures, and how well."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from .terminal import show
 
 if TYPE_CHECKING:
     from ..learn.combinations import Combinations
+
+log = logging.getLogger(__name__)
 
 PARALLEL = False
 MARK = b"# combinations by gpu-fdm"  # of its tables
@@ -53,6 +56,7 @@ def execute(options: Namespace) -> None:
     from ..inference.combinations import Box, PopulationModel, combinations
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
     from ..inference.prediction import Prediction
+    from ..inference.reach import doubts_of_box
     from ..learn.combinations import POWER
     from ..parallel.blas import on_one_thread
     from ..pipeline.progress import progress
@@ -74,6 +78,9 @@ def execute(options: Namespace) -> None:
         raise InputError(f"--of {options.of}: must not name a quantity twice")
     box = Box.of(prediction, ranges)
     model = PopulationModel(config, bins.k, box, of)
+    doubts = on_one_thread(doubts_of_box)(model)
+    for line in doubts:
+        log.warning("%s", line)
     with progress("points", 1 + len(box.points(options.points))) as step:
         found = on_one_thread(combinations)(model, bins, options.points, step)
     lines = [
@@ -85,7 +92,7 @@ def execute(options: Namespace) -> None:
         f"[{LEFT_OUT}] all of it {CAVEATS}",
     ]
     show("\n".join(lines))
-    _write(found, [*lines, *(line.removeprefix("# ") for line in header_of(options, config))], output)
+    _write(found, [*lines, *(line.removeprefix("# ") for line in header_of(options, config, doubts))], output)
     show(f"table: {output}")
     if options.dpi:
         from ..plots.combinations import draw_combinations

@@ -14,6 +14,7 @@ from .shared import (
     file_name,
     made_by,
     model_overrides,
+    named_doubts,
     overrides_of,
     require_figure,
 )
@@ -68,10 +69,10 @@ def execute(options: Namespace) -> None:
     from ..inference.likelihood import Likelihood
     from ..inference.measured import read_measured
     from ..inference.posterior import Posterior
-    from ..inference.reach import doubts_of_priors
+    from ..inference.reach import doubts_of_best, doubts_of_priors, doubts_of_samples
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
-    from ..inference.summary import TITLE, band, chain_lines, intervals, misfit_lines
+    from ..inference.summary import TITLE, band, chain_lines, drawn, intervals, misfit_lines
     from ..io.ownership import require_own
     from ..io.result_file import require_writable
 
@@ -94,9 +95,11 @@ def execute(options: Namespace) -> None:
     for table in tables:
         left = f" ({table.left_out} rows are left out)" if table.left_out else ""
         show(f"{table.label}: {table.name}, z = {table.redshift:g}: {len(table.k)} rows{left}")
-    show(f"best fit: {best.text}")
+    doubts = doubts_of_best(best)
+    show("\n".join([f"best fit: {best.text}", *_indented(doubts)]))
     if misfit := misfit_lines(best):
-        show("\n".join([*misfit, "not sampled", *_written(options, config, folder, posterior)]))
+        about = _about(options, config, posterior, doubts)
+        show("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, about)]))
         return
     settings = settings_of(config, posterior, section.walkers, seed)
     limits = section.walkers, section.steps, section.autocorrelation_times
@@ -105,9 +108,12 @@ def execute(options: Namespace) -> None:
     except KeyboardInterrupt as error:
         error.add_note(f"all steps are in {folder / CHAIN}; run the same command again to resume")
         raise
-    lines = [found.text for found in intervals(posterior, chain)] + chain_lines(chain)
-    lines.append(f"chain: {folder / CHAIN}")
-    show("\n".join(lines + _written(options, config, folder, posterior, chain, band(posterior, chain, seed))))
+    samples = drawn(chain, seed)
+    of_samples = doubts_of_samples(posterior, samples)
+    first, *others = [found.text for found in intervals(posterior, chain)]  # that of m22, where it is sampled
+    lines = [first, *_indented(of_samples), *others, *chain_lines(chain), f"chain: {folder / CHAIN}"]
+    about = _about(options, config, posterior, [*doubts, *of_samples])
+    show("\n".join(lines + _written(options, folder, posterior, about, chain, band(posterior, samples))))
 
 
 def _config(options: Namespace) -> "Config":
@@ -134,21 +140,31 @@ def _covariances(options: Namespace) -> list[str | None]:
     return [None if name == "errors" else name for name in given] or [None] * len(options.table)
 
 
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]
+
+
+def _about(options: Namespace, config: "Config", posterior: "Posterior", doubts: list[str]) -> dict[str, str]:
+    """How a fit was made, and what is doubted of what it found, for the header of its table."""
+    from ..inference.model_keys import model_in_words
+
+    about = {"made_by": made_by(options)} | {f"prior_of_{name}": str(prior) for name, prior in posterior.priors.items()}
+    about |= model_in_words(config, any(table.total for table in posterior.likelihood.tables))
+    return about | named_doubts(doubts)
+
+
 def _written(
     options: Namespace,
-    config: "Config",
     folder: Path,
     posterior: "Posterior",
+    about: dict[str, str],
     chain: "Chain | None" = None,
     bands: "list[NDArray] | None" = None,
 ) -> list[str]:
     """Write the table of the fit and draw; returns lines that name the files."""
-    from ..inference.model_keys import model_in_words
     from ..inference.summary import fitted_tables, write_fitted
 
     fitted = fitted_tables(posterior, bands)
-    about = {"made_by": made_by(options)} | {f"prior_of_{name}": str(prior) for name, prior in posterior.priors.items()}
-    about |= model_in_words(config, any(table.total for table in posterior.likelihood.tables))
     lines = [f"table: {write_fitted(fitted, posterior, folder / TABLE, about)}"]
     if options.dpi:
         from ..plots.posterior import draw_corner, draw_fitted

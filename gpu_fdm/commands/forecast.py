@@ -5,7 +5,15 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..errors import InputError
-from .shared import add_bin_options, add_model_options, file_name, header_of, model_overrides, require_output
+from .shared import (
+    add_bin_options,
+    add_model_options,
+    doubts_of_bosons,
+    file_name,
+    header_of,
+    model_overrides,
+    require_output,
+)
 from .terminal import show
 
 log = logging.getLogger(__name__)
@@ -56,10 +64,11 @@ def execute(options: Namespace) -> None:
         f"[{LEFT_OUT}] a number {CAVEATS}",
     ]
     show("\n".join(lines))
-    rows, mark = [], f"[{LEFT_OUT}]"
+    rows, doubts, mark = [], [], f"[{LEFT_OUT}]"
     for m22 in masses:
-        for line in prediction(m22).bosons[0].doubts:
-            log.warning("m22 = %g: %s", m22, line)
+        for line in doubts_of_bosons([prediction(m22)]):
+            log.warning("%s", line)
+            doubts.append(line)
         found = on_one_thread(forecast)(prediction, bins, m22, priors)
         rows.append([m22, found.with_fringes, found.without, found.against_wdm, found.against_wdm_without])
         show(
@@ -69,7 +78,7 @@ def execute(options: Namespace) -> None:
         )
     if output is not None:
         text = [MARK.decode(), *(f"# {line}" for line in lines)]
-        text += [*header_of(options, prediction.prepared.config), ",".join(COLUMNS)]
+        text += [*header_of(options, prediction.prepared.config, doubts), ",".join(COLUMNS)]
         text += [",".join([*map(repr, row), LEFT_OUT]) for row in rows]
         with atomic_write(output) as part:
             part.write_text("\n".join(text) + "\n", encoding="utf-8")

@@ -15,9 +15,11 @@ from .shared import (
     add_figure_options,
     add_set_option,
     check_dpi,
+    doubts_of_bosons,
     figure_of,
     file_name,
     made_by,
+    named_doubts,
     overrides_of,
     require_output,
     require_table_and_figure,
@@ -101,12 +103,12 @@ def execute(options: Namespace) -> None:
     known = predictions[0].denominators
     shown = _names(options.over, known)
     predicted = _predicted(options, predictions, configs, masses)
-    doubts = _doubts(predicted)
+    doubts = doubts_of_bosons(predicted)
     for line in doubts:
         log.warning("%s", line)
     over = tuple(dict.fromkeys((*(name for name in COLUMNS if name in known), *shown)))
     about = _about(options, predictions[-1].prepared.config, power)
-    about |= {f"doubt_{number + 1}": line for number, line in enumerate(doubts)}
+    about |= named_doubts(doubts)
     write_predicted(predicted, over, output, about)
     ratios = _ratios(predicted, shown, options.total)
     _show_boosts(predicted, ratios)
@@ -168,17 +170,6 @@ def _show_boosts(predicted: "list[Predicted]", ratios: "dict[str, NDArray]") -> 
         for row, boson in enumerate(at_redshift.bosons):
             words = [f"over {name} {_extent(ratio[number, row], at_redshift.k)}" for name, ratio in ratios.items()]
             show(f"m22 = {boson.m22:g}, z = {at_redshift.redshift:g}: boost {', '.join(words)}")
-
-
-def _doubts(predicted: "list[Predicted]") -> list[str]:
-    """What is to be said of filaments that their modes do not describe."""
-    several = len(predicted) > 1
-    return [
-        f"m22 = {boson.m22:g}{f', z = {at_redshift.redshift:g}' if several else ''}: {line}"
-        for at_redshift in predicted
-        for boson in at_redshift.bosons
-        for line in boson.doubts
-    ]
 
 
 def _extent(boost: "NDArray", k: "NDArray") -> str:

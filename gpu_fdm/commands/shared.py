@@ -14,6 +14,7 @@ from .terminal import show
 
 if TYPE_CHECKING:
     from ..config.config import Config, Override
+    from ..inference.prediction import Predicted
     from ..parallel.backend import CPU, GPU
     from ..parallel.ranks import Ranks
     from ..pipeline.snapshot import Measurement, SnapshotPower
@@ -87,12 +88,28 @@ def made_by(options: Namespace) -> str:
     return f"gpu_fdm {__version__}: {options.command_line}"
 
 
-def header_of(options: Namespace, config: "Config") -> list[str]:
-    """Lines of the header of a CSV table that say how it was made: made_by, and the model."""
+def doubts_of_bosons(predicted: "list[Predicted]") -> list[str]:
+    """What is to be said of filaments that their modes do not describe; lines of several redshifts name theirs."""
+    several = len(predicted) > 1
+    return [
+        f"m22 = {boson.m22:g}{f', z = {at_redshift.redshift:g}' if several else ''}: {line}"
+        for at_redshift in predicted
+        for boson in at_redshift.bosons
+        for line in boson.doubts
+    ]
+
+
+def named_doubts(doubts: Iterable[str]) -> dict[str, str]:
+    """Doubts by their names in the header of a table."""
+    return {f"doubt_{number}": line for number, line in enumerate(doubts, 1)}
+
+
+def header_of(options: Namespace, config: "Config", doubts: Iterable[str] = ()) -> list[str]:
+    """Lines of the header of a CSV table that say how it was made: made_by, the model, and doubts of it."""
     from ..inference.model_keys import model_in_words
     from ..io.tables import without_formulas
 
-    about = {"made_by": made_by(options)} | model_in_words(config)
+    about = {"made_by": made_by(options)} | model_in_words(config) | named_doubts(doubts)
     return [f"# {name}: {without_formulas(text)}" for name, text in about.items()]
 
 

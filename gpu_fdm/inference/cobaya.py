@@ -11,6 +11,10 @@
 Sampled, fixed or derived by cobaya are any of ln_m22 (or m22), filament_fraction, ln10As, n_s, ln_mass_min (or
 mass_min), and omega_m where [fit] of the ini has a prior of it, between whose ends it may lie; other priors there do
 not count, k_min and k_max do. What is not given is as in the ini. Where there is no prediction, the likelihood is 0.
+
+The log has one warning in each process, of the first point with filaments that their modes do not describe (nu < 0.9:
+too few modes). The likelihood stays as it is, and masses that are found there are those of a model that does not hold:
+take priors beyond, or a larger one_filament.mass_min.
 """
 
 from collections.abc import Sequence
@@ -24,6 +28,7 @@ from ..errors import InputError
 from ..parallel.blas import on_one_thread
 from .likelihood import Likelihood
 from .measured import read_measured
+from .reach import doubt_of
 
 
 class Filaments(CobayaLikelihood):
@@ -53,6 +58,7 @@ class Filaments(CobayaLikelihood):
             raise InputError(f"covariance: {len(files)} given: must be one a table, {len(self.tables)}, or null")
         pairs = zip(self.tables, files, strict=True)
         limits = (None, None) if model.fit is None else (model.fit.k_min, model.fit.k_max)
+        self.warned = False
         self.likelihood = Likelihood.of(model, [read_measured(*pair, self.gaussian, *limits) for pair in pairs])
 
     def get_can_support_params(self) -> list[str]:
@@ -67,6 +73,12 @@ class Filaments(CobayaLikelihood):
         if "m22" not in values:
             raise InputError("gpu_fdm.inference.cobaya.Filaments: must have a parameter ln_m22 or m22")
         try:
-            return self.likelihood(**values)
+            predicted = self.likelihood.predicted(**values)
+            found = self.likelihood.of_predicted(predicted)
         except InputError:
             return -np.inf
+        if not self.warned and (doubt := doubt_of(predicted.values())):
+            self.warned = True
+            at = ", ".join(f"{name} = {values[name]:.4g}" for name in self.known if name in values)
+            self.log.warning("at %s %s; other such points are not told", at, doubt)
+        return found

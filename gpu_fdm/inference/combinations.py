@@ -116,10 +116,15 @@ class Box:
         return np.where(self._slow, SLOW_STEP, STEP)
 
     @property
+    def ends(self) -> dict[str, tuple[float, float]]:
+        """First and last value of what varies, by name."""
+        rows = zip(self.names, self.low.tolist(), self.high.tolist(), strict=True)
+        return {name: (value_of(name, low), value_of(name, high)) for name, low, high in rows}
+
+    @property
     def text(self) -> str:
         """Ranges and fixed values in words."""
-        rows = zip(self.names, self.low.tolist(), self.high.tolist(), strict=True)
-        parts = [f"{name} {value_of(name, low):.4g} to {value_of(name, high):.4g}" for name, low, high in rows]
+        parts = [f"{name} {first:.4g} to {last:.4g}" for name, (first, last) in self.ends.items()]
         return ", ".join(parts + [f"{name} = {value:.4g}" for name, value in self.fixed.items()])
 
     @property

@@ -79,15 +79,26 @@ class Likelihood:
 
     @takes(m22="1e-22 eV", mass_min="Msun/h")
     @on_one_thread
-    def models(self, **values: float) -> list[NDArray]:
-        """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
+    def predicted(self, **values: float) -> dict[float, Any]:
+        """What is predicted for some parameters (Predicted), by redshift.
 
         values  m22 [1e-22 eV], any of filament_fraction, ln10As, n_s, mass_min [Msun/h]; omega_m where it has a prior
         Raises InputError where Prediction does, and for an omega_m without a prior.
         """
         if "omega_m" in values and any(isinstance(each, Prediction) for each in self.predictors.values()):
             raise InputError("omega_m: must have a prior in [fit], between whose ends spectra are prepared")
-        predicted = {redshift: predictor(**values) for redshift, predictor in self.predictors.items()}
+        return {redshift: predictor(**values) for redshift, predictor in self.predictors.items()}
+
+    @takes(m22="1e-22 eV", mass_min="Msun/h")
+    @on_one_thread
+    def models(self, **values: float) -> list[NDArray]:
+        """What the prediction of some parameters has in place of each table, shape (rows of the table,) each.
+
+        Values and errors are those of `predicted`.
+        """
+        return self._models(self.predicted(**values))
+
+    def _models(self, predicted: Mapping[float, Any]) -> list[NDArray]:
         models = []
         for table in self.tables:
             rows = np.searchsorted(self.predictors[table.redshift].k, table.k)
@@ -98,13 +109,22 @@ class Likelihood:
     @on_one_thread
     def pulls(self, **values: float) -> NDArray:
         """Differences of the tables from the model in units of independent errors, shape (rows,)."""
-        models = self.models(**values)
+        return self._pulls(self.predicted(**values))
+
+    def _pulls(self, predicted: Mapping[float, Any]) -> NDArray:
+        models = self._models(predicted)
         return np.concatenate([table.pulls(model) for table, model in zip(self.tables, models, strict=True)])
 
     @takes(m22="1e-22 eV", mass_min="Msun/h")
     def __call__(self, **values: float) -> float:
         """ln of the likelihood, -chi^2/2, without the terms of the covariance alone, which do not change."""
-        return -0.5 * float(np.sum(self.pulls(**values) ** 2))
+        return self.of_predicted(self.predicted(**values))
+
+    @takes()
+    @on_one_thread
+    def of_predicted(self, predicted: Mapping[float, Any]) -> float:
+        """ln of the likelihood of what is `predicted`."""
+        return -0.5 * float(np.sum(self._pulls(predicted) ** 2))
 
 
 def _check_windows(config: Config, table: Measured) -> None:

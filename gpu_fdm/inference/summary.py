@@ -23,7 +23,7 @@ LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)  # of the quantiles that are told
 DENSE = 0.2  # of the largest density of the posterior
 _CELLS = 20  # of a prior, in which densities are compared
 LEAST_SAMPLES = 50  # independent ones, for an interval of 95 %
-BAND = 200  # samples of which the band of the model is made
+BAND = 200  # samples of which the band of the model is made, and what is said of its filaments
 DISAGREEING = 5  # rows that are named where the model does not fit
 
 
@@ -106,12 +106,20 @@ def chain_lines(chain: Chain) -> list[str]:
     return lines
 
 
-@on_one_thread
-def band(posterior: Posterior, chain: Chain, seed: int) -> list[NDArray]:
-    """Quantiles 0.025, 0.16, 0.5, 0.84, 0.975 of the model of each table, shape (5, rows of the table) each."""
+def drawn(chain: Chain, seed: int) -> NDArray:
+    """BAND samples of a chain, or all of fewer, in their order, shape (samples, parameters)."""
     samples = chain.samples()
     chosen = np.random.default_rng(seed).choice(len(samples), min(BAND, len(samples)), replace=False)
-    models = [posterior.likelihood.models(**posterior.values(samples[number])) for number in np.sort(chosen)]
+    return samples[np.sort(chosen)]
+
+
+@on_one_thread
+def band(posterior: Posterior, samples: NDArray) -> list[NDArray]:
+    """Quantiles 0.025, 0.16, 0.5, 0.84, 0.975 of the model of each table, shape (5, rows of the table) each.
+
+    samples  those that are `drawn`
+    """
+    models = [posterior.likelihood.models(**posterior.values(sample)) for sample in samples]
     return [np.quantile(np.array(rows), LEVELS, axis=0) for rows in zip(*models, strict=True)]
 
 

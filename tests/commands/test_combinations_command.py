@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gpu_fdm.commands.main import main
+from gpu_fdm.io.tables import header_lines
 
 HELD = ["--range", "redshift=4", "--range", "omega_m=0.314649"]
 
@@ -21,7 +22,9 @@ def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     options = ["--points", "2", "--of", "power,smooth", "--width", "0.4", "--dpi", "40"]
     assert main(["combinations", *HELD, *options]) == 0
-    out = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr()
+    out = captured.out.splitlines()
+    assert captured.err == "" and "doubt_" not in (tmp_path / "combinations.csv").read_text()
     assert out[0] == "6 bins of 0.4 in ln k at 30 to 221.7 h/Mpc, each to 5 %"
     assert out[1].startswith("m22 1 to 4, ln10As 2.989 to 3.189, ") and "redshift = 4, omega_m = 0.3146" in out[1]
     assert any(line.startswith("the boost over smooth measures ") for line in out)
@@ -57,6 +60,14 @@ def test_refused(options, message, capsys, tmp_path):
     assert main(["combinations", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line and not list(tmp_path.iterdir())
+
+
+def test_a_box_of_filaments_of_few_modes_is_told(tmp_path, capsys):
+    assert main(["combinations", *HELD, "--range", "m22=0.7,4", "--points", "1", "--of", "smooth", "--dpi", "0"]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("warning: range of m22, 0.7 to 4: below m22 = 0.9")
+    header = header_lines((tmp_path / "combinations.csv").read_text())
+    assert header["doubt_1"] == warning.removeprefix("warning: ") and "doubt_2" not in header
 
 
 def test_files_of_others_are_left(tmp_path, capsys):

@@ -200,7 +200,7 @@ def test_forecasts_that_are_refused(options, message, folder, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_cobaya(folder):
+def test_cobaya(folder, caplog):
     from cobaya.model import get_model
 
     from gpu_fdm.inference.likelihood import Likelihood
@@ -212,6 +212,12 @@ def test_cobaya(folder):
     expected = Likelihood.of(parse_config(""), [read_measured("power.csv")])(m22=np.exp(0.7), n_s=0.96)
     assert found == pytest.approx(expected, rel=1e-10)
     assert model.loglike({"ln_m22": -2.0}, return_derived=False) == -np.inf  # beyond the table of similarity
+    assert not any("modes" in text for text in caplog.messages)
+    for value in (-0.6, -0.5):
+        expected = Likelihood.of(parse_config(""), [read_measured("power.csv")])(m22=np.exp(value), n_s=0.96)
+        assert model.loglike({"ln_m22": value}, return_derived=False) == pytest.approx(expected, rel=1e-10)
+    (warning,) = [text for text in caplog.messages if "modes" in text]
+    assert warning.startswith("at m22 = 0.5488, n_s = 0.96 modes do not describe the lightest filaments (z = 4)")
     settings = ["cosmology.linear_power=eisenstein_hu", "fit.omega_m=uniform(0.3,0.32)"]
     likelihood = {"gpu_fdm.inference.cobaya.Filaments": {"tables": ["power.csv"], "set": settings}}
     model = get_model(

@@ -1,14 +1,17 @@
-"""What fits say of priors that reach filaments which modes do not describe, or tables of low energy cuts."""
+"""What is said of fits, priors and boxes that reach filaments which modes do not describe, or of low energy cuts."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gpu_fdm import FitSection, Likelihood, Posterior, Prediction, parse_config
 from gpu_fdm.commands.main import main
+from gpu_fdm.inference.combinations import Box, PopulationModel
 from gpu_fdm.inference.measured import Measured
-from gpu_fdm.inference.reach import doubts_of_priors
+from gpu_fdm.inference.reach import doubts_of_box, doubts_of_priors, doubts_of_samples
+from gpu_fdm.io.tables import header_lines
 from gpu_fdm.spectra.similarity.recipe import Recipe
 from gpu_fdm.spectra.similarity.store import write_table
 from gpu_fdm.spectra.similarity.table import table_of, table_rows
@@ -24,12 +27,17 @@ def cache(tmp_path_factory):
         yield
 
 
-def doubts(redshifts=(4.0,), ini="", **priors):
+def posterior(redshifts=(4.0,), ini="", **priors):
+    """That of tables that say nothing."""
     section = FitSection(**priors)
     fit = "\n".join(f"{name} = {text}" for name, text in priors.items())
     config = parse_config(f"[cosmology]\nlinear_power = eisenstein_hu\n{ini}\n[fit]\n{fit}\n")
     tables = [Measured.of(Spectrum(K, K**-2, "fdm", error=0.1 * K**-2, redshift=z), f"at {z:g}") for z in redshifts]
-    return doubts_of_priors(Posterior.of(Likelihood.of(config, tables), section))
+    return Posterior.of(Likelihood.of(config, tables), section)
+
+
+def doubts(*given, **named):
+    return doubts_of_priors(posterior(*given, **named))
 
 
 def few(m22, redshift=4.0, **values):
@@ -99,19 +107,92 @@ def test_a_table_of_a_low_energy_cut(tmp_path):
     )
 
 
-def test_fit_says_it_before_it_computes_and_forecast_too(tmp_path, monkeypatch, capsys):
+def test_samples_whose_filaments_are_doubted():
+    """More than 2.5 % of them, at the redshift where that is farthest; in two parameters it is not the mass alone."""
+    of_mass = posterior((4.0, 6.0), m22="log_uniform(0.5, 10)")
+    few_at_6, none = np.log(0.7), np.log(2.0)
+    assert few(0.7, 6.0) and not few(0.7, 4.0)
+    assert doubts_of_samples(of_mass, np.array([[few_at_6]] + 39 * [[none]])) == []  # 2.5 %
+    (line,) = doubts_of_samples(of_mass, np.array([[few_at_6]] + 38 * [[none]]))
+    words = "modes do not describe the lightest filaments (z = 6): they have nu = "
+    assert line.startswith(f"in 2.56 % of the samples {words}")
+    (line,) = doubts_of_samples(of_mass, np.array([[few_at_6]] * 3))
+    config = parse_config("[cosmology]\nlinear_power = eisenstein_hu\n")
+    nu = Prediction.of(config, 6.0, K)(0.7).bosons[0].similarity(0.7)[0].min()
+    assert line.startswith(f"in all samples {words}{nu:.2g} to {nu:.2g} (95 %), and modes make ")
+    of_two = posterior(m22="log_uniform(0.5, 10)", mass_min="log_uniform(1e9, 1e10)")
+    light, heavy = np.log(1e9), np.log(1e10)
+    assert few(1.0, mass_min=1e9) and not few(0.6, mass_min=1e10)
+    assert doubts_of_samples(of_two, np.array([[np.log(0.6), heavy]] * 3)) == []
+    (line,) = doubts_of_samples(of_two, np.array([[0.0, light], [0.0, heavy]]))
+    assert line.startswith("in 50 % of the samples modes do not describe the lightest filaments (z = 4)")
+
+
+def test_boxes_of_combinations():
+    """Up to where predict says so, at the last redshift and the least mass_min of the box."""
+    config = parse_config("[cosmology]\nlinear_power = eisenstein_hu\n")
+    prediction = Prediction.of(config, 4.0, K)
+
+    def doubts(redshift=(4.0, 4.0), **ranges):
+        held = {"redshift": redshift, "omega_m": (prediction.prepared.omega_m,) * 2, "mass_min": (3e9, 3e9)}
+        box = Box.of(prediction, held | ranges)
+        return doubts_of_box(PopulationModel(config, K, box, ("power",)))
+
+    assert doubts() == doubts(m22=(0.7, 4)) == doubts((2.0, 4.0), m22=(0.7, 4)) == []
+    (line,) = doubts((4.0, 6.0), m22=(0.5, 4))
+    start = "range of m22, 0.5 to 4: below m22 = "
+    edge = float(line.removeprefix(start).split()[0])
+    assert line.startswith(start) and few(0.995 * edge, 6.0) and not few(edge, 6.0) and "(z = 6): at m22 = 0.5 " in line
+    (line,) = doubts(m22=(0.7, 4), mass_min=(2e9, 4e9))
+    edge = float(line.removeprefix("range of m22, 0.7 to 4: below m22 = ").split()[0])
+    assert few(0.995 * edge, mass_min=2e9) and not few(edge, mass_min=2e9) and "at m22 = 0.7, mass_min = 2e+09" in line
+    (line,) = doubts(m22=(0.5, 0.5))
+    assert line.startswith("m22 = 0.5: modes do not describe the lightest filaments (z = 4): they have nu = ")
+    assert doubts((4.0, 60.0), m22=(0.5, 4)) == []  # beyond the barrier: refused by the combinations
+
+
+@pytest.fixture
+def fitted(tmp_path, monkeypatch, capsys):
+    """A function that fits a spectrum of m22, and returns lines of the output, those of errors, and the header."""
     pytest.importorskip("emcee", reason="the extra fit is not installed")
     monkeypatch.chdir(tmp_path)
-    power = Prediction.of(parse_config(""), 4.0, K)(2.0).matter_fdm
-    header = "of: fdm\nk: h/Mpc\npower: (Mpc/h)^3\nredshift: 4\nk power error"
-    np.savetxt("mine.csv", np.array([K, power, 0.05 * power]).T, header=header)
-    command = ["fit", "mine.csv", "--walkers", "4", "--steps", "10", "--dpi", "0"]
-    assert main(command) == 0
-    first, *_ = capsys.readouterr().err.splitlines()
+
+    def fitted(m22, *options):
+        power = Prediction.of(parse_config(""), 4.0, K)(m22).matter_fdm
+        header = "of: fdm\nk: h/Mpc\npower: (Mpc/h)^3\nredshift: 4\nk power error"
+        np.savetxt("mine.csv", np.array([K, power, 0.05 * power]).T, header=header)
+        command = ["fit", "mine.csv", "--walkers", "4", "--steps", "10", "--dpi", "0", "--output", f"of_{m22:g}"]
+        assert main([*command, *options]) == 0
+        captured = capsys.readouterr()
+        header = header_lines((tmp_path / f"of_{m22:g}" / "fit.csv").read_text())
+        return captured.out.splitlines(), captured.err.splitlines(), header
+
+    return fitted
+
+
+def test_fit_says_it_beside_what_it_found(fitted):
+    out, _, header = fitted(0.6)
+    best, interval = (next(row for row, line in enumerate(out) if line.startswith(f)) for f in ("best fit: ", "m22 "))
+    at_best, of_samples = out[best + 1], out[interval + 1]
+    words = "modes do not describe the lightest filaments (z = 4): they have nu = 0."
+    assert at_best.startswith(f"  at the best fit {words}") and of_samples.startswith(f"  in all samples {words}")
+    assert [header["doubt_1"], header["doubt_2"]] == [at_best.strip(), of_samples.strip()]
+    assert sum("modes do not describe" in line for line in out) == 2
+    out, _, header = fitted(2.0, "--prior", "m22=log_uniform(0.5, 0.6)")
+    row = next(row for row, line in enumerate(out) if line.startswith("best fit: "))
+    assert "not sampled" in out and out[row + 1].startswith("  at the best fit modes do not describe")
+    assert header["doubt_1"] == out[row + 1].strip() and "doubt_2" not in header
+
+
+def test_fit_says_it_before_it_computes_and_forecast_too(fitted, capsys):
+    out, (first, *_), header = fitted(2.0)
     assert first.startswith("warning: prior of m22, log_uniform(0.5, 10): below m22 = 0.68")
+    assert not any("modes" in line for line in out) and "doubt_1" not in header
+    command = ["fit", "mine.csv", "--walkers", "4", "--steps", "10", "--dpi", "0"]
     assert main([*command, "--prior", "m22=log_uniform(0.1, 4)", "--output", "other"]) == 2
     (refused,) = capsys.readouterr().err.splitlines()
     assert "can be predicted" in refused
-    assert main(["forecast", "--m22", "0.5,2"]) == 0
+    assert main(["forecast", "--m22", "0.5,2", "--output", "forecast.csv"]) == 0
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith("warning: m22 = 0.5: filaments of up to") and "few modes" in warning
+    assert header_lines(Path("forecast.csv").read_text())["doubt_1"] == warning.removeprefix("warning: ")
