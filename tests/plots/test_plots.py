@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -4,7 +4,7 @@ import os
 import stat
 
 import h5py
-import matplotlib
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
