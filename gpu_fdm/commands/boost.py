@@ -13,6 +13,7 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    check_ratio_options,
     chosen_once,
     figure_of,
     file_name,
@@ -106,6 +107,7 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
 def _replaced(options: Namespace, output: Path) -> "Boost | None":
     """The boost in the table that is there and that is replaced; InputError for options that are wrong."""
+    from ..comparison.models import require_denominator
     from ..comparison.sources import source_file
     from ..io.ownership import not_replaced
     from ..io.tables import TABLE_ENDINGS
@@ -113,6 +115,8 @@ def _replaced(options: Namespace, output: Path) -> "Boost | None":
 
     require_output(output, TABLE_ENDINGS, *map(source_file, filter(None, (options.above, options.below))))
     check_dpi(options.dpi, optional=True)
+    require_denominator(options.over)
+    check_ratio_options(options)
     if (options.below is None) == (options.over is None):
         raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
     if options.over is not None and (options.above_options or options.below_options):

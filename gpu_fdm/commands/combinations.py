@@ -53,8 +53,10 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Compute, print, write and draw."""
     from ..config.config import read_model
-    from ..inference.combinations import Box, PopulationModel, combinations
+    from ..inference.allowed import denominators
+    from ..inference.combinations import Box, PopulationModel, check_ranges, combinations
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
+    from ..inference.model_keys import filaments_of
     from ..inference.prediction import Prediction
     from ..inference.reach import doubts_of_box
     from ..learn.combinations import POWER
@@ -69,14 +71,14 @@ def execute(options: Namespace) -> None:
     require_table_and_figure(output, MARK, options)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     config = read_model(options.config, model_overrides(options))
-    redshift = ranges.get("redshift", (None,))[0]
-    prediction = Prediction.of(config, redshift, bins.k)
-    of, known = tuple(name.strip() for name in options.of.split(",")), (POWER, *prediction.denominators)
+    of = tuple(name.strip() for name in options.of.split(","))
+    known = POWER, *denominators(filaments_of(config))
     if unknown := [name for name in of if name not in known]:
         raise InputError(f"--of {options.of}: {unknown[0]} must be one of {', '.join(known)}")
     if len(set(of)) < len(of):
         raise InputError(f"--of {options.of}: must not name a quantity twice")
-    box = Box.of(prediction, ranges)
+    check_ranges(config, ranges)
+    box = Box.of(Prediction.of(config, ranges.get("redshift", (None,))[0], bins.k), ranges)
     model = PopulationModel(config, bins.k, box, of)
     doubts = on_one_thread(doubts_of_box)(model)
     for line in doubts:

@@ -12,6 +12,7 @@ from .shared import (
     add_measurement_options,
     add_ratio_options,
     check_dpi,
+    check_ratio_options,
     chosen_once,
     file_name,
     snapshot_measurer,
@@ -114,10 +115,12 @@ class _Asked:
 def _asked(options: Namespace) -> _Asked:
     """What the options ask for; InputError where they do not go together, and for files that would be replaced."""
     from ..comparison.drawn import pairs_by_figure
-    from ..comparison.models import holds
+    from ..comparison.models import holds, require_denominator, require_model
     from ..io.schema import MEASURED, ONE_FILAMENT, SIMULATION
 
     check_dpi(options.dpi)
+    require_denominator(options.over)
+    check_ratio_options(options)
     if not options.table and not options.ratios:
         raise InputError(
             "compare: nothing to compare with: give a table, a result file, a cut-out, published, or --ratio"
@@ -127,6 +130,7 @@ def _asked(options: Namespace) -> _Asked:
     files = [Path(name) for name in (options.model, *options.models)]
     for path in files:
         require_file(path)
+        require_model(path)
         if holds(str(path), MEASURED):
             raise InputError(f"{path}: is what gpu-fdm filament wrote: name the result of gpu-fdm run first, then this")
     measured = [text for text in options.table if holds(text, MEASURED)]

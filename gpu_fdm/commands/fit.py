@@ -66,9 +66,10 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Find the best fit, sample the posterior, draw and print both."""
     from ..config.fit_section import FitSection
+    from ..inference.allowed import require_window
     from ..inference.likelihood import Likelihood
     from ..inference.measured import read_measured
-    from ..inference.posterior import Posterior
+    from ..inference.posterior import Posterior, free_of
     from ..inference.reach import doubts_of_best, doubts_of_priors, doubts_of_samples
     from ..inference.sampler import require_emcee, sample
     from ..inference.settings import settings_of
@@ -80,6 +81,8 @@ def execute(options: Namespace) -> None:
     require_emcee()
     config, folder = _config(options), Path(options.output)
     section: FitSection = config.fit or FitSection()
+    free_of(section)
+    require_window(config, ("mass_max",) if section.mass_min else ("mass_min", "mass_max"))
     tables = [
         read_measured(path, covariance, section.gaussian, section.k_min, section.k_max)
         for path, covariance in zip(options.table, _covariances(options), strict=True)

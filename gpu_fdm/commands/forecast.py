@@ -40,6 +40,7 @@ def add(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> None:
     """Compute and print a line for each boson mass."""
     from ..config.config import read_model
+    from ..inference.allowed import require_window
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins, forecast
     from ..inference.prediction import Prediction
     from ..io.atomic import atomic_write
@@ -53,6 +54,7 @@ def execute(options: Namespace) -> None:
         require_own(output, MARK)
     bins = Bins(options.k_min, options.k_max, options.width, options.error)
     config = read_model(options.config, model_overrides(options))
+    require_window(config)
     if config.cosmology.of_table:
         priors = _of_table(priors, options.prior)
     prediction = Prediction.of(config, options.redshift, bins.k)

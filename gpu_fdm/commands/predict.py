@@ -77,6 +77,8 @@ def execute(options: Namespace) -> None:
     """Predict, write, draw, and print what was found."""
     import numpy as np
 
+    from ..inference.allowed import denominators
+    from ..inference.model_keys import filaments_of
     from ..inference.predicted_table import MARK, write_predicted
     from ..io.tables import TABLE_ENDINGS
     from ..pipeline.linear_power import linear_power_of
@@ -86,13 +88,18 @@ def execute(options: Namespace) -> None:
     check_dpi(options.dpi, optional=True)
     require_table_and_figure(output, MARK, options)
     masses = _numbers("--m22", options.m22, "0.5,1,2", "masses")
-    _check_masses(masses)
+    _check_numbers(masses, options.sigma8)
     redshifts = [None] if options.redshift is None else _numbers("--redshift", options.redshift, "4,5.5", "redshifts")
     configs = [_config(options, redshift) for redshift in redshifts]
+    for config in configs:
+        with _named(config, configs):
+            _check(options, config)
+    known = denominators(filaments_of(configs[0]))
+    shown = _names(options.over, known)
     if options.dpi and len(configs) > 1:
         from ..plots.prediction import require_room
 
-        require_room(len(masses), len(configs), options.over.count(",") + 1 + 2 * options.total, options.dpi)
+        require_room(len(masses), len(configs), len(shown) + 2 * options.total, options.dpi)
     section = configs[0].one_filament
     k = np.geomspace(section.k_min, section.k_max, section.points)
     later = ["inference.prediction", *(["plots.prediction"] if options.dpi else [])]
@@ -100,8 +107,6 @@ def execute(options: Namespace) -> None:
     power = linear_power_of(configs[0])
 
     predictions = _predictions(options, configs, k, power)
-    known = predictions[0].denominators
-    shown = _names(options.over, known)
     predicted = _predicted(options, predictions, configs, masses)
     doubts = doubts_of_bosons(predicted)
     for line in doubts:
@@ -253,12 +258,30 @@ def _numbers(option: str, text: str, example: str, what: str) -> list[float]:
     return numbers
 
 
-def _check_masses(masses: list[float]) -> None:
-    """InputError for a boson mass out of range, before CAMB computes anything."""
+def _check_numbers(masses: list[float], sigma8: float | None) -> None:
+    """InputError for a boson mass or an amplitude out of range, before CAMB computes anything."""
     from ..config.config import Override, parse_config
 
     for mass in masses:
         parse_config("", "gpu-fdm predict", Override("dark_matter.m22", f"{mass:g}", "--m22"))
+    if sigma8 is not None:
+        parse_config("", "gpu-fdm predict", Override("cosmology.sigma8", f"{sigma8:g}", "--sigma8"))
+
+
+def _check(options: Namespace, config: "Config") -> None:
+    """InputError for a config or a table that nothing can be predicted with, before CAMB computes anything."""
+    from ..inference.allowed import require_redshift, require_window
+
+    require_redshift(config)
+    require_window(config)
+    if options.total:
+        from ..inference.prepared_haloes import with_haloes
+
+        with_haloes(config)
+    if options.table is not None:  # those of the package are read while CAMB runs
+        from ..pipeline.one_filament_table import covering_table
+
+        covering_table(config, options.table)
 
 
 def _names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -247,6 +247,15 @@ def add_ratio_options(parser: ArgumentParser) -> None:
     parser.add_argument("--allow", action="append", default=[], metavar="NAME", help=text)
 
 
+def check_ratio_options(options: Namespace) -> None:
+    """InputError for the options of add_ratio_options, before anything is measured."""
+    from ..comparison.sources import require_names
+    from ..spectra.boost import require_allowed
+
+    require_names(options.numerator, options.denominator)
+    require_allowed(options.allow)
+
+
 def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:
     """Add the resolution of a figure; 0 draws none where the figure is optional."""
     text = f"resolution of the figure, in dots per inch{'; 0 draws none' if optional else ''} (default: 200)"

@@ -44,6 +44,14 @@ def read_boosts(text: str, redshift: float | None = None) -> list[Boost]:
     return model_boosts(path, redshift)
 
 
+def require_model(path: Path) -> None:
+    """InputError for a table, and for a file of another kind, where a result must be."""
+    if path.suffix.lower() in TABLE_ENDINGS:
+        raise InputError(f"{path}: is a table: the model, which comes first, must be a result file")
+    if path.is_file() and not is_hdf5(path):
+        raise InputError(f"{path}: must be a result file or a table ({', '.join(TABLE_ENDINGS)})")
+
+
 def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     """Every boost of a result file.
 
@@ -52,10 +60,7 @@ def model_boosts(path: Path, redshift: float | None = None) -> list[Boost]:
     that nearest to a redshift.
     Raises InputError for a file that is no result, is damaged, or holds no boost.
     """
-    if path.suffix.lower() in TABLE_ENDINGS:
-        raise InputError(f"{path}: is a table: the model, which comes first, must be a result file")
-    if path.is_file() and not is_hdf5(path):
-        raise InputError(f"{path}: must be a result file or a table ({', '.join(TABLE_ENDINGS)})")
+    require_model(path)
     with open_result(path) as file:
         # nothing is measured in the plane across a filament
         boosts = [boost for boost in result_boosts(file) if "/polar_" not in boost.source]
@@ -89,6 +94,12 @@ NEEDED = {
     "particles_cdm",
     "linear-cdm": "[one_filament]",
 }
+
+
+def require_denominator(name: str | None) -> None:
+    """InputError for a denominator that no result has a boost over, before linear power is computed for others."""
+    if name is not None and name not in NEEDED:
+        raise InputError(f"--over {name}: no result has a boost over it: must be one of {', '.join(NEEDED)}")
 
 
 def boost_over(

@@ -91,6 +91,12 @@ def _spectrum_paths(path: Path) -> list[str]:
         return spectrum_paths(file)
 
 
+def require_names(above: str | None, below: str | None) -> None:
+    """InputError for a ratio whose halves have one name, where both are known."""
+    if above is not None and above == below:
+        raise InputError(f"both spectra are named {above}: give two names with --numerator and --denominator")
+
+
 def ratio(
     above: Spectrum, below: Spectrum, numerator: str | None, denominator: str | None, allow: Sequence[str] = ()
 ) -> Boost:
@@ -101,6 +107,5 @@ def ratio(
     """
     above = evolve(above, of=numerator or above.of)
     below = evolve(below, of=denominator or below.of)
-    if above.of == below.of:
-        raise InputError(f"both spectra are named {above.of}: give two names with --numerator and --denominator")
+    require_names(above.of, below.of)
     return boost_of(above, below, allow)

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ..config.config import Config
 from ..errors import InputError
 from ..learn.combinations import POWER, Combinations, slopes
+from .allowed import M22_RANGE, masses_of, require_redshift, require_window
 from .forecast import Bins
 from .prediction import Predicted, Prediction
+from .ranges import in_universe
 
 # name -> half of its default range in its coordinate, about the value of the config
 PARAMETERS = {
@@ -52,6 +54,42 @@ def value_of(name: str, coordinate: float) -> float:
     return round(value, 12) if name in SLOW else value  # 4 is not 3.9999999999999996
 
 
+def _about(name: str, value: float) -> tuple[float, float]:
+    """The ends of the default range of a parameter."""
+    middle, half = coordinate(name, value), PARAMETERS[name]
+    return value_of(name, middle - half), value_of(name, middle + half)
+
+
+def parameters_of(config: Config) -> list[str]:
+    """Names of the parameters of a config."""
+    return [name for name in PARAMETERS if not (config.cosmology.of_table and name in OF_POWER)]
+
+
+def check_ranges(config: Config, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """InputError for ranges that a box about the values of a config cannot have; nothing is computed.
+
+    They are of its parameters and leave one free, do not fall, have logarithms, and end where predictions do at most.
+    """
+    names, masses = parameters_of(config), masses_of(config)
+    for name, (first, last) in ranges.items():
+        if name not in names:
+            raise InputError(f"range of {name}: must be of one of {', '.join(names)}")
+        least = {"ln10As": -np.inf, "redshift": -1.0}.get(name, 0.0)
+        if not least < first <= last < np.inf:
+            allowed = "finite" if np.isinf(least) else f"above {least:g} and finite"
+            raise InputError(f"range of {name}, {first:g} to {last:g}: must be {allowed}, and not fall")
+    if not any(ranges[name][0] < ranges[name][1] if name in ranges else PARAMETERS[name] for name in names):
+        raise InputError("ranges: must leave one parameter or more free")
+    for name, (low, high) in {"m22": M22_RANGE, "mass_min": masses, "mass_max": masses}.items():
+        first, last = ranges.get(name, (low, high))
+        if not low <= first <= last <= high:
+            raise InputError(f"range of {name}, {first:g} to {last:g}: must be within [{low:g}, {high:g}]")
+    require_window(config, tuple(key for key in ("mass_min", "mass_max") if key not in ranges))
+    ends = [ranges.get(name) or _about(name, getattr(config.cosmology, name)) for name in SLOW]
+    for redshift, omega_m in zip(*ends, strict=True):
+        require_redshift(in_universe(config, redshift, omega_m))
+
+
 @frozen(eq=False)
 class Box:
     """Ranges of parameters, uniform in their coordinates, and values of others.
@@ -70,23 +108,16 @@ class Box:
         """A box about the values of a prediction.
 
         ranges  first and last value of some parameters, the same where one is held; the others have default ranges
-        Raises InputError for another name, and for ends that fall or have no logarithm.
+        Raises InputError as check_ranges does.
         """
         prepared = prediction.prepared
+        check_ranges(prepared.config, ranges)
         centre = {"m22": M22, "redshift": prediction.redshift, "omega_m": prepared.omega_m, "filament_fraction": 1.0}
         centre |= {name: getattr(prepared.section, name) for name in ("mass_min", "mass_max")}
         if not prepared.config.cosmology.of_table:
             centre |= {name: getattr(prepared.power, name) for name in OF_POWER}
-        names = [name for name in PARAMETERS if name in centre]
         ends, fixed = [], {}
-        for name, (first, last) in ranges.items():
-            if name not in names:
-                raise InputError(f"range of {name}: must be of one of {', '.join(names)}")
-            least = {"ln10As": -np.inf, "redshift": -1.0}.get(name, 0.0)
-            if not least < first <= last < np.inf:
-                allowed = "finite" if np.isinf(least) else f"above {least:g} and finite"
-                raise InputError(f"range of {name}, {first:g} to {last:g}: must be {allowed}, and not fall")
-        for name in names:
+        for name in parameters_of(prepared.config):
             middle, half = coordinate(name, centre[name]), PARAMETERS[name]
             low, high = middle - half, middle + half
             if name in ranges:
@@ -95,8 +126,6 @@ class Box:
                 fixed[name] = ranges[name][0] if name in ranges else centre[name]
             else:
                 ends.append((name, low, high))
-        if not ends:
-            raise InputError("ranges: must leave one parameter or more free")
         free, lows, highs = zip(*ends, strict=True)
         return cls(free, np.array(lows), np.array(highs), fixed)
 

@@ -44,11 +44,8 @@ class Posterior:
     def of(cls, likelihood: Likelihood, section: FitSection) -> "Posterior":
         """The posterior with the priors of [fit], FitSection() say; InputError where nothing is free."""
         known = {name: getattr(section, name) for name in PARAMETERS}
-        free = {name: prior for name, prior in known.items() if prior is not None and not prior.is_fixed}
-        if not free:
-            raise InputError("[fit]: all parameters are fixed: must have a prior of m22, say")
         held = {name: prior.first for name, prior in known.items() if prior is not None and prior.is_fixed}
-        return cls(likelihood, free, held)
+        return cls(likelihood, free_of(section), held)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -185,6 +182,15 @@ class Posterior:
             if above > below:
                 columns[:, i] = (upper - lower) / (above - below)
         return columns
+
+
+def free_of(section: FitSection) -> dict[str, Prior]:
+    """The priors of what is free, by parameter; InputError where nothing is."""
+    known = {name: getattr(section, name) for name in PARAMETERS}
+    free = {name: prior for name, prior in known.items() if prior is not None and not prior.is_fixed}
+    if not free:
+        raise InputError("[fit]: all parameters are fixed: must have a prior of m22, say")
+    return free
 
 
 @takes_numbers

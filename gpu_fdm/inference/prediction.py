@@ -26,6 +26,7 @@ from ..quantities import takes
 from ..spectra.similarity.table import SimilarityTable
 from ..spectra.total_power import OVER as TOTAL_OVER
 from ..spectra.total_power import TotalPower
+from .allowed import M22_RANGE, denominators
 from .prepared import Prepared
 from .universe import Boson, Filaments, Universe, tilted
 
@@ -37,7 +38,6 @@ _OVER: dict[str, Callable[[Boson], NDArray]] = {
     "wdm": lambda boson: boson.warm.linear + boson.warm.classical,
     "linear-cdm": lambda boson: boson.universe.linear,
 }
-_OF_COLLAPSE = ("cdm", "wdm")  # of which no mass function is published
 
 
 @frozen(eq=False)
@@ -129,7 +129,7 @@ class Predicted:
         linear-cdm  linear_cdm alone
         Raises InputError for another name, and for cdm and wdm where [one_filament] mass_function is published.
         """
-        if over not in (known := denominators(self._universe.prepared)):
+        if over not in (known := denominators(self._universe.prepared.section)):
             raise InputError(f"boost over {over}: must be over one of {', '.join(known)}")
         return self._each(_OVER[over])
 
@@ -245,7 +245,7 @@ class Prediction:
     @property
     def denominators(self) -> tuple[str, ...]:
         """Names of what `Predicted.boost` may be over."""
-        return denominators(self.prepared)
+        return denominators(self.prepared.section)
 
     @takes(m22="1e-22 eV", mass_min="Msun/h", mass_max="Msun/h")
     @on_one_thread
@@ -268,7 +268,7 @@ class Prediction:
         Raises InputError for values out of range, and for filaments that the table does not cover.
         """
         section, masses = self.prepared.section, np.asarray(m22, float)
-        if masses.ndim > 1 or not masses.size or not np.all((masses >= 1e-6) & (masses <= 1e6)):
+        if masses.ndim > 1 or not masses.size or not np.all((masses >= M22_RANGE[0]) & (masses <= M22_RANGE[1])):
             raise InputError(
                 f"m22 = {masses.tolist()}: must be a number in [1e-06, 1e+06], or a list of such (unit: 1e-22 eV)"
             )
@@ -307,9 +307,3 @@ class Prediction:
 def described(k: NDArray, redshift: float) -> str:
     """What a prediction is at."""
     return f"redshift={redshift:g}, {len(k)} k from {k[0]:g} to {k[-1]:g} h/Mpc"
-
-
-def denominators(prepared: Prepared) -> tuple[str, ...]:
-    """Names of what boosts may be over."""
-    published = prepared.section.mass_function == "published"
-    return tuple(name for name in _OVER if not (published and name in _OF_COLLAPSE))

@@ -19,11 +19,10 @@ from ..pipeline.linear_power import linear_power_of
 from ..pipeline.one_filament_table import covering_table, mass_nodes
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch, rung
-from ..population.population import LATEST_REDSHIFT
-from ..population.shapes import FIT_REDSHIFT
 from ..spectra.similarity.table import SimilarityTable
 from ..units import mean_matter_density
 from ..values import brief
+from .allowed import require_redshift
 from .epochs import cached_epoch
 from .model_keys import filaments_of
 
@@ -83,12 +82,7 @@ class Prepared:
             config = with_haloes(config)
         section, population = filaments_of(config), config.population or PopulationSection()
         cosmology, found = config.cosmology, covering_table(config, table)
-        if cosmology.redshift > LATEST_REDSHIFT:
-            raise config.error("cosmology", "redshift", f"must be at most {LATEST_REDSHIFT:g}")
-        for key in ("mass_function", "shape"):
-            if getattr(section, key) == "published" and cosmology.redshift != FIT_REDSHIFT:
-                allowed = f"must be {FIT_REDSHIFT:g} where [one_filament] {key} = published"
-                raise config.error("cosmology", "redshift", allowed)
+        require_redshift(config)
         power = linear_power_of(config) if power is None else power
         if k is None:
             k = np.geomspace(section.k_min, section.k_max if config.one_filament else K_MAX, section.points)

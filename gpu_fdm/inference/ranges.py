@@ -202,13 +202,13 @@ class PredictionRange:
         )
         return evolve(
             middle,
-            config=_in_universe(middle.config, redshift, omega_m),
+            config=in_universe(middle.config, redshift, omega_m),
             power=power,
             epoch=Epoch(barrier, FirstCrossing(barrier, np.exp(crossing[0]), crossing[1], error)),
         )
 
 
-def _in_universe(config: Config, redshift: float, omega_m: float) -> Config:
+def in_universe(config: Config, redshift: float, omega_m: float) -> Config:
     """The config with another redshift and omega_m, at the same h, baryons and neutrinos."""
     cosmology = evolve(config.cosmology, redshift=redshift)
     if omega_m != cosmology.omega_m:
@@ -220,7 +220,7 @@ def _prepared(
     config: Config, redshift: float, omega_m: float, k: ArrayLike | None, table: SimilarityTable | str | Path | None
 ) -> Prepared:
     try:
-        return Prepared.of(_in_universe(config, redshift, omega_m), None, k, table)
+        return Prepared.of(in_universe(config, redshift, omega_m), None, k, table)
     except InputError as error:
         raise InputError(f"at redshift = {redshift:.4g}, omega_m = {omega_m:.4g}: {error}") from None
 

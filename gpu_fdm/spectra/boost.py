@@ -167,14 +167,19 @@ def boost_of(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = 
     )
 
 
+def require_allowed(allow: Sequence[str]) -> None:
+    """InputError for a name that is none of ALLOWED."""
+    for name in allow:
+        if name not in ALLOWED:
+            raise InputError(f"allow = {name}: must be one of {', '.join(ALLOWED)}")
+
+
 def check_halves(numerator: Spectrum, denominator: Spectrum, allow: Sequence[str] = ()) -> None:
     """InputError for two spectra that make no ratio: of different units, objects, boxes, redshifts or boson masses.
 
     allow  which of ALLOWED may differ
     """
-    for name in allow:
-        if name not in ALLOWED:
-            raise InputError(f"allow = {name}: must be one of {', '.join(ALLOWED)}")
+    require_allowed(allow)
     if numerator.units != denominator.units:
         raise InputError(
             f"power of {numerator.of} in {numerator.units}, of {denominator.of} in {denominator.units}: "

@@ -49,6 +49,12 @@ def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
         (["--range", "m22"], "--range m22: must be NAME=FIRST,LAST or NAME=VALUE"),
         (["--range", "m22=1,2", "--range", "m22=1,3"], "--range m22=1,3: must be NAME=FIRST,LAST or NAME=VALUE, once"),
         (["--range", "h=1"], "range of h: must be of one of m22"),
+        (["--range", "m22=1,1e7"], "range of m22, 1 to 1e+07: must be within [1e-06, 1e+06]"),
+        (["--range", "mass_min=1,1e9"], "range of mass_min, 1 to 1e+09: must be within [1e+08, 1e+12]"),
+        (["--range", "redshift=4,70"], "redshift = 70: must be at most 49"),
+        (["--range", "omega_m=0.3,2"], "omega_m = 2.0: must be a number in [0.001, 1]"),
+        (["--set", "one_filament.mass_max=1e13"], "mass_max = 1e+13: must be in [1e+08, 1e+12]"),
+        (["--of", "cdm", "--set", "one_filament.mass_function=published"], "one of power, smooth, n-body, linear-cdm"),
         (["--points", "0"], "--points 0: must be in [1, 100000]"),
         (["--output", "a.txt"], "--output a.txt: must end in .csv"),
         (["--error", "2"], "error = 2: must be in (0, 1)"),
@@ -56,7 +62,9 @@ def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
         (["--set", "one_filament.shape=published"], "must be 4 where [one_filament] shape = published"),
     ],
 )
-def test_refused(options, message, capsys, tmp_path):
+def test_refused(options, message, capsys, tmp_path, monkeypatch):
+    """Before linear power is computed."""
+    monkeypatch.setattr("gpu_fdm.pipeline.linear_power.linear_power", lambda *a, **b: pytest.fail("was computed"))
     assert main(["combinations", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line and not list(tmp_path.iterdir())

@@ -129,6 +129,24 @@ def test_what_is_refused(options, message, folder, capsys):
     assert message in line and not (folder / "none" / "chain.hdf5").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fit", "power.csv", "--prior", "m22=2"], "[fit]: all parameters are fixed: must have a prior of m22, say"),
+        (["fit", "power.csv", "--set", "one_filament.mass_min=1"], "mass_min = 1: must be in [1e+08, 1e+12]"),
+        (
+            ["forecast", "--set", "one_filament.mass_max=1e13"],
+            "mass_max = 1e+13: must be in [1e+08, 1e+12], the masses",
+        ),
+    ],
+)
+def test_what_is_refused_before_linear_power_is_computed(words, message, folder, capsys, monkeypatch):
+    monkeypatch.setattr("gpu_fdm.pipeline.linear_power.linear_power", lambda *a, **b: pytest.fail("was computed"))
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
 def test_a_prior_that_is_not_covered_says_what_is(folder, capsys):
     assert main(["fit", "power.csv", "--prior", "m22=log_uniform(0.1,1)", "--output", "none"]) == 2
     found = capsys.readouterr().err.split("log_uniform(")[-1]

@@ -189,7 +189,7 @@ def test_options_change_the_universe(tmp_path):
         (["--redshift", "4,5", "--set", "one_filament.shape=published"], "--redshift 5: must be 4 where"),
         (["--redshift", "4,5", "--over", "dust"], "error: --over dust: must be of smooth"),
         (["--redshift", "4,5", "--dpi", "1200", "--m22", MANY], "error: --m22: 39 masses at several redshifts make a"),
-        (["--sigma8", "-1"], "sigma8 = -1: must be > 0"),
+        (["--sigma8", "-1"], "--sigma8 -1: must be a number in [0.01, 10]"),
         (["--k-max", "1e5"], "the range of the linear power"),
         (["--k-max", "1900", "--m22", "0.6"], "m22 = 0.6: k = 1900 h/Mpc: must be at most"),
         (["--k-min", "0"], "error: --k-min 0.0: must be a number in"),
@@ -208,6 +208,28 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch, capsys, options, says
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert (tmp_path / "others.csv").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--over", "lcdm"], "--over lcdm: must be of smooth, n-body, cdm, wdm, linear-cdm"),
+        (["--over", "cdm", "--set", "one_filament.mass_function=published"], "must be of smooth, n-body, linear-cdm"),
+        (["--over", "cdm,cdm"], "--over cdm,cdm: must not name a denominator twice"),
+        (["--sigma8", "nan"], "--sigma8 nan: must be a number in [0.01, 10]"),
+        (["--redshift", "4,70"], "--redshift 70: must be at most 49"),
+        (["--redshift", "5", "--set", "one_filament.mass_function=published"], "--redshift 5: must be 4 where"),
+        (["--set", "one_filament.mass_max=1e13"], "mass_max = 1e+13: must be in [1e+08, 1e+12], the masses of"),
+        (["--total", "--set", "total_power.mass_min=1"], "[total_power] mass_min = 1: must be in [1e+08, 1e+12]"),
+        (["--table", "none.hdf5"], "none.hdf5: no such file"),
+    ],
+)
+def test_before_linear_power_is_computed(tmp_path, monkeypatch, capsys, options, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gpu_fdm.pipeline.linear_power.linear_power", lambda *a, **b: pytest.fail("was computed"))
+    assert main(["predict", "--m22", "1", "--dpi", "0", *options]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
 
 
 def test_filaments_of_few_modes_are_told(tmp_path, capsys):

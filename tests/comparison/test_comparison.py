@@ -3,6 +3,7 @@
 import base64
 import csv
 import logging
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_boost_over_a_denominator_of_one_result(result, tmp_path, capsys):
             ["--over", "cdm"],
             "no boost over cdm: it needs [one_filament] with mass_function = collapse, [total_power], or",
         ),
-        (["--over", "wdm"], "holds no boost over wdm; it has boosts over smooth, classical"),
+        (["--over", "wdm"], "--over wdm: no result has a boost over it: must be one of smooth, classical, n-body, cdm"),
         (["--over", "smooth"], "more than one boost over smooth: choose with --m22 and --object from fdm/smooth, m22"),
         (["--over", "classical", "--m22", "3"], "no boost over classical: choose with --m22 and --object from"),
         ([], "must have a denominator: a second spectrum, or --over NAME, and not both"),
@@ -100,6 +101,28 @@ def test_boost_over_a_denominator_of_one_result(result, tmp_path, capsys):
 )
 def test_denominators_that_a_result_cannot_give(result, tmp_path, capsys, arguments, says):
     code, _, error = run(capsys, "boost", result, *arguments, "--output", tmp_path / "boost.csv", "--dpi", 0)
+    assert code == 2 and says in error and error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("boost", "result.hdf5", "--over", "lcdm"), "--over lcdm: no result has a boost over it: must be one of smoo"),
+        (("compare", "result.hdf5", "published", "--over", "lcdm"), "--over lcdm: no result has a boost over it"),
+        (("boost", "a.npy", "b.npy", "--allow", "h"), "allow = h: must be one of"),
+        (("compare", "result.hdf5", "--ratio", "a.npy", "b.npy", "--allow", "h"), "allow = h: must be one of"),
+        (("boost", "a.npy", "b.npy", "--numerator", "x", "--denominator", "x"), "both spectra are named x: give two"),
+        (("compare", "a.npy", "--ratio", "a.npy", "b.npy"), "a.npy: must be a result file or a table"),
+    ],
+)
+def test_options_are_checked_before_anything_is_measured(result, tmp_path, capsys, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(result, "result.hdf5")
+    for name in ("a.npy", "b.npy"):
+        np.save(name, np.ones((4, 4, 4)))
+    for name in ("comparison.models.result_boosts", "pipeline.snapshot.snapshot_power"):
+        monkeypatch.setattr(f"gpu_fdm.{name}", lambda *a, **b: pytest.fail("something was computed"))
+    code, _, error = run(capsys, *words, "--box-size", 4, "--redshift", 1, "--dpi", 20)
     assert code == 2 and says in error and error.count("\n") == 1, error
 
 
