@@ -232,7 +232,7 @@ def test_a_row_is_known_by_its_line(monkeypatch):
 CONVERSIONS = {
     *("float", "int", "map", "tuple", "split", "replace", "join", "append", "get", "isinstance", "hasattr", "len"),
     *("parse", "check", "_kind", "Number", "Several", "Prior", "fixed", "Recipe", "asdict"),
-    *("asarray", "loads", "getfloat", "read_text", "mkdir", "NamedTemporaryFile", "Process", "create_time"),
+    *("asarray", "loads", "getfloat", "read_text", "mkdir", "TemporaryFile", "Process", "create_time"),
     *("Loader", "get_single_data", "dispose", "Quantity", "Unit", "to_value", "to_astropy"),
     *("add_enabled_units", "with_H0", "open", "load", "BytesIO", "ZipFile", "infolist", "Path", "lower", "sum", "list"),
     *("InputError", "format", "show"),  # an InputError is raised again; a line of a log that cannot be written

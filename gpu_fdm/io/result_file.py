@@ -352,7 +352,8 @@ def require_writable(folder: str | Path) -> None:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gpu_fdm-"):
+        # it has no name where the file system can do so: a run that is killed here leaves nothing
+        with tempfile.TemporaryFile(dir=folder, prefix=".gpu_fdm-"):
             pass
     except (OSError, ValueError) as error:
         why = "it is a file, not a folder" if isinstance(error, FileExistsError) else reason(error)

@@ -129,6 +129,17 @@ def test_folder_that_refuses(tmp_path):
     assert os.listdir(tmp_path / "new" / "folder") == []
 
 
+def test_a_run_killed_while_it_asks_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
+    try:
+        os.close(os.open(tmp_path, os.O_RDWR | os.O_TMPFILE))
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no files without names")
+    ends = "import os, sys; os.unlink = os.remove = lambda *_, **__: os._exit(9)"  # where a name would be removed
+    asks = "from gpu_fdm.io.result_file import require_writable; require_writable(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", f"{ends}; {asks}", str(tmp_path)], check=False)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
