@@ -20,8 +20,9 @@ from .posterior import BestFit, Posterior
 
 TITLE = "tables and the model that fits them best, by gpu-fdm fit"
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)  # of the quantiles that are told
+BOUND = 0.95  # probability of being beyond a bound
 DENSE = 0.2  # of the largest density of the posterior
-_CELLS = 20  # of a prior, in which densities are compared
+_CELLS, _CELLS_OF_68 = 20, 4  # at least, of a prior, and of what holds 68 %, in which densities are compared
 LEAST_SAMPLES = 50  # independent ones, for an interval of 95 %
 BAND = 200  # samples of which the band of the model is made, and what is said of its filaments
 DISAGREEING = 5  # rows that are named where the model does not fit
@@ -34,12 +35,14 @@ class Interval:
     name    of the parameter, not of its ln;  prior  of it
     at_end  "lower" where the posterior piles up at the upper end of its uniform prior, so that there is a lower bound
             alone; "upper" likewise; "both" where the posterior is as wide as the prior; "" for a measurement
+    bounds  those that the parameter is above, and below, with 95 % each: quantiles 0.05 and 0.95
     """
 
     name: str
     prior: Prior
     quantiles: tuple[float, ...]
     at_end: str
+    bounds: tuple[float, float]
 
     @property
     def text(self) -> str:
@@ -48,7 +51,7 @@ class Interval:
         if self.at_end == "both":
             return f"{self.name}: not constrained: the posterior is as wide as its prior, {self.prior}"
         if self.at_end:
-            sign, limit = (">=", low95) if self.at_end == "lower" else ("<=", high95)
+            sign, limit = (">=", self.bounds[0]) if self.at_end == "lower" else ("<=", self.bounds[1])
             return f"{self.name} {sign} {limit:.4g} (95 % with the prior {self.prior}, which ends it on the other side)"
         error = f"+{high - middle:.2g} -{middle - low:.2g}"
         return f"{self.name} = {middle:.4g} {error} (68 %; 95 %: {low95:.4g} to {high95:.4g})"
@@ -64,12 +67,22 @@ def interval(name: str, prior: Prior, samples: NDArray) -> Interval:
     """One parameter; samples of it, or of its ln, shape (samples,)."""
     quantiles, at_end = np.quantile(samples, LEVELS), ""
     if not prior.is_normal:
-        counts, _ = np.histogram(samples, _CELLS, prior.ends)
-        low, high = counts[0] > DENSE * counts.max(), counts[-1] > DENSE * counts.max()
+        start, stop = prior.ends
+        cell = min((stop - start) / _CELLS, (quantiles[3] - quantiles[1]) / _CELLS_OF_68)
+        low, high = (_is_dense(distance, cell) for distance in (samples - start, stop - samples))
         at_end = "both" if low and high else "lower" if high else "upper" if low else ""
+    bounds = np.quantile(samples, (1 - BOUND, BOUND))
     if name in LOGARITHMIC:
-        quantiles = np.exp(quantiles)
-    return Interval(name, prior, tuple(quantiles.tolist()), at_end)
+        quantiles, bounds = np.exp(quantiles), np.exp(bounds)
+    return Interval(name, prior, tuple(quantiles.tolist()), at_end, tuple(bounds.tolist()))
+
+
+def _is_dense(distance: NDArray, cell: float) -> bool:
+    """Whether a posterior is dense at an end of its prior; distance  of the samples from that end, shape (samples,)."""
+    if not cell > 0:  # a chain that never moved
+        return False
+    cells, counts = np.unique(np.maximum(distance, 0) // cell, return_counts=True)
+    return bool(cells[0] == 0 and counts[0] > DENSE * counts.max())
 
 
 def misfit_lines(best: BestFit) -> list[str]:

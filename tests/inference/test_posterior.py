@@ -17,12 +17,13 @@ from threadpoolctl import threadpool_info
 from gpu_fdm import InputError, RunError
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.config.fit_section import FitSection
+from gpu_fdm.config.priors import Prior
 from gpu_fdm.inference.chain import read_chain
 from gpu_fdm.inference.likelihood import Likelihood
 from gpu_fdm.inference.measured import Measured, quantity, read_covariance
 from gpu_fdm.inference.posterior import Posterior
 from gpu_fdm.inference.sampler import sample
-from gpu_fdm.inference.summary import intervals, misfit_lines
+from gpu_fdm.inference.summary import interval, intervals, misfit_lines
 from gpu_fdm.io.lock import only_run
 from gpu_fdm.spectra.boost import Boost
 
@@ -157,6 +158,35 @@ def test_a_mass_beyond_the_prior_is_a_bad_fit_or_a_bound(tmp_path):
     chain = sample(touching, tmp_path / "chain.hdf5", SETTINGS, 8, 600, 1e6, 1)
     (found,) = intervals(touching, chain)
     assert found.at_end == "lower" and found.text.startswith("m22 >= ") and "which ends it" in found.text
+
+
+@pytest.mark.parametrize(
+    ("place", "deviation", "at_end"),
+    [
+        (0.1, 0.007, ""),  # narrower than a cell of the prior, and 14 deviations from its end
+        (0.03, 0.01, ""),
+        (0.005, 0.01, "upper"),
+        (-0.02, 0.01, "upper"),
+        (2.99, 0.02, "lower"),
+        (2.9, 0.02, ""),
+        (1.5, 5.0, "both"),
+        (0.0, 0.8, "upper"),
+    ],
+)
+def test_a_bound_is_where_the_posterior_is_dense_at_the_end_of_its_prior(place, deviation, at_end):
+    start, stop = np.log(0.5), np.log(10)
+    scale = stop - start
+    for seed in range(20):
+        drawn = start + place * scale / 3 + deviation * np.random.default_rng(seed).standard_normal(2_000_000)
+        samples = drawn[(drawn > start) & (drawn < stop)][:2000]
+        found = interval("m22", Prior("log_uniform", 0.5, 10), samples)
+        assert found.at_end == at_end
+        if at_end in ("lower", "upper"):
+            beyond = np.exp(samples) > found.bounds[0] if at_end == "lower" else np.exp(samples) < found.bounds[1]
+            assert np.mean(beyond) == pytest.approx(0.95, abs=1e-3)
+            assert found.text.startswith(
+                f"m22 {'>=' if at_end == 'lower' else '<='} {found.bounds[at_end == 'upper']:.4g}"
+            )
 
 
 def test_several_tables_add_up():
