@@ -8,6 +8,7 @@ leaves. Beside predictions that are prepared at one redshift and omega_m, spectr
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..config.config import Config
 from ..cosmology.background import Background
 from ..cosmology.linear_power import LinearPower
 from ..errors import InputError
+from ..pipeline.progress import progress
 from ..population.barrier import Barrier, ThresholdTable, shear_factor
 from ..population.collapse import CollapseModel
 from ..population.epoch import Epoch
@@ -128,12 +130,17 @@ class PredictionRange:
             log.warning("linear_power = table: its rows are the same at all omega_m, which change growth and densities")
         of_z = Axis.of("redshift", cosmology.redshift if redshift is None else redshift)
         of_m = Axis.of("omega_m", cosmology.omega_m if omega_m is None else omega_m)
-        universes = [[_prepared(config, z, matter, k, table) for matter in of_m.values] for z in of_z.values]
-        first, every = universes[0], [each for row in universes for each in row]
-        epochs = _alike(every)
+        at = list(product(of_z.values, of_m.values))
+        every = []
+        with progress("universes of the range", len(at)) as step:
+            for z, matter in at:
+                every.append(_prepared(config, z, matter, k, table))
+                step()
+            epochs = _alike(every)
+        first = every[: len(of_m.values)]
         log_k = np.log(_common([each.power for each in first]))
         amplitudes = [each.power.ln10As for each in first]
-        shape = len(universes), len(first)
+        shape = len(of_z.values), len(first)
         tables = [epoch.barrier.table for epoch in epochs]
         rows = [np.column_stack([each.overdensity, np.log(each.lengths)]) for each in tables]
         crossings = [np.array([np.log(epoch.crossing.variance), epoch.crossing.ratio]) for epoch in epochs]
