@@ -102,7 +102,7 @@ def execute(options: Namespace) -> None:
     show("\n".join([f"best fit: {best.text}", *_indented(doubts)]))
     if misfit := misfit_lines(best):
         about = _about(options, config, posterior, doubts)
-        show("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, about)]))
+        show("\n".join([*misfit, "not sampled", *_written(options, folder, posterior, about, [bool(doubts)])]))
         return
     settings = settings_of(config, posterior, section.walkers, seed)
     limits = section.walkers, section.steps, section.autocorrelation_times
@@ -116,7 +116,8 @@ def execute(options: Namespace) -> None:
     first, *others = [found.text for found in intervals(posterior, chain)]  # that of m22, where it is sampled
     lines = [first, *_indented(of_samples), *others, *chain_lines(chain), f"chain: {folder / CHAIN}"]
     about = _about(options, config, posterior, [*doubts, *of_samples])
-    show("\n".join(lines + _written(options, folder, posterior, about, chain, band(posterior, samples))))
+    doubted = [bool(doubts), bool(of_samples)]
+    show("\n".join(lines + _written(options, folder, posterior, about, doubted, chain, band(posterior, samples))))
 
 
 def _config(options: Namespace) -> "Config":
@@ -161,10 +162,14 @@ def _written(
     folder: Path,
     posterior: "Posterior",
     about: dict[str, str],
+    doubted: list[bool],
     chain: "Chain | None" = None,
     bands: "list[NDArray] | None" = None,
 ) -> list[str]:
-    """Write the table of the fit and draw; returns lines that name the files."""
+    """Write the table of the fit and draw; returns lines that name the files.
+
+    doubted  whether modes do not describe some of the filaments: of the best model, and of samples of the chain
+    """
     from ..inference.summary import fitted_tables, write_fitted
 
     fitted = fitted_tables(posterior, bands)
@@ -174,12 +179,12 @@ def _written(
 
         best = posterior.best
         if chain is not None:
-            drawn = draw_corner(
-                chain.names, chain.samples(), best.point, figure_of(folder / CORNER, options), options.dpi
-            )
+            path = figure_of(folder / CORNER, options)
+            drawn = draw_corner(chain.names, chain.samples(), best.point, any(doubted), path, options.dpi)
             lines.append(f"figure: {drawn}")
         title = f"chi-squared {best.chi_squared:.4g}, {best.freedom} degrees of freedom"
         title += f", {best.p_in_words}" if best.p_in_words else ""
         title += "" if best.fits else ": the model does not fit"
-        lines.append(f"figure: {draw_fitted(fitted, title, figure_of(folder / FIGURE, options), options.dpi)}")
+        path = figure_of(folder / FIGURE, options)
+        lines.append(f"figure: {draw_fitted(fitted, title, doubted[0], path, options.dpi)}")
     return lines

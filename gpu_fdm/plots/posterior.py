@@ -11,7 +11,21 @@ from numpy.typing import NDArray
 
 from ..spectra.fitted import FittedTable
 from . import DPI
-from .style import COLUMN, GREY, PAGE, SKY, SMALL, STYLE, VERMILION, WAVENUMBER, literal, new_figure, save_figure
+from .style import (
+    COLUMN,
+    DOUBTED,
+    DOUBTED_LINE,
+    GREY,
+    PAGE,
+    SKY,
+    SMALL,
+    STYLE,
+    VERMILION,
+    WAVENUMBER,
+    literal,
+    new_figure,
+    save_figure,
+)
 
 LEVELS = (0.95, 0.68)  # that the regions of two parameters hold
 CELLS = 40  # of a histogram of one parameter; half as many along each of two
@@ -25,21 +39,29 @@ LABELS = {
 }
 
 
-def draw_corner(names: Sequence[str], samples: NDArray, best: NDArray, path: Path, dpi: int = DPI) -> Path:
-    """Draw samples, shape (samples, parameters), and the best fit into a PNG; returns its path."""
+def draw_corner(
+    names: Sequence[str], samples: NDArray, best: NDArray, doubted: bool, path: Path, dpi: int = DPI
+) -> Path:
+    """Draw samples, shape (samples, parameters), and the best fit into a PNG; returns its path.
+
+    doubted  whether modes do not describe some of the filaments of the samples, which the title says
+    """
     with matplotlib_style.context(["default", STYLE]):
-        save_figure(corner_figure(names, samples, best), path, dpi)
+        save_figure(corner_figure(names, samples, best, doubted), path, dpi)
     return path
 
 
-def draw_fitted(tables: Sequence[FittedTable], title: str, path: Path, dpi: int = DPI) -> Path:
-    """Draw tables over their models into a PNG; returns its path."""
+def draw_fitted(tables: Sequence[FittedTable], title: str, doubted: bool, path: Path, dpi: int = DPI) -> Path:
+    """Draw tables over their models into a PNG; returns its path.
+
+    doubted  whether modes do not describe some of the filaments of the best model: its lines are dashed
+    """
     with matplotlib_style.context(["default", STYLE]):
-        save_figure(fitted_figure(tables, title), path, dpi)
+        save_figure(fitted_figure(tables, title, doubted), path, dpi)
     return path
 
 
-def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figure:
+def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray, doubted: bool) -> Figure:
     """A histogram of each parameter, and regions of 68 and 95 % of each pair; the best fit is orange."""
     number = len(names)
     samples, best = samples.copy(), best.copy()
@@ -47,7 +69,7 @@ def corner_figure(names: Sequence[str], samples: NDArray, best: NDArray) -> Figu
         if name.startswith("ln_"):
             samples[:, i], best[i] = np.exp(samples[:, i]), np.exp(best[i])
     title = ["median and 68 %" if number == 1 else "68 and 95 % of the posterior", "orange: best fit"]
-    figure = new_figure(*_size(number), title)
+    figure = new_figure(*_size(number), title, *([[DOUBTED]] if doubted else []))
     panels = figure.subplots(number, number, squeeze=False, sharex="col")
     ranges = [_range(column) for column in samples.T]
     for row in range(number):
@@ -112,9 +134,11 @@ def _smoothed(counts: NDArray) -> NDArray:
     return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
 
 
-def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
+def fitted_figure(tables: Sequence[FittedTable], title: str, doubted: bool) -> Figure:
     """A column for each table: its values over the best model and the model's bands, and pulls below."""
-    figure = new_figure(COLUMN if len(tables) == 1 else PAGE, 3.6, [title])
+    figure = new_figure(
+        COLUMN if len(tables) == 1 else PAGE, 3.6, [title], *([[f"dashed: {DOUBTED}"]] if doubted else [])
+    )
     panels = figure.subplots(2, len(tables), squeeze=False, sharex="col", height_ratios=[3, 1])
     for column, table in enumerate(tables):
         above, below = panels[:, column]
@@ -122,7 +146,7 @@ def fitted_figure(tables: Sequence[FittedTable], title: str) -> Figure:
             for low, high, opacity, label in ((0, 3, 0.3, "95 %"), (1, 2, 0.6, "68 %")):
                 ends = table.band[low], table.band[high]
                 above.fill_between(table.k, *ends, color=SKY, alpha=opacity, linewidth=0, label=label)
-        above.plot(table.k, table.best, color=VERMILION, label="best fit")
+        above.plot(table.k, table.best, color=VERMILION, linestyle=DOUBTED_LINE if doubted else "-", label="best fit")
         above.errorbar(
             table.k, table.values, table.error, fmt="o", color="black", markersize=2, linewidth=0.8, label="table"
         )

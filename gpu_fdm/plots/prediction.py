@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .style import LETTER, PAGE, SMALL, STYLE, boson_colours, epoch_colours, save_figure
+from .style import DOUBTED, DOUBTED_LINE, LETTER, PAGE, SMALL, STYLE, boson_colours, epoch_colours, save_figure
 
 LEAST, LARGEST = 1e-3, 1e3  # boosts that are shown
 PANEL, GAP, TOP, BOTTOM = 2.2, 0.1, 0.3, 0.68  # inches
@@ -26,7 +26,6 @@ LEFT, RIGHT, BETWEEN = 0.09, 0.98, 0.06  # ends of the panels over the page, and
 MOST_BESIDE = 3  # panels
 MOST_PIXELS = 2**16 - 1  # in height, that matplotlib draws
 WRITTEN = 0.94  # part of the width of a panel that a text in it may have
-DASHES = (0, (4, 2))
 COLUMNS, ROW = 5, 0.22  # of the legend, and the height of a row [inch]
 ABOVE = 0.13  # the legend, of a note [inch]
 OVER = {  # in words
@@ -127,7 +126,7 @@ def _figure(
         places = panels[stack * len(denominators) :, column]
         for panel, (over, ratios) in zip(places, boosts.items(), strict=False):
             for (label, colour), ratio, in_doubt in zip(looks, ratios, doubted.tolist(), strict=True):
-                panel.loglog(k, ratio, color=colour, label=label, linestyle=DASHES if in_doubt else "-")
+                panel.loglog(k, ratio, color=colour, label=label, linestyle=DOUBTED_LINE if in_doubt else "-")
             panel.axhline(1, color="black", linewidth=0.8)
             panel.set_ylim(*ends[over])
             if column:
@@ -150,7 +149,7 @@ def _figure(
     figure.legend(handles=names, loc="lower center", ncols=min(len(names), COLUMNS))
     if dashed:
         y = (bottom - BOTTOM + ABOVE) / height
-        figure.text(0.5, y, "dashed: modes do not describe some of the filaments", ha="center", fontsize=SMALL)
+        figure.text(0.5, y, f"dashed: {DOUBTED}", ha="center", fontsize=SMALL)
     return figure
 
 

@@ -83,6 +83,8 @@ STYLE: dict[str, Any] = {  # on top of matplotlib's defaults: a user's settings 
 SMALL = POINTS  # size of names and notes inside panels
 MANY_DECADES = 7
 ROOM_BELOW = 0.03  # a figure [inch]
+DOUBTED_LINE = (0, (4, 2))  # dashes of models whose modes do not describe some of the filaments
+DOUBTED = "modes do not describe some of the filaments"
 LETTER = 0.54  # mean width of a letter over its size
 MAP_TICKS: dict[str, Any] = {"direction": "out", "top": False, "right": False}  # inward ticks are lost on a dark map
 
