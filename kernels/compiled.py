@@ -71,13 +71,16 @@ def _dispatcher(function: Callable, options: dict[str, Any]) -> Any:
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             """The compiled code; None where it is not cached, or cannot be read: then the index begins anew."""
+            found = None
             try:
-                return super().load_overload(sig, target_context)
+                found = super().load_overload(sig, target_context)
             except _FAILURES as error:
                 _warn(str(error))
                 with suppress(OSError):
                     self.flush()
-                return None
+            if found is None:
+                _tell()
+            return found
 
         def save_overload(self, sig: Any, data: Any) -> None:
             """Cache compiled code, where that is possible."""
@@ -100,6 +103,14 @@ def _dispatcher(function: Callable, options: dict[str, Any]) -> Any:
 
     dispatcher.compile = compile_undisturbed
     return dispatcher
+
+
+@cache
+def _tell() -> None:
+    """Say once that loops are compiled: a run waits for seconds."""
+    log.info(
+        "compiling loops, once after an installation or an update: some seconds, now and at the first use of others"
+    )
 
 
 def _warn(why: str) -> None:
