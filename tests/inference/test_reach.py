@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpu_fdm import FitSection, Likelihood, Posterior, Prediction, parse_config
+from gpu_fdm import FitSection, InputError, Likelihood, Posterior, Prediction, parse_config
 from gpu_fdm.commands.main import main
 from gpu_fdm.inference.combinations import Box, PopulationModel
 from gpu_fdm.inference.measured import Measured
@@ -148,7 +148,9 @@ def test_boxes_of_combinations():
     assert few(0.995 * edge, mass_min=2e9) and not few(edge, mass_min=2e9) and "at m22 = 0.7, mass_min = 2e+09" in line
     (line,) = doubts(m22=(0.5, 0.5))
     assert line.startswith("m22 = 0.5: modes do not describe the lightest filaments (z = 4): they have nu = ")
-    assert doubts((4.0, 60.0), m22=(0.5, 4)) == []  # beyond the barrier: refused by the combinations
+    assert doubts((4.0, 40.0), m22=(0.5, 4)) == []  # before anything forms: refused by the combinations
+    with pytest.raises(InputError, match="redshift = 60: must be at most 49"):
+        doubts((4.0, 60.0), m22=(0.5, 4))
 
 
 @pytest.fixture
