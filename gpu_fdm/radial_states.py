@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import UnfitError
+
 DECAY_AT_EDGE = 18.0  # WKB decay integral of the highest state between its turning point and the edge of the box
 DECAY_AT_CORE = 25.0  # nodes deeper than this inside the centrifugal barrier carry amplitudes below 1e-11
 _POINTS = 4000  # of the integral of decay
@@ -18,15 +20,22 @@ Potential = Callable[[NDArray], NDArray]
 
 
 def box_edge(potential: Potential, scale_factor: float, cut: float, turning_point: float) -> float:
-    """Radius where the wave of energy `cut` and l = 0 has decayed by exp(-DECAY_AT_EDGE) [L]."""
+    """Radius where the wave of energy `cut` and l = 0 has decayed by exp(-DECAY_AT_EDGE) [L].
+
+    Raises UnfitError where there is none: in a potential that does not rise, or is not finite.
+    """
     stretch = 2.0
-    while True:
+    while 0 < stretch * turning_point < np.inf:
         radius = np.linspace(turning_point, stretch * turning_point, _POINTS)
         rate = scale_factor * np.sqrt(2 * np.maximum(potential(radius) - cut, 0))
         decay = np.concatenate([[0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(radius))])
         if decay[-1] >= DECAY_AT_EDGE:
             return float(np.interp(DECAY_AT_EDGE, decay, radius))
         stretch *= 2
+    raise UnfitError(
+        f"no equilibrium: its potential does not hold a wave of the energy cut {cut:.4g}, which turns at "
+        f"R = {turning_point:.4g}"
+    )
 
 
 def angular_momenta(
@@ -37,7 +46,7 @@ def angular_momenta(
     nodes: NDArray,
     centrifugal: Callable[[int], int],
 ) -> Iterator[tuple[int, int]]:
-    """Every l with a potential well below the cut, and the first node that its states reach.
+    """Every l with a potential well below the cut, and the first node that its states reach; none of a NaN.
 
     radius  equally spaced up to the edge of the box, shape (r,) [L];  centrifugal  l^2 of a cylinder, l (l + 1)
     """
@@ -46,7 +55,7 @@ def angular_momenta(
     while True:
         effective = depth + centrifugal(l) * barrier
         bottom = int(np.argmin(effective))
-        if effective[bottom] > cut:
+        if not -np.inf < effective[bottom] <= cut:
             return
         rate = scale_factor * np.sqrt(2 * np.maximum(effective[: bottom + 1] - cut, 0))
         decay = np.cumsum(rate[::-1])[::-1] * (radius[1] - radius[0])

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import UnfitError
+from ..errors import RunError, UnfitError
 from ..parallel.backend import CPU, GPU, cpu_count
 from ..parallel.blas import on_one_thread
+from ..parallel.memory import available
 from ..quantities import takes
 from ..radial_states import angular_momenta, box_edge, derivatives, states_below
 from ..values import brief
 from .profile import Profile
 
 _STATES_AT_ONCE = 1024  # states whose values at other radii are in memory together
+_COPIES = 2  # of the states, at the least, while they are gathered
+_SMALL = 256 << 20  # bytes of the states that are solved for without a look at the memory
 
 
 @brief
@@ -117,11 +120,12 @@ def eigenstates(
     points   Gauss-Legendre nodes; chosen from the largest momentum where not given: energies have then converged
              to 1e-9 (tests/filament/test_eigenstates.py), which with fewer they have not
     threads  all CPUs where not given
-    Raises UnfitError where the cut leaves no state.
+    Raises UnfitError where the cut leaves no state, RunError where the states are larger than the memory.
     """
     a = profile.scale_factor
     cut, radius_max, needed = extent(profile, mass_fraction)
     points = points or needed
+    _require_memory(estimated_states(profile, mass_fraction), points)
     nodes, weights, kinetic = _legendre_mesh(points, radius_max)
     kinetic /= 2 * a**2
     potential = profile.potential(nodes)
@@ -196,6 +200,16 @@ def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float,
     nodes = 1.25 * np.max(momentum * np.sqrt(radius * (radius_max - radius)))
     # R^(2-beta) at the axis is resolved to an algebraic order only: more nodes where it is rougher
     return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
+
+
+def _require_memory(states: float, points: int) -> None:
+    """RunError where so many states at so many nodes, or one eigenproblem, need more memory than there is."""
+    needed = 8.0 * points * max(_COPIES * states, points)
+    if needed > _SMALL and needed > (room := available()):
+        raise RunError(
+            f"too little memory: a filament of about {states:.4g} modes needs {needed / 2**30:.4g} GiB for them, "
+            f"{room / 2**30:.4g} GiB are available (a lighter boson or filament, or a larger machine)"
+        )
 
 
 def _legendre_mesh(points: int, radius_max: float) -> tuple[NDArray, NDArray, NDArray]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from ..config.cache_keys import key_of
 from ..config.config import Config
 from ..errors import InputError, UnfitError
-from ..filament.eigenstates import eigenstates
+from ..filament.eigenstates import eigenstates, estimated_states, extent
 from ..filament.model import Filament, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
-from ..filament.profile_fit import band_of
+from ..filament.profile_fit import ProfileFit, band_of
 from ..io import schema
 from ..io.result_file import GroupWriter
 from ..spectra.single_filament import single_power
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SHARE = 0.95  # of the draws inside a band
 LEAST_GOOD = 0.9  # of the draws that must have modes
 _AT_ONCE = 10  # draws of a task, which is cached
+_MOST, _FEW_MODES = 10.0, 5_000  # modes of a draw over those of the fit, and that are solved for in any case
 _STREAM = 25  # of random numbers, apart from those of phases
 _RADII, _INNER = 80, 3.0  # of the band: from the first row over 3 to the last
 
@@ -148,6 +149,10 @@ class Draws:
         """Number of draws."""
         return self.count
 
+    @property
+    def _fit(self) -> ProfileFit:
+        return fit_of(self.config, code_units(self.config))
+
     def key(self, context: Context) -> dict[str, Any]:
         """Keys of the model and the spectra, and which draws."""
         names = (*model_keys(self.config), "-filament.profile_bootstrap", "run.seed", "single_power")
@@ -156,7 +161,7 @@ class Draws:
 
     def compute(self, context: Context, step: Callable[[], None]) -> Arrays:
         """Densities, shape (draws, radii) [rho_m0], and power over the mass squared, (draws, k); NaN without modes."""
-        fit, radius = fit_of(self.config, code_units(self.config)), _band_radii(self.config)
+        fit, radius = self._fit, _band_radii(self.config)
         arrays = {"density": np.full((self.count, len(radius)), np.nan)}
         if self.k is not None:
             arrays["power"] = np.full((self.count, len(self.k)), np.nan)
@@ -174,6 +179,7 @@ class Draws:
 
     def _power(self, context: Context, profile: Profile, k: NDArray) -> NDArray:
         config, units, wave = self.config, code_units(self.config), self.config.wavefunction
+        self._require_size(profile)
         library = eigenstates(profile, wave.energy_cut, threads=context.threads)
         weights, filament = weights_of(config, profile, library), self.filament
         if isinstance(profile, SteadyStateCylinder):
@@ -183,3 +189,22 @@ class Draws:
         model = model_of(filament, profile, units, library, weights, config.run.seed, wave.axial)
         statistics = config.single_power.statistics
         return single_power(model, k, statistics, context.backend, plane=False, particles=False).fdm
+
+    def _require_size(self, profile: Profile) -> None:
+        """UnfitError for a draw far larger than the fit, of which alone the plan has counted memory and time.
+
+        Errors that leave the outer density open have draws with thousands of times the line mass, or the radius. Of
+        those the time of the modes and of the average over orientations has no bound.
+        """
+        cut, unit = self.config.wavefunction.energy_cut, code_units(self.config).length
+        modes, fitted_modes = (estimated_states(each, cut) for each in (profile, self._fit.profile))
+        radius, fitted_radius = (extent(each, cut)[1] * unit for each in (profile, self._fit.profile))
+        for name, draw, fitted, few in (
+            ("modes", modes, fitted_modes, _FEW_MODES),
+            ("cMpc/h to where they end", radius, fitted_radius, self.filament.length),
+        ):
+            if not draw <= max(_MOST * fitted, few):
+                raise UnfitError(
+                    f"about {draw:.4g} {name}: must be at most {few:.4g}, or {_MOST:g} times the {fitted:.4g} of "
+                    "the fit"
+                )

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from filaments import published_cylinder
+from hostile_inputs import watched
 from locations import DATA
 
+from gpu_fdm.errors import RunError, UnfitError
 from gpu_fdm.filament.eigenstates import eigenstates, estimated_states
 from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.radial_states import angular_momenta, box_edge
 
 
 def gauss(library, extra=7):
@@ -89,3 +92,29 @@ def test_heavy_boson_is_a_harmonic_oscillator():
 def test_nothing_below_the_cut():
     with pytest.raises(ValueError, match="no eigenstate below the energy cut"):
         eigenstates(SteadyStateCylinder(0.001, 0.1, 0.0, 0.2), mass_fraction=0.1)
+
+
+@pytest.mark.parametrize(
+    ("potential", "turning_point"),
+    [(np.zeros_like, 1.0), (lambda r: np.full_like(r, np.nan), 1.0), (np.square, 0.0), (np.square, np.nan)],
+)
+def test_a_potential_that_holds_no_wave_has_no_edge(potential, turning_point):
+    with watched(20), np.errstate(all="ignore"), pytest.raises(UnfitError, match="no equilibrium"):
+        box_edge(potential, 1.0, 0.0, turning_point)
+
+
+@pytest.mark.parametrize("depth", [np.nan, -np.inf])
+def test_a_potential_that_is_no_number_has_no_angular_momenta(depth):
+    radius = np.linspace(0.01, 1, 100)
+    with watched(20):
+        cases = angular_momenta(lambda r: np.full_like(r, depth), 1.0, 1.0, radius, radius, lambda l: l**2)
+        assert list(cases) == []
+
+
+def test_states_beyond_the_memory_are_refused():
+    """Three million nodes, of whose matrix NumPy would say how many PiB it lacks."""
+    with (
+        watched(20),
+        pytest.raises(RunError, match=r"too little memory: a filament of about .* modes needs .* GiB"),
+    ):
+        eigenstates(SteadyStateCylinder(1e3, 1e3, 0.0, 1.0))

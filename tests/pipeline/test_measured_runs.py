@@ -1,12 +1,19 @@
 """Runs of filaments with measured profiles: what results hold, and messages of keys and tables."""
 
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
+from hostile_inputs import watched
 from locations import REPOSITORY
 
 from gpu_fdm import parse_config, run
 from gpu_fdm.errors import InputError
+from gpu_fdm.filament.cylinder_fit import CylinderFit
+from gpu_fdm.filament.profile import SteadyStateCylinder
+from gpu_fdm.parallel.backend import CPU
+from gpu_fdm.pipeline.profile_fits import Draws
 from gpu_fdm.pipeline.run import check
 
 TABLE = REPOSITORY / "ini" / "measured_profile.csv"
@@ -79,3 +86,28 @@ def test_a_doubtful_fit_warns_and_a_rising_profile_is_refused(tmp_path):
     path.write_text("\n".join([*lines[:10], lines[10].replace(",", ",9", 1), *lines[11:]]))
     with pytest.raises(InputError, match=r"table\.csv: line 11: the density rises outwards: "):
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("wider", "hotter", "says"),
+    [
+        (100, 1, "modes: must be at most 5000, or 10 times the "),
+        (1000, 1e-3, "cMpc/h to where they end: must be at most"),
+    ],
+)
+def test_a_draw_far_larger_than_the_fit_has_no_spectrum(tmp_path, monkeypatch, caplog, wider, hotter, says):
+    """Errors that leave the outer density open have draws of minutes, or of all memory: they are not solved for."""
+
+    def far(fit, random):
+        cylinder = fit.profile
+        return SteadyStateCylinder(wider * cylinder.r0, hotter * cylinder.sigma, cylinder.beta, cylinder.scale_factor)
+
+    monkeypatch.setattr(CylinderFit, "draw", far)
+    caplog.set_level("DEBUG", "gpu_fdm")
+    config = parse_config(INI.format(folder=tmp_path, table=TABLE, fit="cylinder"))
+    inputs, _ = check(config)
+    draws = Draws(config, inputs.filaments[0], 0, 1, np.geomspace(1, 100, 5))
+    with watched(30):
+        arrays = draws.compute(SimpleNamespace(threads=1, backend=CPU(1)), lambda: None)
+    assert np.isnan(arrays["power"]).all() and np.isfinite(arrays["density"]).all()
+    assert says in caplog.text
