@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, nnls
 
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..io.tables import read_columns
 from ..parallel.blas import on_one_thread
 from ..quantities import takes
@@ -85,7 +85,8 @@ def choose_weights(
     radii                number of radii or bins, equal in mass, inside the library's energy cut; chosen from
                          the largest n where not given. More radii weigh the density more against the prior:
                          the fit is closer, with somewhat more modes
-    Raises ValueError for an unknown method, an option out of range, or a library that is not the profile's.
+    Raises ValueError for an unknown method, an option out of range, or a library that is not the profile's, and
+    UnfitError for a density that is not a positive, finite number at some radius.
     """
     if method not in WEIGHTS:
         raise ValueError(f"weights = {method}: must be one of {', '.join(WEIGHTS)}")
@@ -358,6 +359,8 @@ def _descend(value: NDArray, inside: NDArray, response: NDArray, misfit: Misfit,
         limit[falling] = -v[falling] / direction[falling]
         length = min(1.0, float(limit.min()))
         along = gradient @ direction
+        if np.isnan(total) or not np.isfinite(along):  # no shorter step would end the search below
+            raise UnfitError("no weights: the density of its modes over that of the profile is not a finite number")
         while True:
             trial = ratio + length * change
             gain = 1e-4 * length * along  # negative

@@ -228,7 +228,7 @@ def checked_variance(mass: ArrayLike, variance: Callable[[ArrayLike], NDArray], 
         raise InputError(f"mass = {wrong:g} Msun/h: S(M) = {variance(wrong):g}, must be > 0")
     for wrong in mass[of_mass > barrier.variance_max * _ROUND_OFF].ravel()[:1]:
         lightest = float(wrong)
-        while variance(lightest) > barrier.variance_max:
+        while lightest < np.inf and variance(lightest) > barrier.variance_max:
             lightest *= 1.01
         raise InputError(
             f"mass = {wrong:g} Msun/h: must be at least {lightest:.3g}, such that S(M) is at most "

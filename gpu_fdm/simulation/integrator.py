@@ -23,7 +23,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from ..cosmology.background import EARLIEST, Background
-from ..errors import InputError
+from ..errors import InputError, RunError
+from ..parallel.ranks import on_all_ranks
 
 Number = TypeVar("Number", float, np.ndarray)
 
@@ -285,6 +286,8 @@ def _step(dynamics: Dynamics, times: Times, clock: Clock, scheme: Scheme, stop: 
     steps = max(1, ceil(remaining / longest - _ROUND_OFF))
     length = remaining / steps
     end = stop if steps == 1 else clock.after(begin, length)
+    if not end > begin:
+        raise on_all_ranks(RunError(f"the steps have become too short at {begin:.6g}: {length:.3g} of {remaining:.3g}"))
     drifted = begin
     drift_ends = [clock.after(begin, length * fraction) for fraction in accumulate(scheme.drifts[:-1])] + [end]
     kick_ends = [clock.after(begin, length * fraction) for fraction in accumulate(scheme.kicks[:-1])]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filaments import published_cylinder
+from hostile_inputs import watched
 from locations import DATA
 
+from gpu_fdm.errors import UnfitError
 from gpu_fdm.filament.eigenstates import eigenstates
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.filament.weights import WEIGHTS, axial_angular_momentum, choose_weights, weights_from_table
@@ -365,3 +367,16 @@ def test_table_of_a_larger_library(library, tmp_path):
     smaller = replace(library, energy_cut=200.0, **parts)
     with pytest.raises(ValueError, match=r"not among the \d+ modes below the energy cut 200; raise"):
         weights_from_table(path, smaller)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_a_density_that_is_no_number_has_no_weights(cylinder, library, value):
+    class Broken(SteadyStateCylinder):
+        def _density(self, radius):
+            density = super()._density(radius)
+            density[len(density) // 2] = value
+            return density
+
+    profile = Broken(cylinder.r0, cylinder.sigma, cylinder.beta, cylinder.scale_factor)
+    with watched(30), np.errstate(all="ignore"), pytest.raises(UnfitError, match="no weights"):
+        choose_weights(profile, library, "adaptive_lasso")

@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hostile_inputs import watched
 from scipy.integrate import quad
 from scipy.special import erfc
 from variances import OMEGA_M, hu00, ph22, smooth_k_variance
 
 from gpu_fdm.cosmology.background import Background
 from gpu_fdm.errors import InputError
-from gpu_fdm.population.barrier import ELLIPTICITIES, Barrier, NoBarrier, collapse_barrier
+from gpu_fdm.population.barrier import ELLIPTICITIES, Barrier, NoBarrier, checked_variance, collapse_barrier
 from gpu_fdm.population.collapse import CollapseModel, threshold
 from gpu_fdm.population.epoch import Epoch
 from gpu_fdm.population.mass_function import MassFunction, first_crossing, mass_function
@@ -385,3 +386,8 @@ def test_an_epoch_reaches_as_far_as_the_barrier():
     with pytest.raises(NoBarrier):
         collapse_barrier(model, first.value.variance_max * (1 - 1e-9))
     assert 70 < Epoch.of(model, "published", 128.0).barrier.variance_max < 90
+
+
+def test_a_variance_that_does_not_fall_is_refused(published):
+    with watched(20), pytest.raises(InputError, match=r"mass = 1e\+09 Msun/h: must be at least inf"):
+        checked_variance(1e9, lambda mass: np.full(np.shape(mass), 1e4), published)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hostile_inputs import watched
 from rank_runs import TWO, agree, needs_mpi, run_here
 from scipy.integrate import quad, solve_ivp
 from scipy.linalg import expm
@@ -19,7 +20,7 @@ from gpu_fdm.parallel.backend import CPU
 from gpu_fdm.parallel.domain import Domain
 from gpu_fdm.parallel.ranks import SERIAL, Ranks
 from gpu_fdm.simulation.grid import Grid, cells_for_velocity, largest_velocity, require_resolved
-from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times
+from gpu_fdm.simulation.integrator import SCHEMES, Expanding, Static, Times, integrate
 from gpu_fdm.simulation.schroedinger_poisson import Alarms, WaveLimits, WaveState, evolve_wave
 from gpu_fdm.simulation.soliton import Soliton, periodic_soliton
 from gpu_fdm.units import CodeUnits
@@ -505,3 +506,19 @@ def test_same_bits_on_any_number_of_ranks(number):
 
 if __name__ == "__main__":
     run_here(check_ranks)
+
+
+def test_steps_that_do_not_move_the_clock_end_the_run():
+    """A potential of 1e20, say: a step is less than the round-off of the epoch."""
+
+    class Stiff:
+        def longest_stage(self, drift_rate, kick_rate):
+            return 1e-20
+
+        def update_forces(self):
+            pass
+
+        kick = drift = measure = lambda self, *arguments: None
+
+    with watched(20), pytest.raises(RunError, match=r"steps have become too short at 0\.2: "):
+        list(integrate(Stiff(), Times.start(0.2), Expanding(Background(0.3)), SCHEMES[2], [0.3]))
