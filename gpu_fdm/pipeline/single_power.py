@@ -57,12 +57,11 @@ class SinglePowerStage(Stage):
             raise config.error(
                 self.section, "draws", f"must be 0 where [wavefunction] axial = {config.wavefunction.axial}"
             )
-        section, fringes = config.single_power, max(size.fringe_wavenumber for size in inputs.sizes)
+        section, fringes = config.single_power, [size.fringe_wavenumber for size in inputs.sizes]
         if inputs.largest.modes < 1:  # the model says so
             return []
-        if section.k_max is None and section.k_min >= (last := FRINGES_AND_MORE * fringes):
-            raise config.error(self.section, "k_min", f"must be smaller than {last:.4g}, where spectra end (k_max)")
-        if section.k_max is not None and section.k_max > (last := _BEYOND * fringes):
+        _last_wavenumber(config, min(fringes))
+        if section.k_max is not None and section.k_max > (last := _BEYOND * max(fringes)):
             raise config.error(
                 self.section, "k_max", f"must be at most {last:.4g}, {_BEYOND} times the wavenumber where fringes end"
             )
@@ -104,7 +103,20 @@ class SinglePowerStage(Stage):
 def wavenumbers(config: Config, model: Model) -> NDArray:
     """k of the spectra of a filament [h/Mpc]."""
     section = config.single_power
-    return np.geomspace(section.k_min, section.k_max or FRINGES_AND_MORE * model.fringe_wavenumber, section.points)
+    return np.geomspace(section.k_min, _last_wavenumber(config, model.fringe_wavenumber), section.points)
+
+
+def _last_wavenumber(config: Config, fringes: float) -> float:
+    """Where the spectra of a filament end [h/Mpc]; InputError where k_min is beyond.
+
+    fringes  where its fringes end [h/Mpc]
+    """
+    section = config.single_power
+    if section.k_max is not None:
+        return section.k_max
+    if section.k_min >= (last := FRINGES_AND_MORE * fringes):
+        raise config.error("single_power", "k_min", f"must be smaller than {last:.4g}, where spectra end (k_max)")
+    return last
 
 
 def _spectrum(

@@ -5,8 +5,10 @@ import pytest
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
+from gpu_fdm.pipeline.model import build_model
 from gpu_fdm.pipeline.plan import plan
 from gpu_fdm.pipeline.run import check, run
+from gpu_fdm.pipeline.single_power import wavenumbers
 from gpu_fdm.pipeline.stages import stages_of
 
 INI = "[run]\nbackend = cpu\nthreads = 1\n[dark_matter]\nm22 = 0.4\n[filament]\n[wavefunction]\n[single_power]\n"
@@ -41,3 +43,22 @@ def test_draws_are_planned():
 def test_ends_out_of_reach(change, says):
     with pytest.raises(InputError, match=says):
         check(config(f"single_power.{change}"))
+
+
+def test_the_filament_whose_fringes_end_first_says_where_k_min_may_be(tmp_path):
+    rows = ["1e9,1,0.003,6,0.3,0.3,0.3,1,0,0,0,1,0", "4e9,1,0.003,12,0.7,0.7,0.7,1,0,0,0,1,0"]
+    names = "mass,length,r0,sigma,cx,cy,cz,dx,dy,dz,ox,oy,oz"
+    gas = INI.replace("[filament]", f"[gas]\ntable = {tmp_path / 'gas.csv'}\n[box]\nsize = 2\ncells = 32")
+
+    def refused(*rows):
+        (tmp_path / "gas.csv").write_text("\n".join([names, *rows]))
+        with pytest.raises(InputError, match=r"k_min = 1000000: must be smaller than \S+, where spectra end") as error:
+            check(parse_config(gas, overrides=("single_power.k_min=1e6",)))
+        return str(error.value).partition("than ")[2]
+
+    assert refused(*rows) == refused(rows[0]) != refused(rows[1])
+
+
+def test_modes_that_were_found_where_none_was_expected_have_ends_too():
+    with pytest.raises(InputError, match=r"k_min = 1000000: must be smaller than \S+, where spectra end \(k_max\)"):
+        wavenumbers(config("single_power.k_min=1e6"), build_model(config()))
