@@ -26,7 +26,7 @@ source "$HOME/gpu_fdm/.venv/bin/activate"
 export OMP_NUM_THREADS=$SLURM_CPUS_PER_TASK
 # numba caches compiled loops here; in a home folder that nodes cannot write to, every job would compile them again
 export NUMBA_CACHE_DIR=${SCRATCH:-$HOME}/numba-cache
-# likewise tables of CAMB and of haloes, which would be computed again, and the fonts of matplotlib, which would warn
+# likewise tables of CAMB and of haloes, which would be computed again, and the fonts of matplotlib, without which it warns
 export XDG_CACHE_HOME=${SCRATCH:-$HOME}/cache
 export MPLCONFIGDIR=$XDG_CACHE_HOME/matplotlib
 

@@ -195,7 +195,7 @@ class Predicted:
 class Prediction:
     """A function of boson mass, primordial power and window of masses; made by `Prediction.of`.
 
-    `PredictionRange` is one of omega_m and redshift too.
+    `PredictionRange` is a function of omega_m and redshift too.
     """
 
     prepared: Prepared

@@ -132,7 +132,7 @@ class PredictionRange:
         of_m = Axis.of("omega_m", cosmology.omega_m if omega_m is None else omega_m)
         at = list(product(of_z.values, of_m.values))
         every = []
-        with progress("universes of the range", len(at)) as step:
+        with progress("cosmologies of the range", len(at)) as step:
             for z, matter in at:
                 every.append(_prepared(config, z, matter, k, table))
                 step()

@@ -96,7 +96,7 @@ def _write_bands(context: Context, models: Models, folder: str) -> None:
         good &= np.isfinite(arrays["power"]).all(axis=1)
     if not good.all():
         log.warning(
-            "measured profile: %d of %d draws have no equilibrium or no modes, and are not in the bands",
+            "measured profile: %d of %d draws have no equilibrium, no modes or far more than the fit, and are not in the bands",
             np.count_nonzero(~good),
             count,
         )

@@ -63,8 +63,8 @@ def test_how_far_it_is(caplog, monkeypatch):
     monkeypatch.setattr("gpu_fdm.pipeline.progress._LOG_EVERY", 0.0)
     with caplog.at_level("INFO", "gpu_fdm"):
         PredictionRange.of(parse_config(TEXT), (0.3, 0.31), 4.0, K)
-    lines = [record.getMessage() for record in caplog.records if "universes of the range" in record.getMessage()]
-    assert [line.partition(",")[0] for line in lines] == [f"universes of the range: {n} of 7" for n in range(1, 8)]
+    lines = [record.getMessage() for record in caplog.records if "cosmologies of the range" in record.getMessage()]
+    assert [line.partition(",")[0] for line in lines] == [f"cosmologies of the range: {n} of 7" for n in range(1, 8)]
 
 
 @pytest.mark.parametrize(
