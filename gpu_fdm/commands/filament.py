@@ -254,6 +254,7 @@ def _lines(found: "MeasuredFilament") -> list[str]:
     """What was measured, in words."""
     import numpy as np
 
+    from ..pipeline.measured_filament import CONSTANTS
     from ..pipeline.snapshot_filament import axis_in_words
     from ..pipeline.snapshot_filament_files import omega_m_of
     from ..units import mean_matter_density
@@ -285,7 +286,7 @@ def _lines(found: "MeasuredFilament") -> list[str]:
         lines.append("it goes through the whole periodic box and meets itself: it is measured once")
     if not found.mean_is_known:
         lines.append("the box has the mean matter density, as far as is known (--mean-density)")
-    elif found.how.mean is None and abs(found.mean - 1) > 1e-3:
+    elif found.how.mean is None and abs(found.mean - 1) > CONSTANTS:
         lines.append(f"the box has {found.mean:.4g} of the mean matter density, as its file says (--mean-density)")
     if found.momenta is not None:
         m, name = found.momenta, found.momentum_unit

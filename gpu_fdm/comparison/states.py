@@ -66,9 +66,9 @@ class States:
         profile = self.profile
         try:
             library = eigenstates(profile, self.config.wavefunction.energy_cut, threads=backend.host.threads)
+            weights = weights_of(self.config, profile, library)
         except UnfitError as error:
             raise InputError(f"a filament to fit with has {error}") from None
-        weights = weights_of(self.config, profile, library)
         return ScaledFilament.of(profile, library, weights.weight, k_max, backend, weights.method)
 
 

@@ -125,7 +125,7 @@ def eigenstates(
     a = profile.scale_factor
     cut, radius_max, needed = extent(profile, mass_fraction)
     points = points or needed
-    _require_memory(estimated_states(profile, mass_fraction), points)
+    require_memory(profile, mass_fraction, points)
     nodes, weights, kinetic = _legendre_mesh(points, radius_max)
     kinetic /= 2 * a**2
     potential = profile.potential(nodes)
@@ -202,8 +202,9 @@ def extent(profile: Profile, mass_fraction: float = 0.99) -> tuple[float, float,
     return cut, radius_max, int(nodes) + 40 + int(80 * profile.beta)
 
 
-def _require_memory(states: float, points: int) -> None:
-    """RunError where so many states at so many nodes, or one eigenproblem, need more memory than there is."""
+def require_memory(profile: Profile, mass_fraction: float, points: int) -> None:
+    """RunError where all states at so many nodes, or one eigenproblem, need more memory than there is."""
+    states = estimated_states(profile, mass_fraction)
     needed = 8.0 * points * max(_COPIES * states, points)
     if needed > _SMALL and needed > (room := available()):
         raise RunError(

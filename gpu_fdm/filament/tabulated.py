@@ -216,7 +216,7 @@ def _check_rows(radius: NDArray, density: NDArray, beta: float, scale_factor: fl
         bad = np.flatnonzero(~((values > _LEAST) & (values < 1 / _LEAST)))
         if len(bad):
             raise UnfitError(f"row {bad[0] + 1}: {name} = {values[bad[0]]}: must be positive, and below {1 / _LEAST:g}")
-    back = np.flatnonzero(np.diff(radius) <= 0)
+    back = np.flatnonzero(np.diff(np.log(radius)) <= 0)  # of a spline in ln R
     if len(back):
         row = back[0] + 1
         raise UnfitError(

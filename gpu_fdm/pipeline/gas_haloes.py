@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config.config import Config
 from ..config.shared_sections import HaloSection
-from ..errors import InputError
+from ..errors import InputError, UnfitError
 from ..fields.halo_box import LINES_BYTES, NYQUIST_SHARE, TABLE_BYTES
 from ..fields.spline import radial_points
 from ..haloes.laws import CoredNFW
@@ -157,10 +157,10 @@ def error_of(config: Config, halo: Halo, message: str) -> InputError:
 
 @contextmanager
 def errors_of(config: Config, halo: Halo) -> Iterator[None]:
-    """InputErrors about a halo name its row."""
+    """InputErrors and UnfitErrors about a halo are InputErrors that name its row."""
     try:
         yield
-    except InputError as error:
+    except (InputError, UnfitError) as error:
         raise error_of(config, halo, str(error)) from None
 
 

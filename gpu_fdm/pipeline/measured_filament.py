@@ -1,5 +1,7 @@
 """A filament of a snapshot as values: how it is measured, what was found, and what lies around it."""
 
+from typing import TypeGuard
+
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from .snapshot_ridges import Snapshot
 
 RADIUS_SHARE = 8  # smoothing scales in the radius, where none is given
 _DENSITIES = {"Msun/cMpc^3": 1.0, "Msun/ckpc^3": 1e9}  # units of grids [Msun/cMpc^3]
-_CONSTANTS = 1e-3  # by which G and the solar mass of codes differ: a box so close to the mean matter density has it
+CONSTANTS = 1e-3  # by which G and the solar mass of codes differ: a box so close to the mean matter density has it
 
 
 def mass_of_one(snapshot: Snapshot) -> float | None:
@@ -26,15 +28,20 @@ def mass_of_one(snapshot: Snapshot) -> float | None:
     Of a grid the stored density 1 [mean matter densities], of particles the weight 1 [mean matter density (cMpc/h)^3].
     """
     if isinstance(snapshot, ParticleSnapshot):
-        if snapshot.mass_unit is None or snapshot.omega_m is None:
+        if snapshot.mass_unit is None or not _is_positive(snapshot.omega_m):
             return None
         return snapshot.mass_unit * (snapshot.particle_mass or 1.0) / mean_matter_density(snapshot.omega_m)
     if snapshot.density_units == MATTER:
         return 1.0
     density = _DENSITIES.get(snapshot.density_units)
-    if density is None or snapshot.h is None or snapshot.omega_m is None:
+    if density is None or not (_is_positive(snapshot.h) and _is_positive(snapshot.omega_m)):
         return None
     return density / (snapshot.h**2 * mean_matter_density(snapshot.omega_m))
+
+
+def _is_positive(number: float | None) -> TypeGuard[float]:
+    """Whether a header has a number that a universe can have: Omega0 = 0 is that of runs without expansion."""
+    return number is not None and number > 0
 
 
 def mean_of_box(snapshot: Snapshot, stored: float, given: float | None) -> float:
@@ -48,7 +55,7 @@ def mean_of_box(snapshot: Snapshot, stored: float, given: float | None) -> float
     if one is None:
         return 1.0
     needs_constants = one != 1.0  # as densities that are stored in mean matter densities do not
-    return 1.0 if needs_constants and abs(one * stored - 1) < _CONSTANTS else one * stored
+    return 1.0 if needs_constants and abs(one * stored - 1) < CONSTANTS else one * stored
 
 
 @frozen

@@ -119,9 +119,9 @@ def solve(config: Config, filament: Filament, threads: int | None = None) -> Mod
     profile = profile_of(config, filament)
     try:
         library = eigenstates(profile, wave.energy_cut, threads=threads)
+        weights = weights_of(config, profile, library)
     except UnfitError as error:
         raise config.error("dark_matter", "m22", f"the filament of {filament.mass:.4g} Msun/h has {error}") from None
-    weights = weights_of(config, profile, library)
     return model_of(filament, profile, code_units(config), library, weights, config.run.seed, wave.axial)
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from attrs import evolve
 
 from ..config.config import Config
+from ..errors import UnfitError
+from ..fields.box import Box
 from ..io.deferred import DeferredWrites
 from ..io.schema import POWER
 from ..parallel.ranks import SERIAL, Ranks
@@ -42,6 +44,16 @@ class PowerStage(SlabStatistic):
     def needs(self, config: Config) -> tuple[str, ...]:
         """Names of the densities that are measured: both for the cross spectrum."""
         return BOTH if config.power.cross == "yes" else config.box.fields
+
+    def check(self, inputs: Inputs, ranks: Ranks = SERIAL) -> list[str]:
+        """InputError for more bins than there may be, as a box of very different sides has."""
+        config, section = inputs.config, inputs.config.power
+        box = Box(config.box.size, config.box.cells)
+        try:
+            Bins(box.cells, box.size, section.bin_width, mu_bins=section.mu_bins or None)
+        except UnfitError as error:
+            raise config.error(self.section, "bin_width", str(error)) from None
+        return []
 
     def measure(self, context: Context) -> dict[str, PowerSpectrum]:
         """P(k) and P(k, mu) of every density that is written, and the cross spectrum; each is transformed once."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..config.cache_keys import key_of
 from ..config.config import Config
-from ..errors import InputError, UnfitError
-from ..filament.eigenstates import eigenstates, estimated_states, extent
+from ..errors import InputError, RunError, UnfitError
+from ..filament.eigenstates import eigenstates, estimated_states, extent, require_memory
 from ..filament.model import Filament, model_of
 from ..filament.profile import Profile, SteadyStateCylinder
 from ..filament.profile_fit import ProfileFit, band_of
@@ -96,7 +96,7 @@ def _write_bands(context: Context, models: Models, folder: str) -> None:
         good &= np.isfinite(arrays["power"]).all(axis=1)
     if not good.all():
         log.warning(
-            "measured profile: %d of %d draws have no equilibrium, no modes or far more than the fit, and are not in the bands",
+            "measured profile: %d of %d draws have no equilibrium, no modes or too many, and are not in the bands",
             np.count_nonzero(~good),
             count,
         )
@@ -198,13 +198,17 @@ class Draws:
         """
         cut, unit = self.config.wavefunction.energy_cut, code_units(self.config).length
         modes, fitted_modes = (estimated_states(each, cut) for each in (profile, self._fit.profile))
-        radius, fitted_radius = (extent(each, cut)[1] * unit for each in (profile, self._fit.profile))
+        (_, end, points), (_, fitted_end, _) = (extent(each, cut) for each in (profile, self._fit.profile))
         for name, draw, fitted, few in (
             ("modes", modes, fitted_modes, _FEW_MODES),
-            ("cMpc/h to where they end", radius, fitted_radius, self.filament.length),
+            ("cMpc/h to where they end", end * unit, fitted_end * unit, self.filament.length),
         ):
             if not draw <= max(_MOST * fitted, few):
                 raise UnfitError(
                     f"about {draw:.4g} {name}: must be at most {few:.4g}, or {_MOST:g} times the {fitted:.4g} of "
                     "the fit"
                 )
+        try:
+            require_memory(profile, cut, points)
+        except RunError as error:
+            raise UnfitError(str(error)) from None

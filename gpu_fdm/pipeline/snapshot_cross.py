@@ -119,7 +119,8 @@ def measured_cross(
     check_room(f"{first.path} and {second.path}", _room(both, box, dtype, how), ranks)
     if of_grids and not held_on_card(domain, dtype):
         domain = domain.through_card
-    bins = Bins(domain.cells, box.size, how.bin_width)
+    with errors_of_values(first.path):
+        bins = Bins(domain.cells, box.size, how.bin_width)
     modes: list[Modes] = []
     powers: list[SnapshotPower | None] = []
     for each in both:

@@ -74,6 +74,8 @@ def _of_particles(
         error = caught
     ranks.raise_first(error)
     total = float(ranks.allreduce(total))
+    if not total > 0:
+        raise InputError(f"{snapshot.path}: the sum of its masses is {total:g}: must be positive")
     volume = prod(snapshot.box_size)
     mean = mean_of_box(snapshot, total / volume, how.mean)
     unit = mean * volume / total

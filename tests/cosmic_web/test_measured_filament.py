@@ -82,6 +82,22 @@ def test_the_density_of_the_box_is_that_of_the_masses_in_a_file(tmp_path):
     assert found.cylinder.sigma(1 / (1 + REDSHIFT), OMEGA_M)[0] == pytest.approx(CORNER.sigma, rel=0.05)
     assert measured(grams / mean * 1.0005).mean == 1.0  # by the constants of another code
 
+    with h5py.File(path, "r+") as file:  # of a run without expansion: there is no mean matter density
+        file["Header"].attrs["Omega0"] = 0.0
+    static = measured(grams)
+    assert not static.mean_is_known and static.mean == 1.0
+
+
+def test_particles_without_mass(tmp_path):
+    positions = particles([CORNER], 3000, SIDE)
+    path = write_particles(tmp_path, positions, SIDE)
+    with h5py.File(path, "r+") as file:
+        file["Header"].attrs["MassTable"] = np.zeros(6)
+        for group in (file[name] for name in file if name.startswith("PartType")):
+            group["Masses"] = np.zeros(len(group["Coordinates"]))
+    with pytest.raises(InputError, match=r"the sum of its masses is 0: must be positive"):
+        measure_filaments(open_snapshot(path), [wrapped_axis(CORNER)], HOW, SERIAL, found=False)
+
 
 def test_the_density_of_grids_in_solar_masses():
     about = dict(path="grid", format="axionyx", box_size=(2.0,) * 3, redshift=3.0, fields=("AxDens",), field="AxDens")
@@ -90,7 +106,8 @@ def test_the_density_of_grids_in_solar_masses():
     assert mean_of_box(grid, stored, None) == pytest.approx(0.25, rel=1e-5)
     of_kpc = dataclasses.replace(grid, density_units="Msun/ckpc^3")
     assert mean_of_box(of_kpc, stored * 1e-9, None) == pytest.approx(0.25, rel=1e-5)
-    assert mean_of_box(dataclasses.replace(grid, omega_m=None), stored, None) == 1.0
+    for lacks in ({"omega_m": None}, {"omega_m": 0.0}, {"omega_m": np.nan}, {"omega_m": -1.0}, {"h": 0.0}):
+        assert mean_of_box(dataclasses.replace(grid, **lacks), stored, None) == 1.0
     assert mean_of_box(grid, stored, 0.5) == 0.5
     own = dataclasses.replace(grid, density_units="mean matter densities")
     assert mean_of_box(own, 1.0003, None) == 1.0003

@@ -245,6 +245,7 @@ class TestTabulatedProfile(ProfileContract):
             (3, None, -1.0, r"row 4: density = -1.0: must be positive"),
             (3, None, np.nan, r"row 4: density = nan"),
             (5, 0.001, None, r"row 6: radius does not increase"),
+            (1, np.nextafter(0.1, 1), None, r"row 2: radius does not increase"),  # their logarithms are the same
         ],
     )
     def test_bad_rows(self, row, radius, density, message):

@@ -8,7 +8,7 @@ from rank_runs import agree, needs_mpi, run_here
 
 from gpu_fdm.config.cache_keys import key_of
 from gpu_fdm.config.config import parse_config
-from gpu_fdm.errors import InputError
+from gpu_fdm.errors import InputError, UnfitError
 from gpu_fdm.haloes.halo import halo_spectrum
 from gpu_fdm.haloes.profile import SphericalProfile
 from gpu_fdm.parallel.backend import CPU
@@ -182,6 +182,16 @@ def test_states_that_do_not_fit_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(gas_haloes, "available", lambda: 1 << 20)
     config = of_table(tmp_path, "mass,cx,cy,cz\n1e9,0,0,0\n1e10,0,0,0\n", size="2")
     with pytest.raises(InputError, match=r"line 3: halo of 1e\+10 Msun/h: .* would need .* MiB, 1 MiB are free"):
+        Inputs(config).haloes  # noqa: B018
+
+
+def test_a_halo_whose_potential_holds_no_wave_is_named(tmp_path, monkeypatch):
+    def none(*_):
+        raise UnfitError("no equilibrium: its potential is flat")
+
+    monkeypatch.setattr(gas_haloes, "extent", none)
+    config = of_table(tmp_path, "mass,cx,cy,cz\n1e9,0,0,0\n", size="2")
+    with pytest.raises(InputError, match=r"line 2: halo of 1e\+09 Msun/h: no equilibrium: its potential is flat"):
         Inputs(config).haloes  # noqa: B018
 
 

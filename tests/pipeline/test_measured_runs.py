@@ -10,6 +10,7 @@ from locations import REPOSITORY
 
 from gpu_fdm import parse_config, run
 from gpu_fdm.errors import InputError
+from gpu_fdm.filament import eigenstates
 from gpu_fdm.filament.cylinder_fit import CylinderFit
 from gpu_fdm.filament.profile import SteadyStateCylinder
 from gpu_fdm.parallel.backend import CPU
@@ -111,3 +112,16 @@ def test_a_draw_far_larger_than_the_fit_has_no_spectrum(tmp_path, monkeypatch, c
         arrays = draws.compute(SimpleNamespace(threads=1, backend=CPU(1)), lambda: None)
     assert np.isnan(arrays["power"]).all() and np.isfinite(arrays["density"]).all()
     assert says in caplog.text
+
+
+def test_a_draw_larger_than_the_memory_has_no_spectrum(tmp_path, monkeypatch, caplog):
+    """It is left out as those that are far larger than the fit, and does not end the run."""
+    monkeypatch.setattr(eigenstates, "_SMALL", 0)
+    monkeypatch.setattr(eigenstates, "available", lambda: 1)
+    caplog.set_level("DEBUG", "gpu_fdm")
+    config = parse_config(INI.format(folder=tmp_path, table=TABLE, fit="cylinder"))
+    inputs, _ = check(config)
+    draws = Draws(config, inputs.filaments[0], 0, 2, np.geomspace(1, 100, 5))
+    arrays = draws.compute(SimpleNamespace(threads=1, backend=CPU(1)), lambda: None)
+    assert np.isnan(arrays["power"]).all() and np.isfinite(arrays["density"]).all()
+    assert "draw 1 of the profile: too little memory: a filament of about " in caplog.text

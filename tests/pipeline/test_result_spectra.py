@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from grid_spectra import random_density
 
+from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
 from gpu_fdm.io.result_file import atomic_result
 from gpu_fdm.io.schema import MEASUREMENT
 from gpu_fdm.pipeline.one_filament import write_one_filament
 from gpu_fdm.pipeline.result_spectra import result_boosts, result_spectrum, spectrum_paths, write_power
+from gpu_fdm.pipeline.run import check
 from gpu_fdm.pipeline.single_power import write_single_power
 from gpu_fdm.spectra.grid_spectrum import grid_spectrum
 from gpu_fdm.spectra.one_filament import ClassicalSpectrum, OneFilamentSpectrum
@@ -112,3 +114,9 @@ def test_frames_and_snapshots(tmp_path):
     assert np.array_equal(snapshot.deviation, 0.25 * spectrum.power[1:])
     # the width of its bins is told: their edges are those of the grid
     assert snapshot.bin_edges[1] / spectrum.bins.fundamental % 1 == pytest.approx(0.5, abs=1e-9)
+
+
+def test_bins_that_a_box_has_too_many_of_are_refused_before_it_is_filled():
+    config = parse_config("[filament]\n[wavefunction]\n[box]\nsize = 1e6, 2, 2\ncells = 32\n[power]\n")
+    with pytest.raises(InputError, match=r"\[power\] bin_width = 1: .* make 11313710 bins, at most 1000000 are"):
+        check(config)

@@ -66,6 +66,13 @@ class TestGrids:
         np.testing.assert_allclose(found.correlation[1:], 1, rtol=1e-14)
         assert np.isnan(found.correlation[0]) and found.first.shot_noise is None
 
+    def test_too_many_bins_are_told_in_one_line(self, tmp_path):
+        for name in "ab":
+            np.save(tmp_path / f"{name}.npy", density())
+        flat = SnapshotOptions(box_size=(1e6, 1.0, 1.0), redshift=2.0)
+        with pytest.raises(InputError, match=r"a\.npy: .* bins"):
+            snapshot_cross(tmp_path / "a.npy", tmp_path / "b.npy", flat, flat, HOW)
+
     def test_both_powers_are_those_of_each_alone(self, tmp_path):
         found = crossed_grids(tmp_path, density(1), density(2).astype(np.float32))
         for each, name in ((found.first, "a"), (found.second, "b")):
