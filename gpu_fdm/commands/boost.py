@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .shared import (
+    RATIO_OPTIONS,
     SOURCE,
     add_figure_options,
     add_measurement_options,
@@ -19,6 +20,7 @@ from .shared import (
     file_name,
     made_by,
     require_figure,
+    require_not_given,
     require_output,
     snapshot_measurer,
     snapshot_options,
@@ -121,6 +123,10 @@ def _replaced(options: Namespace, output: Path) -> "Boost | None":
         raise InputError("boost: must have a denominator: a second spectrum, or --over NAME, and not both")
     if options.over is not None and (options.above_options or options.below_options):
         raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
+    if options.over is not None:
+        require_not_given(options, RATIO_OPTIONS, "beside a second spectrum, not with --over")
+    else:
+        require_not_given(options, ("m22", "object"), "with --over")
     require_figure(output, options)
     if not output.exists() or (output.is_file() and not output.stat().st_size):
         return None

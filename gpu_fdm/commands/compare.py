@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, require_file
 from .shared import (
+    RATIO_OPTIONS,
     SOURCE,
     add_figure_options,
     add_measurement_options,
@@ -15,6 +16,7 @@ from .shared import (
     check_ratio_options,
     chosen_once,
     file_name,
+    require_not_given,
     snapshot_measurer,
     warnings_only,
 )
@@ -125,6 +127,10 @@ def _asked(options: Namespace) -> _Asked:
         raise InputError(
             "compare: nothing to compare with: give a table, a result file, a cut-out, published, or --ratio"
         )
+    if not options.ratios:
+        require_not_given(options, RATIO_OPTIONS, "with --ratio")
+    if options.fit is None:
+        require_not_given(options, ("systematics",), "with --fit")
     masses, folder = _two_masses(options.fit), Path(options.output)
     _require_not_replaced(options)
     files = [Path(name) for name in (options.model, *options.models)]

@@ -238,6 +238,9 @@ def snapshot_measurer(
     return measure
 
 
+RATIO_OPTIONS = ("numerator", "denominator", "allow")
+
+
 def add_ratio_options(parser: ArgumentParser) -> None:
     """Add the options that name numerator and denominator of a ratio, and say what may differ between them."""
     parser.add_argument("--numerator", metavar="NAME", help="name of what the numerator is a spectrum of: fdm ...")
@@ -254,6 +257,19 @@ def check_ratio_options(options: Namespace) -> None:
 
     require_names(options.numerator, options.denominator)
     require_allowed(options.allow)
+
+
+def require_not_given(options: Namespace, names: Iterable[str], where: str) -> None:
+    """InputError for the first of these options that is given, since it counts `where` it says alone."""
+    for name in names:
+        value = getattr(options, name)
+        if value is None or value in ("", []):
+            continue
+        if isinstance(value, bool):
+            text = f"--{'' if value else 'no-'}{name}"
+        else:
+            text = f"--{name} {' '.join(value) if isinstance(value, list) else value}"
+        raise InputError(f"{text}: counts only {where}")
 
 
 def add_dpi_option(parser: ArgumentParser, optional: bool = False) -> None:

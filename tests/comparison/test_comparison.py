@@ -113,6 +113,16 @@ def test_denominators_that_a_result_cannot_give(result, tmp_path, capsys, argume
         (("compare", "result.hdf5", "--ratio", "a.npy", "b.npy", "--allow", "h"), "allow = h: must be one of"),
         (("boost", "a.npy", "b.npy", "--numerator", "x", "--denominator", "x"), "both spectra are named x: give two"),
         (("compare", "a.npy", "--ratio", "a.npy", "b.npy"), "a.npy: must be a result file or a table"),
+        (("boost", "result.hdf5", "--over", "smooth", "--allow", "m22"), "--allow m22: counts only beside a second"),
+        (("boost", "result.hdf5", "--over", "smooth", "--numerator", "x"), "--numerator x: counts only beside a"),
+        (("boost", "result.hdf5", "--over", "smooth", "--denominator", "x"), "--denominator x: counts only beside a"),
+        (("boost", "a.npy", "b.npy", "--m22", "1"), "--m22 1.0: counts only with --over"),
+        (("boost", "a.npy", "b.npy", "--object", "matter"), "--object matter: counts only with --over"),
+        (("compare", "result.hdf5", "published", "--allow", "m22"), "--allow m22: counts only with --ratio"),
+        (("compare", "result.hdf5", "published", "--numerator", "x"), "--numerator x: counts only with --ratio"),
+        (("compare", "result.hdf5", "published", "--denominator", "x"), "--denominator x: counts only with --ratio"),
+        (("compare", "result.hdf5", "published", "--systematics"), "--systematics: counts only with --fit"),
+        (("compare", "result.hdf5", "published", "--no-systematics"), "--no-systematics: counts only with --fit"),
     ],
 )
 def test_options_are_checked_before_anything_is_measured(result, tmp_path, capsys, monkeypatch, words, says):
