@@ -12,7 +12,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOT := $(CURDIR)
-PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+PYTEST := "$(BIN)/python" -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+	-o faulthandler_exit_on_timeout=true --max-worker-restart 2
 # gpu_fdm and kernels in one folder, as they are installed: mypy and import-linter look at files
 COPY := build/lint
 CARD := build/card

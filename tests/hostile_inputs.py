@@ -1,6 +1,5 @@
 """Hostile files, options and numbers: they may only give a result or one clear line, in bounded time and memory."""
 
-import faulthandler
 import io
 import re
 import signal
@@ -15,7 +14,6 @@ from gpu_fdm.commands.main import main
 from gpu_fdm.errors import InputError, RunError
 
 SECONDS = 60  # that one input may take on a busy core: amply more than any needs
-MOST_SECONDS = 600  # that a test file can take
 MOST_MEMORY = 256 << 20  # bytes; the libraries that a command loads are part of it
 MOST_LINE = 1100  # characters of an error
 # the same examples on every machine; fixtures of pytest are made once for all examples, which is meant
@@ -142,15 +140,10 @@ def watched(seconds=SECONDS):
 
 @contextmanager
 def limits(most=MOST_MEMORY):
-    """Bounds of a test file: an AssertionError if resident memory grew by more than `most` at any time, and an end with
-    the stacks of all threads if a library hangs, which signals do not stop."""
+    """A bound of a test file: an AssertionError if resident memory grew by more than `most` at any time."""
     Path("/proc/self/clear_refs").write_text("5")  # Linux then forgets an earlier peak
     before = _resident("VmRSS")
-    faulthandler.dump_traceback_later(MOST_SECONDS, exit=True)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    yield
     grown = _resident("VmHWM") - before
     assert grown < most, f"resident memory grew by {grown >> 20} MiB"
 

@@ -471,6 +471,22 @@ def test_velocities_that_a_box_resolves():
         require_resolved(box, 100.0, units, 0.5)
 
 
+def test_steps_that_do_not_move_the_clock_end_the_run():
+    """A potential of 1e20, say: a step is less than the round-off of the epoch."""
+
+    class Stiff:
+        def longest_stage(self, drift_rate, kick_rate):
+            return 1e-20
+
+        def update_forces(self):
+            pass
+
+        kick = drift = measure = lambda self, *arguments: None
+
+    with watched(20), pytest.raises(RunError, match=r"steps have become too short at 0\.2: "):
+        list(integrate(Stiff(), Times.start(0.2), Expanding(Background(0.3)), SCHEMES[2], [0.3]))
+
+
 # ranks
 
 SIZES = [(9, 10, 8), (5, 2, 7), (3, 1, 1)]
@@ -506,19 +522,3 @@ def test_same_bits_on_any_number_of_ranks(number):
 
 if __name__ == "__main__":
     run_here(check_ranks)
-
-
-def test_steps_that_do_not_move_the_clock_end_the_run():
-    """A potential of 1e20, say: a step is less than the round-off of the epoch."""
-
-    class Stiff:
-        def longest_stage(self, drift_rate, kick_rate):
-            return 1e-20
-
-        def update_forces(self):
-            pass
-
-        kick = drift = measure = lambda self, *arguments: None
-
-    with watched(20), pytest.raises(RunError, match=r"steps have become too short at 0\.2: "):
-        list(integrate(Stiff(), Times.start(0.2), Expanding(Background(0.3)), SCHEMES[2], [0.3]))
