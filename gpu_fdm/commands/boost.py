@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .shared import (
+    MEASURED,
+    METAVARS,
     RATIO_OPTIONS,
     SOURCE,
     add_figure_options,
@@ -125,6 +127,8 @@ def _replaced(options: Namespace, output: Path) -> "Boost | None":
         raise InputError("boost: --above and --below are for snapshots: must not be given with --over")
     if options.over is not None:
         require_not_given(options, RATIO_OPTIONS, "beside a second spectrum, not with --over")
+        of_snapshots = [name for name in (*MEASURED, "format", *METAVARS) if name != "redshift"]
+        require_not_given(options, of_snapshots, "for snapshots, not with --over")
     else:
         require_not_given(options, ("m22", "object"), "with --over")
     require_figure(output, options)

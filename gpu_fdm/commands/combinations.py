@@ -54,7 +54,7 @@ def execute(options: Namespace) -> None:
     """Compute, print, write and draw."""
     from ..config.config import read_model
     from ..inference.allowed import denominators
-    from ..inference.combinations import Box, PopulationModel, check_ranges, combinations
+    from ..inference.combinations import Box, PopulationModel, combinations, ends_of
     from ..inference.forecast import CAVEATS, LEFT_OUT, Bins
     from ..inference.model_keys import filaments_of
     from ..inference.prediction import Prediction
@@ -77,7 +77,7 @@ def execute(options: Namespace) -> None:
         raise InputError(f"--of {options.of}: {unknown[0]} must be one of {', '.join(known)}")
     if len(set(of)) < len(of):
         raise InputError(f"--of {options.of}: must not name a quantity twice")
-    check_ranges(config, ranges)
+    ends_of(config, ranges)  # what is wrong with them is told before CAMB runs
     box = Box.of(Prediction.of(config, ranges.get("redshift", (None,))[0], bins.k), ranges)
     model = PopulationModel(config, bins.k, box, of)
     doubts = on_one_thread(doubts_of_box)(model)

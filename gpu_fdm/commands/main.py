@@ -124,7 +124,9 @@ class _Parser(argparse.ArgumentParser):
             if "--set" in self._option_string_actions:
                 from ..config.config import keys_meant
 
-                value = value or (unknown[1] if len(unknown) > 1 else "VALUE")
+                follows = next(iter(unknown[1:]), "-")
+                is_value = not follows.startswith("-") or self._negative_number_matcher.match(follows)
+                value = value or (follows if is_value else "VALUE")
                 meant = keys_meant(name.strip("-").replace("-", "_"), value, "--set ")
             meant = meant or did_you_mean(name, self._option_string_actions)
             self.error(f"unknown argument{'s' if len(unknown) > 1 else ''}: {' '.join(unknown)}{meant}")

@@ -262,10 +262,10 @@ def _check_numbers(masses: list[float], sigma8: float | None) -> None:
     """InputError for a boson mass or an amplitude out of range, before CAMB computes anything."""
     from ..config.config import Override, parse_config
 
-    for mass in masses:
-        parse_config("", "gpu-fdm predict", Override("dark_matter.m22", f"{mass:g}", "--m22"))
-    if sigma8 is not None:
-        parse_config("", "gpu-fdm predict", Override("cosmology.sigma8", f"{sigma8:g}", "--sigma8"))
+    keys = [("dark_matter.m22", mass, "--m22") for mass in masses]
+    keys += [] if sigma8 is None else [("cosmology.sigma8", sigma8, "--sigma8")]
+    for key, number, option in keys:
+        parse_config("", "gpu-fdm predict", Override(key, repr(number).removesuffix(".0"), option))
 
 
 def _check(options: Namespace, config: "Config") -> None:

@@ -33,6 +33,14 @@ METAVARS = {  # of the options of a snapshot
     "particle_type": "N",
     "level": "N",
 }
+MEASURED = {  # options of how a snapshot is measured, and their defaults
+    "bin_width": 1.0,
+    "cells": None,
+    "assignment": "tsc",
+    "no_interlacing": False,
+    "shot_noise": False,
+    "backend": "auto",
+}
 
 
 def file_name(text: str) -> str:
@@ -143,16 +151,16 @@ def require_figure(table: Path, options: Namespace) -> None:
 def add_measurement_options(parser: ArgumentParser) -> None:
     """Add the options that say how a snapshot is read and measured."""
     text = "width of bins of k [2 pi / longest side of the box] (default: 1)"
-    parser.add_argument("--bin-width", type=float, default=1.0, metavar="W", help=text)
+    parser.add_argument("--bin-width", type=float, default=MEASURED["bin_width"], metavar="W", help=text)
     text = "cells along the longest side of the grid for particles (default: cube root of their number)"
     parser.add_argument("--cells", type=int, metavar="N", help=text)
     text = "mass assignment of particles: ngp, cic, tsc or pcs (default: tsc)"
-    parser.add_argument("--assignment", default="tsc", metavar="NAME", help=text)
+    parser.add_argument("--assignment", default=MEASURED["assignment"], metavar="NAME", help=text)
     text = "assign particles to one grid instead of two interlaced ones"
     parser.add_argument("--no-interlacing", action="store_true", help=text)
     parser.add_argument("--shot-noise", action="store_true", help="do not subtract the shot noise of particles")
     text = "device to compute on (default: auto, a GPU where there is one)"
-    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default="auto", help=text)
+    parser.add_argument("--backend", choices=("auto", "cpu", "gpu"), default=MEASURED["backend"], help=text)
     add_snapshot_options(parser)
 
 
@@ -262,13 +270,13 @@ def check_ratio_options(options: Namespace) -> None:
 def require_not_given(options: Namespace, names: Iterable[str], where: str) -> None:
     """InputError for the first of these options that is given, since it counts `where` it says alone."""
     for name in names:
-        value = getattr(options, name)
-        if value is None or value in ("", []):
+        value, flag = getattr(options, name), name.replace("_", "-")
+        if value is None or value in ("", []) or (name in MEASURED and value == MEASURED[name]):
             continue
         if isinstance(value, bool):
-            text = f"--{'' if value else 'no-'}{name}"
+            text = f"--{'' if value else 'no-'}{flag}"
         else:
-            text = f"--{name} {' '.join(value) if isinstance(value, list) else value}"
+            text = f"--{flag} {' '.join(value) if isinstance(value, list) else value}"
         raise InputError(f"{text}: counts only {where}")
 
 

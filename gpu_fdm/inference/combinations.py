@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ..config.config import Config
 from ..errors import InputError
 from ..learn.combinations import POWER, Combinations, slopes
+from ..population.population import LATEST_REDSHIFT
 from .allowed import M22_RANGE, masses_of, require_redshift, require_window
 from .forecast import Bins
+from .model_keys import filaments_of
 from .prediction import Predicted, Prediction
 from .ranges import in_universe
 
@@ -54,23 +56,21 @@ def value_of(name: str, coordinate: float) -> float:
     return round(value, 12) if name in SLOW else value  # 4 is not 3.9999999999999996
 
 
-def _about(name: str, value: float) -> tuple[float, float]:
-    """The ends of the default range of a parameter."""
-    middle, half = coordinate(name, value), PARAMETERS[name]
-    return value_of(name, middle - half), value_of(name, middle + half)
-
-
 def parameters_of(config: Config) -> list[str]:
     """Names of the parameters of a config."""
     return [name for name in PARAMETERS if not (config.cosmology.of_table and name in OF_POWER)]
 
 
-def check_ranges(config: Config, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """InputError for ranges that a box about the values of a config cannot have; nothing is computed.
+def ends_of(
+    config: Config, ranges: Mapping[str, tuple[float, float]], of_power: Mapping[str, float] | None = None
+) -> dict[str, tuple[float, float]]:
+    """First and last value of parameters, those given, or about the values of a config where predictions may be.
 
-    They are of its parameters and leave one free, do not fall, have logarithms, and end where predictions do at most.
+    of_power  values of OF_POWER, whose ends are left out without them: nothing is computed
+    Raises InputError for ranges that are not of its parameters, leave none free, fall, have no logarithm, or end where
+    nothing is predicted.
     """
-    names, masses = parameters_of(config), masses_of(config)
+    names, limits = parameters_of(config), _limits(config)
     for name, (first, last) in ranges.items():
         if name not in names:
             raise InputError(f"range of {name}: must be of one of {', '.join(names)}")
@@ -80,14 +80,45 @@ def check_ranges(config: Config, ranges: Mapping[str, tuple[float, float]]) -> N
             raise InputError(f"range of {name}, {first:g} to {last:g}: must be {allowed}, and not fall")
     if not any(ranges[name][0] < ranges[name][1] if name in ranges else PARAMETERS[name] for name in names):
         raise InputError("ranges: must leave one parameter or more free")
-    for name, (low, high) in {"m22": M22_RANGE, "mass_min": masses, "mass_max": masses}.items():
+    for name, (low, high) in limits.items():
         first, last = ranges.get(name, (low, high))
         if not low <= first <= last <= high:
             raise InputError(f"range of {name}, {first:g} to {last:g}: must be within [{low:g}, {high:g}]")
     require_window(config, tuple(key for key in ("mass_min", "mass_max") if key not in ranges))
-    ends = [ranges.get(name) or _about(name, getattr(config.cosmology, name)) for name in SLOW]
-    for redshift, omega_m in zip(*ends, strict=True):
+    centre = {**_values(config), **(of_power or {})}
+    known = [name for name in names if name in ranges or name in centre]
+    ends = {
+        name: ranges[name] if name in ranges else _about(name, centre[name], *limits.get(name, (0.0, np.inf)))
+        for name in known
+    }
+    if ends["mass_min"][1] > ends["mass_max"][0]:
+        words = [f"{name}, {first:g} to {last:g}" for name, (first, last) in ends.items() if name.startswith("mass")]
+        raise InputError(f"range of {words[0]}: must end where that of {words[1]}, begins, or before")
+    for redshift, omega_m in zip(ends["redshift"], ends["omega_m"], strict=True):
         require_redshift(in_universe(config, redshift, omega_m))
+    return ends
+
+
+def _values(config: Config) -> dict[str, float]:
+    """Values of a config in the middle of its default ranges, but for those of OF_POWER."""
+    cosmology, section = config.cosmology, filaments_of(config)
+    values = {"m22": M22, "redshift": cosmology.redshift, "omega_m": cosmology.omega_m, "filament_fraction": 1.0}
+    return values | {"mass_min": section.mass_min, "mass_max": section.mass_max}
+
+
+def _limits(config: Config) -> dict[str, tuple[float, float]]:
+    """Least and largest values at which something is predicted."""
+    masses = masses_of(config)
+    return {"m22": M22_RANGE, "redshift": (0.0, LATEST_REDSHIFT), "mass_min": masses, "mass_max": masses}
+
+
+def _about(name: str, value: float, least: float, most: float) -> tuple[float, float]:
+    """The ends of the default range of a parameter, within limits."""
+    value, half = min(max(value, least), most), PARAMETERS[name]
+    if not half:
+        return value, value
+    middle = coordinate(name, value)
+    return max(least, value_of(name, middle - half)), min(most, value_of(name, middle + half))
 
 
 @frozen(eq=False)
@@ -108,24 +139,16 @@ class Box:
         """A box about the values of a prediction.
 
         ranges  first and last value of some parameters, the same where one is held; the others have default ranges
-        Raises InputError as check_ranges does.
+        Raises InputError as ends_of does.
         """
         prepared = prediction.prepared
-        check_ranges(prepared.config, ranges)
-        centre = {"m22": M22, "redshift": prediction.redshift, "omega_m": prepared.omega_m, "filament_fraction": 1.0}
-        centre |= {name: getattr(prepared.section, name) for name in ("mass_min", "mass_max")}
-        if not prepared.config.cosmology.of_table:
-            centre |= {name: getattr(prepared.power, name) for name in OF_POWER}
+        of_power = {} if prepared.config.cosmology.of_table else {n: getattr(prepared.power, n) for n in OF_POWER}
         ends, fixed = [], {}
-        for name in parameters_of(prepared.config):
-            middle, half = coordinate(name, centre[name]), PARAMETERS[name]
-            low, high = middle - half, middle + half
-            if name in ranges:
-                low, high = (coordinate(name, end) for end in ranges[name])
-            if low == high:
-                fixed[name] = ranges[name][0] if name in ranges else centre[name]
+        for name, (first, last) in ends_of(prepared.config, ranges, of_power).items():
+            if first == last:
+                fixed[name] = first
             else:
-                ends.append((name, low, high))
+                ends.append((name, coordinate(name, first), coordinate(name, last)))
         free, lows, highs = zip(*ends, strict=True)
         return cls(free, np.array(lows), np.array(highs), fixed)
 

@@ -51,7 +51,12 @@ def test_lines_table_and_figure(tmp_path, capsys, monkeypatch):
         (["--range", "h=1"], "range of h: must be of one of m22"),
         (["--range", "m22=1,1e7"], "range of m22, 1 to 1e+07: must be within [1e-06, 1e+06]"),
         (["--range", "mass_min=1,1e9"], "range of mass_min, 1 to 1e+09: must be within [1e+08, 1e+12]"),
-        (["--range", "redshift=4,70"], "redshift = 70: must be at most 49"),
+        (["--range", "redshift=4,70"], "range of redshift, 4 to 70: must be within [0, 49]"),
+        (["--range", "redshift=-0.5,1"], "range of redshift, -0.5 to 1: must be within [0, 49]"),
+        (
+            ["--range", "mass_min=1e9,3e9", "--range", "mass_max=2e9,4e9"],
+            "range of mass_min, 1e+09 to 3e+09: must end where that of mass_max, 2e+09 to 4e+09, begins, or before",
+        ),
         (["--range", "omega_m=0.3,2"], "omega_m = 2.0: must be a number in [0.001, 1]"),
         (["--set", "one_filament.mass_max=1e13"], "mass_max = 1e+13: must be in [1e+08, 1e+12]"),
         (["--of", "cdm", "--set", "one_filament.mass_function=published"], "one of power, smooth, n-body, linear-cdm"),

@@ -213,6 +213,7 @@ def test_wrong_options_are_one_line(tmp_path, monkeypatch, capsys, options, says
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (["--m22", "1000000.4"], "--m22 1000000.4: must be a number in [1e-06, 1e+06]"),
         (["--over", "lcdm"], "--over lcdm: must be of smooth, n-body, cdm, wdm, linear-cdm"),
         (["--over", "cdm", "--set", "one_filament.mass_function=published"], "must be of smooth, n-body, linear-cdm"),
         (["--over", "cdm,cdm"], "--over cdm,cdm: must not name a denominator twice"),

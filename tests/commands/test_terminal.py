@@ -53,6 +53,10 @@ def test_no_command_shows_the_help(capsys):
             ["fit", "x.csv", "--mass-min"],
             "unknown argument: --mass-min (did you mean --set gas.mass_min=VALUE or --set ",
         ),
+        (
+            ["run", "x.ini", "--threads", "--fo"],
+            "--threads --fo (did you mean --set run.threads=VALUE?)",
+        ),
         (["run", "x.ini", "--seed", "2"], "unknown arguments: --seed 2 (did you mean --set run.seed=2 or --set "),
         (["run", "x.ini", "--nothing", "2"], "unknown arguments: --nothing 2 (gpu-fdm run --help)"),
         (["completion", "bsh"], "bsh: must be one of bash, zsh, fish (did you mean bash?)"),

@@ -116,6 +116,26 @@ def test_denominators_that_a_result_cannot_give(result, tmp_path, capsys, argume
         (("boost", "result.hdf5", "--over", "smooth", "--allow", "m22"), "--allow m22: counts only beside a second"),
         (("boost", "result.hdf5", "--over", "smooth", "--numerator", "x"), "--numerator x: counts only beside a"),
         (("boost", "result.hdf5", "--over", "smooth", "--denominator", "x"), "--denominator x: counts only beside a"),
+        (
+            ("boost", "result.hdf5", "--over", "smooth", "--cells", "64"),
+            "--cells 64: counts only for snapshots, n",
+        ),
+        (
+            ("boost", "result.hdf5", "--over", "smooth", "--no-interlacing"),
+            "--no-interlacing: counts only for",
+        ),
+        (
+            ("boost", "result.hdf5", "--over", "smooth", "--bin-width", "2"),
+            "--bin-width 2.0: counts only for",
+        ),
+        (
+            ("boost", "result.hdf5", "--over", "smooth", "--redshift", "4", "--h", "0.7"),
+            ": counts only for snapshots",
+        ),
+        (
+            ("boost", "result.hdf5", "--over", "smooth", "--format", "gadget"),
+            "--format gadget: counts only for",
+        ),
         (("boost", "a.npy", "b.npy", "--m22", "1"), "--m22 1.0: counts only with --over"),
         (("boost", "a.npy", "b.npy", "--object", "matter"), "--object matter: counts only with --over"),
         (("compare", "result.hdf5", "published", "--allow", "m22"), "--allow m22: counts only with --ratio"),

@@ -5,7 +5,7 @@ import pytest
 
 from gpu_fdm.config.config import parse_config
 from gpu_fdm.errors import InputError
-from gpu_fdm.inference.combinations import Box, PopulationModel, combinations
+from gpu_fdm.inference.combinations import PARAMETERS, Box, PopulationModel, combinations, ends_of
 from gpu_fdm.inference.forecast import Bins, fisher_matrix
 from gpu_fdm.inference.prediction import Prediction
 from gpu_fdm.learn.combinations import Combinations, slopes
@@ -178,6 +178,26 @@ def test_figure(found):
 def test_ranges_that_are_refused(prediction, ranges, message):
     with pytest.raises(InputError, match=message):
         Box.of(prediction, ranges)
+
+
+def test_default_ranges_end_where_predictions_do():
+    """No redshift below 0, and no mass beyond those of [population]: a range about 0 or about such a mass is a half."""
+    text = "[cosmology]\nlinear_power = eisenstein_hu\nredshift = 0\n[population]\nmass_min = 5e8\nmass_max = 1e11\n"
+    config = parse_config(text + "[wavefunction]\n[one_filament]\nmass_min = 5e8\nmass_max = 1e11\n")
+    ends = ends_of(config, {"m22": (1.0, 1.0)})
+    assert ends["redshift"] == pytest.approx((0.0, np.expm1(0.1)), rel=1e-12)
+    assert ends["mass_min"] == pytest.approx((5e8, 5e8 * np.exp(0.4))) and ends["m22"] == (1.0, 1.0)
+    assert ends["mass_max"] == pytest.approx((1e11 * np.exp(-0.4), 1e11)) and ends["filament_fraction"] == (1.0, 1.0)
+    assert "ln10As" not in ends and "n_s" not in ends
+    assert [*ends_of(config, {}, {"ln10As": 3.0, "n_s": 1.0})] == [*PARAMETERS]
+    config = parse_config("[population]\nmass_min = 1e10\n")  # the default of [one_filament] is less
+    assert ends_of(config, {})["mass_min"] == pytest.approx((1e10, 1e10 * np.exp(0.4)))
+    config = parse_config("[population]\n[wavefunction]\n[one_filament]\nmass_min = 1e10\nmass_max = 1.5e10\n")
+    message = (
+        r"^range of mass_min, 6.7.*e\+09 to 1.4918.*e\+10: must end where that of mass_max, 1.005.*, begins, or before$"
+    )
+    with pytest.raises(InputError, match=message):
+        ends_of(config, {})
 
 
 def test_points_beyond_what_can_be_predicted_are_named(prediction):
