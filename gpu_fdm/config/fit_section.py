@@ -4,7 +4,7 @@ from attrs import frozen
 
 from ..io.kinds import Choice, Maybe, Number, option
 from .priors import Prior, PriorOf
-from .section import ErrorOfKey, Section
+from .section import BOSON_MASS, ErrorOfKey, Section
 
 
 @frozen
@@ -12,7 +12,10 @@ class FitSection(Section):
     """Priors and sampler of gpu-fdm fit: posterior of the boson mass of a population, with nuisance parameters."""
 
     m22: Prior = option(
-        Prior("log_uniform", 0.5, 10.0), PriorOf(True, 1e-6, 1e6), "boson mass; sampled is its ln", "1e-22 eV"
+        Prior("log_uniform", 0.5, 10.0),
+        PriorOf(True, BOSON_MASS.low, BOSON_MASS.high),
+        "boson mass; sampled is its ln",
+        "1e-22 eV",
     )
     filament_fraction: Prior = option(
         Prior.fixed(1.0),

@@ -1,13 +1,14 @@
 """What a config allows predictions to be of: known before CAMB or anything else is run, and light to import."""
 
 from ..config.config import Config
+from ..config.section import BOSON_MASS
 from ..config.sections import OneFilamentSection, PopulationSection
 from ..population.population import LATEST_REDSHIFT
 from ..population.shapes import FIT_REDSHIFT
 from .model_keys import filaments_of
 
 DENOMINATORS = ("smooth", "n-body", "cdm", "wdm", "linear-cdm")  # what boosts may be over
-M22_RANGE = 1e-6, 1e6  # [1e-22 eV]
+M22_RANGE = BOSON_MASS.low, BOSON_MASS.high  # [1e-22 eV]
 _OF_COLLAPSE = ("cdm", "wdm")  # of which no mass function is published
 
 

@@ -268,10 +268,10 @@ class Prediction:
         Raises InputError for values out of range, and for filaments that the table does not cover.
         """
         section, masses = self.prepared.section, np.asarray(m22, float)
-        if masses.ndim > 1 or not masses.size or not np.all((masses >= M22_RANGE[0]) & (masses <= M22_RANGE[1])):
-            raise InputError(
-                f"m22 = {masses.tolist()}: must be a number in [1e-06, 1e+06], or a list of such (unit: 1e-22 eV)"
-            )
+        least, most = M22_RANGE
+        if masses.ndim > 1 or not masses.size or not np.all((masses >= least) & (masses <= most)):
+            allowed = f"must be a number in [{least:g}, {most:g}], or a list of such (unit: 1e-22 eV)"
+            raise InputError(f"m22 = {masses.tolist()}: {allowed}")
         if not 0 <= filament_fraction < np.inf:
             raise InputError(f"filament_fraction = {filament_fraction:g}: must be >= 0 and finite")
         low = section.mass_min if mass_min is None else float(mass_min)

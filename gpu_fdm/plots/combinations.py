@@ -28,7 +28,7 @@ TINY = 6.5  # points, of numbers in cells
 
 
 def draw_combinations(found: Sequence[Combinations], about: str, path: Path, dpi: int = DPI) -> Path:
-    """Draw them into a PNG; returns its path. about: what is measured, the first line."""
+    """Draw them into a PNG, PDF or SVG; returns its path. about: what is measured, the first line."""
     with matplotlib_style.context(["default", STYLE]):
         save_figure(combinations(found, about), path, dpi)
     return path

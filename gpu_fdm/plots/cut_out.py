@@ -48,7 +48,7 @@ def cut_out(file: h5py.File) -> Figure:
 def draw_cut_out(
     result: Path, path: Path, dpi: int, polar: Columns, exact: Columns, box: Columns, axial: str, held: float
 ) -> Path:
-    """Draw the same of a model, into a PNG; returns its path.
+    """Draw the same of a model, into a PNG, PDF or SVG; returns its path.
 
     result  of the model
     polar   k [h/Mpc], and mean, scatter, error of the slices;  exact  averages of weights, the model's first

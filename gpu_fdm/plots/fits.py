@@ -35,7 +35,7 @@ class FitRows:
 
 
 def draw_fits(tables: Sequence[FitRows], path: Path, dpi: int = DPI) -> Path:
-    """Draw fits into a PNG; returns its path. RunError where it cannot be written."""
+    """Draw fits into a PNG, PDF or SVG; returns its path. RunError where it cannot be written."""
     with matplotlib_style.context(["default", STYLE]):
         save_figure(fits_figure(tables), path, dpi)
     return path

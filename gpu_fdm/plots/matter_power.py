@@ -32,7 +32,7 @@ def draw_matter_power(
     about: list[str],
     dpi: int = DPI,
 ) -> Path:
-    """Draw k^3 P/(2 pi^2) and simulated over model power into a PNG; returns its path.
+    """Draw k^3 P/(2 pi^2) and simulated over model power into a PNG, PDF or SVG; returns its path.
 
     k          of bins [h/Mpc], shape (bins,)
     simulated  run -> power and its error [(Mpc/h)^3], shape (bins,)

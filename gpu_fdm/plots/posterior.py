@@ -42,7 +42,7 @@ LABELS = {
 def draw_corner(
     names: Sequence[str], samples: NDArray, best: NDArray, doubted: bool, path: Path, dpi: int = DPI
 ) -> Path:
-    """Draw samples, shape (samples, parameters), and the best fit into a PNG; returns its path.
+    """Draw samples, shape (samples, parameters), and the best fit into a PNG, PDF or SVG; returns its path.
 
     doubted  whether modes do not describe some of the filaments of the samples, which the title says
     """
@@ -52,7 +52,7 @@ def draw_corner(
 
 
 def draw_fitted(tables: Sequence[FittedTable], title: str, doubted: bool, path: Path, dpi: int = DPI) -> Path:
-    """Draw tables over their models into a PNG; returns its path.
+    """Draw tables over their models into a PNG, PDF or SVG; returns its path.
 
     doubted  whether modes do not describe some of the filaments of the best model: its lines are dashed
     """

@@ -49,7 +49,7 @@ def draw_prediction(
     path: Path,
     dpi: int = 150,
 ) -> Path:
-    """Draw boosts into a PNG; returns its path. Arguments as for `prediction`."""
+    """Draw boosts into a PNG, PDF or SVG; returns its path. Arguments as for `prediction`."""
     with matplotlib_style.context(["default", STYLE]):
         save_figure(prediction(k, m22, redshifts, boosts, doubted, errors), path, dpi)
     return path
