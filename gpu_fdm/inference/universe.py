@@ -11,8 +11,8 @@ from ..cosmology.transfer import Transfer, warm
 from ..errors import InputError
 from ..pipeline.one_filament_table import doubts_of_modes
 from ..population.shapes import published_mass_function, published_shape
+from ..spectra.one_filament import DEEPEST
 from ..spectra.similarity.population import (
-    DEEPEST,
     PopulationParts,
     classical_sum,
     last_wavenumber,

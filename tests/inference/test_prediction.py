@@ -13,13 +13,13 @@ from gpu_fdm.inference.model_keys import model_in_words
 from gpu_fdm.inference.prediction import Prediction
 from gpu_fdm.pipeline.inputs import Inputs
 from gpu_fdm.pipeline.population_filaments import classical_spectrum
+from gpu_fdm.spectra.one_filament import DEEPEST
 from gpu_fdm.units import mean_matter_density
 
 REFERENCE = np.loadtxt(REPOSITORY / "tests" / "data" / "similarity_P1f.csv", delimiter=",")
 CASES = np.unique(REFERENCE[:, :4], axis=0)
 DIRECT = np.loadtxt(REPOSITORY / "tests" / "data" / "one_filament_direct.csv", delimiter=",")
 DIRECT_CASES = np.unique(DIRECT[:, :5], axis=0)
-DEEPEST = 1e-7  # of P(0), above which the table is good to 5e-4
 K = np.geomspace(1, 300, 40)
 
 

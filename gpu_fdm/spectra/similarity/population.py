@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from .table import LARGEST_KAPPA, SimilarityTable
 
-ERROR = 5e-4  # of P_1f from the table where P > DEEPEST P(0), beside sums over states (tests/inference)
-DEEPEST = 1e-7
+ERROR = 5e-4  # of P_1f from the table where P > 1e-7 P(0), beside sums over states (tests/inference)
 _BEYOND = 0.02  # of the mass, up to which ERROR holds
 
 
