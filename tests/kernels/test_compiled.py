@@ -29,6 +29,7 @@ class Sender(event.Listener):
 @pytest.mark.parametrize("sent", ["SIGTERM", "SIGINT"])
 def test_a_signal_waits_for_the_compiler(sent, monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))  # read from the environment once, maybe before
 
     def twice(values):
         return 2 * values
