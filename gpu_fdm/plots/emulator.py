@@ -39,7 +39,7 @@ def interactions(file: h5py.File) -> Figure:
 def _heights(nodes: int) -> NDArray:
     """Heights of the nodes of a layer, the first on top."""
     heights = (nodes - 1) / 2 - np.arange(nodes)
-    return np.asarray(heights / max(1.0, heights.max(initial=0.0)) * min(1.0, 0.12 * nodes))
+    return np.asarray(heights / max(1.0, float(heights.max(initial=0.0))) * min(1.0, 0.12 * nodes))
 
 
 def _graph(panel: Axes, edges: list[NDArray], cut: float, labels: list[NDArray] | None) -> int:

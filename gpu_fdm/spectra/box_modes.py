@@ -26,7 +26,7 @@ def mean_over_modes(power: Callable[[NDArray], NDArray], box: Box, k: NDArray) -
     for axis, (side, cells) in enumerate(zip(box.size, box.cells, strict=True)):
         most = int((EXACT + 1) * side / max(box.size)) + 1
         numbers = np.arange(max(-most, -(cells // 2)), min(most, (cells - 1) // 2) + 1)
-        squares = squares + np.expand_dims((2 * np.pi / side * numbers) ** 2, [i for i in range(3) if i != axis])
+        squares = squares + np.expand_dims((2 * np.pi / side * numbers) ** 2, tuple(i for i in range(3) if i != axis))
     modes = np.sqrt(squares.ravel())
 
     def bins_of(wavenumbers: NDArray) -> NDArray:
