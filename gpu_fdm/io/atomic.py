@@ -62,10 +62,10 @@ def final_path(path: Path) -> Path:
     """The path itself, or where it leads if it is a link. Raises OSError for links that run in a circle."""
     if not path.is_symlink():
         return path
-    try:
-        return path.resolve()
-    except RuntimeError:
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def temporary_path(path: Path) -> Path:

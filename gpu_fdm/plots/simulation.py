@@ -109,7 +109,7 @@ def _draw_ratio(panel: Axes, group: h5py.Group, chosen: list[float]) -> None:
             (noise >= 1, {"alpha": FAINT, "linestyle": LOST}),
         ):
             panel.plot(*_joined(rows, k, ratio), color=_colour(epoch.attrs["redshift"], chosen), **look)
-        reliable += ratio[(noise < 0.5) & (epoch["beyond_nyquist"][:] == 0) & ~_is_lost(epoch)].tolist()
+        reliable += ratio[(noise < 0.5) & (epoch["beyond_nyquist"][:] == 0) & (not _is_lost(epoch))].tolist()
     last = ([epoch for epoch in epochs if not _is_lost(epoch)] or epochs)[-1]
     k, ratio, noise = (last[name][:] for name in ("k", "boost", "shot_noise"))
     some = noise < 1

@@ -1,5 +1,8 @@
 """Grids of adaptive codes, sampled on one level by yt (extra yt): the entire box, slab by slab."""
 
+import gc
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +34,26 @@ def opened_with_yt(path: str | Path, format_name: str) -> Iterator[Any]:
         if isinstance(error, MemoryError) or not raised_by(error, "yt", "unyt"):
             raise
         reason = " ".join(str(error).split())[:200]
+        _let_go(error)
         raise InputError(f"{path}: yt cannot read it as {format_name}: {type(error).__name__} {reason}") from None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """End what yt left half made in the frames of an error: its __del__ fails, which Python would print."""
+    hook = sys.unraisablehook
+
+    def others(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not str(getattr(unraisable.object, "__module__", "")).startswith("yt."):
+            hook(unraisable)
+
+    sys.unraisablehook = others
+    try:
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,16 @@ def test_boosts_of_few_epochs(path, tmp_path, monkeypatch):
     assert drawn == pytest.approx(simulated_ratio(k, 1), rel=1e-9)
 
 
+@pytest.mark.parametrize(("lost", "most"), [(True, 1.0), (False, 1.27075)])
+def test_the_axis_of_boosts_holds_what_is_reliable(path, tmp_path, lost, most):
+    """An epoch at which cells do not resolve the wave, the last of this result, does not count."""
+    (tmp_path / "result.hdf5").write_bytes(path.read_bytes())
+    with h5py.File(tmp_path / "result.hdf5", "r+") as file:
+        file["boost/wave_fdm_over_particles_fdm/2/beyond_velocity"][:] = lost
+        panel = simulation.boost(file).axes[-1]
+    assert panel.get_ylim() == pytest.approx((0, 1.6 * most), rel=1e-9)
+
+
 def test_boosts(file, figures):
     figure = figures["simulation_boost"]
     assert {panel.texts[0].get_text() for panel in figure.axes} == {
