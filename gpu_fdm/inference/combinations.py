@@ -88,7 +88,7 @@ def ends_of(
     centre = {**_values(config), **(of_power or {})}
     known = [name for name in names if name in ranges or name in centre]
     ends = {
-        name: ranges[name] if name in ranges else _about(name, centre[name], *limits.get(name, (0.0, np.inf)))
+        name: ranges[name] if name in ranges else _about(name, centre[name], *limits.get(name, (-np.inf, np.inf)))
         for name in known
     }
     if ends["mass_min"][1] > ends["mass_max"][0]:
