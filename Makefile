@@ -45,7 +45,7 @@ test: $(VENV)/.test-installed lint $(LOOPS)
 
 # four at a time on any machine: they wait for runs that end, more than they compute
 test-slow: $(VENV)/.test-installed $(LOOPS)
-	$(PYTEST) --numprocesses 4 --dist load -m slow
+	$(PYTEST) --numprocesses 4 --dist load -o faulthandler_timeout=1800 -m slow
 
 lint: $(VENV)/.test-installed
 	"$(BIN)/python" -m ruff check .
