@@ -13,6 +13,18 @@ from gpu_fdm.pipeline import run as pipeline
 pytestmark = pytest.mark.slow  # 20 s of training each
 
 
+@pytest.fixture(autouse=True)
+def optimised():
+    """These networks are trained for long: what conftest.py spares others halves their time."""
+    from jax import config
+
+    name = "jax_disable_most_optimizations"
+    before = config.read(name)
+    config.update(name, False)
+    yield
+    config.update(name, before)
+
+
 def groups_of(tmp_path, *overrides):
     config = read_config(REPOSITORY / "ini" / "emulator.ini", [f"run.output={tmp_path}/a.hdf5", *overrides])
     pipeline.run(config)
