@@ -122,6 +122,8 @@ def execute(options: Namespace, ranks: "Ranks") -> None:
 
 def _check(options: Namespace) -> None:
     """InputError for options that are out of range, or do not go together."""
+    from ..config.section import BOSON_MASS
+
     check_dpi(options.dpi, optional=True)
     if (options.begin is None) != (options.end is None):
         raise InputError("--from and --to: must be given together")
@@ -136,7 +138,7 @@ def _check(options: Namespace) -> None:
         ("--mask-overdensity", options.mask_overdensity, 1e-3, 1e12),
         ("--background", options.background, 0.0, 1e9),
         ("--mean-density", options.mean_density, 1e-9, 1e9),
-        ("--m22", options.m22, 1e-6, 1e6),
+        ("--m22", options.m22, BOSON_MASS.low, BOSON_MASS.high),
     ):
         if value is not None and not low <= value <= high:
             raise InputError(f"{flag} {value:g}: must be in [{low:g}, {high:g}]")

@@ -269,14 +269,16 @@ def check_ratio_options(options: Namespace) -> None:
 
 def require_not_given(options: Namespace, names: Iterable[str], where: str) -> None:
     """InputError for the first of these options that is given, since it counts `where` it says alone."""
+    from ..snapshots.options import flag
+
     for name in names:
-        value, flag = getattr(options, name), name.replace("_", "-")
+        value = getattr(options, name)
         if value is None or value in ("", []) or (name in MEASURED and value == MEASURED[name]):
             continue
         if isinstance(value, bool):
-            text = f"--{'' if value else 'no-'}{flag}"
+            text = flag(name if value else f"no_{name}")
         else:
-            text = f"--{flag} {' '.join(value) if isinstance(value, list) else value}"
+            text = f"{flag(name)} {' '.join(value) if isinstance(value, list) else value}"
         raise InputError(f"{text}: counts only {where}")
 
 

@@ -74,7 +74,7 @@ def ends_of(
     for name, (first, last) in ranges.items():
         if name not in names:
             raise InputError(f"range of {name}: must be of one of {', '.join(names)}")
-        least = {"ln10As": -np.inf, "redshift": -1.0}.get(name, 0.0)
+        least = -np.inf if name in ("ln10As", "redshift") else 0.0
         if not least < first <= last < np.inf:
             allowed = "finite" if np.isinf(least) else f"above {least:g} and finite"
             raise InputError(f"range of {name}, {first:g} to {last:g}: must be {allowed}, and not fall")

@@ -129,8 +129,8 @@ def test_denominators_that_a_result_cannot_give(result, tmp_path, capsys, argume
             "--bin-width 2.0: counts only for",
         ),
         (
-            ("boost", "result.hdf5", "--over", "smooth", "--redshift", "4", "--h", "0.7"),
-            ": counts only for snapshots",
+            ("boost", "result.hdf5", "--over", "smooth"),  # the redshift chooses among those of a result
+            "--box-size 4: counts only for snapshots",
         ),
         (
             ("boost", "result.hdf5", "--over", "smooth", "--format", "gadget"),
